@@ -1,0 +1,181 @@
+// The only way out to a destination that a user chose. A name is resolved once and the connection goes to an address of that
+// answer which was checked, so that a name which resolves differently the second time gains nothing. Every hop has a
+// connection of its own: a pooled one would save a handshake and cost a retry whenever the far side closed it meanwhile.
+
+import { lookup as resolveName } from 'node:dns/promises'
+import { isIP, type LookupFunction } from 'node:net'
+import { Client, type Dispatcher } from 'undici'
+import { isPublicAddress } from './addresses.ts'
+
+export type FetchRequest = {
+  method: 'GET' | 'POST' | 'PUT'
+  headers?: Record<string, string>
+  body?: string
+  signal: AbortSignal
+}
+
+/** `body` is cut at the limit, or where the connection broke off after the status. */
+export type FetchResponse = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
+
+/** Rejects with FetchError, or with the signal's reason if the caller gave up. */
+export type GuardedFetch = (url: string, request: FetchRequest) => Promise<FetchResponse>
+
+export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>
+
+/** The message names the host at most. `refused`: the guard said no, and no request was sent there. */
+export class FetchError extends Error {
+  override name = 'FetchError'
+  readonly refused: boolean
+
+  constructor(message: string, options: { refused?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.refused = options.refused ?? false
+  }
+}
+
+type Hop = { url: URL; method: FetchRequest['method']; headers: Record<string, string>; body: string | undefined }
+
+const redirectsMax = 3
+const connectTimeoutMs = 10_000
+
+/** What may go along when a redirect leads to another origin: any other header may be a secret of the first. */
+const portableHeaders = ['accept', 'content-type', 'idempotency-key', 'user-agent']
+
+export function createGuardedFetch(options: {
+  allowPrivateTargets: boolean
+  /** For the whole exchange, redirects included. */
+  timeoutMs: number
+  responseMaxBytes: number
+  userAgent: string
+  resolve?: Resolve
+}): GuardedFetch {
+  const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
+  const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address)
+  const connect = { lookup: checkedLookup(resolve, isAllowed), timeout: connectTimeoutMs, rejectUnauthorized: true }
+
+  async function exchange({ url, ...hop }: Hop, signal: AbortSignal): Promise<FetchResponse> {
+    const client = new Client(url.origin, { connect, allowH2: false, pipelining: 0, headersTimeout: 0, bodyTimeout: 0 })
+    const giveUp = () => void client.destroy(signal.reason as Error).catch(() => undefined)
+    // A signal on the request would be heeded only once it is connected.
+    signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      signal.throwIfAborted()
+      const response = await client.request({ ...hop, body: hop.body ?? null, path: url.pathname + url.search })
+      const { statusCode: status, headers } = response
+      return { status, headers, body: await readBounded(response.body, responseMaxBytes) }
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+      giveUp()
+    }
+  }
+
+  return async (target, request) => {
+    const timeout = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.any([request.signal, timeout])
+    const headers = lowerCased({ 'user-agent': userAgent, ...lowerCased(request.headers ?? {}) })
+    let hop: Hop = { url: checkedUrl(target, isAllowed), method: request.method, headers, body: request.body }
+    for (let redirects = 0; ; redirects++) {
+      const { hostname } = hop.url
+      const response = await exchange(hop, signal).catch((error: unknown) => {
+        if (request.signal.aborted) throw request.signal.reason
+        if (timeout.aborted) throw new FetchError(`no answer within ${timeoutMs} ms from ${hostname}`)
+        throw toFetchError(error, hostname)
+      })
+      const next = redirected(hop, response, isAllowed)
+      if (next === null) return response
+      if (redirects === redirectsMax)
+        throw new FetchError(`more than ${redirectsMax} redirects, the last by ${hostname}`)
+      hop = next
+    }
+  }
+}
+
+function checkedUrl(text: string | URL, isAllowed: (address: string) => boolean): URL {
+  const refuse = (message: string) => new FetchError(message, { refused: true })
+  const url = URL.parse(text)
+  if (url === null) throw refuse('the address is not a valid URL')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse('the address is neither http nor https')
+  if (url.username || url.password) throw refuse('the address contains credentials')
+  // The URL parser has turned every spelling of an IPv4 address into the usual one.
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(host) !== 0 && !isAllowed(host)) throw refuse(`${host} is not an allowed destination`)
+  return url
+}
+
+function checkedLookup(resolve: Resolve, isAllowed: (address: string) => boolean): LookupFunction {
+  return (hostname, { all }, callback) => {
+    resolve(hostname).then(
+      (found) => {
+        const allowed = found.filter(({ address }) => isAllowed(address))
+        const [first] = allowed
+        if (first === undefined) {
+          const message = `${hostname} resolves to no allowed destination`
+          return callback(new FetchError(message, { refused: true }), '')
+        }
+        return all ? callback(null, allowed) : callback(null, first.address, first.family)
+      },
+      (error: Error) => callback(error, ''),
+    )
+  }
+}
+
+/** The hop that a redirect asks for; null if the response is not one. */
+function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: string) => boolean): Hop | null {
+  const location = [response.headers.location].flat()[0]
+  if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return null
+  const target = URL.parse(location, hop.url)
+  if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
+  const url = checkedUrl(target, isAllowed)
+  const repeats = response.status === 307 || response.status === 308
+  const headers = Object.entries(hop.headers).filter(
+    ([name]) =>
+      (repeats || !name.startsWith('content-')) && (url.origin === hop.url.origin || portableHeaders.includes(name)),
+  )
+  return {
+    url,
+    method: repeats ? hop.method : 'GET',
+    headers: Object.fromEntries(headers),
+    body: repeats ? hop.body : undefined,
+  }
+}
+
+/** Whatever happens after the status does not change what the far side has answered. */
+async function readBounded(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= maxBytes) break
+    }
+  } catch {
+    // Broken off or out of time.
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes)
+}
+
+const explanations: Record<string, string> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ENOTFOUND: 'host not found',
+  EAI_AGAIN: 'host name could not be resolved',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'connection timed out',
+  UND_ERR_CONNECT_TIMEOUT: 'connection timed out',
+  UND_ERR_SOCKET: 'connection closed without an answer',
+}
+
+function toFetchError(error: unknown, host: string): FetchError {
+  if (error instanceof FetchError) return error
+  const { code } = error as { code?: unknown }
+  const name = typeof code === 'string' ? code : 'request failed'
+  // Nothing was sent: a header or the like that cannot be put on the wire, now or later.
+  if (name === 'UND_ERR_INVALID_ARG') return new FetchError('the request is not valid', { refused: true, cause: error })
+  return new FetchError(`${explanations[name] ?? name}: ${host}`, { cause: error })
+}
+
+function lowerCased(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+}

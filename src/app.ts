@@ -1,0 +1,72 @@
+// The whole service in order of dependence. Start steps run from top to bottom once the listener answers, and closing runs from
+// bottom to top: senders stop, then the detector, then ingest flushes, and the database closes last.
+
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { v7 as uuidv7 } from 'uuid'
+import { adminPlugin } from './admin/plugin.ts'
+import { alertingPlugin } from './alerting/plugin.ts'
+import { auditPlugin } from './audit/plugin.ts'
+import { authPlugin } from './auth/plugin.ts'
+import type { Keys } from './auth/service.ts'
+import { blindTimePlugin } from './blind-time/plugin.ts'
+import type { Config } from './config.ts'
+import { databasePlugin } from './database/plugin.ts'
+import { detectorPlugin } from './detector/plugin.ts'
+import { healthPlugin } from './health/plugin.ts'
+import { heartbeatsPlugin } from './heartbeats/plugin.ts'
+import { accessPlugin } from './http/access.ts'
+import { errorsPlugin } from './http/errors.ts'
+import { pressurePlugin } from './http/pressure.ts'
+import { requestLogPlugin } from './http/request-log.ts'
+import { siteUrlPlugin } from './http/site-url.ts'
+import { validationPlugin } from './http/validation.ts'
+import { lifecyclePlugin } from './lifecycle/plugin.ts'
+import { loggerOptions } from './logger.ts'
+import { metricsPlugin } from './metrics/plugin.ts'
+import { monitorsPlugin } from './monitors/plugin.ts'
+
+export type AppOptions = {
+  config: Config
+  stdoutIsTTY?: boolean
+  /** Called with keys that were generated at this start and can never be shown again. */
+  announceKeys?: (keys: Partial<Keys>) => void | Promise<void>
+  /** Begins the end of the process. */
+  shutdown?: () => void
+}
+
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { config, announceKeys = () => {}, shutdown = () => {} } = options
+  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs } = config.server
+  const app = Fastify({
+    logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    bodyLimit: bodyLimitBytes,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? uuidv7(),
+  })
+
+  await app.register(accessPlugin)
+  await app.register(errorsPlugin)
+  await app.register(validationPlugin)
+  await app.register(lifecyclePlugin)
+  await app.register(pressurePlugin, config.limits)
+  await app.register(requestLogPlugin)
+  await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
+  await app.register(metricsPlugin)
+  await app.register(databasePlugin, { config })
+  await app.register(auditPlugin, { dataDir: config.server.dataDir })
+  await app.register(authPlugin, { config, announceKeys })
+  await app.register(blindTimePlugin, config.detector)
+  await app.register(monitorsPlugin)
+  await app.register(heartbeatsPlugin, { config })
+  await app.register(detectorPlugin, { config: config.detector })
+  await app.register(alertingPlugin, { config })
+  await app.register(healthPlugin, { config })
+  await app.register(adminPlugin, { shutdown })
+  return app
+}
+
+function wellFormedId(id: string | string[] | undefined): string | undefined {
+  return typeof id === 'string' && /^[\w-]{1,64}$/.test(id) ? id : undefined
+}

@@ -1,0 +1,22 @@
+// Keys are random and long, so a plain SHA-256 is all that is stored: nothing to guess, nothing to slow down.
+
+import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
+import type { KeyKind } from './store.ts'
+
+const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789'
+
+/** API keys have 32 characters and ping keys 22, as the Healthchecks protocol wants them. */
+export function generateKey(kind: KeyKind): string {
+  const prefix = { api_key: 'flw_', api_key_readonly: 'flr_', ping_key: '' }[kind]
+  const length = kind === 'ping_key' ? 22 : 32 - prefix.length
+  return prefix + Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('')
+}
+
+export function hashKey(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+/** Constant-time, whatever the lengths. */
+export function sameSecret(given: string, expected: string): boolean {
+  return timingSafeEqual(hashKey(given), hashKey(expected))
+}

@@ -1,0 +1,47 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { isoMillis } from '../core/instant.ts'
+import { Uuid } from '../http/schema.ts'
+import type { Projects } from './service.ts'
+import { keyKinds } from './store.ts'
+
+const base = '/api/v3/projects'
+const Id = Type.Object({ id: Uuid })
+const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, { additionalProperties: false })
+const KeyOf = Type.Object({ id: Uuid, kind: Type.Enum(keyKinds) })
+const Page = Type.Object(
+  { limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }), after: Type.Optional(Uuid) },
+  { additionalProperties: false },
+)
+
+/** Projects and their keys, for the administrator. Keys are shown in the answer that makes them and never again. */
+export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = async (app, { projects }) => {
+  const config = { access: 'admin' } as const
+
+  for (const slash of ['', '/']) {
+    app.post(`${base}${slash}`, { config, schema: { body: Name } }, async (request, reply) => {
+      reply.code(201)
+      return projects.create(request.caller, request.body.name.trim())
+    })
+
+    app.get(`${base}${slash}`, { config, schema: { querystring: Page } }, async (request) => {
+      const { limit, after } = request.query
+      const page = await projects.list(limit + 1, after)
+      const shown = page.slice(0, limit)
+      return {
+        projects: shown.map(({ id, name, createdAt }) => ({ id, name, created: isoMillis(createdAt.getTime()) })),
+        next: page.length > limit ? shown.at(-1)?.id : null,
+      }
+    })
+
+    app.delete(`${base}/:id${slash}`, { config, schema: { params: Id } }, async (request, reply) => {
+      await projects.remove(request.caller, request.params.id)
+      return reply.code(204).send()
+    })
+
+    app.post(`${base}/:id/keys/:kind/rotate${slash}`, { config, schema: { params: KeyOf } }, async (request) => {
+      const { id, kind } = request.params
+      return { [kind]: await projects.rotateKey(request.caller, id, kind) }
+    })
+  }
+}

@@ -1,0 +1,99 @@
+import { randomUUID, timingSafeEqual } from 'node:crypto'
+import type { WriteAudit } from '../audit/store.ts'
+import { AppError } from '../core/errors.ts'
+import type { Database } from '../database/service.ts'
+import { generateKey, hashKey } from './keys.ts'
+import * as store from './store.ts'
+
+export type Keys = Record<store.KeyKind, string>
+export type Principal = { projectId: string; kind: store.KeyKind }
+export type Actor = { actor: string; requestId?: string | undefined }
+
+export type Projects = ReturnType<typeof createProjects>
+
+/** A replaced key is dead everywhere after this long; known keys only are remembered, so that guessing fills nothing. */
+const rememberMs = 4000
+const rememberMax = 10_000
+
+export function createProjects(options: { database: Database; writeAudit: WriteAudit }) {
+  const { database, writeAudit } = options
+  const remembered = new Map<string, Principal & { until: number }>()
+
+  return {
+    /** Whose key this is; null if nobody's. */
+    async authenticate(key: string): Promise<Principal | null> {
+      const hash = hashKey(key)
+      const name = hash.toString('base64')
+      const known = remembered.get(name)
+      if (known && known.until > database.clock.monotonic()) return known
+      remembered.delete(name)
+      const owner = await store.selectKey(database, hash)
+      if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
+      if (remembered.size >= rememberMax) remembered.clear()
+      const { projectId, kind } = owner
+      remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
+      return { projectId, kind }
+    },
+
+    async create(by: Actor, name: string): Promise<{ id: string; name: string } & Keys> {
+      const id = randomUUID()
+      const keys = await database.transaction(async (tx) => {
+        await store.insertProject(tx, id, name)
+        const made = {} as Keys
+        for (const kind of store.keyKinds) {
+          made[kind] = generateKey(kind)
+          await store.writeKey(tx, id, kind, hashKey(made[kind]))
+        }
+        await writeAudit(tx, { ...by, projectId: id, action: 'project.create', target: id })
+        return made
+      })
+      return { id, name, ...keys }
+    },
+
+    list: (limit: number, after: string | undefined) => store.selectProjects(database.prisma, limit, after),
+
+    async rotateKey(by: Actor, id: string, kind: store.KeyKind): Promise<string> {
+      const key = generateKey(kind)
+      await database.transaction(async (tx) => {
+        const kinds = await store.selectKeyKinds(tx, id)
+        if (kinds.length === 0) throw new AppError('not_found', 'project not found')
+        await store.writeKey(tx, id, kind, hashKey(key))
+        await writeAudit(tx, { ...by, projectId: id, action: 'project.rotate_key', target: id, detail: { kind } })
+      })
+      return key
+    },
+
+    async remove(by: Actor, id: string): Promise<void> {
+      await database.transaction(async (tx) => {
+        if (!(await store.deleteProject(tx, id))) throw new AppError('not_found', 'project not found')
+        await writeAudit(tx, { ...by, action: 'project.delete', target: id })
+      })
+      remembered.clear()
+    },
+
+    /**
+     * Makes sure that the `default` project exists with exactly the wanted keys; a missing one is generated. Returns the
+     * keys that were generated now, which cannot be shown again.
+     */
+    async bootstrap(wanted: Partial<Keys>): Promise<Partial<Keys>> {
+      return database.transaction(async (tx) => {
+        await store.serialiseBootstrap(tx)
+        const existing = await store.selectProjectByName(tx, 'default')
+        const id = existing ?? randomUUID()
+        if (existing === null) {
+          await store.insertProject(tx, id, 'default')
+          await writeAudit(tx, { actor: 'system', projectId: id, action: 'project.create', target: id })
+        }
+        const present = await store.selectKeyKinds(tx, id)
+        const generated: Partial<Keys> = {}
+        for (const kind of store.keyKinds) {
+          if (wanted[kind] === undefined && present.includes(kind)) continue
+          const key = wanted[kind] ?? generateKey(kind)
+          if (wanted[kind] === undefined) generated[kind] = key
+          await store.writeKey(tx, id, kind, hashKey(key))
+        }
+        return generated
+      })
+    },
+  }
+}

@@ -1,0 +1,93 @@
+import type { Queryable, Statement } from '../database/client.ts'
+import type { PrismaClient } from '../database/generated/client.ts'
+
+export const keyKinds = ['api_key', 'api_key_readonly', 'ping_key'] as const
+export type KeyKind = (typeof keyKinds)[number]
+
+export type KeyOwner = { projectId: string; kind: KeyKind; hash: Buffer }
+
+const byHash: Statement = {
+  name: 'keys_by_hash',
+  text: 'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = $1',
+}
+
+export async function selectKey(on: Queryable, hash: Buffer): Promise<KeyOwner | null> {
+  const [row] = await on.query<KeyOwner>(byHash, [hash])
+  return row ?? null
+}
+
+const upsert: Statement = {
+  name: 'keys_upsert',
+  text: `INSERT INTO project_keys (project_id, kind, hash) VALUES ($1, $2, $3)
+    ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, created_at = now() WHERE project_keys.hash <> EXCLUDED.hash`,
+}
+
+export async function writeKey(tx: Queryable, projectId: string, kind: KeyKind, hash: Buffer): Promise<void> {
+  await tx.query(upsert, [projectId, kind, hash])
+}
+
+const kindsOf: Statement = { name: 'keys_kinds', text: 'SELECT kind FROM project_keys WHERE project_id = $1' }
+
+export async function selectKeyKinds(on: Queryable, projectId: string): Promise<KeyKind[]> {
+  return (await on.query<{ kind: KeyKind }>(kindsOf, [projectId])).map(({ kind }) => kind)
+}
+
+const insert: Statement = { name: 'projects_insert', text: 'INSERT INTO projects (id, name) VALUES ($1, $2)' }
+
+export async function insertProject(tx: Queryable, id: string, name: string): Promise<void> {
+  await tx.query(insert, [id, name])
+}
+
+const byName: Statement = {
+  name: 'projects_by_name',
+  text: 'SELECT id FROM projects WHERE name = $1 ORDER BY created_at, id LIMIT 1',
+}
+
+export async function selectProjectByName(on: Queryable, name: string): Promise<string | null> {
+  const [row] = await on.query<{ id: string }>(byName, [name])
+  return row?.id ?? null
+}
+
+const lock: Statement = {
+  name: 'projects_lock',
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('bootstrap', 0))",
+}
+
+/** Serialises replicas that start at once on an empty database. */
+export async function serialiseBootstrap(tx: Queryable): Promise<void> {
+  await tx.query(lock)
+}
+
+export type Project = { id: string; name: string; createdAt: Date }
+
+/** In order of creation, after the one with id `after`. */
+export async function selectProjects(
+  prisma: PrismaClient,
+  limit: number,
+  after: string | undefined,
+): Promise<Project[]> {
+  return prisma.project.findMany({
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+    take: limit,
+    ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
+  })
+}
+
+const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING id' }
+const endFlips: Statement = {
+  name: 'projects_end_flips',
+  text: 'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
+}
+const endDeliveries: Statement = {
+  name: 'projects_end_deliveries',
+  text: `UPDATE deliveries SET status = 'suppressed', last_error = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
+    WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
+}
+
+/** Deletes a project with its keys, monitors and channels; false if there is none. Nothing more is told about it. */
+export async function deleteProject(tx: Queryable, id: string): Promise<boolean> {
+  const deleted = await tx.query<{ id: string }>(remove, [id])
+  await tx.query(endFlips, [id])
+  await tx.query(endDeliveries, [id])
+  return deleted.length > 0
+}

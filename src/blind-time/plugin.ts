@@ -1,0 +1,18 @@
+import fp from 'fastify-plugin'
+import { type BlindTime, createBlindTime } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    blindTime: BlindTime
+  }
+}
+
+export type BlindTimeOptions = { blindAfterMs: number }
+
+/** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */
+export const blindTimePlugin = fp<BlindTimeOptions>(
+  async (app, { blindAfterMs }) => {
+    app.decorate('blindTime', createBlindTime({ database: app.database, blindAfterMs }))
+  },
+  { name: 'blind-time', dependencies: ['database'] },
+)

@@ -1,0 +1,45 @@
+// The same service for the command line: `flatline serve | migrate`.
+
+import pg from 'pg'
+import { ConfigError, loadConfig } from './config.ts'
+import { MigrationError, migrate, readMigrations } from './database/migrate.ts'
+import { serve } from './server.ts'
+
+const usage = `usage: flatline <command>
+
+  serve     run the service (the default)
+  migrate   apply pending migrations to DATABASE_URL and exit
+`
+
+const commands: Record<string, () => Promise<void>> = {
+  serve,
+  migrate: migrateOnly,
+}
+
+async function migrateOnly(): Promise<void> {
+  const { database } = loadConfig()
+  if (database.url === undefined)
+    throw new ConfigError(['DATABASE_URL is needed: an embedded database is migrated when it starts'])
+  const client = new pg.Client({ connectionString: database.url, connectionTimeoutMillis: database.connectTimeoutMs })
+  await client.connect()
+  try {
+    const applied = await migrate(client, readMigrations())
+    console.log(applied.length === 0 ? 'nothing to migrate' : applied.map((name) => `applied ${name}`).join('\n'))
+  } finally {
+    await client.end()
+  }
+}
+
+const [name = 'serve'] = process.argv.slice(2)
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+if (command === undefined) {
+  const wanted = ['help', '--help', '-h'].includes(name)
+  console[wanted ? 'log' : 'error'](wanted ? usage : `unknown command ${name}\n\n${usage}`)
+  process.exitCode = wanted ? 0 : 1
+} else {
+  await command().catch((error: Error) => {
+    const expected = error instanceof ConfigError || error instanceof MigrationError
+    console.error(expected ? error.message : `flatline ${name}: ${error.message}`)
+    process.exitCode = 1
+  })
+}

@@ -1,0 +1,78 @@
+// What no single value can say: settings that must fit each other, and what a profile insists on. A rule is data, so
+// that docs/configuration.md lists exactly what is enforced.
+import { type Config, settings } from './config-schema.ts'
+import { databaseTarget, keyHex } from './config-values.ts'
+
+export type Rule = { about: readonly string[]; text: string; broken: (config: Config) => boolean }
+
+const fitting: Rule[] = [
+  {
+    about: ['server.shutdownTimeoutMs', 'server.drainMs'],
+    text: 'SHUTDOWN_TIMEOUT_MS must be longer than DRAIN_MS, which it includes',
+    broken: ({ server }) => server.shutdownTimeoutMs <= server.drainMs,
+  },
+  {
+    about: ['ingest.queueMaxBytes', 'ingest.pingBodyLimitBytes'],
+    text: 'the queue must be able to hold a ping of the largest size: queueMaxBytes at least twice PING_BODY_LIMIT',
+    broken: ({ ingest }) => ingest.queueMaxBytes < 2 * ingest.pingBodyLimitBytes,
+  },
+  {
+    about: ['ingest.batchMax', 'ingest.queueMaxEntries'],
+    text: 'ingest.batchMax must not be larger than ingest.queueMaxEntries',
+    broken: ({ ingest }) => ingest.batchMax > ingest.queueMaxEntries,
+  },
+  {
+    about: ['detector.blindAfterMs', 'detector.acceptanceIntervalMs'],
+    text: 'detector.blindAfterMs must be at least twice detector.acceptanceIntervalMs, or one late record is a blind window',
+    broken: ({ detector }) => detector.blindAfterMs < 2 * detector.acceptanceIntervalMs,
+  },
+  {
+    about: ['alerting.retryBaseMs', 'alerting.retryMaxMs'],
+    text: 'alerting.retryBaseMs must not be longer than alerting.retryMaxMs',
+    broken: ({ alerting }) => alerting.retryBaseMs > alerting.retryMaxMs,
+  },
+]
+
+const profileDemands: Rule[] = [
+  {
+    about: ['security.encryptionKey'],
+    text: 'is required outside the local profile',
+    broken: ({ environment, security }) => environment !== 'local' && !security.encryptionKey,
+  },
+  {
+    about: ['security.adminToken'],
+    text: 'is required in production',
+    broken: ({ environment, security }) => environment === 'production' && !security.adminToken,
+  },
+  {
+    about: ['database.url'],
+    text: 'is required in production, unless ALLOW_EMBEDDED_DATABASE=true',
+    broken: ({ environment, database }) => environment === 'production' && !database.url && !database.allowEmbedded,
+  },
+  {
+    about: ['database.url'],
+    text: 'must ask for TLS in production when the database is remote (sslmode=require, verify-ca or verify-full), unless DATABASE_ALLOW_PLAINTEXT=true',
+    broken({ environment, database }) {
+      if (environment !== 'production' || !database.url || database.allowPlaintext) return false
+      const target = databaseTarget(database.url)
+      return target?.remote === true && !target.encrypted
+    },
+  },
+]
+
+export const rules: readonly Rule[] = [...fitting, ...profileDemands]
+
+/** Pairs of secrets with the same value, as paths, whichever way a key was written. */
+export function sharedSecrets(config: Config): [string, string][] {
+  const owners = new Map<string, string>()
+  const pairs: [string, string][] = []
+  for (const { path } of settings.filter((setting) => setting.path.startsWith('security.') && setting.secret)) {
+    const value = config.security[path.slice('security.'.length) as keyof Config['security']] ?? []
+    for (const secret of typeof value === 'string' ? [value] : value) {
+      const owner = owners.get(keyHex(secret) ?? secret)
+      if (owner) pairs.push([path, owner])
+      else owners.set(keyHex(secret) ?? secret, path)
+    }
+  }
+  return pairs
+}

@@ -1,0 +1,154 @@
+// From what a person wrote, in a variable or in a profile file, to the value the program uses. A refusal is a string that
+// states the rule; it quotes what was written only where that cannot be a secret or a URL with credentials in it.
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { Errors } from 'typebox/value'
+import type { LeafSchema, Setting } from './config-schema.ts'
+
+export type Reading = { value: unknown } | { problem: string }
+
+/** Reads one setting strictly: text is parsed by the setting's type, anything else must already have it. */
+export function readValue(setting: Setting, written: unknown, cwd: string): Reading {
+  const parsed = typeof written === 'string' ? parseText(setting, written) : { value: written }
+  if ('problem' in parsed) return parsed
+  const [error] = Errors(setting.schema, parsed.value)
+  if (error) return { problem: quoted(setting, written) + (setting.schema.rule ?? error.message) }
+  const { reading } = setting.schema
+  return reading ? shapes[reading as keyof typeof shapes](parsed.value as never, cwd) : parsed
+}
+
+/** The same 32 bytes written as hex, base64 or base64url give the same 64 hex digits; anything else undefined. */
+export function keyHex(text: string): string | undefined {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase()
+  if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return Buffer.from(text, 'base64').toString('hex')
+  return undefined
+}
+
+function parseText(setting: Setting, text: string): Reading {
+  const { schema } = setting
+  if (schema.enum) return parseChoice(setting, schema.enum, text)
+  if (schema.type === 'boolean') return parseBoolean(setting, text)
+  if (schema.type === 'integer')
+    return setting.path.endsWith('Ms') ? parseDuration(setting, text) : parseInteger(setting, text)
+  if (schema.type === 'number') return parseNumber(setting, text)
+  if (schema.type === 'array') return parseList(text)
+  return { value: text }
+}
+
+function parseChoice(setting: Setting, choices: string[], text: string): Reading {
+  const word = text.toLowerCase()
+  const value = setting.schema.synonyms?.[word] ?? word
+  return choices.includes(value)
+    ? { value }
+    : { problem: `${quoted(setting, text)}must be one of ${choices.join(', ')}` }
+}
+
+function parseBoolean(setting: Setting, text: string): Reading {
+  if (/^(true|1|yes)$/i.test(text)) return { value: true }
+  if (/^(false|0|no)$/i.test(text)) return { value: false }
+  return { problem: `${quoted(setting, text)}must be true, false, 1, 0, yes or no` }
+}
+
+function parseInteger(setting: Setting, text: string): Reading {
+  return /^-?\d+$/.test(text) ? { value: Number(text) } : { problem: `${quoted(setting, text)}must be an integer` }
+}
+
+function parseNumber(setting: Setting, text: string): Reading {
+  return /^-?\d+(\.\d+)?$/.test(text)
+    ? { value: Number(text) }
+    : { problem: `${quoted(setting, text)}must be a number` }
+}
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+function parseDuration(setting: Setting, text: string): Reading {
+  const match = /^(\d+)(ms|s|m|h|d)?$/.exec(text)
+  if (!match) return { problem: `${quoted(setting, text)}must be milliseconds or a duration such as 30s, 5m, 1h or 2d` }
+  return { value: Number(match[1]) * unitMs[(match[2] ?? 'ms') as keyof typeof unitMs] }
+}
+
+function parseList(text: string): Reading {
+  if (text.trimStart().startsWith('[')) {
+    try {
+      return { value: JSON.parse(text) }
+    } catch {
+      return { problem: 'must be a comma-separated list or a JSON array' }
+    }
+  }
+  const items = text.split(',').map((item) => item.trim())
+  return items.includes('') ? { problem: 'must be a comma-separated list without empty items' } : { value: items }
+}
+
+// What a plain type cannot say. Each gets a value of the right type and returns the one to keep.
+const shapes = {
+  directory: (path: string, cwd: string): Reading => ({ value: resolve(cwd, path) }),
+
+  siteUrl(text: string): Reading {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (!url || !/^https?:$/.test(url.protocol)) return { problem: 'must be an http:// or https:// URL' }
+    if (url.username || url.password || url.search || url.hash) {
+      return { problem: 'must be a URL without credentials, query or fragment' }
+    }
+    return { value: url.origin + url.pathname.replace(/\/+$/, '') }
+  },
+
+  databaseUrl(text: string): Reading {
+    if (!/^postgres(ql)?:\/\//.test(text)) return { problem: 'must be a postgres:// or postgresql:// URL' }
+    return databaseTarget(text) ? { value: text } : { problem: 'is not a valid URL (is the password percent-encoded?)' }
+  },
+
+  addresses(items: string[]): Reading {
+    const wrong = items.find((item) => !isProxyAddress(item))
+    if (wrong === undefined) return { value: items }
+    return {
+      problem: `${JSON.stringify(wrong.slice(0, 60))} is not an address, a CIDR range, loopback, linklocal or uniquelocal`,
+    }
+  },
+
+  encryptionKeys(items: string[]): Reading {
+    const keys = items.map(keyHex)
+    if (keys.length === 0 || keys.includes(undefined)) {
+      return { problem: 'must be 32 bytes as 64 hex digits or base64, or a comma list of such keys' }
+    }
+    return new Set(keys).size === keys.length ? { value: keys } : { problem: 'names the same key twice' }
+  },
+} satisfies Record<string, (value: never, cwd: string) => Reading>
+
+function isProxyAddress(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = address.includes('%') ? 0 : isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+export type DatabaseTarget = { remote: boolean; encrypted: boolean; password: string }
+
+/** A connection string as the driver will understand it; undefined when it could not read it at all. */
+export function databaseTarget(text: string): DatabaseTarget | undefined {
+  // Like the driver: an empty host is legal, `host` may be a parameter (a socket's directory), and the last one wins.
+  const url = [text, text.replace('@/', '@localhost/')]
+    .filter((candidate) => URL.canParse(candidate))
+    .map((u) => new URL(u))[0]
+  if (!url) return undefined
+  const parameter = (name: string) => url.searchParams.getAll(name).at(-1)
+  const host = parameter('host') || decoded(url.hostname)
+  const password = parameter('password') || decoded(url.password)
+  if (host === undefined || password === undefined || decoded(url.username) === undefined) return undefined
+  const local = host === '' || host.startsWith('/') || /^(localhost|127(\.\d+){3}|\[?::1\]?)$/i.test(host)
+  const encrypted = ['require', 'verify-ca', 'verify-full'].includes(parameter('sslmode') ?? '')
+  return { remote: !local, encrypted, password }
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+function quoted(setting: { secret: boolean; schema: LeafSchema }, written: unknown): string {
+  if (setting.secret || setting.schema.reading || typeof written === 'object') return ''
+  return `${JSON.stringify(written).slice(0, 60)} `
+}

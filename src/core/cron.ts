@@ -1,0 +1,195 @@
+// Cron expressions as Debian's cron reads them, with the extensions Healthchecks takes: minute, hour, day of month, month,
+// weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. There are two ways through a change
+// of the clocks, chosen by how the expression begins. If neither minute nor hour begins with `*` it names times of the
+// day, and each of them happens once: at its first instant, or at once after the gap that swallowed it. That is one
+// question to the calendar between two to the zone: the next match after the latest wall time seen so far, and the first
+// instant the clock reaches it. Otherwise the expression means a rhythm, and follows real elapsed time: it matches whenever
+// the clock shows a match, so we ask the calendar anew in each span of one offset.
+//
+// croner 11 refuses `5/15` and `L/2`, runs `0 0,1 * * *` twice in a repeated hour and accepts `15W`, `?` and macros;
+// cron-parser 5 lacks LW, moves a skipped job by the length of the gap and brings luxon. Hence our own.
+
+import { memo } from './memo.ts'
+import { firstInstant, latestWallTime, spanAt } from './time-zone.ts'
+
+export type Cron = {
+  minutes: readonly number[]
+  hours: readonly number[]
+  /** 1–31, LAST_DAY, LAST_WORKDAY */
+  days: ReadonlySet<number>
+  /** 1–12 */
+  months: ReadonlySet<number>
+  /** 0–6 from Sunday; the nth of the month as weekday + 10n, the last as weekday + 10 LAST */
+  weekdays: ReadonlySet<number>
+  /** a day must match both day fields, not just one */
+  bothDays: boolean
+  /** names times of the day, each to happen once, rather than a rhythm */
+  timesOfDay: boolean
+}
+
+type Field = { min: number; max: number; names?: readonly string[]; special?: (item: string) => number | undefined }
+
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+const HORIZON_YEARS = 50
+const EXPRESSION_LIMIT = 5_000
+const LAST_DAY = 32
+const LAST_WORKDAY = 33
+const LAST = 6
+
+const MINUTE: Field = { min: 0, max: 59 }
+const HOUR: Field = { min: 0, max: 23 }
+const DAY: Field = { min: 1, max: 31, special: lastOfMonth }
+const MONTH: Field = {
+  min: 1,
+  max: 12,
+  names: ['', 'jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'],
+}
+const WEEKDAY: Field = {
+  min: 0,
+  max: 7,
+  names: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'],
+  special: weekdayOfMonth,
+}
+
+/** The parsed expression, or null if it is malformed or no day from 2000-01-01 on matches it. */
+export const parseCron = memo(EXPRESSION_LIMIT, (expression: string): Cron | null => {
+  const fields = expression.trim().toLowerCase().split(/\s+/)
+  if (fields.length !== 5) return null
+  const [minute, hour, day, month, weekday] = fields as [string, string, string, string, string]
+  const minutes = parseField(minute, MINUTE)
+  const hours = parseField(hour, HOUR)
+  const days = parseField(day, DAY)
+  const months = parseField(month, MONTH)
+  const weekdays = parseField(weekday, WEEKDAY)
+  if (!minutes || !hours || !days || !months || !weekdays) return null
+  const cron = {
+    minutes: [...minutes].sort((a, b) => a - b),
+    hours: [...hours].sort((a, b) => a - b),
+    days,
+    months,
+    weekdays: new Set([...weekdays].map((value) => (value === 7 ? 0 : value))),
+    bothDays: day.startsWith('*') || weekday.startsWith('*'),
+    timesOfDay: !minute.startsWith('*') && !hour.startsWith('*'),
+  }
+  return nextDay(cron, Date.UTC(2000, 0, 1) / DAY_MS) === null ? null : cron
+})
+
+/** The first match strictly after the instant `after` in the zone `tz`, or null if there is none within 50 years. */
+export function nextCronMatch(cron: Cron, after: number, tz: string): number | null {
+  if (!cron.timesOfDay) return nextBeat(cron, after, tz)
+  const wall = nextWallTime(cron, latestWallTime(tz, after))
+  return wall === null ? null : firstInstant(tz, wall)
+}
+
+function nextBeat(cron: Cron, after: number, tz: string): number | null {
+  const horizon = after + HORIZON_YEARS * 366 * DAY_MS
+  for (let span = spanAt(tz, after); span.from < horizon; span = spanAt(tz, span.until)) {
+    const wall = nextWallTime(cron, Math.max(after, span.from - 1) + span.offset)
+    if (wall !== null && wall - span.offset < span.until) return wall - span.offset
+  }
+  return null
+}
+
+/** The first wall time strictly after `wall` that matches, as if no clock ever jumped. */
+function nextWallTime(cron: Cron, wall: number): number | null {
+  const minute = Math.floor(wall / MINUTE_MS) + 1
+  const today = Math.floor(minute / 1440)
+  const day = nextDay(cron, today)
+  if (day === null) return null
+  const time = nextTime(cron, day === today ? minute - today * 1440 : 0)
+  if (time !== undefined) return day * DAY_MS + time * MINUTE_MS
+  return nextWallTime(cron, (today + 1) * DAY_MS - 1)
+}
+
+/** The first matching time of the day at or after `time`, both in minutes since midnight. */
+function nextTime({ hours, minutes }: Cron, time: number): number | undefined {
+  const hour = Math.floor(time / 60)
+  if (hours.includes(hour)) {
+    const minute = minutes.find((minute) => minute >= time % 60)
+    if (minute !== undefined) return hour * 60 + minute
+  }
+  const later = hours.find((other) => other > hour)
+  return later === undefined ? undefined : later * 60 + (minutes[0] as number)
+}
+
+/** The first matching day at or after `day`, both in days since 1970-01-01. */
+function nextDay(cron: Cron, day: number): number | null {
+  const date = new Date(day * DAY_MS)
+  const start = (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth()
+  for (let month = start; month <= start + HORIZON_YEARS * 12; month++) {
+    if (!cron.months.has(modulo(month, 12) + 1)) continue
+    const first = Date.UTC(1970, month, 1) / DAY_MS
+    const length = Date.UTC(1970, month + 1, 1) / DAY_MS - first
+    for (let number = Math.max(1, day - first + 1); number <= length; number++) {
+      if (matchesDay(cron, number, length, weekdayOf(first + number - 1))) return first + number - 1
+    }
+  }
+  return null
+}
+
+function matchesDay({ days, weekdays, bothDays }: Cron, number: number, length: number, weekday: number): boolean {
+  const byDay =
+    days.has(number) ||
+    (number === length && days.has(LAST_DAY)) ||
+    (days.has(LAST_WORKDAY) && isLastWorkday(number, length, weekday))
+  if (byDay !== bothDays) return byDay
+  return (
+    weekdays.has(weekday) ||
+    weekdays.has(weekday + 10 * Math.ceil(number / 7)) ||
+    (number + 7 > length && weekdays.has(weekday + 10 * LAST))
+  )
+}
+
+function isLastWorkday(number: number, length: number, weekday: number): boolean {
+  return weekday >= 1 && weekday <= 5 && number >= length - (weekday === 5 ? 2 : 0)
+}
+
+function weekdayOf(day: number): number {
+  return modulo(day + 4, 7)
+}
+
+function modulo(value: number, divisor: number): number {
+  return ((value % divisor) + divisor) % divisor
+}
+
+function parseField(text: string, field: Field): Set<number> | null {
+  const values = new Set<number>()
+  for (const item of text.split(',')) {
+    const special = field.special?.(item)
+    const range = special === undefined ? parseRange(item, field) : [special]
+    if (!range) return null
+    for (const value of range) values.add(value)
+  }
+  return values
+}
+
+function parseRange(item: string, field: Field): number[] | null {
+  const [, start, end, step] = /^(\*|[a-z]+|\d+)(?:-([a-z]+|\d+))?(?:\/(\d+))?$/.exec(item) ?? []
+  if (start === undefined || (start === '*' && end !== undefined) || Number(step) === 0) return null
+  const from = start === '*' ? field.min : parseValue(start, field)
+  const to = end === undefined ? (start === '*' || step ? field.max : from) : parseValue(end, field)
+  if (!(from >= field.min && from <= to && to <= field.max)) return null
+  const values: number[] = []
+  for (let value = from; value <= to; value += Number(step ?? 1)) values.push(value)
+  return values
+}
+
+/** NaN or out of range if `text` is no value of the field. */
+function parseValue(text: string, { names }: Field): number {
+  return /^\d/.test(text) ? Number(text) : (names?.indexOf(text) ?? -1)
+}
+
+function lastOfMonth(item: string): number | undefined {
+  const [, name, step] = /^(lw?)(?:\/(\d+))?$/.exec(item) ?? []
+  if (name === undefined || Number(step) === 0) return undefined
+  return name === 'l' ? LAST_DAY : LAST_WORKDAY
+}
+
+function weekdayOfMonth(item: string): number | undefined {
+  const [, last] = /^0*([0-7])l$/.exec(item) ?? []
+  if (last !== undefined) return (Number(last) % 7) + 10 * LAST
+  const [, day, nth] = /^([a-z]+|\d+)#0*([1-5])$/.exec(item) ?? []
+  const weekday = day === undefined ? -1 : parseValue(day, WEEKDAY)
+  return weekday >= 0 && weekday <= 7 ? (weekday % 7) + 10 * Number(nth) : undefined
+}

@@ -1,0 +1,15 @@
+const socketErrors = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
+const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
+
+/** Failures of the connection, not of the statement: of the socket, of the pool, or SQLSTATE classes 08, 53 and 57P. */
+export function isDatabaseAway(error: unknown): boolean {
+  const { code = '', message = '' } = error as { code?: string; message?: string }
+  return (
+    /^(08|53|57P)/.test(code) ||
+    socketErrors.includes(code) ||
+    prismaErrors.includes(code) ||
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+      message,
+    )
+  )
+}

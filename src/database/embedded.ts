@@ -1,0 +1,115 @@
+// PostgreSQL as part of the service: nothing to install, gone when the service stops, healed when it dies, and nothing lost
+// when either is killed. The parts: postgres-binaries (the npm package), postgres-account (running under root),
+// postgres-cluster (initdb), postgres-lock-files and postgres-ownership (exactly one Flatline per DATA_DIR),
+// postgres-process (start and stop). No signal handlers: the process decides when to stop, and calls stop().
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'
+import { type EmbeddedLog, prepareCluster } from './postgres-cluster.ts'
+import { type Claim, lockOwnServer, type Ownership, takeCluster } from './postgres-ownership.ts'
+import { chooseAddress } from './postgres-process.ts'
+
+export { EmbeddedPostgresError }
+
+export type EmbeddedPostgres = {
+  /** For pg.Pool. The host is a directory with a Unix socket (127.0.0.1 on Windows); it stays the same when the server is restarted. */
+  connection: { host: string; port: number; user: string; database: string; password?: string }
+  /** Fast, clean shutdown; resolves when the server has exited (at most 20 s). Can be called again. */
+  stop(): Promise<void>
+}
+
+const retryFirstMs = 100
+const retryMaxMs = 15_000
+const relockTimeoutMs = 30_000
+
+/**
+ * Starts PostgreSQL on `dataDir`/postgres, creating it the first time. Rejects with EmbeddedPostgresError.
+ * `onTakenOver` is called at most once, when another Flatline got hold of the cluster while ours was being restarted;
+ * `signal` gives up a start.
+ */
+export async function startEmbeddedPostgres(options: {
+  dataDir: string
+  log: EmbeddedLog
+  onTakenOver?: (error: EmbeddedPostgresError) => void
+  signal?: AbortSignal
+}): Promise<EmbeddedPostgres> {
+  const { log, signal } = options
+  const started = Date.now()
+  const stopping = new AbortController()
+  const cluster = await prepareCluster(options.dataDir, log)
+  const address = await chooseAddress(cluster)
+  const starting = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal
+  const ownership = await takeCluster({ cluster, address, log, signal: starting })
+  log.info(
+    { pid: ownership.process.pid, dir: cluster.dir, durationMs: Date.now() - started },
+    'embedded database ready',
+  )
+
+  const supervision = supervise(ownership, { cluster, address, log, signal: stopping.signal }, options.onTakenOver)
+  let stopped: Promise<void> | undefined
+  return {
+    connection: {
+      ...address,
+      user: 'flatline',
+      database: 'flatline',
+      ...(cluster.password && { password: cluster.password }),
+    },
+    stop() {
+      stopping.abort()
+      stopped ??= supervision.then(async (last) => {
+        // The lock goes last, so that nobody adopts a server that is on its way out.
+        await last?.process.stop()
+        await last?.release()
+      })
+      return stopped
+    },
+  }
+}
+
+/** Keeps the server running and locked until told to stop. Resolves to what is then held. */
+async function supervise(
+  first: Ownership,
+  claim: Claim,
+  onTakenOver: ((error: EmbeddedPostgresError) => void) | undefined,
+): Promise<Ownership | undefined> {
+  const { log, signal } = claim
+  const toldToStop = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  let held = first
+  for (;;) {
+    await Promise.race([held.lost, toldToStop])
+    if (signal.aborted) return held
+    await held.release()
+    try {
+      held = await regain(held, claim)
+    } catch (error) {
+      if (signal.aborted) return held
+      log.error({ err: error }, 'another Flatline has taken over the embedded database')
+      onTakenOver?.(error as EmbeddedPostgresError)
+      return undefined
+    }
+  }
+}
+
+/** Tries for ever; rejects only when the cluster is another's or on abort. */
+async function regain({ process: server }: Ownership, claim: Claim): Promise<Ownership> {
+  const { log, signal } = claim
+  for (let waitMs = retryFirstMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
+    signal.throwIfAborted()
+    try {
+      if (server.isRunning()) {
+        log.warn({ pid: server.pid }, 'the embedded database closed its sessions; locking it again')
+        const ownership = await lockOwnServer(server, claim, Date.now() + relockTimeoutMs)
+        if (ownership) return ownership
+      }
+      if (!server.isRunning()) {
+        log.error({ pid: server.pid }, 'the embedded database has died; restarting it')
+        const ownership = await takeCluster(claim)
+        log.info({ pid: ownership.process.pid }, 'embedded database ready again')
+        return ownership
+      }
+    } catch (error) {
+      if (signal.aborted || error instanceof ClusterTakenError) throw error
+      log.error({ err: error, retryInMs: waitMs }, 'cannot bring the embedded database back yet')
+    }
+    await sleep(waitMs, undefined, { ref: false, signal })
+  }
+}

@@ -1,0 +1,124 @@
+// Applies prisma/migrations in Prisma's own bookkeeping (table, checksum, advisory lock), so that `prisma migrate status`
+// and `deploy` agree with what is found here; Prisma's own command needs an engine binary that has no place in an image.
+// Any number of replicas may start at once: one migrates, the others wait for the lock and find nothing left to do.
+
+import { createHash, randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+
+/** What waiting cannot mend: a migration that was edited or failed, or a database that needs newer code. */
+export class MigrationError extends Error {
+  override name = 'MigrationError'
+}
+
+export type Migration = { name: string; sql: string; checksum: string }
+
+/** A migration that holds this line runs without a transaction (CREATE INDEX CONCURRENTLY needs that). */
+const withoutTransaction = '-- flatline: without transaction'
+
+/** The key that Prisma's own migrate command locks, so that the two exclude each other. */
+const advisoryLockKey = 72707369
+
+const createBookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id VARCHAR(36) PRIMARY KEY NOT NULL,
+  checksum VARCHAR(64) NOT NULL,
+  finished_at TIMESTAMPTZ,
+  migration_name VARCHAR(255) NOT NULL,
+  logs TEXT,
+  rolled_back_at TIMESTAMPTZ,
+  started_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  applied_steps_count INTEGER NOT NULL DEFAULT 0
+)`
+
+export function readMigrations(
+  directory = fileURLToPath(new URL('../../prisma/migrations', import.meta.url)),
+): Migration[] {
+  const names = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  return names
+    .map(({ name }) => {
+      const sql = readFileSync(`${directory}/${name}/migration.sql`, 'utf8')
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Brings the database to this code's schema and returns the names of the migrations it applied. Throws MigrationError. */
+export async function migrate(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string[]> {
+  await client.query('SET statement_timeout = 0')
+  await client.query('SELECT pg_advisory_lock($1)', [advisoryLockKey])
+  try {
+    await client.query(createBookkeeping)
+    const pending = await pendingOf(client, migrations)
+    for (const migration of pending) await apply(client, migration)
+    await checkCompatibility(client, migrations)
+    return pending.map(({ name }) => name)
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1)', [advisoryLockKey]).catch(() => undefined)
+  }
+}
+
+async function pendingOf(client: pg.ClientBase, migrations: readonly Migration[]): Promise<Migration[]> {
+  const { rows } = await client.query<{ migration_name: string; checksum: string; finished: boolean }>(
+    `SELECT migration_name, checksum, finished_at IS NOT NULL AS finished
+     FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
+  )
+  const failed = rows.find((row) => !row.finished)
+  if (failed) {
+    throw new MigrationError(
+      `migration ${failed.migration_name} failed earlier: repair the database, then delete its row from _prisma_migrations`,
+    )
+  }
+  const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]))
+  const edited = migrations.find(({ name, checksum }) => applied.has(name) && applied.get(name) !== checksum)
+  if (edited) {
+    throw new MigrationError(`migration ${edited.name} was edited after it had been applied: restore its migration.sql`)
+  }
+  return migrations.filter(({ name }) => !applied.has(name))
+}
+
+async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration): Promise<void> {
+  const id = randomUUID()
+  const begin = [
+    'INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ($1, $2, $3)',
+    [id, checksum, name],
+  ] as const
+  const end = [
+    'UPDATE _prisma_migrations SET finished_at = now(), applied_steps_count = 1 WHERE id = $1',
+    [id],
+  ] as const
+  const atomic = !sql.includes(withoutTransaction)
+  try {
+    if (atomic) await client.query('BEGIN')
+    await client.query(begin[0], [...begin[1]])
+    await client.query(sql)
+    await client.query(end[0], [...end[1]])
+    if (atomic) await client.query('COMMIT')
+  } catch (error) {
+    if (atomic) await client.query('ROLLBACK').catch(() => undefined)
+    // A lost connection may heal; a statement that PostgreSQL refused will be refused again.
+    if (/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '') && !isTransient(error)) {
+      throw new MigrationError(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
+    }
+    throw error
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  return /^(08|40|53|55P03|57P)/.test((error as { code: string }).code)
+}
+
+/**
+ * Migrations run before the previous version stops, so unknown later migrations are fine, unless a contract migration
+ * raised what the database asks of the code.
+ */
+async function checkCompatibility(client: pg.ClientBase, migrations: readonly Migration[]): Promise<void> {
+  const { rows } = await client.query<{ min_compatible: string }>('SELECT min_compatible FROM schema_compatibility')
+  const needed = rows[0]?.min_compatible ?? ''
+  const newest = migrations.at(-1)?.name ?? ''
+  if (newest < needed) {
+    throw new MigrationError(
+      `this database needs a newer Flatline: it asks for migration ${needed}, this code ends at ${newest}`,
+    )
+  }
+}

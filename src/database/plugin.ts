@@ -1,0 +1,40 @@
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { createLoop } from '../loop.ts'
+import { readMigrations } from './migrate.ts'
+import { createDatabase, type Database } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    database: Database
+  }
+}
+
+const clockIntervalMs = 10_000
+
+export const databasePlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
+    const log = app.log
+    const database = createDatabase({ config, log, migrations: readMigrations() })
+    app.decorate('database', database)
+
+    const clock = createLoop({
+      name: 'clock',
+      intervalMs: clockIntervalMs,
+      log,
+      step: async () => {
+        await database.synchronise()
+        return false
+      },
+    })
+    app.lifecycle.onStart('database', async (signal) => {
+      await database.open(signal)
+      if (!signal.aborted) clock.start()
+    })
+    app.addHook('onClose', async () => {
+      await clock.stop()
+      await database.close()
+    })
+  },
+  { name: 'database', dependencies: ['lifecycle'] },
+)

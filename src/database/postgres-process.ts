@@ -1,0 +1,225 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type FileHandle, lstat, mkdir, open, rename, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
+import { giveTo, requireReachable } from './postgres-account.ts'
+import { type Cluster, childEnvironment } from './postgres-cluster.ts'
+import { identifyProcess } from './postgres-lock-files.ts'
+
+/** Where the server listens: a directory for its Unix socket, or 127.0.0.1. */
+export type Address = { host: string; port: number }
+
+export type PostgresProcess = {
+  pid: number
+  isRunning(): boolean
+  /** Resolves when the process is gone, however that came about. */
+  exited: Promise<void>
+  /** Why it went: the telling line of its log, and whether trying again can help (a peer or a dying predecessor holds the cluster). */
+  failure(): Promise<{ line: string; passing: boolean }>
+  stop(): Promise<void>
+}
+
+const maxLogBytes = 10 * 1024 * 1024
+const fastShutdownMs = 10_000
+const immediateShutdownMs = 5_000
+// 107 bytes on Linux, 103 on macOS and the BSDs.
+const maxSocketPathBytes = 103
+const passingFailure =
+  /lock file ".*" (already exists|is empty)|pre-existing shared memory block|could not create any (Unix|TCP)/
+
+export async function chooseAddress(cluster: Cluster): Promise<Address> {
+  if (process.platform === 'win32') return { host: '127.0.0.1', port: await freePort() }
+  return { host: await socketDirectory(cluster), port: 5432 }
+}
+
+export async function launchPostgres(cluster: Cluster, address: Address): Promise<PostgresProcess> {
+  const logPath = join(cluster.dataDir, 'postgres.log')
+  const log = await openLog(logPath)
+  try {
+    const { size } = await log.stat()
+    const child = spawn(cluster.binaries.postgres, ['-D', cluster.dir, ...settings(address)], {
+      ...cluster.account,
+      // Its own process group: Ctrl-C in a terminal must not stop the database under a service that is still draining.
+      detached: true,
+      cwd: cluster.dir,
+      env: childEnvironment(),
+      stdio: ['ignore', log.fd, log.fd],
+      windowsHide: true,
+    })
+    return observe(child, cluster, { path: logPath, from: size })
+  } finally {
+    await log.close()
+  }
+}
+
+/** Stops a server that is not our child. */
+export async function stopPostmaster(pid: number, cluster: Cluster): Promise<void> {
+  const stopped = await endProcess(pid, cluster, async (timeoutMs) => {
+    const deadline = Date.now() + timeoutMs
+    while (Date.now() < deadline) {
+      if (['dead', 'zombie', 'other'].includes(await identifyProcess(pid, cluster.dir))) return true
+      await sleep(10)
+    }
+    return false
+  })
+  if (stopped) return
+  throw new EmbeddedPostgresError(`PostgreSQL (pid ${pid}) on ${cluster.dir} does not stop: end it and start again`)
+}
+
+// Fast shutdown first; then immediate, which costs a crash recovery at the next start; then kill, the same without a word.
+async function endProcess(
+  pid: number,
+  cluster: Cluster,
+  goneWithin: (timeoutMs: number) => Promise<boolean>,
+): Promise<boolean> {
+  await sendSignal(pid, 'SIGINT', cluster)
+  if (await goneWithin(fastShutdownMs)) return true
+  await sendSignal(pid, 'SIGQUIT', cluster)
+  if (await goneWithin(immediateShutdownMs)) return true
+  await sendSignal(pid, 'SIGKILL', cluster)
+  return goneWithin(immediateShutdownMs)
+}
+
+function settings({ host, port }: Address): string[] {
+  const tcp = process.platform === 'win32'
+  // The list is comma separated; quotes keep a path with commas or spaces whole.
+  const socketDirs = tcp ? '' : `"${host.replaceAll('"', '""')}"`
+  return Object.entries({
+    listen_addresses: tcp ? host : '',
+    port,
+    unix_socket_directories: socketDirs,
+    unix_socket_permissions: '0700',
+    max_connections: 64,
+    shared_buffers: '64MB',
+    max_wal_size: '512MB',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    lc_messages: 'C',
+    jit: 'off',
+    fsync: 'on',
+    full_page_writes: 'on',
+    synchronous_commit: 'on',
+    idle_session_timeout: 0,
+    cluster_name: 'flatline',
+    // Errors of statements go to whoever sent them; in this log their text would be tenants' data.
+    log_min_messages: 'log',
+    log_min_error_statement: 'panic',
+    log_checkpoints: 'off',
+    logging_collector: 'off',
+    log_destination: 'stderr',
+    log_line_prefix: '%m [%p] ',
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+}
+
+function observe(child: ChildProcess, cluster: Cluster, log: { path: string; from: number }): PostgresProcess {
+  let running = true
+  let spawnError: Error | undefined
+  const exited = new Promise<void>((resolve) => {
+    const end = (error?: Error) => {
+      running = false
+      spawnError ??= error
+      resolve()
+    }
+    child.once('error', end)
+    child.once('exit', () => end())
+  })
+  child.unref()
+  const pid = child.pid ?? 0
+  return {
+    pid,
+    exited,
+    isRunning: () => running,
+    async failure() {
+      if (spawnError) return { line: `cannot run ${cluster.binaries.postgres}: ${spawnError.message}`, passing: false }
+      return explainExit(await readFrom(log), pid)
+    },
+    async stop() {
+      if (!running) return
+      child.ref()
+      await endProcess(pid, cluster, (timeoutMs) => {
+        const tooLate = sleep(timeoutMs, false, { ref: false })
+        return Promise.race([exited.then(() => true), tooLate])
+      })
+    },
+  }
+}
+
+// Windows has no signals: kill() there ends the process on the spot.
+async function sendSignal(pid: number, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL', cluster: Cluster): Promise<void> {
+  if (process.platform === 'win32' && signal !== 'SIGKILL') {
+    const mode = signal === 'SIGINT' ? 'fast' : 'immediate'
+    const child = execFile(cluster.binaries.pgCtl, ['stop', '-D', cluster.dir, '-m', mode, '-W'], () => {})
+    await once(child, 'close').catch(() => {})
+    return
+  }
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error
+  }
+}
+
+// Peers starting at the same time write to the same file, hence the search for this process's own lines.
+function explainExit(text: string, pid: number): { line: string; passing: boolean } {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const fatal = lines.filter((line) => /(FATAL|PANIC): /.test(line) && !line.includes('the database system is '))
+  const own = fatal.findLast((line) => line.includes(`[${pid}]`))
+  const line = own ?? fatal.at(-1) ?? lines.at(-1) ?? 'it wrote nothing to its log'
+  return { line: line.replace(/^.*?(?=(FATAL|PANIC): )/, ''), passing: own !== undefined && passingFailure.test(own) }
+}
+
+async function readFrom({ path, from }: { path: string; from: number }): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const start = Math.max(from, size - 65_536)
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(65_536), position: start })
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+async function openLog(path: string): Promise<FileHandle> {
+  const size = (await stat(path).catch(() => undefined))?.size ?? 0
+  if (size > maxLogBytes) await rename(path, `${path}.1`).catch(() => {})
+  return open(path, 'a', 0o600)
+}
+
+async function socketDirectory(cluster: Cluster): Promise<string> {
+  if (fits(cluster.dir)) return cluster.dir
+  const name = `flatline-${createHash('sha256').update(cluster.dir).digest('hex').slice(0, 16)}`
+  const dir = [join(tmpdir(), name), join('/tmp', name)].find(fits) ?? join('/tmp', name)
+  await mkdir(dir, { mode: 0o700 }).catch((error) => {
+    if (errorCode(error) !== 'EEXIST')
+      throw new EmbeddedPostgresError(`cannot create ${dir} for the database's socket`, { cause: error })
+  })
+  const found = await lstat(dir)
+  if (found.uid === process.getuid?.()) await giveTo(cluster.account, dir)
+  const { uid, mode } = await lstat(dir)
+  // Anyone can make a directory of this name under /tmp, and would then be our database.
+  if (!found.isDirectory() || uid !== (cluster.account?.uid ?? process.getuid?.()) || (mode & 0o077) !== 0) {
+    throw new EmbeddedPostgresError(
+      `${dir}, where the database's socket goes, is somebody else's: remove it or use a shorter DATA_DIR`,
+    )
+  }
+  await requireReachable(cluster.account, dir)
+  return dir
+}
+
+function fits(dir: string): boolean {
+  return Buffer.byteLength(join(dir, '.s.PGSQL.5432')) <= maxSocketPathBytes
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  return typeof address === 'object' && address ? address.port : 0
+}

@@ -1,0 +1,140 @@
+// Opening the database is waiting for it: for ever and with a clear log line where waiting can help, and with an error where it cannot.
+// Until it is open, and never again after it is closed, every use answers `unavailable`.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Config } from '../config.ts'
+import { AppError } from '../core/errors.ts'
+import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'
+import { type Clock, createClock } from './clock.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
+import { type Migration, MigrationError, migrate } from './migrate.ts'
+
+export type DatabaseLog = {
+  info(o: object, message: string): void
+  warn(o: object, message: string): void
+  error(o: object, message: string): void
+}
+
+export type Database = Queryable & {
+  readonly pool: pg.Pool
+  readonly prisma: DatabaseClient['prisma']
+  readonly clock: Clock
+  transaction: DatabaseClient['transaction']
+  /** Starts (if embedded), waits for, migrates and connects to the database. Rejects with what waiting cannot mend. */
+  open(signal: AbortSignal): Promise<void>
+  /** Reads the database's clock. */
+  synchronise(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Authentication and privileges: no amount of waiting makes a refused password right. */
+const refusals = ['28000', '28P01', '42501']
+const oldestSupported = 150000
+const waitFirstMs = 250
+const waitMaxMs = 5000
+
+export class DatabaseRefusedError extends Error {
+  override name = 'DatabaseRefusedError'
+}
+
+export function createDatabase(options: {
+  config: Config
+  log: DatabaseLog
+  migrations: readonly Migration[]
+  clock?: Clock
+}): Database {
+  const { config, log, migrations, clock = createClock() } = options
+  let client: DatabaseClient | undefined
+  let embedded: EmbeddedPostgres | undefined
+
+  function opened(): DatabaseClient {
+    if (client) return client
+    throw new AppError('unavailable', 'the database is not open, try again shortly', { retryAfterS: 1 })
+  }
+
+  async function synchronise(): Promise<void> {
+    const before = clock.monotonic()
+    const [row] = await opened().query<{ now: number }>(readClock)
+    if (row) clock.correct(row.now, before, clock.monotonic())
+  }
+
+  return {
+    clock,
+    get pool() {
+      return opened().pool
+    },
+    get prisma() {
+      return opened().prisma
+    },
+    query: (statement, values) => opened().query(statement, values),
+    transaction: (work) => opened().transaction(work),
+    synchronise,
+
+    async open(signal) {
+      if (config.database.url === undefined)
+        embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log })
+      const settings = connectionOptions(config, embedded)
+      await waitFor(() => prepare(settings, migrations, log), log, signal)
+      if (signal.aborted) return
+      client = createClient(settings, (err) => {
+        log.warn({ err, event: 'database.connection_lost' }, 'lost an idle database connection')
+      })
+      await synchronise()
+    },
+
+    async close() {
+      await client?.close()
+      client = undefined
+      await embedded?.stop()
+      embedded = undefined
+    },
+  }
+}
+
+const readClock: Statement = {
+  name: 'read_clock',
+  text: 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
+}
+
+function connectionOptions({ database }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
+  const connection = embedded?.connection ?? { connectionString: database.url as string }
+  return { ...database, connection }
+}
+
+/** One attempt to reach the database and bring it to this code's schema, on a connection of its own. */
+async function prepare(settings: ConnectionOptions, migrations: readonly Migration[], log: DatabaseLog): Promise<void> {
+  const client = new pg.Client({ ...settings.connection, connectionTimeoutMillis: settings.connectTimeoutMs })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ version: number }>(
+      "SELECT current_setting('server_version_num')::int AS version",
+    )
+    const version = rows[0]?.version ?? 0
+    if (version < oldestSupported) {
+      throw new DatabaseRefusedError(
+        `PostgreSQL 15 or newer is needed, the server is version ${Math.floor(version / 10000)}`,
+      )
+    }
+    const applied = await migrate(client, migrations)
+    for (const name of applied) log.info({ event: 'migration.applied', migration: name }, 'migration applied')
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+async function waitFor(attempt: () => Promise<void>, log: DatabaseLog, signal: AbortSignal): Promise<void> {
+  for (let waitMs = waitFirstMs; !signal.aborted; waitMs = Math.min(waitMaxMs, waitMs * 2)) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error instanceof MigrationError || error instanceof DatabaseRefusedError) throw error
+      const { code, message } = error as { code?: string; message: string }
+      if (refusals.includes(code ?? ''))
+        throw new DatabaseRefusedError(`the database refuses us: ${message}`, { cause: error })
+      log.warn({ event: 'database.waiting', code, reason: message, retryInMs: waitMs }, 'waiting for the database')
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}

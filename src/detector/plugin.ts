@@ -1,0 +1,59 @@
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { createLoop } from '../loop.ts'
+import { createDetector } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** When the detector last finished a look, in epoch milliseconds; 0 if never. */
+    detector: { lastRun: () => number }
+  }
+}
+
+export const detectorPlugin = fp<{ config: Config['detector'] }>(
+  async (app, { config }) => {
+    const { blindTime, monitors, database, log } = app
+    const metrics = app.domainMetrics
+    const detect = createDetector({
+      monitors,
+      clock: database.clock,
+      windows: blindTime.windows,
+      isCurrent: blindTime.isCurrent,
+      batchMax: config.batchMax,
+      observeLateness: (seconds) => metrics.detectorLateness.observe(seconds),
+    })
+    let lastRun = 0
+    app.decorate('detector', { lastRun: () => lastRun })
+    const record = createLoop({
+      name: 'acceptance',
+      intervalMs: config.acceptanceIntervalMs,
+      log,
+      step: async () => {
+        await blindTime.record()
+        return false
+      },
+    })
+    const detection = createLoop({
+      name: 'detector',
+      intervalMs: config.intervalMs,
+      log,
+      step: async () => {
+        const more = await detect()
+        lastRun = database.clock.now()
+        metrics.detectorRun.set(lastRun / 1000)
+        return more
+      },
+    })
+    // Last of the start steps that heartbeats need: the gap since the last process ends when this one accepts.
+    app.lifecycle.onStart('detector', async () => {
+      await blindTime.record()
+      record.start()
+      detection.start()
+    })
+    app.addHook('onClose', async () => {
+      await detection.stop()
+      await record.stop()
+    })
+  },
+  { name: 'detector', dependencies: ['heartbeats', 'blind-time', 'metrics'] },
+)

@@ -1,0 +1,65 @@
+// A registry of named checks. They run in parallel with a time limit each and are remembered for a second, so that any number of
+// probes costs one look. The worst critical check is the overall status; the others can only degrade it.
+
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
+
+/** What a check found; further fields are shown as they are, so they must not name tenants, hosts or error texts. */
+export type Finding = { status: HealthStatus } & Record<string, unknown>
+
+export type HealthCheck = { name: string; critical: boolean; timeoutMs: number; run: () => Promise<Finding> | Finding }
+
+export type HealthReport = { status: HealthStatus; checks: Record<string, Finding & { responseTime: number }> }
+
+export type Health = ReturnType<typeof createHealth>
+
+const rememberMs = 1000
+const severity: HealthStatus[] = ['healthy', 'degraded', 'unknown', 'unhealthy']
+
+export function createHealth(options: { monotonic: () => number }) {
+  const { monotonic } = options
+  const registered: HealthCheck[] = []
+  let remembered: { at: number; report: Promise<HealthReport> } | undefined
+
+  async function look(): Promise<HealthReport> {
+    const findings = await Promise.all(registered.map((check) => timed(check, monotonic)))
+    return {
+      status: overall(registered.map(({ critical }, i) => ({ critical, status: findings[i]?.status ?? 'unknown' }))),
+      checks: Object.fromEntries(registered.map(({ name }, i) => [name, findings[i] as (typeof findings)[number]])),
+    }
+  }
+
+  return {
+    register(check: HealthCheck): void {
+      registered.push(check)
+    },
+    report(): Promise<HealthReport> {
+      if (remembered === undefined || monotonic() - remembered.at >= rememberMs) {
+        remembered = { at: monotonic(), report: look() }
+      }
+      return remembered.report
+    },
+  }
+}
+
+/** Critical checks count as they are, except that one nobody can judge degrades; the others degrade at most. */
+export function overall(findings: readonly { critical: boolean; status: HealthStatus }[]): HealthStatus {
+  const counted = findings.map(({ critical, status }): HealthStatus => {
+    if (status === 'healthy') return status
+    return critical && status === 'unhealthy' ? 'unhealthy' : 'degraded'
+  })
+  return counted.sort((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'healthy'
+}
+
+async function timed(check: HealthCheck, monotonic: () => number): Promise<Finding & { responseTime: number }> {
+  const before = monotonic()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Finding>((resolve) => {
+    timer = setTimeout(() => resolve({ status: 'unhealthy', reason: 'timeout' }), check.timeoutMs)
+  })
+  const finding = await Promise.race([
+    (async () => check.run())().catch((): Finding => ({ status: 'unhealthy' })),
+    late,
+  ])
+  clearTimeout(timer)
+  return { ...finding, responseTime: Math.round(monotonic() - before) }
+}

@@ -1,0 +1,38 @@
+import { isoMicroseconds } from '../core/instant.ts'
+import type { Database } from '../database/service.ts'
+import { type HistoryRow, selectBody, selectNewest } from './store.ts'
+
+/** One ping as Healthchecks documents it (its catalogue, section 4.5). */
+export type PingDocument = Record<string, string | number | null>
+
+export const newestMax = 1000
+
+export type History = ReturnType<typeof createHistory>
+
+export function createHistory(options: { database: Database; siteUrl: () => string }) {
+  const { database, siteUrl } = options
+
+  function document(monitorId: string, row: HistoryRow): PingDocument {
+    const bodyUrl = `${siteUrl()}/api/v3/checks/${monitorId}/pings/${row.n}/body`
+    return {
+      type: row.kind,
+      date: isoMicroseconds(row.receivedAt),
+      n: row.n,
+      scheme: row.scheme,
+      remote_addr: row.remoteAddr,
+      method: row.method,
+      ua: row.ua,
+      rid: row.rid,
+      body_url: row.bodySize > 0 ? bodyUrl : null,
+      ...(row.durationMs === null ? {} : { duration: Math.round(row.durationMs / 10) / 100 }),
+    }
+  }
+
+  return {
+    /** The newest first. */
+    async pings(monitorId: string, limit: number): Promise<PingDocument[]> {
+      return (await selectNewest(database, monitorId, limit)).map((row) => document(monitorId, row))
+    },
+    body: (monitorId: string, n: number): Promise<Buffer | null> => selectBody(database, monitorId, n, newestMax),
+  }
+}

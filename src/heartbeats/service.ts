@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { v7 as uuidv7 } from 'uuid'
+import type { BlindWindow } from '../core/blind-time.ts'
+import { decideKind, type HeartbeatKind, type SignalKind } from '../core/heartbeat.ts'
+import { type Monitor, rulesOf } from '../core/monitor.ts'
+import { type Flip, onHeartbeat, onTime } from '../core/status.ts'
+import { isDatabaseAway } from '../database/availability.ts'
+import type { Database } from '../database/service.ts'
+import type { Decision, Monitors } from '../monitors/service.ts'
+import { createBatcher, type Done } from './batcher.ts'
+import { insertHeartbeats, type Recorded, selectRecorded } from './store.ts'
+
+/** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
+export type Received = Incoming & { id: string; at: number }
+
+export type Incoming = {
+  monitorId: string
+  kind: SignalKind
+  exitStatus: number | null
+  rid: string | null
+  method: string
+  scheme: string
+  remoteAddr: string
+  ua: string
+  body: Buffer | null
+}
+
+/** `unknown`: there is no such monitor, nothing was stored. */
+export type Outcome = { recorded: HeartbeatKind } | 'unknown'
+
+export type Heartbeats = ReturnType<typeof createHeartbeats>
+
+/** A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. */
+const attemptsMax = 3
+const retryPauseMs = 100
+/** Beside its body, about what an entry keeps in memory. */
+const entryBytes = 500
+
+export function createHeartbeats(options: {
+  database: Database
+  monitors: Pick<Monitors, 'change'>
+  windows: () => readonly BlindWindow[]
+  limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number }
+  count: (kind: HeartbeatKind, outcome: 'recorded' | 'unknown' | 'refused') => void
+  observeBatch: (entries: number, seconds: number) => void
+}) {
+  const { database, monitors, windows, limits, count, observeBatch } = options
+  const { clock } = database
+  const batcher = createBatcher<Received, Outcome>({ write: writeBatch, ...limits, inFlightMax: 2 })
+
+  async function writeBatch(entries: Received[]): Promise<Outcome[]> {
+    const began = clock.monotonic()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const outcomes = await writeOnce(entries, attempt > 1)
+        observeBatch(entries.length, (clock.monotonic() - began) / 1000)
+        return entries.map(({ id }) => outcomes.get(id) ?? 'unknown')
+      } catch (error) {
+        if (!isDatabaseAway(error) || attempt === attemptsMax) throw error
+        await sleep(retryPauseMs * attempt)
+      }
+    }
+  }
+
+  async function writeOnce(entries: readonly Received[], again: boolean): Promise<Map<string, Outcome>> {
+    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
+    const outcomes = new Map<string, Outcome>()
+    await monitors.change([...byMonitor.keys()], async (locked, tx) => {
+      outcomes.clear()
+      const already = again ? await selectRecorded(tx, entries) : null
+      const decided = locked.map((monitor) => {
+        const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id))
+        return applyAll(monitor, received, windows())
+      })
+      const rows = decided.flatMap(({ recorded }) => recorded)
+      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind })
+      for (const { id, kind } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind })
+      return {
+        decisions: decided.filter(({ recorded }) => recorded.length > 0),
+        within: () => insertHeartbeats(tx, rows),
+      }
+    })
+    return outcomes
+  }
+
+  return {
+    /**
+     * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing was
+     * promised: the client must try again.
+     */
+    receive(incoming: Incoming, done: Done<Outcome>): boolean {
+      const at = clock.now()
+      const received = { ...incoming, at, id: uuidv7({ msecs: at }) }
+      const taken = batcher.push(received, entryBytes + (incoming.body?.length ?? 0), (error, outcome) => {
+        if (error || outcome === undefined) count(incoming.kind, 'refused')
+        else if (outcome === 'unknown') count(incoming.kind, 'unknown')
+        else count(outcome.recorded, 'recorded')
+        done(error, outcome)
+      })
+      if (!taken) count(incoming.kind, 'refused')
+      return taken
+    },
+    queueLength: () => batcher.length,
+    flush: () => batcher.drained(),
+  }
+}
+
+/** Applies a monitor's signals in the order of their receipt, each after what time had done until then. */
+function applyAll(
+  monitor: Monitor,
+  received: readonly Received[],
+  windows: readonly BlindWindow[],
+): Decision & { recorded: Recorded[] } {
+  const rules = rulesOf(monitor.settings)
+  const flips: (Flip | null)[] = []
+  const recorded: Recorded[] = []
+  let { state } = monitor
+  for (const signal of received) {
+    const { at, rid, exitStatus } = signal
+    const timed = onTime(rules, state, at, windows)
+    const kind = decideKind(monitor.settings, timed.state.status, signal)
+    const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, windows)
+    flips.push(timed.flip, heard.flip)
+    state = heard.state
+    recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
+  }
+  return { monitor, state, flips: flips.filter((flip) => flip !== null), recorded }
+}

@@ -1,0 +1,106 @@
+import type { HeartbeatKind } from '../core/heartbeat.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+import type { Received } from './service.ts'
+
+/** A heartbeat as it is kept: what was received, its number and what it was taken for. */
+export type Recorded = { received: Received; n: number; kind: HeartbeatKind; durationMs: number | null }
+
+const statement = (name: string, text: string): Statement => ({ name: `heartbeats_${name}`, text })
+
+const insert = statement(
+  'insert',
+  `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)
+   SELECT monitor_id, to_timestamp(at / 1000), id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size
+   FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bigint[], $5::text[], $6::int[], $7::uuid[], $8::bigint[], $9::text[],
+     $10::text[], $11::text[], $12::text[], $13::int[])
+     AS h(monitor_id, at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)`,
+)
+
+const insertBodies = statement(
+  'insert_bodies',
+  `INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
+   SELECT monitor_id, to_timestamp(at / 1000), id, body
+   FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(monitor_id, at, id, body)`,
+)
+
+export async function insertHeartbeats(tx: Queryable, rows: readonly Recorded[]): Promise<void> {
+  if (rows.length === 0) return
+  const column = <T>(pick: (row: Recorded) => T): T[] => rows.map(pick)
+  await tx.query(insert, [
+    column(({ received }) => received.monitorId),
+    column(({ received }) => received.at),
+    column(({ received }) => received.id),
+    column(({ n }) => n),
+    column(({ kind }) => kind),
+    column(({ received }) => received.exitStatus),
+    column(({ received }) => received.rid),
+    column(({ durationMs }) => durationMs),
+    column(({ received }) => received.scheme),
+    column(({ received }) => received.method),
+    column(({ received }) => received.remoteAddr),
+    column(({ received }) => received.ua),
+    column(({ received }) => received.body?.length ?? 0),
+  ])
+  const withBody = rows.map(({ received }) => received).filter(({ body }) => body !== null)
+  if (withBody.length === 0) return
+  await tx.query(insertBodies, [
+    withBody.map(({ monitorId }) => monitorId),
+    withBody.map(({ at }) => at),
+    withBody.map(({ id }) => id),
+    withBody.map(({ body }) => body),
+  ])
+}
+
+const existing = statement(
+  'existing',
+  `SELECT h.id FROM unnest($1::uuid[], $2::float8[], $3::uuid[]) AS r(monitor_id, at, id)
+   JOIN heartbeats h ON h.monitor_id = r.monitor_id AND h.received_at = to_timestamp(r.at / 1000)::timestamptz(3) AND h.id = r.id`,
+)
+
+/** Which of these have been recorded already, by a commit whose outcome was not known. */
+export async function selectRecorded(tx: Queryable, received: readonly Received[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string }>(existing, [
+    received.map(({ monitorId }) => monitorId),
+    received.map(({ at }) => at),
+    received.map(({ id }) => id),
+  ])
+  return new Set(rows.map(({ id }) => id))
+}
+
+export type HistoryRow = {
+  n: number
+  kind: HeartbeatKind
+  receivedAt: number
+  scheme: string
+  remoteAddr: string
+  method: string
+  ua: string
+  rid: string | null
+  durationMs: number | null
+  bodySize: number
+}
+
+const newest = statement(
+  'newest',
+  `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid,
+     duration_ms AS "durationMs", body_size AS "bodySize"
+   FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2`,
+)
+
+/** The newest first. Walks the primary key backwards, partition by partition, and stops at the limit. */
+export async function selectNewest(on: Queryable, monitorId: string, limit: number): Promise<HistoryRow[]> {
+  return on.query<HistoryRow>(newest, [monitorId, limit])
+}
+
+const bodyOf = statement(
+  'body',
+  `SELECT b.body FROM (SELECT monitor_id, received_at, id, n FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $3) h
+   JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id
+   WHERE h.n = $2`,
+)
+
+/** The body of heartbeat number `n`, if it has one and is among the newest `limit`. */
+export async function selectBody(on: Queryable, monitorId: string, n: number, limit: number): Promise<Buffer | null> {
+  const [row] = await on.query<{ body: Buffer }>(bodyOf, [monitorId, n, limit])
+  return row?.body ?? null
+}

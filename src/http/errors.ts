@@ -1,0 +1,71 @@
+// The one place where a failure becomes an answer: `{error, code, field?}`, or for Healthchecks' own calls `{error}` alone.
+
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { AppError, type ErrorCode } from '../core/errors.ts'
+import { isDatabaseAway } from '../database/availability.ts'
+
+export const statusOf = {
+  bad_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  gone: 410,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  too_many_requests: 429,
+  internal: 500,
+  unavailable: 503,
+} satisfies Record<ErrorCode, number>
+
+const codeOf = Object.fromEntries(Object.entries(statusOf).map(([code, status]) => [status, code])) as Record<
+  number,
+  ErrorCode
+>
+
+export const errorsPlugin = fp(
+  async (app) => {
+    app.setErrorHandler((error: FastifyError, request, reply) => answer(toAppError(error), request, reply))
+    app.setNotFoundHandler({}, (request, reply) => answer(new AppError('not_found', 'not found'), request, reply))
+  },
+  { name: 'http-errors' },
+)
+
+/** Sends an error in Flatline's own shape. A plugin with another dialect sets its own error handler and calls toAppError. */
+export function answer(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  prepare(error, request, reply)
+  reply.send({ error: error.message, code: error.code, ...(error.field === undefined ? {} : { field: error.field }) })
+}
+
+/** Status and headers of an error, logged if it is ours. */
+export function prepare(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  if (error.code === 'internal') request.log.error({ err: error.cause, event: 'request.error' }, 'request failed')
+  if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
+  reply.code(statusOf[error.code]).type('application/json; charset=utf-8')
+}
+
+export function toAppError(error: FastifyError): AppError {
+  if (error instanceof AppError) return error
+  if (error.validation) return fromValidation(error)
+  const status = error.statusCode ?? 500
+  if (status === 503) return new AppError('unavailable', error.message, { retryAfterS: 10, cause: error })
+  const code = status < 500 ? (codeOf[status] ?? 'bad_request') : isDatabaseAway(error) ? 'unavailable' : 'internal'
+  if (code === 'unavailable') {
+    return new AppError(code, 'the database is not reachable, try again shortly', { retryAfterS: 1, cause: error })
+  }
+  return new AppError(code, code === 'internal' ? 'internal error' : error.message, { cause: error })
+}
+
+/** Names the field and the rule that Ajv found broken. */
+function fromValidation(error: FastifyError): AppError {
+  const problem = error.validation?.[0]
+  const params = (problem?.params ?? {}) as { missingProperty?: string; additionalProperty?: string }
+  const path = (problem?.instancePath ?? '').slice(1).replaceAll('/', '.')
+  const field = [path, params.missingProperty ?? params.additionalProperty].filter(Boolean).join('.')
+  const rule = params.additionalProperty === undefined ? problem?.message : 'is not a known field'
+  const text =
+    params.missingProperty === undefined ? `${field || error.validationContext} ${rule}` : `${field} is required`
+  return new AppError('bad_request', text, field === '' ? {} : { field })
+}

@@ -1,0 +1,17 @@
+import AjvCompiler from '@fastify/ajv-compiler'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+
+type Compiler = Parameters<FastifyInstance['setValidatorCompiler']>[0]
+
+/** Unknown fields are refused, not dropped. A body means what it says; a query string is text and is read as the schema wants. */
+export const validationPlugin = fp(
+  async (app) => {
+    const build = AjvCompiler()
+    const options = { removeAdditional: false, useDefaults: true, allErrors: false } as const
+    const body = build({}, { customOptions: { ...options, coerceTypes: false } }) as unknown as Compiler
+    const text = build({}, { customOptions: { ...options, coerceTypes: true } }) as unknown as Compiler
+    app.setValidatorCompiler((route) => (route.httpPart === 'body' ? body(route) : text(route)))
+  },
+  { name: 'http-validation' },
+)

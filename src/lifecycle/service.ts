@@ -1,0 +1,45 @@
+// What the process is doing, from the first probe to the last. Modules register start steps while the app is assembled; they
+// run in that order once the listener answers, so that probes are honest while a database is waited for. Stopping is
+// Fastify's: onClose hooks run in the opposite order.
+
+export type Phase = 'starting' | 'ready' | 'draining'
+
+type StartStep = { name: string; run: (signal: AbortSignal) => Promise<void> }
+
+export type Lifecycle = ReturnType<typeof createLifecycle>
+
+export function createLifecycle() {
+  const steps: StartStep[] = []
+  const stopping = new AbortController()
+  let phase: Phase = 'starting'
+  let current = ''
+
+  return {
+    get phase(): Phase {
+      return phase
+    },
+    /** The start step under way, for the log line of a start or stop that takes too long. */
+    get current(): string {
+      return current
+    },
+    /** Aborted when the process begins to stop: a start step that waits must give up then. */
+    signal: stopping.signal,
+    onStart(name: string, run: StartStep['run']): void {
+      steps.push({ name, run })
+    },
+    /** Rejects with the first step's error, which is one that waiting cannot mend. */
+    async start(): Promise<void> {
+      for (const step of steps) {
+        if (stopping.signal.aborted) return
+        current = step.name
+        await step.run(stopping.signal)
+      }
+      current = ''
+      if (phase === 'starting') phase = 'ready'
+    },
+    drain(): void {
+      phase = 'draining'
+      stopping.abort()
+    },
+  }
+}

@@ -1,0 +1,144 @@
+// What a check's document may say when it is written: Healthchecks' fields with its rules, order and error texts (its catalogue, section
+// 4.6), then ours. Unknown fields are ignored, as the original does.
+
+import { AppError } from '../core/errors.ts'
+import { parseInstant } from '../core/instant.ts'
+import type { Settings } from '../core/monitor.ts'
+import { detectKind, isValidExpression } from '../core/schedule.ts'
+import { isTimeZone } from '../core/time-zone.ts'
+
+/** `channels` as written: `*`, or ids and names joined by commas. `unique` names the fields an upsert looks up by. */
+export type CheckInput = { settings: Partial<Settings>; channels: string | undefined; unique: UniqueField[] }
+
+export const uniqueFields = ['name', 'slug', 'tags', 'timeout', 'grace'] as const
+export type UniqueField = (typeof uniqueFields)[number]
+
+/** Returns what is wrong with the value, or undefined. */
+type Rule = (value: unknown) => string | undefined
+
+const longestS = 365 * 86_400
+
+const string =
+  (maxLength?: number, then?: (text: string) => string | undefined): Rule =>
+  (value) => {
+    if (typeof value !== 'string') return 'is not a string'
+    if (maxLength !== undefined && [...value].length > maxLength) return 'is too long'
+    // PostgreSQL stores any character but this one.
+    if (value.includes('\0')) return 'contains a NUL character'
+    return then?.(value)
+  }
+const boolean: Rule = (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean')
+const integer =
+  (minimum: number, maximum: number): Rule =>
+  (value) => {
+    if (!Number.isInteger(value)) return 'is not a number'
+    if ((value as number) < minimum) return 'is too small'
+    return (value as number) > maximum ? 'is too large' : undefined
+  }
+const nullable =
+  (rule: Rule): Rule =>
+  (value) =>
+    value === null ? undefined : rule(value)
+
+const rules = {
+  channels: string(),
+  desc: string(),
+  failure_kw: string(200),
+  filter_body: boolean,
+  filter_default_fail: boolean,
+  filter_http_body: boolean,
+  filter_subject: boolean,
+  grace: integer(1, longestS),
+  manual_resume: boolean,
+  methods: (value) => (value === '' || value === 'POST' ? undefined : 'has unexpected value'),
+  name: string(100),
+  schedule: string(100, (text) =>
+    isValidExpression(text) ? undefined : 'is not a valid cron or OnCalendar expression',
+  ),
+  slug: string(100, (text) => (/^[a-z0-9-_]*$/.test(text) ? undefined : 'does not match pattern')),
+  start_kw: string(200),
+  subject: string(200),
+  subject_fail: string(200),
+  success_kw: string(200),
+  tags: string(500),
+  timeout: integer(1, longestS),
+  tz: string(36, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
+  unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
+  early_tolerance: nullable(integer(1, longestS)),
+  failure_threshold: nullable(integer(1, 720)),
+  max_runtime: nullable(integer(1, longestS)),
+  min_runtime: nullable(integer(1, longestS)),
+  paused_until: nullable(
+    string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
+  ),
+  recovery_threshold: nullable(integer(1, 720)),
+} satisfies Record<string, Rule>
+
+type Field = keyof typeof rules
+
+/** The settings that take a field's value as it is. */
+const direct: Partial<Record<Field, keyof Settings>> = {
+  name: 'name',
+  slug: 'slug',
+  tags: 'tags',
+  desc: 'desc',
+  grace: 'graceS',
+  tz: 'tz',
+  manual_resume: 'manualResume',
+  methods: 'methods',
+  filter_body: 'filterBody',
+  filter_default_fail: 'filterDefaultFail',
+  filter_http_body: 'filterHttpBody',
+  start_kw: 'startKw',
+  success_kw: 'successKw',
+  failure_kw: 'failureKw',
+  early_tolerance: 'earlyToleranceS',
+  failure_threshold: 'failureThreshold',
+  max_runtime: 'maxRuntimeS',
+  min_runtime: 'minRuntimeS',
+  recovery_threshold: 'recoveryThreshold',
+}
+
+/** Reads the body of a create or update call. Throws AppError('bad_request') for the first broken rule. */
+export function parseCheck(body: unknown): CheckInput {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('value is not an object')
+  const values = body as Record<string, unknown>
+  for (const [field, rule] of Object.entries(rules)) {
+    const problem = values[field] === undefined ? undefined : rule(values[field])
+    if (problem !== undefined) throw invalid(`${field} ${problem}`, field)
+  }
+  const unique = (values.unique ?? []) as UniqueField[]
+  if (unique.some((field) => !uniqueFields.includes(field))) {
+    throw invalid("an item in 'unique' has unexpected value", 'unique')
+  }
+  return { settings: toSettings(values), channels: values.channels as string | undefined, unique }
+}
+
+function toSettings(values: Record<string, unknown>): Partial<Settings> {
+  const settings: Record<string, unknown> = {}
+  for (const [field, setting] of Object.entries(direct)) {
+    if (values[field] !== undefined) settings[setting] = values[field]
+  }
+  // The older names of the two keywords switch the e-mail filter too, unless it is set in the same call.
+  if (values.subject !== undefined || values.subject_fail !== undefined) {
+    if (values.subject !== undefined) settings.successKw = values.subject
+    if (values.subject_fail !== undefined) settings.failureKw = values.subject_fail
+    settings.filterSubject = Boolean(values.subject || values.subject_fail)
+  }
+  if (values.filter_subject !== undefined) settings.filterSubject = values.filter_subject
+  if (values.paused_until !== undefined) {
+    settings.pausedUntil = values.paused_until === null ? null : parseInstant(values.paused_until as string)
+  }
+  if (values.schedule !== undefined) {
+    settings.kind = detectKind(values.schedule as string)
+    settings.schedule = values.schedule
+  } else if (values.timeout !== undefined) {
+    settings.kind = 'simple'
+    settings.timeoutS = values.timeout
+  }
+  return settings as Partial<Settings>
+}
+
+function invalid(problem: string, field?: string): AppError {
+  return new AppError('bad_request', `json validation error: ${problem}`, field === undefined ? {} : { field })
+}

@@ -1,0 +1,189 @@
+import type { Monitor, Settings } from '../core/monitor.ts'
+import type { Flip, State } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+import { type MonitorRow, monitorColumns, settingColumns, toMonitor } from './columns.ts'
+
+/** A decided change of one monitor: what was read, what is to be, and the flips in between. */
+export type DecidedChange = {
+  monitor: Monitor
+  state: State
+  deadline: number | null
+  lookAt: number | null
+  flips: readonly Flip[]
+}
+
+const statement = (name: string, text: string): Statement => ({ name: `monitors_${name}`, text })
+
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+const lock = statement(
+  'lock',
+  `SELECT ${monitorColumns} FROM monitors m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`,
+)
+
+/** Locks in id order, so that two replicas with the same monitors in hand cannot deadlock. */
+export async function lockMonitors(tx: Queryable, ids: readonly string[]): Promise<Monitor[]> {
+  return (await tx.query<MonitorRow>(lock, [ids])).map(toMonitor)
+}
+
+const write = statement(
+  'write',
+  `UPDATE monitors m SET
+     status = d.status, n = d.n, flip_seq = d.flip_seq,
+     last_ping = ${instant('d.last_ping')}, last_start = ${instant('d.last_start')}, last_start_rid = d.last_start_rid,
+     last_duration_ms = d.last_duration_ms, failures = d.failures, successes = d.successes, missed = d.missed,
+     deadline = ${instant('d.deadline')}, look_at = ${instant('d.look_at')}
+   FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::float8[], $8::float8[], $9::uuid[],
+     $10::bigint[], $11::int[], $12::int[], $13::int[], $14::float8[], $15::float8[])
+     AS d(id, was_n, was_flip_seq, status, n, flip_seq, last_ping, last_start, last_start_rid,
+          last_duration_ms, failures, successes, missed, deadline, look_at)
+   WHERE m.id = d.id AND m.n = d.was_n AND m.flip_seq = d.was_flip_seq
+   RETURNING m.id`,
+)
+
+const writeFlip = statement(
+  'write_flips',
+  `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to)
+   SELECT monitor_id, seq, project_id, ${instant('at')}, "from", "to", reason,
+     CASE WHEN silent THEN now() END, ${instant('blind_from')}, ${instant('blind_to')}
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::float8[], $10::float8[])
+     AS f(monitor_id, seq, project_id, at, "from", "to", reason, silent, blind_from, blind_to)`,
+)
+
+/**
+ * The only statement that writes a status, with its flips in the same transaction. Compare-and-set on what was read: throws if
+ * any of the rows has changed since.
+ */
+export async function writeChanges(tx: Queryable, changes: readonly DecidedChange[]): Promise<void> {
+  const column = <T>(pick: (change: DecidedChange) => T): T[] => changes.map(pick)
+  const written = await tx.query<{ id: string }>(write, [
+    column((c) => c.monitor.id),
+    column((c) => c.monitor.state.n),
+    column((c) => c.monitor.state.flipSeq),
+    column((c) => c.state.status),
+    column((c) => c.state.n),
+    column((c) => c.state.flipSeq),
+    column((c) => c.state.lastPing),
+    column((c) => c.state.lastStart),
+    column((c) => c.state.lastStartRid),
+    column((c) => c.state.lastDurationMs),
+    column((c) => c.state.failures),
+    column((c) => c.state.successes),
+    column((c) => c.state.missed),
+    column((c) => c.deadline),
+    column((c) => c.lookAt),
+  ])
+  if (written.length !== changes.length) throw new Error('a monitor changed under its lock')
+
+  const flips = changes.flatMap(({ monitor, flips }) => flips.map((flip) => ({ monitor, flip })))
+  if (flips.length === 0) return
+  await tx.query(writeFlip, [
+    flips.map(({ monitor }) => monitor.id),
+    flips.map(({ flip }) => flip.seq),
+    flips.map(({ monitor }) => monitor.projectId),
+    flips.map(({ flip }) => flip.at),
+    flips.map(({ flip }) => flip.from),
+    flips.map(({ flip }) => flip.to),
+    flips.map(({ flip }) => flip.reason),
+    flips.map(({ flip }) => flip.silent),
+    flips.map(({ flip }) => flip.blind?.from ?? null),
+    flips.map(({ flip }) => flip.blind?.to ?? null),
+  ])
+}
+
+const settingNames = Object.keys(settingColumns) as (keyof Settings)[]
+const placeholder = (name: keyof Settings, index: number) =>
+  name === 'pausedUntil' ? instant(`$${index}`) : `$${index}`
+
+const insert = statement(
+  'insert',
+  `INSERT INTO monitors (id, project_id, badge_key, created_at, status, ${Object.values(settingColumns).join(', ')})
+   VALUES ($1, $2, $3, ${instant('$4')}, 'new', ${settingNames.map((name, i) => placeholder(name, i + 5)).join(', ')})`,
+)
+
+export async function insertMonitor(
+  tx: Queryable,
+  monitor: Omit<Monitor, 'state' | 'deadline' | 'lookAt'>,
+): Promise<void> {
+  const { id, projectId, badgeKey, createdAt, settings } = monitor
+  await tx.query(insert, [id, projectId, badgeKey, createdAt, ...settingNames.map((name) => settings[name])])
+}
+
+const update = statement(
+  'update',
+  `UPDATE monitors SET ${settingNames.map((name, i) => `${settingColumns[name]} = ${placeholder(name, i + 2)}`).join(', ')} WHERE id = $1`,
+)
+
+export async function updateSettings(tx: Queryable, id: string, settings: Settings): Promise<void> {
+  await tx.query(update, [id, ...settingNames.map((name) => settings[name])])
+}
+
+const remove = statement('remove', 'DELETE FROM monitors WHERE id = $1 AND project_id = $2')
+const endDeliveries = statement(
+  'end_deliveries',
+  `UPDATE deliveries SET status = 'suppressed', last_error = 'the check was deleted', next_attempt_at = NULL, finished_at = now()
+   WHERE monitor_id = $1 AND status IN ('pending', 'retrying')`,
+)
+const endFlips = statement(
+  'end_flips',
+  'UPDATE flips SET processed_at = now() WHERE monitor_id = $1 AND processed_at IS NULL',
+)
+
+/** Deletes the row; nothing more is told about it. Its history goes with its partitions. */
+export async function deleteMonitor(tx: Queryable, projectId: string, id: string): Promise<void> {
+  await tx.query(remove, [id, projectId])
+  await tx.query(endFlips, [id])
+  await tx.query(endDeliveries, [id])
+}
+
+const select = (name: string, where: string) =>
+  statement(
+    name,
+    `SELECT ${monitorColumns}, coalesce(string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text), '') AS channels
+     FROM monitors m LEFT JOIN monitor_channels mc ON mc.monitor_id = m.id
+     WHERE ${where} GROUP BY m.id ORDER BY m.created_at, m.id`,
+  )
+const selectOne = select('select_one', 'm.id = $1')
+const selectMany = select('select_many', 'm.project_id = $1 AND ($2::text IS NULL OR m.slug = $2)')
+
+/** A monitor with the ids of its channels, sorted and joined by commas. */
+export type MonitorWithChannels = Monitor & { channels: string }
+
+const withChannels = (row: MonitorRow & { channels: string }): MonitorWithChannels => ({
+  ...toMonitor(row),
+  channels: row.channels,
+})
+
+/** Of any project: whoever asks compares the project, because a foreign monitor is answered differently from an unknown one. */
+export async function selectMonitor(on: Queryable, id: string): Promise<MonitorWithChannels | null> {
+  const [row] = await on.query<MonitorRow & { channels: string }>(selectOne, [id])
+  return row ? withChannels(row) : null
+}
+
+export async function selectMonitors(
+  on: Queryable,
+  projectId: string,
+  slug: string | null,
+): Promise<MonitorWithChannels[]> {
+  return (await on.query<MonitorRow & { channels: string }>(selectMany, [projectId, slug])).map(withChannels)
+}
+
+const due = statement('due', `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} ORDER BY look_at LIMIT $2`)
+
+/** Ids of monitors to look at: those whose `look_at` has passed, the oldest first. */
+export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
+  return (await on.query<{ id: string }>(due, [now, limit])).map(({ id }) => id)
+}
+
+const counts = statement('counts', 'SELECT status, count(*) AS count FROM monitors GROUP BY status')
+
+export async function countByStatus(on: Queryable): Promise<{ status: string; count: number }[]> {
+  return on.query<{ status: string; count: number }>(counts)
+}
+
+const lockProject = statement('lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+
+/** Serialises what must look before it creates, within one project. */
+export async function serialiseCreation(tx: Queryable, projectId: string): Promise<void> {
+  await tx.query(lockProject, [`monitors/${projectId}`])
+}

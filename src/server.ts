@@ -1,0 +1,142 @@
+// The process: configuration, listener, start, and one orderly end for every cause, through close-with-grace.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import closeWithGrace from 'close-with-grace'
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from './app.ts'
+import type { Keys } from './auth/service.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+
+export async function serve(): Promise<void> {
+  const config = configOrExit()
+  let shutdown = () => {}
+  const app: FastifyInstance = await buildApp({
+    config,
+    stdoutIsTTY: process.stdout.isTTY,
+    announceKeys: (keys) => announceKeys(app, config, keys),
+    shutdown: () => shutdown(),
+  })
+  // Registered last, so it runs first: the listener is closed and every request answered, the modules still run.
+  app.addHook('onClose', async () =>
+    app.log.info({ event: 'shutdown.closed' }, 'Server closed, cleaning up resources...'),
+  )
+
+  let started: Promise<void> = Promise.resolve()
+  shutdown = endGracefully(app, config, () => started)
+  try {
+    await app.listen({ host: config.server.host, port: config.server.port })
+    const { port } = app.server.address() as AddressInfo
+    app.log.info({ event: 'server.listening', port, url: app.siteUrl() }, `serving on port ${port}`)
+    started = app.lifecycle.start()
+    await started
+    if (app.lifecycle.phase === 'ready') app.log.info({ event: 'server.ready', url: app.siteUrl() }, 'ready')
+  } catch (error) {
+    await giveUp(app, error as Error & { code?: string }, config)
+  }
+}
+
+function configOrExit(): Config {
+  try {
+    return loadConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    console.error(error.message)
+    process.exit(1)
+  }
+}
+
+/** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
+function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
+  const { drainMs, shutdownTimeoutMs } = config.server
+  const log = app.log.child({}, { level: 'info' })
+  // A terminal that goes away, or a logrotate script, must not stop a service.
+  process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
+
+  const grace = closeWithGrace(
+    {
+      delay: shutdownTimeoutMs,
+      logger: false,
+      skip: ['SIGHUP'],
+      onTimeout: () => {
+        const running = { phase: app.lifecycle.phase, step: app.lifecycle.current, resources: countResources() }
+        log.fatal({ event: 'shutdown.forced', ...running }, 'Forced shutdown after timeout')
+      },
+      onSecondSignal: (signal) =>
+        log.fatal({ event: 'shutdown.second_signal', signal }, `second ${signal}, exiting at once`),
+      onSecondError: (err) => log.fatal({ event: 'shutdown.second_error', err }, 'second error, exiting at once'),
+    },
+    async ({ signal, err }) => {
+      const cause = signal ?? (err ? 'uncaught error' : 'request')
+      if (err) log.fatal({ event: 'shutdown.error', err }, 'uncaught error')
+      log.info({ event: 'shutdown.start', cause }, `${cause} received, starting graceful shutdown...`)
+      const served = app.lifecycle.phase === 'ready'
+      app.lifecycle.drain()
+      if (served) await sleep(drainMs)
+      await started().catch(() => undefined)
+      if (served) await app.audit.shutdown.write(cause)
+      await app.close()
+      log.info({ event: 'shutdown.complete', cause }, 'Graceful shutdown complete')
+    },
+  )
+  let begun = false
+  return () => {
+    if (begun) return
+    begun = true
+    grace.close()
+  }
+}
+
+/** One line says what waiting cannot mend. */
+async function giveUp(app: FastifyInstance, error: Error & { code?: string }, config: Config): Promise<never> {
+  const { host, port } = config.server
+  const reason =
+    error.code === 'EADDRINUSE'
+      ? `port ${port} on ${host} is taken: set PORT to another one`
+      : error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL'
+        ? `cannot listen on ${host} port ${port}: ${error.code}`
+        : error.message
+  app.log.fatal({ event: 'start.failed', reason }, `cannot start: ${reason}`)
+  await app.close().catch(() => undefined)
+  process.exit(1)
+}
+
+function countResources(): Record<string, number> {
+  const byType = Map.groupBy(process.getActiveResourcesInfo(), (type) => type)
+  return Object.fromEntries([...byType].map(([type, all]) => [type, all.length]))
+}
+
+/** Generated keys go to the terminal once, never through the logger; where nobody watches a terminal, into a private file. */
+function announceKeys(app: FastifyInstance, config: Config, keys: Partial<Keys>): void {
+  const text = Object.entries(keys).map(([kind, key]) => `${kind}=${key}\n`)
+  if (config.environment !== 'local') {
+    const file = join(config.server.dataDir, 'project-keys.txt')
+    mkdirSync(config.server.dataDir, { recursive: true })
+    writeFileSync(file, text.join(''), { mode: 0o600 })
+    app.log.warn(
+      { event: 'keys.generated', file },
+      'keys of the default project were generated, read them from the file',
+    )
+    return
+  }
+  const url = app.siteUrl()
+  const example = keys.api_key
+    ? `
+Create a check that expects a heartbeat each minute:
+
+  curl -X POST ${url}/api/v3/checks/ -H 'X-Api-Key: ${keys.api_key}' -d '{"name": "my first job", "timeout": 60, "grace": 10}'
+
+and send its heartbeats to the ping_url of the answer.
+`
+    : ''
+  process.stdout.write(`
+The keys of project "default", shown this once:
+
+  ${text.join('  ')}${example}
+`)
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await serve()

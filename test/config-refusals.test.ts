@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConfigError } from '../src/config.ts'
+import { rules } from '../src/config-rules.ts'
+import { settings } from '../src/config-schema.ts'
+import { directory, type Env, key, problemsOf, production } from './config-source.ts'
+
+test('whatever cannot be read strictly is refused, with the name of its variable first', () => {
+  const refused: [string, string[]][] = [
+    ['PORT', ['80a', '-1', '65536', '1.5', ' 80', '0x50']],
+    ['DRAIN_MS', ['5 s', '-5s', '1.5s', '99999999999', '30d']],
+    ['ALLOW_PRIVATE_TARGETS', ['on', 'y', '2', 'tru']],
+    ['FLATLINE__LIMITS__MAX_EVENT_LOOP_UTILIZATION', ['1.1', 'NaN', '50%']],
+    ['LOG_LEVEL', ['loud', 'toString']],
+    ['LOG_FORMAT', ['xml']],
+    ['HOST', ['two words', 'http://localhost']],
+    ['SITE_URL', ['flatline.example.com', 'ftp://example.com', 'https://u:p@example.com', 'https://example.com/?a=b']],
+    [
+      'TRUST_PROXY',
+      ['true', '1', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/8/8', 'proxy.example.com', 'loopback,,', '[1]', '['],
+    ],
+    ['DATABASE_URL', ['mysql://u:p@h/db', 'localhost:5432', 'postgres://u:p%@h/db', 'postgres://u:p/w@h:x/db']],
+    ['ADMIN_TOKEN', ['short', `${'a'.repeat(40)} `, `${'a'.repeat(40)}\n`, 'ü'.repeat(40)]],
+    ['ENCRYPTION_KEY', ['x', key.slice(1), `${key},`, `${key},${key}`, Buffer.alloc(31).toString('base64')]],
+    ['METRICS_TOKEN', ['two words']],
+    ['BOOTSTRAP_API_KEY', ['a'.repeat(31), 'a'.repeat(33), `${'a'.repeat(31)}!`]],
+    ['BOOTSTRAP_API_KEY_READONLY', ['a'.repeat(31)]],
+    ['BOOTSTRAP_PING_KEY', ['a'.repeat(21), 'a'.repeat(32)]],
+    ['DEPLOYMENT_ENV', ['prod']],
+  ]
+  for (const [name, texts] of refused) {
+    for (const text of texts) {
+      const problems = problemsOf({ [name]: text })
+      assert.equal(problems.length, 1, `${name}=${text}: ${problems}`)
+      assert.ok(problems[0]?.startsWith(`${name}: `), problems[0])
+    }
+  }
+})
+
+test('settings that do not fit each other are refused under the name that was set', () => {
+  const table: [Env, string][] = [
+    [{ SHUTDOWN_TIMEOUT_MS: '5s' }, 'SHUTDOWN_TIMEOUT_MS'],
+    [{ DRAIN_MS: '30s' }, 'DRAIN_MS'],
+    [{ PING_BODY_LIMIT: '1000000', FLATLINE__INGEST__QUEUE_MAX_BYTES: '1000000' }, 'FLATLINE__INGEST__QUEUE_MAX_BYTES'],
+    [{ FLATLINE__INGEST__BATCH_MAX: '20001' }, 'FLATLINE__INGEST__BATCH_MAX'],
+    [{ FLATLINE__DETECTOR__BLIND_AFTER_MS: '999' }, 'FLATLINE__DETECTOR__BLIND_AFTER_MS'],
+    [{ FLATLINE__ALERTING__RETRY_MAX_MS: '4s' }, 'FLATLINE__ALERTING__RETRY_MAX_MS'],
+  ]
+  for (const [env, name] of table) {
+    const problems = problemsOf(env)
+    assert.equal(problems.length, 1, String(problems))
+    assert.ok(problems[0]?.startsWith(`${name}: `), problems[0])
+  }
+})
+
+test('production is refused without each thing it insists on, and accepts the stated exceptions', () => {
+  const without = (...names: string[]) =>
+    Object.fromEntries(Object.entries(production).filter(([name]) => !names.includes(name)))
+  assert.deepEqual(problemsOf(production), [])
+  for (const name of ['DATABASE_URL', 'ENCRYPTION_KEY', 'ADMIN_TOKEN']) {
+    assert.match(problemsOf(without(name)).join(), new RegExp(`^${name}: is required`))
+  }
+  assert.deepEqual(problemsOf({ ...without('DATABASE_URL'), ALLOW_EMBEDDED_DATABASE: 'true' }), [])
+  const plain = 'postgres://flatline:pw@db.example.com/flatline'
+  for (const url of [
+    plain,
+    `${plain}?sslmode=prefer`,
+    `${plain}?sslmode=require&sslmode=disable`,
+    'postgres://localhost/db?host=10.0.0.1',
+  ]) {
+    assert.match(problemsOf({ ...production, DATABASE_URL: url }).join(), /^DATABASE_URL: must ask for TLS/)
+    assert.deepEqual(problemsOf({ ...production, DATABASE_URL: url, DATABASE_ALLOW_PLAINTEXT: 'true' }), [])
+  }
+  for (const url of [
+    'postgres://localhost/db',
+    'postgres://[::1]:5432/db',
+    'postgres://u@/db?host=/run/postgresql',
+    `${plain}?sslmode=require`,
+  ]) {
+    assert.deepEqual(problemsOf({ ...production, DATABASE_URL: url }), [], url)
+  }
+})
+
+test('staging and docker need an encryption key, local does not', () => {
+  for (const profile of ['staging', 'docker']) {
+    assert.deepEqual(problemsOf({ DEPLOYMENT_ENV: profile }), ['ENCRYPTION_KEY: is required outside the local profile'])
+  }
+  assert.deepEqual(problemsOf({ DEPLOYMENT_ENV: 'local' }), [])
+})
+
+test('every rule is one of those that the tests above break', () => {
+  assert.equal(rules.length, 9, 'add the new rule to the tables above')
+})
+
+test('two secrets with the same value are refused, however they are written', () => {
+  const api = 'k'.repeat(32)
+  assert.deepEqual(problemsOf({ BOOTSTRAP_API_KEY: api, BOOTSTRAP_API_KEY_READONLY: api }), [
+    'BOOTSTRAP_API_KEY_READONLY: has the same value as BOOTSTRAP_API_KEY; no two secrets may',
+  ])
+  const base64 = Buffer.from(key, 'hex').toString('base64')
+  assert.equal(problemsOf({ ADMIN_TOKEN: base64, ENCRYPTION_KEY: key }).length, 1)
+})
+
+test('all mistakes are reported at once', (t) => {
+  const profileDir = directory(t, { 'production.yaml': 'server:\n  prot: 1\nlog:\n  level: loud\n' })
+  const env = {
+    DEPLOYMENT_ENV: 'production',
+    PORT: 'x',
+    DRAIN_MS: '1h',
+    FLATLINE__SERVER__HOTS: 'a',
+    FLATLINE__PORT: '1',
+    METRICS_TOKEN: 'a b',
+    ADMIN_TOKEN_FILE: '/nowhere',
+  }
+  const names = problemsOf(env, { profileDir }).map((problem) => problem.split(/[:;] /)[0])
+  const file = `${profileDir.split('/').at(-1)}/production.yaml`
+  const expected = [
+    'PORT',
+    'METRICS_TOKEN',
+    'ADMIN_TOKEN_FILE',
+    'FLATLINE__SERVER__HOTS',
+    'FLATLINE__PORT',
+    file,
+    file,
+    'DRAIN_MS',
+    'ENCRYPTION_KEY',
+    'DATABASE_URL',
+  ]
+  assert.deepEqual(names.sort(), expected.sort())
+})
+
+test('a wrong profile name does not hide the other mistakes', () => {
+  const names = problemsOf({ DEPLOYMENT_ENV: 'prod', PORT: 'x' }).map((problem) => problem.split(':')[0])
+  assert.deepEqual(names, ['DEPLOYMENT_ENV', 'PORT'])
+})
+
+test('the value of a secret is never quoted', (t) => {
+  const planted = 'planted secret\u0001'
+  const secrets = settings.filter(({ secret }) => secret)
+  for (const { name, variable } of secrets) {
+    for (const env of [{ [name]: planted }, { [`${name}_FILE`]: planted }, { [name]: planted, [variable]: 'other' }]) {
+      const text = problemsOf(env).join('\n')
+      assert.ok(text.includes(name) && !text.includes('planted'), text)
+    }
+  }
+  const yaml = secrets
+    .map(({ path }) => `  ${path.split('.')[1]}: planted secret`)
+    .slice(1)
+    .join('\n')
+  const broken = directory(t, { 'local.yaml': `security:\n${yaml}\n  adminToken: planted\n` })
+  const wrong = directory(t, { 'local.yaml': `security:\n${yaml}\n` })
+  for (const profileDir of [broken, wrong]) {
+    const text = problemsOf({}, { profileDir }).join('\n')
+    assert.ok(text.length > 0 && !text.includes('planted'), text)
+  }
+  const error = new ConfigError(problemsOf({ SITE_URL: 'https://u:planted@example.com' }))
+  assert.ok(!error.stack?.includes('planted'))
+})
+
+test('a profile file is read as strictly as the environment', (t) => {
+  const table: [string, RegExp][] = [
+    ['server: {port: x}', /local\.yaml: server\.port: "x" must be an integer$/],
+    ['server: {port: {a: 1}}', /local\.yaml: server\.port: must be integer$/],
+    ['server: {prot: 1}', /local\.yaml: server\.prot is an unknown setting; did you mean server\.port\?$/],
+    ['servers: {port: 1}', /local\.yaml: servers is an unknown setting/],
+    ['server: 1', /local\.yaml: server must be a mapping$/],
+    ['- server', /local\.yaml must be a mapping$/],
+    ['environment: production', /local\.yaml: environment cannot be set in a profile/],
+    ['server: {port: 1', /local\.yaml: is not valid YAML at line 1/],
+    ['server: {port: 1, port: 2}', /local\.yaml: is not valid YAML at line 1 \(DUPLICATE_KEY\)$/],
+  ]
+  for (const [text, expected] of table) {
+    const problems = problemsOf({}, { profileDir: directory(t, { 'local.yaml': text }) })
+    assert.equal(problems.length, 1, text)
+    assert.match(problems[0]!, expected)
+  }
+  assert.match(problemsOf({}, { profileDir: directory(t) }).join(), /local\.yaml: cannot be read \(ENOENT\)$/)
+  assert.deepEqual(problemsOf({}, { profileDir: directory(t, { 'local.yaml': 'server:\n  port:\n' }) }), [])
+})

@@ -1,0 +1,172 @@
+// What tests share: a database of their own, the whole app on it, and waiting for a condition.
+
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import pg from 'pg'
+import { buildApp } from '../src/app.ts'
+import { loadConfig } from '../src/config.ts'
+
+export const keys = {
+  api_key: 'test-api-key-00000000000000000000',
+  api_key_readonly: 'test-read-only-key-0000000000000',
+  ping_key: 'test-ping-key-00000000',
+}
+keys.api_key = keys.api_key.slice(0, 32)
+keys.api_key_readonly = keys.api_key_readonly.slice(0, 32)
+export const adminToken = 'test-admin-token-000000000000000000'
+
+type Scope = Pick<TestContext, 'after'>
+
+/** A temporary directory that goes with the test. */
+export async function scratchDir(t: Scope): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'flatline-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/** A fresh database; migrated unless `empty`. Returns its URL. */
+export async function createDatabase(t: Scope, options: { empty?: boolean } = {}): Promise<string> {
+  const url = process.env.TEST_DATABASE_URL
+  if (url === undefined) throw new Error('run tests through test/run.ts: npm test, or node test/run.ts FILE')
+  const name = `t_${randomBytes(8).toString('hex')}`
+  await asAdmin(url, `CREATE DATABASE ${name} TEMPLATE ${options.empty ? 'template0' : 'template_flatline'}`)
+  t.after(() => asAdmin(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+  return url.replace(/\/[^/?]+\?/, `/${name}?`)
+}
+
+async function asAdmin(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    // Cloning fails while another clone of the same template is under way.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await client.query(statement)
+        return
+      } catch (error) {
+        if ((error as { code?: string }).code !== '55006' || attempt === 100) throw error
+        await sleep(50)
+      }
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+/** Rows of one statement, on a connection of its own, with instants as Dates and counters as text. */
+export async function sql<Row extends object>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<Row>(text, values)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+export type Answer = { status: number; headers: Headers; text: string; json: () => Record<string, unknown> }
+
+export type Running = {
+  app: FastifyInstance
+  url: string
+  databaseUrl: string
+  call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+}
+
+/** The whole service in this process, listening on a free port, with the keys above; closes itself. */
+export async function build(t: Scope, env: Record<string, string> = {}): Promise<Running> {
+  const databaseUrl = env.DATABASE_URL ?? (await createDatabase(t))
+  const config = loadConfig({
+    env: {
+      PORT: '0',
+      DATA_DIR: await scratchDir(t),
+      LOG_LEVEL: 'silent',
+      DRAIN_MS: '0',
+      ADMIN_TOKEN: adminToken,
+      BOOTSTRAP_API_KEY: keys.api_key,
+      BOOTSTRAP_API_KEY_READONLY: keys.api_key_readonly,
+      BOOTSTRAP_PING_KEY: keys.ping_key,
+      ...env,
+      DATABASE_URL: databaseUrl,
+    },
+  })
+  const app = await buildApp({ config })
+  await app.listen({ host: config.server.host, port: config.server.port })
+  t.after(() => app.close())
+  await app.lifecycle.start()
+  const url = app.siteUrl()
+  return { app, url, databaseUrl, call: (...args) => call(url, ...args) }
+}
+
+/** An HTTP call with the read-write key, unless headers say otherwise. */
+export async function call(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = { 'x-api-key': keys.api_key },
+): Promise<Answer> {
+  const content = typeof body === 'string' || body === undefined ? body : JSON.stringify(body)
+  const typed = typeof body === 'object' ? { 'content-type': 'application/json', ...headers } : headers
+  const response = await fetch(url + path, {
+    method,
+    headers: typed,
+    redirect: 'manual',
+    ...(content === undefined ? {} : { body: content }),
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) }
+}
+
+/** Waits until `probe` returns something other than undefined, null or false; fails after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  timeoutMs = 10_000,
+): Promise<NonNullable<Exclude<T, false>>> {
+  const giveUp = performance.now() + timeoutMs
+  let last: unknown
+  for (;;) {
+    try {
+      const found = await probe()
+      if (found !== undefined && found !== null && found !== false) return found as NonNullable<Exclude<T, false>>
+    } catch (error) {
+      last = error
+    }
+    if (performance.now() > giveUp) throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
+    await sleep(20)
+  }
+}
+
+export type Received = { method: string; url: string; headers: IncomingMessage['headers']; body: string; at: number }
+
+/** A far side: an HTTP server that keeps what it receives and answers as `respond` says (200 by default). */
+export async function createReceiver(
+  t: Scope,
+  respond: (request: Received, count: number) => number = () => 200,
+): Promise<{ url: string; received: Received[] }> {
+  const received: Received[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request
+      const entry = { method, url, headers, body: Buffer.concat(chunks).toString(), at: Date.now() }
+      received.push(entry)
+      response.writeHead(respond(entry, received.length)).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received }
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import Fastify from 'fastify'
+import { type Logger, pino } from 'pino'
+import { loadConfig, version } from '../src/config.ts'
+import { loggerOptions } from '../src/logger.ts'
+
+const check = '1b4e28ba-2fa1-4bd2-883f-0016d3cca427'
+const pingKey = 'pingkeypingkeypingkey1'
+const secrets = {
+  ADMIN_TOKEN: 'planted-admin-token-planted-admin-token',
+  ENCRYPTION_KEY: '5e'.repeat(32),
+  METRICS_TOKEN: 'planted-metrics-token',
+  BOOTSTRAP_API_KEY: 'plantedapikeyplantedapikeyplante',
+  DATABASE_URL: 'postgres://flatline:planted-db-pw@db.example.com/flatline',
+}
+const config = loadConfig({ env: { LOG_FORMAT: 'json', LOG_LEVEL: 'trace', ...secrets } })
+const forbidden = [
+  check,
+  pingKey,
+  'planted',
+  secrets.ENCRYPTION_KEY,
+  Buffer.from(secrets.ENCRYPTION_KEY, 'hex').toString('base64'),
+]
+
+function recorded() {
+  const lines: string[] = []
+  return { lines, stream: { write: (line: string) => void lines.push(line) } }
+}
+
+function logged(write: (log: Logger) => void) {
+  const { lines, stream } = recorded()
+  write(pino(loggerOptions(config, { stdoutIsTTY: false }), stream))
+  return { text: lines.join(''), entries: lines.map((line) => JSON.parse(line)) }
+}
+
+function assertClean(text: string) {
+  for (const secret of forbidden) assert.ok(!text.includes(secret), `${secret} in ${text}`)
+}
+
+test('a line has the level as a word, an ISO time, the service and its version', () => {
+  const [line] = logged((log) => log.warn('hello')).entries
+  assert.deepEqual(
+    { ...line, time: undefined },
+    { level: 'warn', time: undefined, service: 'flatline', version, msg: 'hello' },
+  )
+  assert.equal(new Date(line.time).toISOString(), line.time)
+})
+
+test('auto is pretty on a terminal only, and a chosen format ignores the terminal', () => {
+  const pretty = (format: string, stdoutIsTTY: boolean) =>
+    loggerOptions(loadConfig({ env: { LOG_FORMAT: format } }), { stdoutIsTTY }).transport !== undefined
+  assert.equal(pretty('auto', true), true)
+  assert.equal(pretty('auto', false), false)
+  assert.equal(pretty('json', true), false)
+  assert.equal(pretty('pretty', false), true)
+})
+
+test('a served request is logged by its route pattern, and nothing of its credentials appears', async () => {
+  const { lines, stream } = recorded()
+  const app = Fastify({ logger: { ...loggerOptions(config, { stdoutIsTTY: false }), stream } })
+  app.all('/ping/:uuid', async (_request, reply) => reply.header('set-cookie', 'planted=1').send('OK'))
+  app.get('/fails/:uuid', async (request) => {
+    throw new Error(`could not reach https://u:planted@example.com${request.url}`)
+  })
+  const headers = {
+    authorization: `Bearer ${secrets.ADMIN_TOKEN}`,
+    'x-api-key': secrets.BOOTSTRAP_API_KEY,
+    cookie: 'session=planted',
+  }
+  for (const url of [
+    `/ping/${check}?token=planted`,
+    `/fails/${check}?api_key=planted`,
+    `/pings/${check}`,
+    `/ping/${pingKey}/nightly?key=planted`,
+    `/ping/%zz${check}`,
+  ]) {
+    await app.inject({ url, headers })
+  }
+  await app.close()
+  const text = lines.join('')
+  assert.match(text, /"url":"\/ping\/:uuid"/)
+  assert.match(text, /"statusCode":200/)
+  assertClean(text)
+})
+
+test('headers are redacted wherever they are usually logged', () => {
+  const headers = { authorization: 'planted', 'x-api-key': 'planted', cookie: 'planted', 'set-cookie': ['planted'] }
+  const { text } = logged((log) => {
+    log.info({ headers })
+    log.child({}, { serializers: { req: (it) => it, res: (it) => it } }).info({ req: { headers }, res: { headers } })
+  })
+  assertClean(text)
+  assert.equal(text.match(/\[redacted\]/g)?.length, 12)
+})
+
+test('the configuration can be logged without its secrets and stays as it was', () => {
+  const { text, entries } = logged((log) => log.info({ config }))
+  assertClean(text)
+  assert.equal(entries[0].config.security.adminToken, '[redacted]')
+  assert.equal(entries[0].config.server.port, 8000)
+  assert.equal(config.security.adminToken, secrets.ADMIN_TOKEN)
+})
+
+test('a secret inside a message or a field with another name is still taken out', () => {
+  const { text } = logged((log) => {
+    log.info(`connecting to ${secrets.DATABASE_URL}`)
+    log.info({ settings: { ...secrets } }, 'started')
+    log.info({ key: Buffer.from(secrets.ENCRYPTION_KEY, 'hex').toString('base64') })
+    log.info(`GET http://127.0.0.1:8000/ping/${pingKey}/nightly`)
+    log.info({ monitor: check }, 'went down')
+  })
+  assertClean(text)
+  assert.match(text, /1b4e28ba-\*\*\*/)
+})
+
+test('the id of a heartbeat opens nothing and stays readable', () => {
+  assert.match(
+    logged((log) => log.info('0193d2c4-5f3a-7abc-8def-0123456789ab')).text,
+    /0193d2c4-5f3a-7abc-8def-0123456789ab/,
+  )
+})
+
+test('an error keeps its type, code, stack and cause, and nothing that was attached to it', () => {
+  const inner = Object.assign(new TypeError('bad row'), { detail: 'planted', code: '23505', input: 'planted' })
+  const error = Object.assign(new Error('write failed', { cause: inner }), {
+    statusCode: 503,
+    rawPacket: Buffer.from('Authorization: planted'),
+    config: { headers: { 'x-api-key': 'planted' } },
+  })
+  const { text, entries } = logged((log) => log.error({ err: error }, 'failed'))
+  assertClean(text)
+  const { err } = entries[0]
+  assert.deepEqual(Object.keys(err), ['type', 'message', 'statusCode', 'stack', 'cause'])
+  assert.equal(err.cause.type, 'TypeError')
+  assert.equal(err.cause.code, '23505')
+})
+
+test('an error that is its own cause, a group of errors and a thrown string are all logged', () => {
+  const loop = new Error('loop')
+  loop.cause = loop
+  const group = new AggregateError([new Error('first'), 'second'], 'both failed')
+  const { entries } = logged((log) => {
+    log.error(loop)
+    log.error({ err: group })
+    log.error({ err: 'just text' })
+  })
+  assert.equal(entries.length, 3)
+  assert.deepEqual(
+    entries[1].err.errors.map(({ message }: { message: string }) => message),
+    ['first', 'second'],
+  )
+  assert.equal(entries[2].err.message, 'just text')
+})

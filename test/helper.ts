@@ -1,6 +1,5 @@
-// What tests share: a database of their own, the whole app on it, and waiting for a condition.
+// What tests share: the whole app on a database of its own, a far side, and waiting for a condition.
 
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,9 +8,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import pg from 'pg'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
+import { createDatabase } from './postgres.ts'
 
 export const keys = {
   api_key: 'test-api-key-00000000000000000000',
@@ -29,46 +28,6 @@ export async function scratchDir(t: Scope): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'flatline-'))
   t.after(() => rm(dir, { recursive: true, force: true }))
   return dir
-}
-
-/** A fresh database; migrated unless `empty`. Returns its URL. */
-export async function createDatabase(t: Scope, options: { empty?: boolean } = {}): Promise<string> {
-  const url = process.env.TEST_DATABASE_URL
-  if (url === undefined) throw new Error('run tests through test/run.ts: npm test, or node test/run.ts FILE')
-  const name = `t_${randomBytes(8).toString('hex')}`
-  await asAdmin(url, `CREATE DATABASE ${name} TEMPLATE ${options.empty ? 'template0' : 'template_flatline'}`)
-  t.after(() => asAdmin(url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
-  return url.replace(/\/[^/?]+\?/, `/${name}?`)
-}
-
-async function asAdmin(url: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    // Cloning fails while another clone of the same template is under way.
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await client.query(statement)
-        return
-      } catch (error) {
-        if ((error as { code?: string }).code !== '55006' || attempt === 100) throw error
-        await sleep(50)
-      }
-    }
-  } finally {
-    await client.end()
-  }
-}
-
-/** Rows of one statement, on a connection of its own, with instants as Dates and counters as text. */
-export async function sql<Row extends object>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query<Row>(text, values)).rows
-  } finally {
-    await client.end()
-  }
 }
 
 export type Answer = { status: number; headers: Headers; text: string; json: () => Record<string, unknown> }

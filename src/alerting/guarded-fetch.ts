@@ -90,7 +90,7 @@ export function createGuardedFetch(options: {
   }
 }
 
-function checkedUrl(text: string | URL, isAllowed: (address: string) => boolean): URL {
+function checkedUrl(text: string, isAllowed: (address: string) => boolean): URL {
   const refuse = (message: string) => new FetchError(message, { refused: true })
   const url = URL.parse(text)
   if (url === null) throw refuse('the address is not a valid URL')
@@ -123,9 +123,9 @@ function checkedLookup(resolve: Resolve, isAllowed: (address: string) => boolean
 function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: string) => boolean): Hop | null {
   const location = [response.headers.location].flat()[0]
   if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return null
-  const target = URL.parse(location, hop.url)
+  const target = URL.parse(location, hop.url.href)
   if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
-  const url = checkedUrl(target, isAllowed)
+  const url = checkedUrl(target.href, isAllowed)
   const repeats = response.status === 307 || response.status === 308
   const headers = Object.entries(hop.headers).filter(
     ([name]) =>

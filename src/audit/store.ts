@@ -1,6 +1,6 @@
 import type { Queryable, Statement } from '../database/client.ts'
 
-/** `actor` is a project's key kind, `admin` or `system`; never a key. */
+/** `projectId` is empty for what belongs to no project; `actor` is a project's key kind, `admin` or `system`; never a key. */
 export type AuditEntry = {
   projectId?: string | undefined
   actor: string
@@ -19,7 +19,7 @@ const insert: Statement = {
 export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
   const detail = entry.detail === undefined ? null : JSON.stringify(entry.detail)
   await tx.query(insert, [
-    entry.projectId ?? null,
+    entry.projectId || null,
     entry.actor,
     entry.action,
     entry.target,

@@ -19,7 +19,7 @@ export type Cron = {
   days: ReadonlySet<number>
   /** 1–12 */
   months: ReadonlySet<number>
-  /** 0–6 from Sunday; the nth of the month as weekday + 10n, the last as weekday + 10 LAST */
+  /** 0–6 from Sunday; the nth of the month as weekday + 10 × n, the last as weekday + 10 × LAST */
   weekdays: ReadonlySet<number>
   /** a day must match both day fields, not just one */
   bothDays: boolean
@@ -175,7 +175,7 @@ function parseRange(item: string, field: Field): number[] | null {
   return values
 }
 
-/** NaN or out of range if `text` is no value of the field. */
+/** -1 if `text` is no value of the field. */
 function parseValue(text: string, { names }: Field): number {
   return /^\d/.test(text) ? Number(text) : (names?.indexOf(text) ?? -1)
 }

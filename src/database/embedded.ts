@@ -33,17 +33,8 @@ export async function startEmbeddedPostgres(options: {
   signal?: AbortSignal
 }): Promise<EmbeddedPostgres> {
   const { log, signal } = options
-  const started = Date.now()
   const stopping = new AbortController()
-  const cluster = await prepareCluster(options.dataDir, log)
-  const address = await chooseAddress(cluster)
-  const starting = signal ? AbortSignal.any([signal, stopping.signal]) : stopping.signal
-  const ownership = await takeCluster({ cluster, address, log, signal: starting })
-  log.info(
-    { pid: ownership.process.pid, dir: cluster.dir, durationMs: Date.now() - started },
-    'embedded database ready',
-  )
-
+  const { ownership, cluster, address } = await begin(options.dataDir, log, signal ?? stopping.signal)
   const supervision = supervise(ownership, { cluster, address, log, signal: stopping.signal }, options.onTakenOver)
   let stopped: Promise<void> | undefined
   return {
@@ -62,6 +53,25 @@ export async function startEmbeddedPostgres(options: {
       })
       return stopped
     },
+  }
+}
+
+async function begin(dataDir: string, log: EmbeddedLog, signal: AbortSignal) {
+  const started = Date.now()
+  try {
+    const cluster = await prepareCluster(dataDir, log)
+    const address = await chooseAddress(cluster)
+    const ownership = await takeCluster({ cluster, address, log, signal })
+    const durationMs = Date.now() - started
+    log.info({ pid: ownership.process.pid, dir: cluster.dir, durationMs }, 'embedded database ready')
+    return { ownership, cluster, address }
+  } catch (cause) {
+    if (cause instanceof EmbeddedPostgresError || signal.aborted) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new EmbeddedPostgresError(
+      `the embedded database in ${dataDir} cannot be started: ${reason} (or set DATABASE_URL)`,
+      { cause },
+    )
   }
 }
 

@@ -37,8 +37,8 @@ export async function requireReachable(account: Account, path: string): Promise<
     const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
     if ((mode & bit) !== 0) continue
     throw new EmbeddedPostgresError(
-      `PostgreSQL refuses to run as root, and uid ${account.uid}, which would run it, may not enter ${step} ` +
-        `(needed for ${path}): run Flatline as a user other than root, keep Flatline and DATA_DIR elsewhere, ` +
+      `PostgreSQL refuses to run as root, and uid ${account.uid}, which would run it, may not enter ${step}` +
+        `${step === path ? '' : ` (needed for ${path})`}: run Flatline as a user other than root, keep Flatline and DATA_DIR elsewhere, ` +
         `run "chmod o+x ${step}", or set DATABASE_URL`,
     )
   }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { type FileHandle, lstat, mkdir, open, rename, stat } from 'node:fs/promises'
+import { constants, type FileHandle, lstat, mkdir, open, rename, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ export async function chooseAddress(cluster: Cluster): Promise<Address> {
 
 export async function launchPostgres(cluster: Cluster, address: Address): Promise<PostgresProcess> {
   const logPath = join(cluster.dataDir, 'postgres.log')
-  const log = await openLog(logPath)
+  const log = await openLog(logPath, cluster)
   try {
     const { size } = await log.stat()
     const child = spawn(cluster.binaries.postgres, ['-D', cluster.dir, ...settings(address)], {
@@ -185,10 +185,14 @@ async function readFrom({ path, from }: { path: string; from: number }): Promise
   }
 }
 
-async function openLog(path: string): Promise<FileHandle> {
+async function openLog(path: string, { account }: Cluster): Promise<FileHandle> {
   const size = (await stat(path).catch(() => undefined))?.size ?? 0
   if (size > maxLogBytes) await rename(path, `${path}.1`).catch(() => {})
-  return open(path, 'a', 0o600)
+  // Not through a link: as root we would write, and give away, a file that the owner of DATA_DIR chose.
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
+  const file = await open(path, flags, 0o600)
+  if (account) await file.chown(account.uid, account.gid)
+  return file
 }
 
 async function socketDirectory(cluster: Cluster): Promise<string> {

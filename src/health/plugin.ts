@@ -11,6 +11,8 @@ export const healthPlugin = fp<{ config: Config }>(
     health.register(databaseCheck(app.database))
     health.register(processCheck(app.memoryUsage))
     health.register(detectorCheck(app.detector.lastRun, clock.now))
+    // What was found while the database was not open yet must not outlast the start.
+    app.lifecycle.onStart('health', async () => health.forget())
     await app.register(healthRoutes, {
       health,
       phase: () => app.lifecycle.phase,

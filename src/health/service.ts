@@ -32,6 +32,10 @@ export function createHealth(options: { monotonic: () => number }) {
     register(check: HealthCheck): void {
       registered.push(check)
     },
+    /** The next report looks anew. */
+    forget(): void {
+      remembered = undefined
+    },
     report(): Promise<HealthReport> {
       if (remembered === undefined || monotonic() - remembered.at >= rememberMs) {
         remembered = { at: monotonic(), report: look() }

@@ -1,0 +1,224 @@
+// Single pings over HTTP, each on disk before it is answered, with everything on as shipped, against a bare Fastify route in the
+// same run: npm run bench -- [--pairs 5] [--seconds 6] [--connections 128]. A machine's speed drifts, so the two take turns
+// and only the ratio of each pair means anything. Prints figures; it never passes or fails.
+
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { arch, cpus, platform, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs, promisify } from 'node:util'
+
+type Run = { answered: number; refused: number; failed: number; seconds: number; p50Ms: number; p99Ms: number }
+type Pair = { bare: Run; durable: Run }
+type Server = { url: string; child: ChildProcess }
+type Options = { pairs: number; seconds: number; connections: number }
+
+const monitorCount = 1000
+const warmUpSeconds = 3
+const startTimeoutMs = 60_000
+const stopTimeoutMs = 20_000
+const root = join(import.meta.dirname, '..')
+const apiKey = randomBytes(16).toString('hex')
+const children: ChildProcess[] = []
+
+await main(readOptions())
+
+async function main(options: Options): Promise<void> {
+  requireWrk()
+  const scratch = await mkdtemp(join(tmpdir(), 'flatline-bench-'))
+  // Under root the database runs as another account, which must be able to pass through here.
+  await chmod(scratch, 0o711)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => cleanUp(scratch).finally(() => process.exit(130)))
+  }
+  try {
+    await measure(options, scratch)
+  } finally {
+    await cleanUp(scratch)
+  }
+}
+
+async function measure(options: Options, scratch: string): Promise<void> {
+  const bare = await startServer('bench/bare.ts', {})
+  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
+  await waitUntilReady(service)
+  const paths = await createMonitors(service.url)
+  const list = join(scratch, 'paths')
+  await writeFile(list, `${paths.join('\n')}\n`)
+  await describeRun(options, scratch)
+
+  const load = (server: Server, seconds: number) => runWrk(server, seconds, options.connections, list)
+  await load(bare, warmUpSeconds)
+  const durableRuns = [await load(service, warmUpSeconds)]
+  const pairs: Pair[] = []
+  for (let i = 1; i <= options.pairs; i++) {
+    const pair = { bare: await load(bare, options.seconds), durable: await load(service, options.seconds) }
+    pairs.push(pair)
+    durableRuns.push(pair.durable)
+    printPair(i, pair)
+  }
+  printResult(pairs)
+  await printStored(service.url, durableRuns, options.connections)
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      pairs: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '6' },
+      connections: { type: 'string', default: '128' },
+    },
+  })
+  const entries = Object.entries(values).map(([name, text]) => [name, Number(text)] as const)
+  const wrong = entries.find(([, value]) => !Number.isInteger(value) || value < 1 || value > 10_000)
+  if (wrong) {
+    console.error(`--${wrong[0]} must be a whole number from 1 to 10000`)
+    process.exit(1)
+  }
+  return Object.fromEntries(entries) as Options
+}
+
+function requireWrk(): void {
+  // wrk --version answers with exit status 1.
+  if (spawnSync('wrk', ['--version']).error === undefined) return
+  console.error('The bench needs wrk, an HTTP load generator: apt-get install wrk, or brew install wrk')
+  process.exit(1)
+}
+
+/** Everything as shipped, on an embedded database of its own; nothing of the caller's settings. */
+function serviceEnvironment(dataDir: string): Record<string, string> {
+  return { DEPLOYMENT_ENV: 'local', PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json', BOOTSTRAP_API_KEY: apiKey }
+}
+
+/** Resolves once the server has logged its address; both log lines of JSON. */
+async function startServer(file: string, env: Record<string, string>): Promise<Server> {
+  const child = spawn(process.execPath, [file], {
+    cwd: root,
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  const address = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const url = /"url":"(http:[^"]+)"/.exec(line)?.[1]
+      if (url) resolve(url)
+      if (/"level":"(error|fatal)"/.test(line)) console.error(line)
+    })
+    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))
+  })
+  const late = sleep(startTimeoutMs, undefined, { ref: false }).then(() => {
+    throw new Error(`${file} did not start within ${startTimeoutMs / 1000} s`)
+  })
+  return { url: await Promise.race([address, late]), child }
+}
+
+async function waitUntilReady({ url }: Server): Promise<void> {
+  for (const giveUp = performance.now() + startTimeoutMs; performance.now() < giveUp; await sleep(50)) {
+    if ((await fetch(`${url}/health/ready`)).ok) return
+  }
+  throw new Error(`the service was not ready within ${startTimeoutMs / 1000} s`)
+}
+
+/** Returns their ping addresses. */
+async function createMonitors(url: string): Promise<string[]> {
+  const paths: string[] = []
+  for (let i = 0; i < monitorCount; i++) {
+    const answer = await fetch(`${url}/api/v3/checks/`, {
+      method: 'POST',
+      headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: `monitor ${i}`, timeout: 86_400, grace: 3600 }),
+    })
+    const { ping_url: pingUrl } = (await answer.json()) as { ping_url: string }
+    paths.push(new URL(pingUrl).pathname)
+  }
+  return paths
+}
+
+async function runWrk({ url }: Server, seconds: number, connections: number, list: string): Promise<Run> {
+  const script = join(import.meta.dirname, 'pings.lua')
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, url, '--', list]
+  const { stdout } = await promisify(execFile)('wrk', args, { timeout: (seconds + 60) * 1000 })
+  return JSON.parse(stdout.trim().split('\n').at(-1) as string)
+}
+
+async function describeRun({ pairs, seconds, connections }: Options, scratch: string): Promise<void> {
+  const version = (await readFile(join(scratch, 'data/postgres/PG_VERSION'), 'utf8')).trim()
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
+  console.log(`machine: ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, ${platform()} ${arch()}`)
+  console.log(`Node ${process.version}, embedded PostgreSQL ${version}, both and wrk on the same cores`)
+  console.log(`${pairs} pairs of ${seconds} s at ${connections} connections, ${monitorCount} monitors\n`)
+  console.log('pair   bare req/s   durable req/s   ratio   bare p99   durable p50   durable p99')
+}
+
+function printPair(number: number, { bare, durable }: Pair): void {
+  const cells = [
+    String(number).padStart(4),
+    perSecond(bare).toFixed(0).padStart(12),
+    perSecond(durable).toFixed(0).padStart(15),
+    ratio({ bare, durable }).toFixed(3).padStart(7),
+    `${bare.p99Ms.toFixed(1)} ms`.padStart(10),
+    `${durable.p50Ms.toFixed(1)} ms`.padStart(13),
+    `${durable.p99Ms.toFixed(1)} ms`.padStart(13),
+  ]
+  const wrong = durable.refused + durable.failed + bare.refused + bare.failed
+  console.log(cells.join(' ') + (wrong > 0 ? `   ${wrong} requests refused or failed` : ''))
+}
+
+function printResult(pairs: readonly Pair[]): void {
+  const bare = median(pairs.map((pair) => perSecond(pair.bare)))
+  const durable = median(pairs.map((pair) => perSecond(pair.durable)))
+  console.log(`\nmedian: bare ${bare.toFixed(0)}, durable ${durable.toFixed(0)} requests/s`)
+  console.log(`median ratio ${median(pairs.map(ratio)).toFixed(3)} (target: at least 0.35)`)
+  console.log(`p99 ${median(pairs.map((pair) => pair.durable.p99Ms)).toFixed(1)} ms (target: at most 50 ms)`)
+}
+
+/** When wrk stops, up to one request per connection is recorded and its answer read by nobody. */
+async function printStored(url: string, runs: readonly Run[], connections: number): Promise<void> {
+  await sleep(1000)
+  const answer = await fetch(`${url}/api/v3/checks/`, { headers: { 'x-api-key': apiKey } })
+  const { checks } = (await answer.json()) as { checks: { n_pings: number }[] }
+  const stored = checks.reduce((sum, check) => sum + check.n_pings, 0)
+  const acknowledged = runs.reduce((sum, run) => sum + run.answered - run.refused, 0)
+  const inFlightMax = runs.length * connections
+  const surplus = stored - acknowledged
+  const verdict =
+    surplus < 0
+      ? `${-surplus} ACKNOWLEDGED HEARTBEATS ARE MISSING`
+      : surplus > inFlightMax
+        ? `${surplus} more than acknowledged, only ${inFlightMax} can have been in flight`
+        : `every one acknowledged is there, and ${surplus} that were in flight when a run ended`
+  console.log(`acknowledged ${acknowledged}, in the database ${stored}: ${verdict}`)
+}
+
+function perSecond({ answered, refused, seconds }: Run): number {
+  return (answered - refused) / seconds
+}
+
+function ratio({ bare, durable }: Pair): number {
+  return perSecond(durable) / perSecond(bare)
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] as number
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
+}
+
+async function cleanUp(scratch: string): Promise<void> {
+  await Promise.all(children.map(stop))
+  await rm(scratch, { recursive: true, force: true })
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+  await ended
+  clearTimeout(timer)
+}

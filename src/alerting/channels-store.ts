@@ -1,0 +1,100 @@
+// Channels. Their settings are encrypted before they come here.
+
+import type { Queryable, Statement } from '../database/client.ts'
+import type { PrismaClient } from '../database/generated/client.ts'
+
+export type Channel = {
+  id: string
+  projectId: string
+  kind: string
+  name: string
+  settings: Uint8Array<ArrayBuffer>
+  disabledAt: Date | null
+  disabledReason: string | null
+}
+
+const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
+
+/** Of this project; null if there is none. */
+export async function findChannel(prisma: PrismaClient, projectId: string, id: string): Promise<Channel | null> {
+  return prisma.channel.findFirst({ where: { id, projectId } })
+}
+
+/** In order of creation. */
+export async function listChannels(
+  prisma: PrismaClient,
+  projectId: string,
+): Promise<{ id: string; name: string; kind: string }[]> {
+  return prisma.channel.findMany({
+    where: { projectId },
+    select: { id: true, name: true, kind: true },
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+  })
+}
+
+const insert = statement(
+  'insert',
+  'INSERT INTO channels (id, project_id, kind, name, settings) VALUES ($1, $2, $3, $4, $5)',
+)
+
+export async function insertChannel(
+  tx: Queryable,
+  channel: Omit<Channel, 'disabledAt' | 'disabledReason'>,
+): Promise<void> {
+  const { id, projectId, kind, name, settings } = channel
+  await tx.query(insert, [id, projectId, kind, name, settings])
+}
+
+// The lock steps over monitors that are being deleted, whose foreign key would break the statement.
+const attach = statement(
+  'attach',
+  `WITH m AS (SELECT id FROM monitors WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
+   INSERT INTO monitor_channels (monitor_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
+)
+
+export async function attachToAllMonitors(tx: Queryable, projectId: string, id: string): Promise<void> {
+  await tx.query(attach, [projectId, id])
+}
+
+const update = statement(
+  'update',
+  `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
+     disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
+     disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END
+   WHERE id = $1 AND project_id = $2 RETURNING id`,
+)
+
+/** Undefined leaves a value as it is. New settings switch the channel on again. */
+export async function updateChannel(
+  tx: Queryable,
+  projectId: string,
+  id: string,
+  { name, settings }: { name?: string | undefined; settings?: Uint8Array | undefined },
+): Promise<boolean> {
+  return (await tx.query(update, [id, projectId, name ?? null, settings ?? null])).length > 0
+}
+
+const remove = statement('delete', 'DELETE FROM channels WHERE id = $1 AND project_id = $2 RETURNING id')
+const endDeliveries = statement(
+  'end_deliveries',
+  `UPDATE deliveries SET status = 'suppressed', last_error = 'the channel was deleted', next_attempt_at = NULL, finished_at = now()
+   WHERE project_id = $2 AND channel_id = $1 AND status IN ('pending', 'retrying')`,
+)
+
+/** False if there is none. Nothing more is told through it. */
+export async function deleteChannel(tx: Queryable, projectId: string, id: string): Promise<boolean> {
+  const deleted = await tx.query(remove, [id, projectId])
+  if (deleted.length > 0) await tx.query(endDeliveries, [id, projectId])
+  return deleted.length > 0
+}
+
+const disable = statement(
+  'disable',
+  `UPDATE channels SET disabled_at = now(), disabled_reason = left($4, 200)
+   WHERE id = $1 AND project_id = $2 AND settings = $3 AND disabled_at IS NULL RETURNING id`,
+)
+
+/** Compare-and-set on the settings that failed: false if they have been changed since, or the channel is off already. */
+export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
+  return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
+}

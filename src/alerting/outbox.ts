@@ -1,0 +1,26 @@
+// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
+// flips for the next, and two at once make each delivery one time.
+
+import type { Database } from '../database/service.ts'
+import * as store from './store.ts'
+
+const monitorsMax = 200
+
+export type Outbox = ReturnType<typeof createOutbox>
+
+export function createOutbox(options: { database: Database; now: () => number }) {
+  const { database, now } = options
+
+  /** `made` counts deliveries; `more` says that flips may be left. */
+  return async function relay(): Promise<{ made: number; more: boolean }> {
+    const monitorIds = await store.pickMonitorsWithFlips(database, monitorsMax)
+    if (monitorIds.length === 0) return { made: 0, more: false }
+    const made = await database.transaction(async (tx) => {
+      const flips = (await store.claimFlips(tx, monitorIds)).flatMap((flip) =>
+        flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
+      )
+      return flips.length === 0 ? 0 : store.insertDeliveries(tx, flips, now())
+    })
+    return { made, more: monitorIds.length === monitorsMax }
+  }
+}

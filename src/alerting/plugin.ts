@@ -1,0 +1,73 @@
+import fp from 'fastify-plugin'
+import { type Config, version } from '../config.ts'
+import { createLoop } from '../loop.ts'
+import { createEncryption, loadKeys } from './encryption.ts'
+import { createGuardedFetch } from './guarded-fetch.ts'
+import { alertingRoutes } from './routes.ts'
+import { type Alerting, createAlerting } from './service.ts'
+import { transports } from './transports.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    alerting: Alerting
+  }
+}
+
+/** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
+const drainMs = 5000
+
+export const alertingPlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
+    const { database, monitors, log } = app
+    const { alerting: limits, security, server } = config
+    const metrics = app.domainMetrics
+
+    const alerting = createAlerting({
+      database,
+      encryption: createEncryption(loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })),
+      transports,
+      fetch: createGuardedFetch({
+        allowPrivateTargets: limits.allowPrivateTargets,
+        timeoutMs: limits.requestTimeoutMs,
+        responseMaxBytes: limits.responseMaxBytes,
+        userAgent: `Flatline/${version}`,
+      }),
+      writeAudit: app.audit.write,
+      checkDocument: (projectId, id) => monitors.get(projectId, id, false),
+      siteUrl: app.siteUrl,
+      limits,
+      onFree: () => deliveries.wake(),
+      count: (kind, outcome) => metrics.deliveries.inc({ kind, outcome }),
+      observe: (kind, seconds) => metrics.deliverySeconds.observe({ kind }, seconds),
+      log,
+      now: database.clock.now,
+      random: Math.random,
+    })
+    app.decorate('alerting', alerting)
+
+    const outbox = createLoop({
+      name: 'outbox',
+      intervalMs: limits.intervalMs,
+      log,
+      step: async () => {
+        const { made, more } = await alerting.relay()
+        if (made > 0) deliveries.wake()
+        return more
+      },
+    })
+    const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
+    monitors.onFlips(() => outbox.wake())
+
+    app.lifecycle.onStart('alerting', async () => {
+      outbox.start()
+      deliveries.start()
+    })
+    app.addHook('onClose', async () => {
+      await Promise.all([outbox.stop(), deliveries.stop()])
+      await alerting.drain(drainMs)
+    })
+
+    await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.signal })
+  },
+  { name: 'alerting', dependencies: ['database', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'] },
+)

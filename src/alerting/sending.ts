@@ -1,0 +1,170 @@
+// One attempt at one delivery: reads what is to be told, sends it, and writes what came of it.
+
+import type { WriteAudit } from '../audit/store.ts'
+import { AppError } from '../core/errors.ts'
+import { isoMillis } from '../core/instant.ts'
+import type { Database } from '../database/service.ts'
+import type { CheckDocument } from '../monitors/document.ts'
+import { type Channel, disableChannel, findChannel } from './channels-store.ts'
+import type { Encryption } from './encryption.ts'
+import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
+import type { Message } from './message.ts'
+import * as store from './store.ts'
+import { DeliveryError, type Transport } from './transport.ts'
+import { type DeliveryPolicy, judge, type Outcome, type Verdict } from './verdict.ts'
+
+export type AlertingLog = {
+  info(o: object, message: string): void
+  warn(o: object, message: string): void
+  error(o: object, message: string): void
+}
+
+export type SendingOptions = {
+  database: Database
+  encryption: Encryption
+  transports: Record<string, Transport>
+  fetch: GuardedFetch
+  writeAudit: WriteAudit
+  /** Rejects with AppError('not_found') for a check that is gone. */
+  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  policy: DeliveryPolicy
+  now: () => number
+  random: () => number
+  count: (kind: string, outcome: Verdict['status']) => void
+  observe: (kind: string, seconds: number) => void
+  log: AlertingLog
+}
+
+export type Sending = ReturnType<typeof createSending>
+
+export const settingsContext = (channelId: string) => `channels/${channelId}`
+
+export function createSending(options: SendingOptions) {
+  const { database, encryption, transports, fetch, checkDocument, policy, now, random, log } = options
+
+  /** Never rejects. */
+  async function send(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
+    const started = performance.now()
+    try {
+      const transport = transports[channel.kind]
+      // Left by a newer version that was rolled back.
+      if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
+      const settings = openSettings(channel)
+      const result = await transport.send(message, settings as never, { fetch, signal, now })
+      return result === 'sent' ? { kind: 'sent' } : { kind: 'suppressed', reason: result.suppressed }
+    } catch (error) {
+      if (signal.aborted) return { kind: 'interrupted' }
+      return { kind: 'failed', error: toDeliveryError(error, channel.kind) }
+    } finally {
+      options.observe(channel.kind, (performance.now() - started) / 1000)
+    }
+  }
+
+  function openSettings({ id, settings }: Channel): unknown {
+    try {
+      return JSON.parse(encryption.decrypt(settings, settingsContext(id)))
+    } catch (cause) {
+      throw new DeliveryError("the channel's settings cannot be decrypted", { retryable: true, cause })
+    }
+  }
+
+  function toDeliveryError(error: unknown, kind: string): DeliveryError {
+    if (error instanceof DeliveryError) return error
+    if (error instanceof FetchError)
+      return new DeliveryError(error.message, { retryable: !error.refused, cause: error })
+    log.error({ err: error, event: 'delivery.error', kind }, 'a transport failed in a way that is a bug')
+    return new DeliveryError('internal error', { retryable: true, cause: error })
+  }
+
+  async function outcomeOf(delivery: store.ClaimedDelivery, channel: Channel | null, signal: AbortSignal) {
+    const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason })
+    if (channel === null) return suppressed('the channel was deleted')
+    if (channel.disabledAt !== null) return suppressed('the channel is switched off')
+    const message = await messageOf(delivery)
+    if (typeof message === 'string') return suppressed(message)
+    return send(channel, message, signal)
+  }
+
+  /** What to tell, or why there is nothing to tell any more. */
+  async function messageOf(delivery: store.ClaimedDelivery): Promise<Message | string> {
+    const { monitorId, projectId, flipSeq, event, id, attempts } = delivery
+    const flip = await store.selectFlip(database, monitorId, flipSeq)
+    if (flip === null) return 'the change is not on record any more'
+    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
+      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
+      throw error
+    })
+    if (check === null) return 'the check was deleted'
+    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
+    const { blindFrom, blindTo } = flip
+    return {
+      event,
+      // A late alert is about the change, not about what has become of the check since.
+      check: { ...check, status: flip.to },
+      flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
+      delivery: { id, attempt: attempts },
+      ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
+      ...(lastPing && { lastPing }),
+    }
+  }
+
+  async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {
+    const at = now()
+    const verdict = judge(outcome, delivery, policy, at, random())
+    const reason = verdict.disable
+    const { written, disabled } = await database.transaction(async (tx) => {
+      const written = await store.writeVerdict(tx, delivery, verdict, at)
+      const disabled = reason !== null && channel !== null && (await disableChannel(tx, channel, reason))
+      if (disabled)
+        await options.writeAudit(tx, {
+          projectId: delivery.projectId,
+          actor: 'system',
+          action: 'channel.disable',
+          target: delivery.channelId,
+          detail: { reason },
+        })
+      return { written, disabled }
+    })
+    if (disabled)
+      log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
+    if (!written) return
+    options.count(channel?.kind ?? 'unknown', verdict.status)
+    report(log, delivery, channel, verdict)
+  }
+
+  return {
+    send,
+
+    /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. */
+    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal): Promise<void> {
+      try {
+        const channel = await findChannel(database.prisma, delivery.projectId, delivery.channelId)
+        await conclude(delivery, channel, await outcomeOf(delivery, channel, signal))
+      } catch (err) {
+        log.error(
+          { err, event: 'delivery.error', delivery: delivery.id },
+          'delivery not concluded, will be tried again',
+        )
+      }
+    },
+  }
+}
+
+function report(log: AlertingLog, delivery: store.ClaimedDelivery, channel: Channel | null, verdict: Verdict): void {
+  const { status, lastError: reason, nextAttemptAt } = verdict
+  const line = {
+    event: `delivery.${status === 'retrying' ? 'retry' : status}`,
+    delivery: delivery.id,
+    channel: delivery.channelId,
+    kind: channel?.kind,
+    attempt: delivery.attempts,
+    ...(reason !== null && { reason }),
+  }
+  if (status === 'sent') log.info(line, 'alert sent')
+  else if (status === 'suppressed') log.info(line, 'alert suppressed')
+  else if (status === 'dead') log.error(line, 'alert given up')
+  else {
+    const nextAttempt = nextAttemptAt === null ? null : isoMillis(nextAttemptAt)
+    log.warn({ ...line, nextAttempt }, 'alert failed, will be tried again')
+  }
+}

@@ -1,0 +1,49 @@
+// What one attempt means for its delivery: a pure decision.
+
+import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
+import type { DeliveryError } from './transport.ts'
+
+/** Interrupted: the process stops and nobody knows whether the destination has it. */
+export type Outcome =
+  | { kind: 'sent' }
+  | { kind: 'suppressed'; reason: string }
+  | { kind: 'failed'; error: DeliveryError }
+  | { kind: 'interrupted' }
+
+/** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
+export type Verdict = {
+  status: 'sent' | 'retrying' | 'dead' | 'suppressed'
+  nextAttemptAt: number | null
+  lastError: string | null
+  disable: string | null
+}
+
+/** Tries again for `forMs` after the delivery was made. */
+export type DeliveryPolicy = RetryPolicy & { forMs: number }
+
+const errorMaxLength = 500
+
+/** `attempts` counts the one that ended at `now`. `random` is uniform in [0, 1). */
+export function judge(
+  outcome: Outcome,
+  delivery: { attempts: number; createdAt: number },
+  policy: DeliveryPolicy,
+  now: number,
+  random: number,
+): Verdict {
+  if (outcome.kind === 'sent') return { status: 'sent', nextAttemptAt: null, lastError: null, disable: null }
+  if (outcome.kind === 'suppressed')
+    return { status: 'suppressed', nextAttemptAt: null, lastError: outcome.reason, disable: null }
+  // Free for another replica at once; the idempotency key tells the destination that it may have it already.
+  if (outcome.kind === 'interrupted')
+    return { status: 'retrying', nextAttemptAt: now, lastError: 'interrupted by a shutdown', disable: null }
+
+  const { error } = outcome
+  const lastError = error.message.slice(0, errorMaxLength)
+  const dead: Verdict = { status: 'dead', nextAttemptAt: null, lastError, disable: error.permanent ? lastError : null }
+  if (error.permanent || !error.retryable) return dead
+  const asked = Math.min(error.retryAfterMs ?? 0, policy.maxMs)
+  const nextAttemptAt = now + Math.max(asked, retryDelayMs(policy, delivery.attempts, random))
+  if (nextAttemptAt > delivery.createdAt + policy.forMs) return dead
+  return { status: 'retrying', nextAttemptAt, lastError, disable: null }
+}

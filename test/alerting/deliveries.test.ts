@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import * as store from '../../src/alerting/store.ts'
+import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
+import { createReceiver } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { listen } from './far-side.ts'
+import { createWorld } from './world.ts'
+
+const told = (received: readonly { body: string }[]) => received.map(({ body }) => JSON.parse(body).event)
+
+suite('from flips to deliveries', () => {
+  test('every outage and recovery becomes one delivery for each channel that is switched on', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const on = await world.webhook(replica, { url: 'http://a.example' })
+    const off = await world.webhook(replica, { url: 'http://b.example' })
+    await sql(world.url, 'UPDATE channels SET disabled_at = now() WHERE id = $1', [off])
+    await world.webhook(replica, { url: 'http://not-attached.example' })
+    const id = await world.monitor(replica, [on, off])
+    await world.flips(id, ['down', 'up', 'paused', 'down'])
+    await sql(world.url, 'UPDATE flips SET processed_at = now() WHERE seq = 4')
+    assert.deepEqual(await replica.alerting.relay(), { made: 2, more: false })
+    assert.deepEqual(await replica.alerting.relay(), { made: 0, more: false })
+    assert.deepEqual(
+      (await world.deliveries()).map(({ event, status }) => [event, status]),
+      [
+        ['down', 'pending'],
+        ['up', 'pending'],
+      ],
+    )
+    assert.equal(await replica.alerting.queueLength(), 2)
+  })
+
+  test('two replicas at once make and send each alert one time, the outage first', async (t) => {
+    const world = await createWorld(t)
+    const replicas = [await world.replica(), await world.replica()] as const
+    const far = await createReceiver(t)
+    const channels = [
+      await world.webhook(replicas[0], { url: `${far.url}/a` }),
+      await world.webhook(replicas[0], { url: `${far.url}/b` }),
+    ]
+    const monitors = await Promise.all(Array.from({ length: 30 }, () => world.monitor(replicas[0], channels)))
+
+    let writing = true
+    const run = async (replica: (typeof replicas)[number]) => {
+      while (writing) {
+        await replica.turn()
+        await sleep(1)
+      }
+      for (let turn = 0; turn < 8; turn++) await replica.turn()
+    }
+    const running = replicas.map(run)
+    for (const first of [1, 3]) await Promise.all(monitors.map((id) => world.flips(id, ['down', 'up'], first)))
+    writing = false
+    await Promise.all(running)
+
+    const statuses = await world.deliveries()
+    assert.equal(statuses.length, 30 * 4 * 2)
+    assert.deepEqual([...new Set(statuses.map(({ status }) => status))], ['sent'])
+    assert.equal(far.received.length, statuses.length)
+    assert.equal(new Set(far.received.map(({ headers }) => headers['idempotency-key'])).size, statuses.length)
+    for (const id of monitors)
+      for (const path of ['/a', '/b']) {
+        const own = far.received.filter(({ url, body }) => url === path && JSON.parse(body).check.uuid === id)
+        assert.deepEqual(told(own), ['down', 'up', 'down', 'up'])
+      }
+  })
+
+  test('a recovery is not visible before its outage, which another replica is still writing', async (t) => {
+    const world = await createWorld(t)
+    const [slow, quick] = [await world.replica(), await world.replica()]
+    const id = await world.monitor(slow, [await world.webhook(slow, { url: 'http://a.example' })])
+    await world.flips(id, ['down'])
+    let relayed: Promise<unknown> = Promise.resolve()
+    await slow.database.transaction(async (tx) => {
+      const [flip] = await store.claimFlips(tx, [id])
+      await world.flips(id, ['up'], 2)
+      relayed = quick.alerting.relay()
+      await sleep(200)
+      assert.deepEqual(await world.deliveries(), [])
+      await store.insertDeliveries(tx, [{ ...(flip as store.ClaimedFlip), event: 'down' }], world.clock.now)
+    })
+    await relayed
+    assert.deepEqual(
+      (await world.deliveries()).map(({ event }) => event),
+      ['down', 'up'],
+    )
+  })
+})
+
+suite('sending', () => {
+  test('tells what has happened, with the status that it led to', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    await world.flips(id, ['down'])
+    await replica.turn()
+    const { event, check, flip, delivery } = JSON.parse(far.received[0]?.body ?? '')
+    assert.deepEqual([event, check.uuid, check.name, check.status], ['down', id, 'nightly', 'down'])
+    const at = new Date(world.clock.now).toISOString().replace('Z', '+00:00')
+    assert.deepEqual(flip, { at, from: 'up', to: 'down', reason: 'timeout' })
+    assert.deepEqual(delivery, { id: far.received[0]?.headers['idempotency-key'], attempt: 1 })
+    assert.deepEqual(replica.outcomes, ['webhook sent'])
+    assert.equal(replica.lines.at(-1)?.event, 'delivery.sent')
+    const [{ status, attempts, last_error, wait } = {}] = await world.deliveries()
+    assert.deepEqual([status, attempts, last_error, wait], ['sent', 1, null, null])
+  })
+
+  test('knows the last ping before the flip', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    await ensurePartitions(replica.database, 1)
+    const far = await createReceiver(t)
+    const settings = { url_down: far.url, method_down: 'POST', body_down: '$EXITSTATUS $BODY' }
+    const id = await world.monitor(replica, [await world.webhook(replica, settings)])
+    for (const [at, exit] of [
+      [world.clock.now - 5, 1],
+      [world.clock.now, 7],
+      [world.clock.now + 5, 0],
+    ] as const) {
+      const values = [id, new Date(at), exit, `body ${exit}`]
+      const columns = '(monitor_id, received_at, id, n, kind, exit_status, scheme, method, remote_addr, ua, body_size)'
+      await sql(
+        world.url,
+        `WITH h AS (INSERT INTO heartbeats ${columns} VALUES ($1, $2, gen_random_uuid(), $3, 'fail', $3::int, '', '', '', '', 1)
+           RETURNING *)
+         INSERT INTO heartbeat_bodies SELECT monitor_id, received_at, id, convert_to($4, 'UTF8') FROM h`,
+        values,
+      )
+    }
+    await world.flips(id, ['down'])
+    await replica.turn()
+    assert.equal(far.received[0]?.body, '7 body 7')
+  })
+
+  test('a refusal is tried again later and later, and at the end as asked, under one key', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const keys = new Set<unknown>()
+    let count = 0
+    const url = await listen(t, (request, response) => {
+      keys.add(request.headers['idempotency-key'])
+      count++
+      if (count < 4) response.writeHead(500)
+      else if (count === 4) response.writeHead(503, { 'retry-after': '30' })
+      response.end()
+    })
+    await world.flips(await world.monitor(replica, [await world.webhook(replica, { url })]), ['down'])
+    for (const expected of [750, 1500, 3000, 30_000]) {
+      await replica.turn()
+      const [{ status, wait } = {}] = await world.deliveries()
+      assert.deepEqual([status, wait], ['retrying', expected])
+      world.clock.now += expected - 1
+      await replica.turn()
+      assert.equal((await world.deliveries())[0]?.wait, 1)
+      world.clock.now += 1
+    }
+    await replica.turn()
+    const [{ status, attempts, last_error } = {}] = await world.deliveries()
+    assert.deepEqual([status, attempts, last_error], ['sent', 5, null])
+    assert.deepEqual([count, keys.size], [5, 1])
+    assert.deepEqual(replica.outcomes, [...Array(4).fill('webhook retrying'), 'webhook sent'])
+  })
+
+  test('a recovery waits for its outage, and goes when that is dead', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica({ retryForMs: 10_000 })
+    const far = await createReceiver(t, ({ body }) => (JSON.parse(body).event === 'down' ? 500 : 200))
+    await world.flips(await world.monitor(replica, [await world.webhook(replica, { url: far.url })]), ['down', 'up'])
+    const states = async () => (await world.deliveries()).map(({ event, status }) => `${event} ${status}`)
+    await replica.turn()
+    assert.deepEqual(await states(), ['down retrying', 'up pending'])
+    while ((await states())[0] === 'down retrying') {
+      world.clock.now += 1000
+      await replica.turn()
+    }
+    await replica.turn()
+    assert.deepEqual(await states(), ['down dead', 'up sent'])
+    assert.equal(told(far.received).indexOf('up'), far.received.length - 1)
+    assert.ok(replica.lines.some(({ event }) => event === 'delivery.dead'))
+  })
+
+  test('a claim that was never concluded runs out, and what its owner finds out later does not count', async (t) => {
+    const world = await createWorld(t)
+    const [lost, other] = [await world.replica(), await world.replica()]
+    const far = await createReceiver(t)
+    await world.flips(await world.monitor(lost, [await world.webhook(lost, { url: far.url })]), ['down'])
+    await lost.alerting.relay()
+    const now = () => world.clock.now
+    const seen = await store.selectDue(lost.database, now(), [], 10)
+    const [claimed] = await store.claimDeliveries(lost.database, seen, now(), now() + 17_000)
+    assert.equal(claimed?.attempts, 1)
+    assert.deepEqual(await store.claimDeliveries(other.database, seen, now(), now() + 17_000), [])
+
+    world.clock.now += 16_999
+    await other.turn()
+    assert.equal(far.received.length, 0)
+    world.clock.now += 1
+    await other.turn()
+    const { delivery } = JSON.parse(far.received[0]?.body ?? '')
+    assert.deepEqual(delivery, { id: claimed?.id, attempt: 2 })
+
+    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null } as const
+    assert.equal(await store.writeVerdict(lost.database, claimed as store.ClaimedDelivery, late, now()), false)
+    assert.equal((await world.deliveries())[0]?.status, 'sent')
+  })
+
+  test('410 switches the channel off until it gets new settings', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
+    const channel = await world.webhook(replica, { url: `${far.url}/gone` })
+    const id = await world.monitor(replica, [channel])
+    await world.flips(id, ['down', 'up'])
+    await replica.turn()
+    await replica.turn()
+    assert.deepEqual(
+      (await world.deliveries()).map(({ status, last_error }) => [status, last_error]),
+      [
+        ['dead', 'answered 410 Gone'],
+        ['suppressed', 'the channel is switched off'],
+      ],
+    )
+    const document = { id: channel, kind: 'webhook', name: 'hook', disabled: 'answered 410 Gone' }
+    assert.deepEqual(await replica.alerting.channels.get(world.projectId, channel), document)
+    assert.ok(replica.lines.some(({ event }) => event === 'channel.disabled'))
+    const audit = await sql(world.url, "SELECT actor, target FROM audit WHERE action = 'channel.disable'")
+    assert.deepEqual(audit, [{ actor: 'system', target: channel }])
+
+    await replica.alerting.channels.update(world.caller, channel, { settings: { url: `${far.url}/new` } })
+    await world.flips(id, ['down'], 3)
+    await replica.turn()
+    assert.equal(far.received.at(-1)?.url, '/new')
+  })
+
+  test('new settings are not switched off for what the old ones were answered', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    let change: () => Promise<unknown> = async () => undefined
+    const url = await listen(t, (_request, response) => void change().then(() => response.writeHead(410).end()))
+    const channel = await world.webhook(replica, { url })
+    change = () => replica.alerting.channels.update(world.caller, channel, { settings: { url: `${url}/new` } })
+    await world.flips(await world.monitor(replica, [channel]), ['down'])
+    await replica.turn()
+    assert.equal((await world.deliveries())[0]?.status, 'dead')
+    assert.equal((await replica.alerting.channels.get(world.projectId, channel)).disabled, null)
+  })
+
+  test('a destination that hangs keeps nobody else waiting', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica({ concurrency: 8, requestTimeoutMs: 5000 })
+    let hanging = 0
+    const hole = await listen(t, () => {
+      hanging++
+    })
+    const far = await createReceiver(t)
+    const dead = await world.webhook(replica, { url: hole })
+    const live = await world.webhook(replica, { url: far.url })
+    for (let index = 0; index < 60; index++) await world.flips(await world.monitor(replica, [dead]), ['down'])
+    await replica.alerting.relay()
+    world.clock.now += 10
+    for (let index = 0; index < 20; index++) await world.flips(await world.monitor(replica, [live]), ['down'])
+    await replica.alerting.relay()
+    const until = performance.now() + 3000
+    while (far.received.length < 20 && performance.now() < until) {
+      await replica.alerting.claim()
+      await sleep(5)
+    }
+    assert.equal(far.received.length, 20)
+    assert.equal(hanging, 2)
+    await replica.alerting.drain(0)
+  })
+
+  test('what is under way at the stop is finished, or given up and free for another replica', async (t) => {
+    const world = await createWorld(t)
+    const [stopping, other] = [await world.replica(), await world.replica()]
+    const slow = await listen(t, (_request, response) => void setTimeout(() => response.end(), 100))
+    let hanging = true
+    const hung = await listen(t, (_request, response) => {
+      if (!hanging) response.end()
+    })
+    for (const url of [slow, hung])
+      await world.flips(await world.monitor(stopping, [await world.webhook(stopping, { url })]), ['down'])
+    await stopping.alerting.relay()
+    await stopping.alerting.claim()
+    const started = performance.now()
+    await stopping.alerting.drain(400)
+    assert.ok(performance.now() - started < 1000)
+    const states = (await world.deliveries()).map(({ status, last_error, wait }) => [status, last_error, wait])
+    assert.deepEqual(states.sort(), [
+      ['retrying', 'interrupted by a shutdown', 0],
+      ['sent', null, null],
+    ])
+    hanging = false
+    await other.turn()
+    assert.deepEqual([...new Set((await world.deliveries()).map(({ status }) => status))], ['sent'])
+  })
+
+  test('what is not wanted, not there any more or not readable is told to nobody, and says why', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const upOnly = await world.webhook(replica, { url_up: far.url })
+    const deleted = await world.webhook(replica, { url: far.url })
+    const broken = await world.webhook(replica, { url: far.url })
+    const kept = await world.webhook(replica, { url: far.url })
+    const monitors = await Promise.all(
+      [upOnly, deleted, broken, kept].map((channel) => world.monitor(replica, [channel])),
+    )
+    for (const id of monitors) await world.flips(id, ['down'])
+    await replica.alerting.relay()
+    await replica.alerting.channels.remove(world.caller, deleted)
+    await sql(world.url, 'UPDATE channels SET settings = $2 WHERE id = $1', [broken, Buffer.from('nonsense')])
+    await sql(world.url, 'DELETE FROM monitors WHERE id = $1', [monitors[3]])
+    await replica.turn()
+    const states = (await world.deliveries()).map(({ status, last_error }) => `${status}: ${last_error}`)
+    assert.deepEqual(states.sort(), [
+      "retrying: the channel's settings cannot be decrypted",
+      'suppressed: the channel has no url_down',
+      'suppressed: the channel was deleted',
+      'suppressed: the check was deleted',
+    ])
+    assert.equal(far.received.length, 0)
+  })
+
+  test('errors and log lines hold neither paths nor secrets', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, () => 500)
+    for (const url of [`${far.url}/T0PSECRET`, 'http://127.0.0.1:1/T0PSECRET?key=T0PSECRET']) {
+      const channel = await world.webhook(replica, { url, secret: 'T0PSECRET', headers: { 'x-key': 'T0PSECRET' } })
+      await world.flips(await world.monitor(replica, [channel]), ['down'])
+    }
+    await replica.turn()
+    assert.equal(replica.lines.length, 2)
+    const seen = JSON.stringify([replica.lines, await world.deliveries(), await sql(world.url, 'SELECT * FROM audit')])
+    assert.doesNotMatch(seen, /T0PSECRET/)
+    const [{ settings } = {}] = await sql<{ settings: Buffer }>(world.url, 'SELECT settings FROM channels')
+    assert.equal(settings?.includes('T0PSECRET'), false)
+  })
+})

@@ -1,0 +1,137 @@
+// Alerting on a database of its own, without the app: replicas with a clock that the test moves, monitors and flips as rows.
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { createEncryption } from '../../src/alerting/encryption.ts'
+import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
+import { type Alerting, type AlertingLimits, createAlerting } from '../../src/alerting/service.ts'
+import { transports } from '../../src/alerting/transports.ts'
+import { writeAudit } from '../../src/audit/store.ts'
+import { loadConfig } from '../../src/config.ts'
+import { defaultSettings } from '../../src/core/monitor.ts'
+import { readMigrations } from '../../src/database/migrate.ts'
+import { createDatabase as createDatabaseService, type Database } from '../../src/database/service.ts'
+import { replaceChannels } from '../../src/monitors/channels-store.ts'
+import { createMonitors } from '../../src/monitors/service.ts'
+import { insertMonitor } from '../../src/monitors/store.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+type Replica = { database: Database; alerting: Alerting }
+
+const limits: AlertingLimits = {
+  concurrency: 16,
+  requestTimeoutMs: 2000,
+  retryBaseMs: 1000,
+  retryMaxMs: 60_000,
+  retryForMs: 86_400_000,
+}
+const silent = { info() {}, warn() {}, error() {} }
+
+export async function createWorld(t: TestContext) {
+  const url = await createDatabase(t)
+  const keys = [randomBytes(32)]
+  const clock = { now: Date.now() }
+  const projectId = randomUUID()
+  await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
+  const caller = { projectId, actor: 'api_key', requestId: 'r-1' }
+
+  async function replica(overrides: Partial<AlertingLimits> = {}) {
+    const config = loadConfig({ env: { DATABASE_URL: url } })
+    const database = createDatabaseService({ config, log: silent, migrations: readMigrations() })
+    await database.open(new AbortController().signal)
+    t.after(() => database.close())
+    const monitors = createMonitors({
+      database,
+      writeAudit,
+      windows: () => [],
+      siteUrl: () => 'http://flatline.example',
+      countFlip: () => undefined,
+    })
+    const own = { ...limits, ...overrides }
+    const outcomes: string[] = []
+    const lines: Record<string, unknown>[] = []
+    const write = (line: object) => lines.push(line as Record<string, unknown>)
+    const alerting = createAlerting({
+      database,
+      encryption: createEncryption(keys),
+      transports,
+      fetch: createGuardedFetch({
+        allowPrivateTargets: true,
+        timeoutMs: own.requestTimeoutMs,
+        responseMaxBytes: 1000,
+        userAgent: 'Flatline/test',
+      }),
+      writeAudit,
+      checkDocument: (project, id) => monitors.get(project, id, false),
+      siteUrl: () => 'http://flatline.example',
+      limits: own,
+      onFree: () => undefined,
+      count: (kind, outcome) => outcomes.push(`${kind} ${outcome}`),
+      observe: () => undefined,
+      log: { info: write, warn: write, error: write },
+      now: () => clock.now,
+      random: () => 0.5,
+    })
+
+    return {
+      database,
+      monitors,
+      alerting,
+      outcomes,
+      lines,
+      /** Both steps, once, and the end of what they started. */
+      async turn(): Promise<void> {
+        await alerting.relay()
+        while (await alerting.claim());
+        await alerting.drain(10_000)
+      },
+    }
+  }
+
+  return {
+    url,
+    clock,
+    caller,
+    projectId,
+    replica,
+
+    async monitor(on: Replica, channelIds: string[], name = 'nightly'): Promise<string> {
+      const id = randomUUID()
+      const settings = { ...defaultSettings, name }
+      await insertMonitor(on.database, { id, projectId, badgeKey: randomUUID(), createdAt: clock.now, settings })
+      await replaceChannels(on.database, id, channelIds)
+      return id
+    },
+
+    webhook: async (on: Replica, settings: object): Promise<string> =>
+      (await on.alerting.channels.create(caller, { kind: 'webhook', name: 'hook', settings })).id,
+
+    /** Flips to these statuses, numbered from `first`, a second apart. */
+    async flips(monitorId: string, statuses: string[], first = 1): Promise<void> {
+      for (const [index, to] of statuses.entries()) {
+        await sql(
+          url,
+          `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+          [
+            monitorId,
+            first + index,
+            projectId,
+            new Date(clock.now + index * 1000),
+            to === 'up' ? 'down' : 'up',
+            to,
+            to === 'up' ? 'recovered' : 'timeout',
+          ],
+        )
+      }
+    },
+
+    deliveries: () =>
+      sql<{ event: string; status: string; attempts: number; last_error: string | null; wait: number | null }>(
+        url,
+        `SELECT event, status, attempts, last_error,
+           (round(extract(epoch FROM next_attempt_at) * 1000) - $1::float8)::float8 AS wait
+         FROM deliveries ORDER BY flip_seq, created_at, id`,
+        [clock.now],
+      ),
+  }
+}

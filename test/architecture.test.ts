@@ -1,0 +1,200 @@
+// Holds the direction of imports (ARCHITECTURE.md): the file's name says its layer, its folder says its domain. Texts are
+// searched, not parsed: the formatter makes one statement look one way, and nothing here needs to know more.
+
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import { test } from 'node:test'
+
+type Source = { path: string; text: string; lines: string[]; imports: string[] }
+
+const root = join(import.meta.dirname, '..')
+const sources = globSync('src/**/*.ts', { cwd: root })
+  .map((path) => path.replaceAll('\\', '/'))
+  .filter((path) => !path.startsWith('src/database/generated/'))
+  .sort()
+  .map(readSource)
+
+/** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
+const shared = /^src\/(config(-\w+)?|logger|loop)\.ts$/
+
+/** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
+const layers: [pattern: RegExp, layer: number][] = [
+  [/^src\/core\//, 0],
+  [shared, 0],
+  [/^src\/(server|cli)\.ts$/, 6],
+  [/^src\/app\.ts$/, 5],
+  [/\/plugin\.ts$/, 4],
+  [/^src\/http\//, 3],
+  [/\/(\w[\w-]*-)?(routes|schema)\.ts$/, 3],
+  [/\/protocols\//, 3],
+  [/^src\/database\//, 1],
+  [/\/(\w[\w-]*-)?(store|columns)\.ts$/, 1],
+  [/^src\/[\w-]+\//, 2],
+]
+
+/** Folders that every module may import from at run time. */
+const common = ['core', 'database', 'http']
+
+/** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
+const environmentReaders = ['src/config.ts', 'src/database/postgres-cluster.ts']
+
+/** A list of metrics, which gets no clearer in pieces. */
+const longLists = ['src/metrics/domain.ts']
+
+const linesPerFile = 300
+const linesPerFunction = 60
+
+test('every file has a layer', () => {
+  assert.deepEqual(
+    sources.filter(({ path }) => layerOf(path) === undefined).map(({ path }) => path),
+    [],
+  )
+})
+
+test('a file imports its own layer or lower', () => {
+  assert.deepEqual(
+    edges().filter(({ from, to }) => (layerOf(to) ?? 0) > (layerOf(from) ?? 0)),
+    [],
+  )
+})
+
+test('modules never import each other at run time', () => {
+  const strangers = edges().filter(({ from, to }) => {
+    const target = moduleOf(to)
+    return (layerOf(from) ?? 0) < 5 && target !== null && target !== moduleOf(from) && !common.includes(target)
+  })
+  assert.deepEqual(strangers, [])
+})
+
+test('core imports nothing but core', () => {
+  const outside = sources
+    .filter(({ path }) => path.startsWith('src/core/'))
+    .flatMap(({ path, imports }) =>
+      imports.filter((name) => !/^\.\/[\w-]+\.ts$/.test(name)).map((name) => [path, name]),
+    )
+  assert.deepEqual(outside, [])
+})
+
+test('core has no clock, no randomness, no process and no await', () => {
+  const impure =
+    /\b(Date\.now|new Date\(\)|Math\.random|randomUUID|performance|process|setTimeout|setInterval|fetch|await|async)\b/
+  assert.deepEqual(
+    places(({ path }) => path.startsWith('src/core/'), impure),
+    [],
+  )
+})
+
+test('only config.ts reads the environment', () => {
+  assert.deepEqual(
+    places(({ path }) => !environmentReaders.includes(path), /\bprocess\.env\b/),
+    [],
+  )
+})
+
+test('only stores and database/ know SQL and the generated client', () => {
+  const outside = ({ path }: Source) => layerOf(path) !== 1 && !path.startsWith('src/database/')
+  const statements =
+    /\b(SELECT\s.*\bFROM\b|INSERT INTO\b|UPDATE\s+\w+(\s+\w+)?\s+SET\b|DELETE FROM\b|(CREATE|ALTER|DROP) TABLE\b|ON CONFLICT\b)/
+  assert.deepEqual(places(outside, statements), [])
+  const users = sources
+    .filter(outside)
+    .filter(({ imports }) => imports.some((name) => /generated|^@prisma\//.test(name)))
+  assert.deepEqual(
+    users.map(({ path }) => path),
+    [],
+  )
+})
+
+test('only layers 3 to 6 use Fastify', () => {
+  const below = sources.filter(({ path }) => (layerOf(path) ?? 0) < 3)
+  const users = below.filter(({ imports }) => imports.some((name) => /^(@fastify\/|fastify)/.test(name)))
+  assert.deepEqual(
+    users.map(({ path }) => path),
+    [],
+  )
+})
+
+test('an import says the file that it means, with its .ts', () => {
+  const relative = sources.flatMap(({ path, imports }) =>
+    imports.filter((name) => name.startsWith('.') && !name.endsWith('.ts')).map((name) => [path, name]),
+  )
+  assert.deepEqual(relative, [])
+})
+
+test(`no file has more than ${linesPerFile} lines`, () => {
+  const long = sources.filter(({ lines }) => lines.length > linesPerFile)
+  assert.deepEqual(
+    long.map(({ path, lines }) => `${path}: ${lines.length}`),
+    [],
+  )
+})
+
+test(`no function has ${linesPerFunction} lines or more of its own`, () => {
+  const checked = sources.filter(({ path }) => !longLists.includes(path))
+  const long = checked.flatMap(({ path, lines }) =>
+    functionsOf(lines)
+      .filter(({ length }) => length >= linesPerFunction)
+      .map(({ first, length }) => `${path}:${first + 1}: ${length}`),
+  )
+  assert.deepEqual(long, [])
+})
+
+function readSource(path: string): Source {
+  const text = readFileSync(join(root, path), 'utf8')
+  return { path, text, lines: text.trimEnd().split('\n'), imports: runtimeImports(text) }
+}
+
+/** What is still imported once types are gone. */
+function runtimeImports(text: string): string[] {
+  const statement = /^(?:import|export)\s(?!type\s)(?:[^'";]*\sfrom\s)?'([^']+)'|\bawait import\('([^']+)'\)/gm
+  return [...text.matchAll(statement)].map(([, fixed, dynamic]) => (fixed ?? dynamic) as string)
+}
+
+function layerOf(path: string): number | undefined {
+  return layers.find(([pattern]) => pattern.test(path))?.[1]
+}
+
+function moduleOf(path: string): string | null {
+  return /^src\/([\w-]+)\//.exec(path)?.[1] ?? null
+}
+
+/** Imports between our own files. */
+function edges(): { from: string; to: string }[] {
+  return sources.flatMap(({ path, imports }) =>
+    imports
+      .filter((name) => name.startsWith('.'))
+      .map((name) => ({ from: path, to: posix.join(dirname(path), name) }))
+      .filter(({ to }) => !to.startsWith('src/database/generated/')),
+  )
+}
+
+/** Where a pattern occurs outside of comments, as `path:line: text`. */
+function places(where: (source: Source) => boolean, pattern: RegExp): string[] {
+  return sources.filter(where).flatMap(({ path, lines }) =>
+    lines.flatMap((line, index) => {
+      const isComment = /^\s*(\/\/|\/?\*)/.test(line)
+      return !isComment && pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : []
+    }),
+  )
+}
+
+/**
+ * The formatter ends a block at the indentation at which it began. A function's own lines are without those of the functions
+ * inside it: a factory is a frame around the functions it returns.
+ */
+function functionsOf(lines: readonly string[]): { first: number; length: number }[] {
+  const opening = /(=>|\bfunction\b.*|^\s*(static |async |get |set )*[\w#]+\(.*\)(: .*)?|^\s*\)(: .*)?)\s*\{$/
+  const control = /^\s*(\} )?(if|for|while|switch|catch|else|try|do)\b/
+  const found = lines.flatMap((line, first) => {
+    if (!opening.test(line) || control.test(line)) return []
+    const indent = line.length - line.trimStart().length
+    const end = lines.findIndex((other, index) => index > first && new RegExp(`^ {${indent}}\\}`).test(other))
+    return end === -1 ? [] : [{ first, last: end }]
+  })
+  return found.map(({ first, last }) => {
+    const inner = found.filter((other) => other.first > first && other.last < last)
+    const outermost = inner.filter((one) => !inner.some((other) => other.first < one.first && one.last < other.last))
+    return { first, length: last - first + 1 - outermost.reduce((sum, one) => sum + one.last - one.first + 1, 0) }
+  })
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { detectKind, isValidExpression, nextDue, nthDue, type Schedule } from '../../src/core/schedule.ts'
+
+const noon = Date.UTC(2024, 0, 1, 12)
+const schedule: fc.Arbitrary<Schedule> = fc.oneof(
+  fc.record({ kind: fc.constant('simple' as const), timeoutS: fc.integer({ min: 1, max: 365 * 86_400 }) }),
+  fc.record({
+    kind: fc.constant('cron' as const),
+    schedule: fc.constantFrom('* * * * *', '30 1,2 * * *', '0 9 * * mon-fri', '0 0 LW * *', '0 0 29 2 *'),
+    tz: fc.constantFrom('UTC', 'Europe/Riga', 'America/New_York'),
+  }),
+)
+const instant = fc.integer({ min: Date.UTC(2000), max: Date.UTC(2040) })
+
+test('a simple schedule is due its timeout after the last heartbeat', () => {
+  assert.equal(nextDue({ kind: 'simple', timeoutS: 1 }, noon), noon + 1000)
+  assert.equal(nextDue({ kind: 'simple', timeoutS: 365 * 86_400 }, noon), noon + 365 * 86_400_000)
+  assert.equal(nthDue({ kind: 'simple', timeoutS: 60 }, noon, 3), noon + 180_000)
+})
+
+test('a cron schedule is due at its moments in its time zone', () => {
+  const nine: Schedule = { kind: 'cron', schedule: '0 9 * * mon-fri', tz: 'Europe/Riga' }
+  assert.equal(nextDue(nine, noon), Date.UTC(2024, 0, 2, 7))
+  assert.equal(nthDue(nine, noon, 5), Date.UTC(2024, 0, 8, 7))
+})
+
+test('a moment that falls on the last heartbeat is past', () => {
+  assert.equal(nextDue({ kind: 'cron', schedule: '0 12 * * *', tz: 'UTC' }, noon), noon + 86_400_000)
+  assert.equal(nextDue({ kind: 'cron', schedule: '0 12 * * *', tz: 'UTC' }, noon - 1), noon)
+})
+
+test('a schedule that its zone always skips has no moments', () => {
+  const skipped: Schedule = { kind: 'cron', schedule: '* 2 8-14 3 */7', tz: 'America/New_York' }
+  assert.equal(nextDue(skipped, noon), null)
+  assert.equal(nthDue(skipped, noon, 3), null)
+})
+
+test('an expression or zone that nobody validated throws rather than keep a monitor up for ever', () => {
+  assert.throws(() => nextDue({ kind: 'cron', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid cron expression/)
+  assert.throws(() => nextDue({ kind: 'cron', schedule: '* * * * *', tz: 'foo/bar' }, noon), RangeError)
+})
+
+test('the k-th moment is k times the next one', () => {
+  fc.assert(
+    fc.property(schedule, instant, fc.integer({ min: 1, max: 20 }), (schedule, after, k) => {
+      assert.equal(nthDue(schedule, after, 1), nextDue(schedule, after))
+      const before = k === 1 ? after : nthDue(schedule, after, k - 1)
+      assert.equal(nthDue(schedule, after, k), before === null ? null : nextDue(schedule, before))
+    }),
+  )
+})
+
+test('one line of exactly five fields is cron, anything else is not', () => {
+  for (const text of ['* * * * *', ' 0\t0  1 1 *\n', 'a b c d e', '? H @ 15W L']) assert.equal(detectKind(text), 'cron')
+  for (const text of ['', ' ', '* * * *', '* * * * * *', 'daily', 'Mon *-*-* 12:00', '*\n* * * *', '* * * * *\n*'])
+    assert.equal(detectKind(text), 'other')
+})
+
+test('only valid cron expressions are accepted for now', () => {
+  assert.equal(isValidExpression('*/5 * * * mon-fri'), true)
+  for (const text of ['', 'daily', '61 * * * *', '0 0 31 2 *', '*\n* * * *'])
+    assert.equal(isValidExpression(text), false)
+})
+
+test('no text makes the validation throw or hang', () => {
+  const characters = fc.constantFrom(...'*/-,#lwLW0123456789 \t\nmonJANſ٣²?@')
+  fc.assert(fc.property(fc.string({ unit: characters, maxLength: 100 }), (text) => void isValidExpression(text)))
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { firstInstant, isTimeZone, latestWallTime, spanAt, wallTime } from '../../src/core/time-zone.ts'
+
+const HOUR_MS = 3_600_000
+const zones = ['UTC', 'Europe/Riga', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kolkata', 'Pacific/Apia']
+const zone = fc.constantFrom(...zones)
+const instant = fc.integer({ min: Date.UTC(2000), max: Date.UTC(2050) })
+
+function utc(text: string): number {
+  return Date.parse(`${text}Z`)
+}
+
+test('names of the tz database are time zones, current and legacy ones', () => {
+  const names = ['UTC', 'GMT', 'Etc/UTC', 'Etc/GMT+3', 'Etc/GMT-14', 'Europe/Riga', 'Europe/Kyiv', 'Asia/Kolkata']
+  names.push('America/Argentina/Buenos_Aires', 'America/Port-au-Prince', 'America/North_Dakota/New_Salem')
+  names.push('Africa/Dar_es_Salaam', 'Antarctica/DumontDUrville', 'Antarctica/McMurdo', 'America/Coyhaique')
+  names.push('US/Eastern', 'Europe/Kiev', 'EST', 'EST5EDT', 'UCT', 'GB', 'GB-Eire', 'NZ-CHAT', 'Japan', 'W-SU')
+  for (const name of [...names, ...Intl.supportedValuesOf('timeZone')]) assert.equal(isTimeZone(name), true, name)
+})
+
+test('other spellings, offsets, ambiguous abbreviations and inventions are not time zones', () => {
+  const names = ['', ' ', 'foo/bar', 'Foo/Bar', 'utc', 'Utc', 'utc+3', 'UTC+3', '+03:00', '-0300', 'Europe', 'Local']
+  names.push('europe/riga', 'EUROPE/RIGA', 'Europe/RIGA', 'Europe/Riga ', ' Europe/Riga', 'Europe//Riga', '/Riga')
+  names.push('asia/kolkata', 'us/eastern', 'PST', 'IST', 'BST', 'CST', 'SystemV/EST5', 'posix/Europe/Riga')
+  names.push('Etc/Unknown', 'Factory', 'localtime', 'Europe/Riga\0', `Europe/${'A'.repeat(100_000)}`)
+  for (const name of names) assert.equal(isTimeZone(name), false, name.slice(0, 40))
+})
+
+test('a span ends where the clocks change, to the minute', () => {
+  const cases: [string, string, number, number][] = [
+    ['Europe/Riga', '2024-03-31T01:00', 2, 3],
+    ['Europe/Riga', '2024-10-27T01:00', 3, 2],
+    ['America/New_York', '2024-03-10T07:00', -5, -4],
+    ['Europe/Dublin', '2024-10-27T01:00', 1, 0],
+    ['Australia/Lord_Howe', '2024-04-06T15:00', 11, 10.5],
+    ['America/Havana', '2024-03-10T05:00', -5, -4],
+    ['Pacific/Apia', '2011-12-30T10:00', -10, 14],
+    ['America/Boa_Vista', '2000-10-15T03:00', -3, -4],
+  ]
+  for (const [tz, change, before, after] of cases) {
+    const earlier = spanAt(tz, utc(change) - 1)
+    assert.deepEqual([earlier.until, earlier.offset], [utc(change), before * HOUR_MS], tz)
+    assert.deepEqual([spanAt(tz, utc(change)).from, spanAt(tz, utc(change)).offset], [utc(change), after * HOUR_MS], tz)
+  }
+})
+
+test('wall time is what Intl says the clock shows', () => {
+  fc.assert(
+    fc.property(zone, instant, (tz, at) => {
+      const format = new Intl.DateTimeFormat('sv-SE', { timeZone: tz, dateStyle: 'short', timeStyle: 'medium' })
+      assert.equal(new Date(wallTime(tz, at)).toISOString().slice(0, 19), format.format(at).replace(' ', 'T'))
+    }),
+  )
+})
+
+test('while an hour is repeated the latest wall time stays at the end of its first pass', () => {
+  const latest = (at: string) => new Date(latestWallTime('America/New_York', utc(at))).toISOString()
+  assert.equal(latest('2024-11-03T05:30'), '2024-11-03T01:30:00.000Z')
+  assert.equal(latest('2024-11-03T06:00'), '2024-11-03T01:59:59.999Z')
+  assert.equal(latest('2024-11-03T06:59'), '2024-11-03T01:59:59.999Z')
+  assert.equal(latest('2024-11-03T07:00'), '2024-11-03T02:00:00.000Z')
+})
+
+test('a skipped wall time is reached at the end of the gap, a repeated one on its first pass', () => {
+  const first = (tz: string, wall: string) => new Date(firstInstant(tz, utc(wall))).toISOString()
+  assert.equal(first('Europe/Riga', '2024-03-31T03:30'), '2024-03-31T01:00:00.000Z')
+  assert.equal(first('Europe/Riga', '2024-10-27T03:30'), '2024-10-27T00:30:00.000Z')
+  assert.equal(first('Pacific/Apia', '2011-12-30T12:30'), '2011-12-30T10:00:00.000Z')
+  assert.equal(first('Pacific/Kiritimati', '2024-01-01T00:00'), '2023-12-31T10:00:00.000Z')
+})
+
+test('the first instant of a wall time is the first that shows it or later', () => {
+  fc.assert(
+    fc.property(zone, instant, (tz, wall) => {
+      const first = firstInstant(tz, wall)
+      assert.ok(latestWallTime(tz, first) >= wall)
+      assert.ok(latestWallTime(tz, first - 1) < wall)
+    }),
+  )
+})

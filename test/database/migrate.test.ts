@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import pg from 'pg'
+import { type Migration, MigrationError, migrate, readMigrations } from '../../src/database/migrate.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+const migration = (name: string, text: string, checksum = name): Migration => ({ name, sql: text, checksum })
+const compatible =
+  "CREATE TABLE schema_compatibility (min_compatible text); INSERT INTO schema_compatibility VALUES ('1');"
+
+test('ten instances that migrate an empty database at once all succeed, and each migration runs once', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const all = readMigrations()
+  const applied = await Promise.all(Array.from({ length: 10 }, () => withClient(url, (client) => migrate(client, all))))
+  assert.deepEqual(applied.flat().sort(), all.map(({ name }) => name).sort())
+})
+
+test('the bookkeeping is what prisma migrate writes: its table, one finished row each, the SHA-256 of the file', async (t) => {
+  const url = await createDatabase(t)
+  const rows = await sql<{ migration_name: string; checksum: string; finished_at: Date | null; steps: number }>(
+    url,
+    'SELECT migration_name, checksum, finished_at, applied_steps_count AS steps FROM _prisma_migrations ORDER BY 1',
+  )
+  assert.deepEqual(
+    rows.map(({ migration_name, checksum, steps }) => ({ migration_name, checksum, steps })),
+    readMigrations().map(({ name, checksum }) => ({ migration_name: name, checksum, steps: 1 })),
+  )
+  assert.ok(rows.every(({ finished_at }) => finished_at !== null))
+})
+
+test('an edited migration stops the start with its name', async (t) => {
+  const url = await createDatabase(t)
+  const edited = readMigrations().map((one) => ({ ...one, checksum: 'other' }))
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, edited)),
+    (error: Error) => {
+      assert.ok(error instanceof MigrationError)
+      return /was edited after it had been applied/.test(error.message)
+    },
+  )
+})
+
+test('a migration that fails leaves nothing behind and says why', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const all = [migration('1', compatible), migration('2', 'CREATE TABLE half (id int); SELECT nonsense()')]
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, all)),
+    /migration 2 failed: function nonsense\(\) does not exist/,
+  )
+  const [row] = await sql<{ half: string | null }>(url, "SELECT to_regclass('half') AS half")
+  assert.equal(row?.half, null)
+})
+
+test('a migration without a transaction that failed stops every later start until it is repaired', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const text = '-- flatline: without transaction\nSELECT nonsense()'
+  const all = [migration('1', compatible), migration('2', text)]
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, all)),
+    /migration 2 failed: /,
+  )
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, all)),
+    /migration 2 failed earlier/,
+  )
+})
+
+test('migrations of a later version are accepted, unless the database asks for newer code', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const old = [migration('1', compatible)]
+  await withClient(url, (client) => migrate(client, [...old, migration('2', 'SELECT 1')]))
+  assert.deepEqual(await withClient(url, (client) => migrate(client, old)), [])
+  await sql(url, "UPDATE schema_compatibility SET min_compatible = '2'")
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, old)),
+    /needs a newer Flatline/,
+  )
+})

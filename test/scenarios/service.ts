@@ -1,0 +1,82 @@
+// The service as a process of its own: started as `npm start` starts it, watched through its log, stopped by its id.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { TestContext } from 'node:test'
+import { adminToken, eventually, keys, scratchDir } from '../helper.ts'
+
+type Line = Record<string, unknown> & { event?: string; msg?: string }
+
+export type Service = {
+  url: string
+  child: ChildProcess
+  /** Everything it wrote, and its log lines. */
+  output: () => string
+  lines: () => Line[]
+  event: (name: string, timeoutMs?: number) => Promise<Line>
+  /** Sends the signal and resolves with the exit code (null if a signal ended it). */
+  stop: (signal?: NodeJS.Signals) => Promise<number | null>
+  exited: Promise<number | null>
+}
+
+export type Start = { env?: Record<string, string>; ready?: boolean }
+
+/** Starts a service and waits until it is ready, or, if `ready` is false, only until it listens. */
+export async function startService(t: TestContext, { env = {}, ready = true }: Start = {}): Promise<Service> {
+  const service = await spawnService(t, env)
+  const { url } = await service.event('server.listening', 30_000)
+  service.url = String(url)
+  if (ready) await service.event('server.ready', 30_000)
+  return service
+}
+
+/** Starts a service and waits for nothing. */
+export async function spawnService(t: TestContext, env: Record<string, string>): Promise<Service> {
+  const dataDir = env.DATA_DIR ?? (await scratchDir(t))
+  const child = spawn(process.execPath, ['src/server.ts'], {
+    cwd: new URL('../..', import.meta.url).pathname,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      DRAIN_MS: '0',
+      ADMIN_TOKEN: adminToken,
+      BOOTSTRAP_API_KEY: keys.api_key,
+      BOOTSTRAP_API_KEY_READONLY: keys.api_key_readonly,
+      BOOTSTRAP_PING_KEY: keys.ping_key,
+      DATA_DIR: dataDir,
+      ...env,
+    },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await exited
+  })
+  const lines = () => output.split('\n').flatMap((line): Line[] => (line.startsWith('{') ? [JSON.parse(line)] : []))
+  const failed = () => new Error(`the service ended with ${child.exitCode ?? child.signalCode}:\n${output}`)
+
+  return {
+    url: '',
+    child,
+    exited,
+    output: () => output,
+    lines,
+    async event(name, timeoutMs = 10_000) {
+      const seen = await eventually(
+        `the event ${name}`,
+        () => lines().find(({ event }) => event === name) ?? (child.exitCode === null ? undefined : 'exited'),
+        timeoutMs,
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}:\n${output}`)
+      })
+      if (seen === 'exited') throw failed()
+      return seen as Line
+    },
+    stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return exited
+    },
+  }
+}

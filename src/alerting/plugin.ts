@@ -44,6 +44,8 @@ export const alertingPlugin = fp<{ config: Config }>(
       random: Math.random,
     })
     app.decorate('alerting', alerting)
+    // A database that is away must not take the other metrics with it.
+    metrics.watchQueue('deliveries', () => alerting.queueLength().catch(() => Number.NaN))
 
     const outbox = createLoop({
       name: 'outbox',

@@ -73,7 +73,7 @@ export function createDatabase(options: {
 
     async open(signal) {
       if (config.database.url === undefined)
-        embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log })
+        embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal, onTakenOver: endProcess })
       const settings = connectionOptions(config, embedded)
       await waitFor(() => prepare(settings, migrations, log), log, signal)
       if (signal.aborted) return
@@ -90,6 +90,13 @@ export function createDatabase(options: {
       embedded = undefined
     },
   }
+}
+
+/** Two services on one cluster is what nobody may live with: the process ends in order, as for any uncaught error. */
+function endProcess(error: Error): void {
+  setImmediate(() => {
+    throw error
+  })
 }
 
 const readClock: Statement = {

@@ -53,6 +53,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
     app.addHook('onClose', async () => {
       await detection.stop()
       await record.stop()
+      // Until here heartbeats were accepted. Without this the blind window would begin up to one interval early.
+      if (lastRun > 0) await blindTime.record().catch(() => undefined)
     })
   },
   { name: 'detector', dependencies: ['heartbeats', 'blind-time', 'metrics'] },

@@ -14,7 +14,7 @@ export const monitorsPlugin = fp(
     const monitors = createMonitors({
       database: app.database,
       writeAudit: app.audit.write,
-      windows: app.blindTime.windows,
+      blindTime: app.blindTime,
       siteUrl: app.siteUrl,
       countFlip: ({ from, to, reason }) =>
         flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason }),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
-import type { BlindWindow } from '../core/blind-time.ts'
+import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { defaultSettings, type Monitor, rulesOf, type Settings } from '../core/monitor.ts'
@@ -34,11 +34,12 @@ export type Monitors = ReturnType<typeof createMonitors>
 export function createMonitors(options: {
   database: Database
   writeAudit: WriteAudit
-  windows: () => readonly BlindWindow[]
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record'>
   siteUrl: () => string
   countFlip: (flip: Flip) => void
 }) {
-  const { database, writeAudit, windows, siteUrl } = options
+  const { database, writeAudit, blindTime, siteUrl } = options
+  const { windows } = blindTime
   const now = () => database.clock.now()
   const listeners: (() => void)[] = []
 
@@ -53,6 +54,7 @@ export function createMonitors(options: {
    * decisions with their flips. The plan is made anew if PostgreSQL breaks the transaction off.
    */
   async function change(ids: readonly string[], plan: Plan): Promise<void> {
+    await knowBlindTime()
     const flips = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockMonitors(tx, ids), tx)
       if (decisions.length > 0) await store.writeChanges(tx, decisions.map(dated))
@@ -60,6 +62,11 @@ export function createMonitors(options: {
       return decisions.flatMap((decision) => decision.flips)
     })
     announce(flips)
+  }
+
+  /** After an outage the first heartbeat may come before anything else has noticed the gap: it must not be judged without it. */
+  async function knowBlindTime(): Promise<void> {
+    if (!blindTime.isCurrent()) await blindTime.record()
   }
 
   /** `look_at` moves only where it must, because it is indexed and `deadline` is not. */
@@ -100,6 +107,7 @@ export function createMonitors(options: {
 
   /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
   async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
+    await knowBlindTime()
     const flips = await database.transaction(async (tx) => {
       const [before] = await store.lockMonitors(tx, [id])
       if (before === undefined) throw new AppError('not_found', 'not found')

@@ -1,22 +1,29 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import pg from 'pg'
-import { type EmbeddedPostgres, EmbeddedPostgresError, startEmbeddedPostgres } from '../../src/database/embedded.ts'
+import { EmbeddedPostgresError } from '../../src/database/embedded.ts'
+import {
+  directory,
+  isAlive,
+  launchOwner,
+  ownerSessions,
+  postmasterPid,
+  query,
+  type Report,
+  recordingLog,
+  spawnOwner,
+  start,
+  temporaries,
+  until,
+} from './fixtures/embedded.ts'
 
-const fixture = fileURLToPath(new URL('./fixtures/embedded-owner.ts', import.meta.url))
 const isRoot = process.getuid?.() === 0
 const posix = process.platform !== 'win32'
 const limit = { timeout: 90_000 }
-
-type Report = { owner: boolean; name?: string; message?: string; connection?: EmbeddedPostgres['connection'] }
 
 test('the first start creates a database and the second one finds its data', limit, async (t) => {
   const dataDir = await directory(t)
@@ -266,56 +273,6 @@ test('the database alone does not keep a process alive', limit, async (t) => {
   assert.deepEqual(await once(child, 'exit'), [0, null])
 })
 
-async function directory(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'flatline-embedded-'))
-  // mkdtemp's 0700 would be closed to the user that runs PostgreSQL for root.
-  await chmod(dir, 0o755)
-  t.after(async () => {
-    for (const entry of await readdir(dir, { recursive: true })) {
-      if (entry.endsWith('postmaster.pid')) await killPostmaster(join(dir, entry))
-    }
-    await rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
-  })
-  return dir
-}
-
-async function killPostmaster(file: string): Promise<void> {
-  const pid = Number.parseInt(await readFile(file, 'utf8').catch(() => ''), 10)
-  if (!pid || !isAlive(pid)) return
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'postgres')
-  if (!command.includes('bin/postgres')) return
-  process.kill(pid, 'SIGQUIT')
-  await until(() => !isAlive(pid)).catch(() => {})
-}
-
-async function start(t: TestContext, dataDir: string, log = recordingLog()): Promise<EmbeddedPostgres> {
-  const embedded = await startEmbeddedPostgres({ dataDir, log })
-  t.after(() => embedded.stop())
-  return embedded
-}
-
-function recordingLog() {
-  const lines: string[] = []
-  const record = (level: string) => (_: object, message: string) => void lines.push(`${level} ${message}`)
-  return { lines, info: record('info'), warn: record('warn'), error: record('error') }
-}
-
-function launchOwner(t: TestContext, dataDir: string): { child: ChildProcess } {
-  const child = spawn(process.execPath, [fixture, dataDir], { stdio: ['ignore', 'pipe', 'ignore'] })
-  t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  })
-  return { child }
-}
-
-async function spawnOwner(t: TestContext, dataDir: string): Promise<{ child: ChildProcess; report: Report }> {
-  const { child } = launchOwner(t, dataDir)
-  const [line] = await once(createInterface(child.stdout!), 'line', { signal: AbortSignal.timeout(60_000) })
-  return { child, report: JSON.parse(line) as Report }
-}
-
 async function assertOneOwner(starters: { report: Report }[], dataDir: string): Promise<void> {
   const reports = starters.map(({ report }) => report)
   const refused = reports.filter(({ owner }) => !owner).map(({ message }) => message)
@@ -326,46 +283,4 @@ async function assertOneOwner(starters: { report: Report }[], dataDir: string): 
   const connection = reports.find(({ owner }) => owner)?.connection
   assert.deepEqual(await query({ connection: connection! }, 'SELECT 1 AS n'), [{ n: 1 }])
   assert.deepEqual(await temporaries(dataDir), [])
-}
-
-async function query({ connection }: Pick<EmbeddedPostgres, 'connection'>, sql: string): Promise<object[]> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-async function ownerSessions(embedded: EmbeddedPostgres): Promise<number> {
-  const sql = "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND granted"
-  const rows = await query(embedded, sql).catch(() => [{ n: 0 }])
-  return (rows[0] as { n: number }).n
-}
-
-async function temporaries(dataDir: string): Promise<string[]> {
-  return (await readdir(dataDir)).filter((name) => name.startsWith('postgres.initdb-'))
-}
-
-async function postmasterPid(dataDir: string): Promise<number | undefined> {
-  const text = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')
-  return Number.parseInt(text, 10) || undefined
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('waited 20 s in vain')
-    await sleep(20)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }

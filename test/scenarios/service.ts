@@ -43,6 +43,7 @@ export async function spawnService(t: TestContext, env: Record<string, string>):
       BOOTSTRAP_API_KEY: keys.api_key,
       BOOTSTRAP_API_KEY_READONLY: keys.api_key_readonly,
       BOOTSTRAP_PING_KEY: keys.ping_key,
+      ENCRYPTION_KEY: 'ab'.repeat(32),
       DATA_DIR: dataDir,
       ...env,
     },

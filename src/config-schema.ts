@@ -159,7 +159,8 @@ const limits = Type.Object(
       minimum: 0,
     }),
     maxEventLoopUtilization: Type.Number({
-      default: 0.98,
+      // Off: a loop that is always busy and never late is a machine well used, and full load is when operators look.
+      default: 0,
       minimum: 0,
       maximum: 1,
       description: 'Share of time the event loop is busy above which requests are answered 503; 0 is off',

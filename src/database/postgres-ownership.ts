@@ -56,6 +56,8 @@ export async function lockOwnServer(
   { cluster, address, log, signal }: Claim,
   deadline: number,
 ): Promise<Ownership | undefined> {
+  // An orderly start says "starting up" for some milliseconds too; only a long one is worth a line.
+  const announceAt = Date.now() + 1000
   let announced = false
   while (server.isRunning()) {
     signal.throwIfAborted()
@@ -66,8 +68,10 @@ export async function lockOwnServer(
     }
     const { client, answered } = await connect(address, cluster)
     if (!client) {
-      if (answered && !announced) log.info({ dir: cluster.dir }, 'the embedded database is recovering from a crash')
-      announced ||= answered
+      if (answered && !announced && Date.now() > announceAt) {
+        log.info({ dir: cluster.dir }, 'the embedded database is still starting, it may be recovering from a crash')
+        announced = true
+      }
       await sleep(pollMs)
       continue
     }

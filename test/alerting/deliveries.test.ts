@@ -49,7 +49,7 @@ suite('from flips to deliveries', () => {
         await replica.turn()
         await sleep(1)
       }
-      for (let turn = 0; turn < 8; turn++) await replica.turn()
+      while ((await replica.alerting.queueLength()) > 0) await replica.turn()
     }
     const running = replicas.map(run)
     for (const first of [1, 3]) await Promise.all(monitors.map((id) => world.flips(id, ['down', 'up'], first)))
@@ -125,7 +125,7 @@ suite('sending', () => {
       const columns = '(monitor_id, received_at, id, n, kind, exit_status, scheme, method, remote_addr, ua, body_size)'
       await sql(
         world.url,
-        `WITH h AS (INSERT INTO heartbeats ${columns} VALUES ($1, $2, gen_random_uuid(), $3, 'fail', $3::int, '', '', '', '', 1)
+        `WITH h AS (INSERT INTO heartbeats ${columns} VALUES ($1, $2, gen_random_uuid(), $3::int, 'fail', $3::int, '', '', '', '', 1)
            RETURNING *)
          INSERT INTO heartbeat_bodies SELECT monitor_id, received_at, id, convert_to($4, 'UTF8') FROM h`,
         values,

@@ -7,6 +7,7 @@ import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
 import { type Alerting, type AlertingLimits, createAlerting } from '../../src/alerting/service.ts'
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
+import { createBlindTime } from '../../src/blind-time/service.ts'
 import { loadConfig } from '../../src/config.ts'
 import { defaultSettings } from '../../src/core/monitor.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
@@ -43,7 +44,7 @@ export async function createWorld(t: TestContext) {
     const monitors = createMonitors({
       database,
       writeAudit,
-      windows: () => [],
+      blindTime: createBlindTime({ database, blindAfterMs: 2000 }),
       siteUrl: () => 'http://flatline.example',
       countFlip: () => undefined,
     })

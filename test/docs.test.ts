@@ -1,0 +1,110 @@
+// Documents that can be checked are: against the code that they list, and against the files that they point to.
+
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { test } from 'node:test'
+import client from '@prometheus-io/client'
+import { statusOf } from '../src/http/errors.ts'
+import { createDomainMetrics } from '../src/metrics/domain.ts'
+
+const root = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: root })
+
+test('docs/metrics.md lists the metrics of src/metrics/domain.ts with type, labels and meaning', () => {
+  const registry = new client.Registry()
+  createDomainMetrics(client, registry)
+  const made = registry.getMetricsAsArray() as unknown as MadeMetric[]
+  const rows = made.map(({ name, type, labelNames, help }) => {
+    const labels = labelNames.map((label) => `\`${label}\``).join(', ')
+    return `| \`${name}\` | ${type} | ${labels} | ${help} |`
+  })
+  assert.deepEqual(tableOf('docs/metrics.md'), rows.sort())
+})
+
+test('docs/errors.md lists the codes of src/http/errors.ts with their statuses and what they mean', () => {
+  const rows = tableOf('docs/errors.md').map((row) => row.split(' | '))
+  const listed = rows.map(([code, status]) => [code?.replace(/^\| /, ''), Number(status)])
+  const known = Object.entries(statusOf).map(([code, status]) => [`\`${code}\``, status])
+  assert.deepEqual(listed, known.sort())
+  for (const [code, , meaning] of rows) assert.ok(meaning && meaning.length > 10, `${code} has no meaning`)
+})
+
+test('docs/protocols.md has a row for each file of src/heartbeats/protocols', () => {
+  const files = readdirSync(join(root, 'src/heartbeats/protocols'))
+  const linked = tableOf('docs/protocols.md').map((row) => basename(/\]\(([^)]+)\)/.exec(row)?.[1] ?? row))
+  assert.deepEqual(linked, files.sort())
+})
+
+test('ARCHITECTURE.md names every folder of src', () => {
+  const text = read('ARCHITECTURE.md')
+  const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const missing = folders.map(({ name }) => name).filter((name) => !text.includes(`${name}/`))
+  assert.deepEqual(missing, [])
+})
+
+test('every npm command in the pages exists', () => {
+  const builtIn = ['install', 'ci', 'cit', 'start', 'test']
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const named = pages.flatMap((page) =>
+    [...read(page).matchAll(/(?:^|`|&& )npm (run )?([a-z]+)\b/gm)].map(([, run, name]) => ({
+      page,
+      run,
+      name: name as string,
+    })),
+  )
+  const unknown = named.filter(({ run, name }) => (run ? !Object.hasOwn(scripts, name) : !builtIn.includes(name)))
+  assert.deepEqual(unknown, [])
+  assert.ok(scripts.start && scripts.test)
+})
+
+test('the first screen of the README has the command that runs Flatline and the one that tests it', () => {
+  const firstScreen = read('README.md').split('\n').slice(0, 40).join('\n')
+  assert.match(firstScreen, /npm install && npm start/)
+  assert.match(firstScreen, /npm cit/)
+})
+
+test('every relative link in the pages leads to a file, and to a heading of it', () => {
+  const broken = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, path, heading]) => {
+      const target = path ? join(dirname(page), path) : page
+      if (!existsSync(join(root, target))) return [`${page}: ${link}`]
+      return heading && !headingsOf(target).includes(heading) ? [`${page}: ${link}`] : []
+    }),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('every decision record is listed on their index page', () => {
+  const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d{4}-.*\.md$/.test(name))
+  const index = read('docs/adr/README.md')
+  assert.deepEqual(
+    records.filter((name) => !index.includes(`(${name})`)),
+    [],
+  )
+})
+
+test('package-lock.json names no registry, so that any mirror may serve it', () => {
+  assert.doesNotMatch(read('package-lock.json'), /"resolved": "https?:/)
+})
+
+type MadeMetric = { name: string; type: string; labelNames: string[]; help: string }
+
+/** The sorted rows, without head, of a page's first table. */
+function tableOf(page: string): string[] {
+  const lines = read(page).split('\n')
+  const start = lines.findIndex((line) => /^\|[-|: ]+\|$/.test(line)) + 1
+  const end = lines.findIndex((line, index) => index >= start && !line.startsWith('|'))
+  return lines.slice(start, end === -1 ? undefined : end).sort()
+}
+
+/** As a forge writes them into the address. */
+function headingsOf(page: string): string[] {
+  return [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    (heading as string)
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}

@@ -1,8 +1,8 @@
 // The whole service in order of dependence. Start steps run from top to bottom once the listener answers, and closing runs from
 // bottom to top: senders stop, then the detector, then ingest flushes, and the database closes last.
 
+import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
-import { v7 as uuidv7 } from 'uuid'
 import { adminPlugin } from './admin/plugin.ts'
 import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin } from './audit/plugin.ts'
@@ -16,6 +16,7 @@ import { healthPlugin } from './health/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
 import { errorsPlugin } from './http/errors.ts'
+import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
 import { requestLogPlugin } from './http/request-log.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
@@ -36,18 +37,20 @@ export type AppOptions = {
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
-  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs } = config.server
+  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs, requestTimeoutMs } = config.server
   const app = Fastify({
     logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
-    genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? uuidv7(),
+    requestTimeout: requestTimeoutMs,
+    genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? nextRequestId(),
   })
 
   await app.register(accessPlugin)
   await app.register(errorsPlugin)
+  await app.register(jsonBodyPlugin)
   await app.register(validationPlugin)
   await app.register(lifecyclePlugin)
   await app.register(pressurePlugin, config.limits)
@@ -65,6 +68,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(healthPlugin, { config })
   await app.register(adminPlugin, { shutdown })
   return app
+}
+
+const run = randomBytes(6).toString('hex')
+let requests = 0
+
+/** Unique over processes and restarts; a random one for each request would cost as much as routing it. */
+function nextRequestId(): string {
+  requests++
+  return `${run}-${requests}`
 }
 
 function wellFormedId(id: string | string[] | undefined): string | undefined {

@@ -64,6 +64,7 @@ const server = Type.Object(
       72_000,
       'How long an idle connection is kept; longer than the load balancer keeps it, or it sends into closed ones',
     ),
+    requestTimeoutMs: milliseconds(60_000, 'How long a client may take to send a request; slower ones are cut off'),
     bodyLimitBytes: integer(1_048_576, 'Largest body of a management call; more is answered 413'),
   },
   { description: 'Listening, draining and the place for data' },

@@ -26,7 +26,11 @@ export function createClock(monotonic: () => number = () => performance.now(), w
       return latest
     },
     correct(serverNow, before, after) {
-      offset = serverNow - (before + after) / 2
+      // The server read its clock somewhere between the two instants. An offset that lies within that doubt is kept: a slow
+      // answer of a busy server must not shift the time of every heartbeat by half its delay.
+      const least = serverNow - after
+      const most = serverNow - before
+      offset = Math.min(Math.max(offset, least), most)
     },
   }
 }

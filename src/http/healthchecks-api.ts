@@ -1,15 +1,14 @@
-// The manners of Healthchecks' management API, for the plugins that serve its calls: any content type is JSON, an empty body is
-// an object, errors are `{error}` (or nothing at all where the original sends nothing), and every answer carries CORS headers.
+// The manners of Healthchecks' management API, for the plugins that serve its calls: any content type is JSON, errors are `{error}` (or nothing at all where the original sends nothing), and every answer carries CORS headers.
 
 import type { FastifyError, FastifyInstance } from 'fastify'
-import { AppError } from '../core/errors.ts'
 import { prepare, toAppError } from './errors.ts'
 
 /** Sets up the (encapsulated) instance that is passed. */
 export function speakHealthchecks(app: FastifyInstance): void {
-  acceptAnyJson(app)
-  app.addHook('onRequest', (_request, reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('access-control-allow-origin', '*')
+    // The content type is ignored; one that is no media type at all would be refused first.
+    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/json'
     done()
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -18,23 +17,6 @@ export function speakHealthchecks(app: FastifyInstance): void {
     if (failure.code === 'conflict') return reply.type('text/plain; charset=utf-8').send(failure.message)
     const silent = failure.code === 'forbidden' || failure.code === 'not_found'
     reply.send(silent ? '' : { error: failure.message })
-  })
-}
-
-function acceptAnyJson(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
-    if (body === '') return done(null, {})
-    try {
-      done(null, JSON.parse(body as string))
-    } catch {
-      done(new AppError('bad_request', 'could not parse request body'))
-    }
-  })
-  // A content type that is no media type at all would be refused before it is ignored.
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/json'
-    done()
   })
 }
 

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createClock } from '../../src/database/clock.ts'
+
+function fakes(wallStart = 1_000_000) {
+  let monotonic = 0
+  const clock = createClock(
+    () => monotonic,
+    () => wallStart + monotonic,
+  )
+  return { clock, pass: (ms: number) => (monotonic += ms) }
+}
+
+test('the clock follows the server’s, whatever this machine’s wall clock says', () => {
+  const { clock, pass } = fakes()
+  clock.correct(5_000_000, 0, 0)
+  assert.equal(clock.now(), 5_000_000)
+  pass(1500)
+  assert.equal(clock.now(), 5_001_500)
+})
+
+test('a slow answer does not shift the time: only what it rules out is corrected', () => {
+  const { clock, pass } = fakes()
+  clock.correct(1_000_000, 0, 0)
+  pass(800)
+  clock.correct(1_000_010, 0, 800)
+  assert.equal(clock.now(), 1_000_800)
+  pass(2)
+  clock.correct(1_000_900, 800, 802)
+  assert.equal(clock.now(), 1_000_900, 'the least correction that fits')
+})
+
+test('a small correction backwards waits until it is caught up with, a large one is followed', () => {
+  const { clock, pass } = fakes()
+  assert.equal(clock.now(), 1_000_000)
+  clock.correct(999_000, 0, 0)
+  assert.equal(clock.now(), 1_000_000)
+  pass(1001)
+  assert.equal(clock.now(), 1_000_001)
+  clock.correct(500_000, 1001, 1001)
+  assert.equal(clock.now(), 500_000)
+})

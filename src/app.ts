@@ -13,6 +13,7 @@ import type { Config } from './config.ts'
 import { databasePlugin } from './database/plugin.ts'
 import { detectorPlugin } from './detector/plugin.ts'
 import { healthPlugin } from './health/plugin.ts'
+import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
 import { errorsPlugin } from './http/errors.ts'
@@ -66,6 +67,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
+  await app.register(healthMetricsPlugin, { config })
   await app.register(adminPlugin, { shutdown })
   return app
 }

@@ -171,6 +171,11 @@ const limits = Type.Object(
   { description: 'Shedding management requests under overload; heartbeats, probes and metrics are exempt' },
 )
 
+const retention = Type.Object(
+  { healthMetricsDays: integer(30, 'How long samples of the service itself are kept', { maximum: 3650 }) },
+  { description: 'How long things are kept' },
+)
+
 const healthMetrics = Type.Object(
   { intervalMs: milliseconds(15_000, 'How often the service samples itself') },
   { description: 'The table health_metrics' },
@@ -235,6 +240,7 @@ export const configSchema = Type.Object({
   detector,
   alerting,
   limits,
+  retention,
   healthMetrics,
   security,
 })

@@ -13,10 +13,15 @@ export function createLifecycle() {
   const stopping = new AbortController()
   let phase: Phase = 'starting'
   let current = ''
+  let wasReady = false
 
   return {
     get phase(): Phase {
       return phase
+    },
+    /** Whether the service ever got as far as accepting work. */
+    get wasReady(): boolean {
+      return wasReady
     },
     /** The start step under way, for the log line of a start or stop that takes too long. */
     get current(): string {
@@ -35,7 +40,10 @@ export function createLifecycle() {
         await step.run(stopping.signal)
       }
       current = ''
-      if (phase === 'starting') phase = 'ready'
+      if (phase === 'starting') {
+        phase = 'ready'
+        wasReady = true
+      }
     },
     drain(): void {
       phase = 'draining'

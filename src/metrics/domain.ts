@@ -92,6 +92,17 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       registers,
     }),
 
+    /** The current value of every series of the named metrics. */
+    async read(names: readonly string[]): Promise<{ name: string; value: number; labels: Record<string, string> }[]> {
+      const metrics = await Promise.all(names.map((name) => registry.getSingleMetric(name)?.get()))
+      return metrics.flatMap((metric) =>
+        (metric?.values ?? []).map(({ value, labels }) => ({
+          name: metric?.name ?? '',
+          value: Number(value),
+          labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, String(text)])),
+        })),
+      )
+    },
     /** Shows a queue's length in queue_length, read at each scrape. */
     watchQueue(queue: string, length: () => number | Promise<number>): void {
       queues.set(queue, length)

@@ -1,0 +1,33 @@
+import { hostname } from 'node:os'
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { createLoop } from '../loop.ts'
+import { createHealthMetrics } from './service.ts'
+
+export const healthMetricsPlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
+    const healthMetrics = createHealthMetrics({
+      database: app.database,
+      read: app.domainMetrics.read,
+      node: hostname(),
+      retentionDays: config.retention.healthMetricsDays,
+    })
+    const loop = createLoop({
+      name: 'health-metrics',
+      intervalMs: config.healthMetrics.intervalMs,
+      log: app.log,
+      step: async () => {
+        await healthMetrics.sample()
+        await healthMetrics.sweep()
+        return false
+      },
+    })
+    app.lifecycle.onStart('health-metrics', async () => loop.start())
+    app.addHook('onClose', async () => {
+      await loop.stop()
+      // The last sample tells what this process had done when it ended.
+      if (app.lifecycle.wasReady) await healthMetrics.sample().catch(() => undefined)
+    })
+  },
+  { name: 'health-metrics', dependencies: ['database', 'metrics', 'lifecycle'] },
+)

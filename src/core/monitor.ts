@@ -25,6 +25,9 @@ export type Settings = SignalFilters & {
   pausedUntil: number | null
 }
 
+/** The settings on which a status depends. The others are for people and for e-mail. */
+export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'filterSubject' | 'filterBody'>
+
 export const defaultSettings: Settings = {
   name: '',
   slug: '',
@@ -52,19 +55,20 @@ export const defaultSettings: Settings = {
   pausedUntil: null,
 }
 
-/** `createdAt`, `deadline` and `lookAt` in epoch milliseconds. `lookAt` is never later than `deadline`. */
-export type Monitor = {
+/** What is needed to decide about a monitor. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */
+export type WatchedMonitor = {
   id: string
   projectId: string
-  badgeKey: string
-  createdAt: number
-  settings: Settings
+  settings: DecidingSettings
   state: State
   deadline: number | null
   lookAt: number | null
 }
 
-export function rulesOf(settings: Settings): Rules {
+/** The whole of it. */
+export type Monitor = WatchedMonitor & { badgeKey: string; createdAt: number; settings: Settings }
+
+export function rulesOf(settings: DecidingSettings): Rules {
   const { kind, timeoutS, schedule, tz } = settings
   return {
     schedule: kind === 'simple' ? { kind, timeoutS } : { kind, schedule, tz },

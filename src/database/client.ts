@@ -41,6 +41,8 @@ export function createClient(options: ConnectionOptions, onError: (error: Error)
     statement_timeout: options.statementTimeoutMs,
     application_name: 'flatline',
     keepAlive: true,
+    // Statements that do not wait for each other's results share a round trip.
+    pipeline: true,
     types,
   })
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
@@ -83,7 +85,8 @@ async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promis
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    await client.query('BEGIN')
+    // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
+    client.query('BEGIN').catch(() => undefined)
     const result = await work({ query: (statement, values) => run(client, statement, values) })
     await client.query('COMMIT')
     return result
@@ -108,8 +111,9 @@ const types: pg.CustomTypesConfig = {
   }) as pg.CustomTypesConfig['getTypeParser'],
 }
 
-/** PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, whatever the session's zone. */
+/** PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, whatever the session's zone; UTC, the usual one, without a pattern. */
 function epochMs(text: string): number {
+  if (text.endsWith('+00')) return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
   const [, instant, sign, hours, minutes] = /^(.*)([+-])(\d\d)(?::(\d\d))?$/.exec(text) ?? []
   return Date.parse(`${instant?.replace(' ', 'T')}${sign}${hours}:${minutes ?? '00'}`)
 }

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { isUuid } from '../core/identifier.ts'
 import { unshed } from '../http/pressure.ts'
-import { keepBodies } from './body.ts'
+import { keepBodies } from '../http/raw-body.ts'
 import { parseAction, parseRid, senderOf } from './protocols/healthchecks.ts'
 import type { Heartbeats } from './service.ts'
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { v7 as uuidv7 } from 'uuid'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { decideKind, type HeartbeatKind, type SignalKind } from '../core/heartbeat.ts'
-import { type Monitor, rulesOf } from '../core/monitor.ts'
+import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { type Flip, onHeartbeat, onTime } from '../core/status.ts'
 import { isDatabaseAway } from '../database/availability.ts'
 import type { Database } from '../database/service.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 import { createBatcher, type Done } from './batcher.ts'
+import { heartbeatId } from './heartbeat-id.ts'
 import { insertHeartbeats, type Recorded, selectRecorded } from './store.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
@@ -90,7 +90,7 @@ export function createHeartbeats(options: {
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
       const at = clock.now()
-      const received = { ...incoming, at, id: uuidv7({ msecs: at }) }
+      const received = { ...incoming, at, id: heartbeatId(at) }
       const taken = batcher.push(received, entryBytes + (incoming.body?.length ?? 0), (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused')
         else if (outcome === 'unknown') count(incoming.kind, 'unknown')
@@ -107,7 +107,7 @@ export function createHeartbeats(options: {
 
 /** Applies a monitor's signals in the order of their receipt, each after what time had done until then. */
 function applyAll(
-  monitor: Monitor,
+  monitor: WatchedMonitor,
   received: readonly Received[],
   windows: readonly BlindWindow[],
 ): Decision & { recorded: Recorded[] } {

@@ -26,7 +26,7 @@ const insertBodies = statement(
 export async function insertHeartbeats(tx: Queryable, rows: readonly Recorded[]): Promise<void> {
   if (rows.length === 0) return
   const column = <T>(pick: (row: Recorded) => T): T[] => rows.map(pick)
-  await tx.query(insert, [
+  const inserted = tx.query(insert, [
     column(({ received }) => received.monitorId),
     column(({ received }) => received.at),
     column(({ received }) => received.id),
@@ -42,13 +42,15 @@ export async function insertHeartbeats(tx: Queryable, rows: readonly Recorded[])
     column(({ received }) => received.body?.length ?? 0),
   ])
   const withBody = rows.map(({ received }) => received).filter(({ body }) => body !== null)
-  if (withBody.length === 0) return
-  await tx.query(insertBodies, [
-    withBody.map(({ monitorId }) => monitorId),
-    withBody.map(({ at }) => at),
-    withBody.map(({ id }) => id),
-    withBody.map(({ body }) => body),
-  ])
+  const bodies =
+    withBody.length > 0 &&
+    tx.query(insertBodies, [
+      withBody.map(({ monitorId }) => monitorId),
+      withBody.map(({ at }) => at),
+      withBody.map(({ id }) => id),
+      withBody.map(({ body }) => body),
+    ])
+  await Promise.all([inserted, bodies])
 }
 
 const existing = statement(

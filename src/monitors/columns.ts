@@ -1,7 +1,7 @@
 // How a monitor lies in its row.
 
-import type { Monitor, Settings } from '../core/monitor.ts'
-import type { State, Status } from '../core/status.ts'
+import type { DecidingSettings, Monitor, Settings, WatchedMonitor } from '../core/monitor.ts'
+import type { State } from '../core/status.ts'
 
 /** Column of each setting. */
 export const settingColumns = {
@@ -46,44 +46,57 @@ const stateColumns = {
 
 type Field = keyof Settings | keyof State | 'id' | 'projectId' | 'badgeKey' | 'createdAt' | 'deadline' | 'lookAt'
 
-const columns: [Field, string][] = [
-  ['id', 'id'],
-  ['projectId', 'project_id'],
-  ['badgeKey', 'badge_key'],
-  ['createdAt', 'created_at'],
-  ['deadline', 'deadline'],
-  ['lookAt', 'look_at'],
-  ...(Object.entries(settingColumns) as [Field, string][]),
-  ...(Object.entries(stateColumns) as [Field, string][]),
-]
+const columnOf: Record<Field, string> = {
+  ...settingColumns,
+  ...stateColumns,
+  id: 'id',
+  projectId: 'project_id',
+  badgeKey: 'badge_key',
+  createdAt: 'created_at',
+  deadline: 'deadline',
+  lookAt: 'look_at',
+}
 
-/** The select list that `toMonitor` reads: each column under its field's name. */
-export const monitorColumns = columns.map(([field, column]) => `m.${column} AS "${field}"`).join(', ')
+/** Only for people and for e-mail: heartbeats and deadlines are decided without them. */
+const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'filterSubject', 'filterBody', 'badgeKey', 'createdAt']
 
-export type MonitorRow = Record<Field, unknown>
+const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 
-export function toMonitor(row: MonitorRow): Monitor {
-  const settings = {} as Record<string, unknown>
-  for (const key in settingColumns) settings[key] = row[key as keyof Settings]
+/** The select lists that `toMonitor` and `toWatchedMonitor` read: each column under its field's name. */
+export const monitorColumns = selectList(Object.keys(columnOf) as Field[])
+export const watchedColumns = selectList(
+  (Object.keys(columnOf) as Field[]).filter((field) => !undeciding.includes(field)),
+)
+
+export type WatchedRow = DecidingSettings & State & Pick<WatchedMonitor, 'id' | 'projectId' | 'deadline' | 'lookAt'>
+export type MonitorRow = WatchedRow & Settings & Pick<Monitor, 'badgeKey' | 'createdAt'>
+
+/** A row has the fields of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
+export function toWatchedMonitor(row: WatchedRow): WatchedMonitor {
+  const { id, projectId, deadline, lookAt } = row
   return {
-    id: row.id as string,
-    projectId: row.projectId as string,
-    badgeKey: row.badgeKey as string,
-    createdAt: row.createdAt as number,
-    deadline: row.deadline as number | null,
-    lookAt: row.lookAt as number | null,
-    settings: settings as Settings,
+    id,
+    projectId,
+    deadline,
+    lookAt,
+    settings: row,
     state: {
-      status: row.status as Status,
-      n: row.n as number,
-      flipSeq: row.flipSeq as number,
-      lastPing: row.lastPing as number | null,
-      lastStart: row.lastStart as number | null,
-      lastStartRid: row.lastStartRid as string | null,
-      lastDurationMs: row.lastDurationMs as number | null,
-      failures: row.failures as number,
-      successes: row.successes as number,
-      missed: row.missed as number,
+      status: row.status,
+      n: row.n,
+      flipSeq: row.flipSeq,
+      lastPing: row.lastPing,
+      lastStart: row.lastStart,
+      lastStartRid: row.lastStartRid,
+      lastDurationMs: row.lastDurationMs,
+      failures: row.failures,
+      successes: row.successes,
+      missed: row.missed,
     },
   }
+}
+
+export function toMonitor(row: MonitorRow): Monitor {
+  const settings = Object.fromEntries(Object.keys(settingColumns).map((key) => [key, row[key as keyof Settings]]))
+  const { badgeKey, createdAt } = row
+  return { ...toWatchedMonitor(row), badgeKey, createdAt, settings: settings as Settings }
 }

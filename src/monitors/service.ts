@@ -3,7 +3,7 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
-import { defaultSettings, type Monitor, rulesOf, type Settings } from '../core/monitor.ts'
+import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
 import { type Change, deadlineOf, type Flip, onPause, onResume, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
@@ -13,11 +13,11 @@ import type { CheckInput, UniqueField } from './schema.ts'
 import * as store from './store.ts'
 
 /** What is to become of a monitor. */
-export type Decision = { monitor: Monitor; state: State; flips: readonly Flip[] }
+export type Decision = { monitor: WatchedMonitor; state: State; flips: readonly Flip[] }
 
-/** Decides about monitors that are locked, in one transaction; `within` is done after the decisions are written. */
+/** Decides about monitors that are locked, in one transaction; `within` is done beside writing the decisions. */
 export type Plan = (
-  locked: readonly Monitor[],
+  locked: readonly WatchedMonitor[],
   tx: Queryable,
 ) => Promise<{ decisions: readonly Decision[]; within?: () => Promise<void> }>
 
@@ -57,8 +57,8 @@ export function createMonitors(options: {
     await knowBlindTime()
     const flips = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockMonitors(tx, ids), tx)
-      if (decisions.length > 0) await store.writeChanges(tx, decisions.map(dated))
-      await within?.()
+      // At once, not one after the other: they share a round trip.
+      await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(dated)), within?.()])
       return decisions.flatMap((decision) => decision.flips)
     })
     announce(flips)
@@ -78,7 +78,7 @@ export function createMonitors(options: {
   }
 
   /** Applies what time has done to a monitor before something else is done to it, so that both changes are told. */
-  function settled(monitor: Monitor, alter: (state: State) => Change): Omit<Decision, 'monitor'> {
+  function settled(monitor: WatchedMonitor, alter: (state: State) => Change): Omit<Decision, 'monitor'> {
     const timed = onTime(rulesOf(monitor.settings), monitor.state, now(), windows())
     const next = alter(timed.state)
     return { state: next.state, flips: [timed.flip, next.flip].filter((flip) => flip !== null) }
@@ -109,8 +109,8 @@ export function createMonitors(options: {
   async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
     await knowBlindTime()
     const flips = await database.transaction(async (tx) => {
-      const [before] = await store.lockMonitors(tx, [id])
-      if (before === undefined) throw new AppError('not_found', 'not found')
+      const before = await store.lockMonitor(tx, id)
+      if (before === null) throw new AppError('not_found', 'not found')
       const after = { ...before, settings: { ...before.settings, ...edit.settings } }
       // Time first, by the rules that held until now; a tightened schedule takes effect at once.
       const decision = settled(before, (state) => edit.alter?.(state) ?? { state, flip: null })

@@ -1,11 +1,19 @@
-import type { Monitor, Settings } from '../core/monitor.ts'
+import type { Monitor, Settings, WatchedMonitor } from '../core/monitor.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
-import { type MonitorRow, monitorColumns, settingColumns, toMonitor } from './columns.ts'
+import {
+  type MonitorRow,
+  monitorColumns,
+  settingColumns,
+  toMonitor,
+  toWatchedMonitor,
+  type WatchedRow,
+  watchedColumns,
+} from './columns.ts'
 
 /** A decided change of one monitor: what was read, what is to be, and the flips in between. */
 export type DecidedChange = {
-  monitor: Monitor
+  monitor: WatchedMonitor
   state: State
   deadline: number | null
   lookAt: number | null
@@ -16,14 +24,20 @@ const statement = (name: string, text: string): Statement => ({ name: `monitors_
 
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
-const lock = statement(
-  'lock',
-  `SELECT ${monitorColumns} FROM monitors m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`,
-)
+const lock = (name: string, columns: string) =>
+  statement(name, `SELECT ${columns} FROM monitors m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`)
+const lockWatched = lock('lock', watchedColumns)
+const lockWhole = lock('lock_whole', monitorColumns)
 
 /** Locks in id order, so that two replicas with the same monitors in hand cannot deadlock. */
-export async function lockMonitors(tx: Queryable, ids: readonly string[]): Promise<Monitor[]> {
-  return (await tx.query<MonitorRow>(lock, [ids])).map(toMonitor)
+export async function lockMonitors(tx: Queryable, ids: readonly string[]): Promise<WatchedMonitor[]> {
+  return (await tx.query<WatchedRow>(lockWatched, [ids])).map(toWatchedMonitor)
+}
+
+/** Locks one, with everything that can be set. */
+export async function lockMonitor(tx: Queryable, id: string): Promise<Monitor | null> {
+  const [row] = await tx.query<MonitorRow>(lockWhole, [[id]])
+  return row ? toMonitor(row) : null
 }
 
 const write = statement(

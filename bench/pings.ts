@@ -6,7 +6,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_proces
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { arch, cpus, platform, tmpdir, totalmem } from 'node:os'
+import { arch, cpus, loadavg, platform, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -150,6 +150,7 @@ async function describeRun({ pairs, seconds, connections }: Options, scratch: st
   const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
   console.log(`machine: ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, ${platform()} ${arch()}`)
   console.log(`Node ${process.version}, embedded PostgreSQL ${version}, both and wrk on the same cores`)
+  console.log(`load average before: ${loadavg()[0]?.toFixed(1)}`)
   console.log(`${pairs} pairs of ${seconds} s at ${connections} connections, ${monitorCount} monitors\n`)
   console.log('pair   bare req/s   durable req/s   ratio   bare p99   durable p50   durable p99')
 }

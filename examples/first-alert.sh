@@ -31,7 +31,7 @@ clean_up() {
   [ -z "$channel_url" ] || api DELETE "$channel_url" > /dev/null 2>&1 || true
   [ -z "$listener" ] || kill "$listener" 2> /dev/null || true
   if [ -n "$service" ]; then
-    # npm does not hand the signal on to what it started, so it goes to the group; the database stops with the service.
+    # The group is npm and the service; the database stops with the service.
     kill -- "-$service" 2> /dev/null || true
     for _ in {1..300}; do
       kill -0 -- "-$service" 2> /dev/null || break

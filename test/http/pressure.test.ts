@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { build, eventually } from '../helper.ts'
+
+function busy(ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+test('under lasting overload management calls are shed; heartbeats, probes and metrics answer', async (t) => {
+  const { app, call } = await build(t, { FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '20' })
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  const load = setInterval(() => busy(120), 130)
+  t.after(() => clearInterval(load))
+  const shed = await eventually('a call to be shed', async () => {
+    const answer = await call('GET', '/api/v3/checks/')
+    return answer.status === 503 && answer
+  })
+  assert.deepEqual(shed.json(), { error: 'Flatline is overloaded, try again shortly', code: 'unavailable' })
+  assert.equal(shed.headers.get('retry-after'), '10')
+  for (const path of [`/ping/${uuid}`, '/health/live', '/health/ready', '/health', '/metrics']) {
+    assert.equal((await call('GET', path, undefined, {})).status, 200, path)
+  }
+  clearInterval(load)
+  await eventually('calls to be answered again', async () => (await call('GET', '/api/v3/checks/')).status === 200)
+  assert.equal(app.isUnderPressure(), false)
+})
+
+test('one bad sample, as after a pause of the machine, sheds nothing', async (t) => {
+  const { call } = await build(t, { FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '20' })
+  busy(1500)
+  const until = performance.now() + 900
+  while (performance.now() < until) assert.equal((await call('GET', '/api/v3/checks/')).status, 200)
+})

@@ -84,19 +84,25 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>
 async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  const breaks = (error: Error) => {
+    broken = error
+  }
+  // A connection that is lost between two statements says so here; without a listener it would end the process.
+  client.on('error', breaks)
   try {
     // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
     client.query('BEGIN').catch(() => undefined)
     const result = await work({ query: (statement, values) => run(client, statement, values) })
-    await client.query('COMMIT')
+    // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and without an error.
+    const { command } = await client.query('COMMIT')
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back instead of committed')
     return result
   } catch (error) {
     // A connection on which not even ROLLBACK works is thrown away instead of going back to the pool.
-    await client.query('ROLLBACK').catch((failure: Error) => {
-      broken = failure
-    })
+    await client.query('ROLLBACK').catch(breaks)
     throw error
   } finally {
+    client.off('error', breaks)
     client.release(broken)
   }
 }

@@ -193,7 +193,7 @@ test('a shutdown while the database is away is in the audit log after the next s
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
   await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
   await admin(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
-  assert.equal(await service.stop(), 0)
+  assert.equal(await service.stop(), 0, service.output())
   await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
   const next = await startService(t, { env })
   const rows = await sql(databaseUrl, "SELECT 1 FROM audit WHERE action = 'service.shutdown'")

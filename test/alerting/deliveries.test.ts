@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as store from '../../src/alerting/store.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
-import { createReceiver } from '../helper.ts'
+import { createReceiver, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { listen } from './far-side.ts'
 import { createWorld } from './world.ts'
@@ -43,17 +43,18 @@ suite('from flips to deliveries', () => {
     ]
     const monitors = await Promise.all(Array.from({ length: 30 }, () => world.monitor(replicas[0], channels)))
 
-    let writing = true
+    let going = true
     const run = async (replica: (typeof replicas)[number]) => {
-      while (writing) {
+      while (going) {
         await replica.turn()
         await sleep(1)
       }
-      while ((await replica.alerting.queueLength()) > 0) await replica.turn()
     }
     const running = replicas.map(run)
     for (const first of [1, 3]) await Promise.all(monitors.map((id) => world.flips(id, ['down', 'up'], first)))
-    writing = false
+    const finished = async () => (await world.deliveries()).filter(({ status }) => status === 'sent').length
+    await eventually('all to be told', async () => (await finished()) >= 30 * 4 * 2, 60_000)
+    going = false
     await Promise.all(running)
 
     const statuses = await world.deliveries()

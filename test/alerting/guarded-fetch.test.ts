@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { suite, test } from 'node:test'
 import { isPublicAddress } from '../../src/alerting/addresses.ts'
 import { createGuardedFetch, FetchError, type Resolve } from '../../src/alerting/guarded-fetch.ts'
-import { createReceiver } from '../helper.ts'
+import { createReceiver, eventually } from '../helper.ts'
 import { listen } from './far-side.ts'
 
 const limits = { timeoutMs: 2000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
@@ -222,8 +222,7 @@ suite('bounds', () => {
     })
     const { body } = await open(url, get())
     assert.equal(body.length, 1000)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    assert.equal(closed, true)
+    await eventually('the connection to be given up', () => closed)
   })
 
   test('the caller can give up, also while the connection is being made', async (t) => {

@@ -74,6 +74,6 @@ test('a transaction that fails leaves nothing, and one that deadlocks is tried a
       await tx.query(add(second))
     })
   await Promise.all([crossing(1, 2), crossing(2, 1)])
-  assert.equal(both, 3, 'one of them came twice')
+  assert.ok(both >= 3, 'at least one of them came twice')
   assert.deepEqual(await sql(url, 'SELECT n FROM pair'), [{ n: 2 }, { n: 2 }])
 })

@@ -82,7 +82,7 @@ const database = Type.Object(
     ),
     poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
     connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
-    statementTimeoutMs: milliseconds(30_000, 'How long one statement may run'),
+    statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
     allowEmbedded: flag('ALLOW_EMBEDDED_DATABASE', 'Lets the production profile run on the embedded database'),
     allowPlaintext: flag(

@@ -7,19 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { buildApp } from './app.ts'
+import pino from 'pino'
+import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 
 export async function serve(): Promise<void> {
   const config = configOrExit()
   let shutdown = () => {}
-  const app: FastifyInstance = await buildApp({
-    config,
+  const app: FastifyInstance = await assemble(config, {
     stdoutIsTTY: process.stdout.isTTY,
     announceKeys: (keys) => announceKeys(app, config, keys),
     shutdown: () => shutdown(),
   })
+  surviveLostTerminal(app)
   // Registered last, so it runs first: the listener is closed and every request answered, the modules still run.
   app.addHook('onClose', async () =>
     app.log.info({ event: 'shutdown.closed' }, 'Server closed, cleaning up resources...'),
@@ -35,8 +36,31 @@ export async function serve(): Promise<void> {
     await started
     if (app.lifecycle.phase === 'ready') app.log.info({ event: 'server.ready', url: app.siteUrl() }, 'ready')
   } catch (error) {
+    // A start that was broken off by a signal is not one that failed.
+    if (app.lifecycle.signal.aborted) return
     await giveUp(app, error as Error & { code?: string }, config)
   }
+}
+
+async function assemble(config: Config, options: Omit<AppOptions, 'config'>): Promise<FastifyInstance> {
+  try {
+    return await buildApp({ config, ...options })
+  } catch (error) {
+    const { message, code = '' } = error as Error & { code?: string }
+    const hint = ['EACCES', 'EROFS', 'ENOTDIR', 'EPERM'].includes(code)
+      ? ' (DATA_DIR must be a writable directory)'
+      : ''
+    console.error(`cannot start: ${message}${hint}`)
+    process.exit(1)
+  }
+}
+
+/** The log goes nowhere when its terminal has been closed; that must not cut an orderly end short. */
+function surviveLostTerminal(app: FastifyInstance): void {
+  const stream: NodeJS.EventEmitter | undefined = Reflect.get(app.log, pino.symbols.streamSym)
+  stream?.on?.('error', () => {})
+  process.stdout.on('error', () => {})
+  process.stderr.on('error', () => {})
 }
 
 function configOrExit(): Config {
@@ -56,6 +80,10 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
   // A terminal that goes away, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 
+  // A request drains first and only then enters the path of no return: a SIGTERM that follows it, as from Kubernetes after a
+  // preStop hook, is not a second signal until then.
+  let requested = false
+  let ending = false
   const grace = closeWithGrace(
     {
       delay: shutdownTimeoutMs,
@@ -70,23 +98,26 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
       onSecondError: (err) => log.fatal({ event: 'shutdown.second_error', err }, 'second error, exiting at once'),
     },
     async ({ signal, err }) => {
+      ending = true
       const cause = signal ?? (err ? 'uncaught error' : 'request')
       if (err) log.fatal({ event: 'shutdown.error', err }, 'uncaught error')
       log.info({ event: 'shutdown.start', cause }, `${cause} received, starting graceful shutdown...`)
-      const served = app.lifecycle.phase === 'ready'
+      const served = app.lifecycle.wasReady
       app.lifecycle.drain()
-      if (served) await sleep(drainMs)
+      if (served && !requested) await sleep(drainMs)
       await started().catch(() => undefined)
       if (served) await app.audit.shutdown.write(cause)
       await app.close()
       log.info({ event: 'shutdown.complete', cause }, 'Graceful shutdown complete')
     },
   )
-  let begun = false
   return () => {
-    if (begun) return
-    begun = true
-    grace.close()
+    if (requested || app.lifecycle.phase === 'draining') return
+    requested = true
+    app.lifecycle.drain()
+    setTimeout(() => {
+      if (!ending) grace.close()
+    }, drainMs)
   }
 }
 

@@ -16,6 +16,8 @@ export type DelivererOptions = {
   requestTimeoutMs: number
   /** Sends one delivery and writes what came of it. */
   attempt: (delivery: store.ClaimedDelivery, signal: AbortSignal) => Promise<void>
+  /** Channels whose settings this process cannot decrypt: another one may. */
+  unreadable: () => readonly string[]
   /** Called whenever a slot is free again. */
   onFree: () => void
 }
@@ -47,7 +49,8 @@ export function createDeliverer(options: DelivererOptions) {
     async claim(): Promise<boolean> {
       const free = concurrency - inFlight.size
       if (free <= 0) return false
-      const busy = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
+      const full = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
+      const busy = [...full, ...options.unreadable()]
       const limit = free * candidatesPerSlot
       const candidates = await store.selectDue(database, now(), busy, limit)
       const chosen = fairShare(candidates, perChannel, channelMax).slice(0, free)

@@ -37,10 +37,17 @@ export type SendingOptions = {
 
 export type Sending = ReturnType<typeof createSending>
 
+const unreadableHint =
+  "a channel's settings cannot be decrypted here: give every process on this database the same ENCRYPTION_KEY"
+/** For so long its deliveries are left to processes that may have the right key. */
+const unreadableForMs = 300_000
+const unreadableMax = 10_000
+
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
   const { database, encryption, transports, fetch, checkDocument, policy, now, random, log } = options
+  const unreadable = new Map<string, number>()
 
   /** Never rejects. */
   async function send(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
@@ -64,6 +71,9 @@ export function createSending(options: SendingOptions) {
     try {
       return JSON.parse(encryption.decrypt(settings, settingsContext(id)))
     } catch (cause) {
+      if (!unreadable.has(id)) log.error({ event: 'channel.unreadable', channel: id }, unreadableHint)
+      if (unreadable.size >= unreadableMax) unreadable.clear()
+      unreadable.set(id, performance.now() + unreadableForMs)
       throw new DeliveryError("the channel's settings cannot be decrypted", { retryable: true, cause })
     }
   }
@@ -134,6 +144,12 @@ export function createSending(options: SendingOptions) {
 
   return {
     send,
+
+    /** Channels whose settings could not be decrypted here lately. */
+    unreadable(): string[] {
+      for (const [id, until] of unreadable) if (until < performance.now()) unreadable.delete(id)
+      return [...unreadable.keys()]
+    },
 
     /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal): Promise<void> {

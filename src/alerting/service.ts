@@ -59,7 +59,12 @@ export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
   const sending = createSending({ ...options, policy })
-  const deliverer = createDeliverer({ ...options, ...limits, attempt: sending.attempt })
+  const deliverer = createDeliverer({
+    ...options,
+    ...limits,
+    attempt: sending.attempt,
+    unreadable: sending.unreadable,
+  })
 
   return {
     channels: createChannels({ ...options, sending }),

@@ -52,8 +52,7 @@ export const authPlugin = fp<AuthOptions>(
     app.lifecycle.onStart('projects', async () => {
       const { bootstrapApiKey, bootstrapApiKeyReadonly, bootstrapPingKey } = config.security
       const wanted = { api_key: bootstrapApiKey, api_key_readonly: bootstrapApiKeyReadonly, ping_key: bootstrapPingKey }
-      const generated = await projects.bootstrap(wanted)
-      if (Object.keys(generated).length > 0) await announceKeys(generated)
+      await projects.bootstrap(wanted, announceKeys)
     })
   },
   { name: 'auth', dependencies: ['audit', 'http-access'] },

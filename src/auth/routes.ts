@@ -7,7 +7,10 @@ import { keyKinds } from './store.ts'
 
 const base = '/api/v3/projects'
 const Id = Type.Object({ id: Uuid })
-const Name = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, { additionalProperties: false })
+const Name = Type.Object(
+  { name: Type.String({ maxLength: 200, pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$' }) },
+  { additionalProperties: false },
+)
 const KeyOf = Type.Object({ id: Uuid, kind: Type.Enum(keyKinds) })
 const Page = Type.Object(
   { limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }), after: Type.Optional(Uuid) },

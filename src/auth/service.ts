@@ -72,11 +72,14 @@ export function createProjects(options: { database: Database; writeAudit: WriteA
     },
 
     /**
-     * Makes sure that the `default` project exists with exactly the wanted keys; a missing one is generated. Returns the
-     * keys that were generated now, which cannot be shown again.
+     * Makes sure that the `default` project exists with exactly the wanted keys; a missing one is generated. Tells
+     * those that were generated now, which cannot be shown again.
      */
-    async bootstrap(wanted: Partial<Keys>): Promise<Partial<Keys>> {
-      return database.transaction(async (tx) => {
+    async bootstrap(
+      wanted: Partial<Keys>,
+      announce: (generated: Partial<Keys>) => void | Promise<void>,
+    ): Promise<void> {
+      await database.transaction(async (tx) => {
         await store.serialiseBootstrap(tx)
         const existing = await store.selectProjectByName(tx, 'default')
         const id = existing ?? randomUUID()
@@ -90,9 +93,17 @@ export function createProjects(options: { database: Database; writeAudit: WriteA
           if (wanted[kind] === undefined && present.includes(kind)) continue
           const key = wanted[kind] ?? generateKey(kind)
           if (wanted[kind] === undefined) generated[kind] = key
-          await store.writeKey(tx, id, kind, hashKey(key))
+          if (!(await store.writeKey(tx, id, kind, hashKey(key)))) continue
+          await writeAudit(tx, {
+            actor: 'system',
+            projectId: id,
+            action: 'project.write_key',
+            target: id,
+            detail: { kind },
+          })
         }
-        return generated
+        // Before they are committed: keys that nobody could be told would be lost for good.
+        if (Object.keys(generated).length > 0) await announce(generated)
       })
     },
   }

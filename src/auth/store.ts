@@ -19,11 +19,13 @@ export async function selectKey(on: Queryable, hash: Buffer): Promise<KeyOwner |
 const upsert: Statement = {
   name: 'keys_upsert',
   text: `INSERT INTO project_keys (project_id, kind, hash) VALUES ($1, $2, $3)
-    ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, created_at = now() WHERE project_keys.hash <> EXCLUDED.hash`,
+    ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, created_at = now() WHERE project_keys.hash <> EXCLUDED.hash
+    RETURNING kind`,
 }
 
-export async function writeKey(tx: Queryable, projectId: string, kind: KeyKind, hash: Buffer): Promise<void> {
-  await tx.query(upsert, [projectId, kind, hash])
+/** False if this was the key already. */
+export async function writeKey(tx: Queryable, projectId: string, kind: KeyKind, hash: Buffer): Promise<boolean> {
+  return (await tx.query(upsert, [projectId, kind, hash])).length > 0
 }
 
 const kindsOf: Statement = { name: 'keys_kinds', text: 'SELECT kind FROM project_keys WHERE project_id = $1' }

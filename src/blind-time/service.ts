@@ -9,15 +9,24 @@ export function createBlindTime(options: { database: Database; blindAfterMs: num
   const { database, blindAfterMs } = options
   let windows: readonly BlindWindow[] = []
   let recordedAt = Number.NEGATIVE_INFINITY
+  let recording: Promise<void> | undefined
+
+  async function record(): Promise<void> {
+    const before = database.clock.monotonic()
+    windows = await recordAcceptance(database, blindAfterMs)
+    recordedAt = before
+  }
 
   return {
     /** Disjoint, sorted, as of the last record. */
     windows: (): readonly BlindWindow[] => windows,
 
-    async record(): Promise<void> {
-      const before = database.clock.monotonic()
-      windows = await recordAcceptance(database, blindAfterMs)
-      recordedAt = before
+    /** Any number of callers share one record under way. */
+    record(): Promise<void> {
+      recording ??= record().finally(() => {
+        recording = undefined
+      })
+      return recording
     },
 
     /**

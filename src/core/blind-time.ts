@@ -26,7 +26,7 @@ export function windowDuring(from: number, end: number, windows: readonly BlindW
   return null
 }
 
-/** Windows reach back as far as flips are kept, waits mostly do not: a binary search skips what is over. */
+/** Windows reach far back, waits mostly do not: a binary search skips what is over. */
 function firstEndingAfter(windows: readonly BlindWindow[], from: number): number {
   let low = 0
   let high = windows.length

@@ -1,4 +1,4 @@
-// Exponential back-off with full jitter: attempt n waits between half and the whole of base * 2^(n-1), bounded by max. Half, not zero,
+// Exponential back-off with jitter: attempt n waits between half and the whole of base * 2^(n-1), bounded by max. Half, not zero,
 // as the lower bound, so that a far side which asks for rest gets some.
 
 export type RetryPolicy = { baseMs: number; maxMs: number }

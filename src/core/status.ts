@@ -121,8 +121,11 @@ export function onHeartbeat(
   windows: readonly BlindWindow[],
 ): Change & { durationMs: number | null } {
   const counted = { ...state, n: state.n + 1 }
-  const { kind, at, rid } = heartbeat
-  const stale = at < (state.lastPing ?? at) || (kind === 'start' && at < (state.lastStart ?? at))
+  const { kind, rid } = heartbeat
+  // Two replicas' clocks differ by milliseconds, so what came after may look older by as much: then it came at the same time.
+  const looksOlderMs = (state.lastPing ?? heartbeat.at) - heartbeat.at
+  const at = looksOlderMs > 0 && looksOlderMs <= replicaSkewMs ? heartbeat.at + looksOlderMs : heartbeat.at
+  const stale = at < (state.lastPing ?? at) || (kind === 'start' && at < (state.lastStart ?? at) - replicaSkewMs)
   if (kind === 'log' || kind === 'ign' || stale) return { state: counted, flip: null, durationMs: null }
   if (kind === 'start') {
     return { state: { ...counted, lastStart: at, lastStartRid: rid }, flip: null, durationMs: null }
@@ -145,6 +148,11 @@ export function onPause(state: State, now: number): Change {
   if (state.status === 'paused') return { state, flip: null }
   const paused: State = { ...closed(state), status: 'paused', failures: 0, successes: 0, missed: 0 }
   return flipTo(paused, state, now, 'paused', true)
+}
+
+/** What was missed or failed by an old schedule says nothing about a new one. */
+export function onReschedule(state: State): State {
+  return { ...state, failures: 0, missed: 0 }
 }
 
 /** Back to `new`, knowing nothing of earlier heartbeats. Only from `paused`; otherwise no change. */

@@ -5,10 +5,10 @@ const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
 export function isDatabaseAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   return (
-    /^(08|53|57P)/.test(code) ||
+    /^(08|53|57P|25P03)/.test(code) ||
     socketErrors.includes(code) ||
     prismaErrors.includes(code) ||
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+    /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/.test(
       message,
     )
   )

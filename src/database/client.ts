@@ -31,6 +31,7 @@ export type DatabaseClient = Queryable & {
 }
 
 const transactionAttemptsMax = 5
+const idleInTransactionMs = 5000
 
 export function createClient(options: ConnectionOptions, onError: (error: Error) => void): DatabaseClient {
   const pool = new pg.Pool({
@@ -39,8 +40,13 @@ export function createClient(options: ConnectionOptions, onError: (error: Error)
     connectionTimeoutMillis: options.connectTimeoutMs,
     idleTimeoutMillis: options.idleTimeoutMs,
     statement_timeout: options.statementTimeoutMs,
+    // The server's limit is of no use when the server does not answer at all.
+    query_timeout: options.statementTimeoutMs + 2000,
+    // A process that is stopped in the middle of a transaction must not hold its locks for ever.
+    idle_in_transaction_session_timeout: idleInTransactionMs,
     application_name: 'flatline',
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     // Statements that do not wait for each other's results share a round trip.
     pipeline: true,
     types,

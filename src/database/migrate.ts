@@ -4,6 +4,7 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 
@@ -19,6 +20,7 @@ const withoutTransaction = '-- flatline: without transaction'
 
 /** The key that Prisma's own migrate command locks, so that the two exclude each other. */
 const advisoryLockKey = 72707369
+const lockPauseMs = 100
 
 const createBookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id VARCHAR(36) PRIMARY KEY NOT NULL,
@@ -44,9 +46,13 @@ export function readMigrations(
 }
 
 /** Brings the database to this code's schema and returns the names of the migrations it applied. Throws MigrationError. */
-export async function migrate(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string[]> {
+export async function migrate(
+  client: pg.ClientBase,
+  migrations: readonly Migration[],
+  signal?: AbortSignal,
+): Promise<string[]> {
   await client.query('SET statement_timeout = 0')
-  await client.query('SELECT pg_advisory_lock($1)', [advisoryLockKey])
+  await lock(client, signal)
   try {
     await client.query(createBookkeeping)
     const pending = await pendingOf(client, migrations)
@@ -55,6 +61,18 @@ export async function migrate(client: pg.ClientBase, migrations: readonly Migrat
     return pending.map(({ name }) => name)
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [advisoryLockKey]).catch(() => undefined)
+  }
+}
+
+/** Asks again and again: a statement that waits holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. */
+async function lock(client: pg.ClientBase, signal: AbortSignal | undefined): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
+      advisoryLockKey,
+    ])
+    if (rows[0]?.locked) return
+    signal?.throwIfAborted()
+    await sleep(lockPauseMs)
   }
 }
 
@@ -96,6 +114,9 @@ async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration):
     if (atomic) await client.query('COMMIT')
   } catch (error) {
     if (atomic) await client.query('ROLLBACK').catch(() => undefined)
+    // What is tried again must not be found half done.
+    if (!atomic && isTransient(error))
+      await client.query('DELETE FROM _prisma_migrations WHERE id = $1', [id]).catch(() => {})
     // A lost connection may heal; a statement that PostgreSQL refused will be refused again.
     if (/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '') && !isTransient(error)) {
       throw new MigrationError(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
@@ -105,7 +126,7 @@ async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration):
 }
 
 function isTransient(error: unknown): boolean {
-  return /^(08|40|53|55P03|57P)/.test((error as { code: string }).code)
+  return /^(08|40|53|55P03|57P)/.test((error as { code?: string }).code ?? '')
 }
 
 /**

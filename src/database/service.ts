@@ -75,17 +75,18 @@ export function createDatabase(options: {
       if (config.database.url === undefined)
         embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal, onTakenOver: endProcess })
       const settings = connectionOptions(config, embedded)
-      await waitFor(() => prepare(settings, migrations, log), log, signal)
+      await waitFor(() => prepare(settings, migrations, log, signal), log, signal)
       if (signal.aborted) return
       client = createClient(settings, (err) => {
-        log.warn({ err, event: 'database.connection_lost' }, 'lost an idle database connection')
+        if (client) log.warn({ err, event: 'database.connection_lost' }, 'lost an idle database connection')
       })
       await synchronise()
     },
 
     async close() {
-      await client?.close()
+      const closing = client
       client = undefined
+      await closing?.close()
       await embedded?.stop()
       embedded = undefined
     },
@@ -110,7 +111,12 @@ function connectionOptions({ database }: Config, embedded: EmbeddedPostgres | un
 }
 
 /** One attempt to reach the database and bring it to this code's schema, on a connection of its own. */
-async function prepare(settings: ConnectionOptions, migrations: readonly Migration[], log: DatabaseLog): Promise<void> {
+async function prepare(
+  settings: ConnectionOptions,
+  migrations: readonly Migration[],
+  log: DatabaseLog,
+  signal: AbortSignal,
+): Promise<void> {
   const client = new pg.Client({ ...settings.connection, connectionTimeoutMillis: settings.connectTimeoutMs })
   client.on('error', () => undefined)
   try {
@@ -124,7 +130,7 @@ async function prepare(settings: ConnectionOptions, migrations: readonly Migrati
         `PostgreSQL 15 or newer is needed, the server is version ${Math.floor(version / 10000)}`,
       )
     }
-    const applied = await migrate(client, migrations)
+    const applied = await migrate(client, migrations, signal)
     for (const name of applied) log.info({ event: 'migration.applied', migration: name }, 'migration applied')
   } finally {
     await client.end().catch(() => undefined)

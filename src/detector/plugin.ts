@@ -20,6 +20,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       windows: blindTime.windows,
       isCurrent: blindTime.isCurrent,
       batchMax: config.batchMax,
+      oldestWaiting: app.heartbeats.oldestWaiting,
+      log,
       observeLateness: (seconds) => metrics.detectorLateness.observe(seconds),
     })
     let lastRun = 0
@@ -38,8 +40,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       intervalMs: config.intervalMs,
       log,
       step: async () => {
-        const more = await detect()
-        lastRun = database.clock.now()
+        const { judged, more } = await detect()
+        if (judged) lastRun = database.clock.now()
         metrics.detectorRun.set(lastRun / 1000)
         return more
       },
@@ -50,7 +52,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       record.start()
       detection.start()
     })
-    app.addHook('onClose', async () => {
+    // Before the listener closes: silence is not judged while nobody could break it.
+    app.addHook('preClose', async () => {
       await detection.stop()
       await record.stop()
       // Until here heartbeats were accepted. Without this the blind window would begin up to one interval early.

@@ -5,6 +5,7 @@
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/monitor.ts'
 import { onTime } from '../core/status.ts'
+import { isDatabaseAway } from '../database/availability.ts'
 import type { Clock } from '../database/clock.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 
@@ -14,40 +15,59 @@ import type { Decision, Monitors } from '../monitors/service.ts'
  */
 const settleMs = 200
 
-export type Detector = ReturnType<typeof createDetector>
+/** `judged` is false when the record of acceptance is too old to judge by. */
+export type Look = { judged: boolean; more: boolean }
 
-export function createDetector(options: {
+export type DetectorOptions = {
   monitors: Pick<Monitors, 'due' | 'change'>
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
+  /** Receive time of the heartbeat that has waited longest for the disk here: no later deadline is judged before it is written. */
+  oldestWaiting: () => number | null
   batchMax: number
   observeLateness: (seconds: number) => void
-}) {
-  const { monitors, clock, windows, isCurrent, batchMax, observeLateness } = options
+  log: { error(o: object, message: string): void }
+}
 
-  /** Looks at every monitor whose time has come, and returns whether there may be more. */
-  return async function detect(): Promise<boolean> {
-    if (!isCurrent()) return false
-    const now = clock.now() - settleMs
-    const ids = await monitors.due(now, batchMax)
-    if (ids.length === 0) return false
+export function createDetector(options: DetectorOptions) {
+  const { monitors, clock, windows, isCurrent, oldestWaiting, batchMax, observeLateness, log } = options
 
+  /** Looks at every monitor whose time has come. */
+  return async function detect(): Promise<Look> {
+    if (!isCurrent()) return { judged: false, more: false }
+    const horizon = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
+    const ids = await monitors.due(horizon, batchMax)
+    if (ids.length > 0) await judge(ids, horizon).catch((error: Error) => judgeEach(ids, horizon, error))
+    return { judged: true, more: ids.length === batchMax }
+  }
+
+  async function judge(ids: readonly string[], horizon: number): Promise<void> {
     let lateness: number[] = []
     await monitors.change(ids, async (locked) => {
       lateness = []
       const current = isCurrent()
       // Another detector may have been here since: what it moved on is not due any more.
-      const due = locked.filter(({ lookAt }) => current && lookAt !== null && lookAt <= now)
+      const due = locked.filter(({ lookAt }) => current && lookAt !== null && lookAt <= horizon)
       return {
         decisions: due.map((monitor): Decision => {
-          const { state, flip } = onTime(rulesOf(monitor.settings), monitor.state, now, windows())
+          const { state, flip } = onTime(rulesOf(monitor.settings), monitor.state, horizon, windows())
           if (flip) lateness.push(clock.now() - flip.at)
           return { monitor, state, flips: flip ? [flip] : [] }
         }),
       }
     })
     for (const ms of lateness) observeLateness(ms / 1000)
-    return ids.length === batchMax
+  }
+
+  /** One monitor that cannot be judged (a zone that this Node does not know) must not silence the alarms of all others. */
+  async function judgeEach(ids: readonly string[], horizon: number, error: Error): Promise<void> {
+    if (isDatabaseAway(error)) throw error
+    for (const id of ids) {
+      await judge([id], horizon).catch((err: Error) => {
+        if (isDatabaseAway(err)) throw err
+        log.error({ err, event: 'detector.unjudged', monitor: id }, 'a monitor cannot be judged')
+      })
+    }
   }
 }

@@ -38,6 +38,19 @@ export function processCheck(load: () => { eventLoopDelay: number; eventLoopUtil
   }
 }
 
+/** A round trip through the key that guards channels' settings. */
+export function encryptionCheck(test: () => void): HealthCheck {
+  return {
+    name: 'encryption',
+    critical: true,
+    timeoutMs: 1000,
+    run() {
+      test()
+      return { status: 'healthy', algorithm: 'aes-256-gcm' }
+    },
+  }
+}
+
 /** A detector that does not come round raises no alarm, which nobody would notice otherwise. */
 export function detectorCheck(lastRunMs: () => number, now: () => number): HealthCheck {
   return {

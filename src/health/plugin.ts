@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
-import { databaseCheck, detectorCheck, processCheck } from './checks.ts'
+import { databaseCheck, detectorCheck, encryptionCheck, processCheck } from './checks.ts'
 import { healthRoutes } from './routes.ts'
 import { createHealth } from './service.ts'
 
@@ -10,6 +10,7 @@ export const healthPlugin = fp<{ config: Config }>(
     const health = createHealth({ monotonic: clock.monotonic })
     health.register(databaseCheck(app.database))
     health.register(processCheck(app.memoryUsage))
+    health.register(encryptionCheck(app.alerting.testEncryption))
     health.register(detectorCheck(app.detector.lastRun, clock.now))
     // What was found while the database was not open yet must not outlast the start.
     app.lifecycle.onStart('health', async () => health.forget())
@@ -20,5 +21,5 @@ export const healthPlugin = fp<{ config: Config }>(
       about: { version, environment: config.environment },
     })
   },
-  { name: 'health', dependencies: ['database', 'detector', 'http-pressure'] },
+  { name: 'health', dependencies: ['database', 'detector', 'alerting', 'http-pressure'] },
 )

@@ -10,12 +10,15 @@ export type Batcher<Entry, Result> = {
   /** False if the queue is full: nothing was taken and `done` will not be called. */
   push(entry: Entry, bytes: number, done: Done<Result>): boolean
   readonly length: number
+  /** The entry that has waited longest, queued or being written. */
+  oldest(): Entry | undefined
   /** Resolves when nothing waits and nothing is being written. */
   drained(): Promise<void>
 }
 
 export function createBatcher<Entry, Result>(options: {
-  write: (entries: Entry[]) => Promise<Result[]>
+  /** A result, or an error for that entry alone, for each; a rejection fails them all. */
+  write: (entries: Entry[]) => Promise<(Result | Error)[]>
   queueMaxEntries: number
   queueMaxBytes: number
   batchMax: number
@@ -25,15 +28,15 @@ export function createBatcher<Entry, Result>(options: {
   const { write, queueMaxEntries, queueMaxBytes, batchMax, inFlightMax } = options
   let queue: Waiting<Entry, Result>[] = []
   let queuedBytes = 0
-  let inFlight = 0
+  const writing = new Set<Waiting<Entry, Result>[]>()
   let whenDrained: (() => void)[] = []
 
   function next(): void {
-    while (inFlight < inFlightMax && queue.length > 0) {
+    while (writing.size < inFlightMax && queue.length > 0) {
       const batch = queue.length <= batchMax ? queue : queue.slice(0, batchMax)
       queue = queue.length <= batchMax ? [] : queue.slice(batchMax)
       for (const { bytes } of batch) queuedBytes -= bytes
-      inFlight++
+      writing.add(batch)
       write(batch.map(({ entry }) => entry)).then(
         (results) => finish(batch, null, results),
         (error: Error) => finish(batch, error, []),
@@ -41,11 +44,15 @@ export function createBatcher<Entry, Result>(options: {
     }
   }
 
-  function finish(batch: Waiting<Entry, Result>[], error: Error | null, results: Result[]): void {
-    inFlight--
+  function finish(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
+    writing.delete(batch)
     next()
-    for (let i = 0; i < batch.length; i++) batch[i]?.done(error, results[i])
-    if (inFlight > 0 || queue.length > 0) return
+    for (let i = 0; i < batch.length; i++) {
+      const result = results[i]
+      if (error || result instanceof Error) batch[i]?.done(error ?? (result as Error))
+      else batch[i]?.done(null, result)
+    }
+    if (writing.size > 0 || queue.length > 0) return
     for (const resolve of whenDrained) resolve()
     whenDrained = []
   }
@@ -62,8 +69,12 @@ export function createBatcher<Entry, Result>(options: {
       if (queue.length === 1) setImmediate(next)
       return true
     },
+    oldest() {
+      const [batch] = writing
+      return (batch ?? queue)[0]?.entry
+    },
     drained() {
-      if (inFlight === 0 && queue.length === 0) return Promise.resolve()
+      if (writing.size === 0 && queue.length === 0) return Promise.resolve()
       return new Promise((resolve) => whenDrained.push(resolve))
     },
   }

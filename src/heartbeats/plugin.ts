@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
 }
 
-const partitionsIntervalMs = 3_600_000
+const partitionsIntervalMs = 600_000
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -25,6 +25,8 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       windows: app.blindTime.windows,
       limits: config.ingest,
       count: (kind, outcome) => metrics.heartbeatsReceived.inc({ kind, outcome }),
+      makePartitions: () => ensurePartitions(database, config.ingest.partitionsAheadDays),
+      log: app.log,
       observeBatch: (entries, seconds) => {
         metrics.batchEntries.observe(entries)
         metrics.batchSeconds.observe(seconds)

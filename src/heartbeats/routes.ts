@@ -49,22 +49,17 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
       body: request.body ?? null,
     }
     const taken = heartbeats.receive(incoming, (error, outcome) => {
-      if (error) unavailable(request, reply, error)
+      if (error) unavailable(reply, 'the heartbeat could not be stored, try again shortly')
       else if (outcome === 'unknown') refuse(reply, 404, 'not found')
       else reply.headers(accepted).send('OK')
     })
-    if (!taken) unavailable(request, reply, null)
+    if (!taken) unavailable(reply, 'too many heartbeats, try again shortly')
     return reply
   }
 
-  function unavailable(request: FastifyRequest, reply: FastifyReply, error: Error | null): void {
-    if (error) request.log.warn({ err: error, event: 'heartbeat.refused' }, 'a heartbeat could not be stored')
+  function unavailable(reply: FastifyReply, problem: string): void {
     reply.header('retry-after', '1')
-    refuse(
-      reply,
-      503,
-      error ? 'the database is not reachable, try again shortly' : 'too many heartbeats, try again shortly',
-    )
+    refuse(reply, 503, problem)
   }
 
   for (const url of ['/ping/:id', '/ping/:id/', '/ping/:id/:action']) {

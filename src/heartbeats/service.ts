@@ -33,6 +33,7 @@ export type Heartbeats = ReturnType<typeof createHeartbeats>
 /** A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. */
 const attemptsMax = 3
 const retryPauseMs = 100
+const retryForMs = 5000
 /** Beside its body, about what an entry keeps in memory. */
 const entryBytes = 500
 
@@ -43,12 +44,15 @@ export function createHeartbeats(options: {
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number }
   count: (kind: HeartbeatKind, outcome: 'recorded' | 'unknown' | 'refused') => void
   observeBatch: (entries: number, seconds: number) => void
+  /** Makes the day partitions that are missing. */
+  makePartitions: () => Promise<void>
+  log: { warn(o: object, message: string): void }
 }) {
   const { database, monitors, windows, limits, count, observeBatch } = options
   const { clock } = database
   const batcher = createBatcher<Received, Outcome>({ write: writeBatch, ...limits, inFlightMax: 2 })
 
-  async function writeBatch(entries: Received[]): Promise<Outcome[]> {
+  async function writeBatch(entries: Received[]): Promise<(Outcome | Error)[]> {
     const began = clock.monotonic()
     for (let attempt = 1; ; attempt++) {
       try {
@@ -56,10 +60,26 @@ export function createHeartbeats(options: {
         observeBatch(entries.length, (clock.monotonic() - began) / 1000)
         return entries.map(({ id }) => outcomes.get(id) ?? 'unknown')
       } catch (error) {
-        if (!isDatabaseAway(error) || attempt === attemptsMax) throw error
-        await sleep(retryPauseMs * attempt)
+        const last = attempt === attemptsMax || clock.monotonic() - began > retryForMs
+        if (isMissingPartition(error) && !last) await options.makePartitions()
+        else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
+        else if (last) throw reported(error as Error, entries.length)
+        else await sleep(retryPauseMs * attempt)
       }
     }
+  }
+
+  /** One entry that cannot be stored must not take the others of its batch with it: halves, until it is alone. */
+  async function isolate(entries: Received[], error: Error): Promise<(Outcome | Error)[]> {
+    if (entries.length === 1) return [reported(error, 1)]
+    const middle = entries.length >> 1
+    return [...(await writeBatch(entries.slice(0, middle))), ...(await writeBatch(entries.slice(middle)))]
+  }
+
+  /** One line for a batch: an outage would otherwise write one for every heartbeat. */
+  function reported(err: Error, refused: number): Error {
+    options.log.warn({ err, event: 'heartbeat.refused', refused }, 'heartbeats could not be stored')
+    return err
   }
 
   async function writeOnce(entries: readonly Received[], again: boolean): Promise<Map<string, Outcome>> {
@@ -101,8 +121,15 @@ export function createHeartbeats(options: {
       return taken
     },
     queueLength: () => batcher.length,
+    /** When the heartbeat that has waited longest for the disk was received; null if none waits. */
+    oldestWaiting: (): number | null => batcher.oldest()?.at ?? null,
     flush: () => batcher.drained(),
   }
+}
+
+/** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
+function isMissingPartition(error: unknown): boolean {
+  return (error as { code?: string }).code === '23514'
 }
 
 /** Applies a monitor's signals in the order of their receipt, each after what time had done until then. */

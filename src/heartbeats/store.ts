@@ -84,12 +84,17 @@ export type HistoryRow = {
 
 const newest = statement(
   'newest',
-  `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid,
-     duration_ms AS "durationMs", body_size AS "bodySize"
-   FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2`,
+  `SELECT * FROM (
+     SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid,
+       duration_ms AS "durationMs", body_size AS "bodySize"
+     FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2 + 1000) newest
+   ORDER BY n DESC LIMIT $2`,
 )
 
-/** The newest first. Walks the primary key backwards, partition by partition, and stops at the limit. */
+/**
+ * The newest first, by number. Walks the primary key backwards, partition by partition, a little further than the limit: what
+ * came in the same instant may be numbered in another order.
+ */
 export async function selectNewest(on: Queryable, monitorId: string, limit: number): Promise<HistoryRow[]> {
   return on.query<HistoryRow>(newest, [monitorId, limit])
 }

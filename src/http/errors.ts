@@ -49,6 +49,8 @@ export function prepare(error: AppError, request: FastifyRequest, reply: Fastify
 export function toAppError(error: FastifyError): AppError {
   if (error instanceof AppError) return error
   if (error.validation) return fromValidation(error)
+  const refused = refusedByDatabase[error.code]
+  if (refused) return new AppError(refused.code, refused.message, { cause: error })
   const status = error.statusCode ?? 500
   if (status === 503) return new AppError('unavailable', error.message, { retryAfterS: 10, cause: error })
   const code = status < 500 ? (codeOf[status] ?? 'bad_request') : isDatabaseAway(error) ? 'unavailable' : 'internal'
@@ -56,6 +58,13 @@ export function toAppError(error: FastifyError): AppError {
     return new AppError(code, 'the database is not reachable, try again shortly', { retryAfterS: 1, cause: error })
   }
   return new AppError(code, code === 'internal' ? 'internal error' : error.message, { cause: error })
+}
+
+/** Text that PostgreSQL cannot hold, and what was deleted while it was being referred to. */
+const refusedByDatabase: Record<string, { code: ErrorCode; message: string }> = {
+  '22021': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
+  '22P05': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
+  '23503': { code: 'conflict', message: 'something that this refers to has just been deleted' },
 }
 
 /** Names the field and the rule that Ajv found broken. */

@@ -16,7 +16,7 @@ declare module 'fastify' {
 /** Refuses work while starting, and tells clients to reconnect elsewhere while draining. */
 export const lifecyclePlugin = fp(
   async (app) => {
-    const lifecycle = createLifecycle()
+    const lifecycle = createLifecycle(app.log)
     app.decorate('lifecycle', lifecycle)
 
     app.addHook('onRequest', (request, reply, done) => {

@@ -2,18 +2,39 @@
 // run in that order once the listener answers, so that probes are honest while a database is waited for. Stopping is
 // Fastify's: onClose hooks run in the opposite order.
 
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDatabaseAway } from '../database/availability.ts'
+
 export type Phase = 'starting' | 'ready' | 'draining'
 
 type StartStep = { name: string; run: (signal: AbortSignal) => Promise<void> }
 
 export type Lifecycle = ReturnType<typeof createLifecycle>
 
-export function createLifecycle() {
+const retryPauseMs = 500
+
+export function createLifecycle(log: { warn(o: object, message: string): void }) {
   const steps: StartStep[] = []
   const stopping = new AbortController()
   let phase: Phase = 'starting'
   let current = ''
   let wasReady = false
+
+  /** A database that goes away during the start is waited for like one that has not come yet. */
+  async function persist({ name, run }: StartStep): Promise<void> {
+    for (;;) {
+      try {
+        return await run(stopping.signal)
+      } catch (error) {
+        if (!isDatabaseAway(error) || stopping.signal.aborted) throw error
+        log.warn(
+          { err: error, event: 'start.retry', step: name },
+          'the database went away during the start, trying again',
+        )
+        await sleep(retryPauseMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      }
+    }
+  }
 
   return {
     get phase(): Phase {
@@ -37,7 +58,7 @@ export function createLifecycle() {
       for (const step of steps) {
         if (stopping.signal.aborted) return
         current = step.name
-        await step.run(stopping.signal)
+        await persist(step)
       }
       current = ''
       if (phase === 'starting') {

@@ -26,7 +26,10 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
   })
 
   app.post(collection, write, async (request, reply) => {
-    const { id, created } = await monitors.create(request.caller, parseCheck(request.body ?? {}))
+    const { id, created } = await monitors.create(
+      request.caller,
+      parseCheck(request.body === undefined ? {} : request.body),
+    )
     reply.code(created ? 201 : 200)
     return document(request, id)
   })
@@ -34,7 +37,7 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
   app.get<Single>(single, read, async (request) => document(request, request.params.id))
 
   app.post<Single>(single, write, async (request) => {
-    await monitors.update(request.caller, request.params.id, parseCheck(request.body ?? {}))
+    await monitors.update(request.caller, request.params.id, parseCheck(request.body === undefined ? {} : request.body))
     return document(request, request.params.id)
   })
 

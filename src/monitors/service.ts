@@ -4,7 +4,16 @@ import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
-import { type Change, deadlineOf, type Flip, onPause, onResume, onTime, type State } from '../core/status.ts'
+import {
+  type Change,
+  deadlineOf,
+  type Flip,
+  onPause,
+  onReschedule,
+  onResume,
+  onTime,
+  type State,
+} from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
@@ -20,6 +29,8 @@ export type Plan = (
   locked: readonly WatchedMonitor[],
   tx: Queryable,
 ) => Promise<{ decisions: readonly Decision[]; within?: () => Promise<void> }>
+
+const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
 
 type Edit = {
   settings: Partial<Settings>
@@ -111,9 +122,16 @@ export function createMonitors(options: {
     const flips = await database.transaction(async (tx) => {
       const before = await store.lockMonitor(tx, id)
       if (before === null) throw new AppError('not_found', 'not found')
+      // The lock took as long as an outage: what is known of blind time is too old to judge by.
+      if (!blindTime.isCurrent())
+        throw new AppError('unavailable', 'the database was away, try again', { retryAfterS: 1 })
       const after = { ...before, settings: { ...before.settings, ...edit.settings } }
       // Time first, by the rules that held until now; a tightened schedule takes effect at once.
-      const decision = settled(before, (state) => edit.alter?.(state) ?? { state, flip: null })
+      const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
+      const decision = settled(before, (state) => {
+        const change = edit.alter?.(state) ?? { state, flip: null }
+        return reschedule ? { ...change, state: onReschedule(change.state) } : change
+      })
       await store.updateSettings(tx, id, after.settings)
       await store.writeChanges(tx, [dated({ ...decision, monitor: after })])
       if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)

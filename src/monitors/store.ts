@@ -143,7 +143,7 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE monitor_id = $1 AND processed_at IS NULL',
 )
 
-/** Deletes the row; nothing more is told about it. Its history goes with its partitions. */
+/** Deletes the row; nothing more is told about it. Its history stays where nobody can ask for it. */
 export async function deleteMonitor(tx: Queryable, projectId: string, id: string): Promise<void> {
   await tx.query(remove, [id, projectId])
   await tx.query(endFlips, [id])

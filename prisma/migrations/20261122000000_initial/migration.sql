@@ -95,6 +95,7 @@ CREATE TABLE "heartbeat_bodies" (
 -- CreateTable
 CREATE TABLE "acceptance" (
     "id" INTEGER NOT NULL,
+    "previous_at" TIMESTAMPTZ(3) NOT NULL,
     "until_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "acceptance_pkey" PRIMARY KEY ("id")

@@ -40,9 +40,11 @@ export function senderOf(headers: Headers, socketAddress: string | undefined): {
       .split(',', 1)[0]
       ?.trim() ?? ''
   const withoutPort = /^\d+\.\d+\.\d+\.\d+:\d+$/.test(first) ? first.slice(0, first.indexOf(':')) : first
+  // A zone (fe80::1%eth0) may be of any length and means nothing here.
+  const address = withoutPort.split('%', 1)[0] ?? ''
   const proto = String(headers['x-forwarded-proto'] ?? '')
   return {
-    remoteAddr: isIP(withoutPort) > 0 ? withoutPort : (socketAddress ?? ''),
+    remoteAddr: isIP(address) > 0 ? address : ((socketAddress ?? '').split('%', 1)[0] ?? ''),
     scheme: /^[a-z][a-z0-9+.-]{0,9}$/i.test(proto) ? proto : 'http',
   }
 }

@@ -10,6 +10,7 @@ import {
   initialState,
   onHeartbeat,
   onPause,
+  onReschedule,
   onResume,
   onTime,
   type Rules,
@@ -351,4 +352,29 @@ test('a wait is never shorter for a blind window, and longer by no more than all
     ),
     { numRuns: 2000 },
   )
+})
+
+test('a signal that looks older by the milliseconds between two replicas’ clocks has its effect', () => {
+  const failed = play([
+    { beat: 'success', at: 10_005 },
+    { beat: 'fail', at: 10_003 },
+  ])
+  assert.deepEqual([failed.state.status, failed.flips.at(-1)?.at], ['down', 10_005])
+  const recovered = play([
+    { beat: 'fail', at: 10_010 },
+    { beat: 'success', at: 10_008 },
+  ])
+  assert.equal(recovered.state.status, 'up')
+  const started = play([
+    { beat: 'success', at: 10_005 },
+    { beat: 'start', at: 10_003 },
+  ])
+  assert.equal(started.state.lastStart, 10_005)
+})
+
+test('what an old schedule had missed does not move the deadline of a new one', () => {
+  const { state, rules: all } = play([{ beat: 'success', at: 0 }, { look: 200 * s }], { failureThreshold: 12 })
+  assert.equal(state.missed, 2)
+  const hourly = { ...all, schedule: { kind: 'simple', timeoutS: 3600 } as const }
+  assert.equal(deadlineOf(hourly, onReschedule(state), []), 3630 * s)
 })

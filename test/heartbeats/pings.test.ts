@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { test } from 'node:test'
 import { build } from '../helper.ts'
 import { sql } from '../postgres.ts'
@@ -217,4 +218,33 @@ test('a steady success touches no index of monitors', async (t) => {
   const [after] = await sql<{ look_at: Date; deadline: Date }>(databaseUrl, 'SELECT look_at, deadline FROM monitors')
   assert.deepEqual(after?.look_at, before?.look_at)
   assert.ok((after?.deadline as Date) > (after?.look_at as Date))
+})
+
+test('a body that is sent with GET is kept too', async (t) => {
+  const { url, call } = await build(t)
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  await new Promise<void>((resolve, reject) => {
+    const sent = request(`${url}/ping/${uuid}`, { method: 'GET', headers: { 'content-length': '7' } }, (response) =>
+      response.resume().once('end', resolve),
+    )
+    sent.once('error', reject).end('getbody')
+  })
+  assert.equal((await call('GET', `/api/v3/checks/${uuid}/pings/1/body`)).text, 'getbody')
+})
+
+test('a sender’s address with an endless zone harms nobody', async (t) => {
+  const { call } = await build(t)
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  const zoned = { 'x-forwarded-for': `fe80::1%${'a'.repeat(500)}` }
+  assert.equal((await call('GET', `/ping/${uuid}`, undefined, zoned)).status, 200)
+  const [ping] = (await call('GET', `/api/v3/checks/${uuid}/pings/`)).json().pings as { remote_addr: string }[]
+  assert.equal(ping?.remote_addr, 'fe80::1')
+})
+
+test('a day without its partition gets one when the first heartbeat comes', async (t) => {
+  const { call, databaseUrl } = await build(t)
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  const today = new Date().toISOString().slice(0, 10).replaceAll('-', '')
+  await sql(databaseUrl, `DROP TABLE heartbeats_${today}; DROP TABLE heartbeat_bodies_${today}`)
+  assert.equal((await call('POST', `/ping/${uuid}`, 'body', {})).status, 200)
 })

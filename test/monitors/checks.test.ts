@@ -216,3 +216,17 @@ test('projects: only the administrator, keys shown once, rotated at once, unknow
   assert.equal((await call('DELETE', `/api/v3/projects/${made.id}/`, undefined, admin)).status, 204)
   assert.equal((await call('GET', '/api/v3/checks/', undefined, { 'x-api-key': String(rotated.api_key) })).status, 401)
 })
+
+test('text that cannot be stored is refused with its field, never a 500', async (t) => {
+  const { call } = await build(t)
+  const admin = { authorization: `Bearer ${adminToken}` }
+  for (const name of ['a\0b', '   ', '']) {
+    const { status, text } = await call('POST', '/api/v3/projects/', { name }, admin)
+    assert.equal(status, 400, text)
+    assert.match(text, /"field":"name"/)
+  }
+  assert.equal((await call('GET', '/api/v3/checks/?slug=%00')).status, 400)
+  assert.deepEqual((await call('POST', '/api/v3/checks/', 'null')).json(), {
+    error: 'json validation error: value is not an object',
+  })
+})

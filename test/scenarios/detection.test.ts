@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import pg from 'pg'
 import { call, createReceiver, eventually, keys, type Received } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
@@ -190,5 +191,23 @@ test('a pod that is stopped for longer than its monitors wait raises no alert wh
   await eventually('the window', async () => (await sql(databaseUrl, 'SELECT 1 FROM blind_windows')).length === 1)
   await call(service.url, 'GET', path, undefined, {})
   assert.deepEqual(await sql(databaseUrl, 'SELECT 1 FROM flips WHERE "to" = \'down\''), [])
+  await service.stop()
+})
+
+test('a replica that is frozen in the middle of a transaction stops neither ingest nor detection elsewhere', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
+  const receiver = await createReceiver(t)
+  const [check, other] = await createAlertedChecks(service, receiver.url, 2, { timeout: 1, grace: 1 })
+  // As a frozen replica of this version holds it: a row lock in a session that does nothing and has the pool's limits.
+  const frozen = new pg.Client({ connectionString: databaseUrl, idle_in_transaction_session_timeout: 5000 })
+  frozen.on('error', () => {})
+  await frozen.connect()
+  t.after(() => frozen.end().catch(() => undefined))
+  await frozen.query('BEGIN')
+  await frozen.query('SELECT 1 FROM monitors WHERE id = $1 FOR UPDATE', [other?.uuid])
+  await call(service.url, 'GET', String(check?.path), undefined, {})
+  await eventually('the alert', () => receiver.received.length === 1, 15_000)
+  assert.equal((await call(service.url, 'GET', String(other?.path), undefined, {})).status, 200)
   await service.stop()
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { Agent, request } from 'node:http'
-import { connect } from 'node:net'
+import { Agent, createServer, request } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { adminToken, call, eventually, keys, scratchDir } from '../helper.ts'
@@ -199,4 +199,43 @@ test('a shutdown while the database is away is in the audit log after the next s
   const rows = await sql(databaseUrl, "SELECT 1 FROM audit WHERE action = 'service.shutdown'")
   assert.equal(rows.length, 1)
   await next.stop()
+})
+
+test('a start that is broken off while the embedded database starts ends in order', async (t) => {
+  const service = await startService(t, { ready: false })
+  assert.equal(await service.stop(), 0, service.output())
+  assert.ok(!service.lines().some(({ level }) => level === 'fatal'))
+})
+
+test('SIGTERM after a requested shutdown, as from an orchestrator, is not a second signal while it drains', async (t) => {
+  const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: '1000' } })
+  const admin = { authorization: `Bearer ${adminToken}` }
+  assert.equal((await call(service.url, 'POST', '/admin/shutdown', undefined, admin)).status, 202)
+  await eventually('draining', async () => (await call(service.url, 'GET', '/health/ready')).status === 503)
+  assert.equal((await call(service.url, 'POST', '/admin/shutdown', undefined, admin)).status, 202)
+  assert.equal(await service.stop(), 0, service.output())
+  assert.equal(service.lines().filter(({ event }) => event === 'shutdown.start').length, 1)
+})
+
+test('silence is not judged once the listener has closed, however long the rest takes', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
+  const hanging = createServer(() => {}).listen(0, '127.0.0.1')
+  t.after(() => hanging.closeAllConnections())
+  t.after(() => hanging.close())
+  await eventually('the far side', () => hanging.listening)
+  const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}/`
+  await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'h', settings: { url } }, auth)
+  const failing = (await call(service.url, 'POST', '/api/v3/checks/', { channels: '*' }, auth)).json()
+  const watched = (await call(service.url, 'POST', '/api/v3/checks/', { timeout: 1, grace: 1 }, auth)).json()
+  await call(service.url, 'GET', `/ping/${failing.uuid}/fail`, undefined, {})
+  await eventually('an alert that hangs', async () => {
+    return new Promise<boolean>((resolve) => hanging.getConnections((_error, count) => resolve(count > 0)))
+  })
+  await call(service.url, 'GET', `/ping/${watched.uuid}`, undefined, {})
+  const began = performance.now()
+  assert.equal(await service.stop(), 0)
+  assert.ok(performance.now() - began > 3000, 'the shutdown took longer than the check waits')
+  const flips = await sql(databaseUrl, "SELECT 1 FROM flips WHERE reason = 'timeout'")
+  assert.deepEqual(flips, [])
 })

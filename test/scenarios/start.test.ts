@@ -153,3 +153,10 @@ test('flatline migrate applies migrations and says so, and needs a DATABASE_URL'
   assert.equal(without.code, 1)
   assert.match(without.text, /DATABASE_URL is needed/)
 })
+
+test('a DATA_DIR that cannot be written ends the start with one line that names it', async (t) => {
+  const service = await spawnService(t, { DATA_DIR: '/dev/null/x', ENCRYPTION_KEY: '' })
+  assert.equal(await service.exited, 1)
+  assert.match(service.output(), /cannot start: .*\(DATA_DIR must be a writable directory\)|DATA_DIR/)
+  assert.ok(!service.output().includes('    at '), 'no stack')
+})

@@ -16,7 +16,7 @@ import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
-import { errorsPlugin } from './http/errors.ts'
+import { answer, errorsPlugin, toAppError } from './http/errors.ts'
 import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
 import { requestLogPlugin } from './http/request-log.ts'
@@ -46,6 +46,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    frameworkErrors: (error, request, reply) => answer(toAppError(error), request, reply),
     genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? nextRequestId(),
   })
 

@@ -26,11 +26,6 @@ export function spanAt(tz: string, instant: number): Span {
   return spans.findLast((span) => span.from <= instant) as Span
 }
 
-/** What the clocks of `tz` show at `instant`. */
-export function wallTime(tz: string, instant: number): number {
-  return instant + spanAt(tz, instant).offset
-}
-
 /** The latest wall time the clocks of `tz` have shown up to `instant`: while an hour is being repeated, the end of its first pass. */
 export function latestWallTime(tz: string, instant: number): number {
   let span = spanAt(tz, instant)

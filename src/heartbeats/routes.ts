@@ -70,7 +70,8 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
       method: refusedMethods,
       url,
       config,
-      handler: (_request, reply) => refuse(reply, 405, 'method not allowed'),
+      handler: (_request, reply) =>
+        refuse(reply.header('allow', [...methods, 'OPTIONS'].join(', ')), 405, 'method not allowed'),
     })
   }
 }

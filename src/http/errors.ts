@@ -67,13 +67,23 @@ const refusedByDatabase: Record<string, { code: ErrorCode; message: string }> = 
   '23503': { code: 'conflict', message: 'something that this refers to has just been deleted' },
 }
 
+/** What Ajv says of a broken rule, beside its message. */
+type Broken = {
+  missingProperty?: string
+  additionalProperty?: string
+  allowedValue?: unknown
+  allowedValues?: unknown[]
+}
+
 /** Names the field and the rule that Ajv found broken. */
 function fromValidation(error: FastifyError): AppError {
   const problem = error.validation?.[0]
-  const params = (problem?.params ?? {}) as { missingProperty?: string; additionalProperty?: string }
+  const params = (problem?.params ?? {}) as Broken
   const path = (problem?.instancePath ?? '').slice(1).replaceAll('/', '.')
   const field = [path, params.missingProperty ?? params.additionalProperty].filter(Boolean).join('.')
-  const rule = params.additionalProperty === undefined ? problem?.message : 'is not a known field'
+  const allowed = params.allowedValues ?? (params.allowedValue === undefined ? undefined : [params.allowedValue])
+  const known = allowed ? `must be ${allowed.length > 1 ? 'one of ' : ''}${allowed.join(', ')}` : problem?.message
+  const rule = params.additionalProperty === undefined ? known : 'is not a known field'
   const text =
     params.missingProperty === undefined ? `${field || error.validationContext} ${rule}` : `${field} is required`
   return new AppError('bad_request', text, field === '' ? {} : { field })

@@ -39,7 +39,10 @@ export function offer(app: FastifyInstance, url: string, offered: readonly strin
     exposeHeadRoute: false,
     config: { access: 'public' },
     handler: (_request, reply) => {
-      reply.code(405).send('')
+      reply
+        .code(405)
+        .header('allow', [...offered, 'OPTIONS'].join(', '))
+        .send('')
     },
   })
 }

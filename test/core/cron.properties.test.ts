@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Cron, nextCronMatch, parseCron } from '../../src/core/cron.ts'
-import { spanAt, wallTime } from '../../src/core/time-zone.ts'
+import { spanAt } from '../../src/core/time-zone.ts'
+
+const wallTime = (tz: string, instant: number) => instant + spanAt(tz, instant).offset
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { build, keys } from '../helper.ts'
+
+const auth = { 'x-api-key': keys.api_key }
+
+test('our errors have one shape and name the field and the rule', async (t) => {
+  const { call } = await build(t)
+  const cases: [string, string, unknown, number, RegExp][] = [
+    ['GET', '/nope', undefined, 404, /^\{"error":"not found","code":"not_found"\}$/],
+    ['GET', '/ping/%', undefined, 400, /"code":"bad_request"\}$/],
+    ['POST', '/api/v3/channels/', { kind: 'pigeon', name: 'a', settings: {} }, 400, /webhook.*"field":"kind"/],
+    ['POST', '/api/v3/channels/', { kind: 'webhook', settings: {} }, 400, /name is required.*"field":"name"/],
+    ['POST', '/api/v3/channels/', '{bad', 400, /could not parse request body/],
+    ['GET', '/api/v3/deliveries/?status=lost', undefined, 400, /status must be one of pending, .*"field":"status"/],
+    ['GET', '/api/v3/deliveries/?limit=0', undefined, 400, /"field":"limit"/],
+    ['POST', '/api/v3/channels/', 'x'.repeat(2_000_000), 413, /"code":"payload_too_large"/],
+  ]
+  for (const [method, path, body, status, text] of cases) {
+    const answer = await call(method, path, body, auth)
+    assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`)
+    assert.match(answer.text, text)
+    assert.ok(!answer.text.includes('    at '), 'no stack')
+  }
+})
+
+test('a method that is not offered says which are', async (t) => {
+  const { call } = await build(t)
+  assert.equal((await call('PUT', '/api/v3/checks/')).headers.get('allow'), 'GET, POST, OPTIONS')
+  assert.equal((await call('DELETE', '/ping/x')).headers.get('allow'), 'GET, HEAD, POST, PUT, OPTIONS')
+})

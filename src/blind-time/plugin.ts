@@ -7,12 +7,12 @@ declare module 'fastify' {
   }
 }
 
-export type BlindTimeOptions = { blindAfterMs: number }
+export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: number }
 
 /** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */
 export const blindTimePlugin = fp<BlindTimeOptions>(
-  async (app, { blindAfterMs }) => {
-    app.decorate('blindTime', createBlindTime({ database: app.database, blindAfterMs }))
+  async (app, { blindAfterMs, acceptanceIntervalMs }) => {
+    app.decorate('blindTime', createBlindTime({ database: app.database, blindAfterMs, acceptanceIntervalMs }))
   },
   { name: 'blind-time', dependencies: ['database'] },
 )

@@ -5,15 +5,18 @@ import { recordAcceptance } from './store.ts'
 export type BlindTime = ReturnType<typeof createBlindTime>
 
 /** Keeps the record of when heartbeats could be accepted, and the windows in which nobody could. */
-export function createBlindTime(options: { database: Database; blindAfterMs: number }) {
-  const { database, blindAfterMs } = options
+export function createBlindTime(options: { database: Database; blindAfterMs: number; acceptanceIntervalMs: number }) {
+  const { database, blindAfterMs, acceptanceIntervalMs } = options
   let windows: readonly BlindWindow[] = []
   let recordedAt = Number.NEGATIVE_INFINITY
   let recording: Promise<void> | undefined
 
   async function record(): Promise<void> {
     const before = database.clock.monotonic()
-    windows = await recordAcceptance(database, blindAfterMs)
+    // While it runs a replica may be late with a record. At its start any gap that the others' records do not fill is one
+    // in which nobody was there.
+    const starting = recordedAt === Number.NEGATIVE_INFINITY
+    windows = await recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs)
     recordedAt = before
   }
 

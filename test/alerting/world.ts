@@ -44,7 +44,7 @@ export async function createWorld(t: TestContext) {
     const monitors = createMonitors({
       database,
       writeAudit,
-      blindTime: createBlindTime({ database, blindAfterMs: 2000 }),
+      blindTime: createBlindTime({ database, blindAfterMs: 2000, acceptanceIntervalMs: 500 }),
       siteUrl: () => 'http://flatline.example',
       countFlip: () => undefined,
     })

@@ -32,6 +32,7 @@ export type DatabaseClient = Queryable & {
 
 const transactionAttemptsMax = 5
 const idleInTransactionMs = 5000
+const abortedTransaction = '25P02'
 
 export function createClient(options: ConnectionOptions, onError: (error: Error) => void): DatabaseClient {
   const pool = new pg.Pool({
@@ -90,15 +91,24 @@ async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>
 async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  let cause: Error | undefined
   const breaks = (error: Error) => {
     broken = error
+  }
+  async function query<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
+    try {
+      return await run<Row>(client, statement, values)
+    } catch (error) {
+      cause ??= error as Error
+      throw error
+    }
   }
   // A connection that is lost between two statements says so here; without a listener it would end the process.
   client.on('error', breaks)
   try {
     // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
     client.query('BEGIN').catch(() => undefined)
-    const result = await work({ query: (statement, values) => run(client, statement, values) })
+    const result = await work({ query })
     // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and without an error.
     const { command } = await client.query('COMMIT')
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back instead of committed')
@@ -106,7 +116,9 @@ async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promis
   } catch (error) {
     // A connection on which not even ROLLBACK works is thrown away instead of going back to the pool.
     await client.query('ROLLBACK').catch(breaks)
-    throw error
+    // Of statements under way together the first that fails makes the others fail with "transaction is aborted", and which of them
+    // is heard of first is chance.
+    throw (error as { code?: string }).code === abortedTransaction ? (cause ?? error) : error
   } finally {
     client.off('error', breaks)
     client.release(broken)

@@ -41,6 +41,16 @@ test('a connection that is lost inside a transaction fails that transaction and 
   assert.equal((await client.query(statement('SELECT 1 AS one'))).length, 1)
 })
 
+test('of statements under way together the one that failed is the one that is reported', async (t) => {
+  const { client } = await open(t)
+  const together = client.transaction(async (tx) => {
+    const late = tx.query(statement('SELECT 1')).then(() => tx.query(statement('SELECT 2')))
+    const deep = (async () => Promise.all([Promise.all([tx.query(statement('SELECT 1 / 0'))])]))()
+    await Promise.all([late, deep, tx.query(statement('SELECT 3'))])
+  })
+  await assert.rejects(together, /division by zero/)
+})
+
 test('a transaction whose failure was overlooked is not taken for committed', async (t) => {
   const { client } = await open(t)
   const overlooked = client.transaction(async (tx) => {

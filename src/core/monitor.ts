@@ -5,25 +5,19 @@ import type { Schedule } from './schedule.ts'
 import type { Rules, State } from './status.ts'
 
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */
-export type Settings = SignalFilters & {
-  name: string
-  slug: string
-  tags: string
-  desc: string
-  kind: Schedule['kind']
-  timeoutS: number
-  graceS: number
-  schedule: string
-  tz: string
-  filterSubject: boolean
-  filterBody: boolean
-  maxRuntimeS: number | null
-  minRuntimeS: number | null
-  failureThreshold: number | null
-  recoveryThreshold: number | null
-  earlyToleranceS: number | null
-  pausedUntil: number | null
-}
+export type Settings = SignalFilters &
+  Omit<Rules, 'schedule'> & {
+    name: string
+    slug: string
+    tags: string
+    desc: string
+    kind: Schedule['kind']
+    timeoutS: number
+    schedule: string
+    tz: string
+    filterSubject: boolean
+    filterBody: boolean
+  }
 
 /** The settings on which a status depends. The others are for people and for e-mail. */
 export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'filterSubject' | 'filterBody'>

@@ -101,6 +101,7 @@ function profileDifferences({ path }: Setting): string {
 }
 
 function defaultText({ schema }: Setting): string {
+  if (schema.type === 'object') return JSON.stringify(schema.default)
   return schema.default === undefined ? '' : String(schema.default)
 }
 

@@ -32,6 +32,7 @@ function parseText(setting: Setting, text: string): Reading {
     return setting.path.endsWith('Ms') ? parseDuration(setting, text) : parseInteger(setting, text)
   if (schema.type === 'number') return parseNumber(setting, text)
   if (schema.type === 'array') return parseList(text)
+  if (schema.type === 'object') return parseJson(text)
   return { value: text }
 }
 
@@ -65,6 +66,14 @@ function parseDuration(setting: Setting, text: string): Reading {
   const match = /^(\d+)(ms|s|m|h|d)?$/.exec(text)
   if (!match) return { problem: `${quoted(setting, text)}must be milliseconds or a duration such as 30s, 5m, 1h or 2d` }
   return { value: Number(match[1]) * unitMs[(match[2] ?? 'ms') as keyof typeof unitMs] }
+}
+
+function parseJson(text: string): Reading {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return { problem: 'must be JSON' }
+  }
 }
 
 function parseList(text: string): Reading {

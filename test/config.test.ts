@@ -55,7 +55,8 @@ test('every setting has an origin and can be set by its long variable', () => {
   )
   for (const { path, variable, schema } of settings) {
     if (schema.default === undefined || Array.isArray(schema.default)) continue
-    assert.equal(resolveConfig({ env: { [variable]: String(schema.default) } }).origins.get(path), variable)
+    const text = schema.type === 'object' ? JSON.stringify(schema.default) : String(schema.default)
+    assert.equal(resolveConfig({ env: { [variable]: text } }).origins.get(path), variable)
   }
 })
 

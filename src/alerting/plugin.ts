@@ -19,7 +19,8 @@ const drainMs = 5000
 export const alertingPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, monitors, log } = app
-    const { alerting: limits, security, server } = config
+    const { security, server } = config
+    const limits = { ...config.alerting, requestTimeoutMs: config.breakers.requestTimeoutMs }
     const metrics = app.domainMetrics
 
     const alerting = createAlerting({

@@ -2,8 +2,8 @@
 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isDatabaseAway } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
-import { isDatabaseAway } from '../database/availability.ts'
 
 export const statusOf = {
   bad_request: 400,

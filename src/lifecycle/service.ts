@@ -3,7 +3,7 @@
 // Fastify's: onClose hooks run in the opposite order.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDatabaseAway } from '../database/availability.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
 

@@ -1,11 +1,17 @@
+// Which failures mean that a database cannot be reached, whoever reports them.
+
 const socketErrors = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
 const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
+
+/** The code of the error with which an open circuit breaker refuses a call. */
+export const breakerOpen = 'BREAKER_OPEN'
 
 /** Failures of the connection, not of the statement: of the socket, of the pool, or SQLSTATE classes 08, 53 and 57P. */
 export function isDatabaseAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   return (
     /^(08|53|57P|25P03)/.test(code) ||
+    code === breakerOpen ||
     socketErrors.includes(code) ||
     prismaErrors.includes(code) ||
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/.test(

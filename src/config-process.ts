@@ -1,0 +1,288 @@
+// Settings of the process: listening, its database, its log, limits, health, secrets.
+import { Type } from 'typebox'
+import { flag, integer, milliseconds, secret } from './config-kinds.ts'
+
+export const server = Type.Object(
+  {
+    host: Type.String({
+      default: '127.0.0.1',
+      env: 'HOST',
+      description: 'Address to listen on',
+      pattern: '^[A-Za-z0-9.:%_-]+$',
+      rule: 'must be a host name or an address',
+    }),
+    port: integer(8000, 'Port to listen on; 0 picks a free one and logs it', {
+      env: 'PORT',
+      minimum: 0,
+      maximum: 65_535,
+    }),
+    siteUrl: Type.Optional(
+      Type.String({
+        env: 'SITE_URL',
+        reading: 'siteUrl',
+        description: 'Base of ping URLs, badges and links; without it the listen address is used',
+      }),
+    ),
+    trustProxy: Type.Array(Type.String(), {
+      default: [],
+      env: 'TRUST_PROXY',
+      reading: 'addresses',
+      description:
+        'Proxies whose X-Forwarded-* headers count for limits, audit and logs: addresses, CIDR ranges, loopback, linklocal, uniquelocal',
+    }),
+    dataDir: Type.String({
+      default: './data',
+      env: 'DATA_DIR',
+      reading: 'directory',
+      description:
+        'Embedded database, spool and generated local secrets; relative to the working directory; must be writable only when one of them is used',
+    }),
+    drainMs: milliseconds(5000, 'How long requests are still served after the signal, so that load balancers notice', {
+      env: 'DRAIN_MS',
+      minimum: 0,
+    }),
+    shutdownTimeoutMs: milliseconds(30_000, 'From the signal, drain included; after it the process exits 1', {
+      env: 'SHUTDOWN_TIMEOUT_MS',
+    }),
+    keepAliveTimeoutMs: milliseconds(
+      72_000,
+      'How long an idle connection is kept; longer than the load balancer keeps it, or it sends into closed ones',
+    ),
+    requestTimeoutMs: milliseconds(60_000, 'How long a client may take to send a request; slower ones are cut off'),
+    headersTimeoutMs: milliseconds(10_000, 'How long a client may take to send the head of a request'),
+    maxHeaderBytes: integer(16_384, 'Largest head of a request; more is answered 431', {
+      minimum: 1024,
+      maximum: 1_048_576,
+    }),
+    bodyLimitBytes: integer(1_048_576, 'Largest body of a management call; more is answered 413'),
+  },
+  { description: 'Listening, draining and the place for data' },
+)
+
+export const database = Type.Object(
+  {
+    url: Type.Optional(
+      Type.String({
+        env: 'DATABASE_URL',
+        secret: true,
+        reading: 'databaseUrl',
+        description: 'PostgreSQL 15 or newer; without it an embedded one runs under DATA_DIR',
+      }),
+    ),
+    poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
+    connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
+    statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
+    idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
+    slowQueryMs: milliseconds(1000, 'A statement that takes longer is logged, without its values; 0 is off', {
+      minimum: 0,
+    }),
+    allowEmbedded: flag('ALLOW_EMBEDDED_DATABASE', 'Lets the production profile run on the embedded database'),
+    allowPlaintext: flag(
+      'DATABASE_ALLOW_PLAINTEXT',
+      'Lets the production profile talk to a remote database without TLS',
+    ),
+  },
+  { description: 'PostgreSQL' },
+)
+
+export const log = Type.Object(
+  {
+    level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      default: 'info',
+      env: 'LOG_LEVEL',
+      synonyms: { warning: 'warn', critical: 'fatal' },
+      description: 'Least severe level that is logged',
+    }),
+    format: Type.Enum(['auto', 'json', 'pretty'], {
+      default: 'auto',
+      env: 'LOG_FORMAT',
+      description: 'auto is pretty on a terminal and json elsewhere',
+    }),
+    file: Type.Optional(
+      Type.String({
+        env: 'LOG_FILE',
+        reading: 'directory',
+        description: 'Log to this file, as json, instead of standard output; it is rotated by size',
+      }),
+    ),
+    errorFile: Type.Optional(
+      Type.String({
+        env: 'LOG_ERROR_FILE',
+        reading: 'directory',
+        description: 'A second file with errors only; without it LOG_FILE with .error before its extension',
+      }),
+    ),
+    rotateBytes: integer(10_485_760, 'Size at which a log file is rotated', { minimum: 1024 }),
+    rotateKeep: integer(10, 'Rotated files that are kept', { maximum: 1000 }),
+    anonymizeIp: Type.Boolean({
+      default: false,
+      env: 'LOG_ANONYMIZE_IP',
+      description: "Cuts clients' addresses in the log to their network: /24 of IPv4, /48 of IPv6",
+    }),
+  },
+  { description: 'Logging' },
+)
+
+export const limits = Type.Object(
+  {
+    maxEventLoopDelayMs: milliseconds(1000, 'Event-loop delay above which requests are answered 503; 0 is off', {
+      minimum: 0,
+    }),
+    maxEventLoopUtilization: Type.Number({
+      // Off: a loop that is always busy and never late is a machine well used, and full load is when operators look.
+      default: 0,
+      minimum: 0,
+      maximum: 1,
+      description: 'Share of time the event loop is busy above which requests are answered 503; 0 is off',
+    }),
+    maxRssBytes: integer(0, 'Resident memory above which requests are answered 503; 0 is off', { minimum: 0 }),
+    callsPerMinute: integer(6000, 'Management calls of one API key within a minute; more are answered 429; 0 is off', {
+      minimum: 0,
+    }),
+    authFailuresPerMinute: integer(
+      100,
+      'Failed authentications of one address within a minute; more are answered 429; 0 is off',
+      { minimum: 0 },
+    ),
+  },
+  { description: 'Overload and rates; heartbeats, probes and metrics are exempt' },
+)
+
+export const retention = Type.Object(
+  {
+    auditDays: integer(400, 'How long entries of the audit trail are kept', { maximum: 3650 }),
+    healthMetricsDays: integer(30, 'How long samples of the service itself are kept', { maximum: 3650 }),
+  },
+  { description: 'How long things are kept' },
+)
+
+const percent = (fallback: number, description: string) => integer(fallback, description, { maximum: 100 })
+
+export const health = Type.Object(
+  {
+    memoryWarnPercent: percent(80, 'Share of the memory limit above which the memory check says so'),
+    memoryDegradedPercent: percent(90, 'Share of the memory limit above which the memory check is degraded'),
+    diskDegradedPercent: percent(90, 'Share of the disk under DATA_DIR above which the disk check is degraded'),
+    databaseDegradedMs: milliseconds(500, 'A round trip to the database that takes longer is degraded'),
+    maxStalenessMs: milliseconds(
+      60_000,
+      'Age of the oldest heartbeat that is not in the database yet, above which /health is degraded',
+      {
+        env: 'MAX_STALENESS_MS',
+      },
+    ),
+    detectorDegradedMs: milliseconds(10_000, 'A detector that has not looked for so long is degraded'),
+    cacheMinHitRatio: Type.Number({
+      default: 0.1,
+      minimum: 0,
+      maximum: 1,
+      description:
+        'Share of lookups answered from the cache of API keys below which the cache check is degraded; 0 is off',
+    }),
+    detailAllowlist: Type.Array(Type.String(), {
+      default: [],
+      env: 'HEALTH_DETAIL_ALLOWLIST',
+      reading: 'addresses',
+      description: 'Addresses that see more than the status in /health and /status; empty is everybody',
+    }),
+  },
+  { description: 'Thresholds of /health' },
+)
+
+export const admin = Type.Object(
+  {
+    callsPerMinute: integer(600, "The operator's calls within a minute; more are answered 429; 0 is off", {
+      minimum: 0,
+    }),
+  },
+  { description: "The operator's calls" },
+)
+
+export const features = Type.Object(
+  {
+    redisUrl: Type.Optional(
+      Type.String({
+        env: 'REDIS_URL',
+        secret: true,
+        pattern: '^rediss?://',
+        rule: 'must be a redis:// or rediss:// URL',
+        description: 'Where replicas count calls together; without it each counts its own',
+      }),
+    ),
+    metricsPort: Type.Optional(
+      Type.Integer({
+        env: 'METRICS_PORT',
+        minimum: 0,
+        maximum: 65_535,
+        description:
+          'Serve /metrics and the probes on this port too, for networks that keep them apart; 0 picks a free one and logs it',
+      }),
+    ),
+    metricsTenantsMax: integer(
+      100,
+      'Projects with a tenant label of their own in the metrics, the others share one; 0 is none',
+      {
+        minimum: 0,
+        maximum: 10_000,
+      },
+    ),
+  },
+  { description: 'Optional features' },
+)
+
+export const healthMetrics = Type.Object(
+  { intervalMs: milliseconds(15_000, 'How often the service samples itself') },
+  { description: 'The table health_metrics' },
+)
+
+// A header cannot carry spaces or control characters, so that a token with a stray newline would never match.
+export const security = Type.Object(
+  {
+    adminToken: secret(
+      'ADMIN_TOKEN',
+      'Bearer token of the operator; without it everything that only it may call answers 404',
+      '^[\\x21-\\x7e]{32,}$',
+      'must be at least 32 printable ASCII characters without spaces',
+    ),
+    adminTokenPrevious: secret(
+      'ADMIN_TOKEN_PREVIOUS',
+      'Also accepted as the bearer token of the operator, while ADMIN_TOKEN is being replaced',
+      '^[\\x21-\\x7e]{32,}$',
+      'must be at least 32 printable ASCII characters without spaces',
+    ),
+    encryptionKey: Type.Optional(
+      Type.Array(Type.String(), {
+        env: 'ENCRYPTION_KEY',
+        secret: true,
+        reading: 'encryptionKeys',
+        description:
+          '32 bytes as 64 hex digits or base64, for secrets at rest; a comma list rotates: the first encrypts, all decrypt; generated into DATA_DIR in local, required elsewhere',
+      }),
+    ),
+    metricsToken: secret(
+      'METRICS_TOKEN',
+      'Bearer token that /metrics asks for; without it /metrics is open',
+      '^[\\x21-\\x7e]+$',
+      'must be printable ASCII characters without spaces',
+    ),
+    bootstrapApiKey: secret(
+      'BOOTSTRAP_API_KEY',
+      'The read-write API key of the default project after start',
+      '^[A-Za-z0-9_-]{32}$',
+      'must be exactly 32 characters of A-Z a-z 0-9 _ -',
+    ),
+    bootstrapApiKeyReadonly: secret(
+      'BOOTSTRAP_API_KEY_READONLY',
+      'The read-only API key of the default project after start',
+      '^[A-Za-z0-9_-]{32}$',
+      'must be exactly 32 characters of A-Z a-z 0-9 _ -',
+    ),
+    bootstrapPingKey: secret(
+      'BOOTSTRAP_PING_KEY',
+      'The ping key of the default project after start',
+      '^[A-Za-z0-9_-]{22}$',
+      'must be exactly 22 characters of A-Z a-z 0-9 _ -',
+    ),
+  },
+  { description: 'Secrets; no two may be the same' },
+)

@@ -1,0 +1,84 @@
+// Settings of the work itself: receiving heartbeats, noticing silence, telling people.
+import { Type } from 'typebox'
+import { flag, integer, milliseconds } from './config-kinds.ts'
+
+export const ingest = Type.Object(
+  {
+    pingBodyLimitBytes: integer(100_000, 'Kept of each ping body; more is cut, never refused', {
+      env: 'PING_BODY_LIMIT',
+      minimum: 0,
+      maximum: 16_777_216,
+    }),
+    queueMaxEntries: integer(20_000, 'Heartbeats waiting for the database; more are answered 503'),
+    queueMaxBytes: integer(67_108_864, 'Bytes of heartbeats waiting for the database; more are answered 503'),
+    batchMax: integer(500, 'Most heartbeats in one transaction'),
+    partitionsAheadDays: integer(7, 'Days for which partitions of the history are made in advance', { maximum: 366 }),
+  },
+  { description: 'Receiving heartbeats' },
+)
+
+export const detector = Type.Object(
+  {
+    intervalMs: milliseconds(250, 'Pause between two looks for monitors that are due'),
+    batchMax: integer(500, 'Most monitors in one pass'),
+    acceptanceIntervalMs: milliseconds(500, 'How often this replica records that it can accept heartbeats', {
+      maximum: 1000,
+    }),
+    blindAfterMs: milliseconds(2000, 'A longer gap in recorded acceptance is a blind window'),
+  },
+  { description: 'Noticing silence' },
+)
+
+export const alerting = Type.Object(
+  {
+    allowPrivateTargets: flag(
+      'ALLOW_PRIVATE_TARGETS',
+      'Whether alerts may go to private, loopback and link-local addresses',
+    ),
+    intervalMs: milliseconds(500, 'Pause between two looks for deliveries that are due'),
+    concurrency: integer(32, 'Most deliveries sent at once', { maximum: 1000 }),
+    responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
+    retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
+    retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),
+    retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
+  },
+  { description: 'Telling people' },
+)
+
+/** What a breaker can be told; a kind is `database` or that of a channel. */
+const BreakerPolicy = Type.Partial(
+  Type.Object(
+    {
+      failureThreshold: Type.Integer({ minimum: 1 }),
+      recoveryMs: Type.Integer({ minimum: 1 }),
+      successThreshold: Type.Integer({ minimum: 1 }),
+      requestTimeoutMs: Type.Integer({ minimum: 1 }),
+    },
+    { additionalProperties: false },
+  ),
+)
+
+export const breakers = Type.Object(
+  {
+    failureThreshold: integer(5, 'Failures in a row that open a circuit breaker', {
+      env: 'CIRCUIT_BREAKER_FAILURE_THRESHOLD',
+    }),
+    recoveryMs: milliseconds(60_000, 'How long an open circuit breaker refuses before it lets a few calls try', {
+      env: 'CIRCUIT_BREAKER_RECOVERY_TIMEOUT_MS',
+    }),
+    successThreshold: integer(3, 'Successes in a row that close a circuit breaker again', {
+      env: 'CIRCUIT_BREAKER_SUCCESS_THRESHOLD',
+    }),
+    requestTimeoutMs: milliseconds(30_000, 'How long one request to a destination may take', {
+      env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS',
+    }),
+    overrides: Type.Record(Type.String(), BreakerPolicy, {
+      // A database that is back must not stay refused: every second of that is heartbeats refused.
+      default: { database: { recoveryMs: 1000 } },
+      env: 'CIRCUIT_BREAKER_OVERRIDES',
+      description:
+        'Other values for some breakers, as JSON: {"database": {"recoveryMs": 1000}, "webhook": {"requestTimeoutMs": 5000}}',
+    }),
+  },
+  { description: 'Circuit breakers around the database and every destination of alerts' },
+)

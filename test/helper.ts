@@ -48,6 +48,7 @@ export async function build(t: Scope, env: Record<string, string> = {}): Promise
       DATA_DIR: await scratchDir(t),
       LOG_LEVEL: 'silent',
       DRAIN_MS: '0',
+      FLATLINE__DATABASE__POOL_MAX: '10',
       ADMIN_TOKEN: adminToken,
       BOOTSTRAP_API_KEY: keys.api_key,
       BOOTSTRAP_API_KEY_READONLY: keys.api_key_readonly,

@@ -12,6 +12,8 @@ export type Message = {
   check: CheckDocument
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
   delivery: { id: string; attempt: number }
+  /** Of the request that caused the flip. */
+  requestId?: string
   /** Time in which a heartbeat may have been refused. */
   blind?: { from: string; to: string }
   /** The last one before the flip. */

@@ -97,7 +97,7 @@ export function createSending(options: SendingOptions) {
 
   /** What to tell, or why there is nothing to tell any more. */
   async function messageOf(delivery: store.ClaimedDelivery): Promise<Message | string> {
-    const { monitorId, projectId, flipSeq, event, id, attempts } = delivery
+    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
     const flip = await store.selectFlip(database, monitorId, flipSeq)
     if (flip === null) return 'the change is not on record any more'
     const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
@@ -113,6 +113,7 @@ export function createSending(options: SendingOptions) {
       check: { ...check, status: flip.to },
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
       delivery: { id, attempt: attempts },
+      ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
       ...(lastPing && { lastPing }),
     }
@@ -174,6 +175,7 @@ function report(log: AlertingLog, delivery: store.ClaimedDelivery, channel: Chan
     channel: delivery.channelId,
     kind: channel?.kind,
     attempt: delivery.attempts,
+    requestId: delivery.requestId ?? undefined,
     ...(reason !== null && { reason }),
   }
   if (status === 'sent') log.info(line, 'alert sent')

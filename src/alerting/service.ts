@@ -51,6 +51,8 @@ export type DeliveryDocument = {
   attempts: number
   next_attempt: string | null
   last_error: string | null
+  /** Of the request that caused the flip; null if time did. */
+  request_id: string | null
 }
 
 export type Alerting = ReturnType<typeof createAlerting>
@@ -107,6 +109,7 @@ function deliveryDocument(row: store.DeliveryRow): DeliveryDocument {
     attempts: row.attempts,
     next_attempt: row.nextAttemptAt === null ? null : isoMillis(row.nextAttemptAt),
     last_error: row.lastError,
+    request_id: row.requestId,
   }
 }
 

@@ -93,6 +93,8 @@ export type ClaimedDelivery = DueDelivery & {
   flipSeq: number
   event: 'down' | 'up'
   createdAt: number
+  /** Of the request that caused the flip; null if time did. */
+  requestId: string | null
 }
 
 const claim = statement(
@@ -102,7 +104,8 @@ const claim = statement(
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
    RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", d.attempts, d.project_id AS "projectId",
-     d.flip_seq AS "flipSeq", d.event, d.created_at AS "createdAt"`,
+     d.flip_seq AS "flipSeq", d.event, d.created_at AS "createdAt",
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
 )
 
 /** Compare-and-set on what was seen: returns those that nobody else has claimed meanwhile. They are ours until `leaseUntil`. */
@@ -199,13 +202,14 @@ export type DeliveryRow = DeliveryPosition & {
   from: Status
   to: Status
   reason: FlipReason
+  requestId: string | null
 }
 
 const list = statement(
   'list',
   `SELECT d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.status, d.attempts,
      d.next_attempt_at AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
-     f.at, f."from", f."to", f.reason
+     f.at, f."from", f."to", f.reason, f.request_id AS "requestId"
    FROM deliveries d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq
    WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.monitor_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
      AND ($4::text IS NULL OR d.status = $4)

@@ -94,7 +94,7 @@ function settings({ host, port }: Address): string[] {
     port,
     unix_socket_directories: socketDirs,
     unix_socket_permissions: '0700',
-    max_connections: 64,
+    max_connections: 100,
     shared_buffers: '64MB',
     max_wal_size: '512MB',
     timezone: 'UTC',

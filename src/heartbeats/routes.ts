@@ -47,6 +47,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
       ua,
       method: request.method,
       body: request.body ?? null,
+      requestId: request.id,
     }
     const taken = heartbeats.receive(incoming, (error, outcome) => {
       if (error) unavailable(reply, 'the heartbeat could not be stored, try again shortly')

@@ -3,9 +3,10 @@ import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { decideKind, type HeartbeatKind, type SignalKind } from '../core/heartbeat.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
-import { type Flip, onHeartbeat, onTime } from '../core/status.ts'
+import { onHeartbeat, onTime } from '../core/status.ts'
 import type { Database } from '../database/service.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
+import type { CausedFlip } from '../monitors/store.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import { insertHeartbeats, type Recorded, selectRecorded } from './store.ts'
@@ -23,6 +24,8 @@ export type Incoming = {
   remoteAddr: string
   ua: string
   body: Buffer | null
+  /** Of the request that carried it, for the flip that it causes. */
+  requestId: string
 }
 
 /** `unknown`: there is no such monitor, nothing was stored. */
@@ -139,17 +142,18 @@ function applyAll(
   windows: readonly BlindWindow[],
 ): Decision & { recorded: Recorded[] } {
   const rules = rulesOf(monitor.settings)
-  const flips: (Flip | null)[] = []
+  const flips: CausedFlip[] = []
   const recorded: Recorded[] = []
   let { state } = monitor
   for (const signal of received) {
-    const { at, rid, exitStatus } = signal
+    const { at, rid, exitStatus, requestId } = signal
     const timed = onTime(rules, state, at, windows)
     const kind = decideKind(monitor.settings, timed.state.status, signal)
     const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, windows)
-    flips.push(timed.flip, heard.flip)
+    if (timed.flip) flips.push(timed.flip)
+    if (heard.flip) flips.push({ ...heard.flip, requestId })
     state = heard.state
     recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
   }
-  return { monitor, state, flips: flips.filter((flip) => flip !== null), recorded }
+  return { monitor, state, flips, recorded }
 }

@@ -16,6 +16,7 @@ export const monitorsPlugin = fp(
       writeAudit: app.audit.write,
       blindTime: app.blindTime,
       siteUrl: app.siteUrl,
+      log: app.log,
       countFlip: ({ from, to, reason }) =>
         flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason }),
     })

@@ -3,6 +3,7 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
+import { isoMillis } from '../core/instant.ts'
 import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
 import {
   type Change,
@@ -22,7 +23,7 @@ import type { CheckInput, UniqueField } from './schema.ts'
 import * as store from './store.ts'
 
 /** What is to become of a monitor. */
-export type Decision = { monitor: WatchedMonitor; state: State; flips: readonly Flip[] }
+export type Decision = { monitor: WatchedMonitor; state: State; flips: readonly store.CausedFlip[] }
 
 /** Decides about monitors that are locked, in one transaction; `within` is done beside writing the decisions. */
 export type Plan = (
@@ -47,16 +48,24 @@ export function createMonitors(options: {
   writeAudit: WriteAudit
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record'>
   siteUrl: () => string
-  countFlip: (flip: Flip) => void
+  countFlip: (flip: Flip, projectId: string) => void
+  log: { info(o: object, message: string): void }
 }) {
   const { database, writeAudit, blindTime, siteUrl } = options
   const { windows } = blindTime
   const now = () => database.clock.now()
   const listeners: (() => void)[] = []
 
-  function announce(flips: readonly Flip[]): void {
-    if (flips.length === 0) return
-    for (const flip of flips) options.countFlip(flip)
+  function announce(decisions: readonly Decision[]): void {
+    if (!decisions.some(({ flips }) => flips.length > 0)) return
+    for (const { monitor, flips } of decisions) {
+      for (const flip of flips) {
+        const { from, to, reason, requestId } = flip
+        options.countFlip(flip, monitor.projectId)
+        const line = { event: 'flip', check: monitor.id, from, to, reason, at: isoMillis(flip.at), requestId }
+        options.log.info(line, 'status changed')
+      }
+    }
     for (const listener of listeners) listener()
   }
 
@@ -66,13 +75,13 @@ export function createMonitors(options: {
    */
   async function change(ids: readonly string[], plan: Plan): Promise<void> {
     await knowBlindTime()
-    const flips = await database.transaction(async (tx) => {
+    const written = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockMonitors(tx, ids), tx)
       // At once, not one after the other: they share a round trip.
       await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(dated)), within?.()])
-      return decisions.flatMap((decision) => decision.flips)
+      return decisions
     })
-    announce(flips)
+    announce(written)
   }
 
   /** After an outage the first heartbeat may come before anything else has noticed the gap: it must not be judged without it. */
@@ -89,10 +98,11 @@ export function createMonitors(options: {
   }
 
   /** Applies what time has done to a monitor before something else is done to it, so that both changes are told. */
-  function settled(monitor: WatchedMonitor, alter: (state: State) => Change): Omit<Decision, 'monitor'> {
+  function settled(monitor: WatchedMonitor, alter: (state: State) => Change, requestId?: string): Decision {
     const timed = onTime(rulesOf(monitor.settings), monitor.state, now(), windows())
     const next = alter(timed.state)
-    return { state: next.state, flips: [timed.flip, next.flip].filter((flip) => flip !== null) }
+    const asked = next.flip && { ...next.flip, requestId }
+    return { monitor, state: next.state, flips: [timed.flip, asked].filter((flip) => flip !== null) }
   }
 
   async function resolveChannels(tx: Queryable, projectId: string, text: string): Promise<string[]> {
@@ -119,7 +129,7 @@ export function createMonitors(options: {
   /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
   async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
     await knowBlindTime()
-    const flips = await database.transaction(async (tx) => {
+    const written = await database.transaction(async (tx) => {
       const before = await store.lockMonitor(tx, id)
       if (before === null) throw new AppError('not_found', 'not found')
       // The lock took as long as an outage: what is known of blind time is too old to judge by.
@@ -128,17 +138,18 @@ export function createMonitors(options: {
       const after = { ...before, settings: { ...before.settings, ...edit.settings } }
       // Time first, by the rules that held until now; a tightened schedule takes effect at once.
       const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
-      const decision = settled(before, (state) => {
+      const alter = (state: State) => {
         const change = edit.alter?.(state) ?? { state, flip: null }
         return reschedule ? { ...change, state: onReschedule(change.state) } : change
-      })
+      }
+      const decision = { ...settled(before, alter, caller.requestId), monitor: after }
       await store.updateSettings(tx, id, after.settings)
-      await store.writeChanges(tx, [dated({ ...decision, monitor: after })])
+      await store.writeChanges(tx, [dated(decision)])
       if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
       await writeAudit(tx, { ...caller, action: `check.${action}`, target: id })
-      return decision.flips
+      return decision
     })
-    announce(flips)
+    announce([written])
   }
 
   async function editOf(projectId: string, { settings, channels }: CheckInput): Promise<Edit> {

@@ -11,13 +11,16 @@ import {
   watchedColumns,
 } from './columns.ts'
 
+/** A flip and the request that caused it; time alone has none. */
+export type CausedFlip = Flip & { requestId?: string | undefined }
+
 /** A decided change of one monitor: what was read, what is to be, and the flips in between. */
 export type DecidedChange = {
   monitor: WatchedMonitor
   state: State
   deadline: number | null
   lookAt: number | null
-  flips: readonly Flip[]
+  flips: readonly CausedFlip[]
 }
 
 const statement = (name: string, text: string): Statement => ({ name: `monitors_${name}`, text })
@@ -57,11 +60,12 @@ const write = statement(
 
 const writeFlip = statement(
   'write_flips',
-  `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to)
+  `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to, request_id)
    SELECT monitor_id, seq, project_id, ${instant('at')}, "from", "to", reason,
-     CASE WHEN silent THEN now() END, ${instant('blind_from')}, ${instant('blind_to')}
-   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::float8[], $10::float8[])
-     AS f(monitor_id, seq, project_id, at, "from", "to", reason, silent, blind_from, blind_to)`,
+     CASE WHEN silent THEN now() END, ${instant('blind_from')}, ${instant('blind_to')}, request_id
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::float8[], $10::float8[],
+     $11::text[])
+     AS f(monitor_id, seq, project_id, at, "from", "to", reason, silent, blind_from, blind_to, request_id)`,
 )
 
 /**
@@ -102,6 +106,7 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
     flips.map(({ flip }) => flip.silent),
     flips.map(({ flip }) => flip.blind?.from ?? null),
     flips.map(({ flip }) => flip.blind?.to ?? null),
+    flips.map(({ flip }) => flip.requestId ?? null),
   ])
 }
 

@@ -47,6 +47,7 @@ export async function createWorld(t: TestContext) {
       blindTime: createBlindTime({ database, blindAfterMs: 2000, acceptanceIntervalMs: 500 }),
       siteUrl: () => 'http://flatline.example',
       countFlip: () => undefined,
+      log: { info() {} },
     })
     const own = { ...limits, ...overrides }
     const outcomes: string[] = []

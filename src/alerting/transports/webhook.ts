@@ -50,7 +50,9 @@ export const webhook: Transport<WebhookSettings> = {
     const request = settings.url ? ownRequest(message, settings, now()) : styledRequest(message, settings)
     if ('suppressed' in request) return request
     const { url, ...rest } = request
-    const headers = { ...rest.headers, 'idempotency-key': message.delivery.id }
+    const { delivery, requestId } = message
+    const correlation: Record<string, string> = requestId === undefined ? {} : { 'x-request-id': requestId }
+    const headers = { ...correlation, ...rest.headers, 'idempotency-key': delivery.id }
     const response = await fetch(url, { ...rest, headers, signal })
     if (response.status >= 200 && response.status < 300) return 'sent'
     throw refusal(response, permanentStatuses, now())

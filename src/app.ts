@@ -9,6 +9,7 @@ import { auditPlugin } from './audit/plugin.ts'
 import { authPlugin } from './auth/plugin.ts'
 import type { Keys } from './auth/service.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
+import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'
 import type { Config } from './config.ts'
 import { databasePlugin } from './database/plugin.ts'
 import { detectorPlugin } from './detector/plugin.ts'
@@ -59,6 +60,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(requestLogPlugin)
   await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
   await app.register(metricsPlugin)
+  await app.register(circuitBreakersPlugin, { config })
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { dataDir: config.server.dataDir })
   await app.register(authPlugin, { config, announceKeys })
@@ -69,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
+  await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })
   return app
 }

@@ -58,6 +58,12 @@ const BreakerPolicy = Type.Partial(
   ),
 )
 
+/**
+ * Hold also where somebody sets others. A database that is back must not stay refused: every second of that is heartbeats
+ * refused.
+ */
+export const shippedOverrides = { database: { recoveryMs: 1000 } }
+
 export const breakers = Type.Object(
   {
     failureThreshold: integer(5, 'Failures in a row that open a circuit breaker', {
@@ -73,8 +79,7 @@ export const breakers = Type.Object(
       env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS',
     }),
     overrides: Type.Record(Type.String(), BreakerPolicy, {
-      // A database that is back must not stay refused: every second of that is heartbeats refused.
-      default: { database: { recoveryMs: 1000 } },
+      default: shippedOverrides,
       env: 'CIRCUIT_BREAKER_OVERRIDES',
       description:
         'Other values for some breakers, as JSON: {"database": {"recoveryMs": 1000}, "webhook": {"requestTimeoutMs": 5000}}',

@@ -1,7 +1,9 @@
 // The only background loop. Steps never overlap, an error is logged and the loop goes on, and stop waits for the step
 // under way. A step that did all it could take at once returns true to be called again without a pause.
 
-export type LoopLog = { error(o: object, message: string): void }
+import { isDatabaseAway } from './core/availability.ts'
+
+export type LoopLog = { error(o: object, message: string): void; debug(o: object, message: string): void }
 
 export type Loop = {
   start(): void
@@ -35,7 +37,10 @@ export function createLoop(options: {
         errors = 0
       } catch (error) {
         errors++
-        log.error({ err: error, event: 'loop.error', loop: name, errors }, 'background step failed, will try again')
+        const line = { err: error, event: 'loop.error', loop: name, errors }
+        // A database that is away is told once, by whoever watches it, and not by every loop that needs it.
+        const level = isDatabaseAway(error) ? 'debug' : 'error'
+        log[level](line, 'background step failed, will try again')
       }
       if (!more || errors > 0)
         await pause(errors === 0 ? intervalMs : Math.min(errorPauseMaxMs, intervalMs * 2 ** errors))

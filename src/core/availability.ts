@@ -3,15 +3,17 @@
 const socketErrors = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
 const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
 
-/** The code of the error with which an open circuit breaker refuses a call. */
-export const breakerOpen = 'BREAKER_OPEN'
+/** Whether an open circuit breaker refused the call: the error says so in its own field, and names the breaker. */
+export function breakerRefused(error: unknown): boolean {
+  return (error as { breaker?: unknown }).breaker !== undefined
+}
 
 /** Failures of the connection, not of the statement: of the socket, of the pool, or SQLSTATE classes 08, 53 and 57P. */
 export function isDatabaseAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   return (
     /^(08|53|57P|25P03)/.test(code) ||
-    code === breakerOpen ||
+    breakerRefused(error) ||
     socketErrors.includes(code) ||
     prismaErrors.includes(code) ||
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/.test(

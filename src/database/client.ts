@@ -4,6 +4,16 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { PrismaClient } from './generated/client.ts'
+import { isConflict, isTransient, persist } from './retry.ts'
+
+export type ClientHooks = {
+  /** A connection broke while nobody used it. */
+  connectionLost(error: Error): void
+  /** A statement was answered, or failed, after so many milliseconds. */
+  statement(name: string, ms: number): void
+  /** Around whatever needs a connection: may refuse it, and learns what came of it. */
+  guard<T>(work: () => Promise<T>): Promise<T>
+}
 
 export type ConnectionOptions = {
   connection:
@@ -25,16 +35,18 @@ export type Queryable = {
 export type DatabaseClient = Queryable & {
   pool: pg.Pool
   prisma: PrismaClient
-  /** Runs `work` in one transaction, again when PostgreSQL breaks it off for a deadlock or a conflict. */
+  /**
+   * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the connection is lost
+   * before the commit was sent.
+   */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
-const transactionAttemptsMax = 5
 const idleInTransactionMs = 5000
 const abortedTransaction = '25P02'
 
-export function createClient(options: ConnectionOptions, onError: (error: Error) => void): DatabaseClient {
+export function createClient(options: ConnectionOptions, hooks: ClientHooks): DatabaseClient {
   const pool = new pg.Pool({
     ...options.connection,
     max: options.poolMax,
@@ -53,45 +65,84 @@ export function createClient(options: ConnectionOptions, onError: (error: Error)
     types,
   })
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
-  pool.on('error', onError)
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  pool.on('error', hooks.connectionLost)
+  const timed = timedRun(hooks)
 
   return {
     pool,
-    prisma,
-    query: (statement, values) => run(pool, statement, values),
-    transaction: (work) => transaction(pool, work),
+    prisma: observedPrisma(pool, hooks),
+    query: (statement, values) =>
+      persist(
+        () => hooks.guard(() => timed(pool, statement, values)),
+        (error) => isRead(statement) && isTransient(error),
+      ),
+    transaction: (work) => {
+      const uncertain = new WeakSet<Error>()
+      return persist(
+        () => hooks.guard(() => transactionOnce(pool, timed, work, uncertain)),
+        (error) => isConflict(error) || (isTransient(error) && !uncertain.has(error as Error)),
+      )
+    },
     async close() {
-      await prisma.$disconnect()
       if (!pool.ended) await pool.end()
     },
   }
 }
 
-async function run<Row extends object>(
+type Run = <Row extends object>(
   on: pg.Pool | pg.PoolClient,
-  { name, text }: Statement,
-  values: readonly unknown[] = [],
-): Promise<Row[]> {
-  const { rows } = await on.query<Row>({ name, text, values: values as unknown[] })
-  return rows
-}
+  statement: Statement,
+  values?: readonly unknown[],
+) => Promise<Row[]>
 
-async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+function timedRun(hooks: ClientHooks): Run {
+  return async <Row extends object>(
+    on: pg.Pool | pg.PoolClient,
+    { name, text }: Statement,
+    values: readonly unknown[] = [],
+  ) => {
+    const began = performance.now()
     try {
-      return await transactionOnce(pool, work)
-    } catch (error) {
-      const broken = ['40001', '40P01'].includes((error as { code?: string }).code ?? '')
-      if (!broken || attempt === transactionAttemptsMax) throw error
+      const { rows } = await on.query<Row>({ name, text, values: values as unknown[] })
+      return rows
+    } finally {
+      hooks.statement(name, performance.now() - began)
     }
   }
 }
 
-async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+/** A plain read changes nothing, so that asking two times is asking once. */
+const isRead = ({ text }: Statement) => /^\s*SELECT\b/.test(text)
+
+function observedPrisma(pool: pg.Pool, hooks: ClientHooks): PrismaClient {
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const observed = prisma.$extends({
+    query: {
+      async $allOperations({ model, operation, args, query }) {
+        const began = performance.now()
+        try {
+          return await hooks.guard(() => query(args))
+        } finally {
+          hooks.statement(`${model ?? 'raw'}.${operation}`, performance.now() - began)
+        }
+      },
+    },
+  })
+  // The extension changes no type; Prisma's own says only that $on is gone.
+  return observed as unknown as PrismaClient
+}
+
+/** `uncertain` gets the error of a commit whose outcome is not known: what it was for may be done. */
+async function transactionOnce<T>(
+  pool: pg.Pool,
+  run: Run,
+  work: (tx: Queryable) => Promise<T>,
+  uncertain: WeakSet<Error>,
+): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
   let cause: Error | undefined
+  let committing = false
   const breaks = (error: Error) => {
     broken = error
   }
@@ -109,6 +160,7 @@ async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promis
     // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
     client.query('BEGIN').catch(() => undefined)
     const result = await work({ query })
+    committing = true
     // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and without an error.
     const { command } = await client.query('COMMIT')
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back instead of committed')
@@ -118,7 +170,9 @@ async function transactionOnce<T>(pool: pg.Pool, work: (tx: Queryable) => Promis
     await client.query('ROLLBACK').catch(breaks)
     // Of statements under way together the first that fails makes the others fail with "transaction is aborted", and which of them
     // is heard of first is chance.
-    throw (error as { code?: string }).code === abortedTransaction ? (cause ?? error) : error
+    const first = (error as { code?: string }).code === abortedTransaction ? (cause ?? error) : error
+    if (committing) uncertain.add(first as Error)
+    throw first
   } finally {
     client.off('error', breaks)
     client.release(broken)

@@ -16,7 +16,19 @@ const clockIntervalMs = 2000
 export const databasePlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const log = app.log
-    const database = createDatabase({ config, log, migrations: readMigrations() })
+    const metrics = app.domainMetrics
+    const database = createDatabase({
+      config,
+      log,
+      migrations: readMigrations(),
+      metrics: {
+        statement: (statement, seconds) => metrics.databaseSeconds.observe({ statement }, seconds),
+        attempt: () => metrics.databaseAttempts.inc(),
+        failure: (reason) => metrics.databaseFailures.inc({ reason }),
+      },
+      breaker: app.circuitBreakers.get('database', 'database'),
+    })
+    metrics.watchPool(database.poolState)
     app.decorate('database', database)
 
     const clock = createLoop({
@@ -37,5 +49,5 @@ export const databasePlugin = fp<{ config: Config }>(
       await database.close()
     })
   },
-  { name: 'database', dependencies: ['lifecycle'] },
+  { name: 'database', dependencies: ['lifecycle', 'metrics', 'circuit-breakers'] },
 )

@@ -4,21 +4,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Config } from '../config.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'
 import { type Clock, createClock } from './clock.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
+import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
-export type DatabaseLog = {
-  info(o: object, message: string): void
-  warn(o: object, message: string): void
-  error(o: object, message: string): void
-}
+export type PoolState = { active: number; idle: number; waiting: number; max: number }
 
 export type Database = Queryable & {
   readonly pool: pg.Pool
   readonly prisma: DatabaseClient['prisma']
+  /** Connections of the pool by what they do, and callers that wait for one; null while it is not open. */
+  poolState(): PoolState | null
   readonly clock: Clock
   transaction: DatabaseClient['transaction']
   /** Starts (if embedded), waits for, migrates and connects to the database. Rejects with what waiting cannot mend. */
@@ -42,15 +42,31 @@ export function createDatabase(options: {
   config: Config
   log: DatabaseLog
   migrations: readonly Migration[]
+  metrics: DatabaseMetrics
+  /** Refuses calls while the database is known not to answer. */
+  breaker: { run<T>(work: () => Promise<T>, isFailure: (error: unknown) => boolean): Promise<T> }
   clock?: Clock
 }): Database {
-  const { config, log, migrations, clock = createClock() } = options
+  const { config, log, migrations, metrics, breaker, clock = createClock() } = options
+  const { slowQueryMs } = config.database
+  const telemetry = createTelemetry({ metrics, log, slowQueryMs, monotonic: clock.monotonic })
   let client: DatabaseClient | undefined
   let embedded: EmbeddedPostgres | undefined
 
   function opened(): DatabaseClient {
     if (client) return client
     throw new AppError('unavailable', 'the database is not open, try again shortly', { retryAfterS: 1 })
+  }
+
+  async function guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await breaker.run(work, isDatabaseAway)
+      telemetry.answered()
+      return result
+    } catch (error) {
+      telemetry.failed(error)
+      throw error
+    }
   }
 
   async function synchronise(): Promise<void> {
@@ -67,6 +83,11 @@ export function createDatabase(options: {
     get prisma() {
       return opened().prisma
     },
+    poolState() {
+      if (!client) return null
+      const { totalCount, idleCount, waitingCount, options } = client.pool
+      return { active: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max }
+    },
     query: (statement, values) => opened().query(statement, values),
     transaction: (work) => opened().transaction(work),
     synchronise,
@@ -77,8 +98,12 @@ export function createDatabase(options: {
       const settings = connectionOptions(config, embedded)
       await waitFor(() => prepare(settings, migrations, log, signal), log, signal)
       if (signal.aborted) return
-      client = createClient(settings, (err) => {
-        if (client) log.warn({ err, event: 'database.connection_lost' }, 'lost an idle database connection')
+      client = createClient(settings, {
+        connectionLost: (err) => {
+          if (client) log.debug({ err, event: 'database.connection_lost' }, 'lost an idle database connection')
+        },
+        statement: telemetry.statement,
+        guard,
       })
       await synchronise()
     },

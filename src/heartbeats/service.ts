@@ -33,10 +33,13 @@ export type Outcome = { recorded: HeartbeatKind } | 'unknown'
 
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
-/** A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. */
+/**
+ * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the database takes a
+ * second or two: whoever sent the heartbeat waits so long for its OK, and no longer than a client's usual patience.
+ */
 const attemptsMax = 3
 const retryPauseMs = 100
-const retryForMs = 5000
+const holdForMs = 5000
 /** Beside its body, about what an entry keeps in memory. */
 const entryBytes = 500
 
@@ -63,11 +66,11 @@ export function createHeartbeats(options: {
         observeBatch(entries.length, (clock.monotonic() - began) / 1000)
         return entries.map(({ id }) => outcomes.get(id) ?? 'unknown')
       } catch (error) {
-        const last = attempt === attemptsMax || clock.monotonic() - began > retryForMs
-        if (isMissingPartition(error) && !last) await options.makePartitions()
+        const waited = clock.now() - (entries[0]?.at ?? 0)
+        if (isMissingPartition(error) && attempt < attemptsMax) await options.makePartitions()
         else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
-        else if (last) throw reported(error as Error, entries.length)
-        else await sleep(retryPauseMs * attempt)
+        else if (waited > holdForMs) throw reported(error as Error, entries.length)
+        else await sleep(retryPauseMs)
       }
     }
   }

@@ -8,6 +8,7 @@ import { type Alerting, type AlertingLimits, createAlerting } from '../../src/al
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
 import { createBlindTime } from '../../src/blind-time/service.ts'
+import { type CircuitBreakers, createCircuitBreakers } from '../../src/circuit-breakers/service.ts'
 import { loadConfig } from '../../src/config.ts'
 import { defaultSettings } from '../../src/core/monitor.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
@@ -18,6 +19,7 @@ import { insertMonitor } from '../../src/monitors/store.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 type Replica = { database: Database; alerting: Alerting }
+type Overrides = Partial<AlertingLimits> & { failureThreshold?: number }
 
 const limits: AlertingLimits = {
   concurrency: 16,
@@ -26,7 +28,9 @@ const limits: AlertingLimits = {
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,
 }
-const silent = { info() {}, warn() {}, error() {} }
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+const unmeasured = { statement() {}, attempt() {}, failure() {} }
+const unguarded = { run: <T>(work: () => Promise<T>) => work() }
 
 export async function createWorld(t: TestContext) {
   const url = await createDatabase(t)
@@ -36,9 +40,15 @@ export async function createWorld(t: TestContext) {
   await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
   const caller = { projectId, actor: 'api_key', requestId: 'r-1' }
 
-  async function replica(overrides: Partial<AlertingLimits> = {}) {
+  async function replica({ failureThreshold = 5, ...overrides }: Overrides = {}) {
     const config = loadConfig({ env: { DATABASE_URL: url } })
-    const database = createDatabaseService({ config, log: silent, migrations: readMigrations() })
+    const database = createDatabaseService({
+      config,
+      log: silent,
+      migrations: readMigrations(),
+      metrics: unmeasured,
+      breaker: unguarded,
+    })
     await database.open(new AbortController().signal)
     t.after(() => database.close())
     const monitors = createMonitors({
@@ -53,6 +63,18 @@ export async function createWorld(t: TestContext) {
     const outcomes: string[] = []
     const lines: Record<string, unknown>[] = []
     const write = (line: object) => lines.push(line as Record<string, unknown>)
+    const breakers: CircuitBreakers = createCircuitBreakers({
+      settingsOf: () => ({
+        failureThreshold,
+        recoveryMs: 60_000,
+        successThreshold: 3,
+        requestTimeoutMs: own.requestTimeoutMs,
+      }),
+      monotonic: () => clock.now,
+      wall: () => clock.now,
+      onChange: () => undefined,
+      count: () => undefined,
+    })
     const alerting = createAlerting({
       database,
       encryption: createEncryption(keys),
@@ -63,6 +85,7 @@ export async function createWorld(t: TestContext) {
         responseMaxBytes: 1000,
         userAgent: 'Flatline/test',
       }),
+      breakers,
       writeAudit,
       checkDocument: (project, id) => monitors.get(project, id, false),
       siteUrl: () => 'http://flatline.example',
@@ -78,6 +101,7 @@ export async function createWorld(t: TestContext) {
     return {
       database,
       monitors,
+      breakers,
       alerting,
       outcomes,
       lines,

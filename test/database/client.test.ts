@@ -8,10 +8,12 @@ type Scope = { after: (fn: () => Promise<unknown>) => void }
 async function open(t: Scope): Promise<{ client: DatabaseClient; url: string }> {
   const url = await createDatabase(t)
   const limits = { poolMax: 4, connectTimeoutMs: 5000, statementTimeoutMs: 5000, idleTimeoutMs: 5000 }
-  const client = createClient({ connection: { connectionString: url }, ...limits }, () => {})
+  const client = createClient({ connection: { connectionString: url }, ...limits }, hooks)
   t.after(() => client.close())
   return { client, url }
 }
+
+const hooks = { connectionLost() {}, statement() {}, guard: <T>(work: () => Promise<T>) => work() }
 
 const statement = (text: string) => ({ name: text.slice(0, 63), text })
 

@@ -1,0 +1,97 @@
+// What the benches share: the service as it is shipped, on an embedded database of its own, monitors, and wrk.
+
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+export type Run = { answered: number; refused: number; failed: number; seconds: number; p50Ms: number; p99Ms: number }
+export type Server = { url: string; child: ChildProcess }
+
+export const monitorCount = 1000
+const startTimeoutMs = 60_000
+const stopTimeoutMs = 20_000
+const root = join(import.meta.dirname, '..')
+export const apiKey = randomBytes(16).toString('hex')
+const children: ChildProcess[] = []
+
+export function requireWrk(): void {
+  // wrk --version answers with exit status 1.
+  if (spawnSync('wrk', ['--version']).error === undefined) return
+  console.error('The bench needs wrk, an HTTP load generator: apt-get install wrk, or brew install wrk')
+  process.exit(1)
+}
+
+/** Everything as shipped, on an embedded database of its own; nothing of the caller's settings. */
+export function serviceEnvironment(dataDir: string): Record<string, string> {
+  return { DEPLOYMENT_ENV: 'local', PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json', BOOTSTRAP_API_KEY: apiKey }
+}
+
+/** Resolves once the server has logged its address; both log lines of JSON. */
+export async function startServer(file: string, env: Record<string, string>): Promise<Server> {
+  const child = spawn(process.execPath, [file], {
+    cwd: root,
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  const address = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const url = /"url":"(http:[^"]+)"/.exec(line)?.[1]
+      if (url) resolve(url)
+      if (/"level":"(error|fatal)"/.test(line)) console.error(line)
+    })
+    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))
+  })
+  const late = sleep(startTimeoutMs, undefined, { ref: false }).then(() => {
+    throw new Error(`${file} did not start within ${startTimeoutMs / 1000} s`)
+  })
+  return { url: await Promise.race([address, late]), child }
+}
+
+export async function waitUntilReady({ url }: Server): Promise<void> {
+  for (const giveUp = performance.now() + startTimeoutMs; performance.now() < giveUp; await sleep(50)) {
+    if ((await fetch(`${url}/health/ready`)).ok) return
+  }
+  throw new Error(`the service was not ready within ${startTimeoutMs / 1000} s`)
+}
+
+/** Returns their ping addresses. */
+export async function createMonitors(url: string): Promise<string[]> {
+  const paths: string[] = []
+  for (let i = 0; i < monitorCount; i++) {
+    const answer = await fetch(`${url}/api/v3/checks/`, {
+      method: 'POST',
+      headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: `monitor ${i}`, timeout: 86_400, grace: 3600 }),
+    })
+    const { ping_url: pingUrl } = (await answer.json()) as { ping_url: string }
+    paths.push(new URL(pingUrl).pathname)
+  }
+  return paths
+}
+
+export async function runWrk({ url }: Server, seconds: number, connections: number, list: string): Promise<Run> {
+  const script = join(import.meta.dirname, 'pings.lua')
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, url, '--', list]
+  const { stdout } = await promisify(execFile)('wrk', args, { timeout: (seconds + 60) * 1000 })
+  return JSON.parse(stdout.trim().split('\n').at(-1) as string)
+}
+
+export async function cleanUp(scratch: string): Promise<void> {
+  await Promise.all(children.map(stop))
+  await rm(scratch, { recursive: true, force: true })
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+  await ended
+  clearTimeout(timer)
+}

@@ -1,0 +1,48 @@
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { circuitBreakerRoutes } from './routes.ts'
+import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'
+import { createSettingsOf } from './settings.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    circuitBreakers: CircuitBreakers
+  }
+}
+
+export const circuitBreakersPlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
+    const { log } = app
+    const { breakerTransitions, breakerRejections, breakerRequests, watchBreakers } = app.domainMetrics
+
+    const circuitBreakers = createCircuitBreakers({
+      settingsOf: createSettingsOf(config.breakers),
+      monotonic: () => performance.now(),
+      wall: Date.now,
+      onChange: ({ name, kind, from, to, reason }: BreakerChange) => {
+        breakerTransitions.inc({ name: kind, from, to })
+        const line = { event: 'breaker.state_changed', breaker: name, kind, from, to, reason }
+        log[to === 'open' ? 'warn' : 'info'](line, 'circuit breaker changed its state')
+      },
+      count: (kind, outcome) => {
+        if (outcome === 'rejected') breakerRejections.inc({ name: kind })
+        else breakerRequests.inc({ name: kind, outcome })
+      },
+    })
+    watchBreakers(circuitBreakers.states)
+    app.decorate('circuitBreakers', circuitBreakers)
+  },
+  { name: 'circuit-breakers', dependencies: ['metrics'] },
+)
+
+/** Apart from the breakers themselves, because the database has one, and whoever may call this is known only above the database. */
+export const circuitBreakerRoutesPlugin = fp(
+  async (app) => {
+    const { circuitBreakers: breakers, database, audit } = app
+    await app.register(circuitBreakerRoutes, {
+      breakers,
+      writeAudit: (entry) => audit.write(database, entry),
+    })
+  },
+  { name: 'circuit-breaker-routes', dependencies: ['circuit-breakers', 'audit', 'auth', 'http-pressure'] },
+)

@@ -1,0 +1,62 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { AuditEntry } from '../audit/store.ts'
+import { AppError } from '../core/errors.ts'
+import { unshed } from '../http/pressure.ts'
+import type { BreakerDocument, CircuitBreakers } from './service.ts'
+
+const base = '/api/v1/circuit-breakers'
+const Name = Type.Object({ name: Type.String({ maxLength: 100 }) })
+/** In one audit entry. */
+const changesMax = 100
+
+const summary = ({ state, failures }: BreakerDocument) => ({ state, failures })
+
+export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
+  breakers: Pick<CircuitBreakers, 'list' | 'reset'>
+  writeAudit: (entry: AuditEntry) => Promise<void>
+}> = async (app, { breakers, writeAudit }) => {
+  // Wanted most when something is down, this process overloaded or not started yet.
+  const config = { access: 'admin', always: true, ...unshed } as const
+
+  async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
+    const { actor, requestId } = request.caller
+    const line = { breaker: target, action, detail }
+    request.log.info({ event: 'admin.breaker_reset', ...line }, 'circuit breaker reset by the administrator')
+    try {
+      await writeAudit({ actor, action, target, detail, requestId })
+    } catch (err) {
+      // Not in one transaction with what it tells about: a reset is needed exactly when the database cannot be written to.
+      request.log.error({ err, event: 'audit.not_written', ...line }, 'a reset is missing in the audit trail')
+    }
+  }
+
+  for (const slash of ['', '/']) {
+    for (const path of [`${base}/status`, '/circuit-breaker'])
+      app.get(`${path}${slash}`, { config }, async () => ({ circuit_breakers: breakers.list() }))
+
+    app.post(`${base}/:name/reset${slash}`, { config, schema: { params: Name } }, async (request) => {
+      const { name } = request.params
+      const done = breakers.reset(name)
+      if (done === null) throw new AppError('not_found', 'circuit breaker not found')
+      const detail = { before: summary(done.before), after: summary(done.after) }
+      await record(request, 'breaker.reset', name, detail)
+      return done.after
+    })
+
+    app.post(`${base}/reset-all${slash}`, { config }, async (request) => {
+      const all = breakers.list()
+      const touched = all.filter(({ state, failures }) => state !== 'closed' || failures > 0)
+      const before = touched.slice(0, changesMax).map((one) => [one.name, summary(one)])
+      for (const { name } of all) breakers.reset(name)
+      const detail = {
+        reset: touched.length,
+        before: Object.fromEntries(before),
+        after: { state: 'closed', failures: 0 },
+      }
+      await record(request, 'breaker.reset_all', 'all', detail)
+      return { circuit_breakers: breakers.list() }
+    })
+  }
+}

@@ -1,0 +1,268 @@
+// All circuit breakers of this process, made on first use. Each replica has its own: what it knows of a far side is what it has seen.
+
+import {
+  admit,
+  admitAnyway,
+  type BreakerPhase,
+  type BreakerPolicy,
+  type BreakerState,
+  closedBreaker,
+  nextAttemptAt,
+  onFailure,
+  onRelease,
+  onSuccess,
+  reset,
+  stateAt,
+} from '../core/breaker.ts'
+import { AppError } from '../core/errors.ts'
+import { failureReason } from '../core/failure-reason.ts'
+import { isoMillis } from '../core/instant.ts'
+
+export type BreakerSettings = BreakerPolicy & { requestTimeoutMs: number }
+
+/** Somebody who was let through. The first report counts, and one must be made: `release` says that nothing is known. */
+export type Call = {
+  succeed(): void
+  /** `reason` is a short word without names of hosts or people. */
+  fail(reason: string): void
+  release(): void
+}
+
+export type Breaker = {
+  readonly name: string
+  readonly kind: string
+  readonly settings: BreakerSettings
+  phase(): BreakerPhase
+  /** Whether `begin` would let a call through now. */
+  admits(): boolean
+  /** Null if the call must not be made. */
+  begin(): Call | null
+  /** Lets a call through in any case; what comes of it counts. */
+  beginAnyway(): Call
+  /** Rejects with BreakerOpenError without calling `work`, or with what `work` rejects with. Any other error is an answer. */
+  run<T>(work: () => Promise<T>, isFailure: (error: unknown) => boolean): Promise<T>
+}
+
+/** Instants are ISO 8601. */
+export type BreakerDocument = {
+  name: string
+  kind: string
+  state: BreakerPhase
+  failures: number
+  successes: number
+  openedAt: string | null
+  nextAttemptAt: string | null
+  lastError: string | null
+  thresholds: BreakerSettings
+}
+
+export type BreakerChange = { name: string; kind: string; from: BreakerPhase; to: BreakerPhase; reason: string }
+
+/** `breaker` is its name; core/availability.ts knows the error by it. */
+export class BreakerOpenError extends AppError {
+  override name = 'BreakerOpenError'
+  readonly breaker: string
+
+  constructor(breaker: string) {
+    super('unavailable', 'the circuit breaker is open, try again shortly', { retryAfterS: 1 })
+    this.breaker = breaker
+  }
+}
+
+type Entry = { breaker: Breaker; usedAt: number; underWay: number; document(): BreakerDocument; reset(): void }
+
+export type CircuitBreakersOptions = {
+  settingsOf: (kind: string, name: string) => BreakerSettings
+  /** Milliseconds on a clock that never goes back, and epoch milliseconds. */
+  monotonic: () => number
+  wall: () => number
+  onChange: (change: BreakerChange) => void
+  count: (kind: string, outcome: 'success' | 'failure' | 'rejected') => void
+  breakersMax?: number
+}
+
+export type CircuitBreakers = ReturnType<typeof createCircuitBreakers>
+
+/** Longer than the pauses between the attempts at anything that is still wanted. */
+const forgetAfterMs = 86_400_000
+
+export function createCircuitBreakers(options: CircuitBreakersOptions) {
+  const { settingsOf, monotonic, breakersMax = 10_000 } = options
+  const entries = new Map<string, Entry>()
+  const closedListeners: ((name: string) => void)[] = []
+
+  function announce(change: BreakerChange): void {
+    options.onChange(change)
+    if (change.to === 'closed') for (const listener of closedListeners) listener(change.name)
+  }
+
+  function make(name: string, kind: string): Entry {
+    if (entries.size >= breakersMax) dropOne()
+    const entry = createEntry({ ...options, name, kind, settings: settingsOf(kind, name), onChange: announce, use })
+    entries.set(name, entry)
+    return entry
+  }
+
+  /** Whoever keeps a breaker that was dropped here brings it back by using it. */
+  function use(entry: Entry): void {
+    entry.usedAt = monotonic()
+    if (!entries.has(entry.breaker.name)) entries.set(entry.breaker.name, entry)
+  }
+
+  /** The one unused for longest, closed and idle ones first. */
+  function dropOne(): void {
+    const rank = ({ breaker, underWay }: Entry) => Number(underWay > 0) + Number(breaker.phase() !== 'closed')
+    const before = (a: Entry, b: Entry) => rank(a) - rank(b) || a.usedAt - b.usedAt
+    let first: Entry | undefined
+    for (const entry of entries.values()) if (first === undefined || before(entry, first) < 0) first = entry
+    if (first) entries.delete(first.breaker.name)
+  }
+
+  /** Of a destination that is gone, nobody would ever close it. */
+  function current(): Entry[] {
+    const since = monotonic() - forgetAfterMs
+    for (const [name, { usedAt, underWay }] of entries) if (usedAt < since && underWay === 0) entries.delete(name)
+    return [...entries.values()]
+  }
+
+  return {
+    /** Made on first use. */
+    get: (name: string, kind: string): Breaker => (entries.get(name) ?? make(name, kind)).breaker,
+
+    /** Forgets what was known of a far side that is gone, or is another one now. */
+    forget(name: string): void {
+      entries.delete(name)
+    },
+
+    list: (): BreakerDocument[] =>
+      current()
+        .map((entry) => entry.document())
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+
+    states: (): { kind: string; state: BreakerPhase }[] =>
+      current().map(({ breaker }) => ({ kind: breaker.kind, state: breaker.phase() })),
+
+    /** Closes it and forgets its failures: as it was and as it is, null if there is none. */
+    reset(name: string): { before: BreakerDocument; after: BreakerDocument } | null {
+      const entry = entries.get(name)
+      if (entry === undefined) return null
+      const before = entry.document()
+      entry.reset()
+      return { before, after: entry.document() }
+    },
+
+    /** Calls back with its name whenever a breaker closes or is reset: whoever waits for it may go on. */
+    onClosed(listener: (name: string) => void): void {
+      closedListeners.push(listener)
+    },
+  }
+}
+
+type EntryOptions = CircuitBreakersOptions & {
+  name: string
+  kind: string
+  settings: BreakerSettings
+  use: (entry: Entry) => void
+}
+
+function createEntry(options: EntryOptions): Entry {
+  const { name, kind, settings, monotonic, wall, onChange, count } = options
+  let state: BreakerState = closedBreaker
+  let lastError: string | null = null
+
+  function move(next: BreakerState, reason: string): void {
+    const from = state.phase
+    state = next
+    if (from !== next.phase) onChange({ name, kind, from, to: next.phase, reason })
+  }
+
+  function begun(): Call {
+    const { epoch } = state
+    let isOver = false
+    entry.underWay++
+    const end = (report: () => void) => {
+      if (isOver) return
+      isOver = true
+      entry.underWay--
+      report()
+    }
+    return {
+      succeed: () =>
+        end(() => {
+          count(kind, 'success')
+          move(onSuccess(settings, state, epoch), 'successes')
+        }),
+      fail: (reason) =>
+        end(() => {
+          count(kind, 'failure')
+          lastError = reason
+          move(onFailure(settings, state, epoch, monotonic()), reason)
+        }),
+      release: () => end(() => move(onRelease(state, epoch), 'released')),
+    }
+  }
+
+  function begin(): Call | null {
+    options.use(entry)
+    const admission = admit(settings, state, monotonic())
+    if (!admission.admitted) {
+      count(kind, 'rejected')
+      return null
+    }
+    move(admission.state, 'recovery time over')
+    return begun()
+  }
+
+  const breaker: Breaker = {
+    name,
+    kind,
+    settings,
+    phase: () => stateAt(settings, state, monotonic()),
+    admits: () => admit(settings, state, monotonic()).admitted,
+    begin,
+    beginAnyway() {
+      options.use(entry)
+      move(admitAnyway(state, monotonic()), 'tried by hand')
+      return begun()
+    },
+    async run(work, isFailure) {
+      const call = begin()
+      if (call === null) throw new BreakerOpenError(name)
+      try {
+        const result = await work()
+        call.succeed()
+        return result
+      } catch (error) {
+        if (isFailure(error)) call.fail(failureReason(error))
+        else call.succeed()
+        throw error
+      }
+    },
+  }
+
+  const entry: Entry = {
+    breaker,
+    usedAt: monotonic(),
+    underWay: 0,
+    document() {
+      const phase = breaker.phase()
+      const toWall = (at: number) => isoMillis(Math.round(wall() - monotonic() + at))
+      return {
+        name,
+        kind,
+        state: phase,
+        failures: state.failures,
+        successes: state.successes,
+        openedAt: state.openedAt === null ? null : toWall(state.openedAt),
+        nextAttemptAt: phase === 'open' ? toWall(nextAttemptAt(settings, state)) : null,
+        lastError,
+        thresholds: settings,
+      }
+    },
+    reset() {
+      lastError = null
+      move(reset(state), 'reset')
+    },
+  }
+  return entry
+}

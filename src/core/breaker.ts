@@ -1,0 +1,103 @@
+// A circuit breaker. Closed, it lets everything through and counts failures in a row. Enough of them open it: it refuses, until its recovery
+// time has passed. Then it is half open and lets a few trial calls through; the rest is refused, not queued. Enough successes close it,
+// one failure opens it again for a whole recovery time.
+//
+// Every transition begins a new epoch, and a result counts only in the epoch of its admission: one that comes late, of a call from
+// before, says nothing about the far side as it is now.
+
+/** Times in milliseconds, on any clock that does not go back. */
+export type BreakerPolicy = { failureThreshold: number; recoveryMs: number; successThreshold: number }
+
+export type BreakerPhase = 'closed' | 'open' | 'half_open'
+
+/** `failures` in a row; `successes` and `trials` under way since it is half open; `openedAt` is null while it is closed. */
+export type BreakerState = {
+  phase: BreakerPhase
+  epoch: number
+  failures: number
+  successes: number
+  trials: number
+  trialAt: number
+  openedAt: number | null
+}
+
+export type Admission = { state: BreakerState; admitted: boolean }
+
+/** A trial that nobody has reported on for so long is given up: it must not keep a breaker half open for ever. */
+export const trialLostAfterMs = 120_000
+
+export const closedBreaker: BreakerState = {
+  phase: 'closed',
+  epoch: 0,
+  failures: 0,
+  successes: 0,
+  trials: 0,
+  trialAt: 0,
+  openedAt: null,
+}
+
+/** Whether a call may go, and the state with it. Its epoch is what the call's result is reported with. */
+export function admit(policy: BreakerPolicy, state: BreakerState, now: number): Admission {
+  switch (stateAt(policy, state, now)) {
+    case 'closed':
+      return { state, admitted: true }
+    case 'open':
+      return { state, admitted: false }
+    case 'half_open': {
+      const isFull = state.trials >= policy.successThreshold
+      if (!isFull) return { state: withTrial(state, now), admitted: true }
+      const areLost = now - state.trialAt >= trialLostAfterMs
+      return areLost ? { state: withTrial({ ...state, trials: 0 }, now), admitted: true } : { state, admitted: false }
+    }
+  }
+}
+
+/** Lets a call go in any case: somebody wants to know now. Unless the breaker is closed, it is a trial like any other. */
+export function admitAnyway(state: BreakerState, now: number): BreakerState {
+  return state.phase === 'closed' ? state : withTrial(state, now)
+}
+
+export function onSuccess(policy: BreakerPolicy, state: BreakerState, epoch: number): BreakerState {
+  if (epoch !== state.epoch) return state
+  if (state.phase === 'closed') return state.failures === 0 ? state : { ...state, failures: 0 }
+  const successes = state.successes + 1
+  if (successes >= policy.successThreshold) return reset(state)
+  return { ...withoutTrial(state), successes }
+}
+
+export function onFailure(policy: BreakerPolicy, state: BreakerState, epoch: number, now: number): BreakerState {
+  if (epoch !== state.epoch) return state
+  const failures = state.failures + 1
+  if (state.phase === 'closed' && failures < policy.failureThreshold) return { ...state, failures }
+  return { ...closedBreaker, phase: 'open', epoch: epoch + 1, failures, openedAt: now }
+}
+
+/** The call was given up, and nobody knows what would have come of it. */
+export function onRelease(state: BreakerState, epoch: number): BreakerState {
+  return epoch === state.epoch && state.phase === 'half_open' ? withoutTrial(state) : state
+}
+
+/** Closed, as if nothing had been. */
+export function reset(state: BreakerState): BreakerState {
+  return { ...closedBreaker, epoch: state.epoch + 1 }
+}
+
+/** As seen from outside: an open breaker is half open once its recovery time has passed, also while nobody calls. */
+export function stateAt(policy: BreakerPolicy, state: BreakerState, now: number): BreakerPhase {
+  return state.phase === 'open' && now >= nextAttemptAt(policy, state) ? 'half_open' : state.phase
+}
+
+/** When an open breaker lets the first trial through. */
+export function nextAttemptAt(policy: BreakerPolicy, { openedAt }: BreakerState): number {
+  return (openedAt ?? 0) + policy.recoveryMs
+}
+
+/** The trial that an open breaker lets through makes it half open. */
+function withTrial(state: BreakerState, now: number): BreakerState {
+  if (state.phase === 'half_open') return { ...state, trials: state.trials + 1, trialAt: now }
+  return { ...state, phase: 'half_open', epoch: state.epoch + 1, successes: 0, trials: 1, trialAt: now }
+}
+
+function withoutTrial(state: BreakerState): BreakerState {
+  return { ...state, trials: Math.max(0, state.trials - 1) }
+}

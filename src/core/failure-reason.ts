@@ -1,0 +1,47 @@
+// One word for why a far side could not be used. Texts of errors name hosts, addresses and people's data; these words name nothing.
+
+const reasons: Record<string, string> = {
+  ECONNREFUSED: 'refused',
+  ENOENT: 'refused',
+  ECONNRESET: 'reset',
+  EPIPE: 'reset',
+  UND_ERR_SOCKET: 'reset',
+  ENOTFOUND: 'unresolved',
+  EAI_AGAIN: 'unresolved',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  ETIMEDOUT: 'timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  P2024: 'timeout',
+  P1001: 'refused',
+  P1002: 'timeout',
+  P1017: 'reset',
+}
+
+const causesMax = 5
+
+/** Of the error or of what caused it; `error` if nothing is known. */
+export function failureReason(error: unknown): string {
+  let next = error
+  for (let depth = 0; depth < causesMax && typeof next === 'object' && next !== null; depth++) {
+    const { code, name, message, cause } = next as {
+      code?: unknown
+      name?: unknown
+      message?: unknown
+      cause?: unknown
+    }
+    const known = typeof code === 'string' ? (reasons[code] ?? sqlReason(code)) : undefined
+    if (known) return known
+    if (name === 'TimeoutError' || /time-?out/i.test(String(message))) return 'timeout'
+    if (/Connection terminated/.test(String(message))) return 'reset'
+    next = cause
+  }
+  return 'error'
+}
+
+/** Of an SQLSTATE: the server's own classes for connections, resources and operators. */
+function sqlReason(code: string): string | undefined {
+  if (/^08/.test(code)) return 'reset'
+  if (/^57P/.test(code)) return 'shutdown'
+  return /^53/.test(code) ? 'exhausted' : undefined
+}

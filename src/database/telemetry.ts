@@ -1,0 +1,69 @@
+// What can be seen of the database from outside: durations, failures, slow statements, and one pair of log lines for an outage instead of
+// one for everything that failed meanwhile.
+
+import { breakerRefused, isDatabaseAway } from '../core/availability.ts'
+import { failureReason } from '../core/failure-reason.ts'
+
+export type DatabaseLog = {
+  debug(o: object, message: string): void
+  info(o: object, message: string): void
+  warn(o: object, message: string): void
+  error(o: object, message: string): void
+}
+
+/** `reason` is one of few words. */
+export type DatabaseMetrics = {
+  statement(name: string, seconds: number): void
+  attempt(): void
+  failure(reason: string): void
+}
+
+export type Telemetry = ReturnType<typeof createTelemetry>
+
+/** A statement that is slow once is often slow a thousand times. */
+const slowLineEveryMs = 10_000
+
+export function createTelemetry(options: {
+  metrics: DatabaseMetrics
+  log: DatabaseLog
+  slowQueryMs: number
+  monotonic: () => number
+}) {
+  const { metrics, log, slowQueryMs, monotonic } = options
+  const quietUntil = new Map<string, number>()
+  let lostAt: number | null = null
+
+  function answered(): void {
+    metrics.attempt()
+    if (lostAt === null) return
+    const outageMs = Math.round(monotonic() - lostAt)
+    lostAt = null
+    log.info({ event: 'database.back', outageMs }, 'the database answers again')
+  }
+
+  return {
+    answered,
+
+    /** Only the name, never values: they are people's. */
+    statement(name: string, ms: number): void {
+      metrics.statement(name, ms / 1000)
+      if (slowQueryMs === 0 || ms <= slowQueryMs || (quietUntil.get(name) ?? 0) > monotonic()) return
+      quietUntil.set(name, monotonic() + slowLineEveryMs)
+      log.warn({ event: 'database.slow_query', statement: name, durationMs: Math.round(ms) }, 'slow statement')
+    },
+
+    failed(error: unknown): void {
+      if (!isDatabaseAway(error)) {
+        answered()
+        return
+      }
+      if (breakerRefused(error)) return
+      const reason = failureReason(error)
+      metrics.attempt()
+      metrics.failure(reason)
+      if (lostAt !== null) return
+      lostAt = monotonic()
+      log.warn({ event: 'database.lost', reason }, 'the database does not answer')
+    },
+  }
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { loadConfig } from '../../src/config.ts'
+import { readMigrations } from '../../src/database/migrate.ts'
+import { createDatabase as createService, type Database } from '../../src/database/service.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+type Line = { level: string; event?: string } & Record<string, unknown>
+
+async function open(t: TestContext, env: Record<string, string> = {}) {
+  const url = await createDatabase(t)
+  const lines: Line[] = []
+  const record = (level: string) => (line: object) => void lines.push({ level, ...line })
+  const counted = { attempts: 0, failures: [] as string[], statements: [] as string[] }
+  const database = createService({
+    config: loadConfig({ env: { DATABASE_URL: url, FLATLINE__DATABASE__POOL_MAX: '3', ...env } }),
+    log: { debug: record('debug'), info: record('info'), warn: record('warn'), error: record('error') },
+    migrations: readMigrations(),
+    metrics: {
+      statement: (name) => void counted.statements.push(name),
+      attempt: () => void counted.attempts++,
+      failure: (reason) => void counted.failures.push(reason),
+    },
+    breaker: { run: (work) => work() },
+  })
+  await database.open(new AbortController().signal)
+  t.after(() => database.close())
+  return { database, url, lines, counted }
+}
+
+const statement = (name: string, text: string) => ({ name, text })
+const pid = statement('pid', 'SELECT pg_backend_pid() AS pid')
+
+/** What a restart does to connections that wait in the pool; the pool has not noticed yet when it is asked next. */
+async function breakConnections(url: string): Promise<void> {
+  const others =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flatline' AND datname = current_database()"
+  await sql(url, others)
+}
+
+async function fillPool(database: Database): Promise<void> {
+  await Promise.all([1, 2, 3].map(() => database.query(statement('wait', 'SELECT pg_sleep(0.05)'))))
+  assert.deepEqual(database.poolState(), { active: 0, idle: 3, waiting: 0, max: 3 })
+}
+
+test('reads and transactions survive connections that broke in the pool; the outage is one pair of lines at most', async (t) => {
+  const { database, url, lines } = await open(t)
+  for (let round = 0; round < 3; round++) {
+    await fillPool(database)
+    await breakConnections(url)
+    assert.equal((await database.query(pid)).length, 1)
+    await breakConnections(url)
+    assert.equal((await database.transaction((tx) => tx.query(pid))).length, 1)
+  }
+  const told = lines.filter(({ level }) => level !== 'debug').map(({ event }) => event)
+  assert.ok(
+    told.every((event, i) => event === (i % 2 === 0 ? 'database.lost' : 'database.back')),
+    told.join(),
+  )
+})
+
+test('a transaction that loses its connection before the commit is made anew as a whole', async (t) => {
+  const { database, url } = await open(t)
+  const id = '00000000-0000-4000-8000-00000000000a'
+  let attempts = 0
+  await database.transaction(async (tx) => {
+    attempts++
+    await tx.query(statement('insert', `INSERT INTO projects (id, name) VALUES ('${id}', 'made once')`))
+    if (attempts === 1) await breakConnections(url)
+    await tx.query(pid)
+  })
+  assert.equal(attempts, 2)
+  assert.equal((await sql(url, "SELECT FROM projects WHERE name = 'made once'")).length, 1)
+})
+
+test('a write outside of a transaction is not tried again: it may have been done', async (t) => {
+  const { database } = await open(t)
+  let asked = 0
+  const suicidal = statement(
+    'suicidal',
+    "WITH gone AS (SELECT pg_terminate_backend(pg_backend_pid())) INSERT INTO projects (id, name) SELECT gen_random_uuid(), 'x' FROM gone",
+  )
+  const counting = database.query(suicidal).catch((error: Error) => {
+    asked++
+    throw error
+  })
+  await assert.rejects(counting)
+  assert.equal(asked, 1)
+})
+
+test('what is wrong with a statement is neither tried again nor an outage', async (t) => {
+  const { database, lines, counted } = await open(t)
+  const before = counted.statements.length
+  await assert.rejects(database.query(statement('wrong', 'SELECT 1 / 0')), /division by zero/)
+  await assert.rejects(database.prisma.$queryRaw`SELECT 1 / 0`)
+  assert.equal(counted.statements.filter((name) => name === 'wrong').length, 1)
+  assert.ok(counted.statements.length - before >= 2, 'Prisma is measured too')
+  assert.deepEqual(counted.failures, [])
+  assert.deepEqual(
+    lines.filter(({ event }) => event === 'database.lost'),
+    [],
+  )
+})
+
+test('a slow statement is logged by its name, without values, and a thousand of them once', async (t) => {
+  const { database, lines } = await open(t, { FLATLINE__DATABASE__SLOW_QUERY_MS: '20' })
+  const slow = statement('slow_one', 'SELECT pg_sleep(0.05), $1::text AS secret')
+  await Promise.all([1, 2, 3].map(() => database.query(slow, ['s3cret-value'])))
+  const told = lines.filter(({ event }) => event === 'database.slow_query')
+  assert.deepEqual(
+    told.map(({ level, statement: name }) => [level, name]),
+    [['warn', 'slow_one']],
+  )
+  assert.ok(Number(told[0]?.durationMs) >= 50)
+  assert.doesNotMatch(JSON.stringify(lines), /s3cret/)
+})

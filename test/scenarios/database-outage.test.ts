@@ -1,0 +1,134 @@
+// PostgreSQL goes away under load and comes back; the service stays. What was acknowledged is what is in the database.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts'
+import { directory } from '../database/fixtures/embedded.ts'
+import { call, eventually } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { type Service, startService } from './service.ts'
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** A PostgreSQL of the test's own, always at the same address. */
+async function ownPostgres(t: TestContext) {
+  const dataDir = await directory(t)
+  let running: EmbeddedPostgres | undefined
+  const start = async () => {
+    running = await startEmbeddedPostgres({ dataDir, log: quiet })
+    const { host, port, user, database } = running.connection
+    return `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+  }
+  const stop = async () => {
+    await running?.stop()
+    running = undefined
+  }
+  t.after(stop)
+  return { url: await start(), start, stop }
+}
+
+/** Sends pings from `clients` at once, one after the other each, until it is stopped; counts answers by status. */
+function sendPings(url: string, paths: readonly string[], clients: number) {
+  const answers = new Map<string, number>()
+  const acknowledged = new Map<string, number>()
+  let stopped = false
+  const count = (map: Map<string, number>, key: string) => map.set(key, (map.get(key) ?? 0) + 1)
+  const client = async (first: number) => {
+    for (let i = first; !stopped; i++) {
+      const path = paths[i % paths.length] as string
+      const response = await fetch(url + path).catch(() => null)
+      await response?.arrayBuffer()
+      const status = String(response?.status ?? 'broken')
+      count(answers, status)
+      if (status === '200') count(acknowledged, path)
+    }
+  }
+  const running = Promise.all(Array.from({ length: clients }, (_, i) => client(i)))
+  return {
+    answers,
+    acknowledged,
+    answered: (status: string) => answers.get(status) ?? 0,
+    async stop() {
+      stopped = true
+      await running
+    },
+  }
+}
+
+async function createChecks(service: Service, count: number): Promise<{ uuid: string; path: string }[]> {
+  const made = Array.from({ length: count }, async (_, i) => {
+    const answer = await call(service.url, 'POST', '/api/v3/checks/', { name: `job ${i}`, timeout: 3600, grace: 3600 })
+    const { uuid, ping_url } = answer.json()
+    return { uuid: String(uuid), path: new URL(String(ping_url)).pathname }
+  })
+  return Promise.all(made)
+}
+
+async function stored(url: string): Promise<Map<string, number>> {
+  const rows = await sql<{ id: string; n: string; kept: string }>(
+    url,
+    `SELECT m.id, m.n, (SELECT count(*) FROM heartbeats h WHERE h.monitor_id = m.id) AS kept FROM monitors m`,
+  )
+  for (const { id, n, kept } of rows) assert.equal(n, kept, `${id}: as many rows as its counter says`)
+  return new Map(rows.map(({ id, n }) => [id, Number(n)]))
+}
+
+test('PostgreSQL restarts two times under ping load: what was acknowledged is stored, by the same process', async (t) => {
+  const postgres = await ownPostgres(t)
+  const service = await startService(t, { env: { DATABASE_URL: postgres.url } })
+  const { pid } = service.child
+  const checks = await createChecks(service, 20)
+  const load = sendPings(
+    service.url,
+    checks.map(({ path }) => path),
+    16,
+  )
+  await eventually('load', () => load.answered('200') > 200, 30_000)
+
+  for (let round = 1; round <= 2; round++) {
+    await postgres.stop()
+    const events = (name: string) => service.lines().filter(({ event }) => event === name).length
+    await eventually('the loss is noticed', () => events('database.lost') >= round)
+    assert.equal((await fetch(`${service.url}/health/live`)).status, 200)
+    await eventually('readiness ends', async () => (await fetch(`${service.url}/health/ready`)).status === 503)
+    await postgres.start()
+    await eventually('the database is back', () => events('database.back') >= round, 30_000)
+    await eventually('readiness returns', async () => (await fetch(`${service.url}/health/ready`)).status === 200)
+    const before = load.answered('200')
+    await eventually('load again', () => load.answered('200') > before + 200, 30_000)
+  }
+  await load.stop()
+
+  assert.equal(service.child.pid, pid)
+  assert.equal(service.child.exitCode, null)
+  assert.equal(load.answered('broken'), 0, 'every ping got an answer')
+  const kept = await stored(postgres.url)
+  for (const { uuid, path } of checks) assert.equal(kept.get(uuid), load.acknowledged.get(path), `${path} is complete`)
+  t.diagnostic(`answers: ${JSON.stringify(Object.fromEntries(load.answers))}, all of the 200 in the database`)
+  const errors = service.lines().filter(({ level }) => level === 'error')
+  assert.deepEqual(
+    errors,
+    [],
+    'an outage is told by its own lines, not by an error for everything that needed the database',
+  )
+  assert.equal(await service.stop(), 0)
+})
+
+test('while PostgreSQL is away for longer than a client waits, everything that needs it says when to come again', async (t) => {
+  const postgres = await ownPostgres(t)
+  const service = await startService(t, { env: { DATABASE_URL: postgres.url } })
+  const [check] = await createChecks(service, 1)
+  await postgres.stop()
+
+  const ping = await fetch(service.url + check?.path)
+  assert.deepEqual([ping.status, ping.headers.get('retry-after')], [503, '1'])
+  const list = await call(service.url, 'GET', '/api/v3/checks/')
+  assert.deepEqual([list.status, list.headers.get('retry-after')], [503, '1'])
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  assert.match(metrics, /^db_connection_failures_total\{reason="refused"\} [1-9]/m)
+  assert.match(metrics, /^circuit_breaker_state\{name="database"\} [12]$/m)
+
+  await postgres.start()
+  await eventually('pings are accepted', async () => (await fetch(service.url + check?.path)).status === 200, 30_000)
+  assert.equal((await stored(postgres.url)).get(check?.uuid ?? ''), 1, 'what was answered 503 was not stored')
+})

@@ -25,7 +25,7 @@ import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { loggerOptions } from './logger.ts'
-import { metricsPlugin } from './metrics/plugin.ts'
+import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
 
 export type AppOptions = {
@@ -59,7 +59,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(pressurePlugin, config.limits)
   await app.register(requestLogPlugin)
   await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
-  await app.register(metricsPlugin)
+  await app.register(metricsPlugin, { config })
   await app.register(circuitBreakersPlugin, { config })
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { dataDir: config.server.dataDir })
@@ -71,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
+  await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })
   return app

@@ -122,11 +122,18 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
 }
 
 /** One line says what waiting cannot mend. */
-async function giveUp(app: FastifyInstance, error: Error & { code?: string }, config: Config): Promise<never> {
-  const { host, port } = config.server
+async function giveUp(
+  app: FastifyInstance,
+  error: Error & { code?: string; port?: number },
+  config: Config,
+): Promise<never> {
+  const { host } = config.server
+  // There may be two: the error knows which of them it is about.
+  const port = error.port ?? config.server.port
+  const setting = port === config.features.metricsPort ? 'METRICS_PORT' : 'PORT'
   const reason =
     error.code === 'EADDRINUSE'
-      ? `port ${port} on ${host} is taken: set PORT to another one`
+      ? `port ${port} on ${host} is taken: set ${setting} to another one`
       : error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL'
         ? `cannot listen on ${host} port ${port}: ${error.code}`
         : error.message

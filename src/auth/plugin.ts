@@ -25,7 +25,12 @@ export type AuthOptions = { config: Config; announceKeys: (keys: Partial<Keys>) 
 
 export const authPlugin = fp<AuthOptions>(
   async (app, { config, announceKeys }) => {
-    const projects = createProjects({ database: app.database, writeAudit: app.audit.write })
+    const { cacheOperations } = app.domainMetrics
+    const projects = createProjects({
+      database: app.database,
+      writeAudit: app.audit.write,
+      countCache: (operation, result) => cacheOperations.inc({ cache: 'keys', operation, result }),
+    })
     app.decorate('projects', projects)
     app.decorateRequest('caller', null as unknown as Caller)
 
@@ -41,6 +46,7 @@ export const authPlugin = fp<AuthOptions>(
     app.addHook('onRoute', (route) => {
       const access = route.config?.access ?? 'public'
       if (access === 'public' || access === 'ping') return
+      app.guarded(route)
       // After the body was read, because the Healthchecks API takes the key from there too.
       const hook = async (request: FastifyRequest, _reply: FastifyReply) => {
         request.caller = await authorize[access](request)
@@ -55,7 +61,7 @@ export const authPlugin = fp<AuthOptions>(
       await projects.bootstrap(wanted, announceKeys)
     })
   },
-  { name: 'auth', dependencies: ['audit', 'http-access'] },
+  { name: 'auth', dependencies: ['audit', 'http-access', 'metrics'] },
 )
 
 function adminCaller(request: FastifyRequest, token: string | undefined): Caller {

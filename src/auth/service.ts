@@ -15,9 +15,14 @@ export type Projects = ReturnType<typeof createProjects>
 const rememberMs = 4000
 const rememberMax = 10_000
 
-export function createProjects(options: { database: Database; writeAudit: WriteAudit }) {
-  const { database, writeAudit } = options
+export function createProjects(options: {
+  database: Database
+  writeAudit: WriteAudit
+  countCache: (operation: 'get' | 'set' | 'evict', result: 'hit' | 'miss' | 'ok') => void
+}) {
+  const { database, writeAudit, countCache } = options
   const remembered = new Map<string, Principal & { until: number }>()
+  const lookups = { hits: 0, misses: 0 }
 
   return {
     /** Whose key this is; null if nobody's. */
@@ -25,15 +30,25 @@ export function createProjects(options: { database: Database; writeAudit: WriteA
       const hash = hashKey(key)
       const name = hash.toString('base64')
       const known = remembered.get(name)
-      if (known && known.until > database.clock.monotonic()) return known
-      remembered.delete(name)
+      if (known && known.until > database.clock.monotonic()) {
+        lookups.hits++
+        countCache('get', 'hit')
+        return known
+      }
+      lookups.misses++
+      countCache('get', 'miss')
+      if (remembered.delete(name)) countCache('evict', 'ok')
       const owner = await store.selectKey(database, hash)
       if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
       if (remembered.size >= rememberMax) remembered.clear()
       const { projectId, kind } = owner
       remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
+      countCache('set', 'ok')
       return { projectId, kind }
     },
+
+    /** Lookups of keys so far, by whether the database had to be asked. */
+    cacheStats: (): { hits: number; misses: number } => ({ ...lookups }),
 
     async create(by: Actor, name: string): Promise<{ id: string; name: string } & Keys> {
       const id = randomUUID()

@@ -12,7 +12,13 @@ export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: num
 /** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */
 export const blindTimePlugin = fp<BlindTimeOptions>(
   async (app, { blindAfterMs, acceptanceIntervalMs }) => {
-    app.decorate('blindTime', createBlindTime({ database: app.database, blindAfterMs, acceptanceIntervalMs }))
+    const blindTime = createBlindTime({ database: app.database, blindAfterMs, acceptanceIntervalMs })
+    app.decorate('blindTime', blindTime)
+    const { observe } = app.domainMetrics
+    observe('blind_windows', () => [{ value: blindTime.windows().length }])
+    observe('blind_time_seconds', () => [
+      { value: blindTime.windows().reduce((sum, { from, to }) => sum + (to - from) / 1000, 0) },
+    ])
   },
-  { name: 'blind-time', dependencies: ['database'] },
+  { name: 'blind-time', dependencies: ['database', 'metrics'] },
 )

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { type BreakerPhase, breakerNumbers } from '../core/breaker.ts'
 import { circuitBreakerRoutes } from './routes.ts'
 import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'
 import { createSettingsOf } from './settings.ts'
@@ -10,10 +11,12 @@ declare module 'fastify' {
   }
 }
 
+const worstLast: BreakerPhase[] = ['closed', 'half_open', 'open']
+
 export const circuitBreakersPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { log } = app
-    const { breakerTransitions, breakerRejections, breakerRequests, watchBreakers } = app.domainMetrics
+    const { breakerTransitions, breakerRejections, breakerRequests, observe } = app.domainMetrics
 
     const circuitBreakers = createCircuitBreakers({
       settingsOf: createSettingsOf(config.breakers),
@@ -29,7 +32,13 @@ export const circuitBreakersPlugin = fp<{ config: Config }>(
         else breakerRequests.inc({ name: kind, outcome })
       },
     })
-    watchBreakers(circuitBreakers.states)
+    observe('circuit_breaker_state', () =>
+      circuitBreakers
+        .states()
+        // Of the breakers of one kind the worst comes last and is shown.
+        .sort((a, b) => worstLast.indexOf(a.state) - worstLast.indexOf(b.state))
+        .map(({ kind, state }) => ({ value: breakerNumbers[state], labels: { name: kind } })),
+    )
     app.decorate('circuitBreakers', circuitBreakers)
   },
   { name: 'circuit-breakers', dependencies: ['metrics'] },

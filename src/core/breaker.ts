@@ -10,6 +10,9 @@ export type BreakerPolicy = { failureThreshold: number; recoveryMs: number; succ
 
 export type BreakerPhase = 'closed' | 'open' | 'half_open'
 
+/** As metrics show them. Alerts compare with these numbers, so they never move. */
+export const breakerNumbers: Record<BreakerPhase, number> = { closed: 0, open: 1, half_open: 2 }
+
 /** `failures` in a row; `successes` and `trials` under way since it is half open; `openedAt` is null while it is closed. */
 export type BreakerState = {
   phase: BreakerPhase

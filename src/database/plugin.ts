@@ -28,7 +28,8 @@ export const databasePlugin = fp<{ config: Config }>(
       },
       breaker: app.circuitBreakers.get('database', 'database'),
     })
-    metrics.watchPool(database.poolState)
+    for (const state of ['active', 'idle', 'waiting', 'max'] as const)
+      metrics.observe(`database_connections_${state}`, () => [{ value: database.poolState()?.[state] ?? 0 }])
     app.decorate('database', database)
 
     const clock = createLoop({

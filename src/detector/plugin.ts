@@ -40,7 +40,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       intervalMs: config.intervalMs,
       log,
       step: async () => {
-        const { judged, more } = await detect()
+        const observed = metrics.detectorSeconds.startTimer()
+        const { judged, more } = await detect().finally(observed)
         if (judged) lastRun = database.clock.now()
         metrics.detectorRun.set(lastRun / 1000)
         return more

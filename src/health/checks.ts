@@ -1,65 +1,185 @@
-import type { Database } from '../database/service.ts'
-import type { HealthCheck } from './service.ts'
-import { pingDatabase } from './store.ts'
+// What is looked at, and from when on it is bad. A check gets what it needs as functions, and says nothing of tenants, hosts or errors.
 
-export function databaseCheck(database: Database): HealthCheck {
-  return {
-    name: 'database',
-    critical: true,
-    timeoutMs: 2000,
-    async run() {
-      try {
-        await pingDatabase(database)
-        const { totalCount, idleCount, waitingCount } = database.pool
-        const pool = { active: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
-        return { status: 'healthy', connection: 'connected', pool }
-      } catch {
-        return { status: 'unhealthy', connection: 'disconnected' }
-      }
-    },
+import { isDatabaseAway } from '../core/availability.ts'
+import type { BreakerPhase } from '../core/breaker.ts'
+import type { PoolState } from '../database/service.ts'
+import type { HealthCheck } from './service.ts'
+
+const mebibyte = 2 ** 20
+const check = (
+  name: string,
+  critical: boolean,
+  run: HealthCheck['run'],
+  options: Pick<HealthCheck, 'late'> = {},
+): HealthCheck => ({ name, critical, timeoutMs: 2000, run, ...options })
+
+/** A round trip. One that takes longer than `degradedMs` is degraded; `connection` tells a database that is away from one in trouble. */
+export function databaseCheck(options: {
+  ping: () => Promise<void>
+  pool: () => PoolState | null
+  monotonic: () => number
+  degradedMs: number
+}): HealthCheck {
+  const { ping, pool, monotonic, degradedMs } = options
+  const run = async () => {
+    const began = monotonic()
+    try {
+      await ping()
+      const isSlow = monotonic() - began > degradedMs
+      return { status: isSlow ? 'degraded' : 'healthy', connection: 'connected', pool: pool() } as const
+    } catch (error) {
+      return { status: 'unhealthy', connection: isDatabaseAway(error) ? 'disconnected' : 'error' } as const
+    }
   }
+  return check('database', true, run, { late: { connection: 'error' } })
 }
+
+/** Resident memory against what the container may use, in MiB. The heap's share of the heap is always high and says nothing. */
+export function memoryCheck(options: {
+  rss: () => number
+  limitBytes: number
+  warnPercent: number
+  degradedPercent: number
+}): HealthCheck {
+  const { rss, limitBytes, warnPercent, degradedPercent } = options
+  return check('memory', false, () => {
+    const used = rss()
+    const percentage = percentOf(used, limitBytes)
+    return {
+      status: percentage > degradedPercent ? 'degraded' : 'healthy',
+      warning: percentage >= warnPercent,
+      used: Math.round(used / mebibyte),
+      total: Math.round(limitBytes / mebibyte),
+      percentage,
+    }
+  })
+}
+
+export function diskCheck(
+  usage: () => { usedBytes: number; totalBytes: number },
+  degradedPercent: number,
+): HealthCheck {
+  return check('disk', false, () => {
+    try {
+      const { usedBytes, totalBytes } = usage()
+      const percentage = percentOf(usedBytes, totalBytes)
+      const free = Math.round((totalBytes - usedBytes) / mebibyte)
+      return { status: percentage > degradedPercent ? 'degraded' : 'healthy', free, percentage }
+    } catch {
+      return { status: 'unknown' }
+    }
+  })
+}
+
+export type Load = { eventLoopDelay: number; eventLoopUtilized: number }
 
 /** Overload of the event loop, which slows everything that this process does. */
-export function processCheck(load: () => { eventLoopDelay: number; eventLoopUtilized: number }): HealthCheck {
-  return {
-    name: 'process',
-    critical: true,
-    timeoutMs: 2000,
-    run() {
-      const { eventLoopDelay, eventLoopUtilized } = load()
-      const status = eventLoopDelay > 1000 || eventLoopUtilized > 0.98 ? 'degraded' : 'healthy'
-      return {
-        status,
-        eventLoopDelayMs: Math.round(eventLoopDelay),
-        eventLoopUtilization: Math.round(eventLoopUtilized * 100) / 100,
-      }
-    },
-  }
+export function processCheck(options: {
+  load: () => Load
+  /** Microseconds of processor time so far, user and system together. */
+  cpuMicros: () => number
+  counts: () => { threads: number | null; openFiles: number | null }
+  monotonic: () => number
+}): HealthCheck {
+  const { load, cpuMicros, counts, monotonic } = options
+  let before = { at: monotonic(), micros: cpuMicros() }
+  return check('process', true, () => {
+    const { eventLoopDelay, eventLoopUtilized } = load()
+    const now = { at: monotonic(), micros: cpuMicros() }
+    const elapsedMs = Math.max(1, now.at - before.at)
+    const cpuPercent = Math.round((now.micros - before.micros) / 10 / elapsedMs)
+    before = now
+    return {
+      status: eventLoopDelay > 1000 || eventLoopUtilized > 0.98 ? 'degraded' : 'healthy',
+      eventLoopDelayMs: Math.round(eventLoopDelay),
+      eventLoopUtilization: Math.round(eventLoopUtilized * 100) / 100,
+      cpuPercent,
+      ...counts(),
+    }
+  })
 }
 
-/** A round trip through the key that guards channels' settings. */
-export function encryptionCheck(test: () => void): HealthCheck {
-  return {
-    name: 'encryption',
-    critical: true,
-    timeoutMs: 1000,
-    run() {
+/** Fewer lookups say nothing about a cache. */
+const lookupsMin = 1000
+const cacheWindowMs = 300_000
+
+/** Of the last minutes. A hit ratio near nothing means that every call asks the database whose key it has. */
+export function cacheCheck(options: {
+  stats: () => { hits: number; misses: number }
+  minHitRatio: number
+  monotonic: () => number
+}): HealthCheck {
+  const { stats, minHitRatio, monotonic } = options
+  let start = { at: monotonic(), hits: 0, misses: 0 }
+  let next = start
+  return check('cache', false, () => {
+    const { hits, misses } = stats()
+    const now = { at: monotonic(), hits, misses }
+    if (now.at - next.at >= cacheWindowMs) {
+      start = next
+      next = now
+    }
+    const lookups = hits - start.hits + misses - start.misses
+    if (lookups < lookupsMin) return { status: 'unknown', lookups, hitRatio: null }
+    const hitRatio = Math.round(((hits - start.hits) / lookups) * 1000) / 1000
+    return { status: hitRatio < minHitRatio ? 'degraded' : 'healthy', lookups, hitRatio }
+  })
+}
+
+export function circuitBreakersCheck(states: () => readonly { state: BreakerPhase }[]): HealthCheck {
+  return check('circuit_breakers', false, () => {
+    const all = states()
+    const open = all.filter(({ state }) => state === 'open').length
+    const halfOpen = all.filter(({ state }) => state === 'half_open').length
+    return { status: open > 0 ? 'degraded' : 'healthy', open, halfOpen, total: all.length }
+  })
+}
+
+/** A round trip through the key that guards channels' settings. The service does not start without a key. */
+export function encryptionCheck(test: () => void, environment: string): HealthCheck {
+  return check('encryption', true, () => {
+    let testPassed = true
+    try {
       test()
-      return { status: 'healthy', algorithm: 'aes-256-gcm' }
-    },
-  }
+    } catch {
+      testPassed = false
+    }
+    const about = { enabled: true, keySet: true, algorithm: 'aes-256-gcm', keyLength: 32, environment }
+    return { status: testPassed ? 'healthy' : 'unhealthy', keyValid: testPassed, testPassed, ...about }
+  })
+}
+
+/** Heartbeats that were received and are not in the database. They wait in memory, unanswered: nothing is spooled to disk. */
+export function spoolCheck(options: {
+  queued: () => number
+  stalenessMs: () => number
+  maxStalenessMs: number
+}): HealthCheck {
+  const { queued, stalenessMs, maxStalenessMs } = options
+  return check('spool', true, () => {
+    const dataStalenessMs = stalenessMs()
+    const status = dataStalenessMs > maxStalenessMs ? 'degraded' : 'healthy'
+    return { status, enabled: false, queued: queued(), dataStalenessMs }
+  })
 }
 
 /** A detector that does not come round raises no alarm, which nobody would notice otherwise. */
-export function detectorCheck(lastRunMs: () => number, now: () => number): HealthCheck {
-  return {
-    name: 'detector',
-    critical: false,
-    timeoutMs: 1000,
-    run() {
-      const agoMs = now() - lastRunMs()
-      return { status: agoMs > 10_000 ? 'degraded' : 'healthy', lastRunAgoMs: Math.round(agoMs) }
-    },
-  }
+export function detectorCheck(options: { lastRun: () => number; now: () => number; degradedMs: number }): HealthCheck {
+  const { lastRun, now, degradedMs } = options
+  return check('detector', false, () => {
+    const lastRunAgoMs = Math.round(now() - lastRun())
+    return { status: lastRunAgoMs > degradedMs ? 'degraded' : 'healthy', lastRunAgoMs }
+  })
+}
+
+/** Replicas count calls together there; without it each counts its own. */
+export function redisCheck(ping: () => Promise<void>): HealthCheck {
+  return check('redis', false, async () => {
+    await ping()
+    return { status: 'healthy' }
+  })
+}
+
+function percentOf(part: number, whole: number): number {
+  return Math.round((part / whole) * 1000) / 10
 }

@@ -1,25 +1,123 @@
+import { hostname } from 'node:os'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
-import { databaseCheck, detectorCheck, encryptionCheck, processCheck } from './checks.ts'
+import { createAddressList } from '../http/address-list.ts'
+import * as checks from './checks.ts'
+import { cpuLimitCores, diskUsage, memoryLimitBytes, processCounts } from './resources.ts'
 import { healthRoutes } from './routes.ts'
-import { createHealth } from './service.ts'
+import { createHealth, type Health, type HealthCheck, type HealthReport, type HealthStatus } from './service.ts'
+import { pingDatabase } from './store.ts'
 
 export const healthPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { clock } = app.database
-    const health = createHealth({ monotonic: clock.monotonic })
-    health.register(databaseCheck(app.database))
-    health.register(processCheck(app.memoryUsage))
-    health.register(encryptionCheck(app.alerting.testEncryption))
-    health.register(detectorCheck(app.detector.lastRun, clock.now))
+    const { database, heartbeats, detector, lifecycle, domainMetrics: metrics } = app
+    const { health: limits, environment } = config
+    const { clock } = database
+    const { monotonic } = clock
+    const stalenessMs = () => Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now()))
+    const limitBytes = memoryLimitBytes()
+
+    const health = createHealth({ monotonic })
+    for (const check of createChecks(app, config, { stalenessMs, limitBytes })) health.register(check)
+
+    observeHealth(app, health, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
     // What was found while the database was not open yet must not outlast the start.
-    app.lifecycle.onStart('health', async () => health.forget())
+    lifecycle.onStart('health', async () => health.forget())
+
+    const { detailAllowlist } = limits
     await app.register(healthRoutes, {
       health,
-      phase: () => app.lifecycle.phase,
+      phase: () => lifecycle.phase,
       needed: ['database'],
-      about: { version, environment: config.environment },
+      about: { version, environment },
+      seesDetails: detailAllowlist.length === 0 ? () => true : createAddressList(detailAllowlist),
+      figures: async () => ({
+        heartbeatsProcessed: (await metrics.read(['heartbeats_received_total']))
+          .filter(({ labels }) => labels.outcome === 'recorded')
+          .reduce((sum, { value }) => sum + value, 0),
+        lastRun: detector.lastRun(),
+        dataStalenessMs: stalenessMs(),
+        maxStalenessMs: limits.maxStalenessMs,
+        blindWindows: app.blindTime.windows(),
+      }),
     })
   },
-  { name: 'health', dependencies: ['database', 'detector', 'alerting', 'http-pressure'] },
+  {
+    name: 'health',
+    dependencies: ['database', 'detector', 'alerting', 'http-pressure', 'auth', 'circuit-breakers'],
+  },
 )
+
+function createChecks(
+  app: FastifyInstance,
+  config: Config,
+  figures: { stalenessMs: () => number; limitBytes: number },
+): HealthCheck[] {
+  const { database, heartbeats, detector } = app
+  const { health: limits, environment, server } = config
+  const { now, monotonic } = database.clock
+  return [
+    checks.databaseCheck({
+      ping: () => pingDatabase(database),
+      pool: database.poolState,
+      monotonic,
+      degradedMs: limits.databaseDegradedMs,
+    }),
+    checks.memoryCheck({
+      rss: process.memoryUsage.rss,
+      limitBytes: figures.limitBytes,
+      warnPercent: limits.memoryWarnPercent,
+      degradedPercent: limits.memoryDegradedPercent,
+    }),
+    checks.diskCheck(() => diskUsage(server.dataDir), limits.diskDegradedPercent),
+    checks.processCheck({ load: app.memoryUsage, cpuMicros, counts: () => processCounts(), monotonic }),
+    checks.cacheCheck({ stats: app.projects.cacheStats, minHitRatio: limits.cacheMinHitRatio, monotonic }),
+    checks.circuitBreakersCheck(app.circuitBreakers.states),
+    checks.encryptionCheck(app.alerting.testEncryption, environment),
+    checks.spoolCheck({
+      queued: heartbeats.queueLength,
+      stalenessMs: figures.stalenessMs,
+      maxStalenessMs: limits.maxStalenessMs,
+    }),
+    checks.detectorCheck({ lastRun: detector.lastRun, now, degradedMs: limits.detectorDegradedMs }),
+  ]
+}
+
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+const statusNumbers: Record<HealthStatus, number> = { healthy: 0, degraded: 1, unhealthy: 2, unknown: 3 }
+
+function observeHealth(
+  app: FastifyInstance,
+  health: Health,
+  figures: { stalenessMs: () => number; maxStalenessMs: number; limitBytes: number },
+): void {
+  const { observe } = app.domainMetrics
+  const node = hostname()
+  const cores = cpuLimitCores()
+  const each = (value: (finding: HealthReport['checks'][string]) => number) => async () =>
+    Object.entries((await health.report()).checks).map(([check, finding]) => ({
+      value: value(finding),
+      labels: { check },
+    }))
+  observe(
+    'health_check_status',
+    each(({ status }) => statusNumbers[status]),
+  )
+  observe(
+    'health_check_duration_seconds',
+    each(({ responseTime }) => responseTime / 1000),
+  )
+  observe('health_status', async () => [{ value: statusNumbers[(await health.report()).status] }])
+  observe('app_ready', () => [{ value: Number(app.lifecycle.phase === 'ready') }])
+  observe('shutdown_phase', () => [{ value: Number(app.lifecycle.phase === 'draining') }])
+  observe('data_staleness_ms', () => [{ value: figures.stalenessMs(), labels: { node } }])
+  observe('data_staleness_seconds', () => [{ value: figures.stalenessMs() / 1000, labels: { node } }])
+  observe('max_staleness_ms', () => [{ value: figures.maxStalenessMs }])
+  observe('container_memory_limit_bytes', () => [{ value: figures.limitBytes }])
+  observe('cpu_limit_cores', () => [{ value: cores }])
+}

@@ -1,7 +1,17 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import { isoMillis } from '../core/instant.ts'
 import { unshed } from '../http/pressure.ts'
 import type { Phase } from '../lifecycle/service.ts'
-import type { Health } from './service.ts'
+import type { Health, HealthReport } from './service.ts'
+
+/** What /status tells beside the checks. Instants in epoch milliseconds, `lastRun` is 0 if never. */
+export type StatusFigures = {
+  heartbeatsProcessed: number
+  lastRun: number
+  dataStalenessMs: number
+  maxStalenessMs: number
+  blindWindows: readonly { from: number; to: number }[]
+}
 
 export type HealthRoutesOptions = {
   health: Health
@@ -9,11 +19,16 @@ export type HealthRoutesOptions = {
   /** Names of the checks without which no heartbeat can be accepted. */
   needed: readonly string[]
   about: { version: string; environment: string }
+  figures: () => Promise<StatusFigures>
+  /** Whether this address may see more than the status. */
+  seesDetails: (address: string) => boolean
 }
+
+const blindWindowsMax = 10
 
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
-  const { health, phase, needed, about } = options
+  const { health, phase, needed, about, seesDetails } = options
   const config = { access: 'public', always: true, quiet: true, ...unshed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
@@ -46,11 +61,38 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
     })
   }
 
-  app.get('/health', { config }, async (_request, reply) => {
+  app.get('/health', { config }, async (request, reply) => {
     const state = phase()
     const report = await health.report()
     const status = state === 'ready' ? report.status : 'unhealthy'
-    const body = { status, timestamp: timestamp(), uptime: uptime(), ...about, phase: state, checks: report.checks }
-    return send(reply, status === 'healthy' || status === 'degraded', body)
+    const brief = { status, timestamp: timestamp() }
+    const details = { uptime: uptime(), ...about, phase: state, services: servicesOf(report), checks: report.checks }
+    return send(reply, status !== 'unhealthy', seesDetails(request.ip) ? { ...brief, ...details } : brief)
   })
+
+  /** A summary for people and dashboards; 200 also when it is bad, because it is no probe. */
+  app.get('/status', { config }, async (request, reply) => {
+    const state = phase()
+    const report = await health.report()
+    const status = state === 'ready' ? report.status : 'unhealthy'
+    if (!seesDetails(request.ip)) return send(reply, true, { status, timestamp: timestamp() })
+    const { heartbeatsProcessed, lastRun, dataStalenessMs, maxStalenessMs, blindWindows } = await options.figures()
+    const newest = blindWindows.slice(-blindWindowsMax).reverse()
+    return send(reply, true, {
+      status,
+      timestamp: timestamp(),
+      ...about,
+      uptime_seconds: uptime(),
+      events_processed: heartbeatsProcessed,
+      heartbeats_processed: heartbeatsProcessed,
+      last_run: lastRun === 0 ? null : isoMillis(lastRun),
+      data_staleness_ms: dataStalenessMs,
+      max_staleness_ms: maxStalenessMs,
+      blind_windows: newest.map(({ from, to }) => ({ from: isoMillis(from), to: isoMillis(to) })),
+    })
+  })
+}
+
+function servicesOf({ checks }: HealthReport): Record<string, string> {
+  return Object.fromEntries(Object.entries(checks).map(([name, { status }]) => [name, status]))
 }

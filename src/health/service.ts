@@ -6,7 +6,14 @@ export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
 /** What a check found; further fields are shown as they are, so they must not name tenants, hosts or error texts. */
 export type Finding = { status: HealthStatus } & Record<string, unknown>
 
-export type HealthCheck = { name: string; critical: boolean; timeoutMs: number; run: () => Promise<Finding> | Finding }
+/** `late` is what is shown besides when it takes longer than `timeoutMs`. */
+export type HealthCheck = {
+  name: string
+  critical: boolean
+  timeoutMs: number
+  run: () => Promise<Finding> | Finding
+  late?: Record<string, unknown>
+}
 
 export type HealthReport = { status: HealthStatus; checks: Record<string, Finding & { responseTime: number }> }
 
@@ -45,10 +52,10 @@ export function createHealth(options: { monotonic: () => number }) {
   }
 }
 
-/** Critical checks count as they are, except that one nobody can judge degrades; the others degrade at most. */
+/** Critical checks count as they are, except that one nobody can judge degrades; of the others only what is known to be bad degrades. */
 export function overall(findings: readonly { critical: boolean; status: HealthStatus }[]): HealthStatus {
   const counted = findings.map(({ critical, status }): HealthStatus => {
-    if (status === 'healthy') return status
+    if (status === 'healthy' || (status === 'unknown' && !critical)) return 'healthy'
     return critical && status === 'unhealthy' ? 'unhealthy' : 'degraded'
   })
   return counted.sort((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'healthy'
@@ -58,7 +65,7 @@ async function timed(check: HealthCheck, monotonic: () => number): Promise<Findi
   const before = monotonic()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<Finding>((resolve) => {
-    timer = setTimeout(() => resolve({ status: 'unhealthy', reason: 'timeout' }), check.timeoutMs)
+    timer = setTimeout(() => resolve({ status: 'unhealthy', reason: 'timeout', ...check.late }), check.timeoutMs)
   })
   const finding = await Promise.race([
     (async () => check.run())().catch((): Finding => ({ status: 'unhealthy' })),

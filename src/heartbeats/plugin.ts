@@ -24,7 +24,8 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       monitors,
       windows: app.blindTime.windows,
       limits: config.ingest,
-      count: (kind, outcome) => metrics.heartbeatsReceived.inc({ kind, outcome }),
+      count: (kind, outcome, projectId, n) =>
+        metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),
       makePartitions: () => ensurePartitions(database, config.ingest.partitionsAheadDays),
       log: app.log,
       observeBatch: (entries, seconds) => {
@@ -33,7 +34,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       },
     })
     app.decorate('heartbeats', heartbeats)
-    metrics.watchQueue('heartbeats', heartbeats.queueLength)
+    metrics.observe('queue_length', () => [{ value: heartbeats.queueLength(), labels: { queue: 'heartbeats' } }])
 
     const partitions = createLoop({
       name: 'partitions',

@@ -48,7 +48,8 @@ export function createHeartbeats(options: {
   monitors: Pick<Monitors, 'change'>
   windows: () => readonly BlindWindow[]
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number }
-  count: (kind: HeartbeatKind, outcome: 'recorded' | 'unknown' | 'refused') => void
+  /** `projectId` is empty where it is not known. */
+  count: (kind: HeartbeatKind, outcome: 'recorded' | 'unknown' | 'refused', projectId: string, n: number) => void
   observeBatch: (entries: number, seconds: number) => void
   /** Makes the day partitions that are missing. */
   makePartitions: () => Promise<void>
@@ -88,11 +89,16 @@ export function createHeartbeats(options: {
     return err
   }
 
-  async function writeOnce(entries: readonly Received[], again: boolean): Promise<Map<string, Outcome>> {
+  async function writeOnce(
+    entries: readonly Received[],
+    again: boolean,
+  ): Promise<ReadonlyMap<string, { recorded: HeartbeatKind }>> {
     const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
-    const outcomes = new Map<string, Outcome>()
+    const outcomes = new Map<string, { recorded: HeartbeatKind }>()
+    let projects: ReadonlyMap<string, string> = new Map()
     await monitors.change([...byMonitor.keys()], async (locked, tx) => {
       outcomes.clear()
+      projects = new Map(locked.map(({ id, projectId }) => [id, projectId]))
       const already = again ? await selectRecorded(tx, entries) : null
       const decided = locked.map((monitor) => {
         const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id))
@@ -106,7 +112,26 @@ export function createHeartbeats(options: {
         within: () => insertHeartbeats(tx, rows),
       }
     })
+    countRecorded(entries, outcomes, projects)
     return outcomes
+  }
+
+  /** A call to the metrics for each heartbeat would cost as much as routing it. */
+  function countRecorded(
+    entries: readonly Received[],
+    outcomes: ReadonlyMap<string, { recorded: HeartbeatKind }>,
+    projects: ReadonlyMap<string, string>,
+  ): void {
+    const counts = new Map<string, { kind: HeartbeatKind; projectId: string; n: number }>()
+    for (const { id, monitorId } of entries) {
+      const kind = outcomes.get(id)?.recorded
+      if (kind === undefined) continue
+      const projectId = projects.get(monitorId) ?? ''
+      const known = counts.get(kind + projectId)
+      if (known) known.n++
+      else counts.set(kind + projectId, { kind, projectId, n: 1 })
+    }
+    for (const { kind, projectId, n } of counts.values()) count(kind, 'recorded', projectId, n)
   }
 
   return {
@@ -118,12 +143,11 @@ export function createHeartbeats(options: {
       const at = clock.now()
       const received = { ...incoming, at, id: heartbeatId(at) }
       const taken = batcher.push(received, entryBytes + (incoming.body?.length ?? 0), (error, outcome) => {
-        if (error || outcome === undefined) count(incoming.kind, 'refused')
-        else if (outcome === 'unknown') count(incoming.kind, 'unknown')
-        else count(outcome.recorded, 'recorded')
+        if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
+        else if (outcome === 'unknown') count(incoming.kind, 'unknown', '', 1)
         done(error, outcome)
       })
-      if (!taken) count(incoming.kind, 'refused')
+      if (!taken) count(incoming.kind, 'refused', '', 1)
       return taken
     },
     queueLength: () => batcher.length,

@@ -1,5 +1,7 @@
-// Every route says who may call it, or the app does not boot. Who is calling is decided by auth/plugin.ts.
+// Every route says who may call it, or the app does not boot; nor does it with a route that says so and is not guarded, because it was
+// registered before auth/plugin.ts, which decides who is calling.
 
+import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 
 /**
@@ -12,12 +14,24 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
   }
+  interface FastifyInstance {
+    /** Called by whoever guards a route. */
+    guarded: (route: RouteOptions) => void
+  }
 }
 
 export const accessPlugin = fp(
   async (app) => {
-    app.addHook('onRoute', ({ method, url, config }) => {
-      if (config?.access === undefined) throw new Error(`${method} ${url} does not say who may call it (config.access)`)
+    const open = new Set<string>()
+    const name = ({ method, url }: RouteOptions) => `${method} ${url}`
+    app.decorate('guarded', (route: RouteOptions) => void open.delete(name(route)))
+    app.addHook('onRoute', (route) => {
+      const access = route.config?.access
+      if (access === undefined) throw new Error(`${name(route)} does not say who may call it (config.access)`)
+      if (access !== 'public' && access !== 'ping') open.add(name(route))
+    })
+    app.addHook('onReady', async () => {
+      if (open.size > 0) throw new Error(`nobody guards ${[...open].join(', ')}`)
     })
   },
   { name: 'http-access' },

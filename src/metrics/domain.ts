@@ -2,81 +2,77 @@
 // client in the registry that /metrics serves: a metric of any other client would never show.
 
 import type { FastifyInstance } from 'fastify'
-import type { BreakerPhase } from '../core/breaker.ts'
-import type { PoolState } from '../database/service.ts'
+import { createObservedGauges } from './observed.ts'
+import { createTenantLabels } from './tenants.ts'
 
 type Client = FastifyInstance['metrics']['client']
 
-const poolHelp: Record<keyof PoolState, string> = {
-  active: 'Database connections in use',
-  idle: 'Database connections open and not in use',
-  waiting: 'Callers waiting for a database connection',
-  max: 'Most database connections that this process opens',
-}
-
-/** Alerts compare with these numbers, so they never move. */
-const breakerNumbers: Record<BreakerPhase, number> = { closed: 0, open: 1, half_open: 2 }
-/** Of the breakers of one kind the worst is shown. */
-const worstLast: BreakerPhase[] = ['closed', 'half_open', 'open']
-
 export type DomainMetrics = ReturnType<typeof createDomainMetrics>
 
-export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>) {
-  const registers = [registry]
-  const queues = new Map<string, () => number | Promise<number>>()
-  let countMonitors: (() => Promise<{ status: string; count: number }[]>) | undefined
-
-  new client.Gauge({
-    name: 'queue_length',
-    help: 'Entries waiting, by queue',
-    labelNames: ['queue'],
-    registers,
-    async collect() {
-      for (const [queue, length] of queues) this.set({ queue }, await length())
-    },
-  })
-
-  new client.Gauge({
-    name: 'monitors',
-    help: 'Monitors by stored status',
-    labelNames: ['status'],
-    registers,
-    async collect() {
-      const counted = (await countMonitors?.().catch(() => undefined)) ?? null
-      this.reset()
-      if (counted === null) return
-      for (const status of ['new', 'up', 'down', 'paused']) this.set({ status }, 0)
-      for (const { status, count } of counted) this.set({ status }, count)
-    },
-  })
-
-  let breakerStates: () => { kind: string; state: BreakerPhase }[] = () => []
-  new client.Gauge({
-    name: 'circuit_breaker_state',
+/** Gauges that are read at each scrape, by `observe`. */
+const observed = {
+  active_connections: { help: 'Open connections of clients' },
+  app_ready: { help: 'Whether this process takes part in the work: 1 once started, 0 while starting and draining' },
+  blind_time_seconds: { help: 'Length of all kept windows in which nobody could accept heartbeats' },
+  blind_windows: { help: 'Kept windows in which nobody could accept heartbeats' },
+  build_info: { help: 'Always 1; the labels say what runs', labels: ['version', 'environment', 'node'] },
+  circuit_breaker_state: {
     help: 'The worst state of the circuit breakers of one kind (database or that of a channel): 0 closed, 1 open, 2 half-open',
-    labelNames: ['name'],
-    registers,
-    collect() {
-      this.reset()
-      const states = breakerStates()
-      for (const phase of worstLast)
-        for (const { kind, state } of states) if (state === phase) this.set({ name: kind }, breakerNumbers[state])
-    },
-  })
+    labels: ['name'],
+  },
+  container_memory_limit_bytes: { help: 'Memory that this process may use: of its container, or of the machine' },
+  cpu_limit_cores: { help: 'Processor cores that this process may use: of its container, or of the machine' },
+  data_staleness_ms: {
+    help: 'Age of the oldest heartbeat that was received here and is not in the database, in milliseconds',
+    labels: ['node'],
+  },
+  data_staleness_seconds: {
+    help: 'Age of the oldest heartbeat that was received here and is not in the database',
+    labels: ['node'],
+  },
+  database_connections_active: { help: 'Database connections in use' },
+  database_connections_idle: { help: 'Database connections open and not in use' },
+  database_connections_max: { help: 'Most database connections that this process opens' },
+  database_connections_waiting: { help: 'Callers waiting for a database connection' },
+  error_rate_ratio: { help: 'Share of requests answered 5xx over a window (5m, 1h, 24h)', labels: ['window'] },
+  health_check_duration_seconds: { help: 'Time that a check of /health took', labels: ['check'] },
+  health_check_status: {
+    help: 'What a check of /health found: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown',
+    labels: ['check'],
+  },
+  health_status: { help: 'The status of /health: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown' },
+  max_staleness_ms: { help: 'The configured limit of data_staleness_ms, in milliseconds' },
+  memory_usage_bytes: {
+    help: 'Memory of this process by type (rss, heap_used, heap_total, external)',
+    labels: ['type'],
+  },
+  monitors: { help: 'Monitors by stored status', labels: ['status'] },
+  queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
+  shutdown_phase: { help: '0 while the process runs, 1 while it drains and closes' },
+  sla_availability_ratio: {
+    help: 'Share of requests not answered 5xx over a window (5m, 1h, 24h); 1 without requests',
+    labels: ['window'],
+  },
+  sla_latency_p95_seconds: {
+    help: '95th percentile of the time to answer over a window (5m, 1h, 24h)',
+    labels: ['window'],
+  },
+  sla_latency_p99_seconds: {
+    help: '99th percentile of the time to answer over a window (5m, 1h, 24h)',
+    labels: ['window'],
+  },
+}
 
-  let poolState: () => PoolState | null = () => null
-  for (const [state, help] of Object.entries(poolHelp)) {
-    new client.Gauge({
-      name: `database_connections_${state}`,
-      help,
-      registers,
-      collect() {
-        this.set(poolState()?.[state as keyof PoolState] ?? 0)
-      },
-    })
-  }
+export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {
+  const registers = [registry]
 
   return {
+    /** The `tenant` label of a project. */
+    tenant: createTenantLabels(tenantsMax),
+
+    /** Adds a reader to a gauge; one that asks the database gives `everyMs`. */
+    observe: createObservedGauges(client, registry, observed),
+
     httpRequests: new client.Counter({
       name: 'http_requests_total',
       help: 'HTTP requests by method, route and status code; a request that the client gave up has the code aborted',
@@ -85,8 +81,20 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
-      help: 'Heartbeats by kind (success, start, fail, log, ign) and outcome (recorded, unknown, refused)',
-      labelNames: ['kind', 'outcome'],
+      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, refused) and tenant',
+      labelNames: ['kind', 'outcome', 'tenant'],
+      registers,
+    }),
+    cacheOperations: new client.Counter({
+      name: 'cache_operations_total',
+      help: 'Uses of a cache by operation (get, set, evict) and result (hit, miss, ok)',
+      labelNames: ['cache', 'operation', 'result'],
+      registers,
+    }),
+    gracefulShutdowns: new client.Counter({
+      name: 'graceful_shutdowns_total',
+      help: 'Orderly shutdowns of all processes on this database so far, by reason, as known at the start',
+      labelNames: ['reason'],
       registers,
     }),
     batchEntries: new client.Histogram({
@@ -103,14 +111,20 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     flips: new client.Counter({
       name: 'flips_total',
-      help: 'Status changes by old status, new status and reason',
-      labelNames: ['from', 'to', 'reason'],
+      help: 'Status changes by old status, new status, reason and tenant',
+      labelNames: ['from', 'to', 'reason', 'tenant'],
       registers,
     }),
     detectorLateness: new client.Histogram({
       name: 'detector_lateness_seconds',
       help: 'From a deadline to the moment its passing was noticed',
       buckets: [0.1, 0.25, 0.5, 0.75, 1, 2, 5, 30, 300],
+      registers,
+    }),
+    detectorSeconds: new client.Histogram({
+      name: 'detector_duration_seconds',
+      help: 'Time that one look of the detector took',
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5],
       registers,
     }),
     detectorRun: new client.Gauge({
@@ -120,8 +134,8 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     deliveries: new client.Counter({
       name: 'deliveries_total',
-      help: 'Delivery attempts by channel kind and outcome (sent, retrying, dead, suppressed)',
-      labelNames: ['kind', 'outcome'],
+      help: 'Delivery attempts by channel kind, outcome (sent, retrying, dead, suppressed) and tenant',
+      labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),
     databaseSeconds: new client.Histogram({
@@ -178,22 +192,6 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
           labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, String(text)])),
         })),
       )
-    },
-    /** Shows a queue's length in queue_length, read at each scrape. */
-    watchQueue(queue: string, length: () => number | Promise<number>): void {
-      queues.set(queue, length)
-    },
-    /** Shows the pool of database connections, read at each scrape; null while it is not open. */
-    watchPool(read: typeof poolState): void {
-      poolState = read
-    },
-    /** Shows the circuit breakers, read at each scrape. */
-    watchBreakers(read: typeof breakerStates): void {
-      breakerStates = read
-    },
-    /** Shows the number of monitors by status, read at each scrape. */
-    watchMonitors(count: NonNullable<typeof countMonitors>): void {
-      countMonitors = count
     },
   }
 }

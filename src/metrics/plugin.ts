@@ -1,18 +1,26 @@
-import type { FastifyRequest } from 'fastify'
+import { hostname } from 'node:os'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
+import { type Config, version } from '../config.ts'
 import { unshed } from '../http/pressure.ts'
 import { createDomainMetrics, type DomainMetrics } from './domain.ts'
+import { createMetricsListener } from './listener.ts'
+import { createServiceLevel } from './service-level.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     domainMetrics: DomainMetrics
+    /** What /metrics serves. */
+    metricsRegistry: { contentType: string; metrics(): Promise<string> }
   }
 }
 
+const windows = { '5m': 5, '1h': 60, '24h': 1440 }
+
 /** HTTP, process and domain metrics in one registry of this app's own, and GET /metrics. */
-export const metricsPlugin = fp(
-  async (app) => {
+export const metricsPlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
     const { default: client } = await import('@prometheus-io/client')
     const registry = new client.Registry()
     await app.register(fastifyMetrics.default, {
@@ -27,28 +35,92 @@ export const metricsPlugin = fp(
         overrides: { histogram: { registers: [registry] }, summary: { registers: [new client.Registry()] } },
       },
     })
-    const metrics = createDomainMetrics(client, registry)
+    const metrics = createDomainMetrics(client, registry, config.features.metricsTenantsMax)
     app.decorate('domainMetrics', metrics)
-
-    const count = (request: FastifyRequest, status: string) =>
-      metrics.httpRequests.inc({
-        method: request.method,
-        route: request.routeOptions.url ?? '__unknown__',
-        status_code: status,
-      })
-    app.addHook('onResponse', (request, reply, done) => {
-      count(request, String(reply.statusCode))
-      done()
-    })
-    app.addHook('onRequestAbort', (request, done) => {
-      count(request, 'aborted')
-      done()
-    })
-
-    const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...unshed } as const
-    app.get('/metrics', { config }, async (_request, reply) => {
-      return reply.type(registry.contentType).send(await registry.metrics())
-    })
+    app.decorate('metricsRegistry', registry)
+    countRequests(app, metrics)
+    observeProcess(app, metrics, config.environment)
+    if (config.features.metricsPort !== undefined) openListener(app, config.server.host, config.features.metricsPort)
   },
   { name: 'metrics', dependencies: ['http-access'] },
 )
+
+/** Apart from the metrics themselves, which everything needs: who may call this is known only further down. */
+export const metricsRoutePlugin = fp(
+  async (app) => {
+    const { metricsRegistry: registry } = app
+    const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...unshed } as const
+    app.get('/metrics', { config }, async (_request, reply) =>
+      reply.type(registry.contentType).send(await registry.metrics()),
+    )
+  },
+  { name: 'metrics-route', dependencies: ['metrics', 'auth', 'http-pressure'] },
+)
+
+function openListener(app: FastifyInstance, host: string, wanted: number): void {
+  const listener = createMetricsListener((request, response) => app.routing(request, response))
+  // Before the main listener, so that a port which cannot be had stops the start like that one's.
+  app.addHook('onReady', async () => {
+    const port = await listener.listen(host, wanted)
+    app.log.info({ event: 'metrics.listening', port }, `serving metrics on port ${port}`)
+  })
+  app.addHook('onClose', () => listener.close())
+}
+
+function countRequests(app: FastifyInstance, { httpRequests, observe }: DomainMetrics): void {
+  const serviceLevel = createServiceLevel(Date.now)
+  const count = (request: FastifyRequest, status: string) =>
+    httpRequests.inc({
+      method: request.method,
+      route: request.routeOptions.url ?? '__unknown__',
+      status_code: status,
+    })
+  app.addHook('onResponse', (request, reply, done) => {
+    count(request, String(reply.statusCode))
+    // Probes and scrapes are nobody's work: they would hide behind their number what people got.
+    if (!request.routeOptions.config.always) serviceLevel.record(reply.elapsedTime / 1000, reply.statusCode >= 500)
+    done()
+  })
+  app.addHook('onRequestAbort', (request, done) => {
+    count(request, 'aborted')
+    done()
+  })
+
+  const levels = (value: (level: ReturnType<typeof serviceLevel.level>) => number | null) => () =>
+    Object.entries(windows).flatMap(([window, minutes]) => {
+      const figure = value(serviceLevel.level(minutes))
+      return figure === null ? [] : [{ value: figure, labels: { window } }]
+    })
+  observe(
+    'sla_availability_ratio',
+    levels(({ availability }) => availability),
+  )
+  observe(
+    'error_rate_ratio',
+    levels(({ errorRate }) => errorRate),
+  )
+  observe(
+    'sla_latency_p95_seconds',
+    levels(({ p95 }) => p95),
+  )
+  observe(
+    'sla_latency_p99_seconds',
+    levels(({ p99 }) => p99),
+  )
+}
+
+function observeProcess(app: FastifyInstance, { observe }: DomainMetrics, environment: string): void {
+  const labels = { version, environment, node: hostname() }
+  observe('build_info', () => [{ value: 1, labels }])
+  observe('memory_usage_bytes', () => {
+    const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
+    const byType = { rss, heap_used: heapUsed, heap_total: heapTotal, external }
+    return Object.entries(byType).map(([type, value]) => ({ value, labels: { type } }))
+  })
+  observe('active_connections', async () => {
+    const value = await new Promise<number>((resolve) => {
+      app.server.getConnections((error, count) => resolve(error ? 0 : count))
+    })
+    return [{ value }]
+  })
+}

@@ -8,20 +8,28 @@ declare module 'fastify' {
   }
 }
 
+/** Counting looks at every monitor. */
+const countEveryMs = 15_000
+const statuses = ['new', 'up', 'down', 'paused']
+
 export const monitorsPlugin = fp(
   async (app) => {
-    const { flips } = app.domainMetrics
+    const { flips, observe, tenant } = app.domainMetrics
     const monitors = createMonitors({
       database: app.database,
       writeAudit: app.audit.write,
       blindTime: app.blindTime,
       siteUrl: app.siteUrl,
       log: app.log,
-      countFlip: ({ from, to, reason }) =>
-        flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason }),
+      countFlip: ({ from, to, reason }, projectId) =>
+        flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) }),
     })
     app.decorate('monitors', monitors)
-    app.domainMetrics.watchMonitors(monitors.countByStatus)
+    const count = async () => {
+      const counted = new Map((await monitors.countByStatus()).map(({ status, count }) => [status, count]))
+      return statuses.map((status) => ({ value: counted.get(status) ?? 0, labels: { status } }))
+    }
+    observe('monitors', count, { everyMs: countEveryMs })
     await app.register(checkRoutes, { monitors })
   },
   { name: 'monitors', dependencies: ['auth', 'blind-time', 'metrics', 'site-url'] },

@@ -1,0 +1,86 @@
+// What this process may use and what it uses, as the kernel says. In a container the group's limits count, not the machine's.
+
+import { readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/** Without a limit both kinds of control group write a number beyond any machine, or `max`. */
+const unlimitedBytes = 2 ** 60
+
+/** Bytes that the control group allows (version 1 or 2), or the machine's memory. */
+export function memoryLimitBytes(root = '/'): number {
+  const groups = groupPaths(root)
+  const limits = [
+    ...groups.unified.map((path) => join(path, 'memory.max')),
+    ...groups.memory.map((path) => join(path, 'memory.limit_in_bytes')),
+  ].map((file) => Number(read(file)?.trim()))
+  const real = limits.filter((limit) => limit > 0 && limit < unlimitedBytes)
+  return Math.min(totalmem(), ...real)
+}
+
+/** Cores that the control group allows, may be a fraction, or those of the machine. */
+export function cpuLimitCores(root = '/'): number {
+  const groups = groupPaths(root)
+  const unified = groups.unified.map((path) => (read(join(path, 'cpu.max')) ?? '').trim().split(' ').map(Number))
+  const separate = groups.cpu.map((path) => [
+    Number(read(join(path, 'cpu.cfs_quota_us'))),
+    Number(read(join(path, 'cpu.cfs_period_us'))),
+  ])
+  const shares = [...unified, ...separate].map(([quota = Number.NaN, period = Number.NaN]) => quota / period)
+  return Math.min(availableParallelism(), ...shares.filter((share) => share > 0))
+}
+
+/** The directories of this process's groups and of those around them; inside a container only the mount point exists. */
+function groupPaths(root: string): { unified: string[]; memory: string[]; cpu: string[] } {
+  const mount = join(root, 'sys/fs/cgroup')
+  const paths = { unified: [mount], memory: [join(mount, 'memory')], cpu: [join(mount, 'cpu')] }
+  for (const line of (read(join(root, 'proc/self/cgroup')) ?? '').split('\n')) {
+    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
+    if (path === undefined || controllers === undefined) continue
+    if (controllers === '') paths.unified.push(...ancestors(mount, path))
+    for (const controller of ['memory', 'cpu'] as const) {
+      if (controllers.split(',').includes(controller))
+        paths[controller].push(
+          ...ancestors(join(mount, controllers), path),
+          ...ancestors(join(mount, controller), path),
+        )
+    }
+  }
+  return paths
+}
+
+function ancestors(mount: string, path: string): string[] {
+  return path === '/' ? [] : [join(mount, path), ...ancestors(mount, dirname(path))]
+}
+
+/** Threads and open files of this process; null where the kernel does not tell. */
+export function processCounts(root = '/'): { threads: number | null; openFiles: number | null } {
+  const status = read(join(root, 'proc/self/status')) ?? ''
+  const threads = /^Threads:\s+(\d+)$/m.exec(status)?.[1]
+  let openFiles: number | null = null
+  try {
+    openFiles = readdirSync(join(root, 'proc/self/fd')).length
+  } catch {
+    // No such file system here.
+  }
+  return { threads: threads === undefined ? null : Number(threads), openFiles }
+}
+
+/** The disk that holds `directory`, or would hold it once it exists. Throws where nothing can be read. */
+export function diskUsage(directory: string): { usedBytes: number; totalBytes: number } {
+  try {
+    const { blocks, bavail, bsize } = statfsSync(directory)
+    return { usedBytes: (blocks - bavail) * bsize, totalBytes: blocks * bsize }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(directory) === directory) throw error
+    return diskUsage(dirname(directory))
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,32 @@
+// A second port for the scraper and the probes alone, for networks that keep them apart from the public one. The requests are the app's own,
+// so that tokens and answers are the same.
+
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const served = /^\/(metrics|health|health\/live|health\/ready|live|liveness|ready|readiness|status)(\?|$)/
+
+export function createMetricsListener(handle: RequestListener) {
+  const server = createServer((request, response) => {
+    if (served.test(request.url ?? '')) return handle(request, response)
+    response.writeHead(404, { 'content-type': 'application/json; charset=utf-8' })
+    response.end('{"error":"not found","code":"not_found"}')
+  })
+
+  return {
+    /** Resolves with the port; rejects where it cannot be had. */
+    async listen(host: string, port: number): Promise<number> {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, resolve)
+      })
+      return (server.address() as AddressInfo).port
+    },
+    async close(): Promise<void> {
+      if (!server.listening) return
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}

@@ -1,0 +1,61 @@
+// Gauges whose values are read at each scrape, from whoever knows them. A reader that fails has no values; one that takes too long is not
+// waited for, because a database that hangs must not take all other metrics with it.
+
+import type { FastifyInstance } from 'fastify'
+
+type Client = FastifyInstance['metrics']['client']
+
+export type Sample = { value: number; labels?: Record<string, string> }
+export type Reader = () => readonly Sample[] | Promise<readonly Sample[]>
+
+/** The last known values are shown instead. */
+const patienceMs = 500
+
+/** Registers one gauge for each row of `page`. The function that is returned adds a reader to one; with `everyMs` it reads no more often. */
+export function createObservedGauges<Name extends string>(
+  client: Client,
+  registry: InstanceType<Client['Registry']>,
+  page: Record<Name, { help: string; labels?: readonly string[] }>,
+) {
+  const readers = new Map<string, Reader[]>()
+  for (const [name, { help, labels = [] }] of Object.entries<{ help: string; labels?: readonly string[] }>(page)) {
+    new client.Gauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [registry],
+      async collect() {
+        const samples = await Promise.all((readers.get(name) ?? []).map((read) => read()))
+        this.reset()
+        for (const sample of samples.flat()) this.set(sample.labels ?? {}, sample.value)
+      },
+    })
+  }
+  return (name: Name, read: Reader, { everyMs = 0 } = {}): void => {
+    readers.set(name, [...(readers.get(name) ?? []), patient(read, everyMs)])
+  }
+}
+
+function patient(read: Reader, everyMs: number): Reader {
+  let known: readonly Sample[] = []
+  let readAt = Number.NEGATIVE_INFINITY
+  let reading: Promise<void> | undefined
+
+  async function refresh(): Promise<void> {
+    known = await (async () => read())().catch(() => [])
+    readAt = performance.now()
+    reading = undefined
+  }
+
+  return async () => {
+    if (performance.now() - readAt < everyMs) return known
+    reading ??= refresh()
+    let timer: NodeJS.Timeout | undefined
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patienceMs)
+    })
+    await Promise.race([reading, enough])
+    clearTimeout(timer)
+    return known
+  }
+}

@@ -1,0 +1,52 @@
+// A TCP proxy in front of PostgreSQL that can fail in the ways networks do.
+
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** blackhole: connections are accepted and bytes vanish. refuse: nobody listens. reset: connections break, new ones at once. */
+export type Fault = 'pass' | 'blackhole' | 'refuse' | 'reset'
+
+export type FaultProxy = { url: string; set: (fault: Fault) => Promise<void> }
+
+/** In front of a database whose URL names a Unix socket's directory (`?host=`), as the tests' own do. */
+export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUrl: string): Promise<FaultProxy> {
+  const target = new URL(databaseUrl)
+  const socketPath = join(target.searchParams.get('host') ?? '', `.s.PGSQL.${target.port || 5432}`)
+  const sockets = new Set<Socket>()
+  let fault: Fault = 'pass'
+
+  function keep(socket: Socket): Socket {
+    sockets.add(socket)
+    return socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+  }
+  const server = createServer((near) => {
+    keep(near)
+    if (fault === 'reset') return near.resetAndDestroy()
+    const far = keep(createConnection(socketPath))
+    near.on('data', (bytes) => fault === 'pass' && far.write(bytes))
+    far.on('data', (bytes) => fault === 'pass' && near.write(bytes))
+    near.on('close', () => far.destroy())
+    far.on('close', () => near.destroy())
+  })
+  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const close = async () => {
+    const closed = server.listening ? new Promise((resolve) => server.close(resolve)) : Promise.resolve()
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
+  await listen(0)
+  const { port } = server.address() as AddressInfo
+  t.after(close)
+
+  return {
+    url: `postgres://${target.username}@127.0.0.1:${port}${target.pathname}`,
+    async set(next) {
+      fault = next
+      if (next === 'refuse') return close()
+      // Those to the database are of a kind that cannot be reset; they end with their near side.
+      if (next === 'reset') for (const socket of sockets) if (socket.remoteAddress) socket.resetAndDestroy()
+      if (!server.listening) await listen(port)
+    },
+  }
+}

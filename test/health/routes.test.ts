@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createFaultProxy } from '../fault-proxy.ts'
+import { build, call, createReceiver, eventually } from '../helper.ts'
+import { createDatabase } from '../postgres.ts'
+
+type HealthBody = {
+  timestamp: string
+  environment: string
+  version: string
+  uptime: number
+  services: object
+  checks: Record<string, Record<string, unknown>>
+}
+
+const probes = ['/health', '/health/ready', '/health/live', '/status'] as const
+const statuses = async (url: string) => Promise.all(probes.map(async (path) => (await fetch(url + path)).status))
+
+test('/health tells status, version, environment and every check, and nothing of tenants, hosts or secrets', async (t) => {
+  const { call, url, databaseUrl } = await build(t)
+  const receiver = await createReceiver(t)
+  const settings = { url: `${receiver.url}/s3cret-path` }
+  await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'channel of a tenant', settings })
+  await call('POST', '/api/v3/checks/', { name: 'check of a tenant', timeout: 60, grace: 60, channels: '*' })
+
+  const answer = await call('GET', '/health', undefined, {})
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers.get('cache-control'), 'no-store')
+  const body = answer.json() as HealthBody
+  assert.match(body.timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  assert.equal(body.environment, 'local')
+  assert.match(body.version, /^\d+\.\d+\.\d+$/)
+  assert.ok(Number.isInteger(body.uptime))
+  const names = [
+    'cache',
+    'circuit_breakers',
+    'database',
+    'detector',
+    'disk',
+    'encryption',
+    'memory',
+    'process',
+    'spool',
+  ]
+  assert.deepEqual(Object.keys(body.checks).sort(), names)
+  assert.deepEqual(Object.keys(body.services).sort(), names)
+  for (const [name, check] of Object.entries(body.checks)) {
+    assert.match(String(check.status), /^(healthy|degraded|unhealthy|unknown)$/, name)
+    assert.ok(Number.isInteger(check.responseTime), name)
+  }
+  assert.equal(body.checks.database?.connection, 'connected')
+  const { enabled, keySet, keyValid, testPassed, algorithm, keyLength } = body.checks.encryption ?? {}
+  assert.deepEqual(
+    [enabled, keySet, keyValid, testPassed, algorithm, keyLength],
+    [true, true, true, true, 'aes-256-gcm', 32],
+  )
+
+  await call('GET', '/ping/00000000-0000-4000-8000-000000000000', undefined, {})
+  const everything = (await Promise.all(probes.map(async (path) => (await fetch(url + path)).text()))).join()
+  for (const secret of ['tenant', 's3cret', new URL(databaseUrl).pathname.slice(1), '127.0.0.1', 'postgres:']) {
+    assert.ok(!everything.includes(secret), secret)
+  }
+})
+
+test('every alias of a probe answers as the probe', async (t) => {
+  const { url } = await build(t)
+  const shape = async (path: string) => Object.keys((await (await fetch(url + path)).json()) as object).sort()
+  for (const path of ['/live', '/liveness']) assert.deepEqual(await shape(path), await shape('/health/live'))
+  for (const path of ['/ready', '/readiness']) assert.deepEqual(await shape(path), await shape('/health/ready'))
+})
+
+test('/status sums up: what was processed, when the detector last ran, what is not in the database', async (t) => {
+  const { call } = await build(t)
+  const check = (await call('POST', '/api/v3/checks/', { name: 'job', timeout: 60, grace: 60 })).json()
+  const ping = new URL(String(check.ping_url)).pathname
+  for (let i = 0; i < 3; i++) await call('GET', ping)
+  const status = (await call('GET', '/status', undefined, {})).json()
+  assert.equal(status.environment, 'local')
+  assert.equal(status.events_processed, 3)
+  assert.equal(status.heartbeats_processed, 3)
+  assert.equal(status.data_staleness_ms, 0)
+  assert.ok(Number.isInteger(status.uptime_seconds))
+  assert.ok(Array.isArray(status.blind_windows))
+  await eventually('the detector ran', async () => (await call('GET', '/status', undefined, {})).json().last_run)
+})
+
+test('who is not on the list sees the status alone; the address is that of a trusted proxy only', async (t) => {
+  const { url } = await build(t, { HEALTH_DETAIL_ALLOWLIST: '10.1.0.0/16,::1', TRUST_PROXY: 'loopback' })
+  const keys = async (path: string, from?: string) => {
+    const headers: Record<string, string> = from === undefined ? {} : { 'x-forwarded-for': from }
+    return Object.keys((await call(url, 'GET', path, undefined, headers)).json())
+  }
+  for (const path of ['/health', '/status']) {
+    assert.deepEqual(await keys(path), ['status', 'timestamp'])
+    assert.deepEqual(await keys(path, '10.2.0.1'), ['status', 'timestamp'])
+    assert.ok((await keys(path, '10.1.2.3')).length > 5)
+    assert.ok((await keys(path, '::1')).length > 5)
+  }
+  const distrusting = await build(t, { HEALTH_DETAIL_ALLOWLIST: '10.1.0.0/16' })
+  const spoofed = await call(distrusting.url, 'GET', '/health', undefined, { 'x-forwarded-for': '10.1.2.3' })
+  assert.deepEqual(Object.keys(spoofed.json()), ['status', 'timestamp'])
+})
+
+test('a lost database ends readiness and not liveness, whether it refuses, breaks off or hangs; metrics answer all the while', async (t) => {
+  const proxy = await createFaultProxy(t, await createDatabase(t))
+  const { url } = await build(t, { DATABASE_URL: proxy.url })
+  assert.deepEqual(await statuses(url), [200, 200, 200, 200])
+
+  for (const fault of ['refuse', 'reset', 'blackhole'] as const) {
+    await proxy.set(fault)
+    await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503)
+    assert.deepEqual(await statuses(url), [503, 503, 200, 200], fault)
+    const began = performance.now()
+    const metrics = await fetch(`${url}/metrics`)
+    assert.equal(metrics.status, 200)
+    assert.match(await metrics.text(), /^health_check_status\{check="database"\} 2$/m)
+    assert.ok(performance.now() - began < 3000, `${fault}: a scrape does not wait for the database`)
+    const health = (await (await fetch(`${url}/health`)).json()) as { checks: { database: { connection: string } } }
+    assert.match(health.checks.database.connection, /^(disconnected|error)$/)
+    await proxy.set('pass')
+    await eventually(`${fault}: ready again`, async () => (await fetch(`${url}/health/ready`)).status === 200, 30_000)
+  }
+})
+
+test('under overload management calls are shed, probes and metrics and pings are not', async (t) => {
+  const { call } = await build(t, { FLATLINE__LIMITS__MAX_RSS_BYTES: '1' })
+  const shed = await eventually('shedding', async () => {
+    const answer = await call('GET', '/api/v3/checks/')
+    return answer.status === 503 ? answer : undefined
+  })
+  assert.equal(shed.headers.get('retry-after'), '10')
+  for (const path of [...probes, '/metrics']) assert.equal((await call('GET', path, undefined, {})).status, 200, path)
+  assert.equal((await call('GET', '/ping/00000000-0000-4000-8000-000000000000', undefined, {})).status, 404)
+})

@@ -82,7 +82,7 @@ export const breakers = Type.Object(
       default: shippedOverrides,
       env: 'CIRCUIT_BREAKER_OVERRIDES',
       description:
-        'Other values for some breakers, as JSON: {"database": {"recoveryMs": 1000}, "webhook": {"requestTimeoutMs": 5000}}',
+        'Other values for some breakers, as JSON; what is not named keeps what it has: {"database": {"recoveryMs": 1000}, "webhook": {"requestTimeoutMs": 5000}}',
     }),
   },
   { description: 'Circuit breakers around the database and every destination of alerts' },

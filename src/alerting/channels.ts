@@ -8,6 +8,7 @@ import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/service.ts'
 import * as store from './channels-store.ts'
+import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { testMessage } from './message.ts'
 import { type Sending, settingsContext } from './sending.ts'
@@ -22,11 +23,12 @@ export function createChannels(options: {
   encryption: Encryption
   transports: Record<string, Transport>
   sending: Pick<Sending, 'send'>
+  destinations: Pick<Destinations, 'beginAnyway' | 'forget'>
   writeAudit: WriteAudit
   siteUrl: () => string
   now: () => number
 }) {
-  const { database, encryption, transports, sending, writeAudit, siteUrl, now } = options
+  const { database, encryption, transports, sending, destinations, writeAudit, siteUrl, now } = options
 
   function sealedSettings(kind: string, id: string, settings: unknown): Buffer<ArrayBuffer> {
     const transport = Object.hasOwn(transports, kind) ? transports[kind] : undefined
@@ -88,17 +90,23 @@ export function createChannels(options: {
         const detail = { fields: Object.keys(input) }
         await writeAudit(tx, { projectId, actor, requestId, action: 'channel.update', target: id, detail })
       })
+      if (settings) destinations.forget(before)
       return { id, kind: before.kind, name: input.name ?? before.name }
     },
 
     async remove({ projectId, actor, requestId }: Caller, id: string): Promise<void> {
+      const channel = await find(projectId, id)
       await database.transaction(async (tx) => {
         if (!(await store.deleteChannel(tx, projectId, id))) throw notFound()
         await writeAudit(tx, { projectId, actor, requestId, action: 'channel.delete', target: id })
       })
+      destinations.forget(channel)
     },
 
-    /** One attempt at once, also on a channel that is switched off; it leaves no delivery behind. */
+    /**
+     * One attempt at once, also on a channel that is switched off or whose circuit breaker is open; it leaves no delivery
+     * behind.
+     */
     async test(
       projectId: string,
       id: string,
@@ -106,7 +114,7 @@ export function createChannels(options: {
     ): Promise<{ delivered: boolean; error: string | null }> {
       const channel = await find(projectId, id)
       const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
-      const outcome = await sending.send(channel, message, signal)
+      const outcome = await sending.send(channel, message, signal, destinations.beginAnyway(channel))
       if (outcome.kind === 'sent') return { delivered: true, error: null }
       if (outcome.kind === 'failed') return { delivered: false, error: outcome.error.message }
       return { delivered: false, error: outcome.kind === 'suppressed' ? outcome.reason : 'interrupted by a shutdown' }

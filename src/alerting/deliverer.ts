@@ -1,23 +1,25 @@
 // Step two: due deliveries are claimed and sent. A claim is a compare-and-set that moves the next attempt past the longest time that
 // this one can take; who dies with it leaves it to whoever looks then. No more than a quarter of the slots go to one channel, so that
-// a destination that hangs does not keep the others waiting.
+// a destination that hangs does not keep the others waiting, and none to one whose circuit breaker is open.
 
+import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
+import type { Destinations } from './destinations.ts'
+import type { Sending } from './sending.ts'
 import * as store from './store.ts'
 
 /** The rest of an attempt besides the request: reading what to tell, writing what came of it. */
 const leaseMarginMs = 15_000
 const candidatesPerSlot = 4
+const expireEveryMs = 10_000
 
 export type DelivererOptions = {
   database: Database
   now: () => number
   concurrency: number
   requestTimeoutMs: number
-  /** Sends one delivery and writes what came of it. */
-  attempt: (delivery: store.ClaimedDelivery, signal: AbortSignal) => Promise<void>
-  /** Channels whose settings this process cannot decrypt: another one may. */
-  unreadable: () => readonly string[]
+  destinations: Pick<Destinations, 'resting' | 'begin'>
+  sending: Pick<Sending, 'attempt' | 'unreadable' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
 }
@@ -25,23 +27,46 @@ export type DelivererOptions = {
 export type Deliverer = ReturnType<typeof createDeliverer>
 
 export function createDeliverer(options: DelivererOptions) {
-  const { database, now, concurrency, requestTimeoutMs, attempt, onFree } = options
+  const { database, now, concurrency, requestTimeoutMs, destinations, sending, onFree } = options
   const channelMax = Math.max(1, Math.floor(concurrency / 4))
   const inFlight = new Set<Promise<void>>()
   const perChannel = new Map<string, number>()
   const stopping = new AbortController()
+  let expireAt = Number.NEGATIVE_INFINITY
 
-  function start(delivery: store.ClaimedDelivery): void {
+  function start(delivery: store.ClaimedDelivery, call: Call): void {
     const { channelId } = delivery
     perChannel.set(channelId, (perChannel.get(channelId) ?? 0) + 1)
-    const sending = attempt(delivery, stopping.signal).finally(() => {
-      inFlight.delete(sending)
+    const attempt = sending.attempt(delivery, stopping.signal, call).finally(() => {
+      inFlight.delete(attempt)
       const left = (perChannel.get(channelId) ?? 1) - 1
       if (left === 0) perChannel.delete(channelId)
       else perChannel.set(channelId, left)
       onFree()
     })
-    inFlight.add(sending)
+    inFlight.add(attempt)
+  }
+
+  /** In order, as many as there are slots: none of a channel that has its share, and what its circuit breaker lets through. */
+  function choose(candidates: readonly store.DueDelivery[], free: number): Map<store.DueDelivery, Call> {
+    const counts = new Map(perChannel)
+    const chosen = new Map<store.DueDelivery, Call>()
+    for (const candidate of candidates) {
+      if (chosen.size === free) break
+      const { channelId, kind } = candidate
+      const count = counts.get(channelId) ?? 0
+      const call = count < channelMax ? destinations.begin({ id: channelId, kind }) : null
+      if (call === null) continue
+      counts.set(channelId, count + 1)
+      chosen.set(candidate, call)
+    }
+    return chosen
+  }
+
+  async function expire(channelIds: readonly string[]): Promise<void> {
+    if (channelIds.length === 0 || now() < expireAt) return
+    expireAt = now() + expireEveryMs
+    await sending.expire(channelIds)
   }
 
   return {
@@ -50,14 +75,25 @@ export function createDeliverer(options: DelivererOptions) {
       const free = concurrency - inFlight.size
       if (free <= 0) return false
       const full = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
-      const busy = [...full, ...options.unreadable()]
+      const resting = destinations.resting()
+      await expire(resting)
+      const busy = [...full, ...sending.unreadable(), ...resting]
       const limit = free * candidatesPerSlot
       const candidates = await store.selectDue(database, now(), busy, limit)
-      const chosen = fairShare(candidates, perChannel, channelMax).slice(0, free)
-      if (chosen.length === 0) return false
-      const leaseUntil = now() + requestTimeoutMs + leaseMarginMs
-      const claimed = await database.transaction((tx) => store.claimDeliveries(tx, chosen, now(), leaseUntil))
-      for (const delivery of claimed) start(delivery)
+      const chosen = choose(candidates, free)
+      if (chosen.size === 0) return false
+      const calls = new Map([...chosen].map(([{ id }, call]) => [id, call]))
+      try {
+        const seen = [...chosen.keys()]
+        const leaseUntil = now() + requestTimeoutMs + leaseMarginMs
+        const claimed = await database.transaction((tx) => store.claimDeliveries(tx, seen, now(), leaseUntil))
+        for (const delivery of claimed) {
+          start(delivery, calls.get(delivery.id) as Call)
+          calls.delete(delivery.id)
+        }
+      } finally {
+        for (const call of calls.values()) call.release()
+      }
       return candidates.length === limit
     },
 
@@ -68,18 +104,4 @@ export function createDeliverer(options: DelivererOptions) {
       clearTimeout(timer)
     },
   }
-}
-
-/** In order, without those whose channel would get more than `channelMax` slots. */
-function fairShare(
-  candidates: readonly store.DueDelivery[],
-  taken: ReadonlyMap<string, number>,
-  channelMax: number,
-): store.DueDelivery[] {
-  const counts = new Map(taken)
-  return candidates.filter(({ channelId }) => {
-    const count = counts.get(channelId) ?? 0
-    counts.set(channelId, count + 1)
-    return count < channelMax
-  })
 }

@@ -12,6 +12,8 @@ export type FetchRequest = {
   headers?: Record<string, string>
   body?: string
   signal: AbortSignal
+  /** For the whole exchange, redirects included, instead of the usual one. */
+  timeoutMs?: number
 }
 
 /** `body` is cut at the limit, or where the connection broke off after the status. */
@@ -70,7 +72,8 @@ export function createGuardedFetch(options: {
   }
 
   return async (target, request) => {
-    const timeout = AbortSignal.timeout(timeoutMs)
+    const withinMs = request.timeoutMs ?? timeoutMs
+    const timeout = AbortSignal.timeout(withinMs)
     const signal = AbortSignal.any([request.signal, timeout])
     const headers = lowerCased({ 'user-agent': userAgent, ...lowerCased(request.headers ?? {}) })
     let hop: Hop = { url: checkedUrl(target, isAllowed), method: request.method, headers, body: request.body }
@@ -78,7 +81,8 @@ export function createGuardedFetch(options: {
       const { hostname } = hop.url
       const response = await exchange(hop, signal).catch((error: unknown) => {
         if (request.signal.aborted) throw request.signal.reason
-        if (timeout.aborted) throw new FetchError(`no answer within ${timeoutMs} ms from ${hostname}`)
+        if (timeout.aborted)
+          throw new FetchError(`no answer within ${withinMs} ms from ${hostname}`, { cause: timeout.reason })
         throw toFetchError(error, hostname)
       })
       const next = redirected(hop, response, isAllowed)

@@ -13,14 +13,19 @@ declare module 'fastify' {
   }
 }
 
+/** Counting asks the database, and every replica is scraped. */
+const countEveryMs = 15_000
+
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
 const drainMs = 5000
 
 export const alertingPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { database, monitors, log } = app
+    const { database, monitors, circuitBreakers: breakers, log } = app
     const { security, server } = config
-    const limits = { ...config.alerting, requestTimeoutMs: config.breakers.requestTimeoutMs }
+    const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
+    const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
+    const limits = { ...config.alerting, requestTimeoutMs }
     const metrics = app.domainMetrics
 
     const alerting = createAlerting({
@@ -33,20 +38,21 @@ export const alertingPlugin = fp<{ config: Config }>(
         responseMaxBytes: limits.responseMaxBytes,
         userAgent: `Flatline/${version}`,
       }),
+      breakers,
       writeAudit: app.audit.write,
       checkDocument: (projectId, id) => monitors.get(projectId, id, false),
       siteUrl: app.siteUrl,
       limits,
       onFree: () => deliveries.wake(),
-      count: (kind, outcome) => metrics.deliveries.inc({ kind, outcome }),
+      count: (kind, outcome, projectId) => metrics.deliveries.inc({ kind, outcome, tenant: metrics.tenant(projectId) }),
       observe: (kind, seconds) => metrics.deliverySeconds.observe({ kind }, seconds),
       log,
       now: database.clock.now,
       random: Math.random,
     })
     app.decorate('alerting', alerting)
-    // A database that is away must not take the other metrics with it.
-    metrics.watchQueue('deliveries', () => alerting.queueLength().catch(() => Number.NaN))
+    const waiting = async () => [{ value: await alerting.queueLength(), labels: { queue: 'deliveries' } }]
+    metrics.observe('queue_length', waiting, { everyMs: countEveryMs })
 
     const outbox = createLoop({
       name: 'outbox',
@@ -60,6 +66,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     })
     const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
     monitors.onFlips(() => outbox.wake())
+    breakers.onClosed(() => deliveries.wake())
 
     app.lifecycle.onStart('alerting', async () => {
       outbox.start()
@@ -72,5 +79,8 @@ export const alertingPlugin = fp<{ config: Config }>(
 
     await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.signal })
   },
-  { name: 'alerting', dependencies: ['database', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'] },
+  {
+    name: 'alerting',
+    dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
+  },
 )

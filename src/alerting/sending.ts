@@ -1,17 +1,20 @@
 // One attempt at one delivery: reads what is to be told, sends it, and writes what came of it.
 
 import type { WriteAudit } from '../audit/store.ts'
+import type { Call } from '../circuit-breakers/service.ts'
 import { AppError } from '../core/errors.ts'
+import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { type Channel, disableChannel, findChannel } from './channels-store.ts'
+import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
 import * as store from './store.ts'
 import { DeliveryError, type Transport } from './transport.ts'
-import { type DeliveryPolicy, judge, type Outcome, type Verdict } from './verdict.ts'
+import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
 export type AlertingLog = {
   info(o: object, message: string): void
@@ -24,13 +27,14 @@ export type SendingOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   fetch: GuardedFetch
+  destinations: Pick<Destinations, 'requestTimeoutMs'>
   writeAudit: WriteAudit
   /** Rejects with AppError('not_found') for a check that is gone. */
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
   policy: DeliveryPolicy
   now: () => number
   random: () => number
-  count: (kind: string, outcome: Verdict['status']) => void
+  count: (kind: string, outcome: Verdict['status'], projectId: string) => void
   observe: (kind: string, seconds: number) => void
   log: AlertingLog
 }
@@ -46,11 +50,22 @@ const unreadableMax = 10_000
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
-  const { database, encryption, transports, fetch, checkDocument, policy, now, random, log } = options
+  const { database, encryption, transports, destinations, checkDocument, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
 
-  /** Never rejects. */
-  async function send(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
+  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
+  async function send(channel: Channel, message: Message, signal: AbortSignal, call: Call): Promise<Outcome> {
+    const outcome = await exchange(channel, message, signal)
+    const health = healthOf(outcome)
+    if (health === null) call.release()
+    else if (health.works) call.succeed()
+    else call.fail(health.reason)
+    return outcome
+  }
+
+  async function exchange(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
+    const timeoutMs = destinations.requestTimeoutMs(channel)
+    const fetch: GuardedFetch = (url, request) => options.fetch(url, { timeoutMs, ...request })
     const started = performance.now()
     try {
       const transport = transports[channel.kind]
@@ -80,19 +95,26 @@ export function createSending(options: SendingOptions) {
 
   function toDeliveryError(error: unknown, kind: string): DeliveryError {
     if (error instanceof DeliveryError) return error
-    if (error instanceof FetchError)
-      return new DeliveryError(error.message, { retryable: !error.refused, cause: error })
+    if (error instanceof FetchError) {
+      const away = error.refused ? {} : { away: failureReason(error) }
+      return new DeliveryError(error.message, { retryable: !error.refused, ...away, cause: error })
+    }
     log.error({ err: error, event: 'delivery.error', kind }, 'a transport failed in a way that is a bug')
     return new DeliveryError('internal error', { retryable: true, cause: error })
   }
 
-  async function outcomeOf(delivery: store.ClaimedDelivery, channel: Channel | null, signal: AbortSignal) {
+  async function outcomeOf(
+    delivery: store.ClaimedDelivery,
+    channel: Channel | null,
+    signal: AbortSignal,
+    call: Call,
+  ): Promise<Outcome> {
     const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason })
     if (channel === null) return suppressed('the channel was deleted')
     if (channel.disabledAt !== null) return suppressed('the channel is switched off')
     const message = await messageOf(delivery)
     if (typeof message === 'string') return suppressed(message)
-    return send(channel, message, signal)
+    return send(channel, message, signal, call)
   }
 
   /** What to tell, or why there is nothing to tell any more. */
@@ -139,8 +161,8 @@ export function createSending(options: SendingOptions) {
     if (disabled)
       log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
     if (!written) return
-    options.count(channel?.kind ?? 'unknown', verdict.status)
-    report(log, delivery, channel, verdict)
+    options.count(delivery.kind, verdict.status, delivery.projectId)
+    report(log, delivery, verdict)
   }
 
   return {
@@ -153,27 +175,46 @@ export function createSending(options: SendingOptions) {
     },
 
     /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. */
-    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal): Promise<void> {
+    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
       try {
         const channel = await findChannel(database.prisma, delivery.projectId, delivery.channelId)
-        await conclude(delivery, channel, await outcomeOf(delivery, channel, signal))
+        await conclude(delivery, channel, await outcomeOf(delivery, channel, signal, call))
       } catch (err) {
         log.error(
           { err, event: 'delivery.error', delivery: delivery.id },
           'delivery not concluded, will be tried again',
         )
+      } finally {
+        call.release()
+      }
+    },
+
+    /** Ends what waits in vain for these channels' circuit breakers: there is no attempt any more that could find it too old. */
+    async expire(channelIds: readonly string[]): Promise<void> {
+      const at = now()
+      const lastError = 'the destination has failed for too long'
+      const expired = await database.transaction((tx) =>
+        store.expireDeliveries(tx, channelIds, at - policy.forMs, at, lastError),
+      )
+      for (const delivery of expired) {
+        options.count(delivery.kind, 'dead', delivery.projectId)
+        report(log, delivery, { status: 'dead', nextAttemptAt: null, lastError: delivery.lastError, disable: null })
       }
     },
   }
 }
 
-function report(log: AlertingLog, delivery: store.ClaimedDelivery, channel: Channel | null, verdict: Verdict): void {
+function report(
+  log: AlertingLog,
+  delivery: Pick<store.ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,
+  verdict: Verdict,
+): void {
   const { status, lastError: reason, nextAttemptAt } = verdict
   const line = {
     event: `delivery.${status === 'retrying' ? 'retry' : status}`,
     delivery: delivery.id,
     channel: delivery.channelId,
-    kind: channel?.kind,
+    kind: delivery.kind,
     attempt: delivery.attempts,
     requestId: delivery.requestId ?? undefined,
     ...(reason !== null && { reason }),

@@ -2,12 +2,14 @@
 // (deliverer.ts) claims due ones and sends them. Neither changes a status.
 
 import type { WriteAudit } from '../audit/store.ts'
+import type { CircuitBreakers } from '../circuit-breakers/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createChannels } from './channels.ts'
 import { createDeliverer } from './deliverer.ts'
+import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { createOutbox } from './outbox.ts'
@@ -18,6 +20,7 @@ import type { Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
   concurrency: number
+  /** The longest of all kinds. */
   requestTimeoutMs: number
   retryBaseMs: number
   retryMaxMs: number
@@ -29,13 +32,14 @@ export type AlertingOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   fetch: GuardedFetch
+  breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
   siteUrl: () => string
   limits: AlertingLimits
   /** Called when a claim may find more than before. */
   onFree: () => void
-  count: (kind: string, outcome: Verdict['status']) => void
+  count: (kind: string, outcome: Verdict['status'], projectId: string) => void
   observe: (kind: string, seconds: number) => void
   log: AlertingLog
   now: () => number
@@ -60,16 +64,17 @@ export type Alerting = ReturnType<typeof createAlerting>
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
-  const sending = createSending({ ...options, policy })
+  const destinations = createDestinations(options.breakers)
+  const sending = createSending({ ...options, destinations, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
-    attempt: sending.attempt,
-    unreadable: sending.unreadable,
+    destinations,
+    sending,
   })
 
   return {
-    channels: createChannels({ ...options, sending }),
+    channels: createChannels({ ...options, sending, destinations }),
     relay: createOutbox({ database, now }),
     claim: deliverer.claim,
     drain: deliverer.drain,

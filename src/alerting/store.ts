@@ -66,11 +66,14 @@ export async function insertDeliveries(
 
 // --- step two: due deliveries -------------------------------------------------------------------------------------
 
-export type DueDelivery = { monitorId: string; id: string; channelId: string; attempts: number }
+/** `kind` is the channel's, `unknown` if it has just been deleted. */
+export type DueDelivery = { monitorId: string; id: string; channelId: string; kind: string; attempts: number }
+
+const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
 const due = statement(
   'due',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", d.attempts FROM deliveries d
+  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts FROM deliveries d
    WHERE ${unfinished('d')} AND d.next_attempt_at <= ${instant('$1')} AND d.channel_id <> ALL($2::uuid[])
      AND NOT EXISTS (
        SELECT FROM deliveries e
@@ -103,7 +106,7 @@ const claim = statement(
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(monitor_id, id, attempts)
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
-   RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", d.attempts, d.project_id AS "projectId",
+   RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.project_id AS "projectId",
      d.flip_seq AS "flipSeq", d.event, d.created_at AS "createdAt",
      (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
 )
@@ -134,12 +137,45 @@ const finish = statement(
 /** False if the attempt is not the latest any more, or somebody has ended the delivery. */
 export async function writeVerdict(
   tx: Queryable,
-  { monitorId, id, attempts }: DueDelivery,
+  { monitorId, id, attempts }: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>,
   verdict: Verdict,
   now: number,
 ): Promise<boolean> {
   const { status, nextAttemptAt, lastError } = verdict
   return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now])).length > 0
+}
+
+export type ExpiredDelivery = Pick<
+  ClaimedDelivery,
+  'id' | 'projectId' | 'channelId' | 'kind' | 'attempts' | 'requestId'
+> & {
+  lastError: string
+}
+
+const expire = statement(
+  'expire',
+  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, finished_at = ${instant('$3')},
+     last_error = coalesce(d.last_error, $4)
+   FROM (SELECT monitor_id, id FROM deliveries d
+         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND d.created_at <= ${instant('$2')}
+           AND d.next_attempt_at <= ${instant('$3')}
+         ORDER BY d.monitor_id, d.id LIMIT $5) old
+   WHERE d.monitor_id = old.monitor_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
+   RETURNING d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.last_error AS "lastError",
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
+)
+
+const expiredMax = 1000
+
+/** Those of these channels that were made up to `createdUntil` and are in nobody's hands, a bounded number. */
+export async function expireDeliveries(
+  tx: Queryable,
+  channelIds: readonly string[],
+  createdUntil: number,
+  now: number,
+  lastError: string,
+): Promise<ExpiredDelivery[]> {
+  return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, lastError, expiredMax])
 }
 
 export type ToldFlip = {

@@ -22,22 +22,34 @@ export type Transport<Settings = never> = {
 
 /**
  * The message is shown to the channel's owner: short, without secrets or paths. `permanent`: the destination is gone for
- * good, the channel is switched off.
+ * good, the channel is switched off. `status` is what it answered, `away` in a word why it could not be reached; neither if it was
+ * not asked.
  */
 export class DeliveryError extends Error {
   override name = 'DeliveryError'
   readonly retryable: boolean
   readonly permanent: boolean
   readonly retryAfterMs: number | undefined
+  readonly status: number | undefined
+  readonly away: string | undefined
 
   constructor(
     message: string,
-    options: { retryable: boolean; permanent?: boolean; retryAfterMs?: number | undefined; cause?: unknown },
+    options: {
+      retryable: boolean
+      permanent?: boolean
+      retryAfterMs?: number | undefined
+      status?: number
+      away?: string
+      cause?: unknown
+    },
   ) {
     super(message, { cause: options.cause })
     this.retryable = options.retryable
     this.permanent = options.permanent ?? false
     this.retryAfterMs = options.retryAfterMs
+    this.status = options.status
+    this.away = options.away
   }
 }
 
@@ -49,6 +61,7 @@ export function refusal(response: FetchResponse, permanent: readonly number[], n
   return new DeliveryError(`answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(), {
     retryable: !isPermanent,
     permanent: isPermanent,
+    status,
     retryAfterMs: rests ? parseRetryAfter([headers['retry-after']].flat()[0], now) : undefined,
   })
 }

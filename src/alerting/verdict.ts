@@ -23,6 +23,16 @@ export type DeliveryPolicy = RetryPolicy & { forMs: number }
 
 const errorMaxLength = 500
 
+/** What an outcome says of the destination: it works, it does not and why, or nothing. An answer that it does not want is an answer. */
+export function healthOf(outcome: Outcome): { works: true } | { works: false; reason: string } | null {
+  if (outcome.kind === 'sent') return { works: true }
+  if (outcome.kind !== 'failed') return null
+  const { status, away } = outcome.error
+  if (away !== undefined) return { works: false, reason: away }
+  if (status === undefined) return null
+  return status < 500 ? { works: true } : { works: false, reason: `http_${status}` }
+}
+
 /** `attempts` counts the one that ended at `now`. `random` is uniform in [0, 1). */
 export function judge(
   outcome: Outcome,

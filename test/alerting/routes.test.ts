@@ -243,6 +243,7 @@ suite('deliveries', () => {
       flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
       status: 'retrying',
       last_error: 'connection refused: 127.0.0.1',
+      request_id: null,
     })
 
     const seen: unknown[] = []

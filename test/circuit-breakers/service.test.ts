@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { type BreakerChange, BreakerOpenError, createCircuitBreakers } from '../../src/circuit-breakers/service.ts'
+import { createSettingsOf } from '../../src/circuit-breakers/settings.ts'
+import { loadConfig } from '../../src/config.ts'
+import { isDatabaseAway } from '../../src/core/availability.ts'
+
+const settings = { failureThreshold: 5, recoveryMs: 60_000, successThreshold: 3, requestTimeoutMs: 30_000 }
+
+function registry(options: { breakersMax?: number } = {}) {
+  const clock = { now: 5000 }
+  const changes: BreakerChange[] = []
+  const counts: string[] = []
+  const breakers = createCircuitBreakers({
+    settingsOf: () => settings,
+    monotonic: () => clock.now,
+    wall: () => clock.now + Date.UTC(2026, 0, 1),
+    onChange: (change) => changes.push(change),
+    count: (kind, outcome) => counts.push(`${kind} ${outcome}`),
+    ...options,
+  })
+  const fail = (name: string, times = 5) => {
+    for (let n = 0; n < times; n++) breakers.get(name, 'webhook').begin()?.fail('http_500')
+  }
+  return { clock, changes, counts, breakers, fail }
+}
+
+const refused = Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' })
+
+suite('a breaker of the registry', () => {
+  test('refuses once it is open, with an error that is known as an absence of the database', async () => {
+    const { breakers, counts } = registry()
+    const breaker = breakers.get('database', 'database')
+    let calls = 0
+    const work = async () => {
+      calls++
+      throw refused
+    }
+    for (let n = 0; n < 5; n++) await assert.rejects(breaker.run(work, isDatabaseAway), refused)
+    const error: unknown = await breaker.run(work, isDatabaseAway).catch((caught: unknown) => caught)
+    assert.ok(error instanceof BreakerOpenError)
+    assert.deepEqual([error.code, error.retryAfterS, error.breaker], ['unavailable', 1, 'database'])
+    assert.ok(isDatabaseAway(error))
+    assert.equal(calls, 5)
+    assert.deepEqual(counts, [...Array(5).fill('database failure'), 'database rejected'])
+  })
+
+  test('takes an error that is an answer for a success', async () => {
+    const { breakers } = registry()
+    const breaker = breakers.get('database', 'database')
+    const duplicate = Object.assign(new Error('duplicate key'), { code: '23505' })
+    for (let n = 0; n < 4; n++) breaker.begin()?.fail('timeout')
+    await assert.rejects(
+      breaker.run(() => Promise.reject(duplicate), isDatabaseAway),
+      duplicate,
+    )
+    for (let n = 0; n < 4; n++) breaker.begin()?.fail('timeout')
+    assert.equal(breaker.phase(), 'closed')
+  })
+
+  test('counts only the first report of a call', () => {
+    const { breakers, counts } = registry()
+    const call = breakers.get('a', 'webhook').begin()
+    call?.succeed()
+    call?.fail('timeout')
+    call?.release()
+    assert.deepEqual(counts, ['webhook success'])
+  })
+
+  test('tells every change of its state, and from which to which', () => {
+    const { breakers, changes, clock, fail } = registry()
+    fail('a')
+    clock.now += 60_000
+    breakers.get('a', 'webhook').begin()?.fail('timeout')
+    clock.now += 60_000
+    for (let n = 0; n < 3; n++) breakers.get('a', 'webhook').begin()?.succeed()
+    assert.deepEqual(
+      changes.map(({ from, to, reason }) => [from, to, reason]),
+      [
+        ['closed', 'open', 'http_500'],
+        ['open', 'half_open', 'recovery time over'],
+        ['half_open', 'open', 'timeout'],
+        ['open', 'half_open', 'recovery time over'],
+        ['half_open', 'closed', 'successes'],
+      ],
+    )
+  })
+
+  test('lets somebody try in any case, and learns from it', () => {
+    const { breakers, clock, fail } = registry()
+    fail('a')
+    const breaker = breakers.get('a', 'webhook')
+    assert.equal(breaker.admits(), false)
+    breaker.beginAnyway().fail('timeout')
+    assert.equal(breaker.phase(), 'open')
+    for (let n = 0; n < 3; n++) breaker.beginAnyway().succeed()
+    assert.equal(breaker.phase(), 'closed')
+    assert.equal(clock.now, 5000)
+  })
+})
+
+suite('the registry', () => {
+  test('lists what is known, with times of the wall clock and without texts of errors', async () => {
+    const { breakers, clock, fail } = registry()
+    await assert.rejects(breakers.get('database', 'database').run(() => Promise.reject(refused), isDatabaseAway))
+    fail('webhook:1')
+    clock.now += 1000
+    const iso = (ms: number) => new Date(Date.UTC(2026, 0, 1) + ms).toISOString().replace('Z', '+00:00')
+    const thresholds = settings
+    const none = { successes: 0, openedAt: null, nextAttemptAt: null, thresholds }
+    const opened = { successes: 0, openedAt: iso(5000), nextAttemptAt: iso(65_000), thresholds }
+    assert.deepEqual(breakers.list(), [
+      { name: 'database', kind: 'database', state: 'closed', failures: 1, lastError: 'refused', ...none },
+      { name: 'webhook:1', kind: 'webhook', state: 'open', failures: 5, lastError: 'http_500', ...opened },
+    ])
+    clock.now += 59_000
+    const { state, nextAttemptAt } = breakers.list()[1] ?? {}
+    assert.deepEqual([state, nextAttemptAt], ['half_open', null])
+  })
+
+  test('resets a breaker, forgets its failures and tells those who wait', () => {
+    const { breakers, fail } = registry()
+    const closed: string[] = []
+    breakers.onClosed((name) => closed.push(name))
+    fail('a')
+    const done = breakers.reset('a')
+    assert.deepEqual([done?.before.state, done?.before.failures], ['open', 5])
+    assert.deepEqual([done?.after.state, done?.after.failures, done?.after.lastError], ['closed', 0, null])
+    assert.deepEqual(closed, ['a'])
+    fail('a', 4)
+    assert.equal(breakers.get('a', 'webhook').phase(), 'closed')
+    assert.equal(breakers.reset('b'), null)
+  })
+
+  test('is bounded, and drops what is closed and unused for longest first', () => {
+    const { breakers, clock, fail } = registry({ breakersMax: 3 })
+    const names = () => breakers.list().map(({ name }) => name)
+    fail('open')
+    clock.now++
+    const call = breakers.get('busy', 'webhook').begin()
+    clock.now++
+    for (const name of ['idle', 'next', 'last']) {
+      clock.now++
+      breakers.get(name, 'webhook').begin()?.succeed()
+    }
+    assert.deepEqual(names(), ['busy', 'last', 'open'])
+    call?.release()
+  })
+
+  test('forgets what nobody has used for a day', () => {
+    const { breakers, clock, fail } = registry()
+    fail('gone')
+    const kept = breakers.get('kept', 'database')
+    clock.now += 86_400_001
+    kept.begin()?.succeed()
+    assert.deepEqual(
+      breakers.list().map(({ name }) => name),
+      ['kept'],
+    )
+    clock.now += 86_400_001
+    assert.deepEqual(breakers.list(), [])
+    kept.begin()?.succeed()
+    assert.equal(breakers.list().length, 1)
+  })
+})
+
+suite('settings of a breaker', () => {
+  const of = (overrides?: string) => {
+    const env = { ...(overrides && { CIRCUIT_BREAKER_OVERRIDES: overrides }) }
+    return createSettingsOf(loadConfig({ env }).breakers)
+  }
+
+  test('are the common ones, but a database that is back is tried after a second', () => {
+    assert.deepEqual(of()('webhook', 'webhook:1'), settings)
+    assert.deepEqual(of()('database', 'database'), { ...settings, recoveryMs: 1000 })
+    assert.deepEqual(of()('constructor', 'toString'), settings)
+  })
+
+  test('are overridden by kind, then by name, and what is not mentioned keeps what it has', () => {
+    const settingsOf = of(
+      '{"webhook": {"recoveryMs": 5, "failureThreshold": 2}, "webhook:1": {"recoveryMs": 7}, "database": {"failureThreshold": 9}}',
+    )
+    assert.deepEqual(settingsOf('webhook', 'webhook:1'), { ...settings, recoveryMs: 7, failureThreshold: 2 })
+    assert.deepEqual(settingsOf('webhook', 'webhook:2'), { ...settings, recoveryMs: 5, failureThreshold: 2 })
+    assert.deepEqual(settingsOf('database', 'database'), { ...settings, recoveryMs: 1000, failureThreshold: 9 })
+  })
+})

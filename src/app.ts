@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
 import { alertingPlugin } from './alerting/plugin.ts'
-import { auditPlugin } from './audit/plugin.ts'
+import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
 import { authPlugin } from './auth/plugin.ts'
 import type { Keys } from './auth/service.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
@@ -62,7 +62,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(metricsPlugin, { config })
   await app.register(circuitBreakersPlugin, { config })
   await app.register(databasePlugin, { config })
-  await app.register(auditPlugin, { dataDir: config.server.dataDir })
+  await app.register(auditPlugin, { config })
   await app.register(authPlugin, { config, announceKeys })
   await app.register(blindTimePlugin, config.detector)
   await app.register(monitorsPlugin)
@@ -71,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
+  await app.register(auditTrailPlugin, { config })
   await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })

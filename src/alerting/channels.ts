@@ -56,14 +56,14 @@ export function createChannels(options: {
       input: { kind: string; name: string; settings: unknown; checks?: '*' | undefined },
     ): Promise<ChannelDocument> {
       const { kind, name, checks } = input
-      const { projectId, actor, requestId } = caller
+      const { projectId } = caller
       const id = randomUUID()
       const settings = sealedSettings(kind, id, input.settings)
       await database.transaction(async (tx) => {
         await store.insertChannel(tx, { id, projectId, kind, name, settings })
         if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
-        const detail = { kind, ...(checks && { checks }) }
-        await writeAudit(tx, { projectId, actor, requestId, action: 'channel.create', target: id, detail })
+        const detail = { after: { kind, name, ...(checks && { checks }) } }
+        await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
       })
       return { id, kind, name }
     },
@@ -82,23 +82,30 @@ export function createChannels(options: {
       id: string,
       input: { name?: string | undefined; settings?: unknown },
     ): Promise<ChannelDocument> {
-      const { projectId, actor, requestId } = caller
+      const { projectId } = caller
       const before = await find(projectId, id)
       const settings = input.settings === undefined ? undefined : sealedSettings(before.kind, id, input.settings)
       await database.transaction(async (tx) => {
         if (!(await store.updateChannel(tx, projectId, id, { name: input.name, settings }))) throw notFound()
-        const detail = { fields: Object.keys(input) }
-        await writeAudit(tx, { projectId, actor, requestId, action: 'channel.update', target: id, detail })
+        const renamed = input.name !== undefined && input.name !== before.name
+        // What settings say is nobody's business but the channel's.
+        const detail = {
+          ...(renamed && { before: { name: before.name }, after: { name: input.name } }),
+          ...(settings && { settings: 'replaced' }),
+        }
+        await writeAudit(tx, { ...caller, action: 'channel.update', target: id, detail })
       })
       if (settings) destinations.forget(before)
       return { id, kind: before.kind, name: input.name ?? before.name }
     },
 
-    async remove({ projectId, actor, requestId }: Caller, id: string): Promise<void> {
+    async remove(caller: Caller, id: string): Promise<void> {
+      const { projectId } = caller
       const channel = await find(projectId, id)
+      const detail = { before: { kind: channel.kind, name: channel.name } }
       await database.transaction(async (tx) => {
         if (!(await store.deleteChannel(tx, projectId, id))) throw notFound()
-        await writeAudit(tx, { projectId, actor, requestId, action: 'channel.delete', target: id })
+        await writeAudit(tx, { ...caller, action: 'channel.delete', target: id, detail })
       })
       destinations.forget(channel)
     },

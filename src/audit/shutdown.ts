@@ -6,27 +6,29 @@ import { join } from 'node:path'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Database } from '../database/service.ts'
-import { type AuditEntry, writeAudit } from './store.ts'
+import { insertShutdownCount, selectShutdownCounts, writeAudit } from './store.ts'
 
 const timeoutMs = 1000
 const Left = Type.Object({ cause: Type.String(), at: Type.String() })
 
-export function createShutdownRecord(options: { database: Database; dataDir: string }) {
-  const { database, dataDir } = options
+export function createShutdownRecord(options: { database: Database; dataDir: string; node: string }) {
+  const { database, dataDir, node } = options
   const file = join(dataDir, 'last-shutdown.json')
-  const entry = (cause: string, at: string): AuditEntry => ({
-    actor: 'system',
-    action: 'service.shutdown',
-    target: 'service',
-    detail: { cause, at },
-  })
+
+  /** The entry and the count are one. */
+  async function record(cause: string, at: string): Promise<void> {
+    const detail = { cause, at }
+    await database.transaction(async (tx) => {
+      await writeAudit(tx, { actor: 'system', action: 'service.shutdown', target: 'service', detail })
+      await insertShutdownCount(tx, cause === 'uncaught error' ? 'error' : cause, node)
+    })
+  }
 
   return {
     async write(cause: string): Promise<void> {
       const at = new Date().toISOString()
       const late = new Promise((_, reject) => setTimeout(() => reject(new Error('too late')), timeoutMs).unref())
-      const written = database.transaction((tx) => writeAudit(tx, entry(cause, at)))
-      await Promise.race([written, late]).catch(async () => {
+      await Promise.race([record(cause, at), late]).catch(async () => {
         await mkdir(dataDir, { recursive: true })
         await writeFile(file, JSON.stringify({ cause, at }), { mode: 0o600 })
       })
@@ -35,9 +37,12 @@ export function createShutdownRecord(options: { database: Database; dataDir: str
     /** Writes what the last shutdown could not. */
     async recover(): Promise<void> {
       const left = await readFile(file, 'utf8').then(JSON.parse, () => null)
-      if (Value.Check(Left, left)) await database.transaction((tx) => writeAudit(tx, entry(left.cause, left.at)))
+      if (Value.Check(Left, left)) await record(left.cause, left.at)
       await rm(file, { force: true })
     },
+
+    /** Of all processes on this database so far. */
+    counts: () => selectShutdownCounts(database),
   }
 }
 

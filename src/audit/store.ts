@@ -1,31 +1,113 @@
 import type { Queryable, Statement } from '../database/client.ts'
 
-/** `projectId` is empty for what belongs to no project; `actor` is a project's key kind, `admin` or `system`; never a key. */
-export type AuditEntry = {
+/** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
+export type Actor = { actor: string; requestId?: string | undefined; address?: string | undefined }
+
+/** `projectId` is empty for what belongs to no project. `detail` holds no secret. */
+export type AuditEntry = Actor & {
   projectId?: string | undefined
-  actor: string
   action: string
   target: string
   detail?: Record<string, unknown> | undefined
-  requestId?: string | undefined
 }
 
-const insert: Statement = {
-  name: 'audit_insert',
-  text: 'INSERT INTO audit (project_id, actor, action, target, detail, request_id) VALUES ($1, $2, $3, $4, $5, $6)',
-}
+const statement = (name: string, text: string): Statement => ({ name: `audit_${name}`, text })
 
-/** Writes the entry in the transaction of what it tells about. */
-export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
+const insert = statement(
+  'insert',
+  `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address) VALUES ($1, $2, $3, $4, $5, $6, $7)
+   RETURNING id`,
+)
+
+/** Writes the entry in the transaction of what it tells about; returns its id. */
+export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<number> {
   const detail = entry.detail === undefined ? null : JSON.stringify(entry.detail)
-  await tx.query(insert, [
+  const [row] = await tx.query<{ id: number }>(insert, [
     entry.projectId || null,
     entry.actor,
     entry.action,
     entry.target,
     detail,
-    entry.requestId ?? null,
+    entry.requestId || null,
+    entry.address || null,
   ])
+  return (row as { id: number }).id
 }
 
 export type WriteAudit = typeof writeAudit
+
+const amend = statement('amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
+
+/** Replaces the detail of an entry that still goes on. */
+export async function amendAudit(on: Queryable, id: number, detail: Record<string, unknown>): Promise<void> {
+  await on.query(amend, [id, JSON.stringify(detail)])
+}
+
+const countShutdown = statement(
+  'count_shutdown',
+  `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
+   VALUES (now(), 'graceful_shutdowns_total', 1, jsonb_build_object('reason', $1::text, 'node', $2::text))`,
+)
+
+/** One row for each orderly shutdown; the metric of this name is their sum. */
+export async function insertShutdownCount(tx: Queryable, reason: string, node: string): Promise<void> {
+  await tx.query(countShutdown, [reason, node])
+}
+
+const shutdownCounts = statement(
+  'shutdown_counts',
+  `SELECT tags->>'reason' AS reason, sum(metric_value)::float8 AS count FROM health_metrics
+   WHERE metric_name = 'graceful_shutdowns_total' GROUP BY 1`,
+)
+
+export async function selectShutdownCounts(on: Queryable): Promise<{ reason: string; count: number }[]> {
+  return on.query<{ reason: string; count: number }>(shutdownCounts)
+}
+
+/** Instants in epoch milliseconds; undefined does not filter. `before` is the id of the last entry of the page before. */
+export type AuditFilter = {
+  projectId?: string | undefined
+  action?: string | undefined
+  actor?: string | undefined
+  target?: string | undefined
+  from?: number | undefined
+  to?: number | undefined
+  before?: number | undefined
+}
+
+export type AuditRow = {
+  id: number
+  at: number
+  projectId: string | null
+  actor: string
+  action: string
+  target: string
+  detail: Record<string, unknown> | null
+  requestId: string | null
+  address: string | null
+}
+
+const columns = `id, at, project_id AS "projectId", actor, action, target, detail, request_id AS "requestId", address`
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const matching = `($1::uuid IS NULL OR project_id = $1) AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR actor = $3)
+     AND ($4::text IS NULL OR target = $4) AND ($5::float8 IS NULL OR at >= ${instant('$5')})
+     AND ($6::float8 IS NULL OR at < ${instant('$6')}) AND ($7::bigint IS NULL OR id < $7)`
+const list = statement('list', `SELECT ${columns} FROM audit WHERE ${matching} ORDER BY id DESC LIMIT $8`)
+
+/** Newest first. */
+export async function selectAudit(on: Queryable, filter: AuditFilter, limit: number): Promise<AuditRow[]> {
+  const { projectId, action, actor, target, from, to, before } = filter
+  const values = [projectId, action, actor, target, from, to, before].map((value) => value ?? null)
+  return on.query<AuditRow>(list, [...values, limit])
+}
+
+const sweep = statement(
+  'sweep',
+  `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ${instant('$1')} ORDER BY at LIMIT $2)
+   RETURNING id`,
+)
+
+/** Deletes the oldest entries from before `until`, at most `limit`; returns how many. */
+export async function deleteAudit(on: Queryable, until: number, limit: number): Promise<number> {
+  return (await on.query(sweep, [until, limit])).length
+}

@@ -7,8 +7,8 @@ import { sameSecret } from './keys.ts'
 import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
 
-/** Who a request comes from. `projectId` is empty for the administrator, who belongs to none. */
-export type Caller = { projectId: string; actor: string; readOnly: boolean; requestId: string }
+/** Who a request comes from, and from where. `projectId` is empty for the administrator, who belongs to none. */
+export type Caller = { projectId: string; actor: string; readOnly: boolean; requestId: string; address: string }
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -19,7 +19,10 @@ declare module 'fastify' {
   }
 }
 
-const nobody: Caller = { projectId: '', actor: 'anonymous', readOnly: true, requestId: '' }
+const nobody: Caller = { projectId: '', actor: 'anonymous', readOnly: true, requestId: '', address: '' }
+
+/** Why a call was refused, in one word, and the project if the key is one of its own. */
+type Refusal = { reason: 'missing' | 'wrong_token' | 'wrong_key' | 'read_only'; message: string; projectId?: string }
 
 export type AuthOptions = { config: Config; announceKeys: (keys: Partial<Keys>) => void | Promise<void> }
 
@@ -34,13 +37,46 @@ export const authPlugin = fp<AuthOptions>(
     app.decorate('projects', projects)
     app.decorateRequest('caller', null as unknown as Caller)
 
+    function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): never {
+      app.audit.authFailure({ address: request.ip, reason, projectId })
+      throw new AppError('unauthorized', message)
+    }
+
+    const secretCaller = (request: FastifyRequest, tokens: readonly (string | undefined)[], actor: string) => {
+      const given = givenKey(request)
+      if (given === '') return refuse(request, { reason: 'missing', message: 'missing token' })
+      if (!isOneOf(given, tokens)) return refuse(request, { reason: 'wrong_token', message: 'wrong token' })
+      return callerOf(request, { projectId: '', actor, readOnly: false })
+    }
+
+    const projectCaller = async (request: FastifyRequest, write: boolean) => {
+      const key = givenKey(request) || keyInBody(request)
+      if (key.length !== 32) return refuse(request, { reason: 'missing', message: 'missing api key' })
+      const principal = await projects.authenticate(key)
+      if (principal === null || principal.kind === 'ping_key')
+        return refuse(request, { reason: 'wrong_key', message: 'wrong api key' })
+      const { projectId, kind } = principal
+      const readOnly = kind === 'api_key_readonly'
+      if (write && readOnly) return refuse(request, { reason: 'read_only', message: 'wrong api key', projectId })
+      return callerOf(request, { projectId, actor: kind, readOnly })
+    }
+
+    const { adminToken, adminTokenPrevious, metricsToken } = config.security
+    const adminTokens = [adminToken, adminTokenPrevious]
+    const isAdmin = (request: FastifyRequest) => isOneOf(givenKey(request), adminTokens)
+
     const authorize: Record<Access, (request: FastifyRequest) => Promise<Caller> | Caller> = {
       public: () => nobody,
       ping: () => nobody,
-      metrics: (request) => secretCaller(request, config.security.metricsToken, 'metrics'),
-      admin: (request) => adminCaller(request, config.security.adminToken),
-      read: (request) => projectCaller(projects, request, false),
-      write: (request) => projectCaller(projects, request, true),
+      metrics: (request) => (metricsToken === undefined ? nobody : secretCaller(request, [metricsToken], 'metrics')),
+      admin(request) {
+        if (adminToken === undefined) throw new AppError('not_found', 'not found')
+        return secretCaller(request, adminTokens, 'admin')
+      },
+      read: (request) => projectCaller(request, false),
+      write: (request) => projectCaller(request, true),
+      'read or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, false)),
+      'write or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, true)),
     }
 
     app.addHook('onRoute', (route) => {
@@ -64,31 +100,13 @@ export const authPlugin = fp<AuthOptions>(
   { name: 'auth', dependencies: ['audit', 'http-access', 'metrics'] },
 )
 
-function adminCaller(request: FastifyRequest, token: string | undefined): Caller {
-  if (token === undefined) throw new AppError('not_found', 'not found')
-  return secretCaller(request, token, 'admin')
+function callerOf(request: FastifyRequest, who: Pick<Caller, 'projectId' | 'actor' | 'readOnly'>): Caller {
+  return { ...who, requestId: request.id, address: request.ip }
 }
 
-function secretCaller(request: FastifyRequest, token: string | undefined, actor: string): Caller {
-  const given = givenKey(request)
-  if (token !== undefined && given === '') throw new AppError('unauthorized', 'missing token')
-  if (token !== undefined && !sameSecret(given, token)) {
-    request.log.warn({ event: 'auth.failure', access: actor, ip: request.ip }, 'wrong token')
-    throw new AppError('unauthorized', 'wrong token')
-  }
-  return { projectId: '', actor, readOnly: false, requestId: request.id }
-}
-
-async function projectCaller(projects: Projects, request: FastifyRequest, write: boolean): Promise<Caller> {
-  const key = givenKey(request) || keyInBody(request)
-  if (key.length !== 32) throw new AppError('unauthorized', 'missing api key')
-  const principal = await projects.authenticate(key)
-  const readOnly = principal?.kind === 'api_key_readonly'
-  if (principal === null || principal.kind === 'ping_key' || (write && readOnly)) {
-    request.log.warn({ event: 'auth.failure', access: write ? 'write' : 'read', ip: request.ip }, 'wrong api key')
-    throw new AppError('unauthorized', 'wrong api key')
-  }
-  return { projectId: principal.projectId, actor: principal.kind, readOnly, requestId: request.id }
+/** Each is compared, whatever the result of the one before. */
+function isOneOf(given: string, secrets: readonly (string | undefined)[]): boolean {
+  return secrets.filter((secret) => secret !== undefined && sameSecret(given, secret)).length > 0
 }
 
 function givenKey(request: FastifyRequest): string {

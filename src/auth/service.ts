@@ -1,5 +1,5 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto'
-import type { WriteAudit } from '../audit/store.ts'
+import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { generateKey, hashKey } from './keys.ts'
@@ -7,7 +7,6 @@ import * as store from './store.ts'
 
 export type Keys = Record<store.KeyKind, string>
 export type Principal = { projectId: string; kind: store.KeyKind }
-export type Actor = { actor: string; requestId?: string | undefined }
 
 export type Projects = ReturnType<typeof createProjects>
 
@@ -59,7 +58,7 @@ export function createProjects(options: {
           made[kind] = generateKey(kind)
           await store.writeKey(tx, id, kind, hashKey(made[kind]))
         }
-        await writeAudit(tx, { ...by, projectId: id, action: 'project.create', target: id })
+        await writeAudit(tx, { ...by, projectId: id, action: 'project.create', target: id, detail: { name } })
         return made
       })
       return { id, name, ...keys }
@@ -80,8 +79,9 @@ export function createProjects(options: {
 
     async remove(by: Actor, id: string): Promise<void> {
       await database.transaction(async (tx) => {
-        if (!(await store.deleteProject(tx, id))) throw new AppError('not_found', 'project not found')
-        await writeAudit(tx, { ...by, action: 'project.delete', target: id })
+        const name = await store.deleteProject(tx, id)
+        if (name === null) throw new AppError('not_found', 'project not found')
+        await writeAudit(tx, { ...by, projectId: id, action: 'project.delete', target: id, detail: { name } })
       })
       remembered.clear()
     },

@@ -75,7 +75,7 @@ export async function selectProjects(
   })
 }
 
-const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING id' }
+const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING name' }
 const endFlips: Statement = {
   name: 'projects_end_flips',
   text: 'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
@@ -86,10 +86,10 @@ const endDeliveries: Statement = {
     WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
 }
 
-/** Deletes a project with its keys, monitors and channels; false if there is none. Nothing more is told about it. */
-export async function deleteProject(tx: Queryable, id: string): Promise<boolean> {
-  const deleted = await tx.query<{ id: string }>(remove, [id])
+/** Deletes a project with its keys, monitors and channels; returns its name, null if there is none. Nothing more is told about it. */
+export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {
+  const [deleted] = await tx.query<{ name: string }>(remove, [id])
   await tx.query(endFlips, [id])
   await tx.query(endDeliveries, [id])
-  return deleted.length > 0
+  return deleted?.name ?? null
 }

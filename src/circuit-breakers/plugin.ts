@@ -50,7 +50,9 @@ export const circuitBreakerRoutesPlugin = fp(
     const { circuitBreakers: breakers, database, audit } = app
     await app.register(circuitBreakerRoutes, {
       breakers,
-      writeAudit: (entry) => audit.write(database, entry),
+      async writeAudit(entry) {
+        await audit.write(database, entry)
+      },
     })
   },
   { name: 'circuit-breaker-routes', dependencies: ['circuit-breakers', 'audit', 'auth', 'http-pressure'] },

@@ -21,11 +21,11 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   const config = { access: 'admin', always: true, ...unshed } as const
 
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
-    const { actor, requestId } = request.caller
+    const { actor, requestId, address } = request.caller
     const line = { breaker: target, action, detail }
     request.log.info({ event: 'admin.breaker_reset', ...line }, 'circuit breaker reset by the administrator')
     try {
-      await writeAudit({ actor, action, target, detail, requestId })
+      await writeAudit({ actor, action, target, detail, requestId, address })
     } catch (err) {
       // Not in one transaction with what it tells about: a reset is needed exactly when the database cannot be written to.
       request.log.error({ err, event: 'audit.not_written', ...line }, 'a reset is missing in the audit trail')

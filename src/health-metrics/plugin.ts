@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
 import { createLoop } from '../loop.ts'
+import { healthMetricsRoutes } from './routes.ts'
 import { createHealthMetrics } from './service.ts'
 
 export const healthMetricsPlugin = fp<{ config: Config }>(
@@ -23,11 +24,12 @@ export const healthMetricsPlugin = fp<{ config: Config }>(
       },
     })
     app.lifecycle.onStart('health-metrics', async () => loop.start())
+    await app.register(healthMetricsRoutes, { healthMetrics, intervalMs: config.healthMetrics.intervalMs })
     app.addHook('onClose', async () => {
       await loop.stop()
       // The last sample tells what this process had done when it ended.
       if (app.lifecycle.wasReady) await healthMetrics.sample().catch(() => undefined)
     })
   },
-  { name: 'health-metrics', dependencies: ['database', 'metrics', 'lifecycle'] },
+  { name: 'health-metrics', dependencies: ['database', 'metrics', 'lifecycle', 'auth'] },
 )

@@ -2,10 +2,13 @@
 // not queued: a gap tells as much as they would.
 
 import type { Database } from '../database/service.ts'
-import { deleteSamples, insertSamples, type Sample } from './store.ts'
+import { deleteSamples, insertSamples, type Sample, selectNames, selectPoints } from './store.ts'
 
 const dayMs = 86_400_000
 const sweepIntervalMs = 3_600_000
+
+/** A sum over all rows, of which there are few. */
+const neverSwept = ['graceful_shutdowns_total']
 
 /** What is sampled: few series, none by tenant. */
 export const sampledMetrics = [
@@ -13,17 +16,47 @@ export const sampledMetrics = [
   'process_cpu_seconds_total',
   'nodejs_heap_size_used_bytes',
   'nodejs_eventloop_lag_p99_seconds',
+  'active_connections',
+  'database_connections_active',
+  'database_connections_idle',
+  'database_connections_waiting',
+  'db_connection_failures_total',
+  'circuit_breaker_state',
+  'data_staleness_seconds',
   'queue_length',
   'monitors',
   'heartbeats_received_total',
+  'heartbeat_batch_duration_seconds',
   'flips_total',
+  'detector_lateness_seconds',
+  'detector_duration_seconds',
   'deliveries_total',
+  'delivery_duration_seconds',
+  'health_status',
+  'sla_availability_ratio',
+  'sla_latency_p95_seconds',
 ] as const
+
+type Value = { name: string; value: number; labels: Record<string, string> }
+
+export type MetricQuery = {
+  name: string
+  /** Epoch milliseconds; `from` is within, `to` is not. */
+  from: number
+  to: number
+  stepS: number
+  tags: Record<string, string>
+}
+
+/** `points` are `[unix seconds, minimum, average, maximum]`, in order of time; steps without samples are absent. */
+export type MetricSeries = { name: string; step: number; points: [number, number, number, number][] }
+
+export type HealthMetrics = ReturnType<typeof createHealthMetrics>
 
 export function createHealthMetrics(options: {
   database: Database
   /** The current value of every series of these metrics. */
-  read: (names: readonly string[]) => Promise<{ name: string; value: number; labels: Record<string, string> }[]>
+  read: (names: readonly string[]) => Promise<Value[]>
   node: string
   retentionDays: number
 }) {
@@ -32,18 +65,49 @@ export function createHealthMetrics(options: {
 
   return {
     async sample(): Promise<void> {
-      const values = await read(sampledMetrics)
+      const values = withoutTenants((await read(sampledMetrics)).filter(isPlain))
       const samples = values.flatMap(({ name, value, labels }): Sample[] =>
         Number.isFinite(value) ? [{ name, value, tags: { ...labels, node } }] : [],
       )
       await insertSamples(database.prisma, new Date(database.clock.now()), samples)
     },
 
+    series: async ({ name, from, to, stepS, tags }: MetricQuery): Promise<MetricSeries> => ({
+      name,
+      step: stepS,
+      points: await selectPoints(database, { name, from, to, stepS, tags }),
+    }),
+
+    /** Of everything that was sampled and is kept. */
+    names: () => selectNames(database),
+
+    now: database.clock.now,
+
     /** Removes what is older than the retention, at most once an hour. */
     async sweep(): Promise<void> {
       if (database.clock.monotonic() - sweptAt < sweepIntervalMs) return
-      await deleteSamples(database.prisma, sampledMetrics, new Date(database.clock.now() - retentionDays * dayMs))
+      const kept = await selectNames(database)
+      const names = kept.filter((name) => !neverSwept.includes(name))
+      await deleteSamples(database.prisma, names, new Date(database.clock.now() - retentionDays * dayMs))
       sweptAt = database.clock.monotonic()
     },
   }
+}
+
+/** Of a histogram its sum and its count: what they grew by is an average, and buckets would be most of the table. */
+function isPlain({ name, labels }: Value): boolean {
+  return !name.endsWith('_bucket') && labels.le === undefined
+}
+
+/** Any key may read this table, so nobody's project is named in it: series that differ by tenant alone are added up. */
+function withoutTenants(values: readonly Value[]): Value[] {
+  const sums = new Map<string, Value>()
+  for (const { name, value, labels } of values) {
+    const { tenant: _, ...rest } = labels
+    const key = JSON.stringify([name, rest])
+    const known = sums.get(key)
+    if (known) known.value += value
+    else sums.set(key, { name, value, labels: rest })
+  }
+  return [...sums.values()]
 }

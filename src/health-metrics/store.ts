@@ -1,3 +1,4 @@
+import type { Queryable, Statement } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
 
 /** `value` is finite; `tags` are the labels of the series and the `node` that measured it. */
@@ -15,4 +16,42 @@ export async function deleteSamples(prisma: PrismaClient, names: readonly string
     where: { metricName: { in: [...names] }, timestamp: { lt: before } },
   })
   return count
+}
+
+const statement = (name: string, text: string): Statement => ({ name: `health_metrics_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+const points = statement(
+  'points',
+  `SELECT at, min(metric_value) AS min, avg(metric_value) AS avg, max(metric_value) AS max
+   FROM (SELECT floor(extract(epoch FROM timestamp) / $4::int)::float8 * $4::int AS at, metric_value FROM health_metrics
+         WHERE metric_name = $1 AND timestamp >= ${instant('$2')} AND timestamp < ${instant('$3')}
+           AND ($5::jsonb = '{}' OR tags @> $5::jsonb)) samples
+   GROUP BY at ORDER BY at`,
+)
+
+/** In steps of `stepS` seconds, aligned to the epoch; `from` and `to` in epoch milliseconds. */
+export async function selectPoints(
+  on: Queryable,
+  query: { name: string; from: number; to: number; stepS: number; tags: Record<string, string> },
+): Promise<[number, number, number, number][]> {
+  const { name, from, to, stepS, tags } = query
+  const values = [name, from, to, stepS, JSON.stringify(tags)]
+  const rows = await on.query<{ at: number; min: number; avg: number; max: number }>(points, values)
+  return rows.map(({ at, min, avg, max }) => [at, min, avg, max])
+}
+
+// From name to name along the index: the table holds millions of rows and few names.
+const names = statement(
+  'names',
+  `WITH RECURSIVE found AS (
+     (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
+     UNION ALL
+     SELECT (SELECT metric_name FROM health_metrics WHERE metric_name > found.name ORDER BY metric_name LIMIT 1)
+     FROM found WHERE found.name IS NOT NULL)
+   SELECT name FROM found WHERE name IS NOT NULL ORDER BY name`,
+)
+
+export async function selectNames(on: Queryable): Promise<string[]> {
+  return (await on.query<{ name: string }>(names)).map(({ name }) => name)
 }

@@ -6,9 +6,9 @@ import fp from 'fastify-plugin'
 
 /**
  * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
- * write: a read-write key. ping: the address itself is the credential.
+ * write: a read-write key. ping: the address itself is the credential. With `or admin` ADMIN_TOKEN will do, too.
  */
-export type Access = 'public' | 'metrics' | 'admin' | 'read' | 'write' | 'ping'
+export type Access = 'public' | 'metrics' | 'admin' | 'read' | 'write' | 'read or admin' | 'write or admin' | 'ping'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

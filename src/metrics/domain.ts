@@ -182,12 +182,13 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       registers,
     }),
 
-    /** The current value of every series of the named metrics. */
+    /** The current value of every series of the named metrics, those of histograms by their own names. */
     async read(names: readonly string[]): Promise<{ name: string; value: number; labels: Record<string, string> }[]> {
       const metrics = await Promise.all(names.map((name) => registry.getSingleMetric(name)?.get()))
       return metrics.flatMap((metric) =>
-        (metric?.values ?? []).map(({ value, labels }) => ({
-          name: metric?.name ?? '',
+        (metric?.values ?? []).map(({ value, labels, ...sample }) => ({
+          // Of a histogram: with _bucket, _sum or _count behind the metric's own.
+          name: ('metricName' in sample ? String(sample.metricName) : metric?.name) ?? '',
           value: Number(value),
           labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, String(text)])),
         })),

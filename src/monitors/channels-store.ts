@@ -10,6 +10,13 @@ export async function selectChannelNames(on: Queryable, projectId: string): Prom
   return on.query(ofProject, [projectId])
 }
 
+const ofMonitor = statement('of_monitor', 'SELECT channel_id AS id FROM monitor_channels WHERE monitor_id = $1')
+
+/** Sorted. */
+export async function selectChannelIds(on: Queryable, monitorId: string): Promise<string[]> {
+  return (await on.query<{ id: string }>(ofMonitor, [monitorId])).map(({ id }) => id).sort()
+}
+
 const clear = statement('clear', 'DELETE FROM monitor_channels WHERE monitor_id = $1 AND channel_id <> ALL($2::uuid[])')
 const assign = statement(
   'assign',

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { WriteAudit } from '../audit/store.ts'
+import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { isoMillis } from '../core/instant.ts'
-import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
+import { defaultSettings, type Monitor, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
 import {
   type Change,
   deadlineOf,
@@ -17,7 +17,8 @@ import {
 } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { replaceChannels, selectChannelNames } from './channels-store.ts'
+import { type Changes, settingChanges } from './changes.ts'
+import { replaceChannels, selectChannelIds, selectChannelNames } from './channels-store.ts'
 import { type CheckDocument, checkDocument } from './document.ts'
 import type { CheckInput, UniqueField } from './schema.ts'
 import * as store from './store.ts'
@@ -39,7 +40,7 @@ type Edit = {
   alter?: (state: State) => Change
 }
 
-export type Caller = { projectId: string; actor: string; requestId?: string | undefined }
+export type Caller = Actor & { projectId: string }
 
 export type Monitors = ReturnType<typeof createMonitors>
 
@@ -142,14 +143,39 @@ export function createMonitors(options: {
         const change = edit.alter?.(state) ?? { state, flip: null }
         return reschedule ? { ...change, state: onReschedule(change.state) } : change
       }
-      const decision = { ...settled(before, alter, caller.requestId), monitor: after }
+      const decision: Decision & { monitor: Monitor } = {
+        ...settled(before, alter, caller.requestId),
+        monitor: after,
+      }
       await store.updateSettings(tx, id, after.settings)
       await store.writeChanges(tx, [dated(decision)])
+      const detail = await changesOf(tx, before, decision, edit.channelIds)
       if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
-      await writeAudit(tx, { ...caller, action: `check.${action}`, target: id })
+      await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })
       return decision
     })
     announce([written])
+  }
+
+  /** What differs: settings, channels and, for whoever pauses and resumes, the status. */
+  async function changesOf(
+    tx: Queryable,
+    before: Monitor,
+    { monitor, state }: Decision & { monitor: Monitor },
+    channelIds: readonly string[] | undefined,
+  ): Promise<Changes> {
+    const changes = settingChanges(before.settings, monitor.settings)
+    if (state.status !== before.state.status) {
+      changes.before.status = before.state.status
+      changes.after.status = state.status
+    }
+    const had = channelIds && (await selectChannelIds(tx, before.id)).join(',')
+    const has = channelIds && [...channelIds].sort().join(',')
+    if (had !== has) {
+      changes.before.channels = had
+      changes.after.channels = has
+    }
+    return changes
   }
 
   async function editOf(projectId: string, { settings, channels }: CheckInput): Promise<Edit> {
@@ -188,7 +214,8 @@ export function createMonitors(options: {
           settings,
         })
         await replaceChannels(tx, id, edit.channelIds ?? [])
-        await writeAudit(tx, { ...caller, action: 'check.create', target: id })
+        const { after } = settingChanges(defaultSettings, settings)
+        await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
         return { id, created: true }
       })
       if (!found.created || edit.alter) await save(caller, found.id, 'update', edit)
@@ -217,7 +244,8 @@ export function createMonitors(options: {
       const monitor = await find(database, caller.projectId, id)
       await database.transaction(async (tx) => {
         await store.deleteMonitor(tx, caller.projectId, id)
-        await writeAudit(tx, { ...caller, action: 'check.delete', target: id })
+        const { after: before } = settingChanges(defaultSettings, monitor.settings)
+        await writeAudit(tx, { ...caller, action: 'check.delete', target: id, detail: { before } })
       })
       return document(monitor, false)
     },

@@ -1,0 +1,80 @@
+// Failed authentications, added up by address and minute: a flood of them is one entry of the audit trail and one line of the log, and costs
+// the callers nothing. The entry appears with the first failure and grows while its minute lasts.
+
+import type { Database } from '../database/service.ts'
+import { amendAudit, writeAudit } from './store.ts'
+
+/** `projectId` is empty unless the key is one of a project's own. `reason` is one of few words. */
+export type AuthFailure = { address: string; reason: string; projectId: string }
+
+type Aggregate = {
+  address: string
+  projectId: string
+  minute: number
+  reasons: Record<string, number>
+  from: number
+  to: number
+  entryId: number | undefined
+  isWritten: boolean
+}
+
+const minuteMs = 60_000
+/** Of the rest only the number is told. */
+const addressesMax = 10_000
+
+export type AuthFailures = ReturnType<typeof createAuthFailures>
+
+export function createAuthFailures(options: {
+  database: Pick<Database, 'transaction' | 'query'>
+  now: () => number
+  log: { warn(o: object, message: string): void }
+}) {
+  const { database, now, log } = options
+  const aggregates = new Map<string, Aggregate>()
+
+  async function write(aggregate: Aggregate): Promise<void> {
+    const { address, projectId, reasons, from, to } = aggregate
+    const count = Object.values(reasons).reduce((sum, one) => sum + one, 0)
+    const detail = { count, reasons, from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+    aggregate.isWritten = true
+    try {
+      if (aggregate.entryId !== undefined) await amendAudit(database, aggregate.entryId, detail)
+      else {
+        const entry = { projectId, actor: 'anonymous', action: 'auth.failure', target: address, address, detail }
+        aggregate.entryId = await database.transaction((tx) => writeAudit(tx, entry))
+      }
+    } catch (error) {
+      aggregate.isWritten = false
+      throw error
+    }
+  }
+
+  return {
+    /** Never fails and never waits. */
+    note(failure: AuthFailure): void {
+      const at = now()
+      const minute = Math.floor(at / minuteMs)
+      const address = aggregates.size < addressesMax ? failure.address : 'others'
+      const key = `${minute} ${address} ${failure.projectId}`
+      let aggregate = aggregates.get(key)
+      if (aggregate === undefined) {
+        const { projectId, reason } = failure
+        aggregate = { address, projectId, minute, reasons: {}, from: at, to: at, entryId: undefined, isWritten: false }
+        aggregates.set(key, aggregate)
+        log.warn({ event: 'auth.failure', ip: address, reason }, 'authentication failed')
+      }
+      aggregate.reasons[failure.reason] = (aggregate.reasons[failure.reason] ?? 0) + 1
+      aggregate.to = at
+      aggregate.isWritten = false
+    },
+
+    /** Writes what is new. What cannot be written waits for the next time. */
+    async flush(): Promise<void> {
+      const minute = Math.floor(now() / minuteMs)
+      for (const [key, aggregate] of aggregates) {
+        if (!aggregate.isWritten) await write(aggregate)
+        if (aggregate.isWritten && aggregate.minute < minute) aggregates.delete(key)
+      }
+    },
+  }
+}

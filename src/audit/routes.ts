@@ -1,0 +1,44 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../core/errors.ts'
+import { parseInstant } from '../core/instant.ts'
+import { Uuid } from '../http/schema.ts'
+import type { AuditTrail } from './service.ts'
+
+const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 200 }))
+const Query = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+    after: Text,
+    project: Type.Optional(Uuid),
+    action: Text,
+    actor: Text,
+    target: Text,
+    from: Text,
+    to: Text,
+  },
+  { additionalProperties: false },
+)
+
+/** The audit trail: of its own project for a read-write key, of all for the administrator. */
+export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'list'> }> = async (app, { trail }) => {
+  const config = { access: 'write or admin' } as const
+
+  for (const slash of ['', '/']) {
+    app.get(`/api/v3/audit${slash}`, { config, schema: { querystring: Query } }, async (request) => {
+      const { projectId } = request.caller
+      const { limit, project, from, to, ...filter } = request.query
+      if (projectId !== '' && project !== undefined && project !== projectId)
+        throw new AppError('forbidden', 'project is another than that of the key', { field: 'project' })
+      const own = projectId === '' ? project : projectId
+      return trail.list({ ...filter, projectId: own, from: instant('from', from), to: instant('to', to) }, limit)
+    })
+  }
+}
+
+function instant(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const at = parseInstant(text)
+  if (at === null) throw new AppError('bad_request', `${field} must be an ISO 8601 instant with a zone`, { field })
+  return at
+}

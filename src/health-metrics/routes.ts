@@ -1,0 +1,74 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../core/errors.ts'
+import { parseInstant } from '../core/instant.ts'
+import type { HealthMetrics } from './service.ts'
+
+const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }))
+const Query = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100 }),
+    from: Text,
+    to: Text,
+    step: Type.Optional(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
+    tags: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Array(Type.String(), { maxItems: 20 })])),
+  },
+  { additionalProperties: false },
+)
+
+const hourMs = 3_600_000
+/** Without a step, about so many points. */
+const pointsDefault = 240
+const pointsMax = 11_000
+
+/** Samples of the service itself, for whoever has any key: they name no project. */
+export const healthMetricsRoutes: FastifyPluginAsyncTypebox<{
+  healthMetrics: Pick<HealthMetrics, 'series' | 'names' | 'now'>
+  intervalMs: number
+}> = async (app, { healthMetrics, intervalMs }) => {
+  const config = { access: 'read or admin' } as const
+  const path = '/api/v3/health-metrics'
+
+  for (const slash of ['', '/']) {
+    app.get(`${path}${slash}`, { config, schema: { querystring: Query } }, async (request) => {
+      const { name, step } = request.query
+      const tags = [request.query.tags ?? []].flat()
+      const to = instant('to', request.query.to) ?? healthMetrics.now()
+      const from = instant('from', request.query.from) ?? to - hourMs
+      if (from >= to) throw new AppError('bad_request', 'from must be before to', { field: 'from' })
+      const lengthS = (to - from) / 1000
+      const stepS = step ?? Math.max(Math.ceil(intervalMs / 1000), Math.ceil(lengthS / pointsDefault))
+      if (lengthS / stepS > pointsMax) {
+        const least = Math.ceil(lengthS / pointsMax)
+        const problem = `step must be at least ${least} for this time: an answer has at most ${pointsMax} points`
+        throw new AppError('bad_request', problem, { field: 'step' })
+      }
+      return healthMetrics.series({ name, from, to, stepS, tags: parseTags(tags) })
+    })
+
+    app.get(`${path}/names${slash}`, { config }, async () => ({ names: await healthMetrics.names() }))
+  }
+}
+
+/** Unix seconds, or ISO 8601. */
+function instant(field: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const at = /^\d{1,11}(\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : parseInstant(text)
+  if (at === null) {
+    throw new AppError('bad_request', `${field} must be unix seconds or an ISO 8601 instant with a zone`, { field })
+  }
+  return at
+}
+
+/** `queue:heartbeats,node:a`: all of them. */
+function parseTags(texts: readonly string[]): Record<string, string> {
+  const pairs = texts
+    .flatMap((text) => text.split(','))
+    .map((pair): [string, string] => {
+      const [, key, value] = /^([a-zA-Z_]\w*):(.*)$/.exec(pair) ?? []
+      if (key === undefined || value === undefined)
+        throw new AppError('bad_request', 'tags must be key:value, separated by commas', { field: 'tags' })
+      return [key, value]
+    })
+  return Object.fromEntries(pairs)
+}

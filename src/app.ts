@@ -17,16 +17,20 @@ import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
+import { answerClientError } from './http/client-error.ts'
 import { answer, errorsPlugin, toAppError } from './http/errors.ts'
 import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
+import { rateLimitPlugin } from './http/rate-limit.ts'
 import { requestLogPlugin } from './http/request-log.ts'
+import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
+import { redisPlugin } from './redis/plugin.ts'
 
 export type AppOptions = {
   config: Config
@@ -35,11 +39,18 @@ export type AppOptions = {
   announceKeys?: (keys: Partial<Keys>) => void | Promise<void>
   /** Begins the end of the process. */
   shutdown?: () => void
+  /** Sees the app before anything is registered. */
+  observe?: (app: FastifyInstance) => void
 }
+
+/** How often clients that send too slowly are looked for. */
+const slowClientsEveryMs = 1000
+const keepAliveProbeMs = 30_000
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
-  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs, requestTimeoutMs } = config.server
+  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs, requestTimeoutMs, headersTimeoutMs, maxHeaderBytes } =
+    config.server
   const app = Fastify({
     logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -47,20 +58,34 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: slowClientsEveryMs,
+      // Finds peers that are gone without a word.
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveProbeMs,
+    },
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answer(toAppError(error), request, reply),
     genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? nextRequestId(),
   })
 
+  options.observe?.(app)
   await app.register(accessPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)
   await app.register(validationPlugin)
   await app.register(lifecyclePlugin)
+  await app.register(securityHeadersPlugin, { siteUrl: config.server.siteUrl })
   await app.register(pressurePlugin, config.limits)
   await app.register(requestLogPlugin)
   await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
   await app.register(metricsPlugin, { config })
   await app.register(circuitBreakersPlugin, { config })
+  await app.register(redisPlugin, { url: config.features.redisUrl })
+  await app.register(rateLimitPlugin, { ...config.limits, adminCallsPerMinute: config.admin.callsPerMinute })
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { config })
   await app.register(authPlugin, { config, announceKeys })

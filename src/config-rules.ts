@@ -35,6 +35,11 @@ const fitting: Rule[] = [
 
 const profileDemands: Rule[] = [
   {
+    about: ['security.adminTokenPrevious'],
+    text: 'needs ADMIN_TOKEN, which replaces it',
+    broken: ({ security }) => security.adminTokenPrevious !== undefined && security.adminToken === undefined,
+  },
+  {
     about: ['security.encryptionKey'],
     text: 'is required outside the local profile',
     broken: ({ environment, security }) => environment !== 'local' && !security.encryptionKey,

@@ -40,7 +40,11 @@ export type Running = {
 }
 
 /** The whole service in this process, listening on a free port, with the keys above; closes itself. */
-export async function build(t: Scope, env: Record<string, string> = {}): Promise<Running> {
+export async function build(
+  t: Scope,
+  env: Record<string, string> = {},
+  observe?: (app: FastifyInstance) => void,
+): Promise<Running> {
   const databaseUrl = env.DATABASE_URL ?? (await createDatabase(t))
   const config = loadConfig({
     env: {
@@ -57,7 +61,7 @@ export async function build(t: Scope, env: Record<string, string> = {}): Promise
       DATABASE_URL: databaseUrl,
     },
   })
-  const app = await buildApp({ config })
+  const app = await buildApp({ config, ...(observe && { observe }) })
   await app.listen({ host: config.server.host, port: config.server.port })
   t.after(() => app.close())
   await app.lifecycle.start()

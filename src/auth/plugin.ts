@@ -37,8 +37,9 @@ export const authPlugin = fp<AuthOptions>(
     app.decorate('projects', projects)
     app.decorateRequest('caller', null as unknown as Caller)
 
-    function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): never {
+    async function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): Promise<never> {
       app.audit.authFailure({ address: request.ip, reason, projectId })
+      await app.limitAuthFailure(request)
       throw new AppError('unauthorized', message)
     }
 
@@ -97,7 +98,7 @@ export const authPlugin = fp<AuthOptions>(
       await projects.bootstrap(wanted, announceKeys)
     })
   },
-  { name: 'auth', dependencies: ['audit', 'http-access', 'metrics'] },
+  { name: 'auth', dependencies: ['audit', 'http-access', 'http-rate-limit', 'metrics'] },
 )
 
 function callerOf(request: FastifyRequest, who: Pick<Caller, 'projectId' | 'actor' | 'readOnly'>): Caller {

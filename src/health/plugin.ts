@@ -20,6 +20,7 @@ export const healthPlugin = fp<{ config: Config }>(
 
     const health = createHealth({ monotonic })
     for (const check of createChecks(app, config, { stalenessMs, limitBytes })) health.register(check)
+    if (app.redis) health.register(checks.redisCheck(app.redis.ping))
 
     observeHealth(app, health, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
     // What was found while the database was not open yet must not outlast the start.
@@ -45,7 +46,7 @@ export const healthPlugin = fp<{ config: Config }>(
   },
   {
     name: 'health',
-    dependencies: ['database', 'detector', 'alerting', 'http-pressure', 'auth', 'circuit-breakers'],
+    dependencies: ['database', 'detector', 'alerting', 'http-pressure', 'auth', 'circuit-breakers', 'redis'],
   },
 )
 

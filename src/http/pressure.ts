@@ -22,6 +22,10 @@ export const pressurePlugin = fp<PressureOptions>(
       return now - since > sampleMs
     }
 
+    // The operator is needed most when there is too much to do.
+    app.addHook('onRoute', (route) => {
+      if (route.config?.access === 'admin') Object.assign(route.config, unshed)
+    })
     await app.register(underPressure, {
       maxEventLoopDelay: options.maxEventLoopDelayMs,
       maxEventLoopUtilization: options.maxEventLoopUtilization,

@@ -1,4 +1,5 @@
-import type { FastifyReply } from 'fastify'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError } from '../core/errors.ts'
 import { createLifecycle, type Lifecycle } from './service.ts'
@@ -13,6 +14,10 @@ declare module 'fastify' {
   }
 }
 
+const sweepMs = 50
+/** How long a client that is sending the head of its first request gets to finish it. */
+const headMs = 2000
+
 /** Refuses work while starting, and tells clients to reconnect elsewhere while draining. */
 export const lifecyclePlugin = fp(
   async (app) => {
@@ -26,15 +31,39 @@ export const lifecyclePlugin = fp(
       done(new AppError('unavailable', 'Flatline is starting, try again shortly', { retryAfterS: 1 }))
     })
 
+    const silent = watchSilent(app.server)
     let sweep: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
       lifecycle.drain()
-      sweep = setInterval(() => app.server.closeIdleConnections(), 50)
+      sweep = setInterval(() => {
+        app.server.closeIdleConnections()
+        silent.close()
+      }, sweepMs)
     })
     app.addHook('onClose', async () => clearInterval(sweep))
   },
   { name: 'lifecycle', dependencies: ['http-errors'] },
 )
+
+/**
+ * Connections on which no request has come yet. Node counts them as busy, and stops looking for those that take too long once the server
+ * closes, so that one client which only connects would hold the end of the process back.
+ */
+function watchSilent(server: FastifyInstance['server']) {
+  const since = new Map<Socket, number>()
+  server.on('connection', (socket: Socket) => {
+    since.set(socket, performance.now())
+    socket.once('close', () => since.delete(socket))
+  })
+  server.on('request', ({ socket }) => since.delete(socket))
+  return {
+    /** Ends those that have said nothing, and those that have been at their first request for too long. */
+    close(): void {
+      const now = performance.now()
+      for (const [socket, at] of since) if (now - at > (socket.bytesRead === 0 ? sweepMs : headMs)) socket.destroy()
+    },
+  }
+}
 
 function closeAfter(reply: FastifyReply, done: () => void): void {
   reply.header('connection', 'close')

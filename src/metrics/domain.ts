@@ -79,6 +79,12 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       labelNames: ['method', 'route', 'status_code'],
       registers,
     }),
+    rateLimited: new client.Counter({
+      name: 'rate_limited_total',
+      help: 'Calls answered 429 by scope (management, admin, auth)',
+      labelNames: ['scope'],
+      registers,
+    }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
       help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, refused) and tenant',

@@ -1,0 +1,40 @@
+import fp from 'fastify-plugin'
+import { Redis } from 'ioredis'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Null unless REDIS_URL is set. Commands are refused at once while it is away. */
+    redis: { client: Redis; ping: () => Promise<void> } | null
+  }
+}
+
+const connectTimeoutMs = 2000
+const commandTimeoutMs = 500
+const retryMaxMs = 5000
+
+/** Where replicas count calls together. Nothing depends on it: while it is away, everything is served and counted nowhere. */
+export const redisPlugin = fp<{ url: string | undefined }>(
+  async (app, { url }) => {
+    if (url === undefined) return void app.decorate('redis', null)
+    const client = new Redis(url, {
+      connectTimeout: connectTimeoutMs,
+      commandTimeout: commandTimeoutMs,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (attempt) => Math.min(attempt * 200, retryMaxMs),
+    })
+    let isLost = false
+    client.on('error', (error: Error & { code?: string }) => {
+      if (isLost) return
+      isLost = true
+      app.log.warn({ event: 'redis.lost', reason: error.code ?? error.name }, 'redis does not answer')
+    })
+    client.on('ready', () => {
+      if (isLost) app.log.info({ event: 'redis.back' }, 'redis answers again')
+      isLost = false
+    })
+    app.decorate('redis', { client, ping: async () => void (await client.ping()) })
+    app.addHook('onClose', async () => client.disconnect())
+  },
+  { name: 'redis' },
+)

@@ -1,0 +1,158 @@
+// Every route, tried with the keys of another project, with none and with wrong ones. A route that this table does not know fails.
+
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+const admin = { authorization: `Bearer ${adminToken}` }
+const open = ['public', 'ping', 'metrics']
+
+/** Own: answers about the caller's own project, so that success is right and must not show another's. */
+const own = [
+  'GET /api/v3/checks/',
+  'POST /api/v3/checks/',
+  'GET /api/v3/channels',
+  'GET /api/v3/channels/',
+  'POST /api/v3/channels',
+  'POST /api/v3/channels/',
+  'GET /api/v3/deliveries',
+  'GET /api/v3/deliveries/',
+  'GET /api/v3/audit',
+  'GET /api/v3/audit/',
+  // About the service itself, for any key.
+  'GET /api/v3/health-metrics',
+  'GET /api/v3/health-metrics/',
+  'GET /api/v3/health-metrics/names',
+  'GET /api/v3/health-metrics/names/',
+]
+/** About one thing, which is another project's: never success. */
+const one = [
+  ...['GET', 'POST', 'DELETE'].map((method) => `${method} /api/v3/checks/:id`),
+  ...['pause', 'resume'].map((verb) => `POST /api/v3/checks/:id/${verb}`),
+  'GET /api/v3/checks/:id/pings/',
+  'GET /api/v3/checks/:id/pings/:n/body',
+  ...['', '/'].flatMap((slash) => [
+    ...['GET', 'PATCH', 'DELETE'].map((method) => `${method} /api/v3/channels/:id${slash}`),
+    `POST /api/v3/channels/:id/test${slash}`,
+  ]),
+]
+/** For the administrator alone: no key will do. */
+const operators = [
+  ...['', '/'].flatMap((slash) => [
+    `GET /api/v3/projects${slash}`,
+    `POST /api/v3/projects${slash}`,
+    `DELETE /api/v3/projects/:id${slash}`,
+    `POST /api/v3/projects/:id/keys/:kind/rotate${slash}`,
+    `GET /api/v1/circuit-breakers/status${slash}`,
+    `GET /circuit-breaker${slash}`,
+    `POST /api/v1/circuit-breakers/:name/reset${slash}`,
+    `POST /api/v1/circuit-breakers/reset-all${slash}`,
+  ]),
+  'POST /admin/shutdown',
+  'GET /admin/log-level',
+  'PUT /admin/log-level',
+]
+
+const bodies: Record<string, unknown> = {
+  'POST /api/v3/checks/': { name: 'of B' },
+  'POST /api/v3/channels': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
+  'POST /api/v3/channels/': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
+  'PATCH /api/v3/channels/:id': { name: 'stolen' },
+  'PATCH /api/v3/channels/:id/': { name: 'stolen' },
+  'PUT /admin/log-level': { level: 'debug' },
+}
+
+test('no key opens what is another project’s, no route forgets to ask', async (t) => {
+  const routes: { name: string; access: string }[] = []
+  const env = { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' }
+  const { call, url, databaseUrl } = await build(t, env, (app) => {
+    app.addHook('onRoute', ({ method, url, config }) => {
+      for (const verb of [method].flat()) routes.push({ name: `${verb} ${url}`, access: config?.access ?? 'public' })
+    })
+  })
+  const receiver = await createReceiver(t)
+  const settings = { url: `${receiver.url}/secret-of-a` }
+  const channel = (await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'channel-of-a', settings })).json()
+  const check = (await call('POST', '/api/v3/checks/', { name: 'check-of-a', channels: '*', tags: 'tag-of-a' })).json()
+  await call('POST', `/ping/${check.uuid}`, 'body-of-a', {})
+  await call('POST', `/ping/${check.uuid}/fail`, 'body-of-a', {})
+  await eventually('the alert', () => receiver.received.length === 1)
+  const b = (await callAt(url, 'POST', '/api/v3/projects/', { name: 'project-b' }, admin)).json()
+
+  const guarded = routes.filter(({ name, access }) => !open.includes(access) && !name.startsWith('HEAD '))
+  const known = [...own, ...one, ...operators]
+  assert.deepEqual(
+    guarded.map(({ name }) => name).filter((name) => !known.includes(name)),
+    [],
+    'add the new route to this table',
+  )
+
+  const as = (key: unknown) => ({ 'x-api-key': String(key) })
+  const callers: [who: string, headers: Record<string, string>][] = [
+    ['B', as(b.api_key)],
+    ['B read-only', as(b.api_key_readonly)],
+    ["B's ping key", as(b.ping_key)],
+    ["A's ping key", as(keys.ping_key)],
+    ['wrong key', as('x'.repeat(32))],
+    ['nobody', {}],
+  ]
+  const secretsOfA = [
+    String(check.uuid),
+    String(channel.id),
+    'check-of-a',
+    'channel-of-a',
+    'tag-of-a',
+    'body-of-a',
+    'secret-of-a',
+  ]
+  const isKeyOfB = (who: string) => who === 'B' || who === 'B read-only'
+  for (const { name } of guarded) {
+    const [method = '', pattern = ''] = name.split(' ')
+    const id = pattern.includes('channels') ? String(channel.id) : String(check.uuid)
+    const path = pattern.replace(':id', id).replace(':n', '1').replace(':kind', 'api_key').replace(':name', 'database')
+    const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
+    for (const [who, headers] of callers) {
+      const answer = await call(method, path + query, bodies[name], headers)
+      const what = `${name} as ${who}: ${answer.status} ${answer.text.slice(0, 200)}`
+      for (const secret of secretsOfA) {
+        // What was asked for may come back in the error.
+        if (!path.includes(secret)) assert.ok(!answer.text.includes(secret), `${what} shows ${secret}`)
+      }
+      if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
+      else assert.ok([401, 403, 404].includes(answer.status), what)
+    }
+  }
+  const left = (await call('GET', `/api/v3/checks/${check.uuid}`)).json()
+  assert.deepEqual([left.name, left.n_pings, left.channels], ['check-of-a', 2, channel.id])
+  assert.equal((await call('GET', `/api/v3/channels/${channel.id}/`)).json().name, 'channel-of-a')
+
+  const kept = JSON.stringify([
+    await sql(databaseUrl, 'SELECT * FROM project_keys'),
+    await sql(databaseUrl, "SELECT encode(settings, 'escape') FROM channels"),
+  ])
+  for (const secret of [...Object.values(keys), String(b.api_key), 'secret-of-a']) assert.ok(!kept.includes(secret))
+})
+
+test('a new ENCRYPTION_KEY first in the list encrypts what is new; what is old is read until it is saved again', async (t) => {
+  const DATABASE_URL = await createDatabase(t)
+  const receiver = await createReceiver(t)
+  const [old, fresh] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')]
+  const settings = { url: receiver.url }
+  const before = await build(t, { DATABASE_URL, ENCRYPTION_KEY: old })
+  const channel = (await before.call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings })).json()
+  await before.app.close()
+
+  const delivered = async (ENCRYPTION_KEY: string, save: boolean) => {
+    const replica = await build(t, { DATABASE_URL, ENCRYPTION_KEY })
+    if (save) await replica.call('PATCH', `/api/v3/channels/${channel.id}/`, { settings })
+    const answer = await replica.call('POST', `/api/v3/channels/${channel.id}/test/`)
+    await replica.app.close()
+    return answer.json().delivered
+  }
+  assert.equal(await delivered(fresh, false), false, 'without the old key it cannot be read')
+  assert.equal(await delivered(`${fresh},${old}`, false), true)
+  assert.equal(await delivered(`${fresh},${old}`, true), true)
+  assert.equal(await delivered(fresh, false), true, 'saved again it needs the new key alone')
+})

@@ -1,7 +1,6 @@
 // The whole service in order of dependence. Start steps run from top to bottom once the listener answers, and closing runs from
 // bottom to top: senders stop, then the detector, then ingest flushes, and the database closes last.
 
-import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { adminPlugin } from './admin/plugin.ts'
 import { alertingPlugin } from './alerting/plugin.ts'
@@ -22,12 +21,13 @@ import { answer, errorsPlugin, toAppError } from './http/errors.ts'
 import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
 import { rateLimitPlugin } from './http/rate-limit.ts'
+import { requestIdOf, requestIdPlugin } from './http/request-id.ts'
 import { requestLogPlugin } from './http/request-log.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
-import { loggerOptions } from './logger.ts'
+import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
@@ -51,9 +51,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
   const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs, requestTimeoutMs, headersTimeoutMs, maxHeaderBytes } =
     config.server
+  checkLogFiles(config)
   const app = Fastify({
     logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit: bodyLimitBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
@@ -69,11 +70,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answer(toAppError(error), request, reply),
-    genReqId: (request) => wellFormedId(request.headers['x-request-id']) ?? nextRequestId(),
+    genReqId: (request) => requestIdOf(request.headers),
   })
 
   options.observe?.(app)
   await app.register(accessPlugin)
+  await app.register(requestIdPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)
   await app.register(validationPlugin)
@@ -101,17 +103,4 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })
   return app
-}
-
-const run = randomBytes(6).toString('hex')
-let requests = 0
-
-/** Unique over processes and restarts; a random one for each request would cost as much as routing it. */
-function nextRequestId(): string {
-  requests++
-  return `${run}-${requests}`
-}
-
-function wellFormedId(id: string | string[] | undefined): string | undefined {
-  return typeof id === 'string' && /^[\w-]{1,64}$/.test(id) ? id : undefined
 }

@@ -1,7 +1,8 @@
-// The same service for the command line: `flatline serve | migrate`.
+// The same service for the command line: `flatline serve | migrate | config`.
 
 import pg from 'pg'
-import { ConfigError, loadConfig } from './config.ts'
+import { ConfigError, loadConfig, resolveConfig } from './config.ts'
+import { renderConfig, reportConfig } from './config-report.ts'
 import { MigrationError, migrate, readMigrations } from './database/migrate.ts'
 import { serve } from './server.ts'
 
@@ -9,11 +10,13 @@ const usage = `usage: flatline <command>
 
   serve     run the service (the default)
   migrate   apply pending migrations to DATABASE_URL and exit
+  config    print the effective configuration without secrets, and where each value comes from; --json for programs
 `
 
 const commands: Record<string, () => Promise<void>> = {
   serve,
   migrate: migrateOnly,
+  config: printConfig,
 }
 
 async function migrateOnly(): Promise<void> {
@@ -28,6 +31,12 @@ async function migrateOnly(): Promise<void> {
   } finally {
     await client.end()
   }
+}
+
+async function printConfig(): Promise<void> {
+  const reported = reportConfig(resolveConfig())
+  const asJson = process.argv.includes('--json')
+  process.stdout.write(asJson ? `${JSON.stringify(reported, null, 2)}\n` : renderConfig(reported))
 }
 
 const [name = 'serve'] = process.argv.slice(2)

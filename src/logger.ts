@@ -1,14 +1,17 @@
-// What the log may say. A ping URL is a password, so requests are logged by route pattern, errors by a fixed list of
-// fields, and two nets catch the rest: explicit redaction paths, and a last look at each finished line for credentials
-// that came in through a message somebody else wrote (Fastify's 404 line, a parser, a driver). Wildcard redaction would
-// be shorter and halves the throughput.
+// What the log may say, and where. A ping URL is a password, so requests are logged by route pattern, errors by a fixed list of fields,
+// and two nets catch the rest: explicit redaction paths, and a last look at each finished line (logger-redaction.ts).
+import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
+import { dirname, extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LoggerOptions } from 'pino'
 import { type Config, version } from './config.ts'
 import { settings } from './config-schema.ts'
-import { databaseTarget } from './config-values.ts'
+import { networkOf } from './core/network.ts'
+import type { LogFiles } from './logger-file.ts'
+import { createLineCleaner } from './logger-redaction.ts'
 
-const secretHeaders = ['authorization', 'x-api-key', 'cookie', 'set-cookie']
+const secretHeaders = ['authorization', 'proxy-authorization', 'x-api-key', 'cookie', 'set-cookie']
 const redactedPaths = [
   ...['', 'req.', 'res.'].flatMap((owner) => secretHeaders.map((header) => `${owner}headers["${header}"]`)),
   ...settings.filter(({ secret }) => secret).map(({ path }) => `config.${path}`),
@@ -16,17 +19,58 @@ const redactedPaths = [
 
 /** Options for `Fastify({ logger })` and for `pino()`: the same lines either way. */
 export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }): LoggerOptions {
-  const { level, format } = config.log
-  const pretty = format === 'pretty' || (format === 'auto' && terminal.stdoutIsTTY)
+  const { level, anonymizeIp } = config.log
+  const address = (ip: unknown) => (anonymizeIp && typeof ip === 'string' ? networkOf(ip, 24, 48) : ip)
+  const transport = transportOf(config, terminal)
   return {
     level,
     base: { service: 'flatline', version },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
-    serializers: { req: describeRequest, res: describeResponse, err: (error: unknown) => describeError(error) },
+    serializers: {
+      req: (request: FastifyRequest) => ({ ...describeRequest(request), remoteAddress: address(request.ip) }),
+      res: describeResponse,
+      err: (error: unknown) => describeError(error),
+      ip: address,
+    },
     redact: { paths: redactedPaths, censor: '[redacted]' },
-    hooks: { streamWrite: lineCleaner(config) },
-    ...(pretty && { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname,service,version' } } }),
+    hooks: { streamWrite: createLineCleaner(config) },
+    ...(transport && { transport }),
+  }
+}
+
+function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean }): LoggerOptions['transport'] {
+  const files = filesOf(log)
+  if (files) return { target: fileURLToPath(new URL(transportFile, import.meta.url)), options: files }
+  const isPretty = log.format === 'pretty' || (log.format === 'auto' && stdoutIsTTY)
+  return isPretty ? { target: 'pino-pretty', options: { ignore: 'pid,hostname,service,version' } } : undefined
+}
+
+/** In a checkout the sources run as they are. */
+const transportFile = import.meta.url.endsWith('.ts') ? './logger-file.ts' : './logger-file.js'
+
+function filesOf({ file, errorFile, rotateBytes, rotateKeep }: Config['log']): LogFiles | null {
+  if (file === undefined && errorFile === undefined) return null
+  const beside = file && `${file.slice(0, file.length - extname(file).length)}.error${extname(file)}`
+  const errors = errorFile ?? beside
+  return { ...(file && { file }), ...(errors && { errorFile: errors }), rotateBytes, rotateKeep }
+}
+
+/** Throws if a log file cannot be written: in the thread that writes it nobody would learn of it in time. */
+export function checkLogFiles({ log }: Config): void {
+  const files = filesOf(log)
+  for (const [name, path] of [
+    ['LOG_FILE', files?.file],
+    ['LOG_ERROR_FILE', files?.errorFile],
+  ] as const) {
+    if (path === undefined) continue
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      closeSync(openSync(path, 'a'))
+      accessSync(dirname(path), constants.W_OK)
+    } catch (error) {
+      throw new Error(`${name}: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)
+    }
   }
 }
 
@@ -34,7 +78,6 @@ function describeRequest(request: FastifyRequest) {
   return {
     method: request.method,
     url: request.routeOptions?.url ?? unmatchedPath(request.url),
-    remoteAddress: request.ip,
   }
 }
 
@@ -75,33 +118,4 @@ function describeError(error: unknown, depth = 0): DescribedError {
     ...(deeper &&
       Array.isArray(errors) && { errors: errors.slice(0, 5).map((inner) => describeError(inner, depth + 1)) }),
   }
-}
-
-const urlCredentials = /:\/\/[^\s/?#"\\]*@/g
-const secretParameter = /([?&](?:api_key|apikey|key|token|access_token|secret|password)=)[^&#\s"'\\]*/gi
-const pingPath = /(\/ping\/)(?![:*])[^/\s?#"'\\]+/g
-// Monitors have random (4) or name-based (5) ids, and the id of a monitor is its ping credential. The first eight digits
-// stay, to tell them apart; ids of heartbeats (7) open nothing. Matching from the first dash on is five times as fast.
-const monitorId = /-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/gi
-
-function lineCleaner(config: Config): (line: string) => string {
-  const secrets = secretTexts(config)
-  return (line) => {
-    const cleaned = line
-      .replace(urlCredentials, '://***@')
-      .replace(secretParameter, '$1***')
-      .replace(pingPath, '$1***')
-      .replace(monitorId, '-***')
-    return secrets.reduce((text, secret) => text.replaceAll(secret, '[redacted]'), cleaned)
-  }
-}
-
-// Short ones are left out: a metrics token `ok` or a password `flatline` would cut every line to pieces.
-function secretTexts({ security, database }: Config): string[] {
-  const { encryptionKey = [], ...tokens } = security
-  const keys = encryptionKey.flatMap((hex) => [hex, Buffer.from(hex, 'hex').toString('base64')])
-  const password = database.url ? (databaseTarget(database.url)?.password ?? '') : ''
-  return [...Object.values(tokens), ...keys, password]
-    .filter((secret) => secret.length >= 12)
-    .map((secret) => JSON.stringify(secret).slice(1, -1))
 }

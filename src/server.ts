@@ -10,10 +10,12 @@ import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
-import { type Config, ConfigError, loadConfig } from './config.ts'
+import { type Config, ConfigError, resolveConfig } from './config.ts'
+import { reportConfig } from './config-report.ts'
 
 export async function serve(): Promise<void> {
-  const config = configOrExit()
+  const resolved = configOrExit()
+  const { config } = resolved
   let shutdown = () => {}
   const app: FastifyInstance = await assemble(config, {
     stdoutIsTTY: process.stdout.isTTY,
@@ -21,20 +23,22 @@ export async function serve(): Promise<void> {
     shutdown: () => shutdown(),
   })
   surviveLostTerminal(app)
+  const log = lifecycleLog(app)
+  const changed = reportConfig(resolved).filter(({ origin }) => origin !== 'default')
+  const summary = Object.fromEntries(changed.map(({ path, value, origin }) => [path, { value, origin }]))
+  log.info({ event: 'config.summary', environment: config.environment, settings: summary }, 'configuration')
   // Registered last, so it runs first: the listener is closed and every request answered, the modules still run.
-  app.addHook('onClose', async () =>
-    app.log.info({ event: 'shutdown.closed' }, 'Server closed, cleaning up resources...'),
-  )
+  app.addHook('onClose', async () => log.info({ event: 'shutdown.closed' }, 'Server closed, cleaning up resources...'))
 
   let started: Promise<void> = Promise.resolve()
   shutdown = endGracefully(app, config, () => started)
   try {
     await app.listen({ host: config.server.host, port: config.server.port })
     const { port } = app.server.address() as AddressInfo
-    app.log.info({ event: 'server.listening', port, url: app.siteUrl() }, `serving on port ${port}`)
+    log.info({ event: 'server.listening', port, url: app.siteUrl() }, `serving on port ${port}`)
     started = app.lifecycle.start()
     await started
-    if (app.lifecycle.phase === 'ready') app.log.info({ event: 'server.ready', url: app.siteUrl() }, 'ready')
+    if (app.lifecycle.phase === 'ready') log.info({ event: 'server.ready', url: app.siteUrl() }, 'ready')
   } catch (error) {
     // A start that was broken off by a signal is not one that failed.
     if (app.lifecycle.signal.aborted) return
@@ -55,6 +59,11 @@ async function assemble(config: Config, options: Omit<AppOptions, 'config'>): Pr
   }
 }
 
+/** How the process starts and ends is told at `warn` and `error`, too; not to whoever wants silence. */
+function lifecycleLog(app: FastifyInstance): FastifyInstance['log'] {
+  return app.log.child({}, { level: app.log.level === 'silent' ? 'silent' : 'info' })
+}
+
 /** The log goes nowhere when its terminal has been closed; that must not cut an orderly end short. */
 function surviveLostTerminal(app: FastifyInstance): void {
   const stream: NodeJS.EventEmitter | undefined = Reflect.get(app.log, pino.symbols.streamSym)
@@ -63,9 +72,9 @@ function surviveLostTerminal(app: FastifyInstance): void {
   process.stderr.on('error', () => {})
 }
 
-function configOrExit(): Config {
+function configOrExit(): ReturnType<typeof resolveConfig> {
   try {
-    return loadConfig()
+    return resolveConfig()
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(error.message)
@@ -76,7 +85,7 @@ function configOrExit(): Config {
 /** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
 function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
   const { drainMs, shutdownTimeoutMs } = config.server
-  const log = app.log.child({}, { level: 'info' })
+  const log = lifecycleLog(app)
   // A terminal that goes away, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 

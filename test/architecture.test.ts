@@ -16,7 +16,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
   .map(readSource)
 
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
-const shared = /^src\/(config(-\w+)?|logger|loop)\.ts$/
+const shared = /^src\/((config|logger)(-\w+)?|loop)\.ts$/
 
 /** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [

@@ -1,14 +1,21 @@
 import fp from 'fastify-plugin'
+import type { AuditEntry } from '../audit/store.ts'
+import { adminRoutes } from './routes.ts'
 
 /** What the process offers to its operator; `shutdown` takes the same path as a signal. */
 export const adminPlugin = fp<{ shutdown: () => void }>(
   async (app, { shutdown }) => {
-    app.post('/admin/shutdown', { config: { access: 'admin', always: true } }, async (request, reply) => {
-      request.log.info({ event: 'admin.shutdown' }, 'shutdown requested')
-      // Answered first: the answer is the last thing that this connection carries.
-      reply.raw.once('finish', shutdown)
-      return reply.code(202).send({ status: 'shutting down' })
-    })
+    const { audit, database, log } = app
+
+    /** Apart from what it tells about: the operator must be heard most when the database cannot be written to. */
+    async function record(entry: AuditEntry): Promise<void> {
+      log.info({ event: entry.action, requestId: entry.requestId, ...entry.detail }, 'the operator has spoken')
+      await audit.write(database, entry).catch((err: Error) => {
+        log.error({ err, event: 'audit.not_written', action: entry.action }, 'an entry is missing in the audit trail')
+      })
+    }
+
+    await app.register(adminRoutes, { shutdown, record, log })
   },
-  { name: 'admin', dependencies: ['auth', 'lifecycle'] },
+  { name: 'admin', dependencies: ['auth', 'audit', 'lifecycle', 'http-pressure'] },
 )

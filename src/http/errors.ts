@@ -42,6 +42,8 @@ export function answer(error: AppError, request: FastifyRequest, reply: FastifyR
 /** Status and headers of an error, logged if it is ours. */
 export function prepare(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   if (error.code === 'internal') request.log.error({ err: error.cause, event: 'request.error' }, 'request failed')
+  // Of what Fastify refuses before any hook.
+  reply.header('x-request-id', request.id)
   if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
   reply.code(statusOf[error.code]).type('application/json; charset=utf-8')
 }

@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { traceIdOf } from './request-id.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -7,18 +8,23 @@ declare module 'fastify' {
   }
 }
 
-/** One line for each answered request, where Fastify writes two. */
+/** One line for each answered request, where Fastify writes two: who called what, from where, with what result. */
 export const requestLogPlugin = fp(
   async (app) => {
     app.addHook('onResponse', (request, reply, done) => {
       if (!request.routeOptions.config.quiet) {
+        // Nobody has asked who it is where the request was refused before.
+        const { actor, projectId } = request.caller ?? {}
         const fields = {
           event: 'request',
           req: request,
           res: reply,
           durationMs: Math.round(reply.elapsedTime * 10) / 10,
+          actor,
+          project: projectId || undefined,
+          traceId: traceIdOf(request.headers),
         }
-        request.log.info(fields, 'request answered')
+        request.log[reply.statusCode >= 500 ? 'warn' : 'info'](fields, 'request answered')
       }
       done()
     })

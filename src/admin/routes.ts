@@ -1,0 +1,50 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { AuditEntry } from '../audit/store.ts'
+import { configSchema } from '../config-schema.ts'
+import { AppError } from '../core/errors.ts'
+
+const Level = Type.Object({ level: Type.String() }, { additionalProperties: false })
+
+export type AdminRoutesOptions = {
+  shutdown: () => void
+  record: (entry: AuditEntry) => Promise<void>
+  /** The logger whose level is set; those of requests are its children. */
+  log: { level: string }
+}
+
+/** For the administrator alone, in every phase and under overload. */
+export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, { shutdown, record, log }) => {
+  const config = { access: 'admin', always: true } as const
+
+  app.post('/admin/shutdown', { config }, async (request, reply) => {
+    const { actor, requestId, address } = request.caller
+    await record({ actor, requestId, address, action: 'admin.shutdown', target: 'service' })
+    // Answered first: the answer is the last thing that this connection carries.
+    reply.raw.once('finish', shutdown)
+    return reply.code(202).send({ status: 'shutting down' })
+  })
+
+  app.get('/admin/log-level', { config }, async () => ({ level: log.level }))
+
+  app.put('/admin/log-level', { config, schema: { body: Level } }, async (request) => {
+    const { actor, requestId, address } = request.caller
+    const before = log.level
+    const after = parseLevel(request.body.level)
+    log.level = after
+    await record({ actor, requestId, address, action: 'admin.log_level', target: 'log', detail: { before, after } })
+    return { level: after }
+  })
+}
+
+/** The words that LOG_LEVEL takes. */
+function parseLevel(text: string): string {
+  const { enum: levels, synonyms } = configSchema.properties.log.properties.level as unknown as {
+    enum: string[]
+    synonyms: Record<string, string>
+  }
+  const word = text.toLowerCase()
+  const level = synonyms[word] ?? word
+  if (levels.includes(level)) return level
+  throw new AppError('bad_request', `level must be one of ${levels.join(', ')}`, { field: 'level' })
+}

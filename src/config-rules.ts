@@ -50,6 +50,17 @@ const profileDemands: Rule[] = [
     broken: ({ environment, security }) => environment === 'production' && !security.adminToken,
   },
   {
+    about: ['security.adminToken'],
+    text: 'must not be a placeholder in production',
+    broken: ({ environment, security }) => environment === 'production' && isPlaceholder(security.adminToken ?? ''),
+  },
+  {
+    about: ['security.encryptionKey'],
+    text: 'must not be a placeholder in production',
+    broken: ({ environment, security }) =>
+      environment === 'production' && (security.encryptionKey ?? []).some(isPlaceholder),
+  },
+  {
     about: ['database.url'],
     text: 'is required in production, unless ALLOW_EMBEDDED_DATABASE=true',
     broken: ({ environment, database }) => environment === 'production' && !database.url && !database.allowEmbedded,
@@ -64,6 +75,11 @@ const profileDemands: Rule[] = [
     },
   },
 ]
+
+/** One character over and over, or the words of examples. */
+function isPlaceholder(secret: string): boolean {
+  return /^(.)\1+$/.test(secret) || /change[-_ ]?me|example|placeholder|your[-_ ]|secret[-_ ]?key/i.test(secret)
+}
 
 export const rules: readonly Rule[] = [...fitting, ...profileDemands]
 

@@ -61,6 +61,16 @@ test('production is refused without each thing it insists on, and accepts the st
   for (const name of ['DATABASE_URL', 'ENCRYPTION_KEY', 'ADMIN_TOKEN']) {
     assert.match(problemsOf(without(name)).join(), new RegExp(`^${name}: is required`))
   }
+  for (const token of [
+    'x'.repeat(32),
+    'change-me-change-me-change-me-change-me',
+    'your-admin-token-goes-here-1234567890',
+  ])
+    assert.deepEqual(problemsOf({ ...production, ADMIN_TOKEN: token }), [
+      'ADMIN_TOKEN: must not be a placeholder in production',
+    ])
+  const zeros = { ...production, ENCRYPTION_KEY: '0'.repeat(64) }
+  assert.deepEqual(problemsOf(zeros), ['ENCRYPTION_KEY: must not be a placeholder in production'])
   assert.deepEqual(problemsOf({ ...without('DATABASE_URL'), ALLOW_EMBEDDED_DATABASE: 'true' }), [])
   const plain = 'postgres://flatline:pw@db.example.com/flatline'
   for (const url of [
@@ -90,7 +100,7 @@ test('staging and docker need an encryption key, local does not', () => {
 })
 
 test('every rule is one of those that the tests above break', () => {
-  assert.equal(rules.length, 10, 'add the new rule to the tables above')
+  assert.equal(rules.length, 12, 'add the new rule to the tables above')
 })
 
 test('two secrets with the same value are refused, however they are written', () => {

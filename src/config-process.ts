@@ -140,7 +140,7 @@ export const limits = Type.Object(
       minimum: 0,
     }),
     authFailuresPerMinute: integer(
-      100,
+      300,
       'Failed authentications of one address within a minute; more are answered 429; 0 is off',
       { minimum: 0 },
     ),

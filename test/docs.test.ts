@@ -10,7 +10,7 @@ import { createDomainMetrics } from '../src/metrics/domain.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: root })
+const pages = globSync(['*.md', 'docs/**/*.md', 'k8s/*.md'], { cwd: root })
 
 test('docs/metrics.md lists the metrics of src/metrics/domain.ts with type, labels and meaning', () => {
   const registry = new client.Registry()

@@ -3,7 +3,18 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { parse as parseYaml } from 'yaml'
-import { find, manifests, nameOf, ofKind, overlay, overlays, parse, rendering, workloads } from './kustomize.ts'
+import {
+  find,
+  manifests,
+  type Node,
+  nameOf,
+  ofKind,
+  overlay,
+  overlays,
+  parse,
+  rendering,
+  workloads,
+} from './kustomize.ts'
 import { checkModels, checkTypes } from './models.ts'
 import { isPinned } from './pod-security.ts'
 
@@ -80,6 +91,19 @@ test('the example of the secrets is valid', async () => {
     'Secret/flatline-backups',
   ])
   assert.deepEqual([...(await checkModels(documents)), ...checkTypes(documents)], [])
+})
+
+test('README.md has a command for every secret that the example lists', () => {
+  const readme = readFileSync(join(manifests, 'README.md'), 'utf8')
+  const example = parse(readFileSync(join(manifests, 'secrets.example.yaml'), 'utf8')) as Node[]
+  const wanted = example.flatMap(({ metadata, stringData }) => [
+    `create secret generic ${metadata.name}`,
+    ...Object.keys(stringData).map((key) => (key === 'DATABASE_URL' ? key : `--from-literal=${key}=`)),
+  ])
+  assert.deepEqual(
+    wanted.filter((text) => !readme.includes(text)),
+    [],
+  )
 })
 
 test('a roll-out never has fewer pods than before, and waits for each to hold', rendering, () => {

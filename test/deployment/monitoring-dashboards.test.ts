@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Dashboard as Schema } from '@grafana/schema'
 import { parse } from 'yaml'
+import { graph } from '../../scripts/dashboards/dashboard.ts'
 import { renderDashboards } from '../../scripts/write-dashboards.ts'
 import { sampledMetrics } from '../../src/health-metrics/service.ts'
 import { needsTool } from '../tools.ts'
@@ -28,6 +30,17 @@ test('the dashboards are what scripts/dashboards makes', () => {
   const rendered = renderDashboards()
   assert.deepEqual(Object.keys(rendered).sort(), dashboardFiles)
   for (const path of dashboardFiles) assert.equal(read(path), rendered[path], 'run: node scripts/write-dashboards.ts')
+})
+
+test('the compiler knows what Grafana takes: this file would not compile if it took these', () => {
+  // @ts-expect-error: pannels
+  const misspelt: Schema = { schemaVersion: 39, pannels: [] }
+  // @ts-expect-error: a place has no width
+  const misplaced: Schema = { schemaVersion: 39, panels: [{ type: 'stat', gridPos: { x: 0, y: 0, width: 4, h: 4 } }] }
+  const panel = graph('Requests', 'reqps', [['up']])
+  // @ts-expect-error: a unit is a text
+  panel.fieldConfig.defaults.unit = 7
+  assert.ok(misspelt && misplaced)
 })
 
 test('there is a dashboard for each thing to look at, and none has another’s name', () => {

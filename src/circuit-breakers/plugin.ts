@@ -22,6 +22,7 @@ export const circuitBreakersPlugin = fp<{ config: Config }>(
       settingsOf: createSettingsOf(config.breakers),
       monotonic: () => performance.now(),
       wall: Date.now,
+      onMade: (kind) => breakerTransitions.inc({ name: kind, from: 'closed', to: 'open' }, 0),
       onChange: ({ name, kind, from, to, reason }: BreakerChange) => {
         breakerTransitions.inc({ name: kind, from, to })
         const line = { event: 'breaker.state_changed', breaker: name, kind, from, to, reason }

@@ -77,6 +77,7 @@ export type CircuitBreakersOptions = {
   monotonic: () => number
   wall: () => number
   onChange: (change: BreakerChange) => void
+  onMade?: (kind: string) => void
   count: (kind: string, outcome: 'success' | 'failure' | 'rejected') => void
   breakersMax?: number
 }
@@ -100,6 +101,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     if (entries.size >= breakersMax) dropOne()
     const entry = createEntry({ ...options, name, kind, settings: settingsOf(kind, name), onChange: announce, use })
     entries.set(name, entry)
+    options.onMade?.(kind)
     return entry
   }
 

@@ -1,6 +1,6 @@
 // One word for why a far side could not be used. Texts of errors name hosts, addresses and people's data; these words name nothing.
 
-const reasons: Record<string, string> = {
+const reasons: Record<string, FailureReason> = {
   ECONNREFUSED: 'refused',
   ENOENT: 'refused',
   ECONNRESET: 'reset',
@@ -20,8 +20,21 @@ const reasons: Record<string, string> = {
 
 const causesMax = 5
 
+/** Every word there is. */
+export const failureReasons = [
+  'refused',
+  'reset',
+  'unresolved',
+  'unreachable',
+  'timeout',
+  'shutdown',
+  'exhausted',
+  'error',
+] as const
+export type FailureReason = (typeof failureReasons)[number]
+
 /** Of the error or of what caused it; `error` if nothing is known. */
-export function failureReason(error: unknown): string {
+export function failureReason(error: unknown): FailureReason {
   let next = error
   for (let depth = 0; depth < causesMax && typeof next === 'object' && next !== null; depth++) {
     const { code, name, message, cause } = next as {
@@ -40,7 +53,7 @@ export function failureReason(error: unknown): string {
 }
 
 /** Of an SQLSTATE: the server's own classes for connections, resources and operators. */
-function sqlReason(code: string): string | undefined {
+function sqlReason(code: string): FailureReason | undefined {
   if (/^08/.test(code)) return 'reset'
   if (/^57P/.test(code)) return 'shutdown'
   return /^53/.test(code) ? 'exhausted' : undefined

@@ -4,7 +4,8 @@
 
 import type { Status } from './status.ts'
 
-export type SignalKind = 'success' | 'start' | 'fail' | 'log'
+export const signalKinds = ['success', 'start', 'fail', 'log'] as const
+export type SignalKind = (typeof signalKinds)[number]
 
 /** `ign` is kept in the history but has no effect. */
 export type HeartbeatKind = SignalKind | 'ign'

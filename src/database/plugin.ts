@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { failureReasons } from '../core/failure-reason.ts'
 import { createLoop } from '../loop.ts'
 import { readMigrations } from './migrate.ts'
 import { createDatabase, type Database } from './service.ts'
@@ -28,6 +29,7 @@ export const databasePlugin = fp<{ config: Config }>(
       },
       breaker: app.circuitBreakers.get('database', 'database'),
     })
+    for (const reason of failureReasons) metrics.databaseFailures.inc({ reason }, 0)
     for (const state of ['active', 'idle', 'waiting', 'max'] as const)
       metrics.observe(`database_connections_${state}`, () => [{ value: database.poolState()?.[state] ?? 0 }])
     app.decorate('database', database)

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { signalKinds } from '../core/heartbeat.ts'
 import { createLoop } from '../loop.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
@@ -34,6 +35,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       },
     })
     app.decorate('heartbeats', heartbeats)
+    for (const kind of signalKinds) metrics.heartbeatsReceived.inc({ kind, outcome: 'refused', tenant: '' }, 0)
     metrics.observe('queue_length', () => [{ value: heartbeats.queueLength(), labels: { queue: 'heartbeats' } }])
 
     const partitions = createLoop({

@@ -66,8 +66,11 @@ test('another value in the configuration rolls the pods out', rendering, async (
 
 /** The overlay of production with its kustomization changed. */
 async function changed(t: TestContext, change: (text: string) => string): Promise<Manifest[]> {
-  const copy = join(await scratchDir(t), 'k8s')
+  const root = await scratchDir(t)
+  const copy = join(root, 'k8s')
   await cp(manifests, copy, { recursive: true })
+  // The dashboards are resources of the overlay.
+  await cp(join(manifests, '../monitoring'), join(root, 'monitoring'), { recursive: true })
   const path = join(copy, 'overlays/production/kustomization.yaml')
   const text = await readFile(path, 'utf8')
   assert.notEqual(change(text), text, 'nothing was changed')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { failureReasons } from '../../src/core/failure-reason.ts'
 import { build, createReceiver, eventually } from '../helper.ts'
 import { spawnService, startService } from '../scenarios/service.ts'
 
@@ -105,6 +106,21 @@ test('a scrape is well-formed, every metric says what it is, and every required 
       bound,
     )
   assert.doesNotMatch(scrape.text, new RegExp(String(check.uuid)), 'no address of a check')
+})
+
+test('what alerts count is at zero before it happens, because nobody sees the first increase of a counter that was not there', async (t) => {
+  const { app, call } = await build(t)
+  app.circuitBreakers.get('webhook:0123456789ab', 'webhook')
+  const { text } = await call('GET', '/metrics', undefined, {})
+  for (const series of [
+    ...['success', 'start', 'fail', 'log'].map(
+      (kind) => `heartbeats_received_total{kind="${kind}",outcome="refused",tenant=""}`,
+    ),
+    ...failureReasons.map((reason) => `db_connection_failures_total{reason="${reason}"}`),
+    'circuit_breaker_transitions_total{name="database",from="closed",to="open"}',
+    'circuit_breaker_transitions_total{name="webhook",from="closed",to="open"}',
+  ])
+    assert.ok(text.includes(`\n${series} 0\n`), series)
 })
 
 test('METRICS_PORT serves metrics and probes, with the same token, and nothing else', async (t) => {

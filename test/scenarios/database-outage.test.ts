@@ -1,31 +1,11 @@
 // PostgreSQL goes away under load and comes back; the service stays. What was acknowledged is what is in the database.
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts'
-import { directory } from '../database/fixtures/embedded.ts'
+import { test } from 'node:test'
 import { call, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
+import { ownPostgres } from './own-postgres.ts'
 import { type Service, startService } from './service.ts'
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-
-/** A PostgreSQL of the test's own, always at the same address. */
-async function ownPostgres(t: TestContext) {
-  const dataDir = await directory(t)
-  let running: EmbeddedPostgres | undefined
-  const start = async () => {
-    running = await startEmbeddedPostgres({ dataDir, log: quiet })
-    const { host, port, user, database } = running.connection
-    return `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
-  }
-  const stop = async () => {
-    await running?.stop()
-    running = undefined
-  }
-  t.after(stop)
-  return { url: await start(), start, stop }
-}
 
 /** Sends pings from `clients` at once, one after the other each, until it is stopped; counts answers by status. */
 function sendPings(url: string, paths: readonly string[], clients: number) {

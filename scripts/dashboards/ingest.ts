@@ -1,0 +1,75 @@
+import { dashboard, graph, heatmap, scope, stat } from './dashboard.ts'
+
+const pings = `${scope}, route=~"/ping/.*"`
+const rate = (metric: string, by: string, matchers = scope) =>
+  `sum by (${by}) (rate(${metric}{${matchers}}[$__rate_interval]))`
+const quantile = (share: number, metric: string, matchers = scope) =>
+  `histogram_quantile(${share}, ${rate(`${metric}_bucket`, 'le', matchers)})`
+
+export const ingest = dashboard('ingest', 'Ingest', 'Receiving heartbeats and writing them down.', [
+  {
+    title: 'Now',
+    height: 4,
+    panels: [
+      stat('Heartbeats a second', 'cps', `sum(rate(heartbeats_received_total{${scope}, outcome="recorded"}[5m]))`),
+      stat(
+        'Refused (1 h)',
+        'none',
+        `sum(increase(heartbeats_received_total{${scope}, outcome="refused"}[1h]))`,
+        [1, 100],
+      ),
+      stat('Oldest that waits', 's', `max(data_staleness_seconds{${scope}})`, [5, 60]),
+      stat('Blind windows kept', 'none', `max(blind_windows{${scope}})`),
+      stat('Blind time kept', 's', `max(blind_time_seconds{${scope}})`),
+    ],
+  },
+  {
+    title: 'Heartbeats',
+    panels: [
+      graph('By kind', 'cps', [[rate('heartbeats_received_total', 'kind'), '{{kind}}']]),
+      graph('By outcome', 'cps', [[rate('heartbeats_received_total', 'outcome'), '{{outcome}}']], {
+        description: 'unknown: no such check. refused: answered 503, because the queue was full or the database away.',
+      }),
+      graph('Busiest tenants', 'cps', [[`topk(5, ${rate('heartbeats_received_total', 'tenant')})`, '{{tenant}}']]),
+    ],
+  },
+  {
+    title: 'Pings over HTTP',
+    panels: [
+      graph('Answers', 'reqps', [[rate('http_requests_total', 'status_code', pings), '{{status_code}}']]),
+      graph('Time to answer', 's', [
+        [quantile(0.5, 'http_request_duration_seconds', pings), 'p50'],
+        [quantile(0.95, 'http_request_duration_seconds', pings), 'p95'],
+        [quantile(0.99, 'http_request_duration_seconds', pings), 'p99'],
+      ]),
+      heatmap('Time to answer', 's', rate('http_request_duration_seconds_bucket', 'le', pings)),
+    ],
+  },
+  {
+    title: 'Batches',
+    panels: [
+      graph('Heartbeats in a batch', 'none', [
+        [`${rate('heartbeat_batch_size_sum', 'job')} / ${rate('heartbeat_batch_size_count', 'job')}`, 'average'],
+        [quantile(0.95, 'heartbeat_batch_size'), 'p95'],
+      ]),
+      graph('Time to write a batch', 's', [
+        [quantile(0.5, 'heartbeat_batch_duration_seconds'), 'p50'],
+        [quantile(0.99, 'heartbeat_batch_duration_seconds'), 'p99'],
+      ]),
+      graph('Batches', 'cps', [[`sum(rate(heartbeat_batch_size_count{${scope}}[$__rate_interval]))`, 'batches']]),
+    ],
+  },
+  {
+    title: 'Waiting',
+    panels: [
+      graph('Heartbeats that wait', 'none', [[`queue_length{${scope}, queue="heartbeats"}`, '{{instance}}']]),
+      graph('Age of the oldest', 'ms', [
+        [`data_staleness_ms{${scope}}`, '{{instance}}'],
+        [`max(max_staleness_ms{${scope}})`, 'limit'],
+      ]),
+      graph('Blind time', 's', [[`max(flatline:blind_time_seconds:max{${scope}})`, 'kept windows']], {
+        description: 'Nobody could accept heartbeats; deadlines are moved by it. A step up is a new window.',
+      }),
+    ],
+  },
+])

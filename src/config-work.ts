@@ -45,24 +45,23 @@ export const alerting = Type.Object(
   { description: 'Telling people' },
 )
 
-/** What a breaker can be told; a kind is `database` or that of a channel. */
+const atLeastOne = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
+/** What a breaker can be told; a kind is `database`, `redis` or that of a channel. */
 const BreakerPolicy = Type.Partial(
-  Type.Object(
-    {
-      failureThreshold: Type.Integer({ minimum: 1 }),
-      recoveryMs: Type.Integer({ minimum: 1 }),
-      successThreshold: Type.Integer({ minimum: 1 }),
-      requestTimeoutMs: Type.Integer({ minimum: 1 }),
-    },
-    { additionalProperties: false },
-  ),
+  Type.Object({
+    failureThreshold: atLeastOne,
+    recoveryMs: atLeastOne,
+    successThreshold: atLeastOne,
+    requestTimeoutMs: atLeastOne,
+  }),
+  { additionalProperties: false },
 )
 
 /**
  * Hold also where somebody sets others. A database that is back must not stay refused: every second of that is heartbeats
- * refused.
+ * refused. Nor must Redis stay unused: every second of that is calls that nobody counts.
  */
-export const shippedOverrides = { database: { recoveryMs: 1000 } }
+export const shippedOverrides = { database: { recoveryMs: 1000 }, redis: { recoveryMs: 1000 } }
 
 export const breakers = Type.Object(
   {

@@ -17,7 +17,7 @@ const observed = {
   blind_windows: { help: 'Kept windows in which nobody could accept heartbeats' },
   build_info: { help: 'Always 1; the labels say what runs', labels: ['version', 'environment', 'node'] },
   circuit_breaker_state: {
-    help: 'The worst state of the circuit breakers of one kind (database or that of a channel): 0 closed, 1 open, 2 half-open',
+    help: 'The worst state of the circuit breakers of one kind (database, redis or that of a channel): 0 closed, 1 open, 2 half-open',
     labels: ['name'],
   },
   container_memory_limit_bytes: { help: 'Memory that this process may use: of its container, or of the machine' },

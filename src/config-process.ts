@@ -44,6 +44,10 @@ export const server = Type.Object(
     shutdownTimeoutMs: milliseconds(30_000, 'From the signal, drain included; after it the process exits 1', {
       env: 'SHUTDOWN_TIMEOUT_MS',
     }),
+    maxConnections: integer(
+      20_000,
+      'Clients connected at once; more are turned away, and fewer are let in where the system allows fewer open files',
+    ),
     keepAliveTimeoutMs: milliseconds(
       72_000,
       'How long an idle connection is kept; longer than the load balancer keeps it, or it sends into closed ones',

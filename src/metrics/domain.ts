@@ -79,6 +79,11 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       labelNames: ['method', 'route', 'status_code'],
       registers,
     }),
+    connectionsRefused: new client.Counter({
+      name: 'connections_refused_total',
+      help: 'Connections of clients that were closed at once, because there were too many',
+      registers,
+    }),
     rateLimited: new client.Counter({
       name: 'rate_limited_total',
       help: 'Calls answered 429 by scope (management, admin, auth)',

@@ -43,6 +43,20 @@ export async function amendAudit(on: Queryable, id: number, detail: Record<strin
   await on.query(amend, [id, JSON.stringify(detail)])
 }
 
+const shutdown = statement(
+  'shutdown',
+  `INSERT INTO audit (actor, action, target, detail)
+   SELECT 'system', 'service.shutdown', 'service', $1::jsonb
+   WHERE NOT EXISTS (SELECT FROM audit WHERE action = 'service.shutdown' AND detail = $1::jsonb
+     AND at >= $2::timestamptz - interval '1 day')
+   RETURNING id`,
+)
+
+/** `at` is ISO 8601. False if this shutdown has its entry already. */
+export async function writeShutdown(tx: Queryable, detail: { at: string } & Record<string, unknown>): Promise<boolean> {
+  return (await tx.query(shutdown, [JSON.stringify(detail), new Date(detail.at).toISOString()])).length > 0
+}
+
 const countShutdown = statement(
   'count_shutdown',
   `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)

@@ -12,6 +12,7 @@ import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
 import { type Config, ConfigError, resolveConfig } from './config.ts'
 import { reportConfig } from './config-report.ts'
+import { steadyLog } from './logger.ts'
 
 export async function serve(): Promise<void> {
   const resolved = configOrExit()
@@ -23,7 +24,7 @@ export async function serve(): Promise<void> {
     shutdown: () => shutdown(),
   })
   surviveLostTerminal(app)
-  const log = lifecycleLog(app)
+  const log = steadyLog(app.log)
   const changed = reportConfig(resolved).filter(({ origin }) => origin !== 'default')
   const summary = Object.fromEntries(changed.map(({ path, value, origin }) => [path, { value, origin }]))
   log.info({ event: 'config.summary', environment: config.environment, settings: summary }, 'configuration')
@@ -59,11 +60,6 @@ async function assemble(config: Config, options: Omit<AppOptions, 'config'>): Pr
   }
 }
 
-/** How the process starts and ends is told at `warn` and `error`, too; not to whoever wants silence. */
-function lifecycleLog(app: FastifyInstance): FastifyInstance['log'] {
-  return app.log.child({}, { level: app.log.level === 'silent' ? 'silent' : 'info' })
-}
-
 /** The log goes nowhere when its terminal has been closed; that must not cut an orderly end short. */
 function surviveLostTerminal(app: FastifyInstance): void {
   const stream: NodeJS.EventEmitter | undefined = Reflect.get(app.log, pino.symbols.streamSym)
@@ -85,7 +81,7 @@ function configOrExit(): ReturnType<typeof resolveConfig> {
 /** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
 function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
   const { drainMs, shutdownTimeoutMs } = config.server
-  const log = lifecycleLog(app)
+  const log = steadyLog(app.log)
   // A terminal that goes away, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 

@@ -3,8 +3,9 @@ import type { Queryable, Statement } from '../database/client.ts'
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
 export type Actor = { actor: string; requestId?: string | undefined; address?: string | undefined }
 
-/** `projectId` is empty for what belongs to no project. `detail` holds no secret. */
+/** `projectId` is empty for what belongs to no project. `detail` holds no secret. `at` is now unless it says otherwise. */
 export type AuditEntry = Actor & {
+  at?: number | undefined
   projectId?: string | undefined
   action: string
   target: string
@@ -15,8 +16,8 @@ const statement = (name: string, text: string): Statement => ({ name: `audit_${n
 
 const insert = statement(
   'insert',
-  `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address) VALUES ($1, $2, $3, $4, $5, $6, $7)
-   RETURNING id`,
+  `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address, at)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), now())) RETURNING id`,
 )
 
 /** Writes the entry in the transaction of what it tells about; returns its id. */
@@ -30,6 +31,7 @@ export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<numb
     detail,
     entry.requestId || null,
     entry.address || null,
+    entry.at ?? null,
   ])
   return (row as { id: number }).id
 }

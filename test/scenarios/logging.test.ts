@@ -133,6 +133,11 @@ test('the level is changed while it runs, for the lines of requests too, and tha
   assert.equal(await service.stop(), 0)
   assert.ok(!told('quiet-again'))
   assert.ok(service.lines().some(({ event }) => event === 'shutdown.complete'))
+  assert.deepEqual(
+    service.lines().flatMap(({ event, requestId }) => (event === 'admin.log_level' ? [requestId] : [])),
+    ['louder', 'back'],
+    'what the operator does is told at any level',
+  )
 })
 
 test('a line of a request says who called, from where, and by which trace; probes and pings leave none', async (t) => {

@@ -32,6 +32,7 @@ import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
+import { retentionPlugin } from './retention/plugin.ts'
 
 export type AppOptions = {
   config: Config
@@ -86,7 +87,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
-  await app.register(auditTrailPlugin, { config })
+  await app.register(auditTrailPlugin)
+  await app.register(retentionPlugin, config)
   await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })

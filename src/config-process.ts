@@ -152,14 +152,6 @@ export const limits = Type.Object(
   { description: 'Overload and rates; heartbeats, probes and metrics are exempt' },
 )
 
-export const retention = Type.Object(
-  {
-    auditDays: integer(400, 'How long entries of the audit trail are kept', { maximum: 3650 }),
-    healthMetricsDays: integer(30, 'How long samples of the service itself are kept', { maximum: 3650 }),
-  },
-  { description: 'How long things are kept' },
-)
-
 const percent = (fallback: number, description: string) => integer(fallback, description, { maximum: 100 })
 
 export const health = Type.Object(

@@ -1,4 +1,4 @@
-// Settings of the work itself: receiving heartbeats, noticing silence, telling people.
+// Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
 import { flag, integer, milliseconds } from './config-kinds.ts'
 
@@ -43,6 +43,23 @@ export const alerting = Type.Object(
     retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
   },
   { description: 'Telling people' },
+)
+
+const days = (fallback: number, description: string) => integer(fallback, description, { maximum: 3650 })
+
+export const retention = Type.Object(
+  {
+    heartbeatsDays: days(400, 'How long heartbeats and their bodies are kept'),
+    flipsDays: days(400, 'How long changes of status are kept'),
+    deliveriesDays: days(90, 'How long alerts are kept, from their end on'),
+    auditDays: days(400, 'How long entries of the audit trail are kept'),
+    healthMetricsDays: days(30, 'How long samples of the service itself are kept'),
+    blindWindowsDays: days(
+      800,
+      'How long it is known when heartbeats could not be accepted; must outlast the longest wait for a heartbeat, or that time counts against it',
+    ),
+  },
+  { description: 'How long things are kept' },
 )
 
 const atLeastOne = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })

@@ -23,7 +23,6 @@ declare module 'fastify' {
 }
 
 const writeIntervalMs = 1000
-const sweepIntervalMs = 3_600_000
 
 export const auditPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -59,23 +58,9 @@ export const auditPlugin = fp<{ config: Config }>(
 )
 
 /** Apart from writing, which everything needs: who may read is known only further down. */
-export const auditTrailPlugin = fp<{ config: Config }>(
-  async (app, { config }) => {
-    const { database, log } = app
-    const trail = createAuditTrail({ database, retentionDays: config.retention.auditDays })
-    const sweeping = createLoop({
-      name: 'audit-sweep',
-      intervalMs: sweepIntervalMs,
-      log,
-      step: async () => {
-        const deleted = await trail.sweep()
-        if (deleted > 0) log.info({ event: 'audit.swept', deleted }, 'old entries of the audit trail were deleted')
-        return false
-      },
-    })
-    app.lifecycle.onStart('audit-sweep', async () => sweeping.start())
-    app.addHook('onClose', () => sweeping.stop())
-    await app.register(auditRoutes, { trail })
+export const auditTrailPlugin = fp(
+  async (app) => {
+    await app.register(auditRoutes, { trail: createAuditTrail({ database: app.database }) })
   },
   { name: 'audit-trail', dependencies: ['audit', 'auth'] },
 )

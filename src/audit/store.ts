@@ -116,14 +116,3 @@ export async function selectAudit(on: Queryable, filter: AuditFilter, limit: num
   const values = [projectId, action, actor, target, from, to, before].map((value) => value ?? null)
   return on.query<AuditRow>(list, [...values, limit])
 }
-
-const sweep = statement(
-  'sweep',
-  `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ${instant('$1')} ORDER BY at LIMIT $2)
-   RETURNING id`,
-)
-
-/** Deletes the oldest entries from before `until`, at most `limit`; returns how many. */
-export async function deleteAudit(on: Queryable, until: number, limit: number): Promise<number> {
-  return (await on.query(sweep, [until, limit])).length
-}

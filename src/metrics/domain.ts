@@ -102,6 +102,12 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       labelNames: ['cache', 'operation', 'result'],
       registers,
     }),
+    retentionRemoved: new client.Counter({
+      name: 'retention_removed_total',
+      help: 'Rows that were deleted because they were older than their retention, by table; of heartbeats day partitions',
+      labelNames: ['table'],
+      registers,
+    }),
     gracefulShutdowns: new client.Counter({
       name: 'graceful_shutdowns_total',
       help: 'Orderly shutdowns of all processes on this database so far, by reason, as known at the start',

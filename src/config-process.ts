@@ -74,6 +74,14 @@ export const database = Type.Object(
       }),
     ),
     poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
+    replicas: integer(1, 'Processes that share the server; only for the warning at the start that it is too small', {
+      maximum: 10_000,
+    }),
+    replicasSurge: integer(1, 'Processes that a roll-out runs besides them, for the same warning', {
+      minimum: 0,
+      maximum: 10_000,
+    }),
+    reserve: integer(5, 'Connections left to others, as backups and monitoring, for the same warning', { minimum: 0 }),
     connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
     statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),

@@ -8,6 +8,7 @@ import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'
 import { type Clock, createClock } from './clock.ts'
+import { checkConnections } from './connections.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
@@ -106,6 +107,7 @@ export function createDatabase(options: {
         guard,
       })
       await synchronise()
+      await checkConnections(client, config.database, log)
     },
 
     async close() {

@@ -78,7 +78,10 @@ const BreakerPolicy = Type.Partial(
  * Hold also where somebody sets others. A database that is back must not stay refused: every second of that is heartbeats
  * refused. Nor must Redis stay unused: every second of that is calls that nobody counts.
  */
-export const shippedOverrides = { database: { recoveryMs: 1000 }, redis: { recoveryMs: 1000 } }
+export const shippedOverrides = {
+  database: { recoveryMs: 1000 },
+  redis: { recoveryMs: 1000, requestTimeoutMs: 500 },
+}
 
 export const breakers = Type.Object(
   {
@@ -91,9 +94,11 @@ export const breakers = Type.Object(
     successThreshold: integer(3, 'Successes in a row that close a circuit breaker again', {
       env: 'CIRCUIT_BREAKER_SUCCESS_THRESHOLD',
     }),
-    requestTimeoutMs: milliseconds(30_000, 'How long one request to a destination may take', {
-      env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS',
-    }),
+    requestTimeoutMs: milliseconds(
+      30_000,
+      'How long one request to a destination may take; for the database database.statementTimeoutMs counts where it is shorter',
+      { env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS' },
+    ),
     overrides: Type.Record(Type.String(), BreakerPolicy, {
       default: shippedOverrides,
       env: 'CIRCUIT_BREAKER_OVERRIDES',

@@ -132,9 +132,10 @@ const readClock: Statement = {
   text: 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
 }
 
-function connectionOptions({ database }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
+function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
   const connection = embedded?.connection ?? { connectionString: database.url as string }
-  return { ...database, connection }
+  const asked = breakers.overrides.database?.requestTimeoutMs ?? Number.POSITIVE_INFINITY
+  return { ...database, statementTimeoutMs: Math.min(database.statementTimeoutMs, asked), connection }
 }
 
 /** One attempt to reach the database and bring it to this code's schema, on a connection of its own. */

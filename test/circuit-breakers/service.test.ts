@@ -173,7 +173,7 @@ suite('settings of a breaker', () => {
   test('are the common ones, but a database or Redis that is back is tried after a second', () => {
     assert.deepEqual(of()('webhook', 'webhook:1'), settings)
     assert.deepEqual(of()('database', 'database'), { ...settings, recoveryMs: 1000 })
-    assert.deepEqual(of()('redis', 'redis'), { ...settings, recoveryMs: 1000 })
+    assert.deepEqual(of()('redis', 'redis'), { ...settings, recoveryMs: 1000, requestTimeoutMs: 500 })
     assert.deepEqual(of()('constructor', 'toString'), settings)
   })
 

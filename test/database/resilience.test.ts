@@ -116,6 +116,11 @@ test('a slow statement is logged by its name, without values, and a thousand of 
   assert.doesNotMatch(JSON.stringify(lines), /s3cret/)
 })
 
+test('a request time-out that is set for the database’s circuit breaker ends its statements', async (t) => {
+  const { database } = await open(t, { CIRCUIT_BREAKER_OVERRIDES: '{"database": {"requestTimeoutMs": "100ms"}}' })
+  await assert.rejects(database.query(statement('sleep', 'SELECT pg_sleep(5)')), { code: '57014' })
+})
+
 test('a server that is too small for all replicas is told at the start, with the figures', async (t) => {
   const told = (lines: Line[]) => lines.filter(({ event }) => event === 'database.connections_short')
   const { lines: few } = await open(t)

@@ -38,7 +38,7 @@ export const authPlugin = fp<AuthOptions>(
     app.decorateRequest('caller', null as unknown as Caller)
 
     async function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): Promise<never> {
-      app.audit.authFailure({ address: request.ip, reason, projectId })
+      app.audit.authFailure({ address: request.ip, reason, projectId, requestId: request.id })
       await app.limitAuthFailure(request)
       throw new AppError('unauthorized', message)
     }

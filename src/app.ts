@@ -17,6 +17,7 @@ import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
 import { answerClientError } from './http/client-error.ts'
+import { connectionsPlugin } from './http/connections.ts'
 import { answer, errorsPlugin, toAppError } from './http/errors.ts'
 import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
@@ -31,6 +32,7 @@ import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
+import { retentionPlugin } from './retention/plugin.ts'
 
 export type AppOptions = {
   config: Config
@@ -49,27 +51,11 @@ const keepAliveProbeMs = 30_000
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
-  const { trustProxy, bodyLimitBytes, keepAliveTimeoutMs, requestTimeoutMs, headersTimeoutMs, maxHeaderBytes } =
-    config.server
   checkLogFiles(config)
   const app = Fastify({
+    ...serverOptions(config.server),
     logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
-    bodyLimit: bodyLimitBytes,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    // What still arrives on an open connection while the listener closes is served, and that connection ends with it.
-    return503OnClosing: false,
-    requestTimeout: requestTimeoutMs,
-    http: {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
-      requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: slowClientsEveryMs,
-      // Finds peers that are gone without a word.
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveProbeMs,
-    },
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answer(toAppError(error), request, reply),
     genReqId: (request) => requestIdOf(request.headers),
@@ -87,6 +73,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(requestLogPlugin)
   await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
   await app.register(metricsPlugin, { config })
+  await app.register(connectionsPlugin, { max: config.server.maxConnections, reserved: openFilesNeeded(config) })
   await app.register(circuitBreakersPlugin, { config })
   await app.register(redisPlugin, { url: config.features.redisUrl })
   await app.register(rateLimitPlugin, { ...config.limits, adminCallsPerMinute: config.admin.callsPerMinute })
@@ -100,9 +87,35 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(alertingPlugin, { config })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
-  await app.register(auditTrailPlugin, { config })
+  await app.register(auditTrailPlugin)
+  await app.register(retentionPlugin, config)
   await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })
   return app
+}
+
+function serverOptions({ trustProxy, headersTimeoutMs, requestTimeoutMs, ...limits }: Config['server']) {
+  return {
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    bodyLimit: limits.bodyLimitBytes,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // What still arrives on an open connection while the listener closes is served, and that connection ends with it.
+    return503OnClosing: false,
+    requestTimeout: requestTimeoutMs,
+    http: {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: slowClientsEveryMs,
+      // Finds peers that are gone without a word.
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveProbeMs,
+    },
+  }
+}
+
+/** Connections to the database and to destinations, and what Node, the log and a start keep open. */
+function openFilesNeeded({ database, alerting }: Config): number {
+  return database.poolMax + alerting.concurrency + 100
 }

@@ -44,6 +44,10 @@ export const server = Type.Object(
     shutdownTimeoutMs: milliseconds(30_000, 'From the signal, drain included; after it the process exits 1', {
       env: 'SHUTDOWN_TIMEOUT_MS',
     }),
+    maxConnections: integer(
+      20_000,
+      'Clients connected at once; more are turned away, and fewer are let in where the system allows fewer open files',
+    ),
     keepAliveTimeoutMs: milliseconds(
       72_000,
       'How long an idle connection is kept; longer than the load balancer keeps it, or it sends into closed ones',
@@ -70,6 +74,14 @@ export const database = Type.Object(
       }),
     ),
     poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
+    replicas: integer(1, 'Processes that share the server; only for the warning at the start that it is too small', {
+      maximum: 10_000,
+    }),
+    replicasSurge: integer(1, 'Processes that a roll-out runs besides them, for the same warning', {
+      minimum: 0,
+      maximum: 10_000,
+    }),
+    reserve: integer(5, 'Connections left to others, as backups and monitoring, for the same warning', { minimum: 0 }),
     connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
     statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
@@ -146,14 +158,6 @@ export const limits = Type.Object(
     ),
   },
   { description: 'Overload and rates; heartbeats, probes and metrics are exempt' },
-)
-
-export const retention = Type.Object(
-  {
-    auditDays: integer(400, 'How long entries of the audit trail are kept', { maximum: 3650 }),
-    healthMetricsDays: integer(30, 'How long samples of the service itself are kept', { maximum: 3650 }),
-  },
-  { description: 'How long things are kept' },
 )
 
 const percent = (fallback: number, description: string) => integer(fallback, description, { maximum: 100 })

@@ -31,6 +31,11 @@ const fitting: Rule[] = [
     text: 'alerting.retryBaseMs must not be longer than alerting.retryMaxMs',
     broken: ({ alerting }) => alerting.retryBaseMs > alerting.retryMaxMs,
   },
+  {
+    about: ['retention.deliveriesDays', 'retention.flipsDays'],
+    text: 'retention.deliveriesDays must not be longer than retention.flipsDays: an alert tells of its change',
+    broken: ({ retention }) => retention.deliveriesDays > retention.flipsDays,
+  },
 ]
 
 const profileDemands: Rule[] = [

@@ -9,10 +9,10 @@ export type Reading = { value: unknown } | { problem: string }
 
 /** Reads one setting strictly: text is parsed by the setting's type, anything else must already have it. */
 export function readValue(setting: Setting, written: unknown, cwd: string): Reading {
-  const parsed = typeof written === 'string' ? parseText(setting, written) : { value: written }
+  const parsed = typeof written === 'string' ? parseText(setting, written) : { value: withDurations(written) }
   if ('problem' in parsed) return parsed
-  const [error] = Errors(setting.schema, parsed.value)
-  if (error) return { problem: quoted(setting, written) + (setting.schema.rule ?? error.message) }
+  const problem = brokenRule(setting, parsed.value)
+  if (problem) return { problem: quoted(setting, written) + problem }
   const { reading } = setting.schema
   return reading ? shapes[reading as keyof typeof shapes](parsed.value as never, cwd) : parsed
 }
@@ -22,6 +22,17 @@ export function keyHex(text: string): string | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase()
   if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return Buffer.from(text, 'base64').toString('hex')
   return undefined
+}
+
+/** The first rule that a value breaks, with the place within it if the value has parts. */
+function brokenRule({ schema }: Setting, value: unknown): string | undefined {
+  // An unknown field is reported two times, and the terse one comes first.
+  const error = Errors(schema, value).find(({ keyword }) => keyword !== 'boolean')
+  if (error === undefined) return undefined
+  const { additionalProperties = [] } = error.params as { additionalProperties?: string[] }
+  const place = [...error.instancePath.split('/').slice(1), ...additionalProperties.slice(0, 1)].join('.')
+  const rule = additionalProperties.length > 0 ? 'is not a known field' : (schema.rule ?? error.message)
+  return schema.type === 'object' && place !== '' ? `${place} ${rule}` : rule
 }
 
 function parseText(setting: Setting, text: string): Reading {
@@ -63,14 +74,27 @@ function parseNumber(setting: Setting, text: string): Reading {
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 function parseDuration(setting: Setting, text: string): Reading {
+  const value = durationMs(text)
+  if (value !== undefined) return { value }
+  return { problem: `${quoted(setting, text)}must be milliseconds or a duration such as 30s, 5m, 1h or 2d` }
+}
+
+function durationMs(text: string): number | undefined {
   const match = /^(\d+)(ms|s|m|h|d)?$/.exec(text)
-  if (!match) return { problem: `${quoted(setting, text)}must be milliseconds or a duration such as 30s, 5m, 1h or 2d` }
-  return { value: Number(match[1]) * unitMs[(match[2] ?? 'ms') as keyof typeof unitMs] }
+  return match ? Number(match[1]) * unitMs[(match[2] ?? 'ms') as keyof typeof unitMs] : undefined
+}
+
+/** Times within an object are written like all others. */
+function withDurations(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const read = ([key, inner]: [string, unknown]): [string, unknown] =>
+    key.endsWith('Ms') && typeof inner === 'string' ? [key, durationMs(inner) ?? inner] : [key, withDurations(inner)]
+  return Object.fromEntries(Object.entries(value).map(read))
 }
 
 function parseJson(text: string): Reading {
   try {
-    return { value: JSON.parse(text) }
+    return { value: withDurations(JSON.parse(text)) }
   } catch {
     return { problem: 'must be JSON' }
   }
@@ -158,6 +182,7 @@ function decoded(text: string): string | undefined {
 }
 
 function quoted(setting: { secret: boolean; schema: LeafSchema }, written: unknown): string {
-  if (setting.secret || setting.schema.reading || typeof written === 'object') return ''
+  const { reading, type } = setting.schema
+  if (setting.secret || reading || type === 'object' || typeof written === 'object') return ''
   return `${JSON.stringify(written).slice(0, 60)} `
 }

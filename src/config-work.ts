@@ -1,4 +1,4 @@
-// Settings of the work itself: receiving heartbeats, noticing silence, telling people.
+// Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
 import { flag, integer, milliseconds } from './config-kinds.ts'
 
@@ -45,24 +45,43 @@ export const alerting = Type.Object(
   { description: 'Telling people' },
 )
 
-/** What a breaker can be told; a kind is `database` or that of a channel. */
+const days = (fallback: number, description: string) => integer(fallback, description, { maximum: 3650 })
+
+export const retention = Type.Object(
+  {
+    heartbeatsDays: days(400, 'How long heartbeats and their bodies are kept'),
+    flipsDays: days(400, 'How long changes of status are kept'),
+    deliveriesDays: days(90, 'How long alerts are kept, from their end on'),
+    auditDays: days(400, 'How long entries of the audit trail are kept'),
+    healthMetricsDays: days(30, 'How long samples of the service itself are kept'),
+    blindWindowsDays: days(
+      800,
+      'How long it is known when heartbeats could not be accepted; must outlast the longest wait for a heartbeat, or that time counts against it',
+    ),
+  },
+  { description: 'How long things are kept' },
+)
+
+const atLeastOne = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
+/** What a breaker can be told; a kind is `database`, `redis` or that of a channel. */
 const BreakerPolicy = Type.Partial(
-  Type.Object(
-    {
-      failureThreshold: Type.Integer({ minimum: 1 }),
-      recoveryMs: Type.Integer({ minimum: 1 }),
-      successThreshold: Type.Integer({ minimum: 1 }),
-      requestTimeoutMs: Type.Integer({ minimum: 1 }),
-    },
-    { additionalProperties: false },
-  ),
+  Type.Object({
+    failureThreshold: atLeastOne,
+    recoveryMs: atLeastOne,
+    successThreshold: atLeastOne,
+    requestTimeoutMs: atLeastOne,
+  }),
+  { additionalProperties: false },
 )
 
 /**
  * Hold also where somebody sets others. A database that is back must not stay refused: every second of that is heartbeats
- * refused.
+ * refused. Nor must Redis stay unused: every second of that is calls that nobody counts.
  */
-export const shippedOverrides = { database: { recoveryMs: 1000 } }
+export const shippedOverrides = {
+  database: { recoveryMs: 1000 },
+  redis: { recoveryMs: 1000, requestTimeoutMs: 500 },
+}
 
 export const breakers = Type.Object(
   {
@@ -75,9 +94,11 @@ export const breakers = Type.Object(
     successThreshold: integer(3, 'Successes in a row that close a circuit breaker again', {
       env: 'CIRCUIT_BREAKER_SUCCESS_THRESHOLD',
     }),
-    requestTimeoutMs: milliseconds(30_000, 'How long one request to a destination may take', {
-      env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS',
-    }),
+    requestTimeoutMs: milliseconds(
+      30_000,
+      'How long one request to a destination may take; for the database database.statementTimeoutMs counts where it is shorter',
+      { env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS' },
+    ),
     overrides: Type.Record(Type.String(), BreakerPolicy, {
       default: shippedOverrides,
       env: 'CIRCUIT_BREAKER_OVERRIDES',

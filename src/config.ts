@@ -208,11 +208,16 @@ const variableSpellings: Spelling[] = settings.flatMap(({ variable, alias, secre
 })
 
 function suggestion(name: string, spellings: Spelling[]): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll('_', '')
+  const plain = (text: string) =>
+    text
+      .toLowerCase()
+      .replaceAll('_', '')
+      .replace(/^flatline/, '')
+  const editsMax = Math.min(3, Math.ceil(plain(name).length / 4))
   const ranked = spellings
     .map(({ spelled, meant }) => ({ meant, edits: editDistance(plain(name), plain(spelled)) }))
     .sort((a, b) => a.edits - b.edits)
-  return ranked[0] && ranked[0].edits <= 3 ? `; did you mean ${ranked[0].meant}?` : ''
+  return ranked[0] && ranked[0].edits <= editsMax ? `; did you mean ${ranked[0].meant}?` : ''
 }
 
 function editDistance(a: string, b: string): number {

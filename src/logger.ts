@@ -3,7 +3,7 @@
 import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { LoggerOptions } from 'pino'
 import { type Config, version } from './config.ts'
 import { settings } from './config-schema.ts'
@@ -37,6 +37,11 @@ export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }
     hooks: { streamWrite: createLineCleaner(config) },
     ...(transport && { transport }),
   }
+}
+
+/** For what is told at `warn` and `error`, too: how the process starts and ends, and what its operator does. Silence stays silence. */
+export function steadyLog(log: FastifyBaseLogger): FastifyBaseLogger {
+  return log.child({}, { level: log.level === 'silent' ? 'silent' : 'info' })
 }
 
 function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean }): LoggerOptions['transport'] {

@@ -12,6 +12,7 @@ import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
 import { type Config, ConfigError, resolveConfig } from './config.ts'
 import { reportConfig } from './config-report.ts'
+import { steadyLog } from './logger.ts'
 
 export async function serve(): Promise<void> {
   const resolved = configOrExit()
@@ -23,7 +24,7 @@ export async function serve(): Promise<void> {
     shutdown: () => shutdown(),
   })
   surviveLostTerminal(app)
-  const log = lifecycleLog(app)
+  const log = steadyLog(app.log)
   const changed = reportConfig(resolved).filter(({ origin }) => origin !== 'default')
   const summary = Object.fromEntries(changed.map(({ path, value, origin }) => [path, { value, origin }]))
   log.info({ event: 'config.summary', environment: config.environment, settings: summary }, 'configuration')
@@ -59,11 +60,6 @@ async function assemble(config: Config, options: Omit<AppOptions, 'config'>): Pr
   }
 }
 
-/** How the process starts and ends is told at `warn` and `error`, too; not to whoever wants silence. */
-function lifecycleLog(app: FastifyInstance): FastifyInstance['log'] {
-  return app.log.child({}, { level: app.log.level === 'silent' ? 'silent' : 'info' })
-}
-
 /** The log goes nowhere when its terminal has been closed; that must not cut an orderly end short. */
 function surviveLostTerminal(app: FastifyInstance): void {
   const stream: NodeJS.EventEmitter | undefined = Reflect.get(app.log, pino.symbols.streamSym)
@@ -85,48 +81,77 @@ function configOrExit(): ReturnType<typeof resolveConfig> {
 /** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
 function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
   const { drainMs, shutdownTimeoutMs } = config.server
-  const log = lifecycleLog(app)
+  const log = steadyLog(app.log)
   // A terminal that goes away, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 
-  // A request drains first and only then enters the path of no return: a SIGTERM that follows it, as from Kubernetes after a
-  // preStop hook, is not a second signal until then.
-  let requested = false
-  let ending = false
-  const grace = closeWithGrace(
+  let cause = ''
+  let ending: Promise<void> | undefined
+  let failed = false
+
+  async function end(): Promise<void> {
+    log.info({ event: 'shutdown.start', cause }, `${cause} received, starting graceful shutdown...`)
+    const served = app.lifecycle.wasReady
+    app.lifecycle.drain()
+    if (served) {
+      log.info({ event: 'shutdown.drain', drainMs }, 'not ready any more, serving until load balancers have noticed')
+      await sleep(drainMs)
+    }
+    await started().catch(() => undefined)
+    await app.audit.shutdown.write(cause)
+    await app.close()
+    log.info({ event: 'shutdown.complete', cause }, 'Graceful shutdown complete')
+  }
+
+  /** Who comes second waits for the end that the first has begun. */
+  function begin(why: string): Promise<void> {
+    cause ||= why
+    ending ??= end().catch((err) => {
+      log.fatal({ event: 'shutdown.error', err }, 'the shutdown failed')
+      throw err
+    })
+    return ending
+  }
+
+  function forced(): void {
+    app.audit.shutdown.cut(cause, 'timeout')
+    const running = { phase: app.lifecycle.phase, step: app.lifecycle.current, resources: countResources() }
+    log.fatal({ event: 'shutdown.forced', ...running }, 'Forced shutdown after timeout')
+  }
+
+  const onSecond = (how: 'signal' | 'error', about: object) => {
+    app.audit.shutdown.cut(cause, `second ${how}`)
+    log.fatal({ event: `shutdown.second_${how}`, ...about }, `second ${how}, exiting at once`)
+  }
+
+  closeWithGrace(
     {
       delay: shutdownTimeoutMs,
       logger: false,
       skip: ['SIGHUP'],
-      onTimeout: () => {
-        const running = { phase: app.lifecycle.phase, step: app.lifecycle.current, resources: countResources() }
-        log.fatal({ event: 'shutdown.forced', ...running }, 'Forced shutdown after timeout')
-      },
-      onSecondSignal: (signal) =>
-        log.fatal({ event: 'shutdown.second_signal', signal }, `second ${signal}, exiting at once`),
-      onSecondError: (err) => log.fatal({ event: 'shutdown.second_error', err }, 'second error, exiting at once'),
+      onTimeout: forced,
+      onSecondSignal: (signal) => onSecond('signal', { signal }),
+      onSecondError: (err) => onSecond('error', { err }),
     },
     async ({ signal, err }) => {
-      ending = true
-      const cause = signal ?? (err ? 'uncaught error' : 'request')
-      if (err) log.fatal({ event: 'shutdown.error', err }, 'uncaught error')
-      log.info({ event: 'shutdown.start', cause }, `${cause} received, starting graceful shutdown...`)
-      const served = app.lifecycle.wasReady
-      app.lifecycle.drain()
-      if (served && !requested) await sleep(drainMs)
-      await started().catch(() => undefined)
-      if (served) await app.audit.shutdown.write(cause)
-      await app.close()
-      log.info({ event: 'shutdown.complete', cause }, 'Graceful shutdown complete')
+      if (err) {
+        failed = true
+        log.fatal({ event: 'shutdown.error', err }, 'uncaught error')
+      }
+      await begin(signal ?? (err ? 'uncaught error' : 'request'))
     },
   )
+  // Not through close-with-grace, to which the SIGTERM that an orchestrator sends after such a request would be a second signal.
   return () => {
-    if (requested || app.lifecycle.phase === 'draining') return
-    requested = true
-    app.lifecycle.drain()
+    if (ending) return
     setTimeout(() => {
-      if (!ending) grace.close()
-    }, drainMs)
+      forced()
+      process.exit(1)
+    }, shutdownTimeoutMs)
+    begin('request').then(
+      () => process.exit(failed ? 1 : 0),
+      () => process.exit(1),
+    )
   }
 }
 

@@ -39,6 +39,12 @@ const common = ['core', 'database', 'http']
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
 const environmentReaders = ['src/config.ts', 'src/database/postgres-cluster.ts']
 
+/** What runs before the first request, as the last of all, in a thread of its own, or on memory alone. */
+const synchronous = [
+  ...['src/config.ts', 'src/server.ts', 'src/logger.ts', 'src/logger-file.ts', 'src/database/', 'src/health/limits.ts'],
+  ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/heartbeats/heartbeat-id.ts'],
+]
+
 /** A list of metrics, which gets no clearer in pieces. */
 const longLists = ['src/metrics/domain.ts']
 
@@ -90,6 +96,11 @@ test('only config.ts reads the environment', () => {
     places(({ path }) => !environmentReaders.includes(path), /\bprocess\.env\b/),
     [],
   )
+})
+
+test('nothing waits for a file or a process while requests are served', () => {
+  const serving = ({ path }: Source) => !synchronous.some((start) => path.startsWith(start))
+  assert.deepEqual(places(serving, /\b\w+Sync\b/), [])
 })
 
 test('only stores and database/ know SQL and the generated client', () => {

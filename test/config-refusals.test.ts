@@ -37,6 +37,22 @@ test('whatever cannot be read strictly is refused, with the name of its variable
   }
 })
 
+test('what is wrong within a setting of several parts is named by its place', () => {
+  const table: [string, RegExp][] = [
+    ['{"webhook": {"recovery": 5}}', /^CIRCUIT_BREAKER_OVERRIDES: webhook\.recovery is not a known field$/],
+    ['{"webhook": {"recoveryMs": "soon"}}', /^CIRCUIT_BREAKER_OVERRIDES: .*webhook\.recoveryMs must be integer$/],
+    ['{"webhook": {"failureThreshold": 0}}', /^CIRCUIT_BREAKER_OVERRIDES: .*webhook\.failureThreshold must be >= 1$/],
+    ['{"webhook": 5}', /^CIRCUIT_BREAKER_OVERRIDES: .*webhook must be object$/],
+    ['[]', /^CIRCUIT_BREAKER_OVERRIDES: .*must be object$/],
+    ['{"webhook"', /^CIRCUIT_BREAKER_OVERRIDES: must be JSON$/],
+  ]
+  for (const [CIRCUIT_BREAKER_OVERRIDES, expected] of table) {
+    const problems = problemsOf({ CIRCUIT_BREAKER_OVERRIDES })
+    assert.equal(problems.length, 1, String(problems))
+    assert.match(problems[0] ?? '', expected)
+  }
+})
+
 test('settings that do not fit each other are refused under the name that was set', () => {
   const table: [Env, string][] = [
     [{ SHUTDOWN_TIMEOUT_MS: '5s' }, 'SHUTDOWN_TIMEOUT_MS'],
@@ -45,6 +61,7 @@ test('settings that do not fit each other are refused under the name that was se
     [{ FLATLINE__INGEST__BATCH_MAX: '20001' }, 'FLATLINE__INGEST__BATCH_MAX'],
     [{ FLATLINE__DETECTOR__BLIND_AFTER_MS: '999' }, 'FLATLINE__DETECTOR__BLIND_AFTER_MS'],
     [{ FLATLINE__ALERTING__RETRY_MAX_MS: '4s' }, 'FLATLINE__ALERTING__RETRY_MAX_MS'],
+    [{ FLATLINE__RETENTION__FLIPS_DAYS: '89' }, 'FLATLINE__RETENTION__FLIPS_DAYS'],
     [{ ADMIN_TOKEN_PREVIOUS: 'p'.repeat(32) }, 'ADMIN_TOKEN_PREVIOUS'],
   ]
   for (const [env, name] of table) {
@@ -100,7 +117,7 @@ test('staging and docker need an encryption key, local does not', () => {
 })
 
 test('every rule is one of those that the tests above break', () => {
-  assert.equal(rules.length, 12, 'add the new rule to the tables above')
+  assert.equal(rules.length, 13, 'add the new rule to the tables above')
 })
 
 test('two secrets with the same value are refused, however they are written', () => {

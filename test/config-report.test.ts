@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { settings } from '../src/config-schema.ts'
+import { shippedOverrides } from '../src/config-work.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const run = (env: Record<string, string>, ...args: string[]) =>
@@ -37,7 +38,7 @@ test('flatline config tells every setting, its value and where it came from, and
   )
   assert.deepEqual(
     asJson.find(({ path }) => path === 'breakers.overrides'),
-    { path: 'breakers.overrides', value: { database: { recoveryMs: 1000 } }, origin: 'default' },
+    { path: 'breakers.overrides', value: shippedOverrides, origin: 'default' },
   )
 })
 

@@ -10,6 +10,7 @@ const composed: Record<string, string[]> = {
   'src/admin/plugin.ts': ['admin.log_level', 'admin.shutdown'],
   'src/alerting/sending.ts': ['delivery.dead', 'delivery.retry', 'delivery.sent', 'delivery.suppressed'],
   'src/http/rate-limit.ts': ['auth.limited', 'rate.limited'],
+  'src/server.ts': ['shutdown.second_error', 'shutdown.second_signal'],
 }
 
 test('docs/logging.md lists every event that the code logs, and no other', () => {

@@ -5,7 +5,7 @@ import type { Database } from '../database/service.ts'
 import { amendAudit, writeAudit } from './store.ts'
 
 /** `projectId` is empty unless the key is one of a project's own. `reason` is one of few words. */
-export type AuthFailure = { address: string; reason: string; projectId: string }
+export type AuthFailure = { address: string; reason: string; projectId: string; requestId: string }
 
 type Aggregate = {
   address: string
@@ -61,7 +61,8 @@ export function createAuthFailures(options: {
         const { projectId, reason } = failure
         aggregate = { address, projectId, minute, reasons: {}, from: at, to: at, entryId: undefined, isWritten: false }
         aggregates.set(key, aggregate)
-        log.warn({ event: 'auth.failure', ip: address, reason }, 'authentication failed')
+        const { requestId } = failure
+        log.warn({ event: 'auth.failure', ip: address, reason, requestId }, 'authentication failed')
       }
       aggregate.reasons[failure.reason] = (aggregate.reasons[failure.reason] ?? 0) + 1
       aggregate.to = at

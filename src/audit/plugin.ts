@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
 import { createLoop } from '../loop.ts'
 import { type AuthFailures, createAuthFailures } from './failures.ts'
+import { createPostponed, type Postponed } from './postponed.ts'
 import { auditRoutes } from './routes.ts'
 import { createAuditTrail } from './service.ts'
 import { createShutdownRecord, type ShutdownRecord } from './shutdown.ts'
@@ -10,26 +11,34 @@ import { type WriteAudit, writeAudit } from './store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    audit: { write: WriteAudit; shutdown: ShutdownRecord; authFailure: AuthFailures['note'] }
+    audit: {
+      /** In the transaction of what it tells about. */
+      write: WriteAudit
+      /** Apart from any transaction: never rejects, and does not wait long. */
+      record: Postponed['record']
+      shutdown: ShutdownRecord
+      authFailure: AuthFailures['note']
+    }
   }
 }
 
-const failuresIntervalMs = 1000
-const sweepIntervalMs = 3_600_000
+const writeIntervalMs = 1000
 
 export const auditPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, log } = app
     const { gracefulShutdowns } = app.domainMetrics
-    const shutdown = createShutdownRecord({ database, dataDir: config.server.dataDir, node: hostname() })
+    const shutdown = createShutdownRecord({ database, dataDir: config.server.dataDir, node: hostname(), log })
     const failures = createAuthFailures({ database, now: database.clock.now, log })
-    app.decorate('audit', { write: writeAudit, shutdown, authFailure: failures.note })
+    const postponed = createPostponed({ database, log })
+    app.decorate('audit', { write: writeAudit, record: postponed.record, shutdown, authFailure: failures.note })
 
     const writing = createLoop({
-      name: 'auth-failures',
-      intervalMs: failuresIntervalMs,
+      name: 'audit',
+      intervalMs: writeIntervalMs,
       log,
       step: async () => {
+        await postponed.flush()
         await failures.flush()
         return false
       },
@@ -41,6 +50,7 @@ export const auditPlugin = fp<{ config: Config }>(
     })
     app.addHook('onClose', async () => {
       await writing.stop()
+      await postponed.close()
       await failures.flush().catch(() => undefined)
     })
   },
@@ -48,23 +58,9 @@ export const auditPlugin = fp<{ config: Config }>(
 )
 
 /** Apart from writing, which everything needs: who may read is known only further down. */
-export const auditTrailPlugin = fp<{ config: Config }>(
-  async (app, { config }) => {
-    const { database, log } = app
-    const trail = createAuditTrail({ database, retentionDays: config.retention.auditDays })
-    const sweeping = createLoop({
-      name: 'audit-sweep',
-      intervalMs: sweepIntervalMs,
-      log,
-      step: async () => {
-        const deleted = await trail.sweep()
-        if (deleted > 0) log.info({ event: 'audit.swept', deleted }, 'old entries of the audit trail were deleted')
-        return false
-      },
-    })
-    app.lifecycle.onStart('audit-sweep', async () => sweeping.start())
-    app.addHook('onClose', () => sweeping.stop())
-    await app.register(auditRoutes, { trail })
+export const auditTrailPlugin = fp(
+  async (app) => {
+    await app.register(auditRoutes, { trail: createAuditTrail({ database: app.database }) })
   },
   { name: 'audit-trail', dependencies: ['audit', 'auth'] },
 )

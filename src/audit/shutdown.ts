@@ -1,44 +1,82 @@
 // Every shutdown leaves an entry with its cause: just before closing, or, if the database does not answer then, in a file
-// that the next start on the same DATA_DIR turns into the entry.
+// that the next start on the same DATA_DIR turns into the entry. Nothing here may hold an end up, or make it fail.
 
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Type } from 'typebox'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Database } from '../database/service.ts'
-import { insertShutdownCount, selectShutdownCounts, writeAudit } from './store.ts'
+import { insertShutdownCount, selectShutdownCounts, writeShutdown } from './store.ts'
 
-const timeoutMs = 1000
-const Left = Type.Object({ cause: Type.String(), at: Type.String() })
+/** `cut` is what ended the process before its shutdown was done. */
+const Ended = Type.Object({
+  cause: Type.String(),
+  at: Type.String(),
+  node: Type.Optional(Type.String()),
+  cut: Type.Optional(Type.String()),
+})
+type Ended = Static<typeof Ended>
 
-export function createShutdownRecord(options: { database: Database; dataDir: string; node: string }) {
-  const { database, dataDir, node } = options
+export type ShutdownRecord = ReturnType<typeof createShutdownRecord>
+
+const patienceMs = 1000
+
+export function createShutdownRecord(options: {
+  database: Database
+  dataDir: string
+  node: string
+  log: { error(o: object, message: string): void }
+}) {
+  const { database, dataDir, node, log } = options
   const file = join(dataDir, 'last-shutdown.json')
+  const describe = (cause: string): Ended => ({ cause, at: new Date().toISOString(), node })
 
-  /** The entry and the count are one. */
-  async function record(cause: string, at: string): Promise<void> {
-    const detail = { cause, at }
+  /** The entry and the count are one; an entry that is there already, as when an answer came too late, is not made again. */
+  async function record(ended: Ended): Promise<void> {
     await database.transaction(async (tx) => {
-      await writeAudit(tx, { actor: 'system', action: 'service.shutdown', target: 'service', detail })
-      await insertShutdownCount(tx, cause === 'uncaught error' ? 'error' : cause, node)
+      if (!(await writeShutdown(tx, ended)) || ended.cut !== undefined) return
+      await insertShutdownCount(tx, ended.cause === 'uncaught error' ? 'error' : ended.cause, ended.node ?? node)
     })
+  }
+
+  async function leave(ended: Ended): Promise<void> {
+    await mkdir(dataDir, { recursive: true })
+    await writeFile(file, JSON.stringify(ended), { mode: 0o600 })
+  }
+
+  function notWritten(err: unknown, ended: Ended): void {
+    log.error({ err, event: 'audit.not_written', action: 'service.shutdown', ...ended }, 'a shutdown is not on record')
   }
 
   return {
     async write(cause: string): Promise<void> {
-      const at = new Date().toISOString()
-      const late = new Promise((_, reject) => setTimeout(() => reject(new Error('too late')), timeoutMs).unref())
-      await Promise.race([record(cause, at), late]).catch(async () => {
-        await mkdir(dataDir, { recursive: true })
-        await writeFile(file, JSON.stringify({ cause, at }), { mode: 0o600 })
-      })
+      const ended = describe(cause)
+      await inTime(record(ended))
+        .catch(() => inTime(leave(ended)))
+        .catch((err: unknown) => notWritten(err, ended))
+    },
+
+    /** Of a process that ends now, in the middle of its shutdown. */
+    cut(cause: string, how: string): void {
+      const ended = { ...describe(cause), cut: how }
+      try {
+        mkdirSync(dataDir, { recursive: true })
+        writeFileSync(file, JSON.stringify(ended), { mode: 0o600 })
+      } catch (err) {
+        notWritten(err, ended)
+      }
     },
 
     /** Writes what the last shutdown could not. */
     async recover(): Promise<void> {
-      const left = await readFile(file, 'utf8').then(JSON.parse, () => null)
-      if (Value.Check(Left, left)) await record(left.cause, left.at)
-      await rm(file, { force: true })
+      const left: unknown = await readFile(file, 'utf8')
+        .then(JSON.parse)
+        .catch(() => null)
+      if (!Value.Check(Ended, left) || !Number.isFinite(Date.parse(left.at))) return
+      await record(left)
+      await rm(file, { force: true }).catch(() => undefined)
     },
 
     /** Of all processes on this database so far. */
@@ -46,4 +84,9 @@ export function createShutdownRecord(options: { database: Database; dataDir: str
   }
 }
 
-export type ShutdownRecord = ReturnType<typeof createShutdownRecord>
+async function inTime(work: Promise<void>): Promise<void> {
+  const late = sleep(patienceMs, undefined, { ref: false }).then(() => {
+    throw new Error('no answer in time')
+  })
+  await Promise.race([work, late])
+}

@@ -3,8 +3,9 @@ import type { Queryable, Statement } from '../database/client.ts'
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
 export type Actor = { actor: string; requestId?: string | undefined; address?: string | undefined }
 
-/** `projectId` is empty for what belongs to no project. `detail` holds no secret. */
+/** `projectId` is empty for what belongs to no project. `detail` holds no secret. `at` is now unless it says otherwise. */
 export type AuditEntry = Actor & {
+  at?: number | undefined
   projectId?: string | undefined
   action: string
   target: string
@@ -15,8 +16,8 @@ const statement = (name: string, text: string): Statement => ({ name: `audit_${n
 
 const insert = statement(
   'insert',
-  `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address) VALUES ($1, $2, $3, $4, $5, $6, $7)
-   RETURNING id`,
+  `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address, at)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), now())) RETURNING id`,
 )
 
 /** Writes the entry in the transaction of what it tells about; returns its id. */
@@ -30,6 +31,7 @@ export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<numb
     detail,
     entry.requestId || null,
     entry.address || null,
+    entry.at ?? null,
   ])
   return (row as { id: number }).id
 }
@@ -41,6 +43,20 @@ const amend = statement('amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
 /** Replaces the detail of an entry that still goes on. */
 export async function amendAudit(on: Queryable, id: number, detail: Record<string, unknown>): Promise<void> {
   await on.query(amend, [id, JSON.stringify(detail)])
+}
+
+const shutdown = statement(
+  'shutdown',
+  `INSERT INTO audit (actor, action, target, detail)
+   SELECT 'system', 'service.shutdown', 'service', $1::jsonb
+   WHERE NOT EXISTS (SELECT FROM audit WHERE action = 'service.shutdown' AND detail = $1::jsonb
+     AND at >= $2::timestamptz - interval '1 day')
+   RETURNING id`,
+)
+
+/** `at` is ISO 8601. False if this shutdown has its entry already. */
+export async function writeShutdown(tx: Queryable, detail: { at: string } & Record<string, unknown>): Promise<boolean> {
+  return (await tx.query(shutdown, [JSON.stringify(detail), new Date(detail.at).toISOString()])).length > 0
 }
 
 const countShutdown = statement(
@@ -99,15 +115,4 @@ export async function selectAudit(on: Queryable, filter: AuditFilter, limit: num
   const { projectId, action, actor, target, from, to, before } = filter
   const values = [projectId, action, actor, target, from, to, before].map((value) => value ?? null)
   return on.query<AuditRow>(list, [...values, limit])
-}
-
-const sweep = statement(
-  'sweep',
-  `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ${instant('$1')} ORDER BY at LIMIT $2)
-   RETURNING id`,
-)
-
-/** Deletes the oldest entries from before `until`, at most `limit`; returns how many. */
-export async function deleteAudit(on: Queryable, until: number, limit: number): Promise<number> {
-  return (await on.query(sweep, [until, limit])).length
 }

@@ -38,7 +38,7 @@ export const authPlugin = fp<AuthOptions>(
     app.decorateRequest('caller', null as unknown as Caller)
 
     async function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): Promise<never> {
-      app.audit.authFailure({ address: request.ip, reason, projectId })
+      app.audit.authFailure({ address: request.ip, reason, projectId, requestId: request.id })
       await app.limitAuthFailure(request)
       throw new AppError('unauthorized', message)
     }
@@ -84,11 +84,12 @@ export const authPlugin = fp<AuthOptions>(
       const access = route.config?.access ?? 'public'
       if (access === 'public' || access === 'ping') return
       app.guarded(route)
-      // After the body was read, because the Healthchecks API takes the key from there too.
       const hook = async (request: FastifyRequest, _reply: FastifyReply) => {
         request.caller = await authorize[access](request)
       }
-      route.preValidation = [hook, ...[route.preValidation ?? []].flat()]
+      // A token is in a header: nothing of a stranger's request is read. The Healthchecks API takes keys from the body, too.
+      if (access === 'admin' || access === 'metrics') route.onRequest = [...[route.onRequest ?? []].flat(), hook]
+      else route.preValidation = [hook, ...[route.preValidation ?? []].flat()]
     })
 
     await app.register(projectRoutes, { projects })

@@ -16,6 +16,7 @@ const worstLast: BreakerPhase[] = ['closed', 'half_open', 'open']
 export const circuitBreakersPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { log } = app
+    const levelOf = createLevels()
     const { breakerTransitions, breakerRejections, breakerRequests, observe } = app.domainMetrics
 
     const circuitBreakers = createCircuitBreakers({
@@ -23,10 +24,11 @@ export const circuitBreakersPlugin = fp<{ config: Config }>(
       monotonic: () => performance.now(),
       wall: Date.now,
       onMade: (kind) => breakerTransitions.inc({ name: kind, from: 'closed', to: 'open' }, 0),
-      onChange: ({ name, kind, from, to, reason }: BreakerChange) => {
+      onChange: (change: BreakerChange) => {
+        const { name, kind, from, to, reason } = change
         breakerTransitions.inc({ name: kind, from, to })
         const line = { event: 'breaker.state_changed', breaker: name, kind, from, to, reason }
-        log[to === 'open' ? 'warn' : 'info'](line, 'circuit breaker changed its state')
+        log[levelOf(change)](line, 'circuit breaker changed its state')
       },
       count: (kind, outcome) => {
         if (outcome === 'rejected') breakerRejections.inc({ name: kind })
@@ -45,16 +47,34 @@ export const circuitBreakersPlugin = fp<{ config: Config }>(
   { name: 'circuit-breakers', dependencies: ['metrics'] },
 )
 
+const trialsToldEveryMs = 60_000
+const trialsMax = 10_000
+
+/**
+ * An open breaker tries again for as long as an outage lasts, the database's every second: of trials that fail one a minute is told, the
+ * others to whoever debugs.
+ */
+function createLevels() {
+  const trials = new Map<string, { told: boolean; quietUntil: number }>()
+  return ({ name, to }: BreakerChange): 'debug' | 'info' | 'warn' => {
+    if (to === 'closed') trials.delete(name)
+    if (to === 'half_open') {
+      const now = performance.now()
+      const quietUntil = trials.get(name)?.quietUntil ?? now
+      const told = now >= quietUntil
+      if (trials.size >= trialsMax) trials.clear()
+      trials.set(name, { told, quietUntil: told ? now + trialsToldEveryMs : quietUntil })
+    }
+    if (to !== 'closed' && trials.get(name)?.told === false) return 'debug'
+    return to === 'open' ? 'warn' : 'info'
+  }
+}
+
 /** Apart from the breakers themselves, because the database has one, and whoever may call this is known only above the database. */
 export const circuitBreakerRoutesPlugin = fp(
   async (app) => {
-    const { circuitBreakers: breakers, database, audit } = app
-    await app.register(circuitBreakerRoutes, {
-      breakers,
-      async writeAudit(entry) {
-        await audit.write(database, entry)
-      },
-    })
+    const { circuitBreakers: breakers, audit } = app
+    await app.register(circuitBreakerRoutes, { breakers, writeAudit: audit.record })
   },
   { name: 'circuit-breaker-routes', dependencies: ['circuit-breakers', 'audit', 'auth', 'http-pressure'] },
 )

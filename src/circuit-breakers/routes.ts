@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { unshed } from '../http/pressure.ts'
+import { steadyLog } from '../logger.ts'
 import type { BreakerDocument, CircuitBreakers } from './service.ts'
 
 const base = '/api/v1/circuit-breakers'
@@ -15,6 +16,7 @@ const summary = ({ state, failures }: BreakerDocument) => ({ state, failures })
 
 export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   breakers: Pick<CircuitBreakers, 'list' | 'reset'>
+  /** Never rejects: a reset is needed exactly when the database cannot be written to. */
   writeAudit: (entry: AuditEntry) => Promise<void>
 }> = async (app, { breakers, writeAudit }) => {
   // Wanted most when something is down, this process overloaded or not started yet.
@@ -22,14 +24,9 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
 
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
     const { actor, requestId, address } = request.caller
-    const line = { breaker: target, action, detail }
-    request.log.info({ event: 'admin.breaker_reset', ...line }, 'circuit breaker reset by the administrator')
-    try {
-      await writeAudit({ actor, action, target, detail, requestId, address })
-    } catch (err) {
-      // Not in one transaction with what it tells about: a reset is needed exactly when the database cannot be written to.
-      request.log.error({ err, event: 'audit.not_written', ...line }, 'a reset is missing in the audit trail')
-    }
+    const line = { event: 'admin.breaker_reset', breaker: target, action, detail }
+    steadyLog(request.log).info(line, 'circuit breaker reset by the administrator')
+    await writeAudit({ actor, action, target, detail, requestId, address })
   }
 
   for (const slash of ['', '/']) {

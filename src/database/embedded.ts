@@ -63,7 +63,8 @@ async function begin(dataDir: string, log: EmbeddedLog, signal: AbortSignal) {
     const address = await chooseAddress(cluster)
     const ownership = await takeCluster({ cluster, address, log, signal })
     const durationMs = Date.now() - started
-    log.info({ pid: ownership.process.pid, dir: cluster.dir, durationMs }, 'embedded database ready')
+    const about = { pid: ownership.process.pid, dir: cluster.dir, durationMs }
+    log.info({ event: 'embedded.ready', ...about }, 'embedded database ready')
     return { ownership, cluster, address }
   } catch (cause) {
     if (cause instanceof EmbeddedPostgresError || signal.aborted) throw cause
@@ -92,7 +93,7 @@ async function supervise(
       held = await regain(held, claim)
     } catch (error) {
       if (signal.aborted) return held
-      log.error({ err: error }, 'another Flatline has taken over the embedded database')
+      log.error({ event: 'embedded.taken_over', err: error }, 'another Flatline has taken over the embedded database')
       onTakenOver?.(error as EmbeddedPostgresError)
       return undefined
     }
@@ -106,19 +107,21 @@ async function regain({ process: server }: Ownership, claim: Claim): Promise<Own
     signal.throwIfAborted()
     try {
       if (server.isRunning()) {
-        log.warn({ pid: server.pid }, 'the embedded database closed its sessions; locking it again')
+        const about = { event: 'embedded.sessions_closed', pid: server.pid }
+        log.warn(about, 'the embedded database closed its sessions; locking it again')
         const ownership = await lockOwnServer(server, claim, Date.now() + relockTimeoutMs)
         if (ownership) return ownership
       }
       if (!server.isRunning()) {
-        log.error({ pid: server.pid }, 'the embedded database has died; restarting it')
+        log.error({ event: 'embedded.died', pid: server.pid }, 'the embedded database has died; restarting it')
         const ownership = await takeCluster(claim)
-        log.info({ pid: ownership.process.pid }, 'embedded database ready again')
+        log.info({ event: 'embedded.ready', pid: ownership.process.pid }, 'embedded database ready again')
         return ownership
       }
     } catch (error) {
       if (signal.aborted || error instanceof ClusterTakenError) throw error
-      log.error({ err: error, retryInMs: waitMs }, 'cannot bring the embedded database back yet')
+      const about = { event: 'embedded.retry', err: error, retryInMs: waitMs }
+      log.error(about, 'cannot bring the embedded database back yet')
     }
     await sleep(waitMs, undefined, { ref: false, signal })
   }

@@ -96,7 +96,8 @@ async function removeLeftovers(dataDir: string, log: EmbeddedLog): Promise<void>
     const pid = Number.parseInt(name.slice(temporaryPrefix.length), 10)
     const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
     if (pid !== process.pid && isAlive(pid) && age < 5 * initdbTimeoutMs) continue
-    log.warn({ path }, 'removing what an interrupted first start of the embedded database left behind')
+    const about = { event: 'embedded.leftovers_removed', path }
+    log.warn(about, 'removing what an interrupted first start of the embedded database left behind')
     await removeTree(path)
   }
 }
@@ -134,7 +135,7 @@ async function createCluster(
       await giveTo(candidate, temporary)
       await runInitdb(temporary, candidate, binaries)
       await moveIntoPlace(temporary, dir, dataDir)
-      log.info({ dir, durationMs: Date.now() - started }, 'embedded database created')
+      log.info({ event: 'embedded.created', dir, durationMs: Date.now() - started }, 'embedded database created')
       return
     } catch (error) {
       if (last || !(error instanceof NamelessAccountError)) throw error

@@ -60,7 +60,7 @@ export async function removeFalseLock(path: string, cluster: Cluster, log: Embed
   if ((await readFile(aside, 'utf8')) !== text) return rename(aside, path)
   await rm(aside, { force: true })
   log.warn(
-    { path, pid },
+    { event: 'embedded.lock_removed', path, pid },
     'removed a stale lock file of the embedded database: its process id now belongs to another process',
   )
 }

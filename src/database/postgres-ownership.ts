@@ -69,7 +69,8 @@ export async function lockOwnServer(
     const { client, answered } = await connect(address, cluster)
     if (!client) {
       if (answered && !announced && Date.now() > announceAt) {
-        log.info({ dir: cluster.dir }, 'the embedded database is still starting, it may be recovering from a crash')
+        const about = { event: 'embedded.starting', dir: cluster.dir }
+        log.info(about, 'the embedded database is still starting, it may be recovering from a crash')
         announced = true
       }
       await sleep(pollMs)
@@ -136,7 +137,8 @@ async function stopOrphan(client: pg.Client, cluster: Cluster, log: EmbeddedLog)
       `a PostgreSQL in another container is running on ${cluster.dir}; stop it or set another DATA_DIR`,
     )
   }
-  log.warn({ pid, dir: cluster.dir }, 'stopping the embedded database that a killed Flatline left running')
+  const about = { event: 'embedded.left_running', pid, dir: cluster.dir }
+  log.warn(about, 'stopping the embedded database that a killed Flatline left running')
   await stopPostmaster(pid, cluster)
 }
 

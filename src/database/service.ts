@@ -8,6 +8,7 @@ import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'
 import { type Clock, createClock } from './clock.ts'
+import { checkConnections } from './connections.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
@@ -106,6 +107,7 @@ export function createDatabase(options: {
         guard,
       })
       await synchronise()
+      await checkConnections(client, config.database, log)
     },
 
     async close() {
@@ -130,9 +132,10 @@ const readClock: Statement = {
   text: 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
 }
 
-function connectionOptions({ database }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
+function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
   const connection = embedded?.connection ?? { connectionString: database.url as string }
-  return { ...database, connection }
+  const asked = breakers.overrides.database?.requestTimeoutMs ?? Number.POSITIVE_INFINITY
+  return { ...database, statementTimeoutMs: Math.min(database.statementTimeoutMs, asked), connection }
 }
 
 /** One attempt to reach the database and bring it to this code's schema, on a connection of its own. */

@@ -11,7 +11,6 @@ export const healthMetricsPlugin = fp<{ config: Config }>(
       database: app.database,
       read: app.domainMetrics.read,
       node: hostname(),
-      retentionDays: config.retention.healthMetricsDays,
     })
     const loop = createLoop({
       name: 'health-metrics',
@@ -19,7 +18,6 @@ export const healthMetricsPlugin = fp<{ config: Config }>(
       log: app.log,
       step: async () => {
         await healthMetrics.sample()
-        await healthMetrics.sweep()
         return false
       },
     })

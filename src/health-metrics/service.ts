@@ -2,13 +2,7 @@
 // not queued: a gap tells as much as they would.
 
 import type { Database } from '../database/service.ts'
-import { deleteSamples, insertSamples, type Sample, selectNames, selectPoints } from './store.ts'
-
-const dayMs = 86_400_000
-const sweepIntervalMs = 3_600_000
-
-/** A sum over all rows, of which there are few. */
-const neverSwept = ['graceful_shutdowns_total']
+import { insertSamples, type Sample, selectNames, selectPoints } from './store.ts'
 
 /** What is sampled: few series, none by tenant. */
 export const sampledMetrics = [
@@ -58,10 +52,8 @@ export function createHealthMetrics(options: {
   /** The current value of every series of these metrics. */
   read: (names: readonly string[]) => Promise<Value[]>
   node: string
-  retentionDays: number
 }) {
-  const { database, read, node, retentionDays } = options
-  let sweptAt = Number.NEGATIVE_INFINITY
+  const { database, read, node } = options
 
   return {
     async sample(): Promise<void> {
@@ -82,15 +74,6 @@ export function createHealthMetrics(options: {
     names: () => selectNames(database),
 
     now: database.clock.now,
-
-    /** Removes what is older than the retention, at most once an hour. */
-    async sweep(): Promise<void> {
-      if (database.clock.monotonic() - sweptAt < sweepIntervalMs) return
-      const kept = await selectNames(database)
-      const names = kept.filter((name) => !neverSwept.includes(name))
-      await deleteSamples(database.prisma, names, new Date(database.clock.now() - retentionDays * dayMs))
-      sweptAt = database.clock.monotonic()
-    },
   }
 }
 

@@ -10,14 +10,6 @@ export async function insertSamples(prisma: PrismaClient, timestamp: Date, sampl
   })
 }
 
-/** Deletes samples of the named metrics from before `before`; by name, because that is what the index begins with. */
-export async function deleteSamples(prisma: PrismaClient, names: readonly string[], before: Date): Promise<number> {
-  const { count } = await prisma.healthMetric.deleteMany({
-    where: { metricName: { in: [...names] }, timestamp: { lt: before } },
-  })
-  return count
-}
-
 const statement = (name: string, text: string): Statement => ({ name: `health_metrics_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 

@@ -56,12 +56,12 @@ export function memoryCheck(options: {
 }
 
 export function diskCheck(
-  usage: () => { usedBytes: number; totalBytes: number },
+  usage: () => Promise<{ usedBytes: number; totalBytes: number }>,
   degradedPercent: number,
 ): HealthCheck {
-  return check('disk', false, () => {
+  return check('disk', false, async () => {
     try {
-      const { usedBytes, totalBytes } = usage()
+      const { usedBytes, totalBytes } = await usage()
       const percentage = percentOf(usedBytes, totalBytes)
       const free = Math.round((totalBytes - usedBytes) / mebibyte)
       return { status: percentage > degradedPercent ? 'degraded' : 'healthy', free, percentage }
@@ -78,12 +78,12 @@ export function processCheck(options: {
   load: () => Load
   /** Microseconds of processor time so far, user and system together. */
   cpuMicros: () => number
-  counts: () => { threads: number | null; openFiles: number | null }
+  counts: () => Promise<{ threads: number | null; openFiles: number | null }>
   monotonic: () => number
 }): HealthCheck {
   const { load, cpuMicros, counts, monotonic } = options
   let before = { at: monotonic(), micros: cpuMicros() }
-  return check('process', true, () => {
+  return check('process', true, async () => {
     const { eventLoopDelay, eventLoopUtilized } = load()
     const now = { at: monotonic(), micros: cpuMicros() }
     const elapsedMs = Math.max(1, now.at - before.at)
@@ -94,7 +94,7 @@ export function processCheck(options: {
       eventLoopDelayMs: Math.round(eventLoopDelay),
       eventLoopUtilization: Math.round(eventLoopUtilized * 100) / 100,
       cpuPercent,
-      ...counts(),
+      ...(await counts()),
     }
   })
 }

@@ -4,10 +4,11 @@ import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createAddressList } from '../http/address-list.ts'
 import * as checks from './checks.ts'
-import { cpuLimitCores, diskUsage, memoryLimitBytes, processCounts } from './resources.ts'
+import { cpuLimitCores, memoryLimitBytes } from './limits.ts'
 import { healthRoutes } from './routes.ts'
 import { createHealth, type Health, type HealthCheck, type HealthReport, type HealthStatus } from './service.ts'
 import { pingDatabase } from './store.ts'
+import { diskUsage, processCounts } from './usage.ts'
 
 export const healthPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -31,6 +32,7 @@ export const healthPlugin = fp<{ config: Config }>(
       health,
       phase: () => lifecycle.phase,
       needed: ['database'],
+      shown: ['circuit_breakers', 'redis'],
       about: { version, environment },
       seesDetails: detailAllowlist.length === 0 ? () => true : createAddressList(detailAllowlist),
       figures: async () => ({

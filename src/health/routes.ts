@@ -18,6 +18,8 @@ export type HealthRoutesOptions = {
   phase: () => Phase
   /** Names of the checks without which no heartbeat can be accepted. */
   needed: readonly string[]
+  /** Names of checks that readiness tells about besides; they take no replica out. */
+  shown: readonly string[]
   about: { version: string; environment: string }
   figures: () => Promise<StatusFigures>
   /** Whether this address may see more than the status. */
@@ -28,7 +30,7 @@ const blindWindowsMax = 10
 
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
-  const { health, phase, needed, about, seesDetails } = options
+  const { health, phase, needed, shown, about, seesDetails } = options
   const config = { access: 'public', always: true, quiet: true, ...unshed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
@@ -51,11 +53,12 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       const state = phase()
       const checks: Record<string, string> = { server: state }
       if (state === 'ready') {
-        const report = await health.report()
-        for (const name of needed) checks[name] = report.checks[name]?.status ?? 'unknown'
+        const found = (await health.report()).checks
+        for (const name of needed) checks[name] = found[name]?.status ?? 'unknown'
+        for (const name of shown) if (found[name]) checks[name] = found[name].status
       }
       const reasons = Object.entries(checks)
-        .filter(([, status]) => !['ready', 'healthy', 'degraded'].includes(status))
+        .filter(([name, status]) => !shown.includes(name) && !['ready', 'healthy', 'degraded'].includes(status))
         .map(([name, status]) => `${name} is ${status}`)
       return send(reply, reasons.length === 0, { ready: reasons.length === 0, timestamp: timestamp(), checks, reasons })
     })

@@ -31,10 +31,10 @@ const scopeOf: Partial<Record<Access, Scope>> = {
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
   async (app, options) => {
-    // Redis gone is no reason to refuse anybody.
     const shared = app.redis === null ? {} : { redis: app.redis.client, nameSpace: 'flatline-rate-' }
-    await app.register(rateLimit, { global: false, skipOnError: true, cache: 10_000, ...shared })
+    await app.register(rateLimit, { global: false, cache: 10_000, ...shared })
     const { rateLimited } = app.domainMetrics
+    const breaker = app.redis === null ? null : app.circuitBreakers.get('redis', 'redis')
     const told = new Map<string, number>()
 
     /** One line for each key and minute. */
@@ -50,10 +50,13 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
     function createLimit(scope: Scope, max: number, keyOf: (request: FastifyRequest) => string) {
       const check = app.createRateLimit({ max, timeWindow: windowMs, keyGenerator: (r) => `${scope}:${keyOf(r)}` })
+      // Redis gone is no reason to refuse anybody, and one that hangs none to let everybody wait.
+      const count = async (request: FastifyRequest) =>
+        breaker === null ? check(request) : breaker.run(() => check(request), isAnyFailure).catch(() => null)
       return async (request: FastifyRequest, reply?: FastifyReply): Promise<void> => {
         if (max === 0) return
-        const found = await check(request)
-        if (found.isAllowed) return
+        const found = await count(request)
+        if (found === null || found.isAllowed) return
         reply?.headers({
           'ratelimit-limit': max,
           'ratelimit-remaining': found.remaining,
@@ -83,11 +86,15 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       const hook = async (request: FastifyRequest, reply: FastifyReply) => {
         await limits[scope](request, reply)
       }
-      route.onRequest = [hook, ...[route.onRequest ?? []].flat()]
+      // A key has a count of its own. The operator's calls count only once they are known to be his: nobody else can use them up.
+      if (scope === 'admin') route.preValidation = [...[route.preValidation ?? []].flat(), hook]
+      else route.onRequest = [hook, ...[route.onRequest ?? []].flat()]
     })
   },
-  { name: 'http-rate-limit', dependencies: ['redis', 'metrics', 'http-errors'] },
+  { name: 'http-rate-limit', dependencies: ['redis', 'circuit-breakers', 'metrics', 'http-errors'] },
 )
+
+const isAnyFailure = () => true
 
 /** Hashed, because it goes to Redis. A key in a body is not known yet: such a call counts for its address. */
 function presentedKey(request: FastifyRequest): string | undefined {

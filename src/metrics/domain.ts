@@ -17,7 +17,7 @@ const observed = {
   blind_windows: { help: 'Kept windows in which nobody could accept heartbeats' },
   build_info: { help: 'Always 1; the labels say what runs', labels: ['version', 'environment', 'node'] },
   circuit_breaker_state: {
-    help: 'The worst state of the circuit breakers of one kind (database or that of a channel): 0 closed, 1 open, 2 half-open',
+    help: 'The worst state of the circuit breakers of one kind (database, redis or that of a channel): 0 closed, 1 open, 2 half-open',
     labels: ['name'],
   },
   container_memory_limit_bytes: { help: 'Memory that this process may use: of its container, or of the machine' },
@@ -79,6 +79,11 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       labelNames: ['method', 'route', 'status_code'],
       registers,
     }),
+    connectionsRefused: new client.Counter({
+      name: 'connections_refused_total',
+      help: 'Connections of clients that were closed at once, because there were too many',
+      registers,
+    }),
     rateLimited: new client.Counter({
       name: 'rate_limited_total',
       help: 'Calls answered 429 by scope (management, admin, auth)',
@@ -95,6 +100,12 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       name: 'cache_operations_total',
       help: 'Uses of a cache by operation (get, set, evict) and result (hit, miss, ok)',
       labelNames: ['cache', 'operation', 'result'],
+      registers,
+    }),
+    retentionRemoved: new client.Counter({
+      name: 'retention_removed_total',
+      help: 'Rows that were deleted because they were older than their retention, by table; of heartbeats day partitions',
+      labelNames: ['table'],
       registers,
     }),
     gracefulShutdowns: new client.Counter({

@@ -4,6 +4,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+const connectionsMax = 50
 const served = /^\/(metrics|health|health\/live|health\/ready|live|liveness|ready|readiness|status)(\?|$)/
 
 export function createMetricsListener(handle: RequestListener) {
@@ -12,6 +13,8 @@ export function createMetricsListener(handle: RequestListener) {
     response.writeHead(404, { 'content-type': 'application/json; charset=utf-8' })
     response.end('{"error":"not found","code":"not_found"}')
   })
+
+  server.maxConnections = connectionsMax
 
   return {
     /** Resolves with the port; rejects where it cannot be had. */

@@ -9,7 +9,6 @@ declare module 'fastify' {
 }
 
 const connectTimeoutMs = 2000
-const commandTimeoutMs = 500
 const retryMaxMs = 5000
 
 /** Where replicas count calls together. Nothing depends on it: while it is away, everything is served and counted nowhere. */
@@ -18,7 +17,7 @@ export const redisPlugin = fp<{ url: string | undefined }>(
     if (url === undefined) return void app.decorate('redis', null)
     const client = new Redis(url, {
       connectTimeout: connectTimeoutMs,
-      commandTimeout: commandTimeoutMs,
+      commandTimeout: app.circuitBreakers.get('redis', 'redis').settings.requestTimeoutMs,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (attempt) => Math.min(attempt * 200, retryMaxMs),
@@ -36,5 +35,5 @@ export const redisPlugin = fp<{ url: string | undefined }>(
     app.decorate('redis', { client, ping: async () => void (await client.ping()) })
     app.addHook('onClose', async () => client.disconnect())
   },
-  { name: 'redis' },
+  { name: 'redis', dependencies: ['circuit-breakers'] },
 )

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
-import { createDatabase, sql } from '../postgres.ts'
+import { sql } from '../postgres.ts'
 
 type Entry = {
   id: number
@@ -156,14 +156,4 @@ test('failed authentications are one entry for an address and minute, with their
     for (const [reason, count] of Object.entries(detail.reasons)) reasons[reason] = (reasons[reason] ?? 0) + count
   assert.deepEqual(reasons, { wrong_key: 2, missing: 2, wrong_token: 1, read_only: 1 })
   assert.equal(found.filter(({ project_id }) => project_id !== null).length, 1, 'the key of a project is told to it')
-})
-
-test('entries older than their retention are removed', async (t) => {
-  const databaseUrl = await createDatabase(t)
-  const insert = "INSERT INTO audit (at, actor, action, target) VALUES (now() - $1::interval, 'system', 'planted', 'x')"
-  for (const age of ['401 days', '399 days']) await sql(databaseUrl, insert, [age])
-  await build(t, { DATABASE_URL: databaseUrl })
-  await eventually('the sweep', async () => {
-    return (await sql(databaseUrl, "SELECT 1 FROM audit WHERE action = 'planted'")).length === 1
-  })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build, call } from '../helper.ts'
+import { build, call, eventually } from '../helper.ts'
 
 test('circuit_breaker_state is 0 closed, 1 open, 2 half-open, for ever: alerts compare with it', async (t) => {
   const { app, url } = await build(t)
@@ -40,6 +40,32 @@ test('a change of state is told in the log, the opening as a warning', async (t)
   const line = { event: 'breaker.state_changed', breaker: 'webhook:0123456789ab', kind: 'webhook' }
   assert.deepEqual(told(warn), [{ ...line, from: 'closed', to: 'open', reason: 'timeout' }])
   assert.deepEqual(told(info), [{ ...line, from: 'open', to: 'half_open', reason: 'tried by hand' }])
+})
+
+test('of an outage the opening, the first trial and the end are told, the trials in between only to whoever debugs', async (t) => {
+  const { app } = await build(t, { CIRCUIT_BREAKER_RECOVERY_TIMEOUT_MS: '1', CIRCUIT_BREAKER_SUCCESS_THRESHOLD: '1' })
+  const told: string[] = []
+  for (const level of ['debug', 'info', 'warn'] as const) {
+    t.mock.method(app.log, level, (line: { event?: string; breaker?: string; to?: string }) => {
+      if (line.event === 'breaker.state_changed' && line.breaker === 'webhook:1') told.push(`${level} ${line.to}`)
+    })
+  }
+  const breaker = app.circuitBreakers.get('webhook:1', 'webhook')
+  const trial = async () => eventually('a trial', () => breaker.begin())
+  const outage = async () => {
+    for (let n = 0; n < 5; n++) breaker.begin()?.fail('timeout')
+    for (let n = 0; n < 3; n++) (await trial()).fail('timeout')
+    ;(await trial()).succeed()
+  }
+  const expected = [
+    ...['warn open', 'info half_open', 'warn open'],
+    ...['debug half_open', 'debug open', 'debug half_open', 'debug open'],
+    ...['debug half_open', 'info closed'],
+  ]
+  await outage()
+  assert.deepEqual(told, expected)
+  await outage()
+  assert.deepEqual(told, [...expected, ...expected], 'the next outage is told anew')
 })
 
 test('the breakers are among the metrics, the destinations under their kind alone', async (t) => {

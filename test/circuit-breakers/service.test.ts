@@ -170,17 +170,18 @@ suite('settings of a breaker', () => {
     return createSettingsOf(loadConfig({ env }).breakers)
   }
 
-  test('are the common ones, but a database that is back is tried after a second', () => {
+  test('are the common ones, but a database or Redis that is back is tried after a second', () => {
     assert.deepEqual(of()('webhook', 'webhook:1'), settings)
     assert.deepEqual(of()('database', 'database'), { ...settings, recoveryMs: 1000 })
+    assert.deepEqual(of()('redis', 'redis'), { ...settings, recoveryMs: 1000, requestTimeoutMs: 500 })
     assert.deepEqual(of()('constructor', 'toString'), settings)
   })
 
   test('are overridden by kind, then by name, and what is not mentioned keeps what it has', () => {
     const settingsOf = of(
-      '{"webhook": {"recoveryMs": 5, "failureThreshold": 2}, "webhook:1": {"recoveryMs": 7}, "database": {"failureThreshold": 9}}',
+      '{"webhook": {"recoveryMs": 5, "failureThreshold": 2}, "webhook:1": {"recoveryMs": "7s"}, "database": {"failureThreshold": 9}}',
     )
-    assert.deepEqual(settingsOf('webhook', 'webhook:1'), { ...settings, recoveryMs: 7, failureThreshold: 2 })
+    assert.deepEqual(settingsOf('webhook', 'webhook:1'), { ...settings, recoveryMs: 7000, failureThreshold: 2 })
     assert.deepEqual(settingsOf('webhook', 'webhook:2'), { ...settings, recoveryMs: 5, failureThreshold: 2 })
     assert.deepEqual(settingsOf('database', 'database'), { ...settings, recoveryMs: 1000, failureThreshold: 9 })
   })

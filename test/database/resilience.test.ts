@@ -106,11 +106,37 @@ test('a slow statement is logged by its name, without values, and a thousand of 
   const { database, lines } = await open(t, { FLATLINE__DATABASE__SLOW_QUERY_MS: '20' })
   const slow = statement('slow_one', 'SELECT pg_sleep(0.05), $1::text AS secret')
   await Promise.all([1, 2, 3].map(() => database.query(slow, ['s3cret-value'])))
-  const told = lines.filter(({ event }) => event === 'database.slow_query')
+  // On a busy machine others are slow, too.
+  const told = lines.filter(({ event, statement: name }) => event === 'database.slow_query' && name === 'slow_one')
   assert.deepEqual(
-    told.map(({ level, statement: name }) => [level, name]),
-    [['warn', 'slow_one']],
+    told.map(({ level }) => level),
+    ['warn'],
   )
   assert.ok(Number(told[0]?.durationMs) >= 50)
   assert.doesNotMatch(JSON.stringify(lines), /s3cret/)
+})
+
+test('a request time-out that is set for the database’s circuit breaker ends its statements', async (t) => {
+  const { database } = await open(t, { CIRCUIT_BREAKER_OVERRIDES: '{"database": {"requestTimeoutMs": "100ms"}}' })
+  await assert.rejects(database.query(statement('sleep', 'SELECT pg_sleep(5)')), { code: '57014' })
+})
+
+test('a server that is too small for all replicas is told at the start, with the figures', async (t) => {
+  const told = (lines: Line[]) => lines.filter(({ event }) => event === 'database.connections_short')
+  const { lines: few } = await open(t)
+  assert.deepEqual(told(few), [])
+  const { lines } = await open(t, { FLATLINE__DATABASE__REPLICAS: '1000', FLATLINE__DATABASE__REPLICAS_SURGE: '0' })
+  const [line, ...others] = told(lines)
+  assert.deepEqual(others, [])
+  assert.ok(line)
+  const { level, needed, poolMax, replicas, maxConnections, reserved, reserve, available } = line
+  assert.deepEqual([level, needed, poolMax, replicas], ['warn', 3000, 3, 1000])
+  assert.equal(available, Number(maxConnections) - Number(reserved) - Number(reserve))
+})
+
+test('a limit of the database counts where it is lower than that of the server', async (t) => {
+  const url = await createDatabase(t)
+  await sql(url, `ALTER DATABASE ${new URL(url.replace('@/', '@localhost/')).pathname.slice(1)} CONNECTION LIMIT 12`)
+  const { lines } = await open(t, { DATABASE_URL: url, FLATLINE__DATABASE__REPLICAS: '2' })
+  assert.equal(lines.find(({ event }) => event === 'database.connections_short')?.available, 7)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build, eventually } from '../helper.ts'
-import { createDatabase, sql } from '../postgres.ts'
+import { sql } from '../postgres.ts'
 
 type Row = { metric_name: string; metric_value: number; tags: Record<string, string>; timestamp: Date }
 
@@ -20,14 +20,4 @@ test('the service samples itself into health_metrics, and once more when it ends
   await app.close()
   const last = (await rows('heartbeats_received_total')).at(-1)
   assert.deepEqual([last?.metric_value, last?.tags.kind, last?.tags.outcome], [1, 'success', 'recorded'])
-})
-
-test('samples older than their retention are removed', async (t) => {
-  const databaseUrl = await createDatabase(t)
-  const insert =
-    "INSERT INTO health_metrics (timestamp, metric_name, metric_value) VALUES (now() - $1::interval, 'monitors', 1)"
-  for (const age of ['31 days', '29 days']) await sql(databaseUrl, insert, [age])
-  await build(t, { DATABASE_URL: databaseUrl })
-  const old = () => sql(databaseUrl, "SELECT 1 FROM health_metrics WHERE timestamp < now() - interval '1 day'")
-  await eventually('the sweep', async () => (await old()).length === 1)
 })

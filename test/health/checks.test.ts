@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import * as checks from '../../src/health/checks.ts'
-import { cpuLimitCores, diskUsage, memoryLimitBytes, processCounts } from '../../src/health/resources.ts'
+import { cpuLimitCores, memoryLimitBytes } from '../../src/health/limits.ts'
 import { createHealth, type HealthCheck, type HealthStatus, overall } from '../../src/health/service.ts'
+import { diskUsage, processCounts } from '../../src/health/usage.ts'
 
 test('the worst critical check is the status; the others degrade it, and only when something is known to be bad', () => {
   const c = (status: HealthStatus) => ({ critical: true, status })
@@ -97,15 +99,21 @@ test('memory warns from 80 % on and is degraded above 90 %, of what the containe
 
 test('a disk is degraded above 90 %, and unknown where it cannot be read', async () => {
   const at = async (usedBytes: number) =>
-    (await checks.diskCheck(() => ({ usedBytes, totalBytes: 1000 }), 90).run()).status
+    (await checks.diskCheck(async () => ({ usedBytes, totalBytes: 1000 }), 90).run()).status
   assert.equal(await at(900), 'healthy')
   assert.equal(await at(901), 'degraded')
-  const unreadable = checks.diskCheck(() => {
-    throw new Error('EIO')
-  }, 90)
+  const unreadable = checks.diskCheck(() => Promise.reject(new Error('EIO')), 90)
   assert.equal((await unreadable.run()).status, 'unknown')
-  const usage = diskUsage(join(tmpdir(), 'not', 'there', 'yet'))
+  const usage = await diskUsage(join(tmpdir(), 'not', 'there', 'yet'))
   assert.ok(usage.totalBytes > 0 && usage.usedBytes <= usage.totalBytes)
+})
+
+test('a disk is as full as df says', async (t) => {
+  const df = spawnSync('df', ['--output=pcent', tmpdir()], { encoding: 'utf8' })
+  if (df.status !== 0) return t.skip('this df has no --output')
+  const { usedBytes, totalBytes } = await diskUsage(tmpdir())
+  const said = Number(/(\d+)%/.exec(df.stdout)?.[1])
+  assert.ok(Math.abs(said - Math.ceil((usedBytes / totalBytes) * 100)) <= 1, `df says ${said} %`)
 })
 
 test('the process check shows processor, threads and files, and is degraded by an event loop that is late or full', async () => {
@@ -115,7 +123,7 @@ test('the process check shows processor, threads and files, and is degraded by a
     checks.processCheck({
       load: () => ({ eventLoopDelay, eventLoopUtilized }),
       cpuMicros: () => micros,
-      counts: () => ({ threads: 11, openFiles: 22 }),
+      counts: async () => ({ threads: 11, openFiles: 22 }),
       monotonic: () => now,
     })
   const busy = at(10, 0.5)
@@ -125,7 +133,7 @@ test('the process check shows processor, threads and files, and is degraded by a
   assert.deepEqual([status, cpuPercent, threads, openFiles], ['healthy', 25, 11, 22])
   assert.equal((await at(1001, 0.1).run()).status, 'degraded')
   assert.equal((await at(1, 0.99).run()).status, 'degraded')
-  const counts = processCounts()
+  const counts = await processCounts()
   if (process.platform === 'linux') assert.ok(Number(counts.threads) > 1 && Number(counts.openFiles) > 2)
 })
 

@@ -1,6 +1,7 @@
 // At the limit: clients that are slow, break off, or only sit there must not harm the others.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
@@ -9,7 +10,9 @@ import { call, eventually, keys } from '../helper.ts'
 import { createDatabase } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
-const idleConnections = 5000
+/** The clients of these tests are this process, which must be allowed as many open files itself. */
+const allowed = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])
+const idleConnections = Math.min(10_000, allowed - 1000)
 
 function open(t: TestContext, service: Service): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -96,6 +99,26 @@ test(`${idleConnections} idle connections keep nobody from being served, and shu
   const grown = (await rssMb(service)) - before
   assert.ok(grown < 200, `${grown.toFixed(0)} MB for ${idleConnections} connections`)
   t.diagnostic(`${idleConnections} idle connections: ${grown.toFixed(0)} MB`)
+  assert.equal(await service.stop(), 0)
+})
+
+test('more clients than open files are turned away, told of and counted, and end nothing', async (t) => {
+  const env = { DATABASE_URL: await createDatabase(t), FLATLINE__DATABASE__POOL_MAX: '5' }
+  const service = await startService(t, { env, openFilesMax: 220 })
+  const path = await createPing(service)
+  const crowd = await Promise.all(Array.from({ length: 400 }, () => open(t, service)))
+  for (const socket of crowd) socket.on('error', () => {})
+  await service.event('connections.refused')
+  // Longer than anything that looks at the process's memory waits for its next look.
+  await sleep(2500)
+  for (const socket of crowd) socket.destroy()
+  await eventually('it serves again', async () => (await fetch(service.url + path)).status === 200)
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  assert.ok(Number(/^connections_refused_total (\d+)$/m.exec(metrics)?.[1]) >= 200)
+  assert.deepEqual(
+    service.lines().filter(({ level }) => level === 'error' || level === 'fatal'),
+    [],
+  )
   assert.equal(await service.stop(), 0)
 })
 

@@ -133,6 +133,11 @@ test('the level is changed while it runs, for the lines of requests too, and tha
   assert.equal(await service.stop(), 0)
   assert.ok(!told('quiet-again'))
   assert.ok(service.lines().some(({ event }) => event === 'shutdown.complete'))
+  assert.deepEqual(
+    service.lines().flatMap(({ event, requestId }) => (event === 'admin.log_level' ? [requestId] : [])),
+    ['louder', 'back'],
+    'what the operator does is told at any level',
+  )
 })
 
 test('a line of a request says who called, from where, and by which trace; probes and pings leave none', async (t) => {
@@ -161,6 +166,9 @@ test('a line of a request says who called, from where, and by which trace; probe
   assert.deepEqual([res.statusCode, actor, line?.traceId], [200, 'api_key', traceId])
   assert.match(String(project), /^[0-9a-f-]{8}/)
   assert.ok(Number(durationMs) > 0)
+  await call(service.url, 'GET', '/api/v3/checks/', undefined, { 'x-request-id': 'intruder' })
+  const failure = await service.event('auth.failure')
+  assert.deepEqual([failure.requestId, failure.reason, failure.ip], ['intruder', 'missing', '127.0.0.0'])
   assert.equal(await service.stop(), 0)
   assert.ok(!service.lines().some(({ requestId }) => requestId === 'silent'))
   const messages = service.lines().map(({ msg }) => msg)

@@ -18,11 +18,15 @@ export type Service = {
   exited: Promise<number | null>
 }
 
-export type Start = { env?: Record<string, string>; ready?: boolean }
+/** `openFilesMax` is what the system allows the process. */
+export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number }
 
 /** Starts a service and waits until it is ready, or, if `ready` is false, only until it listens. */
-export async function startService(t: TestContext, { env = {}, ready = true }: Start = {}): Promise<Service> {
-  const service = await spawnService(t, env)
+export async function startService(
+  t: TestContext,
+  { env = {}, ready = true, openFilesMax }: Start = {},
+): Promise<Service> {
+  const service = await spawnService(t, env, openFilesMax)
   const { url } = await service.event('server.listening', 30_000)
   service.url = String(url)
   if (ready) await service.event('server.ready', 30_000)
@@ -30,9 +34,16 @@ export async function startService(t: TestContext, { env = {}, ready = true }: S
 }
 
 /** Starts a service and waits for nothing. */
-export async function spawnService(t: TestContext, env: Record<string, string>): Promise<Service> {
+export async function spawnService(
+  t: TestContext,
+  env: Record<string, string>,
+  openFilesMax?: number,
+): Promise<Service> {
   const dataDir = env.DATA_DIR ?? (await scratchDir(t))
-  const child = spawn(process.execPath, ['src/server.ts'], {
+  const command = [process.execPath, 'src/server.ts']
+  const limited = ['sh', '-c', `ulimit -n ${openFilesMax} && exec "$0" "$@"`, ...command]
+  const [program = '', ...args] = openFilesMax === undefined ? command : limited
+  const child = spawn(program, args, {
     cwd: new URL('../..', import.meta.url).pathname,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -76,7 +76,7 @@ test('SIGTERM under load loses no acknowledged heartbeat and drops no request in
   assert.deepEqual(pings.dropped, [])
   assert.equal(await recorded(databaseUrl), pings.acknowledged)
   const order = service.lines().flatMap(({ event }) => (event?.startsWith('shutdown.') ? [event] : []))
-  assert.deepEqual(order, ['shutdown.start', 'shutdown.closed', 'shutdown.complete'])
+  assert.deepEqual(order, ['shutdown.start', 'shutdown.drain', 'shutdown.closed', 'shutdown.complete'])
 })
 
 test('kill -9 under load loses no acknowledged heartbeat, on a database of its own too', async (t) => {

@@ -47,6 +47,34 @@ test('0 switches a limit off; the administrator has one of its own', async (t) =
   assert.deepEqual(statuses, [200, 200, 429])
 })
 
+test('nobody uses up the calls of the operator, whose address a proxy may share with everybody', async (t) => {
+  const { call } = await build(t, {
+    FLATLINE__ADMIN__CALLS_PER_MINUTE: '2',
+    FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '5',
+  })
+  const wrong = { authorization: `Bearer ${'x'.repeat(40)}` }
+  for (let i = 0; i < 10; i++) {
+    assert.equal((await call('GET', '/admin/log-level', undefined, wrong)).status, i < 5 ? 401 : 429)
+  }
+  assert.equal((await call('GET', '/admin/log-level', undefined, admin)).status, 200)
+})
+
+test('nothing of a request is read before its token is known to be right', async (t) => {
+  const guarded = await build(t)
+  const broken = '{"level": '
+  assert.equal((await guarded.call('PUT', '/admin/log-level', broken, {})).status, 401)
+  assert.equal((await guarded.call('POST', '/api/v3/projects/', broken, { authorization: 'Bearer x' })).status, 401)
+  assert.equal((await guarded.call('PUT', '/admin/log-level', broken, admin)).status, 400)
+  const unguarded = await build(t, { ADMIN_TOKEN: '' })
+  for (const [method, path] of [
+    ['PUT', '/admin/log-level'],
+    ['POST', '/admin/shutdown'],
+    ['POST', '/api/v3/projects/'],
+  ] as const) {
+    assert.equal((await unguarded.call(method, path, broken, admin)).status, 404, path)
+  }
+})
+
 test('failed authentications of one address are limited, whatever keys it tries; the right key is still served', async (t) => {
   const { url } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '3', TRUST_PROXY: 'loopback' })
   let tried = 0
@@ -140,7 +168,10 @@ test('replicas count together in Redis; without it they serve everybody, and cou
   const redis = await startRedis(t, port)
   await eventually(
     'both are connected',
-    async () => replicas.every(({ app }) => app.redis?.client.status === 'ready'),
+    async () =>
+      replicas.every(
+        ({ app }) => app.redis?.client.status === 'ready' && app.circuitBreakers.get('redis', 'redis').admits(),
+      ),
     20_000,
   )
   const counted: number[] = []
@@ -153,4 +184,30 @@ test('replicas count together in Redis; without it they serve everybody, and cou
   await stopRedis(redis)
   await eventually('the loss is noticed', () => replicas.every(({ app }) => app.redis?.client.status !== 'ready'))
   for (let i = 0; i < 4; i++) assert.equal(await status(i), 200)
+})
+
+test('a Redis that hangs lets nobody wait for long: after a few calls it is not asked any more', {
+  skip: needsTool('redis-server'),
+}, async (t) => {
+  const port = await freePort()
+  const redis = await startRedis(t, port)
+  const { app, call } = await build(t, { REDIS_URL: `redis://127.0.0.1:${port}` })
+  await eventually('it is connected', () => app.redis?.client.status === 'ready')
+  assert.equal((await call('GET', '/api/v3/checks/', undefined, key)).status, 200)
+  redis.kill('SIGSTOP')
+  t.after(() => redis.kill('SIGCONT'))
+  const opened = async () => {
+    assert.equal((await call('GET', '/api/v3/checks/', undefined, key)).status, 200)
+    const breakers = (await call('GET', '/circuit-breaker', undefined, admin)).json().circuit_breakers
+    return (breakers as { name: string; state: string }[]).some(
+      ({ name, state }) => name === 'redis' && state === 'open',
+    )
+  }
+  await eventually('its circuit breaker opens', opened)
+  await eventually('readiness says so, and takes nothing out for it', async () => {
+    const { ready, checks, reasons } = (await call('GET', '/health/ready', undefined, {})).json()
+    assert.deepEqual([ready, reasons], [true, []])
+    const { redis, circuit_breakers } = checks as Record<string, string>
+    return redis === 'unhealthy' && circuit_breakers === 'degraded'
+  })
 })

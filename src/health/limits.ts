@@ -1,6 +1,6 @@
-// What this process may use and what it uses, as the kernel says. In a container the group's limits count, not the machine's.
+// What this process may use, as the kernel says; read once, at the start. In a container the group's limits count, not the machine's.
 
-import { readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -51,30 +51,6 @@ function groupPaths(root: string): { unified: string[]; memory: string[]; cpu: s
 
 function ancestors(mount: string, path: string): string[] {
   return path === '/' ? [] : [join(mount, path), ...ancestors(mount, dirname(path))]
-}
-
-/** Threads and open files of this process; null where the kernel does not tell. */
-export function processCounts(root = '/'): { threads: number | null; openFiles: number | null } {
-  const status = read(join(root, 'proc/self/status')) ?? ''
-  const threads = /^Threads:\s+(\d+)$/m.exec(status)?.[1]
-  let openFiles: number | null = null
-  try {
-    openFiles = readdirSync(join(root, 'proc/self/fd')).length
-  } catch {
-    // No such file system here.
-  }
-  return { threads: threads === undefined ? null : Number(threads), openFiles }
-}
-
-/** The disk that holds `directory`, or would hold it once it exists. Throws where nothing can be read. */
-export function diskUsage(directory: string): { usedBytes: number; totalBytes: number } {
-  try {
-    const { blocks, bavail, bsize } = statfsSync(directory)
-    return { usedBytes: (blocks - bavail) * bsize, totalBytes: blocks * bsize }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(directory) === directory) throw error
-    return diskUsage(dirname(directory))
-  }
 }
 
 function read(file: string): string | undefined {

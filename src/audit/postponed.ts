@@ -1,0 +1,62 @@
+// Entries about what is done apart from any transaction, by the operator: he must be heard most when the database cannot be written to, and
+// must not wait for it. What cannot be written at once waits here, in order, and keeps its time.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../database/service.ts'
+import { type AuditEntry, writeAudit } from './store.ts'
+
+export type Postponed = ReturnType<typeof createPostponed>
+
+const patienceMs = 1000
+const waitingMax = 1000
+
+export function createPostponed(options: {
+  database: Database
+  log: { warn(o: object, message: string): void; error(o: object, message: string): void }
+}) {
+  const { database, log } = options
+  let waiting: AuditEntry[] = []
+
+  function postpone(entry: AuditEntry, err: unknown): void {
+    if (waiting.length >= waitingMax) {
+      lose(entry, err)
+      return
+    }
+    waiting.push(entry)
+    log.warn({ event: 'audit.postponed', action: entry.action }, 'an entry of the audit trail waits for the database')
+  }
+
+  function lose({ action, target }: AuditEntry, err: unknown): void {
+    log.error({ err, event: 'audit.not_written', action, target }, 'an entry is missing in the audit trail')
+  }
+
+  async function flush(): Promise<void> {
+    while (waiting[0] !== undefined) {
+      await writeAudit(database, waiting[0])
+      waiting.shift()
+    }
+  }
+
+  return {
+    /** Never rejects. */
+    async record(entry: AuditEntry): Promise<void> {
+      const dated = { ...entry, at: database.clock.now() }
+      const written = writeAudit(database, dated).then(
+        () => undefined,
+        (err) => postpone(dated, err),
+      )
+      await Promise.race([written, sleep(patienceMs, undefined, { ref: false })])
+    },
+
+    /** Writes what waits; rejects with the first that cannot be written yet. */
+    flush,
+
+    /** The last flush: tells of what is left. Never rejects. */
+    async close(): Promise<void> {
+      await flush().catch((err) => {
+        for (const entry of waiting) lose(entry, err)
+        waiting = []
+      })
+    },
+  }
+}

@@ -1,0 +1,84 @@
+// What is older than its retention goes: heartbeats by whole days, everything else by the row. Any number of replicas may do this at once;
+// what one is at, the others leave alone.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDatabaseAway } from '../core/availability.ts'
+import type { Database } from '../database/service.ts'
+import { type DayPartition, deleteOld, dropPartition, type SweptTable, selectPartitionsBefore } from './store.ts'
+
+export type RetentionDays = Record<SweptTable | 'heartbeats', number>
+
+export type RetentionOptions = {
+  database: Pick<Database, 'query' | 'transaction' | 'clock'>
+  days: RetentionDays
+  count: (table: string, n: number) => void
+  log: { info(o: object, message: string): void; warn(o: object, message: string): void }
+  batchMax?: number
+}
+
+export type Retention = ReturnType<typeof createRetention>
+
+const dayMs = 86_400_000
+/** Between two batches at least so long, and as long as a batch took: others use the database, too. */
+const pauseLeastMs = 50
+
+export function createRetention({ database, days, count, log, batchMax = 5000 }: RetentionOptions) {
+  const { clock } = database
+  const { heartbeats: heartbeatsDays, ...tables } = days
+
+  async function sweepTable(table: SweptTable, keptDays: number, signal: AbortSignal): Promise<number> {
+    const before = clock.now() - keptDays * dayMs
+    let deleted = 0
+    while (!signal.aborted) {
+      const began = clock.monotonic()
+      const batch = await database.transaction((tx) => deleteOld(tx, table, before, batchMax))
+      deleted += batch
+      count(table, batch)
+      if (batch < batchMax) break
+      await pause(Math.max(pauseLeastMs, clock.monotonic() - began), signal)
+    }
+    return deleted
+  }
+
+  /** A day goes once all of it is too old. */
+  async function dropDays(signal: AbortSignal): Promise<number> {
+    const firstKept = new Date(clock.now() - heartbeatsDays * dayMs).toISOString().slice(0, 10).replaceAll('-', '')
+    let dropped = 0
+    const busy = new Set<string>()
+    for (const partition of await selectPartitionsBefore(database, firstKept)) {
+      if (signal.aborted) break
+      if (busy.has(partition.parent)) continue
+      if (await isDropped(partition)) dropped++
+      else busy.add(partition.parent)
+    }
+    count('heartbeats', dropped)
+    return dropped
+  }
+
+  async function isDropped(partition: DayPartition): Promise<boolean> {
+    try {
+      await dropPartition(database, partition)
+      return true
+    } catch (err) {
+      if (isDatabaseAway(err)) throw err
+      const line = { event: 'retention.delayed', partition: partition.name, code: (err as { code?: string }).code }
+      log.warn(line, 'a day of heartbeats cannot be dropped yet: it is in use, or another replica is at it')
+      return false
+    }
+  }
+
+  return {
+    async sweep(signal: AbortSignal): Promise<void> {
+      const removed: Record<string, number> = { heartbeats: await dropDays(signal) }
+      for (const [table, keptDays] of Object.entries(tables) as [SweptTable, number][])
+        removed[table] = await sweepTable(table, keptDays, signal)
+      const some = Object.fromEntries(Object.entries(removed).filter(([, n]) => n > 0))
+      if (Object.keys(some).length > 0)
+        log.info({ event: 'retention.swept', removed: some }, 'what is older than its retention was removed')
+    },
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined)
+}

@@ -1,0 +1,91 @@
+// What is old is found by an index, and deleted in batches. Days in epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `retention_${name}`, text })
+const until = 'to_timestamp($1::float8 / 1000)'
+
+/** Deletes the oldest from before $1, at most $2. */
+const deletions = {
+  flips: statement(
+    'flips',
+    `DELETE FROM flips WHERE (monitor_id, seq) IN (
+       SELECT monitor_id, seq FROM flips WHERE noticed_at < ${until} AND processed_at IS NOT NULL
+       ORDER BY noticed_at LIMIT $2) RETURNING 1`,
+  ),
+  deliveries: statement(
+    'deliveries',
+    `DELETE FROM deliveries WHERE (monitor_id, id) IN (
+       SELECT monitor_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1`,
+  ),
+  audit: statement(
+    'audit',
+    `DELETE FROM audit WHERE id = ANY(ARRAY(SELECT id FROM audit WHERE at < ${until} ORDER BY at LIMIT $2)) RETURNING 1`,
+  ),
+  // From name to name, because that is what the index begins with. The count of shutdowns is a sum over all of its rows, of which
+  // there are few.
+  health_metrics: statement(
+    'health_metrics',
+    `WITH RECURSIVE found AS (
+       (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
+       UNION ALL
+       SELECT (SELECT metric_name FROM health_metrics WHERE metric_name > found.name ORDER BY metric_name LIMIT 1)
+       FROM found WHERE found.name IS NOT NULL),
+     old AS (
+       SELECT sample.id FROM found CROSS JOIN LATERAL (
+         SELECT id FROM health_metrics WHERE metric_name = found.name AND timestamp < ${until} LIMIT $2) sample
+       WHERE found.name <> 'graceful_shutdowns_total' LIMIT $2)
+     DELETE FROM health_metrics WHERE id = ANY(ARRAY(SELECT id FROM old)) RETURNING 1`,
+  ),
+  // All of them are read twice a second, and a service that is restarted over and over makes one each time.
+  blind_windows: statement(
+    'blind_windows',
+    `DELETE FROM blind_windows WHERE from_at IN (
+       SELECT from_at FROM blind_windows
+       WHERE to_at < ${until} OR from_at <= (SELECT from_at FROM blind_windows ORDER BY from_at DESC OFFSET 10000 LIMIT 1)
+       ORDER BY from_at LIMIT $2) RETURNING 1`,
+  ),
+}
+
+/** Tables of which old rows are deleted; those with partitions lose these. */
+export type SweptTable = keyof typeof deletions
+
+const tryLock = statement('lock', 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked')
+
+/** Deletes at most `limit` of the oldest rows from before `before`; returns how many. None if another replica is at it. */
+export async function deleteOld(tx: Queryable, table: SweptTable, before: number, limit: number): Promise<number> {
+  const [row] = await tx.query<{ locked: boolean }>(tryLock, [`retention/${table}`])
+  return row?.locked ? (await tx.query(deletions[table], [before, limit])).length : 0
+}
+
+/** `state` is `attached`, `detaching` when that was broken off, or `detached`. */
+export type DayPartition = { name: string; parent: string; state: 'attached' | 'detaching' | 'detached' }
+
+const partitions = statement(
+  'partitions',
+  `SELECT c.relname::text AS name, regexp_replace(c.relname, '_\\d+$', '') AS parent,
+     CASE WHEN i.inhrelid IS NULL THEN 'detached' WHEN i.inhdetachpending THEN 'detaching' ELSE 'attached' END AS state
+   FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+   WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'heartbeats'::regclass)
+     AND c.relname ~ '^heartbeat(s|_bodies)_\\d{8}$'`,
+)
+
+/** Day partitions of heartbeats and bodies whose day is before `firstDay`, `YYYYMMDD`; the oldest first. */
+export async function selectPartitionsBefore(on: Queryable, firstDay: string): Promise<DayPartition[]> {
+  const all = await on.query<DayPartition>(partitions)
+  return all
+    .filter(({ name }) => name.slice(-8) < firstDay)
+    .sort((a, b) => (a.name.slice(-8) < b.name.slice(-8) ? -1 : 1))
+}
+
+/**
+ * Takes a partition off its table without a lock that inserts or queries would wait for, and drops it. Rejects while something still
+ * reads it, a backup for instance; then the rest can be done later.
+ */
+export async function dropPartition(on: Queryable, { name, parent, state }: DayPartition): Promise<void> {
+  if (state !== 'detached') {
+    const how = state === 'attached' ? 'CONCURRENTLY' : 'FINALIZE'
+    await on.query({ name: `detach_${name}`, text: `ALTER TABLE ${parent} DETACH PARTITION ${name} ${how}` })
+  }
+  await on.query({ name: `drop_${name}`, text: `DROP TABLE IF EXISTS ${name}` })
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createFaultProxy } from '../fault-proxy.ts'
+import { adminToken, build, eventually } from '../helper.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+const admin = (requestId: string) => ({ authorization: `Bearer ${adminToken}`, 'x-request-id': requestId })
+
+test('what the operator does without a database is on record once it is back, in order and with its time', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const proxy = await createFaultProxy(t, databaseUrl)
+  const { call } = await build(t, { DATABASE_URL: proxy.url, FLATLINE__DATABASE__CONNECT_TIMEOUT_MS: '1000' })
+  const put = (level: string, id: string) => call('PUT', '/admin/log-level', { level }, admin(id))
+
+  for (const fault of ['refuse', 'blackhole'] as const) {
+    await proxy.set(fault)
+    await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503)
+    for (const id of ['1', '2']) {
+      const began = performance.now()
+      assert.equal((await put('silent', `${fault}-${id}`)).status, 200)
+      assert.ok(performance.now() - began < 2500, `${fault}: the operator does not wait`)
+    }
+    const reset = await call('POST', '/api/v1/circuit-breakers/reset-all', undefined, admin(`${fault}-3`))
+    assert.equal(reset.status, 200)
+    const doneBy = Date.now()
+    await proxy.set('pass')
+    const rows = await eventually(
+      `${fault}: all three are on record`,
+      async () => {
+        const found = await sql<{ request_id: string; at: Date; action: string }>(
+          databaseUrl,
+          'SELECT request_id, at, action FROM audit WHERE request_id LIKE $1 ORDER BY at, id',
+          [`${fault}-%`],
+        )
+        return found.length >= 3 && found
+      },
+      30_000,
+    )
+    assert.deepEqual(
+      rows.map(({ request_id, action }) => [request_id, action]),
+      [
+        [`${fault}-1`, 'admin.log_level'],
+        [`${fault}-2`, 'admin.log_level'],
+        [`${fault}-3`, 'breaker.reset_all'],
+      ],
+    )
+    assert.ok(rows.every(({ at }) => at.getTime() <= doneBy + 50))
+  }
+})

@@ -1,0 +1,104 @@
+// A look of the detector costs what is due, not what exists. Pages that the database reads are counted, because they do not depend on
+// how busy the machine is.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createDetector } from '../../src/detector/service.ts'
+import type { Monitors } from '../../src/monitors/service.ts'
+import { selectDue } from '../../src/monitors/store.ts'
+import { build } from '../helper.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+const due = 50
+
+/** Monitors that are up; the first `due` of them have a deadline that has passed, the others one in an hour. */
+async function createMonitors(url: string, count: number): Promise<void> {
+  const project = '00000000-0000-4000-8000-000000000001'
+  await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'many')", [project])
+  await sql(
+    url,
+    `INSERT INTO monitors (id, project_id, name, slug, tags, "desc", badge_key, kind, timeout_s, grace_s, schedule, tz, methods, manual_resume,
+       filter_subject, filter_body, filter_http_body, filter_default_fail, start_kw, success_kw, failure_kw, status, last_ping, deadline, look_at)
+     SELECT gen_random_uuid(), $1, 'm', '', '', '', gen_random_uuid(), 'simple', 3600, 60, '', 'UTC', '', false,
+       false, false, false, false, '', '', '', 'up', at - interval '3660 seconds', at, at
+     FROM generate_series(1, $2::int) n, LATERAL (SELECT now() + CASE WHEN n <= $3::int THEN -1 ELSE 3600 END * interval '1 second' AS at) due`,
+    [project, count, due],
+  )
+  await sql(url, 'VACUUM ANALYZE monitors')
+}
+
+type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] } & Record<string, unknown>
+
+/** How the database answers the detector's question: the kinds of steps, the indexes, and how many pages it looked at. */
+async function costOfLook(url: string): Promise<{ steps: string[]; indexes: string[]; pages: number }> {
+  let text = ''
+  await selectDue(
+    {
+      async query(statement) {
+        text = statement.text
+        return []
+      },
+    },
+    0,
+    0,
+  )
+  const [row] = await sql<{ 'QUERY PLAN': [{ Plan: Plan }] }>(url, `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`, [
+    Date.now(),
+    500,
+  ])
+  const root = row?.['QUERY PLAN'][0].Plan as Plan
+  const all = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(all)]
+  assert.equal(root['Actual Rows'], due)
+  return {
+    steps: all(root).map((plan) => plan['Node Type']),
+    indexes: all(root).flatMap((plan) => plan['Index Name'] ?? []),
+    pages: Number(root['Shared Hit Blocks']) + Number(root['Shared Read Blocks']),
+  }
+}
+
+test('what is due is found by an index, and ten times as many monitors cost a look no more', async (t) => {
+  const costs: number[] = []
+  for (const count of [2000, 20_000]) {
+    const url = await createDatabase(t)
+    await createMonitors(url, count)
+    const { steps, indexes, pages } = await costOfLook(url)
+    assert.deepEqual(indexes, ['monitors_look_at_idx'])
+    assert.ok(!steps.includes('Seq Scan'), steps.join())
+    costs.push(pages)
+  }
+  const [few = 0, many = 0] = costs
+  t.diagnostic(`${due} due: ${few} pages of 2,000 monitors, ${many} of 20,000`)
+  assert.ok(many <= 2 * few, `${few} and ${many} pages`)
+})
+
+test('a look asks and locks once, however many are due, and not at all what is not', async (t) => {
+  const { app, databaseUrl } = await build(t, { FLATLINE__DETECTOR__INTERVAL_MS: '600000' })
+  await createMonitors(databaseUrl, 500)
+  await app.blindTime.record()
+  const asked: string[][] = []
+  const monitors: Pick<Monitors, 'due' | 'change'> = {
+    due: app.monitors.due,
+    change(ids, plan) {
+      asked.push([...ids])
+      return app.monitors.change(ids, plan)
+    },
+  }
+  const detect = createDetector({
+    monitors,
+    clock: app.database.clock,
+    windows: app.blindTime.windows,
+    isCurrent: () => true,
+    oldestWaiting: () => null,
+    batchMax: 500,
+    observeLateness() {},
+    log: { error() {} },
+  })
+  assert.deepEqual(await detect(), { judged: true, more: false })
+  assert.deepEqual(
+    asked.map((ids) => ids.length),
+    [due],
+  )
+  assert.equal((await sql(databaseUrl, "SELECT 1 FROM monitors WHERE status = 'down'")).length, due)
+  await detect()
+  assert.equal(asked.length, 1, 'what has gone down is not looked at again')
+})

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { migrate, readMigrations } from '../../src/database/migrate.ts'
+import { contentsOf } from '../database/contents.ts'
 import { build, call, createReceiver, eventually, type Running, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { flatline, run, start } from './command.ts'
@@ -287,21 +288,6 @@ async function fillWithOddities({ call, databaseUrl, url }: Running): Promise<vo
     databaseUrl,
     "INSERT INTO health_metrics (timestamp, metric_name, metric_value) VALUES (now(), 'odd', 0.1::float8 + 0.2)",
   )
-}
-
-/** All rows of all tables; without the trace that the restore itself leaves. */
-async function contentsOf(url: string): Promise<Record<string, string[]>> {
-  const tables = await sql<{ name: string }>(
-    url,
-    "SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1",
-  )
-  const contents: Record<string, string[]> = {}
-  for (const { name } of tables.filter((table) => table.name !== '_prisma_migrations')) {
-    const rows = await sql<{ row: string }>(url, `SELECT t::text AS row FROM "${name}" t ORDER BY 1`)
-    contents[name] = rows.map(({ row }) => row).filter((row) => !row.includes('database.restore'))
-  }
-  assert.ok(contents.heartbeats && contents.heartbeats.length > 0)
-  return contents
 }
 
 async function partitionsOf(url: string): Promise<object[]> {

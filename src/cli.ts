@@ -12,7 +12,7 @@ const usage = `usage: flatline <command>
   serve     run the service (the default)
   migrate   apply pending migrations to DATABASE_URL and exit
   config    print the effective configuration without secrets, and where each value comes from; --json for programs
-  backup    write everything to a new FILE (- for standard output), also while the service runs
+  backup    write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
   restore   read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
 `
 

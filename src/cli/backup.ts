@@ -1,6 +1,7 @@
 // `flatline backup FILE`: works while the service runs, on its database or on the embedded one of a service that is stopped.
 
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { createGzip } from 'node:zlib'
@@ -42,13 +43,21 @@ async function write(file: string, config: Config, signal: AbortSignal): Promise
 
 function parseFile(args: string[]): string {
   const [file, ...rest] = parseArgs({ args, allowPositionals: true }).positionals
-  if (file === undefined || rest.length > 0) throw new Error('name one file to write, or - for standard output')
+  if (file === undefined || rest.length > 0)
+    throw new Error('name one file to write, a directory for it, or - for standard output')
   if (file === '-') {
     if (process.stdout.isTTY) throw new Error('a backup is not for a terminal: name a file')
     return file
   }
-  requireNewName(file)
-  return file
+  const named = statSync(file, { throwIfNoEntry: false })?.isDirectory() ? join(file, generatedName()) : file
+  requireNewName(named)
+  return named
+}
+
+/** What cron and containers without a shell cannot make up themselves. */
+function generatedName(): string {
+  const [seconds = ''] = new Date().toISOString().split('.')
+  return `flatline-${seconds.replaceAll(/[-:]/g, '')}Z.gz`
 }
 
 function report(file: string, { header, rows }: BackupSummary, ms: number): void {

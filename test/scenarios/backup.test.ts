@@ -210,6 +210,10 @@ test('no file is overwritten, and none is left behind by a backup that was broke
   assert.match(refused.err, /taken\.gz exists already: name a new file/)
   assert.equal(await readFile(join(dir, 'taken.gz'), 'utf8'), 'precious')
 
+  const named = await scratchDir(t)
+  assert.equal((await run(t, flatline('backup', named), { DATABASE_URL: url, ...secret })).code, 0)
+  assert.match((await readdir(named)).join(), /^flatline-\d{8}T\d{6}Z\.gz$/)
+
   const holder = new pg.Client({ connectionString: url })
   await holder.connect()
   await holder.query('BEGIN; LOCK TABLE monitors IN ACCESS EXCLUSIVE MODE')

@@ -4,13 +4,20 @@
 
 # Keeps the image of what ran before from being pruned, and under a name.
 kept=flatline:previous
-wanted=${image:-${FLATLINE_IMAGE:-flatline:latest}}
+need docker
 
 if docker compose version > /dev/null 2>&1; then
   compose_program=(docker compose)
 else
+  need docker-compose
   compose_program=(docker-compose)
 fi
+# What Compose would take by itself, from the environment, .env or the file.
+configured=$("${compose_program[@]}" --file "$file" --profile scale config flatline 2> "$work/answer" |
+  awk '/^  [^ ]/ { service = $1 } service == "flatline:" && $1 == "image:" { print $2 }') ||
+  fail 3 "$file is not valid: $(head -n 3 "$work/answer")"
+wanted=${image:-$configured}
+
 # With the profile of the load balancer: without it Compose does not see that one's service.
 compose() { FLATLINE_IMAGE=$wanted "${compose_program[@]}" --file "$file" --profile scale "$@"; }
 
@@ -19,7 +26,6 @@ containers() { compose ps --quiet flatline 2> /dev/null; }
 compose_is_running() { [ -n "$(containers)" ]; }
 
 compose_preflight() {
-  need docker
   if ! docker info > "$work/answer" 2>&1; then problem "the Docker engine does not answer: $(tail -n 1 "$work/answer")" && return 1; fi
   if ! compose config --quiet 2> "$work/answer"; then problem "$file is not valid: $(head -n 3 "$work/answer")" && return 1; fi
   say "image $wanted, $(containers | wc -l) replicas run"
@@ -33,18 +39,18 @@ compose_migrate() { run compose run --rm --no-deps -T flatline node dist/cli.js 
 
 # The same again, with other settings, must not lose what was before it.
 compose_remember() {
-  local first id
+  local first id name
   previous=''
   first=$(containers | head -n 1)
   [ -n "$first" ] || return 0
   id=$(docker inspect --format '{{.Image}}' "$first")
-  if [ "$id" = "$(docker image inspect --format '{{.Id}}' "$wanted" 2> /dev/null)" ]; then
-    previous=$wanted
-  else
-    run docker tag "$id" "$kept"
-    previous=$kept
-  fi
+  name=$(docker inspect --format '{{.Config.Image}}' "$first")
+  [ "$id" = "$(id_of "$wanted")" ] || run docker tag "$id" "$kept"
+  # Its name may be that of the new image by now.
+  if [ "$id" = "$(id_of "$name")" ]; then previous=$name; else previous=$kept; fi
 }
+
+id_of() { docker image inspect --format '{{.Id}}' "$1" 2> /dev/null; }
 
 # The new one is up before an old one goes. Compose itself would stop first and start then.
 compose_replace() {
@@ -98,7 +104,7 @@ healthy() {
 
 compose_verify() {
   local expected=$1 container version wanted_id failed=''
-  wanted_id=$(docker image inspect --format '{{.Id}}' "$wanted") || return
+  wanted_id=$(id_of "$wanted") || return
   if ! compose_is_running; then problem 'no replica runs' && return 1; fi
   for container in $(containers); do
     if ! docker exec "$container" node dist/cli.js healthcheck > "$work/answer" 2>&1; then
@@ -117,15 +123,18 @@ compose_verify() {
     say "${container:0:12}: version $version"
   done
   if [ -n "$failed" ]; then return 1; fi
-  if [ "$wanted" != "${FLATLINE_IMAGE:-flatline:latest}" ]; then say "put FLATLINE_IMAGE=$wanted into .env, or the next docker compose up undoes this"; fi
+  if [ "$wanted" = "$kept" ]; then
+    say "$kept is a name that moves: docker tag what runs, and put FLATLINE_IMAGE=<that name> into .env"
+  elif [ "$wanted" != "$configured" ]; then
+    say "put FLATLINE_IMAGE=$wanted into .env, or the next docker compose up undoes this"
+  fi
 }
 
 compose_rollback() {
   if [ "${previous-unset}" = '' ]; then problem 'this was the first deployment: there is no previous version' && return 1; fi
   wanted=${1:-${previous:-$kept}}
-  if ! docker image inspect "$wanted" > /dev/null 2>&1; then problem "the image $wanted is not here" && return 1; fi
+  if ! keep_image=$(id_of "$wanted"); then problem "the image $wanted is not here" && return 1; fi
   say "back to $wanted"
   # What a deployment had not come to yet is as it should be.
-  keep_image=$(docker image inspect --format '{{.Id}}' "$wanted")
   compose_replace
 }

@@ -48,6 +48,13 @@ fail() {
   exit "$1"
 }
 
+need() {
+  local program
+  for program in "$@"; do
+    command -v "$program" > /dev/null || fail 3 "needs $program, which is not installed"
+  done
+}
+
 # What changes something goes through here.
 run() {
   if [ -z "$dry_run" ]; then
@@ -121,13 +128,6 @@ else
   # shellcheck source=scripts/deploy-k8s.sh
   source "$scripts/deploy-k8s.sh"
 fi
-
-need() {
-  local program
-  for program in "$@"; do
-    command -v "$program" > /dev/null || fail 3 "needs $program, which is not installed"
-  done
-}
 
 preflight() {
   step "preflight ($target)"

@@ -75,7 +75,7 @@ async function warnOfUnreadable(store: Queryable, { security, server }: Config):
   const channels = unreadable.reduce((sum, { count }) => sum + count, 0)
   console.error(
     `WARNING: channels that cannot alert anybody, because their settings are encrypted with a key that is not here: ${channels}. ` +
-      'Set ENCRYPTION_KEY to the key of the installation that made the backup; a comma list holds several',
+      'Put the key of the installation that made the backup into ENCRYPTION_KEY, where a comma list holds several, or copy its encryption.key into DATA_DIR',
   )
 }
 

@@ -27,7 +27,18 @@ async function world(t: TestContext, changes: Record<string, unknown> = {}) {
   const containers = ['a', 'b', 'c'].map((id) => ({ id: id.repeat(16), image: 'sha256:0.1.0', published: false }))
   const state = {
     ...{ engine: true, containers, images: { 'flatline:0.1.0': 'sha256:0.1.0', 'flatline:0.2.0': 'sha256:0.2.0' } },
-    ...{ broken: [], brokenAfter: 0, published: false, migrates: true, backup, made: 0, least: 3, most: 3, ...changes },
+    ...{
+      broken: [],
+      brokenAfter: 0,
+      published: false,
+      configured: 'flatline:0.1.0',
+      migrates: true,
+      backup,
+      made: 0,
+      least: 3,
+      most: 3,
+      ...changes,
+    },
   }
   const files = { STATE: join(dir, 'state.json'), LOG: join(dir, 'log') }
   await writeFile(files.STATE, JSON.stringify(state))
@@ -90,12 +101,15 @@ test('a replica that does not get healthy goes again, and those before it come b
 })
 
 test('a rollback by hand goes to the image before, or to the one that is named', async (t) => {
-  for (const args of [[], ['--to', 'flatline:0.1.0']]) {
-    const { deploy, state } = await world(t)
-    assert.equal((await deploy('deploy', ...image)).code, 0)
-    const { code, err } = await deploy('rollback', ...args)
+  const used = await world(t)
+  assert.equal((await used.deploy('deploy', ...image)).code, 0)
+  for (const [args, version] of [
+    [[], '0.1.0'],
+    [['--to', 'flatline:0.2.0'], '0.2.0'],
+  ] as const) {
+    const { code, err } = await used.deploy('rollback', ...args)
     assert.equal(code, 0, err)
-    assert.deepEqual(versions(await state()), ['0.1.0', '0.1.0', '0.1.0'])
+    assert.deepEqual(versions(await used.state()), [version, version, version])
   }
   const { deploy } = await world(t)
   const never = await deploy('rollback')
@@ -137,6 +151,20 @@ test('a replica with a port of its own is replaced in its place', async (t) => {
   const failed = await broken.deploy('deploy', ...image)
   assert.equal(failed.code, 6, failed.err)
   assert.deepEqual(versions(await broken.state()), ['0.1.0'])
+})
+
+test('without --image it is the image that Compose would take by itself', async (t) => {
+  const { deploy, changed, state } = await world(t, { configured: 'flatline:0.2.0' })
+  const { code, err } = await deploy('deploy')
+  assert.equal(code, 0, err)
+  assert.deepEqual(versions(await state()), ['0.2.0', '0.2.0', '0.2.0'])
+  assert.doesNotMatch(err, /\.env/)
+  const again = await deploy('deploy')
+  assert.equal(again.code, 0, again.err)
+  assert.deepEqual(
+    (await changed()).filter((line) => line.startsWith('tag')),
+    ['tag sha256:0.1.0 flatline:previous'],
+  )
 })
 
 test('the first deployment brings everything up', async (t) => {

@@ -97,10 +97,10 @@ needed_keys() {
 
 k8s_backup() { k exec deployment/flatline --container flatline -- node dist/cli.js backup -; }
 
-# Everything but the servers goes first: the migration needs the new configuration and its own new image.
+# The migration needs the new configuration and its own new image, and nothing else of what is new.
 k8s_migrate() {
   render || return
-  run k apply --filename "$work/rendered.yaml" --selector 'app.kubernetes.io/component!=server' || return
+  run k apply --filename "$work/rendered.yaml" --selector 'app.kubernetes.io/component in (configuration, migration)' || return
   local job waited condition=''
   job=flatline-migration-$(date --utc +%Y%m%d%H%M%S)
   run k create job "$job" --from=cronjob/flatline-migration || return

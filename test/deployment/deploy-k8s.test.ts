@@ -46,6 +46,9 @@ const sum = createHash('sha256').update(text).digest('hex')
 const backup = gzipSync(`${text}-- sha256: ${sum}\n`).toString('base64')
 const secrets = { ADMIN_TOKEN: 'hidden-token', ENCRYPTION_KEY: 'hidden-key' }
 
+const keys = ['METRICS_TOKEN', 'BOOTSTRAP_API_KEY', 'BOOTSTRAP_API_KEY_READONLY', 'BOOTSTRAP_PING_KEY']
+const everySecret = { ...secrets, ...Object.fromEntries(keys.map((key) => [key, 'x'])) }
+
 type State = { applied: { selector: string; manifest: string }[]; blue: string; green: string; frozenOn: string }
 
 /** A checkout of its own with the scripts and an overlay, and the cluster. */
@@ -75,7 +78,7 @@ async function world(t: TestContext, changes: Record<string, unknown> = {}, mani
     deploy: (...args: string[]): Promise<Ended> =>
       run(
         t,
-        ['scripts/deploy.sh', 'k8s', ...args, '--environment', 'production', '--timeout', '9', '--soak', '0'],
+        ['scripts/deploy.sh', 'k8s', '--environment', 'production', '--timeout', '9', '--soak', '0', ...args],
         env,
         '',
         dir,
@@ -113,7 +116,7 @@ test('a deployment backs up, migrates, replaces and verifies, in this order', { 
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 0, err)
   assert.deepEqual(shape(await changed()), [
-    'apply rendered.yaml --selector app.kubernetes.io/component!=server',
+    'apply rendered.yaml --selector app.kubernetes.io/component in (configuration, migration)',
     'create job flatline-migration --from=cronjob/flatline-migration',
     'apply rendered.yaml',
   ])
@@ -123,7 +126,7 @@ test('a deployment backs up, migrates, replaces and verifies, in this order', { 
     'auth can-i',
     '--dry-run=server',
     'backup -',
-    'component!=server',
+    'in (configuration, migration)',
     'create job',
     'get job',
     'rollout status deployment/flatline --timeout=9s',
@@ -180,17 +183,13 @@ test('a migration that fails stops everything before a server is touched', { ski
   assert.equal(code, 5)
   assert.match(err, /the log of the job/)
   assert.deepEqual(shape(await changed()), [
-    'apply rendered.yaml --selector app.kubernetes.io/component!=server',
+    'apply rendered.yaml --selector app.kubernetes.io/component in (configuration, migration)',
     'create job flatline-migration --from=cronjob/flatline-migration',
   ])
 })
 
 test('without a whole backup nothing is changed', { skip }, async (t) => {
-  for (const broken of [
-    '',
-    gzipSync(`${text}-- sha256: ${'0'.repeat(64)}\n`).toString('base64'),
-    backup.slice(0, 40),
-  ]) {
+  for (const broken of ['', gzipSync(`${text}-- sha256: ${'0'.repeat(64)}\n`).toString('base64')]) {
     const { deploy, changed, backups } = await world(t, { backup: broken })
     const { code, err } = await deploy('deploy', ...image)
     assert.equal(code, 4, err)
@@ -204,26 +203,30 @@ test('without a whole backup nothing is changed', { skip }, async (t) => {
 
 test('the preflight finds what would fail later, shows no secret and changes nothing', { skip }, async (t) => {
   const placeholder = { ...secrets, ADMIN_TOKEN: 'change-me: openssl rand -hex 32' }
-  const cases: [reason: RegExp, changes: Record<string, unknown>, args?: string[], manifest?: string][] = [
-    [/may not deploy to flatline-production/, { allowed: false }],
-    [/lacks ENCRYPTION_KEY\n/, { secret: { ADMIN_TOKEN: 'hidden-token' } }],
-    [/still holds an example/, { secret: placeholder }],
-    [/would not take the manifests: error: admission denied/, { accepts: false }],
-    [/flatline:latest may be another tomorrow/, {}, ['--image', 'registry.test/flatline:latest']],
-    [/5000\/flatline may be another tomorrow/, {}, ['--image', 'registry.test:5000/flatline']],
-    [
-      /still has examples: SITE_URL: https:\/\/flatline\.example\.com/,
-      {},
-      image,
-      manifests.replace('corp.test', 'example.com'),
-    ],
-    [/a blue-green deployment was broken off/, { frozenOn: 'abc' }],
+  const examples = manifests.replace('corp.test', 'example.com')
+  // All at once, as far as one does not hide another.
+  const several = [
+    /flatline:latest may be another tomorrow/,
+    /still has examples: SITE_URL: https:\/\/flatline\.example\.com/,
+    /lacks ENCRYPTION_KEY\n/,
+    /would not take the manifests: error: admission denied/,
+    /a blue-green deployment was broken off/,
   ]
-  for (const [reason, changes, args = image, manifest] of cases) {
+  const broken = { secret: { ADMIN_TOKEN: 'hidden-token' }, accepts: false, frozenOn: 'abc' }
+  const cases: [reasons: RegExp[], changes: Record<string, unknown>, args?: string[], manifest?: string][] = [
+    [[/may not deploy to flatline-production/], { allowed: false }],
+    [several, broken, ['--image', 'registry.test/flatline:latest'], examples],
+    [
+      [/still holds an example/, /5000\/flatline may be another/],
+      { secret: placeholder },
+      ['--image', 'registry.test:5000/flatline'],
+    ],
+  ]
+  for (const [reasons, changes, args = image, manifest] of cases) {
     const { deploy, changed } = await world(t, changes, manifest)
     const { code, err } = await deploy('deploy', ...args)
     assert.equal(code, 3, err)
-    assert.match(err, reason)
+    for (const reason of reasons) assert.match(err, reason)
     assert.deepEqual(await changed(), [])
     assert.ok(!err.includes('hidden') && !err.includes('openssl'))
   }
@@ -302,6 +305,33 @@ test('blue-green: a green that does not get healthy never sees traffic and goes 
     const { blue, green, frozenOn } = await state()
     assert.deepEqual([blue, green, frozenOn], ['0.1.0', '', ''])
     assert.ok(!(await changed()).some((line) => line.includes('hash-green')))
+  }
+})
+
+test('the overlays are what the script takes them for', { skip }, async (t) => {
+  for (const environment of ['staging', 'production']) {
+    const { dir, deploy, state, told } = await world(t, { secret: everySecret })
+    await cp(join(root, 'k8s'), join(dir, 'k8s'), { recursive: true })
+    for (const path of await readdir(join(dir, 'k8s/overlays', environment))) {
+      const file = join(dir, 'k8s/overlays', environment, path)
+      await writeFile(file, (await readFile(file, 'utf8')).replaceAll('example.com', 'corp.test'))
+    }
+    const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--environment', environment)
+    assert.equal(code, 0, err)
+    assert.ok((await told()).some((line) => line.includes('--from=cronjob/flatline-migration')))
+    const { applied } = await state()
+    const documents = applied.flatMap(({ manifest }) => manifest.split(/^---$/m))
+    const named = (kind: string, name: string) =>
+      documents.filter((one) => one.includes(`\nkind: ${kind}\n`) && new RegExp(`^  name: ${name}$`, 'm').test(one))
+    for (const [kind, name] of [
+      ['Deployment', 'flatline'],
+      ['Deployment', 'flatline-green'],
+      ['CronJob', 'flatline-migration'],
+    ] as const) {
+      const found = named(kind, name)
+      assert.ok(found.length > 0, `${kind} ${name} in ${environment}`)
+      for (const one of found) assert.match(one, / image: registry\.test:5000\/team\/flatline:0\.2\.0\n/)
+    }
   }
 })
 

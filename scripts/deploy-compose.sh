@@ -13,13 +13,12 @@ else
   compose_program=(docker-compose)
 fi
 # What Compose would take by itself, from the environment, .env or the file.
-configured=$("${compose_program[@]}" --file "$file" --profile scale config flatline 2> "$work/answer" |
+configured=$("${compose_program[@]}" --file "$file" config flatline 2> "$work/answer" |
   awk '/^  [^ ]/ { service = $1 } service == "flatline:" && $1 == "image:" { print $2 }') ||
   fail 3 "$file is not valid: $(head -n 3 "$work/answer")"
 wanted=${image:-$configured}
 
-# With the profile of the load balancer: without it Compose does not see that one's service.
-compose() { FLATLINE_IMAGE=$wanted "${compose_program[@]}" --file "$file" --profile scale "$@"; }
+compose() { FLATLINE_IMAGE=$wanted "${compose_program[@]}" --file "$file" "$@"; }
 
 containers() { compose ps --quiet flatline 2> /dev/null; }
 

@@ -66,7 +66,9 @@ test('a lost server comes back with all but the last seconds, and to the moment 
     async () => (await sql(url, archived, [mistake?.segment])).length > 0,
     30_000,
   )
-  await sleep(2 * archiveTimeoutS * 1000)
+  // Half a second into the next one.
+  const settled = acknowledged.length
+  await eventually('heartbeats after the mistake', () => acknowledged.length > settled + 22)
 
   const lostAt = Date.now()
   await origin.stop('SIGQUIT')

@@ -1,22 +1,28 @@
-// The same service for the command line: `flatline serve | migrate | config`.
+// The same service for the command line: `flatline serve | migrate | config | backup | restore`.
 
 import pg from 'pg'
+import { backup } from './cli/backup.ts'
+import { restore } from './cli/restore.ts'
 import { ConfigError, loadConfig, resolveConfig } from './config.ts'
 import { renderConfig, reportConfig } from './config-report.ts'
 import { MigrationError, migrate, readMigrations } from './database/migrate.ts'
-import { serve } from './server.ts'
 
 const usage = `usage: flatline <command>
 
   serve     run the service (the default)
   migrate   apply pending migrations to DATABASE_URL and exit
   config    print the effective configuration without secrets, and where each value comes from; --json for programs
+  backup    write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
+  restore   read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
 `
 
-const commands: Record<string, () => Promise<void>> = {
-  serve,
+const commands: Record<string, (args: string[]) => Promise<void>> = {
+  // The service is the largest part, and no other command needs it.
+  serve: async () => (await import('./server.ts')).serve(),
   migrate: migrateOnly,
   config: printConfig,
+  backup,
+  restore,
 }
 
 async function migrateOnly(): Promise<void> {
@@ -39,14 +45,14 @@ async function printConfig(): Promise<void> {
   process.stdout.write(asJson ? `${JSON.stringify(reported, null, 2)}\n` : renderConfig(reported))
 }
 
-const [name = 'serve'] = process.argv.slice(2)
+const [name = 'serve', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 if (command === undefined) {
   const wanted = ['help', '--help', '-h'].includes(name)
   console[wanted ? 'log' : 'error'](wanted ? usage : `unknown command ${name}\n\n${usage}`)
   process.exitCode = wanted ? 0 : 1
 } else {
-  await command().catch((error: Error) => {
+  await command(args).catch((error: Error) => {
     const expected = error instanceof ConfigError || error instanceof MigrationError
     console.error(expected ? error.message : `flatline ${name}: ${error.message}`)
     process.exitCode = 1

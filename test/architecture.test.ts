@@ -22,7 +22,7 @@ const shared = /^src\/((config|logger)(-\w+)?|loop)\.ts$/
 const layers: [pattern: RegExp, layer: number][] = [
   [/^src\/core\//, 0],
   [shared, 0],
-  [/^src\/(server|cli)\.ts$/, 6],
+  [/^src\/((server|cli)\.ts$|cli\/)/, 6],
   [/^src\/app\.ts$/, 5],
   [/\/plugin\.ts$/, 4],
   [/^src\/http\//, 3],

@@ -98,3 +98,13 @@ const disable = statement(
 export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
 }
+
+const byKey = statement(
+  'by_key',
+  `SELECT encode(substring(settings FROM 2 FOR 4), 'hex') AS "keyId", count(*)::int AS count FROM channels GROUP BY 1 ORDER BY 1`,
+)
+
+/** Of all projects: how many channels are encrypted with which key. */
+export async function countByKey(on: Queryable): Promise<{ keyId: string; count: number }[]> {
+  return on.query<{ keyId: string; count: number }>(byKey)
+}

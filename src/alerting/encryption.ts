@@ -2,7 +2,7 @@
 // the box belongs to and is authenticated with it, so that a box copied into another row does not open there.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export type Encryption = ReturnType<typeof createEncryption>
@@ -40,19 +40,37 @@ export function createEncryption(keys: readonly Buffer[]) {
   }
 }
 
-function keyId(key: Buffer): Buffer {
+/** Names a key without telling it; each box has the id of its own in front. */
+export function keyId(key: Buffer): Buffer {
   return createHash('sha256').update(key).digest().subarray(0, 4)
 }
 
+type KeySource = { encryptionKey?: readonly string[] | undefined; dataDir: string }
+
 /** The configured keys, or the one generated under `dataDir`, where only the local profile gets. */
-export function loadKeys(options: { encryptionKey?: readonly string[] | undefined; dataDir: string }): Buffer[] {
-  if (options.encryptionKey !== undefined) return options.encryptionKey.map((hex) => Buffer.from(hex, 'hex'))
-  return [localKey(options.dataDir)]
+export function loadKeys(options: KeySource): Buffer[] {
+  return configuredKeys(options) ?? [localKey(options.dataDir)]
+}
+
+/** The same, but none is generated: empty where there is none yet. */
+export function existingKeys(options: KeySource): Buffer[] {
+  const configured = configuredKeys(options)
+  if (configured) return configured
+  const file = localKeyFile(options.dataDir)
+  return existsSync(file) ? [readKey(file)] : []
+}
+
+function configuredKeys({ encryptionKey }: KeySource): Buffer[] | undefined {
+  return encryptionKey?.map((hex) => Buffer.from(hex, 'hex'))
+}
+
+export function localKeyFile(dataDir: string): string {
+  return join(dataDir, 'encryption.key')
 }
 
 /** A file under its final name is always whole: link, unlike rename, lets the first of two processes win. */
 function localKey(dataDir: string): Buffer {
-  const file = join(dataDir, 'encryption.key')
+  const file = localKeyFile(dataDir)
   try {
     return readKey(file)
   } catch (error) {

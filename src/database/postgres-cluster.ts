@@ -217,8 +217,8 @@ async function requireOurVersion(dir: string, binaries: PostgresBinaries): Promi
   const ours = binaries.version.split('.')[0]
   if (found.trim() === ours) return
   throw new EmbeddedPostgresError(
-    `the database in ${dir} was made by PostgreSQL ${found.trim()}, this Flatline brings PostgreSQL ${ours}: run the Flatline ` +
-      `that made it, or move the data with the pg_dump of version ${found.trim()} and set DATABASE_URL, or set another DATA_DIR`,
+    `the database in ${dir} was made by PostgreSQL ${found.trim()}, this Flatline brings PostgreSQL ${ours}: run "flatline backup" of ` +
+      'the Flatline that made it, then "flatline restore" of this one with another DATA_DIR or with DATABASE_URL',
   )
 }
 

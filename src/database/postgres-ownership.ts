@@ -27,8 +27,16 @@ const parentGraceMs = 3_000
 const lockTimeoutMs = 3_000
 const pollMs = 20
 const tryLock = "SELECT pg_try_advisory_lock(x'464c4154'::int, 1) AS locked"
+const lockHeld = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+  AND classid = x'464c4154'::int AND objid = 1 AND objsubid = 2) AS held`
 const identity = `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid,
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 * 1000 AS "ageMs"`
+
+/** Whether some Flatline owns the server; asked in its database `postgres`. */
+export async function ownerLockHeld(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ held: boolean }>(lockHeld)
+  return rows[0]?.held ?? false
+}
 
 /** Stops an orphan, starts a server of our own and locks it. Rejects with ClusterTakenError when another Flatline has the lock. */
 export async function takeCluster(claim: Claim): Promise<Ownership> {

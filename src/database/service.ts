@@ -11,6 +11,7 @@ import { type Clock, createClock } from './clock.ts'
 import { checkConnections } from './connections.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
+import { DatabaseRefusedError, requireSupportedServer } from './server-version.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
 export type PoolState = { active: number; idle: number; waiting: number; max: number }
@@ -31,13 +32,8 @@ export type Database = Queryable & {
 
 /** Authentication and privileges: no amount of waiting makes a refused password right. */
 const refusals = ['28000', '28P01', '42501']
-const oldestSupported = 150000
 const waitFirstMs = 250
 const waitMaxMs = 5000
-
-export class DatabaseRefusedError extends Error {
-  override name = 'DatabaseRefusedError'
-}
 
 export function createDatabase(options: {
   config: Config
@@ -149,15 +145,7 @@ async function prepare(
   client.on('error', () => undefined)
   try {
     await client.connect()
-    const { rows } = await client.query<{ version: number }>(
-      "SELECT current_setting('server_version_num')::int AS version",
-    )
-    const version = rows[0]?.version ?? 0
-    if (version < oldestSupported) {
-      throw new DatabaseRefusedError(
-        `PostgreSQL 15 or newer is needed, the server is version ${Math.floor(version / 10000)}`,
-      )
-    }
+    await requireSupportedServer(client)
     const applied = await migrate(client, migrations, signal)
     for (const name of applied) log.info({ event: 'migration.applied', migration: name }, 'migration applied')
   } finally {

@@ -1,0 +1,67 @@
+// `flatline backup FILE`: works while the service runs, on its database or on the embedded one of a service that is stopped.
+
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { parseArgs } from 'node:util'
+import { createGzip } from 'node:zlib'
+import { localKeyFile } from '../alerting/encryption.ts'
+import { type Config, loadConfig, version } from '../config.ts'
+import { type BackupSummary, takeBackup } from '../database/backup.ts'
+import { openToRead } from '../database/offline.ts'
+import { interruptible } from './interruption.ts'
+import { requireNewName, writeNewFile } from './new-file.ts'
+import { quietLog } from './quiet-log.ts'
+
+/** Level 6 takes twice the time for a tenth less of these rows. */
+const compression = { level: 3, chunkSize: 256 * 1024 }
+
+export async function backup(args: string[]): Promise<void> {
+  const file = parseFile(args)
+  const config = loadConfig()
+  await interruptible((signal) => write(file, config, signal))
+  const key = localKeyFile(config.server.dataDir)
+  if (config.security.encryptionKey !== undefined || !existsSync(key)) return
+  console.error(`keep a copy of ${key} elsewhere: without it the settings of channels in a backup cannot be read`)
+}
+
+async function write(file: string, config: Config, signal: AbortSignal): Promise<void> {
+  const began = performance.now()
+  const database = await openToRead({ config, log: quietLog, name: 'flatline backup', signal })
+  try {
+    let summary: BackupSummary | undefined
+    const text = takeBackup(database.client, version, (result) => {
+      summary = result
+    })
+    if (file === '-') await pipeline(text, createGzip(compression), process.stdout, { signal, end: false })
+    else await writeNewFile(file, [text, createGzip(compression)], signal)
+    if (summary) report(file, summary, performance.now() - began)
+  } finally {
+    await database.close()
+  }
+}
+
+function parseFile(args: string[]): string {
+  const [file, ...rest] = parseArgs({ args, allowPositionals: true }).positionals
+  if (file === undefined || rest.length > 0)
+    throw new Error('name one file to write, a directory for it, or - for standard output')
+  if (file === '-') {
+    if (process.stdout.isTTY) throw new Error('a backup is not for a terminal: name a file')
+    return file
+  }
+  const named = statSync(file, { throwIfNoEntry: false })?.isDirectory() ? join(file, generatedName()) : file
+  requireNewName(named)
+  return named
+}
+
+/** What cron and containers without a shell cannot make up themselves. */
+function generatedName(): string {
+  const [seconds = ''] = new Date().toISOString().split('.')
+  return `flatline-${seconds.replaceAll(/[-:]/g, '')}Z.gz`
+}
+
+function report(file: string, { header, rows }: BackupSummary, ms: number): void {
+  const where = file === '-' ? '' : ` to ${file}`
+  const what = `${rows} rows of ${header.tables.length} tables, as of ${header.at}, migration ${header.migration}`
+  console.error(`backed up ${what}${where} in ${(ms / 1000).toFixed(1)} s`)
+}

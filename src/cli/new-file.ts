@@ -1,0 +1,49 @@
+// A file under its own name is always whole, and never replaces another.
+
+import { constants, createWriteStream, existsSync } from 'node:fs'
+import { copyFile, link, open, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+const taken = (file: string) => new Error(`${file} exists already: name a new file`)
+
+/** Before the work is done; a file that appears later is not replaced either. */
+export function requireNewName(file: string): void {
+  if (existsSync(file)) throw taken(file)
+}
+
+/** Only its owner may read it. */
+export async function writeNewFile(
+  file: string,
+  [source, transform]: [AsyncIterable<Buffer>, Transform],
+  signal: AbortSignal,
+): Promise<void> {
+  const draft = `${file}.${process.pid}.partial`
+  const output = createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true })
+  try {
+    await pipeline(source, transform, output, { signal })
+    await giveName(draft, file)
+  } finally {
+    await unlink(draft).catch(() => undefined)
+  }
+  await syncDirectory(dirname(file))
+}
+
+/** Unlike a rename, a link does not replace what is there. */
+async function giveName(draft: string, file: string): Promise<void> {
+  try {
+    await link(draft, file)
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'EEXIST') throw taken(file)
+    // Disks without links: exFAT, some network shares.
+    await copyFile(draft, file, constants.COPYFILE_EXCL)
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r').catch(() => undefined)
+  await directory?.sync().catch(() => undefined)
+  await directory?.close()
+}

@@ -1,0 +1,101 @@
+// `flatline restore FILE`: into an empty database, or over what there is if told so. Everything or nothing.
+
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { parseArgs } from 'node:util'
+import { createGunzip } from 'node:zlib'
+import { countByKey } from '../alerting/channels-store.ts'
+import { existingKeys, keyId } from '../alerting/encryption.ts'
+import { writeAudit } from '../audit/store.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { BackupFileError, readBackup } from '../database/backup-format.ts'
+import type { Queryable } from '../database/client.ts'
+import { readMigrations } from '../database/migrate.ts'
+import { openAlone, queryableOf } from '../database/offline.ts'
+import { restoreBackup } from '../database/restore.ts'
+import { interruptible } from './interruption.ts'
+import { quietLog } from './quiet-log.ts'
+
+export async function restore(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { replace: { type: 'boolean', default: false }, verify: { type: 'boolean', default: false } },
+  })
+  const [file, ...rest] = positionals
+  if (file === undefined || rest.length > 0) throw new Error('name one file to read, or - for standard input')
+  const config = loadConfig()
+  await interruptible(async (signal) => {
+    // A file that is damaged at its end is not tried for an hour first.
+    if (file !== '-' || values.verify) await naming(file, () => verify(file, signal))
+    if (!values.verify) await naming(file, () => load(file, config, values.replace, signal))
+  })
+}
+
+const nameOf = (file: string) => (file === '-' ? 'the backup' : file)
+
+async function verify(file: string, signal: AbortSignal): Promise<void> {
+  const { header, rows } = await readBackup(unzipped(file, signal), {
+    async begin() {},
+    async rows(_table, chunks) {
+      for await (const _ of chunks);
+    },
+  })
+  console.error(`${nameOf(file)} is whole: ${rows} rows, as of ${header.at}, migration ${header.migration}`)
+}
+
+async function load(file: string, config: Config, replace: boolean, signal: AbortSignal): Promise<void> {
+  const began = performance.now()
+  const database = await openAlone({ config, log: quietLog, name: 'flatline restore', signal })
+  try {
+    const { client } = database
+    const migrations = readMigrations()
+    const { header, rows } = await restoreBackup({ client, source: unzipped(file, signal), migrations, replace })
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    console.error(`restored ${rows} rows, as of ${header.at}, in ${seconds} s`)
+    const store = queryableOf(client)
+    await writeAudit(store, {
+      actor: 'operator',
+      action: 'database.restore',
+      target: header.at,
+      detail: { rows, replace },
+    })
+    await warnOfUnreadable(store, config)
+  } finally {
+    await database.close()
+  }
+}
+
+/** Nothing is lost by a missing key, as long as somebody knows that it is missing. */
+async function warnOfUnreadable(store: Queryable, { security, server }: Config): Promise<void> {
+  const keys = existingKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
+  const ids = keys.map((key) => keyId(key).toString('hex'))
+  const unreadable = (await countByKey(store)).filter((found) => !ids.includes(found.keyId))
+  if (unreadable.length === 0) return
+  const channels = unreadable.reduce((sum, { count }) => sum + count, 0)
+  console.error(
+    `WARNING: channels that cannot alert anybody, because their settings are encrypted with a key that is not here: ${channels}. ` +
+      'Put the key of the installation that made the backup into ENCRYPTION_KEY, where a comma list holds several, or copy its encryption.key into DATA_DIR',
+  )
+}
+
+async function* unzipped(file: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const gunzip = createGunzip({ chunkSize: 256 * 1024 })
+  // What goes wrong is thrown where the result is read.
+  pipeline(file === '-' ? process.stdin : createReadStream(file), gunzip, { signal }).catch(() => undefined)
+  try {
+    yield* gunzip
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string }
+    if (message === 'incorrect header check') throw new BackupFileError('is not a backup made by flatline backup')
+    throw code?.startsWith('Z_') ? new BackupFileError(`is damaged: ${message}`) : error
+  }
+}
+
+async function naming(file: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    throw error instanceof BackupFileError ? new Error(`${nameOf(file)} ${error.message}`, { cause: error }) : error
+  }
+}

@@ -1,0 +1,99 @@
+// The database for commands that are not the service: at DATABASE_URL, or the embedded one, which may be running for a service or not.
+
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Config } from '../config.ts'
+import type { Queryable } from './client.ts'
+import { startEmbeddedPostgres } from './embedded.ts'
+import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'
+import type { EmbeddedLog } from './postgres-cluster.ts'
+import { readPostmasterFile } from './postgres-lock-files.ts'
+import { ownerLockHeld } from './postgres-ownership.ts'
+
+export type OfflineDatabase = { client: pg.Client; close(): Promise<void> }
+
+type Options = {
+  config: Config
+  log: EmbeddedLog
+  /** Shown in pg_stat_activity. */
+  name: string
+  signal: AbortSignal
+}
+
+/** Of an embedded database another process may be the owner. Makes none where there is none. */
+export async function openToRead(options: Options): Promise<OfflineDatabase> {
+  const { config, name, signal } = options
+  const { dataDir } = config.server
+  if (config.database.url === undefined) {
+    const owned = await findOwned(dataDir, name, signal)
+    if (owned) return connect({ ...owned, database: 'flatline' }, name, signal)
+    await requireCluster(dataDir)
+  }
+  return open(options)
+}
+
+/** An embedded database is started, made if need be, and nobody else's meanwhile. */
+export async function openAlone(options: Options): Promise<OfflineDatabase> {
+  const { config, name, signal } = options
+  const { dataDir } = config.server
+  if (config.database.url === undefined && (await findOwned(dataDir, name, signal)))
+    throw new ClusterTakenError(`a running Flatline is using ${dataDir}: stop it first, or set another DATA_DIR`)
+  return open(options)
+}
+
+async function open({ config, log, name, signal }: Options): Promise<OfflineDatabase> {
+  const { url, connectTimeoutMs } = config.database
+  if (url !== undefined)
+    return connect({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs }, name, signal)
+  const embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal })
+  try {
+    const { client, close } = await connect(embedded.connection, name, signal)
+    return { client, close: () => close().finally(() => embedded.stop()) }
+  } catch (error) {
+    await embedded.stop()
+    throw error
+  }
+}
+
+/** For what stores offer. */
+export function queryableOf(client: pg.Client): Queryable {
+  return {
+    query: async <Row extends object>({ text }: { text: string }, values: readonly unknown[] = []) =>
+      (await client.query<Row>(text, [...values])).rows,
+  }
+}
+
+/** Where the embedded database of a Flatline that runs can be reached. */
+async function findOwned(dataDir: string, name: string, signal: AbortSignal): Promise<pg.ClientConfig | undefined> {
+  const file = await readPostmasterFile(join(dataDir, 'postgres'))
+  if (!file?.socketDir) return undefined
+  const address = { host: file.socketDir, port: file.port, user: 'flatline' }
+  // What nobody owns was left behind by a process that was killed, and may be stopped at any moment by the next one.
+  const found = await connect({ ...address, database: 'postgres' }, name, signal).catch(() => undefined)
+  if (!found) return undefined
+  return (await ownerLockHeld(found.client).finally(found.close)) ? address : undefined
+}
+
+async function requireCluster(dataDir: string): Promise<void> {
+  await access(join(dataDir, 'postgres')).catch(() => {
+    throw new EmbeddedPostgresError(`there is no database in ${dataDir}: set DATA_DIR or DATABASE_URL`)
+  })
+}
+
+async function connect(config: pg.ClientConfig, name: string, signal: AbortSignal): Promise<OfflineDatabase> {
+  const client = new pg.Client({ ...config, application_name: name, keepAlive: true })
+  // Whoever uses the connection learns of its loss from the statement that fails; without a listener it would end the process.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    const { code, message } = error as { code?: string; message: string }
+    throw new Error(`cannot reach the database: ${message || code}`, { cause: error })
+  }
+  const close = () => client.end().catch(() => undefined)
+  // A statement that waits for a lock would hold back the end.
+  signal.addEventListener('abort', close, { once: true })
+  return { client, close }
+}

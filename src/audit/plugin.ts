@@ -21,7 +21,7 @@ export const auditPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, log } = app
     const { gracefulShutdowns } = app.domainMetrics
-    const shutdown = createShutdownRecord({ database, dataDir: config.server.dataDir, node: hostname() })
+    const shutdown = createShutdownRecord({ database, dataDir: config.server.dataDir, node: hostname(), log })
     const failures = createAuthFailures({ database, now: database.clock.now, log })
     app.decorate('audit', { write: writeAudit, shutdown, authFailure: failures.note })
 

@@ -18,11 +18,17 @@ export type Service = {
   exited: Promise<number | null>
 }
 
-export type Start = { env?: Record<string, string>; ready?: boolean }
+/** `root` is where the sources lie that it runs: another version's, if they are not these. */
+export type Start = { env?: Record<string, string>; ready?: boolean; root?: string }
+
+const sources = new URL('../..', import.meta.url).pathname
 
 /** Starts a service and waits until it is ready, or, if `ready` is false, only until it listens. */
-export async function startService(t: TestContext, { env = {}, ready = true }: Start = {}): Promise<Service> {
-  const service = await spawnService(t, env)
+export async function startService(
+  t: TestContext,
+  { env = {}, ready = true, root = sources }: Start = {},
+): Promise<Service> {
+  const service = await spawnService(t, env, root)
   const { url } = await service.event('server.listening', 30_000)
   service.url = String(url)
   if (ready) await service.event('server.ready', 30_000)
@@ -30,10 +36,10 @@ export async function startService(t: TestContext, { env = {}, ready = true }: S
 }
 
 /** Starts a service and waits for nothing. */
-export async function spawnService(t: TestContext, env: Record<string, string>): Promise<Service> {
+export async function spawnService(t: TestContext, env: Record<string, string>, root = sources): Promise<Service> {
   const dataDir = env.DATA_DIR ?? (await scratchDir(t))
   const child = spawn(process.execPath, ['src/server.ts'], {
-    cwd: new URL('../..', import.meta.url).pathname,
+    cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,

@@ -17,7 +17,10 @@ export type Balancer = {
   entrances: { strict: string; redispatching: string }
   /** From now on the server is at this port; it gets requests when its checks say so. */
   point: (server: string, port: number) => Promise<void>
-  waitFor: (server: string, status: 'UP' | 'DOWN', timeoutMs?: number) => Promise<void>
+  /** Whether it gets requests at all. One that does not, `drain`, is checked all the same and finishes what it has. */
+  admit: (server: string, state: 'ready' | 'drain') => Promise<void>
+  /** `DRAIN` is one that is well and gets no requests. */
+  waitFor: (server: string, status: 'UP' | 'DOWN' | 'DRAIN', timeoutMs?: number) => Promise<void>
   handled: () => Handled[]
   output: () => string
 }
@@ -56,6 +59,9 @@ export async function startBalancer(t: TestContext, servers: Record<string, numb
     entrances: { strict: socket('strict'), redispatching: socket('redispatching') },
     async point(server, port) {
       for (const backend of backends) await command(`set server ${backend}/${server} addr 127.0.0.1 port ${port}`)
+    },
+    async admit(server, state) {
+      await command(`set server ${backends[0]}/${server} state ${state}`)
     },
     async waitFor(server, wanted, timeoutMs = 30_000) {
       // On its way to another status it says how far it is: "UP 1/2".

@@ -10,34 +10,60 @@ import { type Balancer, startBalancer } from './balancer.ts'
 import type { ClientOptions, Progress, Report } from './rolling-client.ts'
 import { type Service, startService } from './service.ts'
 
-export type Name = 'a' | 'b' | 'c'
-export const names: readonly Name[] = ['a', 'b', 'c']
+/** The replicas, and places in the balancer for as many again. */
+export const blue = ['a', 'b', 'c'] as const
+export const green = ['d', 'e', 'f'] as const
+export type Name = (typeof blue | typeof green)[number]
 
 export type Fleet = {
   balancer: Balancer
-  services: Record<Name, Service>
-  /** Ends one with SIGTERM, which must be an orderly end, and starts another in its place, of the version at `root` if one is given. */
+  /** The one that runs at this place, or ran last. */
+  service: (name: Name) => Service
+  /** Starts one at a place that is free, of the version whose sources lie at `root` if that is given, and shows it to the balancer. */
+  start: (name: Name, root?: string) => Promise<void>
+  /** Ends one with SIGTERM, which must be an orderly end. */
+  stop: (name: Name) => Promise<void>
+  /** Stops one, starts another in its place, and waits until it gets requests. */
   replace: (name: Name, root?: string) => Promise<void>
 }
 
+/** The balancer knows this port as one where nobody is. */
+const nowhere = 1
+
 export async function startFleet(t: TestContext, env: Record<string, string>): Promise<Fleet> {
-  const start = (root?: string) => startService(t, { env, ready: false, ...(root && { root }) })
-  const [a, b, c] = await Promise.all([start(), start(), start()])
-  const services = { a, b, c }
-  for (const name of names) await services[name].event('server.ready', 60_000)
-  const ports = Object.fromEntries(names.map((name) => [name, portOf(services[name])]))
-  const balancer = await startBalancer(t, ports)
-  for (const name of names) await balancer.waitFor(name, 'UP')
-  return {
+  const services = new Map<Name, Service>()
+  const launch = (root?: string) => startService(t, { env, ready: false, ...(root && { root }) })
+  for (const [index, service] of (await Promise.all(blue.map(() => launch()))).entries()) {
+    services.set(blue[index] as Name, service)
+  }
+  function service(name: Name): Service {
+    const found = services.get(name)
+    assert.ok(found, `nothing has run at ${name}`)
+    return found
+  }
+  for (const name of blue) await service(name).event('server.ready', 60_000)
+  const places = [...blue, ...green].map((name) => [name, services.has(name) ? portOf(service(name)) : nowhere])
+  const balancer = await startBalancer(t, Object.fromEntries(places))
+  for (const name of green) await balancer.admit(name, 'drain')
+  for (const name of blue) await balancer.waitFor(name, 'UP')
+
+  const fleet: Fleet = {
     balancer,
-    services,
+    service,
+    async start(name, root) {
+      services.set(name, await launch(root))
+      await balancer.point(name, portOf(service(name)))
+    },
+    async stop(name) {
+      assert.equal(await service(name).stop(), 0, service(name).output())
+    },
     async replace(name, root) {
-      assert.equal(await services[name].stop(), 0, services[name].output())
-      services[name] = await start(root)
-      await balancer.point(name, portOf(services[name]))
+      await fleet.stop(name)
+      await fleet.start(name, root)
       await balancer.waitFor(name, 'UP', 60_000)
     },
   }
+  return fleet
 }
 
 function portOf({ url }: Service): number {
@@ -45,11 +71,11 @@ function portOf({ url }: Service): number {
 }
 
 /** Ids of new checks that stay up for the length of any test. */
-export async function createChecks({ services }: Fleet, count: number): Promise<string[]> {
+export async function createChecks({ service }: Fleet, count: number): Promise<string[]> {
   const wanted = { timeout: 86_400, grace: 3600 }
   const made = await Promise.all(
     Array.from({ length: count }, () =>
-      call(services.a.url, 'POST', '/api/v3/checks/', wanted, { 'x-api-key': keys.api_key }),
+      call(service('a').url, 'POST', '/api/v3/checks/', wanted, { 'x-api-key': keys.api_key }),
     ),
   )
   return made.map((answer) => String(answer.json().uuid))

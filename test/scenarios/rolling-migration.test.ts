@@ -4,11 +4,12 @@ import pg from 'pg'
 import { call, eventually } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { needsTool } from '../tools.ts'
-import { assertKept, createChecks, type Fleet, names, startFleet, startLoad, summary } from './fleet.ts'
+import { assertKept, blue, createChecks, type Fleet, startFleet, startLoad, summary } from './fleet.ts'
 import { spawnService, startService } from './service.ts'
 import { makeVersion } from './version.ts'
 
 const skip = needsTool('haproxy')
+const timeout = 400_000
 /** Longer than the two seconds in which the balancer finds a replica down. */
 const env = { DRAIN_MS: '2500', FLATLINE__DATABASE__POOL_MAX: '6' }
 
@@ -20,6 +21,7 @@ const expansion = {
 
 test('a version that adds to the schema is rolled out while the old one serves, and rolled back', {
   skip,
+  timeout,
 }, async (t) => {
   const databaseUrl = await createDatabase(t)
   const next = await makeVersion(t, '99.0.0', expansion)
@@ -39,7 +41,11 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   await backup.connect()
   await backup.query('BEGIN; SELECT count(*) FROM monitors')
   const first = fleet.replace('a', next)
-  const blocked = () => fleet.services.a.lines().some(({ event }) => event === 'migration.blocked')
+  const blocked = () =>
+    fleet
+      .service('a')
+      .lines()
+      .some(({ event }) => event === 'migration.blocked')
   await eventually('the migration to wait for the backup', blocked, 60_000)
   await backup.query('COMMIT')
   await backup.end()
@@ -49,7 +55,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   await fleet.replace('c', next)
   assert.deepEqual(await versions(fleet), ['99.0.0', '99.0.0', '99.0.0'])
 
-  for (const name of names) await fleet.replace(name)
+  for (const name of blue) await fleet.replace(name)
   assert.deepEqual(await versions(fleet), [old, old, old])
   const report = await client.stop()
   t.diagnostic(`forward and back: ${summary(report)}`)
@@ -102,8 +108,8 @@ test('after a contract the version that cannot live with it says so instead of s
   assert.equal(await newer.stop(), 0)
 })
 
-async function versions({ services }: Fleet): Promise<string[]> {
+async function versions({ service }: Fleet): Promise<string[]> {
   return Promise.all(
-    names.map(async (name) => (await call(services[name].url, 'GET', '/health')).json().version as string),
+    blue.map(async (name) => (await call(service(name).url, 'GET', '/health')).json().version as string),
   )
 }

@@ -4,16 +4,19 @@ import { call, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { needsTool } from '../tools.ts'
 import type { Balancer } from './balancer.ts'
-import { assertKept, createChecks, type Fleet, names, startFleet, startLoad, summary } from './fleet.ts'
+import { assertKept, blue, createChecks, type Fleet, green, startFleet, startLoad, summary } from './fleet.ts'
 import type { Report } from './rolling-client.ts'
 
 const skip = needsTool('haproxy')
+/** Six replacements, each as long as a drain, a start and what the balancer takes to believe it. */
+const timeout = 400_000
 const load = { pingsPerSecond: 80, storiesPerSecond: 4, slowEvery: 25 }
 /** As shipped: how long a replica goes on serving is what lets the balancer notice in time. */
 const shipped = { DRAIN_MS: '', FLATLINE__DATABASE__POOL_MAX: '6' }
 
 test('three replicas are replaced twice under load: nobody notices; one is killed: what it was at fails', {
   skip,
+  timeout,
 }, async (t) => {
   const databaseUrl = await createDatabase(t)
   const fleet = await startFleet(t, { ...shipped, DATABASE_URL: databaseUrl })
@@ -22,7 +25,7 @@ test('three replicas are replaced twice under load: nobody notices; one is kille
   const silences = await watchSilence(t, fleet, [6, 14, 22, 30, 38])
 
   const rolling = await startLoad(t, { ...load, socketPath: balancer.entrances.strict, checks })
-  for (const name of [...names, ...names]) await fleet.replace(name)
+  for (const name of [...blue, ...blue]) await fleet.replace(name)
   const rolled = await rolling.stop()
   t.diagnostic(`replaced twice: ${summary(rolled)}`)
   assert.deepEqual(rolled.failures, [], 'not one request failed')
@@ -37,7 +40,9 @@ test('three replicas are replaced twice under load: nobody notices; one is kille
     socketPath: balancer.entrances.redispatching,
     checks,
   })
-  await fleet.services.b.stop('SIGKILL')
+  // Long enough for slow ones to be on their way to each replica.
+  await eventually('a steady load', () => killing.progress().answered > 200, 30_000)
+  await fleet.service('b').stop('SIGKILL')
   const goneAt = Date.now()
   await balancer.waitFor('b', 'DOWN')
   const { answered } = killing.progress()
@@ -72,6 +77,38 @@ test('without a drain it would be noticed: the balancer goes on sending to a rep
   await assertKept(databaseUrl, [report])
 })
 
+test('a second fleet takes over at once, gives back at once, and takes over for good', { skip }, async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const fleet = await startFleet(t, { ...shipped, DRAIN_MS: '1000', DATABASE_URL: databaseUrl })
+  const { balancer } = fleet
+  const checks = await createChecks(fleet, 20)
+  const client = await startLoad(t, { ...load, socketPath: balancer.entrances.strict, checks })
+  await Promise.all(green.map((name) => fleet.start(name)))
+  // Verified before anybody depends on them.
+  for (const name of green) await balancer.waitFor(name, 'DRAIN', 60_000)
+
+  async function hand(to: typeof blue | typeof green, from: typeof blue | typeof green): Promise<void> {
+    for (const name of to) await balancer.admit(name, 'ready')
+    for (const name of from) await balancer.admit(name, 'drain')
+    const before = balancer.handled().length
+    const since = () => balancer.handled().slice(before)
+    await eventually('the others to serve', () => to.every((name) => since().some(({ server }) => server === name)))
+  }
+  await hand(green, blue)
+  await hand(blue, green)
+  await hand(green, blue)
+  // Nothing comes any more when what they had is done.
+  await eventually('the first fleet to be idle', () => {
+    const latest = balancer.handled().slice(-100)
+    return latest.every(({ server }) => !blue.some((name) => name === server))
+  })
+  await Promise.all(blue.map((name) => fleet.stop(name)))
+  const report = await client.stop()
+  t.diagnostic(`blue-green: ${summary(report)}`)
+  assert.deepEqual(report.failures, [])
+  await assertKept(databaseUrl, [report])
+})
+
 /** The server that each failure was at. HAProxy has no line for one that it ended without an answer. */
 function serversOf({ failures }: Report, balancer: Balancer): (string | undefined)[] {
   const handled = new Map(balancer.handled().map((one) => [one.id, one]))
@@ -91,15 +128,15 @@ function assertInFlight({ failures }: Report, balancer: Balancer, server: string
 }
 
 /** Checks that fall silent so many seconds from now, whoever is there to notice. */
-async function watchSilence(t: TestContext, { services }: Fleet, afterSeconds: readonly number[]) {
+async function watchSilence(t: TestContext, { service }: Fleet, afterSeconds: readonly number[]) {
   const receiver = await createReceiver(t)
   const auth = { 'x-api-key': keys.api_key }
-  const post = (path: string, body: object) => call(services.a.url, 'POST', path, body, auth)
+  const post = (path: string, body: object) => call(service('a').url, 'POST', path, body, auth)
   await post('/api/v3/channels/', { kind: 'webhook', name: 'on call', settings: { url: receiver.url } })
   const checks: string[] = []
   for (const seconds of afterSeconds) {
     const made = (await post('/api/v3/checks/', { timeout: seconds - 1, grace: 1, channels: '*' })).json()
-    await call(services.a.url, 'GET', `/ping/${made.uuid}`, undefined, {})
+    await call(service('a').url, 'GET', `/ping/${made.uuid}`, undefined, {})
     checks.push(String(made.uuid))
   }
   checks.sort()

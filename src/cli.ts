@@ -32,7 +32,8 @@ async function migrateOnly(): Promise<void> {
   const client = new pg.Client({ connectionString: database.url, connectionTimeoutMillis: database.connectTimeoutMs })
   await client.connect()
   try {
-    const applied = await migrate(client, readMigrations())
+    const blocked = (name: string) => console.error(`${name} waits for transactions that use its tables`)
+    const applied = await migrate(client, readMigrations(), { blocked })
     console.log(applied.length === 0 ? 'nothing to migrate' : applied.map((name) => `applied ${name}`).join('\n'))
   } finally {
     await client.end()

@@ -269,6 +269,12 @@ export const security = Type.Object(
       '^[\\x21-\\x7e]+$',
       'must be printable ASCII characters without spaces',
     ),
+    metricsTokenPrevious: secret(
+      'METRICS_TOKEN_PREVIOUS',
+      'Also accepted as the bearer token of /metrics, while METRICS_TOKEN is being replaced',
+      '^[\\x21-\\x7e]+$',
+      'must be printable ASCII characters without spaces',
+    ),
     bootstrapApiKey: secret(
       'BOOTSTRAP_API_KEY',
       'The read-write API key of the default project after start',

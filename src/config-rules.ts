@@ -45,6 +45,11 @@ const profileDemands: Rule[] = [
     broken: ({ security }) => security.adminTokenPrevious !== undefined && security.adminToken === undefined,
   },
   {
+    about: ['security.metricsTokenPrevious'],
+    text: 'needs METRICS_TOKEN, which replaces it',
+    broken: ({ security }) => security.metricsTokenPrevious !== undefined && security.metricsToken === undefined,
+  },
+  {
     about: ['security.encryptionKey'],
     text: 'is required outside the local profile',
     broken: ({ environment, security }) => environment !== 'local' && !security.encryptionKey,

@@ -63,6 +63,7 @@ test('settings that do not fit each other are refused under the name that was se
     [{ FLATLINE__ALERTING__RETRY_MAX_MS: '4s' }, 'FLATLINE__ALERTING__RETRY_MAX_MS'],
     [{ FLATLINE__RETENTION__FLIPS_DAYS: '89' }, 'FLATLINE__RETENTION__FLIPS_DAYS'],
     [{ ADMIN_TOKEN_PREVIOUS: 'p'.repeat(32) }, 'ADMIN_TOKEN_PREVIOUS'],
+    [{ METRICS_TOKEN_PREVIOUS: 'previous' }, 'METRICS_TOKEN_PREVIOUS'],
   ]
   for (const [env, name] of table) {
     const problems = problemsOf(env)

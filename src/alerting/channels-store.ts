@@ -108,3 +108,32 @@ const byKey = statement(
 export async function countByKey(on: Queryable): Promise<{ keyId: string; count: number }[]> {
   return on.query<{ keyId: string; count: number }>(byKey)
 }
+
+export type Box = { id: string; settings: Buffer<ArrayBuffer> }
+
+const boxes = statement('boxes', 'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2')
+
+/** Of all projects, for the operator: in the order of their ids, from the one after `after` on. */
+export async function selectBoxes(on: Queryable, after: string, limit: number): Promise<Box[]> {
+  return on.query<Box>(boxes, [after, limit])
+}
+
+const exchange = statement(
+  'exchange',
+  `UPDATE channels SET settings = b.after FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS b(id, before, after)
+   WHERE channels.id = b.id AND channels.settings = b.before RETURNING channels.id`,
+)
+
+/** Compare-and-set: settings that were changed in the meantime stay. Returns how many were exchanged. */
+export async function exchangeBoxes(
+  tx: Queryable,
+  changes: readonly { before: Box; after: Buffer }[],
+): Promise<number> {
+  const ids = changes.map(({ before }) => before.id)
+  const rows = await tx.query(exchange, [
+    ids,
+    changes.map(({ before }) => before.settings),
+    changes.map(({ after }) => after),
+  ])
+  return rows.length
+}

@@ -26,6 +26,9 @@ export function createEncryption(keys: readonly Buffer[]) {
       return Buffer.concat([Buffer.of(version), keyId(current), nonce, cipher.getAuthTag(), ciphertext])
     },
 
+    /** Whether a box was made with the first key. */
+    isCurrent: (box: Uint8Array): boolean => keyId(current).equals(Buffer.from(box).subarray(1, 5)),
+
     /** Throws if no key fits, the box was changed or it belongs to another context. */
     decrypt(box: Uint8Array, context: string): string {
       const bytes = Buffer.from(box)

@@ -77,7 +77,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       await alerting.drain(drainMs)
     })
 
-    await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.signal })
+    await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
   },
   {
     name: 'alerting',

@@ -6,12 +6,14 @@ const channelsPath = '/api/v3/channels'
 
 /** `stopping` gives up tests of channels that are under way. */
 export const alertingRoutes: FastifyPluginAsyncTypebox<{
-  alerting: Pick<Alerting, 'channels' | 'deliveries'>
+  alerting: Pick<Alerting, 'channels' | 'deliveries' | 'reencrypt'>
   stopping: AbortSignal
 }> = async (app, { alerting, stopping }) => {
   const { channels } = alerting
   const read = { access: 'read' } as const
   const write = { access: 'write' } as const
+
+  app.post('/admin/reencrypt', { config: { access: 'admin' } }, async (request) => alerting.reencrypt(request.caller))
 
   for (const slash of ['', '/']) {
     const one = `${channelsPath}/:id${slash}`

@@ -13,6 +13,7 @@ import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { createOutbox } from './outbox.ts'
+import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
 import * as store from './store.ts'
 import type { Transport } from './transport.ts'
@@ -75,6 +76,7 @@ export function createAlerting(options: AlertingOptions) {
 
   return {
     channels: createChannels({ ...options, sending, destinations }),
+    reencrypt: createReencryption(options),
     relay: createOutbox({ database, now }),
     claim: deliverer.claim,
     drain: deliverer.drain,

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
 import { insertShutdownCount, selectShutdownCounts, writeShutdown } from './store.ts'
 
@@ -75,7 +76,10 @@ export function createShutdownRecord(options: {
         .then(JSON.parse)
         .catch(() => null)
       if (!Value.Check(Ended, left) || !Number.isFinite(Date.parse(left.at))) return
-      await record(left)
+      await record(left).catch((error: unknown) => {
+        if (isDatabaseAway(error)) throw error
+        notWritten(error, left)
+      })
       await rm(file, { force: true }).catch(() => undefined)
     },
 

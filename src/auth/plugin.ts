@@ -62,14 +62,15 @@ export const authPlugin = fp<AuthOptions>(
       return callerOf(request, { projectId, actor: kind, readOnly })
     }
 
-    const { adminToken, adminTokenPrevious, metricsToken } = config.security
+    const { adminToken, adminTokenPrevious, metricsToken, metricsTokenPrevious } = config.security
     const adminTokens = [adminToken, adminTokenPrevious]
+    const metricsTokens = [metricsToken, metricsTokenPrevious]
     const isAdmin = (request: FastifyRequest) => isOneOf(givenKey(request), adminTokens)
 
     const authorize: Record<Access, (request: FastifyRequest) => Promise<Caller> | Caller> = {
       public: () => nobody,
       ping: () => nobody,
-      metrics: (request) => (metricsToken === undefined ? nobody : secretCaller(request, [metricsToken], 'metrics')),
+      metrics: (request) => (metricsToken === undefined ? nobody : secretCaller(request, metricsTokens, 'metrics')),
       admin(request) {
         if (adminToken === undefined) throw new AppError('not_found', 'not found')
         return secretCaller(request, adminTokens, 'admin')

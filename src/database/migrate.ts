@@ -22,6 +22,14 @@ const withoutTransaction = '-- flatline: without transaction'
 const advisoryLockKey = 72707369
 const lockPauseMs = 100
 
+/**
+ * A change of a table waits for the transactions that use it, a backup for instance, and whatever comes after the change waits behind it.
+ * So it waits for so long only, lets the others pass, and tries again.
+ */
+const tableLockMs = 1000
+const tableLockPauseMaxMs = 10_000
+const lockNotAvailable = '55P03'
+
 const createBookkeeping = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id VARCHAR(36) PRIMARY KEY NOT NULL,
   checksum VARCHAR(64) NOT NULL,
@@ -45,23 +53,46 @@ export function readMigrations(
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+export type MigrateOptions = {
+  /** Gives up what is waited for. */
+  signal?: AbortSignal
+  /** Told whenever a migration has to wait for transactions that use its tables. */
+  blocked?: (migration: string, retryInMs: number) => void
+}
+
 /** Brings the database to this code's schema and returns the names of the migrations it applied. Throws MigrationError. */
 export async function migrate(
   client: pg.ClientBase,
   migrations: readonly Migration[],
-  signal?: AbortSignal,
+  options: MigrateOptions = {},
 ): Promise<string[]> {
   await client.query('SET statement_timeout = 0')
-  await lock(client, signal)
+  // A replica of the old version that restarts while the new one migrates must not wait for that to end.
+  if (await hasAll(client, migrations)) {
+    await checkCompatibility(client, migrations)
+    return []
+  }
+  await lock(client, options.signal)
   try {
     await client.query(createBookkeeping)
     const pending = await pendingOf(client, migrations)
-    for (const migration of pending) await apply(client, migration)
+    for (const migration of pending) await applyPatiently(client, migration, options)
     await checkCompatibility(client, migrations)
     return pending.map(({ name }) => name)
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [advisoryLockKey]).catch(() => undefined)
   }
+}
+
+/** Whether each of them is there, finished and as it is here. */
+async function hasAll(client: pg.ClientBase, migrations: readonly Migration[]): Promise<boolean> {
+  const { rows: tables } = await client.query("SELECT 1 WHERE to_regclass('_prisma_migrations') IS NOT NULL")
+  if (tables.length === 0) return false
+  const { rows } = await client.query<{ migration_name: string; checksum: string }>(
+    `SELECT migration_name, checksum FROM _prisma_migrations WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL`,
+  )
+  const finished = new Map(rows.map((row) => [row.migration_name, row.checksum]))
+  return migrations.every(({ name, checksum }) => finished.get(name) === checksum)
 }
 
 /** Asks again and again: a statement that waits holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. */
@@ -81,7 +112,9 @@ async function pendingOf(client: pg.ClientBase, migrations: readonly Migration[]
     `SELECT migration_name, checksum, finished_at IS NOT NULL AS finished
      FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
   )
-  const failed = rows.find((row) => !row.finished)
+  // One of a later version that failed is no business of this code, which does not use what it was to make.
+  const own = new Set(migrations.map(({ name }) => name))
+  const failed = rows.find((row) => !row.finished && own.has(row.migration_name))
   if (failed) {
     throw new MigrationError(
       `migration ${failed.migration_name} failed earlier: repair the database, then delete its row from _prisma_migrations`,
@@ -93,6 +126,18 @@ async function pendingOf(client: pg.ClientBase, migrations: readonly Migration[]
     throw new MigrationError(`migration ${edited.name} was edited after it had been applied: restore its migration.sql`)
   }
   return migrations.filter(({ name }) => !applied.has(name))
+}
+
+async function applyPatiently(client: pg.ClientBase, migration: Migration, options: MigrateOptions): Promise<void> {
+  for (let pauseMs = tableLockMs; ; pauseMs = Math.min(tableLockPauseMaxMs, pauseMs * 2)) {
+    try {
+      return await apply(client, migration)
+    } catch (error) {
+      if ((error as { code?: string }).code !== lockNotAvailable || options.signal?.aborted) throw error
+      options.blocked?.(migration.name, pauseMs)
+      await sleep(pauseMs, undefined, { ...(options.signal && { signal: options.signal }) })
+    }
+  }
 }
 
 async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration): Promise<void> {
@@ -107,7 +152,7 @@ async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration):
   ] as const
   const atomic = !sql.includes(withoutTransaction)
   try {
-    if (atomic) await client.query('BEGIN')
+    if (atomic) await client.query(`BEGIN; SET LOCAL lock_timeout = ${tableLockMs}`)
     await client.query(begin[0], [...begin[1]])
     await client.query(sql)
     await client.query(end[0], [...end[1]])

@@ -146,7 +146,14 @@ async function prepare(
   try {
     await client.connect()
     await requireSupportedServer(client)
-    const applied = await migrate(client, migrations, signal)
+    const applied = await migrate(client, migrations, {
+      signal,
+      blocked: (migration, retryInMs) =>
+        log.warn(
+          { event: 'migration.blocked', migration, retryInMs },
+          'a migration waits for transactions that use its tables',
+        ),
+    })
     for (const name of applied) log.info({ event: 'migration.applied', migration: name }, 'migration applied')
   } finally {
     await client.end().catch(() => undefined)

@@ -25,16 +25,16 @@ export const lifecyclePlugin = fp(
     app.decorate('lifecycle', lifecycle)
 
     app.addHook('onRequest', (request, reply, done) => {
-      if (lifecycle.phase === 'ready' || request.routeOptions.config.always) return done()
       // A keep-alive socket with a request in flight would hold close() back for the whole keep-alive time-out.
       if (lifecycle.phase === 'draining') return closeAfter(reply, done)
+      if (lifecycle.phase === 'ready' || request.routeOptions.config.always) return done()
       done(new AppError('unavailable', 'Flatline is starting, try again shortly', { retryAfterS: 1 }))
     })
 
     const silent = watchSilent(app.server)
     let sweep: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
-      lifecycle.drain()
+      lifecycle.close()
       sweep = setInterval(() => {
         app.server.closeIdleConnections()
         silent.close()

@@ -16,6 +16,7 @@ const retryPauseMs = 500
 export function createLifecycle(log: { warn(o: object, message: string): void }) {
   const steps: StartStep[] = []
   const stopping = new AbortController()
+  const closing = new AbortController()
   let phase: Phase = 'starting'
   let current = ''
   let wasReady = false
@@ -50,6 +51,8 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
     },
     /** Aborted when the process begins to stop: a start step that waits must give up then. */
     signal: stopping.signal,
+    /** Aborted when the listener is about to close: a request that waits for somebody else must give up then, and no earlier. */
+    closing: closing.signal,
     onStart(name: string, run: StartStep['run']): void {
       steps.push({ name, run })
     },
@@ -69,6 +72,10 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
     drain(): void {
       phase = 'draining'
       stopping.abort()
+    },
+    close(): void {
+      this.drain()
+      closing.abort()
     },
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pg from 'pg'
 import { type Migration, MigrationError, migrate, readMigrations } from '../../src/database/migrate.ts'
+import { eventually } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -73,6 +74,49 @@ test('a migration without a transaction that failed stops every later start unti
     withClient(url, (client) => migrate(client, all)),
     /migration 2 failed earlier/,
   )
+})
+
+test('a migration of a later version that failed does not keep this version from starting', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const old = [migration('1', compatible), migration('2', 'SELECT 1')]
+  const later = migration('3', '-- flatline: without transaction\nSELECT nonsense()')
+  await assert.rejects(withClient(url, (client) => migrate(client, [old[0] as Migration, later])))
+  assert.deepEqual(await withClient(url, (client) => migrate(client, old)), ['2'])
+})
+
+test('a version that has all of its migrations does not wait for one of a later version that is under way', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const old = [migration('1', compatible)]
+  await withClient(url, (client) => migrate(client, old))
+  await withClient(url, async (holder) => {
+    await holder.query('SELECT pg_advisory_lock(1)')
+    let blocked = 0
+    const long = migration('2', 'SELECT pg_advisory_xact_lock(1)')
+    const later = withClient(url, (client) => migrate(client, [...old, long], { blocked: () => blocked++ }))
+    await eventually('the later one to be under way', () => blocked > 0)
+    assert.deepEqual(await withClient(url, (client) => migrate(client, old)), [])
+    await holder.query('SELECT pg_advisory_unlock(1)')
+    assert.deepEqual(await later, ['2'])
+  })
+})
+
+test('a migration that waits for a long transaction, as of a backup, lets everything else pass, and comes through in the end', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  const all = [migration('1', `${compatible} CREATE TABLE used (id int)`)]
+  await withClient(url, (client) => migrate(client, all))
+  await withClient(url, async (backup) => {
+    await backup.query('BEGIN; SELECT * FROM used')
+    let blocked = 0
+    const change = migration('2', 'ALTER TABLE used ADD COLUMN name text')
+    const applied = withClient(url, (client) => migrate(client, [...all, change], { blocked: () => blocked++ }))
+    while (blocked < 2) {
+      const began = performance.now()
+      await sql(url, 'SELECT * FROM used')
+      assert.ok(performance.now() - began < 3000, 'the others wait for a moment only')
+    }
+    await backup.query('COMMIT')
+    assert.deepEqual(await applied, ['2'])
+  })
 })
 
 test('migrations of a later version are accepted, unless the database asks for newer code', async (t) => {

@@ -125,12 +125,15 @@ test('what alerts count is at zero before it happens, because nobody sees the fi
 
 test('METRICS_PORT serves metrics and probes, with the same token, and nothing else', async (t) => {
   const token = 'scraper-token'
-  const env = { METRICS_PORT: '0', METRICS_TOKEN: token }
+  const previous = 'the-one-before'
+  const env = { METRICS_PORT: '0', METRICS_TOKEN: token, METRICS_TOKEN_PREVIOUS: previous }
   const service = await startService(t, { env })
   const { port } = await service.event('metrics.listening')
   const at = async (path: string, headers = {}) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
   assert.equal(await at('/metrics'), 401)
-  assert.equal(await at('/metrics', { authorization: `Bearer ${token}` }), 200)
+  for (const accepted of [token, previous])
+    assert.equal(await at('/metrics', { authorization: `Bearer ${accepted}` }), 200)
+  assert.equal(await at('/metrics', { authorization: `Bearer ${token}x` }), 401)
   assert.equal(await at('/health/ready'), 200)
   assert.equal(await at('/health/live'), 200)
   for (const path of ['/api/v3/checks/', '/admin/shutdown', '/ping/x', '/health/../api/v3/checks/']) {

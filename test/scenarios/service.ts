@@ -18,15 +18,14 @@ export type Service = {
   exited: Promise<number | null>
 }
 
-/** `openFilesMax` is what the system allows the process. */
-export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number }
+/** `openFilesMax` is what the system allows the process; `root` is where the sources lie that it runs, if they are another version's. */
+export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number; root?: string }
+
+const sources = new URL('../..', import.meta.url).pathname
 
 /** Starts a service and waits until it is ready, or, if `ready` is false, only until it listens. */
-export async function startService(
-  t: TestContext,
-  { env = {}, ready = true, openFilesMax }: Start = {},
-): Promise<Service> {
-  const service = await spawnService(t, env, openFilesMax)
+export async function startService(t: TestContext, { env = {}, ready = true, ...how }: Start = {}): Promise<Service> {
+  const service = await spawnService(t, env, how)
   const { url } = await service.event('server.listening', 30_000)
   service.url = String(url)
   if (ready) await service.event('server.ready', 30_000)
@@ -37,14 +36,14 @@ export async function startService(
 export async function spawnService(
   t: TestContext,
   env: Record<string, string>,
-  openFilesMax?: number,
+  { openFilesMax, root = sources }: Pick<Start, 'openFilesMax' | 'root'> = {},
 ): Promise<Service> {
   const dataDir = env.DATA_DIR ?? (await scratchDir(t))
   const command = [process.execPath, 'src/server.ts']
   const limited = ['sh', '-c', `ulimit -n ${openFilesMax} && exec "$0" "$@"`, ...command]
   const [program = '', ...args] = openFilesMax === undefined ? command : limited
   const child = spawn(program, args, {
-    cwd: new URL('../..', import.meta.url).pathname,
+    cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,

@@ -50,6 +50,7 @@ const operators = [
     `POST /api/v1/circuit-breakers/:name/reset${slash}`,
     `POST /api/v1/circuit-breakers/reset-all${slash}`,
   ]),
+  'POST /admin/reencrypt',
   'POST /admin/shutdown',
   'GET /admin/log-level',
   'PUT /admin/log-level',

@@ -1,18 +1,24 @@
 // scripts/deploy.sh against a cluster that is a program on PATH: what it is told, in which order, and what happens when something fails.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { scratchDir } from '../helper.ts'
 import { type Ended, run } from '../scenarios/command.ts'
 import { needsTool } from '../tools.ts'
+import { type Cluster, kubectl, usual } from './cluster.ts'
+import { standIn } from './stand-in.ts'
 
 const skip = needsTool('kubectl')
 const root = join(import.meta.dirname, '../..')
 const newer = '/opt/flatline-test-tools/kubectl'
+/** The real one, which renders. */
+const renderer = existsSync(newer) ? newer : spawnSync('sh', ['-c', 'command -v kubectl']).stdout.toString().trim()
 
 const manifests = `apiVersion: v1
 kind: ConfigMap
@@ -43,62 +49,44 @@ spec: {selector: {app.kubernetes.io/name: flatline, app.kubernetes.io/component:
 
 const text = '-- Flatline backup\nCOMMIT;\n'
 const sum = createHash('sha256').update(text).digest('hex')
-const backup = gzipSync(`${text}-- sha256: ${sum}\n`).toString('base64')
+const backup = gzipSync(`${text}-- sha256: ${sum}\n`)
 const secrets = { ADMIN_TOKEN: 'hidden-token', ENCRYPTION_KEY: 'hidden-key' }
 
 const keys = ['METRICS_TOKEN', 'BOOTSTRAP_API_KEY', 'BOOTSTRAP_API_KEY_READONLY', 'BOOTSTRAP_PING_KEY']
 const everySecret = { ...secrets, ...Object.fromEntries(keys.map((key) => [key, 'x'])) }
 
-type State = { applied: { selector: string; manifest: string }[]; blue: string; green: string; frozenOn: string }
-
 /** A checkout of its own with the scripts and an overlay, and the cluster. */
-async function world(t: TestContext, changes: Record<string, unknown> = {}, manifest = manifests) {
+async function world(t: TestContext, changes: Partial<Cluster> = {}, manifest = manifests) {
   const dir = await scratchDir(t)
   await cp(join(root, 'scripts'), join(dir, 'scripts'), { recursive: true })
   await mkdir(join(dir, 'k8s/overlays/production'), { recursive: true })
   await writeFile(join(dir, 'k8s/overlays/production/all.yaml'), manifest)
   await writeFile(join(dir, 'k8s/overlays/production/kustomization.yaml'), 'resources: [all.yaml]\n')
-  const stub = join(dir, 'bin/kubectl')
-  await mkdir(join(dir, 'bin'))
-  await writeFile(
-    stub,
-    `#!/bin/sh\nexec ${process.execPath} ${join(import.meta.dirname, 'fixtures/kubectl.mjs')} "$@"\n`,
-  )
-  await chmod(stub, 0o755)
-  const state = {
-    ...{ allowed: true, accepts: true, runs: true, undoes: true, revision: 7, blue: '0.1.0', green: '', frozenOn: '' },
-    ...{ job: 'Complete', broken: [], unready: [], backup, secret: secrets, applied: [], ...changes },
+  const cluster: Cluster = { ...structuredClone(usual), secret: secrets, ...structuredClone(changes) }
+  cluster.backup = changes.backup ?? backup
+  const told: string[] = []
+  const answer = (args: string[]) => {
+    const call = args.filter(
+      (arg, index) => ![arg, args[index - 1]].some((one) => one === '--namespace' || one === '--context'),
+    )
+    told.push(call.join(' '))
+    return kubectl(cluster, call)
   }
-  const files = { STATE: join(dir, 'state.json'), LOG: join(dir, 'log') }
-  await writeFile(files.STATE, JSON.stringify(state))
-  await writeFile(files.LOG, '')
-  const env = { ...files, PATH: `${join(dir, 'bin')}:${process.env.PATH}`, REAL_KUBECTL: await realKubectl(t) }
+  const rendering = `if [ "$1" = kustomize ]; then exec ${renderer} "$@"; fi`
+  const bin = await standIn(t, { program: 'kubectl', answer, first: rendering })
+  const options = ['--environment', 'production', '--timeout', '9', '--soak', '0']
   return {
     dir,
+    cluster,
+    told,
     deploy: (...args: string[]): Promise<Ended> =>
-      run(
-        t,
-        ['scripts/deploy.sh', 'k8s', '--environment', 'production', '--timeout', '9', '--soak', '0', ...args],
-        env,
-        '',
-        dir,
-      ),
-    told: async () => (await readFile(files.LOG, 'utf8')).trimEnd().split('\n'),
-    changed: async () =>
-      (await readFile(files.LOG, 'utf8'))
-        .split('\n')
-        .filter((line) => changing.test(line) && !line.includes('--dry-run')),
-    state: async (): Promise<State> => JSON.parse(await readFile(files.STATE, 'utf8')),
+      run(t, ['scripts/deploy.sh', 'k8s', ...options, ...args], { PATH: `${bin}:${process.env.PATH}` }, '', dir),
+    changed: () => told.filter((line) => changing.test(line) && !line.includes('--dry-run')),
     backups: () => readdir(join(dir, 'backups')).catch(() => []),
   }
 }
 
 const changing = /^(apply|create|patch|delete|rollout undo|scale|set|label|annotate|replace|edit)/
-
-async function realKubectl(t: TestContext): Promise<string> {
-  const { code } = await run(t, ['test', '-x', newer])
-  return code === 0 ? newer : (await run(t, ['sh', '-c', 'command -v kubectl'])).out.toString().trim()
-}
 
 /** With the parts that differ from run to run left out. */
 const shape = (lines: string[]) =>
@@ -112,15 +100,15 @@ const shape = (lines: string[]) =>
 const image = ['--image', 'registry.test:5000/team/flatline:0.2.0']
 
 test('a deployment backs up, migrates, replaces and verifies, in this order', { skip }, async (t) => {
-  const { deploy, changed, told, state, backups } = await world(t)
+  const { deploy, changed, told, cluster, backups } = await world(t)
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 0, err)
-  assert.deepEqual(shape(await changed()), [
+  assert.deepEqual(shape(changed()), [
     'apply rendered.yaml --selector app.kubernetes.io/component in (configuration, migration)',
     'create job flatline-migration --from=cronjob/flatline-migration',
     'apply rendered.yaml',
   ])
-  const all = await told()
+  const all = told
   const at = (part: string) => all.findIndex((line) => line.includes(part))
   const order = [
     'auth can-i',
@@ -138,7 +126,7 @@ test('a deployment backs up, migrates, replaces and verifies, in this order', { 
     places,
     [...places].sort((a, b) => a - b),
   )
-  const { applied } = await state()
+  const { applied } = cluster
   for (const { manifest } of applied) assert.match(manifest, /image: registry\.test:5000\/team\/flatline:0\.2\.0\n/)
   assert.deepEqual(all.filter((line) => line.endsWith('healthcheck')).length, 3)
   assert.match(err, /version 0\.2\.0 serves/)
@@ -147,11 +135,11 @@ test('a deployment backs up, migrates, replaces and verifies, in this order', { 
 
 test('what cannot be rolled out is taken back to the revision before it', { skip }, async (t) => {
   for (const broken of [{ broken: ['0.2.0'] }, { unready: ['0.2.0'] }]) {
-    const { deploy, changed, state } = await world(t, broken)
+    const { deploy, changed, cluster } = await world(t, broken)
     const { code, err } = await deploy('deploy', ...image)
     assert.equal(code, 6, err)
-    assert.deepEqual((await changed()).slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
-    assert.equal((await state()).blue, '0.1.0')
+    assert.deepEqual(changed().slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
+    assert.equal(cluster.blue, '0.1.0')
     assert.match(err, /the previous version serves again/)
   }
 })
@@ -161,7 +149,7 @@ test('another version than the expected one is not healthy', { skip }, async (t)
   const { code, err } = await deploy('deploy', ...image, '--expect-version', '0.3.0')
   assert.equal(code, 6, err)
   assert.match(err, /blue-1 runs version 0\.2\.0, not 0\.3\.0/)
-  assert.deepEqual((await changed()).slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
+  assert.deepEqual(changed().slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
 })
 
 test('it is said when there is no way back', { skip }, async (t) => {
@@ -169,7 +157,7 @@ test('it is said when there is no way back', { skip }, async (t) => {
   const fresh = await first.deploy('deploy', ...image)
   assert.equal(fresh.code, 7, fresh.err)
   assert.match(fresh.err, /this was the first deployment/)
-  assert.deepEqual(shape(await first.changed()), ['apply rendered.yaml'], 'nothing to back up or to migrate')
+  assert.deepEqual(shape(first.changed()), ['apply rendered.yaml'], 'nothing to back up or to migrate')
 
   const stuck = await world(t, { broken: ['0.2.0'], undoes: false })
   const { code, err } = await stuck.deploy('deploy', ...image)
@@ -182,23 +170,23 @@ test('a migration that fails stops everything before a server is touched', { ski
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 5)
   assert.match(err, /the log of the job/)
-  assert.deepEqual(shape(await changed()), [
+  assert.deepEqual(shape(changed()), [
     'apply rendered.yaml --selector app.kubernetes.io/component in (configuration, migration)',
     'create job flatline-migration --from=cronjob/flatline-migration',
   ])
 })
 
 test('without a whole backup nothing is changed', { skip }, async (t) => {
-  for (const broken of ['', gzipSync(`${text}-- sha256: ${'0'.repeat(64)}\n`).toString('base64')]) {
+  for (const broken of [Buffer.of(), gzipSync(`${text}-- sha256: ${'0'.repeat(64)}\n`)]) {
     const { deploy, changed, backups } = await world(t, { backup: broken })
     const { code, err } = await deploy('deploy', ...image)
     assert.equal(code, 4, err)
-    assert.deepEqual(await changed(), [])
+    assert.deepEqual(changed(), [])
     assert.deepEqual(await backups(), [])
   }
-  const { deploy, told } = await world(t, { backup: '' })
+  const { deploy, told } = await world(t, { backup: Buffer.of() })
   assert.equal((await deploy('deploy', ...image, '--skip-backup', '--skip-migrate')).code, 0)
-  assert.ok(!(await told()).some((line) => line.includes('backup') || line.includes('job')))
+  assert.ok(!told.some((line) => line.includes('backup') || line.includes('job')))
 })
 
 test('the preflight finds what would fail later, shows no secret and changes nothing', { skip }, async (t) => {
@@ -213,7 +201,7 @@ test('the preflight finds what would fail later, shows no secret and changes not
     /a blue-green deployment was broken off/,
   ]
   const broken = { secret: { ADMIN_TOKEN: 'hidden-token' }, accepts: false, frozenOn: 'abc' }
-  const cases: [reasons: RegExp[], changes: Record<string, unknown>, args?: string[], manifest?: string][] = [
+  const cases: [reasons: RegExp[], changes: Partial<Cluster>, args?: string[], manifest?: string][] = [
     [[/may not deploy to flatline-production/], { allowed: false }],
     [several, broken, ['--image', 'registry.test/flatline:latest'], examples],
     [
@@ -227,14 +215,14 @@ test('the preflight finds what would fail later, shows no secret and changes not
     const { code, err } = await deploy('deploy', ...args)
     assert.equal(code, 3, err)
     for (const reason of reasons) assert.match(err, reason)
-    assert.deepEqual(await changed(), [])
+    assert.deepEqual(changed(), [])
     assert.ok(!err.includes('hidden') && !err.includes('openssl'))
   }
   const { deploy, changed } = await world(t)
   const { code, err } = await deploy('preflight')
   assert.equal(code, 0, err)
   assert.match(err, /image ghcr\.io\/flatline\/flatline:0\.1\.0/)
-  assert.deepEqual(await changed(), [])
+  assert.deepEqual(changed(), [])
 })
 
 test('a dry run says what would be done and does nothing of it', { skip }, async (t) => {
@@ -242,7 +230,7 @@ test('a dry run says what would be done and does nothing of it', { skip }, async
     const { deploy, changed, backups } = await world(t)
     const { code, err } = await deploy('deploy', ...image, '--dry-run', '--strategy', strategy)
     assert.equal(code, 0, err)
-    assert.deepEqual(await changed(), [])
+    assert.deepEqual(changed(), [])
     assert.deepEqual(await backups(), [])
     assert.match(err, /would write backups\/flatline-before-/)
     assert.match(err, /would run: kubectl --namespace flatline-production create job flatline-migration-\d+ --from=/)
@@ -258,7 +246,7 @@ test('a dry run says what would be done and does nothing of it', { skip }, async
     err,
     /would run: kubectl --namespace flatline-production rollout undo deployment\/flatline --to-revision=5/,
   )
-  assert.deepEqual(await changed(), [])
+  assert.deepEqual(changed(), [])
 })
 
 test('a rollback by hand goes to the revision before, or to the one that is named', { skip }, async (t) => {
@@ -269,19 +257,19 @@ test('a rollback by hand goes to the revision before, or to the one that is name
     const { deploy, changed } = await world(t)
     const { code, err } = await deploy('rollback', ...args)
     assert.equal(code, 0, err)
-    assert.deepEqual(await changed(), [told])
+    assert.deepEqual(changed(), [told])
   }
 })
 
 test('blue-green: all traffic goes over at once, and in the end everything is as the manifests say', {
   skip,
 }, async (t) => {
-  const { deploy, changed, state } = await world(t)
+  const { deploy, changed, cluster } = await world(t)
   const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--skip-migrate')
   assert.equal(code, 0, err)
   const freeze = (hash: string) =>
     `patch service flatline --type=json --patch [{"op": "add", "path": "/spec/selector/pod-template-hash", "value": "${hash}"}]`
-  assert.deepEqual(shape(await changed()), [
+  assert.deepEqual(shape(changed()), [
     freeze('hash-blue'),
     'apply green/rendered.yaml --selector app.kubernetes.io/instance=green',
     freeze('hash-green'),
@@ -289,7 +277,7 @@ test('blue-green: all traffic goes over at once, and in the end everything is as
     'patch service flatline --type=json --patch [{"op": "remove", "path": "/spec/selector/pod-template-hash"}]',
     'delete deployment flatline-green',
   ])
-  const { applied, blue, green, frozenOn } = await state()
+  const { applied, blue, green, frozenOn } = cluster
   assert.deepEqual([blue, green, frozenOn], ['0.2.0', '', ''])
   const deployment = applied[0]?.manifest.split('---').find((document) => document.includes('kind: Deployment')) ?? ''
   assert.match(deployment, /\n {2}name: flatline-green\n/)
@@ -299,18 +287,18 @@ test('blue-green: all traffic goes over at once, and in the end everything is as
 
 test('blue-green: a green that does not get healthy never sees traffic and goes away', { skip }, async (t) => {
   for (const broken of [{ broken: ['0.2.0'] }, { unready: ['0.2.0'] }]) {
-    const { deploy, changed, state } = await world(t, broken)
+    const { deploy, changed, cluster } = await world(t, broken)
     const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--skip-migrate')
     assert.equal(code, 6, err)
-    const { blue, green, frozenOn } = await state()
+    const { blue, green, frozenOn } = cluster
     assert.deepEqual([blue, green, frozenOn], ['0.1.0', '', ''])
-    assert.ok(!(await changed()).some((line) => line.includes('hash-green')))
+    assert.ok(!changed().some((line) => line.includes('hash-green')))
   }
 })
 
 test('the overlays are what the script takes them for', { skip }, async (t) => {
   for (const environment of ['staging', 'production']) {
-    const { dir, deploy, state, told } = await world(t, { secret: everySecret })
+    const { dir, deploy, cluster, told } = await world(t, { secret: everySecret })
     await cp(join(root, 'k8s'), join(dir, 'k8s'), { recursive: true })
     for (const path of await readdir(join(dir, 'k8s/overlays', environment))) {
       const file = join(dir, 'k8s/overlays', environment, path)
@@ -318,8 +306,8 @@ test('the overlays are what the script takes them for', { skip }, async (t) => {
     }
     const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--environment', environment)
     assert.equal(code, 0, err)
-    assert.ok((await told()).some((line) => line.includes('--from=cronjob/flatline-migration')))
-    const { applied } = await state()
+    assert.ok(told.some((line) => line.includes('--from=cronjob/flatline-migration')))
+    const { applied } = cluster
     const documents = applied.flatMap(({ manifest }) => manifest.split(/^---$/m))
     const named = (kind: string, name: string) =>
       documents.filter((one) => one.includes(`\nkind: ${kind}\n`) && new RegExp(`^  name: ${name}$`, 'm').test(one))
@@ -355,5 +343,5 @@ test('what is not understood is refused with status 2', { skip }, async (t) => {
     ['k8s', 'deploy', '--environment', 'nowhere'],
   ] as string[][])
     assert.equal((await run(t, ['scripts/deploy.sh', ...args], {}, '', dir)).code, 2, args.join(' '))
-  assert.deepEqual(await changed(), [])
+  assert.deepEqual(changed(), [])
 })

@@ -7,6 +7,7 @@ import type { Rules, State } from './status.ts'
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */
 export type Settings = SignalFilters &
   Omit<Rules, 'schedule'> & {
+    trackRuns: boolean | null
     name: string
     slug: string
     tags: string
@@ -17,10 +18,11 @@ export type Settings = SignalFilters &
     tz: string
     filterSubject: boolean
     filterBody: boolean
+    maxPingsPerMinute: number | null
   }
 
-/** The settings on which a status depends. The others are for people and for e-mail. */
-export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'filterSubject' | 'filterBody'>
+/** The settings on which a status depends. The others are for people. */
+export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc'>
 
 export const defaultSettings: Settings = {
   name: '',
@@ -47,6 +49,8 @@ export const defaultSettings: Settings = {
   recoveryThreshold: null,
   earlyToleranceS: null,
   pausedUntil: null,
+  trackRuns: null,
+  maxPingsPerMinute: null,
 }
 
 /** What is needed to decide about a monitor. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */

@@ -20,6 +20,8 @@ export const settingColumns = {
   recoveryThreshold: 'recovery_threshold',
   earlyToleranceS: 'early_tolerance_s',
   pausedUntil: 'paused_until',
+  trackRuns: 'track_runs',
+  maxPingsPerMinute: 'max_pings_per_minute',
   methods: 'methods',
   manualResume: 'manual_resume',
   filterSubject: 'filter_subject',
@@ -57,8 +59,8 @@ const columnOf: Record<Field, string> = {
   lookAt: 'look_at',
 }
 
-/** Only for people and for e-mail: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'filterSubject', 'filterBody', 'badgeKey', 'createdAt']
+/** Only for people: heartbeats and deadlines are decided without them. */
+const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'badgeKey', 'createdAt']
 
 const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 

@@ -66,12 +66,14 @@ const rules = {
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
   early_tolerance: nullable(integer(1, longestS)),
   failure_threshold: nullable(integer(1, 720)),
+  max_pings_per_minute: nullable(integer(1, 6000)),
   max_runtime: nullable(integer(1, longestS)),
   min_runtime: nullable(integer(1, longestS)),
   paused_until: nullable(
     string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
   recovery_threshold: nullable(integer(1, 720)),
+  track_runs: nullable(boolean),
 } satisfies Record<string, Rule>
 
 type Field = keyof typeof rules
@@ -94,9 +96,11 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   failure_kw: 'failureKw',
   early_tolerance: 'earlyToleranceS',
   failure_threshold: 'failureThreshold',
+  max_pings_per_minute: 'maxPingsPerMinute',
   max_runtime: 'maxRuntimeS',
   min_runtime: 'minRuntimeS',
   recovery_threshold: 'recoveryThreshold',
+  track_runs: 'trackRuns',
 }
 
 /** Reads the body of a create or update call. Throws AppError('bad_request') for the first broken rule. */

@@ -6,7 +6,7 @@ import type { Rules, State } from './status.ts'
 
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */
 export type Settings = SignalFilters &
-  Omit<Rules, 'schedule'> & {
+  Omit<Rules, 'schedule' | 'trackRuns'> & {
     trackRuns: boolean | null
     name: string
     slug: string
@@ -77,5 +77,6 @@ export function rulesOf(settings: DecidingSettings): Rules {
     recoveryThreshold: settings.recoveryThreshold,
     earlyToleranceS: settings.earlyToleranceS,
     pausedUntil: settings.pausedUntil,
+    trackRuns: settings.trackRuns === true,
   }
 }

@@ -28,6 +28,7 @@ const rules: Rules = {
   recoveryThreshold: null,
   earlyToleranceS: null,
   pausedUntil: null,
+  trackRuns: false,
 }
 
 type Step =
@@ -264,6 +265,7 @@ const anyRules: fc.Arbitrary<Rules> = fc.record({
   recoveryThreshold: fc.option(fc.integer({ min: 1, max: 4 })),
   earlyToleranceS: fc.option(fc.integer({ min: 1, max: 600 })),
   pausedUntil: fc.option(fc.integer({ min: 0, max: 5_000_000 })),
+  trackRuns: fc.boolean(),
 })
 
 const anyStep = (at: number): fc.Arbitrary<Step> =>

@@ -3,6 +3,7 @@
 
 import { AppError } from '../core/errors.ts'
 import { parseInstant } from '../core/instant.ts'
+import { currentZone } from '../core/legacy-zones.ts'
 import type { Settings } from '../core/monitor.ts'
 import { detectKind, isValidExpression } from '../core/schedule.ts'
 import { isTimeZone } from '../core/time-zone.ts'
@@ -62,7 +63,7 @@ const rules = {
   success_kw: string(200),
   tags: string(500),
   timeout: integer(1, longestS),
-  tz: string(36, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
+  tz: string(undefined, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
   early_tolerance: nullable(integer(1, longestS)),
   failure_threshold: nullable(integer(1, 720)),
@@ -85,7 +86,6 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   tags: 'tags',
   desc: 'desc',
   grace: 'graceS',
-  tz: 'tz',
   manual_resume: 'manualResume',
   methods: 'methods',
   filter_body: 'filterBody',
@@ -130,6 +130,7 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
     settings.filterSubject = Boolean(values.subject || values.subject_fail)
   }
   if (values.filter_subject !== undefined) settings.filterSubject = values.filter_subject
+  if (values.tz !== undefined) settings.tz = currentZone(values.tz as string)
   if (values.paused_until !== undefined) {
     settings.pausedUntil = values.paused_until === null ? null : parseInstant(values.paused_until as string)
   }

@@ -16,8 +16,6 @@ export type Settings = SignalFilters &
     timeoutS: number
     schedule: string
     tz: string
-    filterSubject: boolean
-    filterBody: boolean
     maxPingsPerMinute: number | null
   }
 

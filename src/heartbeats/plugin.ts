@@ -58,10 +58,14 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
 
     await app.register(pingRoutes, {
       heartbeats,
-      exists: monitors.exists,
+      projectOf: async (pingKey) => {
+        const owner = await app.projects.authenticate(pingKey)
+        return owner?.kind === 'ping_key' ? owner.projectId : null
+      },
+      monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
     })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })
   },
-  { name: 'heartbeats', dependencies: ['monitors', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'heartbeats', dependencies: ['auth', 'monitors', 'blind-time', 'metrics', 'site-url'] },
 )

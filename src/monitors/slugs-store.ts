@@ -16,6 +16,15 @@ export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Prom
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
 
+const namespace = statement('namespace', 'SELECT namespace FROM provisioning_namespace WHERE id = 1')
+
+/** Of ids that are made from names. */
+export async function selectNamespace(on: Queryable): Promise<string> {
+  const [row] = await on.query<{ namespace: string }>(namespace)
+  if (row === undefined) throw new Error('the database has no provisioning namespace')
+  return row.namespace
+}
+
 const used = statement('used_ids', 'SELECT id FROM provisioned_monitors WHERE id = ANY($1::uuid[])')
 
 /** Which of these ids a monitor has or had. */

@@ -10,7 +10,7 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
-import { claimId, type Slug, selectBySlugs, selectUsedIds } from './slugs-store.ts'
+import { claimId, type Slug, selectBySlugs, selectNamespace, selectUsedIds } from './slugs-store.ts'
 import { insertMonitor, serialiseCreation } from './store.ts'
 
 /** `create` makes the monitor if there is none; who asked is for the audit trail. */
@@ -74,8 +74,9 @@ export function createSlugs(options: { database: Database; writeAudit: WriteAudi
 
   /** Of the smallest counter that was never used. */
   async function unusedId(tx: Queryable, projectId: string, slug: string): Promise<string> {
+    const namespace = await selectNamespace(tx)
     for (let first = 0; ; first += idsAtOnce) {
-      const ids = Array.from({ length: idsAtOnce }, (_, i) => uuidv5(`${slug}/${first + i}`, projectId))
+      const ids = Array.from({ length: idsAtOnce }, (_, i) => uuidv5(`${projectId}/${slug}/${first + i}`, namespace))
       const used = await selectUsedIds(tx, ids)
       for (const id of ids) if (!used.has(id) && (await claimId(tx, id))) return id
     }

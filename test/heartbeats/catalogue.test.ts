@@ -453,7 +453,8 @@ test('catalogue 2.6 [Q]: any number of parallel first pings to two replicas make
 test('product 4: a provisioned check has a name-based id, and none is given twice', async (t) => {
   const running = await build(t)
   const [project] = await sql<{ id: string }>(running.databaseUrl, "SELECT id FROM projects WHERE name = 'default'")
-  const expected = (k: number) => nameBased(String(project?.id), `job/${k}`)
+  const [secret] = await sql<{ namespace: string }>(running.databaseUrl, 'SELECT namespace FROM provisioning_namespace')
+  const expected = (k: number) => nameBased(String(secret?.namespace), `${project?.id}/job/${k}`)
   const provision = async () => {
     assert.equal((await ping(running, `/ping/${key}/job?create=1`)).status, 201)
     return (await checksOf(running, 'job'))[0] as Check

@@ -17,7 +17,7 @@ import { type BlindWindow, windowDuring } from './blind-time.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { endRun, pairingMs, type Runs, startRun, unwatch } from './runs.ts'
 import type { Schedule } from './schedule.ts'
-import { endOfGrace, endOfRun, graceStart, nextWait } from './waits.ts'
+import { endOfGrace, endOfRun, graceStart, isOverrun, nextWait } from './waits.ts'
 
 export type Status = 'new' | 'up' | 'down' | 'paused'
 
@@ -162,17 +162,19 @@ export function deadlineOf(rules: Rules, state: State, windows: readonly BlindWi
   return nextWait(rules, state, windows)?.at ?? null
 }
 
-export type Reading = { status: Status | 'grace'; started: boolean; nextPing: number | null }
+/** `started`: a run is open; `running`: and it still may be. */
+export type Reading = { status: Status | 'grace'; started: boolean; running: boolean; nextPing: number | null }
 
 /** The status as a reader sees it at `now`, whether or not a detector has noticed a deadline yet. */
 export function readingAt(rules: Rules, stored: State, now: number, windows: readonly BlindWindow[]): Reading {
   const { state } = onTime(rules, stored, now, windows)
   const started = state.lastStart !== null
-  if (state.status === 'down') return { status: 'down', started, nextPing: null }
+  const running = started && !isOverrun(rules, state, now, windows)
+  if (state.status === 'down') return { status: 'down', started, running, nextPing: null }
   const due = graceStart(rules, state, windows)
   const status = due !== null && now >= due ? 'grace' : state.status
   const nextPing = due === null ? state.lastStart : Math.min(due, state.lastStart ?? due)
-  return { status, started, nextPing }
+  return { status, started, running, nextPing }
 }
 
 /**

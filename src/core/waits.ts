@@ -53,6 +53,12 @@ function longestRun(rules: Rules, state: State, windows: readonly BlindWindow[])
   return since === null ? null : { at: endOfRun(rules, state, since, windows), since, cause: 'overrun' }
 }
 
+/** Whether the longest of the runs that are watched has taken too long. */
+export function isOverrun(rules: Rules, state: State, at: number, windows: readonly BlindWindow[]): boolean {
+  const run = longestRun(rules, state, windows)
+  return run !== null && at >= run.at
+}
+
 export function endOfRun(rules: Rules, state: State, startedAt: number, windows: readonly BlindWindow[]): number {
   const end = endOfWait(startedAt, (rules.maxRuntimeS ?? rules.graceS) * 1000, windows)
   // A limit that was tightened later must not date a flip before the heartbeat that made the last one.

@@ -151,6 +151,10 @@ export const limits = Type.Object(
     callsPerMinute: integer(6000, 'Management calls of one API key within a minute; more are answered 429; 0 is off', {
       minimum: 0,
     }),
+    mailMaxBytes: integer(26_214_400, 'Largest e-mail that is taken; a larger one is refused'),
+    mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused for now', {
+      maximum: 10_000,
+    }),
     authFailuresPerMinute: integer(
       300,
       'Failed authentications of one address within a minute; more are answered 429; 0 is off',
@@ -200,38 +204,6 @@ export const admin = Type.Object(
     }),
   },
   { description: "The operator's calls" },
-)
-
-export const features = Type.Object(
-  {
-    redisUrl: Type.Optional(
-      Type.String({
-        env: 'REDIS_URL',
-        secret: true,
-        pattern: '^rediss?://',
-        rule: 'must be a redis:// or rediss:// URL',
-        description: 'Where replicas count calls together; without it each counts its own',
-      }),
-    ),
-    metricsPort: Type.Optional(
-      Type.Integer({
-        env: 'METRICS_PORT',
-        minimum: 0,
-        maximum: 65_535,
-        description:
-          'Serve /metrics and the probes on this port too, for networks that keep them apart; 0 picks a free one and logs it',
-      }),
-    ),
-    metricsTenantsMax: integer(
-      100,
-      'Projects with a tenant label of their own in the metrics, the others share one; 0 is none',
-      {
-        minimum: 0,
-        maximum: 10_000,
-      },
-    ),
-  },
-  { description: 'Optional features' },
 )
 
 export const healthMetrics = Type.Object(

@@ -17,6 +17,12 @@ const fitting: Rule[] = [
     broken: ({ ingest }) => ingest.queueMaxBytes < 2 * ingest.pingBodyLimitBytes,
   },
   {
+    about: ['ingest.queueMaxBytes', 'ingest.mailLimitBytes'],
+    text: 'the queue must be able to hold the largest e-mail: ingest.queueMaxBytes at least twice ingest.mailLimitBytes, where SMTP_PORT is set',
+    broken: ({ ingest, features }) =>
+      features.smtpPort !== undefined && ingest.queueMaxBytes < 2 * ingest.mailLimitBytes,
+  },
+  {
     about: ['ingest.batchMax', 'ingest.queueMaxEntries'],
     text: 'ingest.batchMax must not be larger than ingest.queueMaxEntries',
     broken: ({ ingest }) => ingest.batchMax > ingest.queueMaxEntries,

@@ -1,7 +1,8 @@
 // Every setting, by section: the type, the environment's variables, the checks, .env.example and docs/configuration.md all derive
 // from this schema.
 import { type Static, type TSchema, Type } from 'typebox'
-import { admin, database, features, health, healthMetrics, limits, log, security, server } from './config-process.ts'
+import { features } from './config-features.ts'
+import { admin, database, health, healthMetrics, limits, log, security, server } from './config-process.ts'
 import { alerting, breakers, detector, ingest, retention } from './config-work.ts'
 
 export const profiles = ['local', 'staging', 'production', 'docker'] as const

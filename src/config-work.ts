@@ -9,6 +9,9 @@ export const ingest = Type.Object(
       minimum: 0,
       maximum: 16_777_216,
     }),
+    mailLimitBytes: integer(1_048_576, 'Kept of each heartbeat by e-mail, headers and all; more is cut', {
+      maximum: 16_777_216,
+    }),
     queueMaxEntries: integer(20_000, 'Heartbeats waiting for the database; more are answered 503'),
     queueMaxBytes: integer(67_108_864, 'Bytes of heartbeats waiting for the database; more are answered 503'),
     batchMax: integer(500, 'Most heartbeats in one transaction'),

@@ -24,6 +24,8 @@ const rules: Rule[] = [
   [/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi, '***'],
   // Addresses that are passwords.
   [/(\/ping\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
+  // A ping key and a slug on the bare root.
+  [/(^|["'\s:]|:\/\/[^\s/?#"'\\]+)\/[\w-]{22}(?=\/)/g, '$1/***'],
   [
     /(hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|hooks\.zapier\.com\/)[^\s?#"'\\]+/gi,
     '$1***',

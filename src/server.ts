@@ -162,9 +162,10 @@ async function giveUp(
   config: Config,
 ): Promise<never> {
   const { host } = config.server
-  // There may be two: the error knows which of them it is about.
+  // There may be three: the error knows which of them it is about.
   const port = error.port ?? config.server.port
-  const setting = port === config.features.metricsPort ? 'METRICS_PORT' : 'PORT'
+  const { metricsPort, smtpPort } = config.features
+  const setting = port === metricsPort ? 'METRICS_PORT' : port === smtpPort ? 'SMTP_PORT' : 'PORT'
   const reason =
     error.code === 'EADDRINUSE'
       ? `port ${port} on ${host} is taken: set ${setting} to another one`

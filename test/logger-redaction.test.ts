@@ -34,6 +34,8 @@ const secrets: Record<string, [text: string, secret: string]> = {
   'encryption key': ['ab12'.repeat(16), 'ab12'.repeat(16)],
   'integration key': ['{"routing_key":"R0UT1NGR0UT1NG"}', 'R0UT1NGR0UT1NG'],
   'e-mail address': ['mail to jane.doe@mail.example.org failed', 'jane.doe@mail.example'],
+  'ping key on the bare root': ['GET /abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
+  'ping key behind a host': ['https://beats.example.org/abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
   'ping address': ['GET /ping/1b4e28ba-2fa1-4bd2-883f-0016d3cca427/start', '4bd2-883f-0016d3cca427'],
 }
 

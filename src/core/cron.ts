@@ -9,6 +9,7 @@
 // croner 11 refuses `5/15` and `L/2`, runs `0 0,1 * * *` twice in a repeated hour and accepts `15W`, `?` and macros;
 // cron-parser 5 lacks LW, moves a skipped job by the length of the gap and brings luxon. Hence our own.
 
+import { type DayOfMonth, dayMs, findDay, monthOf } from './days.ts'
 import { memo } from './memo.ts'
 import { firstInstant, latestWallTime, spanAt } from './time-zone.ts'
 
@@ -30,7 +31,6 @@ export type Cron = {
 type Field = { min: number; max: number; names?: readonly string[]; special?: (item: string) => number | undefined }
 
 const MINUTE_MS = 60_000
-const DAY_MS = 86_400_000
 const HORIZON_YEARS = 50
 const EXPRESSION_LIMIT = 5_000
 const LAST_DAY = 32
@@ -72,7 +72,7 @@ export const parseCron = memo(EXPRESSION_LIMIT, (expression: string): Cron | nul
     bothDays: day.startsWith('*') || weekday.startsWith('*'),
     timesOfDay: !minute.startsWith('*') && !hour.startsWith('*'),
   }
-  return nextDay(cron, Date.UTC(2000, 0, 1) / DAY_MS) === null ? null : cron
+  return nextDay(cron, Date.UTC(2000, 0, 1) / dayMs) === null ? null : cron
 })
 
 /** The first match strictly after the instant `after` in the zone `tz`, or null if there is none within 50 years. */
@@ -83,7 +83,7 @@ export function nextCronMatch(cron: Cron, after: number, tz: string): number | n
 }
 
 function nextBeat(cron: Cron, after: number, tz: string): number | null {
-  const horizon = after + HORIZON_YEARS * 366 * DAY_MS
+  const horizon = after + HORIZON_YEARS * 366 * dayMs
   for (let span = spanAt(tz, after); span.from < horizon; span = spanAt(tz, span.until)) {
     const wall = nextWallTime(cron, Math.max(after, span.from - 1) + span.offset)
     if (wall !== null && wall - span.offset < span.until) return wall - span.offset
@@ -98,8 +98,8 @@ function nextWallTime(cron: Cron, wall: number): number | null {
   const day = nextDay(cron, today)
   if (day === null) return null
   const time = nextTime(cron, day === today ? minute - today * 1440 : 0)
-  if (time !== undefined) return day * DAY_MS + time * MINUTE_MS
-  return nextWallTime(cron, (today + 1) * DAY_MS - 1)
+  if (time !== undefined) return day * dayMs + time * MINUTE_MS
+  return nextWallTime(cron, (today + 1) * dayMs - 1)
 }
 
 /** The first matching time of the day at or after `time`, both in minutes since midnight. */
@@ -115,20 +115,16 @@ function nextTime({ hours, minutes }: Cron, time: number): number | undefined {
 
 /** The first matching day at or after `day`, both in days since 1970-01-01. */
 function nextDay(cron: Cron, day: number): number | null {
-  const date = new Date(day * DAY_MS)
-  const start = (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth()
-  for (let month = start; month <= start + HORIZON_YEARS * 12; month++) {
-    if (!cron.months.has(modulo(month, 12) + 1)) continue
-    const first = Date.UTC(1970, month, 1) / DAY_MS
-    const length = Date.UTC(1970, month + 1, 1) / DAY_MS - first
-    for (let number = Math.max(1, day - first + 1); number <= length; number++) {
-      if (matchesDay(cron, number, length, weekdayOf(first + number - 1))) return first + number - 1
-    }
-  }
-  return null
+  const lastMonth = monthOf(day) + HORIZON_YEARS * 12
+  return findDay(
+    day,
+    lastMonth,
+    (_year, month) => cron.months.has(month),
+    (candidate) => matchesDay(cron, candidate),
+  )
 }
 
-function matchesDay({ days, weekdays, bothDays }: Cron, number: number, length: number, weekday: number): boolean {
+function matchesDay({ days, weekdays, bothDays }: Cron, { number, length, weekday }: DayOfMonth): boolean {
   const byDay =
     days.has(number) ||
     (number === length && days.has(LAST_DAY)) ||
@@ -143,14 +139,6 @@ function matchesDay({ days, weekdays, bothDays }: Cron, number: number, length: 
 
 function isLastWorkday(number: number, length: number, weekday: number): boolean {
   return weekday >= 1 && weekday <= 5 && number >= length - (weekday === 5 ? 2 : 0)
-}
-
-function weekdayOf(day: number): number {
-  return modulo(day + 4, 7)
-}
-
-function modulo(value: number, divisor: number): number {
-  return ((value % divisor) + divisor) % divisor
 }
 
 function parseField(text: string, field: Field): Set<number> | null {

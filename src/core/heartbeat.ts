@@ -1,6 +1,6 @@
 // What a signal means is decided by the address it came to and then by what the monitor's owner asked for, in the order of
 // the Healthchecks protocol: a method filter, then a body filter (which overrides the address altogether), and above
-// all a paused monitor that only its owner may resume.
+// all a paused monitor that only its owner may resume. An e-mail has no method, and filters of its own.
 
 import type { Status } from './status.ts'
 
@@ -21,25 +21,36 @@ export type SignalFilters = {
   startKw: string
   successKw: string
   failureKw: string
+  filterSubject: boolean
+  filterBody: boolean
 }
 
-export type Signal = { kind: SignalKind; method: string; body: Buffer | null }
+/** What the filters see of an e-mail: its subject and the texts of its body, decoded. */
+export type MailText = { subject: string; text: string }
+
+export type Signal = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
 
 export function decideKind(filters: SignalFilters, status: Status, signal: Signal): HeartbeatKind {
   if (status === 'paused' && filters.manualResume) return 'ign'
+  if (signal.mail !== null) return kindOfMail(filters, signal.mail)
   if (filters.methods !== '' && signal.method !== filters.methods) return 'ign'
-  return filters.filterHttpBody ? kindByKeyword(filters, signal.body) : signal.kind
+  // Bytes are compared, so that a body which is not UTF-8 is no special case.
+  return filters.filterHttpBody ? kindByKeyword(filters, signal.body ?? '') : signal.kind
 }
 
-function kindByKeyword(filters: SignalFilters, body: Buffer | null): HeartbeatKind {
-  if (containsAny(body, filters.failureKw)) return 'fail'
-  if (containsAny(body, filters.successKw)) return 'success'
-  if (containsAny(body, filters.startKw)) return 'start'
+function kindOfMail(filters: SignalFilters, { subject, text }: MailText): HeartbeatKind {
+  const { filterSubject, filterBody } = filters
+  if (!filterSubject && !filterBody) return 'success'
+  return kindByKeyword(filters, `${filterSubject ? subject : ''}\n${filterBody ? text : ''}`)
+}
+
+function kindByKeyword(filters: SignalFilters, content: Buffer | string): HeartbeatKind {
+  if (containsAny(content, filters.failureKw)) return 'fail'
+  if (containsAny(content, filters.successKw)) return 'success'
+  if (containsAny(content, filters.startKw)) return 'start'
   return filters.filterDefaultFail ? 'fail' : 'ign'
 }
 
-/** Compares bytes, so that a body which is not UTF-8 is no special case. */
-function containsAny(body: Buffer | null, keywords: string): boolean {
-  if (body === null) return false
-  return keywords.split(',').some((keyword) => keyword.trim() !== '' && body.includes(keyword.trim()))
+function containsAny(content: Buffer | string, keywords: string): boolean {
+  return keywords.split(',').some((keyword) => keyword.trim() !== '' && content.includes(keyword.trim()))
 }

@@ -6,7 +6,8 @@ import type { Rules, State } from './status.ts'
 
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */
 export type Settings = SignalFilters &
-  Omit<Rules, 'schedule'> & {
+  Omit<Rules, 'schedule' | 'trackRuns'> & {
+    trackRuns: boolean | null
     name: string
     slug: string
     tags: string
@@ -15,12 +16,11 @@ export type Settings = SignalFilters &
     timeoutS: number
     schedule: string
     tz: string
-    filterSubject: boolean
-    filterBody: boolean
+    maxPingsPerMinute: number | null
   }
 
-/** The settings on which a status depends. The others are for people and for e-mail. */
-export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'filterSubject' | 'filterBody'>
+/** The settings on which a status depends. The others are for people. */
+export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc'>
 
 export const defaultSettings: Settings = {
   name: '',
@@ -47,6 +47,8 @@ export const defaultSettings: Settings = {
   recoveryThreshold: null,
   earlyToleranceS: null,
   pausedUntil: null,
+  trackRuns: null,
+  maxPingsPerMinute: null,
 }
 
 /** What is needed to decide about a monitor. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */
@@ -73,5 +75,6 @@ export function rulesOf(settings: DecidingSettings): Rules {
     recoveryThreshold: settings.recoveryThreshold,
     earlyToleranceS: settings.earlyToleranceS,
     pausedUntil: settings.pausedUntil,
+    trackRuns: settings.trackRuns === true,
   }
 }

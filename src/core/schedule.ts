@@ -1,21 +1,27 @@
-// When a monitor's next heartbeat is expected. A simple schedule counts from the last one; a cron schedule has moments of
-// its own, in its time zone. systemd's OnCalendar joins as a third member of the union with a parser beside cron.ts: its
-// moments come from `nextDue`, its expressions are what `detectKind` calls `other` today, and everything else follows.
-// Instants are epoch milliseconds, lengths seconds.
+// When a monitor's next heartbeat is expected. A simple schedule counts from the last one; a schedule by cron or by calendar has
+// moments of its own, in its time zone. Instants are epoch milliseconds, lengths seconds.
 
 import { nextCronMatch, parseCron } from './cron.ts'
+import { nextCalendarMatch, parseCalendar } from './oncalendar.ts'
 
-export type Schedule = { kind: 'simple'; timeoutS: number } | { kind: 'cron'; schedule: string; tz: string }
+export type Schedule =
+  | { kind: 'simple'; timeoutS: number }
+  | { kind: 'cron' | 'oncalendar'; schedule: string; tz: string }
 
 /** The first scheduled moment strictly after `after`, or null when there are no more. Throws for an expression or zone that is not valid. */
 export function nextDue(schedule: Schedule, after: number): number | null {
   if (schedule.kind === 'simple') return after + schedule.timeoutS * 1000
+  if (schedule.kind === 'oncalendar') {
+    const calendar = parseCalendar(schedule.schedule)
+    if (calendar === null) throw new Error(`not a valid OnCalendar expression: ${schedule.schedule}`)
+    return nextCalendarMatch(calendar, after, schedule.tz)
+  }
   const cron = parseCron(schedule.schedule)
   if (cron === null) throw new Error(`not a valid cron expression: ${schedule.schedule}`)
   return nextCronMatch(cron, after, schedule.tz)
 }
 
-/** The `k`-th (from 1) scheduled moment strictly after `after`, or null when there are fewer. A cron schedule takes time in proportion to `k`. */
+/** The `k`-th (from 1) scheduled moment strictly after `after`, or null when there are fewer. All but a simple one take time in proportion to `k`. */
 export function nthDue(schedule: Schedule, after: number, k: number): number | null {
   if (schedule.kind === 'simple') return after + k * schedule.timeoutS * 1000
   let due: number | null = after
@@ -23,12 +29,13 @@ export function nthDue(schedule: Schedule, after: number, k: number): number | n
   return due
 }
 
-/** One line of five fields is cron, whether valid or not. */
-export function detectKind(expression: string): 'cron' | 'other' {
-  return /^\S+(?:[^\S\r\n]+\S+){4}$/.test(expression.trim()) ? 'cron' : 'other'
+/** One line of five fields is cron, whether valid or not; anything else is OnCalendar. */
+export function detectKind(expression: string): 'cron' | 'oncalendar' {
+  return /^\S+(?:[^\S\r\n]+\S+){4}$/.test(expression.trim()) ? 'cron' : 'oncalendar'
 }
 
-/** Whether a monitor may have this schedule: only cron for now. */
+/** Whether a monitor may have this schedule. */
 export function isValidExpression(expression: string): boolean {
-  return detectKind(expression) === 'cron' && parseCron(expression) !== null
+  const parse = detectKind(expression) === 'cron' ? parseCron : parseCalendar
+  return parse(expression) !== null
 }

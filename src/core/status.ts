@@ -1,11 +1,10 @@
 // The state machine of one monitor. Everything that can change a status is here, as pure functions of what the user set
 // (rules), what is known (state), the times in which nobody could accept heartbeats (blind windows) and an instant.
 //
-// A monitor waits for at most three moments at once: the end of grace after its last heartbeat (simple: timeout + grace after
-// it; cron: grace after the next slot), the end of the allowed time of an open run, and, while paused, the end of the pause. The earliest
-// is its deadline. `onTime` applies a deadline that has passed and dates the flip at the deadline, not at the moment of
-// noticing; `onHeartbeat` applies one signal. A heartbeat received at t is always onTime(t) first and then onHeartbeat,
-// so that one which comes after an unnoticed deadline yields both changes. Each call yields at most one flip.
+// What a monitor waits for is in waits.ts; the earliest is its deadline. `onTime` applies a deadline that has passed and dates
+// the flip at the deadline, not at the moment of noticing; `onHeartbeat` applies one signal. A heartbeat received at t is
+// always onTime(t) first and then onHeartbeat, so that one which comes after an unnoticed deadline yields both changes.
+// Each call yields at most one flip. Which runs are open is in runs.ts.
 //
 // Thresholds count consecutive failures (reported, overrun, too short or missed) and consecutive successes; below them the
 // status stays. A missed slot that is below the threshold moves the deadline on by one slot.
@@ -14,9 +13,11 @@
 // overran while the monitor was down is over when a heartbeat brings the monitor up, or its deadline would lie before
 // the flip that it follows.
 
-import { type BlindWindow, endOfWait, windowDuring } from './blind-time.ts'
+import { type BlindWindow, windowDuring } from './blind-time.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import { nextDue, nthDue, type Schedule } from './schedule.ts'
+import { endRun, pairingMs, type Runs, startRun, unwatch } from './runs.ts'
+import type { Schedule } from './schedule.ts'
+import { endOfGrace, endOfRun, graceStart, isOverrun, nextWait } from './waits.ts'
 
 export type Status = 'new' | 'up' | 'down' | 'paused'
 
@@ -30,19 +31,19 @@ export type Rules = {
   recoveryThreshold: number | null
   earlyToleranceS: number | null
   pausedUntil: number | null
+  /** Watch every run that is open, each by its rid, and not only the one that started last. */
+  trackRuns: boolean
 }
 
 /**
  * What is known. Instants in epoch milliseconds. `n` counts recorded heartbeats and `flipSeq` flips; `failures` and
  * `successes` are consecutive ones below a threshold; `missed` is how many slots since the last heartbeat were let pass.
  */
-export type State = {
+export type State = Runs & {
   status: Status
   n: number
   flipSeq: number
   lastPing: number | null
-  lastStart: number | null
-  lastStartRid: string | null
   lastDurationMs: number | null
   failures: number
   successes: number
@@ -72,8 +73,6 @@ export type Flip = {
 
 export type Change = { state: State; flip: Flip | null }
 
-type Wait = { at: number; since: number; cause: 'timeout' | 'overrun' | 'resumed' }
-
 /** How far the receive times of two replicas may be apart for signals that came one after the other. */
 const replicaSkewMs = 1000
 
@@ -84,6 +83,7 @@ export const initialState: State = {
   lastPing: null,
   lastStart: null,
   lastStartRid: null,
+  openRuns: [],
   lastDurationMs: null,
   failures: 0,
   successes: 0,
@@ -106,7 +106,9 @@ export function onTime(rules: Rules, state: State, now: number, windows: readonl
       return change
     }
     current =
-      wait.cause === 'timeout' ? { ...current, failures, missed: current.missed + 1 } : { ...closed(current), failures }
+      wait.cause === 'timeout'
+        ? { ...current, failures, missed: current.missed + 1 }
+        : { ...unwatch(current, (startedAt) => startedAt <= wait.since, rules.trackRuns), failures }
   }
 }
 
@@ -127,17 +129,12 @@ export function onHeartbeat(
   const at = looksOlderMs > 0 && looksOlderMs <= replicaSkewMs ? heartbeat.at + looksOlderMs : heartbeat.at
   const stale = at < (state.lastPing ?? at) || (kind === 'start' && at < (state.lastStart ?? at) - replicaSkewMs)
   if (kind === 'log' || kind === 'ign' || stale) return { state: counted, flip: null, durationMs: null }
-  if (kind === 'start') {
-    return { state: { ...counted, lastStart: at, lastStartRid: rid }, flip: null, durationMs: null }
-  }
+  if (kind === 'start') return { state: startRun(counted, rid, at, rules.trackRuns), flip: null, durationMs: null }
 
-  // Of an older run (a replay), unless it only looks older because two replicas received start and end.
-  const startedSince = state.lastStart !== null && at < state.lastStart - replicaSkewMs
-  const sameRun = state.lastStart !== null && !startedSince && state.lastStartRid === rid
-  const durationMs = sameRun ? Math.max(0, at - (state.lastStart as number)) : null
-  const tooShort = rules.minRuntimeS !== null && durationMs !== null && durationMs < rules.minRuntimeS * 1000
-  const endsRun = !startedSince && (sameRun || kind === 'fail' || rid === null || isOverrun(rules, state, at, windows))
-  const heard: State = { ...(endsRun ? closed(counted) : counted), lastPing: at, lastDurationMs: durationMs, missed: 0 }
+  const { runs, lengthMs, lastDurationMs } = endRuns(rules, counted, kind, rid, at, windows)
+  const durationMs = lengthMs !== null && lengthMs <= pairingMs ? lengthMs : null
+  const tooShort = rules.minRuntimeS !== null && lengthMs !== null && lengthMs < rules.minRuntimeS * 1000
+  const heard: State = { ...runs, lastPing: at, lastDurationMs, missed: 0 }
   if (kind === 'fail') return { ...onFailure(rules, heard, at, failureReason(heartbeat)), durationMs }
   if (tooShort) return { ...onFailure(rules, heard, at, 'too_short'), durationMs }
   return { ...onSuccess(rules, state, heard, at, windows), durationMs }
@@ -146,7 +143,7 @@ export function onHeartbeat(
 /** Pauses until resumed. The caller has applied onTime at `now`. Already paused: no change. */
 export function onPause(state: State, now: number): Change {
   if (state.status === 'paused') return { state, flip: null }
-  const paused: State = { ...closed(state), status: 'paused', failures: 0, successes: 0, missed: 0 }
+  const paused: State = { ...unwatch(state, () => true, false), status: 'paused', failures: 0, successes: 0, missed: 0 }
   return flipTo(paused, state, now, 'paused', true)
 }
 
@@ -165,17 +162,44 @@ export function deadlineOf(rules: Rules, state: State, windows: readonly BlindWi
   return nextWait(rules, state, windows)?.at ?? null
 }
 
-export type Reading = { status: Status | 'grace'; started: boolean; nextPing: number | null }
+/** `started`: a run is open; `running`: and it still may be. */
+export type Reading = { status: Status | 'grace'; started: boolean; running: boolean; nextPing: number | null }
 
 /** The status as a reader sees it at `now`, whether or not a detector has noticed a deadline yet. */
 export function readingAt(rules: Rules, stored: State, now: number, windows: readonly BlindWindow[]): Reading {
   const { state } = onTime(rules, stored, now, windows)
   const started = state.lastStart !== null
-  if (state.status === 'down') return { status: 'down', started, nextPing: null }
+  const running = started && !isOverrun(rules, state, now, windows)
+  if (state.status === 'down') return { status: 'down', started, running, nextPing: null }
   const due = graceStart(rules, state, windows)
   const status = due !== null && now >= due ? 'grace' : state.status
   const nextPing = due === null ? state.lastStart : Math.min(due, state.lastStart ?? due)
-  return { status, started, nextPing }
+  return { status, started, running, nextPing }
+}
+
+/**
+ * A success or failure ends the run of its rid, and takes off the watch what it says is over: a failure or one without rid the run that
+ * is watched, unless every run is.
+ */
+function endRuns(
+  rules: Rules,
+  state: State,
+  kind: 'success' | 'fail',
+  rid: string | null,
+  at: number,
+  windows: readonly BlindWindow[],
+): { runs: State; lengthMs: number | null; lastDurationMs: number | null } {
+  // A run that started later is not meant (a replay), unless it only looks later because two replicas received start and end.
+  const until = at + replicaSkewMs
+  const ended = endRun(state, rid, until, rules.trackRuns)
+  const lengthMs = ended.startedAt === null ? null : Math.max(0, at - ended.startedAt)
+  const endsAny = !rules.trackRuns && (kind === 'fail' || rid === null)
+  const runs = unwatch(
+    ended.state,
+    (startedAt) => startedAt <= until && (endsAny || at >= endOfRun(rules, state, startedAt, windows)),
+    rules.trackRuns,
+  )
+  return { runs, lengthMs, lastDurationMs: ended.wasLatest || rules.trackRuns ? lengthMs : null }
 }
 
 function onSuccess(rules: Rules, before: State, heard: State, at: number, windows: readonly BlindWindow[]): Change {
@@ -206,68 +230,9 @@ function wentSilent(rules: Rules, state: State, at: number, windows: readonly Bl
   return end !== null && at >= end.at
 }
 
-function nextWait(rules: Rules, state: State, windows: readonly BlindWindow[]): Wait | null {
-  if (state.status === 'down') return null
-  const run = endOfRun(rules, state, windows)
-  const grace = endOfGrace(rules, state, windows)
-  const pause = endOfPause(rules, state)
-  return [run, grace, pause].reduce((first, wait) => (first && (!wait || first.at <= wait.at) ? first : wait), null)
-}
-
-function endOfGrace(rules: Rules, state: State, windows: readonly BlindWindow[]): Wait | null {
-  if (state.status !== 'up' || state.lastPing === null) return null
-  if (rules.schedule.kind === 'simple') {
-    const lengthMs = (rules.schedule.timeoutS * (state.missed + 1) + rules.graceS) * 1000
-    return { at: endOfWait(state.lastPing, lengthMs, windows), since: state.lastPing, cause: 'timeout' }
-  }
-  const slot = graceStart(rules, state, windows)
-  if (slot === null) return null
-  return { at: endOfWait(slot, rules.graceS * 1000, windows), since: slot, cause: 'timeout' }
-}
-
-/** When the heartbeat is due, before any grace; a slot of a cron schedule does not move, only the grace after it does. */
-function graceStart(rules: Rules, state: State, windows: readonly BlindWindow[]): number | null {
-  const { schedule, earlyToleranceS } = rules
-  if (state.status !== 'up' || state.lastPing === null) return null
-  if (schedule.kind === 'simple')
-    return endOfWait(state.lastPing, schedule.timeoutS * 1000 * (state.missed + 1), windows)
-  const first = nextDue(schedule, state.lastPing)
-  if (first === null || earlyToleranceS === null)
-    return first === null ? null : nthDue(schedule, state.lastPing, state.missed + 1)
-  // An early heartbeat counts for the coming slot, but never from further away than half a period: with a tolerance
-  // as long as the period each heartbeat would otherwise skip a slot.
-  const second = nextDue(schedule, first)
-  const toleranceMs = Math.min(
-    earlyToleranceS * 1000,
-    second === null ? Number.POSITIVE_INFINITY : (second - first) / 2,
-  )
-  const early = first - state.lastPing <= toleranceMs
-  return nthDue(schedule, early ? first : state.lastPing, state.missed + 1)
-}
-
-function endOfRun(rules: Rules, state: State, windows: readonly BlindWindow[]): Wait | null {
-  if (state.lastStart === null) return null
-  const end = endOfWait(state.lastStart, (rules.maxRuntimeS ?? rules.graceS) * 1000, windows)
-  // A limit that was tightened later must not date a flip before the heartbeat that made the last one.
-  return { at: Math.max(end, state.lastPing ?? end), since: state.lastStart, cause: 'overrun' }
-}
-
-function isOverrun(rules: Rules, state: State, at: number, windows: readonly BlindWindow[]): boolean {
-  const end = endOfRun(rules, state, windows)
-  return end !== null && at >= end.at
-}
-
-function endOfPause(rules: Rules, state: State): Wait | null {
-  if (state.status !== 'paused' || rules.pausedUntil === null) return null
-  return { at: rules.pausedUntil, since: rules.pausedUntil, cause: 'resumed' }
-}
-
-function closed(state: State): State {
-  return { ...state, lastStart: null, lastStartRid: null }
-}
-
 function resumed(state: State): State {
-  return { ...initialState, n: state.n, flipSeq: state.flipSeq }
+  const { openRuns } = unwatch(state, () => true, false)
+  return { ...initialState, n: state.n, flipSeq: state.flipSeq, openRuns }
 }
 
 function flipTo(next: State, before: State, at: number, reason: FlipReason, silent: boolean): Change {

@@ -53,7 +53,7 @@ const ZONE_NAME =
 
 /**
  * Whether `name` is a zone of the platform's tz database, in its own spelling. Legacy names (US/Eastern) count: whoever
- * stores a zone replaces them first. Intl ignores case and keeps the first name a zone ever had (Asia/Calcutta for
+ * stores a zone replaces them first (legacy-zones.ts). Intl ignores case and keeps the first name a zone ever had (Asia/Calcutta for
  * Asia/Kolkata), so it can tell the right spelling of most names, and ZONE_NAME stands in for the rest.
  */
 export function isTimeZone(name: string): boolean {

@@ -1,9 +1,11 @@
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { createLoop } from '../loop.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
+import type { MailListener } from './mail-routes.ts'
 import { ensurePartitions } from './partitions.ts'
 import { pingRoutes } from './routes.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
@@ -51,17 +53,52 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       partitions.start()
     })
+    const projectOf = async (pingKey: string) => {
+      const owner = await app.projects.authenticate(pingKey)
+      return owner?.kind === 'ping_key' ? owner.projectId : null
+    }
+    const mail = await openMailListener(app, config, projectOf)
     app.addHook('onClose', async () => {
+      await mail?.close()
       await partitions.stop()
       await heartbeats.flush()
     })
 
     await app.register(pingRoutes, {
       heartbeats,
-      exists: monitors.exists,
+      projectOf,
+      monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
     })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })
   },
-  { name: 'heartbeats', dependencies: ['monitors', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'heartbeats', dependencies: ['auth', 'monitors', 'blind-time', 'metrics', 'site-url'] },
 )
+
+/** Its libraries are not loaded where nobody wants them. */
+async function openMailListener(
+  app: FastifyInstance,
+  config: Config,
+  projectOf: (pingKey: string) => Promise<string | null>,
+): Promise<MailListener | undefined> {
+  const { features, ingest, limits, server } = config
+  const { smtpPort } = features
+  if (smtpPort === undefined) return undefined
+  const { createMailListener } = await import('./mail-routes.ts')
+  const listener = createMailListener({
+    heartbeats: app.heartbeats,
+    projectOf,
+    accepting: () => app.lifecycle.phase !== 'starting',
+    domain: features.pingEmailDomain,
+    keptBytes: ingest.mailLimitBytes,
+    messageMaxBytes: limits.mailMaxBytes,
+    connectionsMax: limits.mailConnectionsMax,
+    log: app.log,
+  })
+  // Before the main listener, so that a port which cannot be had stops the start like that one's.
+  app.addHook('onReady', async () => {
+    const port = await listener.listen(server.host, smtpPort)
+    app.log.info({ event: 'mail.listening', port }, `taking heartbeats by e-mail on port ${port}`)
+  })
+  return listener
+}

@@ -1,82 +1,187 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { isUuid } from '../core/identifier.ts'
+import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { prepare, toAppError } from '../http/errors.ts'
 import { unshed } from '../http/pressure.ts'
 import { keepBodies } from '../http/raw-body.ts'
-import { parseAction, parseRid, senderOf } from './protocols/healthchecks.ts'
-import type { Heartbeats } from './service.ts'
+import type { Monitors } from '../monitors/service.ts'
+import { type Action, isSlug, parseAddress, parseRid, type Recipient, senderOf } from './protocols/healthchecks.ts'
+import type { Heartbeats, Incoming, Outcome } from './service.ts'
 
 export type PingRoutesOptions = {
   heartbeats: Heartbeats
-  /** Whether a monitor exists: decides between 400 and 404 for a ping that is malformed beyond its uuid. */
-  exists: (id: string) => Promise<boolean>
+  /** Whose ping key this is; null if nobody's. */
+  projectOf: (pingKey: string) => Promise<string | null>
+  monitors: Pick<Monitors, 'exists' | 'locate'>
   bodyLimitBytes: number
 }
 
-type Ping = { Params: { id: string; action?: string }; Querystring: { rid?: string | string[] }; Body: Buffer | null }
+type Query = { rid?: string | string[]; create?: string | string[] }
+type Ping = {
+  Params: { first: string; second?: string; third?: string }
+  Querystring: Query
+  Body: Buffer | null
+}
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT']
 const refusedMethods = ['DELETE', 'PATCH']
+const plainText = 'text/plain; charset=utf-8'
+const pingKeyLength = 22
 
-/** Pings by uuid: 200 `OK` only once the heartbeat is on disk. */
+// On the bare root everything else lives too, so that only what has the length of a ping key or of a uuid is taken for one.
+const shapes = [
+  { prefix: '/ping/:first', label: '/ping/:id' },
+  { prefix: '/:first(^(?:[\\w-]{22}|[\\w-]{36})$)', label: '/:id' },
+]
+const suffixes = [
+  { suffix: '', named: '' },
+  { suffix: '/', named: '/' },
+  { suffix: '/:second', named: '/:action' },
+  { suffix: '/:second/:third', named: '/:slug/:action' },
+]
+
+/** Pings by uuid, or by ping key and slug; under /ping/ and on the bare root. 200 `OK` only once the heartbeat is on disk. */
 export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, options) => {
-  const { heartbeats, exists } = options
+  const { heartbeats, projectOf, monitors } = options
+  const cors = { 'access-control-allow-origin': '*' }
   const accepted = {
-    'access-control-allow-origin': '*',
+    ...cors,
     'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private',
-    'content-type': 'text/plain; charset=utf-8',
+    'content-type': plainText,
     'ping-body-limit': String(options.bodyLimitBytes),
   }
+  const preflight = {
+    ...cors,
+    'access-control-allow-headers': '*',
+    'access-control-allow-methods': [...methods, 'OPTIONS'].join(', '),
+    'access-control-max-age': '600',
+  }
+  const expires = createExpires()
   keepBodies(app, options.bodyLimitBytes)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const failure = toAppError(error)
+    prepare(failure, request, reply)
+    reply.type(plainText).send(failure.message)
+  })
 
   function ping(request: FastifyRequest<Ping>, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
-    const { id } = request.params
-    const action = parseAction(request.params.action)
-    if (!isUuid(id) || action === null) return refuse(reply, 404, 'not found')
+    const { first, second, third } = request.params
+    const address = parseAddress(first, second, third)
+    if (address === null) return refuse(reply, 404, 'not found')
     const rid = parseRid(request.query.rid)
+    const { to, action } = address
+    if ('slug' in to) return pingBySlug(request, reply, to, action, rid)
     if (action === 'invalid' || rid === undefined) {
-      const problem = action === 'invalid' ? 'invalid url format' : 'invalid uuid format'
-      return exists(id).then((known) => (known ? refuse(reply, 400, problem) : refuse(reply, 404, 'not found')))
+      const problem = problemOf(action)
+      return monitors.exists(to.monitorId).then((known) => (known ? refuse(reply, 400, problem) : unknown(reply)))
     }
-    const sender = senderOf(request.headers, request.socket.remoteAddress)
-    const ua = (request.headers['user-agent'] ?? '').slice(0, 200)
-    const incoming = {
-      ...action,
-      ...sender,
-      monitorId: id,
-      rid,
-      ua,
-      method: request.method,
-      body: request.body ?? null,
-      requestId: request.id,
-    }
-    const taken = heartbeats.receive(incoming, (error, outcome) => {
-      if (error) unavailable(reply, 'the heartbeat could not be stored, try again shortly')
-      else if (outcome === 'unknown') refuse(reply, 404, 'not found')
-      else reply.headers(accepted).send('OK')
+    return receive(incoming(request, action, rid), to.monitorId, null, reply)
+  }
+
+  async function pingBySlug(
+    request: FastifyRequest<Ping>,
+    reply: FastifyReply,
+    { pingKey, slug }: Extract<Recipient, { slug: string }>,
+    action: Action | 'invalid',
+    rid: string | null | undefined,
+  ): Promise<FastifyReply> {
+    if (!isSlug(slug)) return refuse(reply, 400, 'invalid url format')
+    const projectId = pingKey.length === pingKeyLength ? await projectOf(pingKey) : null
+    if (projectId === null) return unknown(reply)
+    const create = [request.query.create].flat().at(-1) === '1'
+    const to = { projectId, slug, create, requestId: request.id, address: request.ip }
+    if (action !== 'invalid' && rid !== undefined) return receive(incoming(request, action, rid), '', to, reply)
+    const [located] = await monitors.locate([{ ...to, create: false }])
+    if (located === 'ambiguous') return refuse(reply, 409, 'ambiguous slug')
+    return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, problemOf(action))
+  }
+
+  function receive(
+    signal: Omit<Incoming, 'monitorId' | 'slug'>,
+    monitorId: string,
+    slug: Incoming['slug'],
+    reply: FastifyReply,
+  ): FastifyReply {
+    const taken = heartbeats.receive({ ...signal, monitorId, slug }, (error, outcome) => {
+      if (error || outcome === undefined) unavailable(reply, 'the heartbeat could not be stored, try again shortly')
+      else answer(reply, outcome)
     })
     if (!taken) unavailable(reply, 'too many heartbeats, try again shortly')
     return reply
   }
 
-  function unavailable(reply: FastifyReply, problem: string): void {
-    reply.header('retry-after', '1')
-    refuse(reply, 503, problem)
+  function answer(reply: FastifyReply, outcome: Outcome): void {
+    if (outcome === 'unknown') unknown(reply)
+    else if (outcome === 'ambiguous') refuse(reply, 409, 'ambiguous slug')
+    else if ('limitedForMs' in outcome) {
+      reply.header('retry-after', Math.ceil(outcome.limitedForMs / 1000))
+      refuse(reply, 429, 'rate limit exceeded')
+    } else {
+      reply.headers(accepted).header('expires', expires())
+      if (outcome.created) reply.code(201).send('Created')
+      else reply.send('OK')
+    }
   }
 
-  for (const url of ['/ping/:id', '/ping/:id/', '/ping/:id/:action']) {
-    const config = { access: 'ping', quiet: true, ...unshed } as const
-    app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, handler: ping })
-    app.options(url, { config }, (_request, reply) => reply.headers(accepted).code(204).send())
-    app.route({
-      method: refusedMethods,
-      url,
-      config,
-      handler: (_request, reply) =>
-        refuse(reply.header('allow', [...methods, 'OPTIONS'].join(', ')), 405, 'method not allowed'),
-    })
+  for (const { prefix, label } of shapes) {
+    for (const { suffix, named } of suffixes) {
+      const url = prefix + suffix
+      const config = { access: 'ping', quiet: true, statsId: label + named, ...unshed } as const
+      app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, handler: ping })
+      app.options(url, { config }, (_request, reply) => reply.headers(preflight).code(204).send())
+      app.route({
+        method: refusedMethods,
+        url,
+        config,
+        handler: (_request, reply) =>
+          refuse(reply.header('allow', [...methods, 'OPTIONS'].join(', ')), 405, 'method not allowed'),
+      })
+    }
   }
 }
 
+function incoming(
+  request: FastifyRequest<Ping>,
+  action: Action,
+  rid: string | null,
+): Omit<Incoming, 'monitorId' | 'slug'> {
+  return {
+    ...action,
+    ...senderOf(request.headers, request.socket.remoteAddress),
+    rid,
+    ua: (request.headers['user-agent'] ?? '').slice(0, 200),
+    method: request.method,
+    body: request.body ?? null,
+    mail: null,
+    requestId: request.id,
+  }
+}
+
+function problemOf(action: Action | 'invalid'): string {
+  return action === 'invalid' ? 'invalid url format' : 'invalid uuid format'
+}
+
+function unknown(reply: FastifyReply): FastifyReply {
+  return refuse(reply, 404, 'not found')
+}
+
+function unavailable(reply: FastifyReply, problem: string): void {
+  reply.header('retry-after', '1')
+  refuse(reply, 503, problem)
+}
+
 function refuse(reply: FastifyReply, status: number, problem: string): FastifyReply {
-  return reply.code(status).type('text/plain; charset=utf-8').send(problem)
+  return reply.code(status).type(plainText).send(problem)
+}
+
+/** The moment, as headers say it; written anew only when the second is another. */
+function createExpires(): () => string {
+  let second = 0
+  let text = ''
+  return () => {
+    const now = Math.floor(Date.now() / 1000)
+    if (now !== second) {
+      second = now
+      text = new Date(now * 1000).toUTCString()
+    }
+    return text
+  }
 }

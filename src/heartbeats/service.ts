@@ -1,21 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
-import { decideKind, type HeartbeatKind, type SignalKind } from '../core/heartbeat.ts'
+import { decideKind, type HeartbeatKind, type MailText, type SignalKind } from '../core/heartbeat.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
+import { pingLimitPauseMs, pingLimitWindowMs } from '../core/ping-limit.ts'
 import { onHeartbeat, onTime } from '../core/status.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
+import type { SlugAddress } from '../monitors/slugs.ts'
 import type { CausedFlip } from '../monitors/store.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import { heartbeatId } from './heartbeat-id.ts'
-import { insertHeartbeats, type Recorded, selectRecorded } from './store.ts'
+import { insertHeartbeats, type Recorded, selectRecent, selectRecorded } from './store.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
-export type Received = Incoming & { id: string; at: number }
+export type Received = Incoming & { id: string; at: number /** Whether it made its monitor. */; created: boolean }
 
 export type Incoming = {
+  /** Empty until its slug has been looked up. */
   monitorId: string
+  /** How it was addressed, if not by id. */
+  slug: SlugAddress | null
   kind: SignalKind
   exitStatus: number | null
   rid: string | null
@@ -24,12 +30,14 @@ export type Incoming = {
   remoteAddr: string
   ua: string
   body: Buffer | null
+  /** Its texts, if it is an e-mail. */
+  mail: MailText | null
   /** Of the request that carried it, for the flip that it causes. */
   requestId: string
 }
 
-/** `unknown`: there is no such monitor, nothing was stored. */
-export type Outcome = { recorded: HeartbeatKind } | 'unknown'
+/** All but `recorded` mean that nothing was stored: no such monitor, several with this slug, or more than its owner allows just now. */
+export type Outcome = { recorded: HeartbeatKind; created: boolean } | { limitedForMs: number } | 'unknown' | 'ambiguous'
 
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
@@ -45,11 +53,16 @@ const entryBytes = 500
 
 export function createHeartbeats(options: {
   database: Database
-  monitors: Pick<Monitors, 'change'>
+  monitors: Pick<Monitors, 'change' | 'locate'>
   windows: () => readonly BlindWindow[]
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number }
   /** `projectId` is empty where it is not known. */
-  count: (kind: HeartbeatKind, outcome: 'recorded' | 'unknown' | 'refused', projectId: string, n: number) => void
+  count: (
+    kind: HeartbeatKind,
+    outcome: 'recorded' | 'unknown' | 'limited' | 'refused',
+    projectId: string,
+    n: number,
+  ) => void
   observeBatch: (entries: number, seconds: number) => void
   /** Makes the day partitions that are missing. */
   makePartitions: () => Promise<void>
@@ -63,7 +76,7 @@ export function createHeartbeats(options: {
     const began = clock.monotonic()
     for (let attempt = 1; ; attempt++) {
       try {
-        const outcomes = await writeOnce(entries, attempt > 1)
+        const outcomes = await writeOnce(entries, attempt > 1, await locate(entries))
         observeBatch(entries.length, (clock.monotonic() - began) / 1000)
         return entries.map(({ id }) => outcomes.get(id) ?? 'unknown')
       } catch (error) {
@@ -89,43 +102,84 @@ export function createHeartbeats(options: {
     return err
   }
 
+  /** Finds the monitors of those that came by slug; returns why some have none. What was found once is kept for the next attempt. */
+  async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
+    const lost = new Map<string, Outcome>()
+    const bySlug = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
+    if (bySlug.length === 0) return lost
+    const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
+    for (const [i, entry] of bySlug.entries()) {
+      const found = located[i] ?? 'unknown'
+      if (typeof found === 'string') lost.set(entry.id, found)
+      else Object.assign(entry, { monitorId: found.id, created: found.created })
+    }
+    return lost
+  }
+
+  /** `lost` are entries without a monitor; with `again` some may be there already. */
   async function writeOnce(
     entries: readonly Received[],
     again: boolean,
-  ): Promise<ReadonlyMap<string, { recorded: HeartbeatKind }>> {
-    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
-    const outcomes = new Map<string, { recorded: HeartbeatKind }>()
+    lost: ReadonlyMap<string, Outcome>,
+  ): Promise<ReadonlyMap<string, Outcome>> {
+    const addressed = lost.size === 0 ? entries : entries.filter(({ id }) => !lost.has(id))
+    const byMonitor = Map.groupBy(addressed, ({ monitorId }) => monitorId)
+    const outcomes = new Map(lost)
     let projects: ReadonlyMap<string, string> = new Map()
+    if (byMonitor.size === 0) return outcomes
     await monitors.change([...byMonitor.keys()], async (locked, tx) => {
       outcomes.clear()
+      for (const [id, outcome] of lost) outcomes.set(id, outcome)
       projects = new Map(locked.map(({ id, projectId }) => [id, projectId]))
-      const already = again ? await selectRecorded(tx, entries) : null
+      const already = again ? await selectRecorded(tx, addressed) : null
+      const recent = await recentOf(tx, locked, addressed)
       const decided = locked.map((monitor) => {
         const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id))
-        return applyAll(monitor, received, windows())
+        return applyAll(monitor, received, windows(), recent.get(monitor.id) ?? [])
       })
       const rows = decided.flatMap(({ recorded }) => recorded)
-      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind })
-      for (const { id, kind } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind })
+      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
+      for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
+      for (const { id, kind, created } of addressed) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
         within: () => insertHeartbeats(tx, rows),
       }
     })
-    countRecorded(entries, outcomes, projects)
+    countRecorded(addressed, outcomes, projects)
     return outcomes
+  }
+
+  /** What was recorded within the last minute of those monitors whose owner limits that; for all others nothing is asked. */
+  async function recentOf(
+    tx: Queryable,
+    locked: readonly WatchedMonitor[],
+    entries: readonly Received[],
+  ): Promise<Map<string, number[]>> {
+    const limited = locked.filter(({ settings }) => settings.maxPingsPerMinute !== null)
+    if (limited.length === 0) return new Map()
+    const earliest = Math.min(...entries.map(({ at }) => at))
+    const rows = await selectRecent(
+      tx,
+      limited.map(({ id, settings }) => ({ id, newest: settings.maxPingsPerMinute as number })),
+      earliest - pingLimitWindowMs,
+    )
+    return new Map(
+      [...Map.groupBy(rows, ({ monitorId }) => monitorId)].map(([id, its]) => [id, its.map(({ at }) => at)]),
+    )
   }
 
   /** A call to the metrics for each heartbeat would cost as much as routing it. */
   function countRecorded(
     entries: readonly Received[],
-    outcomes: ReadonlyMap<string, { recorded: HeartbeatKind }>,
+    outcomes: ReadonlyMap<string, Outcome>,
     projects: ReadonlyMap<string, string>,
   ): void {
     const counts = new Map<string, { kind: HeartbeatKind; projectId: string; n: number }>()
     for (const { id, monitorId } of entries) {
-      const kind = outcomes.get(id)?.recorded
-      if (kind === undefined) continue
+      const outcome = outcomes.get(id)
+      if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
+      const kind = outcome.recorded
       const projectId = projects.get(monitorId) ?? ''
       const known = counts.get(kind + projectId)
       if (known) known.n++
@@ -141,10 +195,11 @@ export function createHeartbeats(options: {
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
       const at = clock.now()
-      const received = { ...incoming, at, id: heartbeatId(at) }
+      const received = { ...incoming, at, id: heartbeatId(at), created: false }
       const taken = batcher.push(received, entryBytes + (incoming.body?.length ?? 0), (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
-        else if (outcome === 'unknown') count(incoming.kind, 'unknown', '', 1)
+        else if (typeof outcome === 'string') count(incoming.kind, 'unknown', '', 1)
+        else if ('limitedForMs' in outcome) count(incoming.kind, 'limited', '', 1)
         done(error, outcome)
       })
       if (!taken) count(incoming.kind, 'refused', '', 1)
@@ -162,18 +217,33 @@ function isMissingPartition(error: unknown): boolean {
   return (error as { code?: string }).code === '23514'
 }
 
-/** Applies a monitor's signals in the order of their receipt, each after what time had done until then. */
+type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
+
+/**
+ * Applies a monitor's signals in the order of their receipt, each after what time had done until then. `recent` are the instants of
+ * those before them, for a monitor whose owner limits how many may come.
+ */
 function applyAll(
   monitor: WatchedMonitor,
   received: readonly Received[],
   windows: readonly BlindWindow[],
-): Decision & { recorded: Recorded[] } {
+  recent: readonly number[],
+): Applied {
+  const { maxPingsPerMinute } = monitor.settings
   const rules = rulesOf(monitor.settings)
   const flips: CausedFlip[] = []
   const recorded: Recorded[] = []
+  const limited: Applied['limited'] = []
   let { state } = monitor
   for (const signal of received) {
     const { at, rid, exitStatus, requestId } = signal
+    if (maxPingsPerMinute !== null) {
+      const forMs = pingLimitPauseMs([...recent, ...recorded.map((row) => row.received.at)], maxPingsPerMinute, at)
+      if (forMs > 0) {
+        limited.push({ id: signal.id, forMs })
+        continue
+      }
+    }
     const timed = onTime(rules, state, at, windows)
     const kind = decideKind(monitor.settings, timed.state.status, signal)
     const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, windows)
@@ -182,5 +252,5 @@ function applyAll(
     state = heard.state
     recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
   }
-  return { monitor, state, flips, recorded }
+  return { monitor, state, flips, recorded, limited }
 }

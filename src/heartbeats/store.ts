@@ -69,6 +69,22 @@ export async function selectRecorded(tx: Queryable, received: readonly Received[
   return new Set(rows.map(({ id }) => id))
 }
 
+const recent = statement(
+  'recent',
+  `SELECT m.id AS "monitorId", h.received_at AS "at" FROM unnest($1::uuid[], $2::int[]) AS m(id, newest),
+     LATERAL (SELECT received_at FROM heartbeats
+       WHERE monitor_id = m.id AND received_at > to_timestamp($3::float8 / 1000) ORDER BY received_at DESC LIMIT m.newest) h`,
+)
+
+/** When the `newest` last heartbeats of each monitor were received, as far as that was after `since`. */
+export async function selectRecent(
+  tx: Queryable,
+  monitors: readonly { id: string; newest: number }[],
+  since: number,
+): Promise<{ monitorId: string; at: number }[]> {
+  return tx.query(recent, [monitors.map(({ id }) => id), monitors.map(({ newest }) => newest), since])
+}
+
 export type HistoryRow = {
   n: number
   kind: HeartbeatKind

@@ -92,7 +92,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
-      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, refused) and tenant',
+      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, limited, refused) and tenant',
       labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),

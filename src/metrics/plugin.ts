@@ -72,7 +72,7 @@ function countRequests(app: FastifyInstance, { httpRequests, observe }: DomainMe
   const count = (request: FastifyRequest, status: string) =>
     httpRequests.inc({
       method: request.method,
-      route: request.routeOptions.url ?? '__unknown__',
+      route: request.routeOptions.config?.statsId ?? request.routeOptions.url ?? '__unknown__',
       status_code: status,
     })
   app.addHook('onResponse', (request, reply, done) => {

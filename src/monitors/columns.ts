@@ -20,6 +20,8 @@ export const settingColumns = {
   recoveryThreshold: 'recovery_threshold',
   earlyToleranceS: 'early_tolerance_s',
   pausedUntil: 'paused_until',
+  trackRuns: 'track_runs',
+  maxPingsPerMinute: 'max_pings_per_minute',
   methods: 'methods',
   manualResume: 'manual_resume',
   filterSubject: 'filter_subject',
@@ -39,6 +41,7 @@ const stateColumns = {
   lastStart: 'last_start',
   lastStartRid: 'last_start_rid',
   lastDurationMs: 'last_duration_ms',
+  openRuns: 'open_runs',
   failures: 'failures',
   successes: 'successes',
   missed: 'missed',
@@ -57,8 +60,8 @@ const columnOf: Record<Field, string> = {
   lookAt: 'look_at',
 }
 
-/** Only for people and for e-mail: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'filterSubject', 'filterBody', 'badgeKey', 'createdAt']
+/** Only for people: heartbeats and deadlines are decided without them. */
+const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'badgeKey', 'createdAt']
 
 const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 
@@ -68,8 +71,13 @@ export const watchedColumns = selectList(
   (Object.keys(columnOf) as Field[]).filter((field) => !undeciding.includes(field)),
 )
 
-export type WatchedRow = DecidingSettings & State & Pick<WatchedMonitor, 'id' | 'projectId' | 'deadline' | 'lookAt'>
+/** Most monitors have no run open beside the latest: null. */
+type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }
+
+export type WatchedRow = DecidingSettings & StateRow & Pick<WatchedMonitor, 'id' | 'projectId' | 'deadline' | 'lookAt'>
 export type MonitorRow = WatchedRow & Settings & Pick<Monitor, 'badgeKey' | 'createdAt'>
+
+const noRuns: State['openRuns'] = []
 
 /** A row has the fields of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
 export function toWatchedMonitor(row: WatchedRow): WatchedMonitor {
@@ -88,6 +96,7 @@ export function toWatchedMonitor(row: WatchedRow): WatchedMonitor {
       lastStart: row.lastStart,
       lastStartRid: row.lastStartRid,
       lastDurationMs: row.lastDurationMs,
+      openRuns: row.openRuns ?? noRuns,
       failures: row.failures,
       successes: row.successes,
       missed: row.missed,

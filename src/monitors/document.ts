@@ -72,6 +72,8 @@ function extensions({ settings }: MonitorWithChannels): CheckDocument {
     min_runtime: settings.minRuntimeS,
     failure_threshold: settings.failureThreshold,
     recovery_threshold: settings.recoveryThreshold,
+    track_runs: settings.trackRuns,
+    max_pings_per_minute: settings.maxPingsPerMinute,
     early_tolerance: settings.earlyToleranceS,
     paused_until: settings.pausedUntil === null ? null : isoSeconds(settings.pausedUntil),
   }

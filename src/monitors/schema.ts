@@ -3,6 +3,7 @@
 
 import { AppError } from '../core/errors.ts'
 import { parseInstant } from '../core/instant.ts'
+import { currentZone } from '../core/legacy-zones.ts'
 import type { Settings } from '../core/monitor.ts'
 import { detectKind, isValidExpression } from '../core/schedule.ts'
 import { isTimeZone } from '../core/time-zone.ts'
@@ -62,16 +63,18 @@ const rules = {
   success_kw: string(200),
   tags: string(500),
   timeout: integer(1, longestS),
-  tz: string(36, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
+  tz: string(undefined, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
   early_tolerance: nullable(integer(1, longestS)),
   failure_threshold: nullable(integer(1, 720)),
+  max_pings_per_minute: nullable(integer(1, 6000)),
   max_runtime: nullable(integer(1, longestS)),
   min_runtime: nullable(integer(1, longestS)),
   paused_until: nullable(
     string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
   recovery_threshold: nullable(integer(1, 720)),
+  track_runs: nullable(boolean),
 } satisfies Record<string, Rule>
 
 type Field = keyof typeof rules
@@ -83,7 +86,6 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   tags: 'tags',
   desc: 'desc',
   grace: 'graceS',
-  tz: 'tz',
   manual_resume: 'manualResume',
   methods: 'methods',
   filter_body: 'filterBody',
@@ -94,9 +96,11 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   failure_kw: 'failureKw',
   early_tolerance: 'earlyToleranceS',
   failure_threshold: 'failureThreshold',
+  max_pings_per_minute: 'maxPingsPerMinute',
   max_runtime: 'maxRuntimeS',
   min_runtime: 'minRuntimeS',
   recovery_threshold: 'recoveryThreshold',
+  track_runs: 'trackRuns',
 }
 
 /** Reads the body of a create or update call. Throws AppError('bad_request') for the first broken rule. */
@@ -126,6 +130,7 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
     settings.filterSubject = Boolean(values.subject || values.subject_fail)
   }
   if (values.filter_subject !== undefined) settings.filterSubject = values.filter_subject
+  if (values.tz !== undefined) settings.tz = currentZone(values.tz as string)
   if (values.paused_until !== undefined) {
     settings.pausedUntil = values.paused_until === null ? null : parseInstant(values.paused_until as string)
   }

@@ -21,6 +21,7 @@ import { type Changes, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelIds, selectChannelNames } from './channels-store.ts'
 import { type CheckDocument, checkDocument } from './document.ts'
 import type { CheckInput, UniqueField } from './schema.ts'
+import { createSlugs } from './slugs.ts'
 import * as store from './store.ts'
 
 /** What is to become of a monitor. */
@@ -268,6 +269,7 @@ export function createMonitors(options: {
       return tagged.map((monitor) => document(monitor, readOnly))
     },
 
+    ...createSlugs({ database, writeAudit }),
     find: (projectId: string, id: string) => find(database, projectId, id),
     exists: async (id: string): Promise<boolean> => (await store.selectMonitor(database, id)) !== null,
     due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),

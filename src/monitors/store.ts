@@ -48,12 +48,12 @@ const write = statement(
   `UPDATE monitors m SET
      status = d.status, n = d.n, flip_seq = d.flip_seq,
      last_ping = ${instant('d.last_ping')}, last_start = ${instant('d.last_start')}, last_start_rid = d.last_start_rid,
-     last_duration_ms = d.last_duration_ms, failures = d.failures, successes = d.successes, missed = d.missed,
+     last_duration_ms = d.last_duration_ms, open_runs = d.open_runs::jsonb, failures = d.failures, successes = d.successes, missed = d.missed,
      deadline = ${instant('d.deadline')}, look_at = ${instant('d.look_at')}
    FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::float8[], $8::float8[], $9::uuid[],
-     $10::bigint[], $11::int[], $12::int[], $13::int[], $14::float8[], $15::float8[])
+     $10::bigint[], $11::text[], $12::int[], $13::int[], $14::int[], $15::float8[], $16::float8[])
      AS d(id, was_n, was_flip_seq, status, n, flip_seq, last_ping, last_start, last_start_rid,
-          last_duration_ms, failures, successes, missed, deadline, look_at)
+          last_duration_ms, open_runs, failures, successes, missed, deadline, look_at)
    WHERE m.id = d.id AND m.n = d.was_n AND m.flip_seq = d.was_flip_seq
    RETURNING m.id`,
 )
@@ -85,6 +85,7 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
     column((c) => c.state.lastStart),
     column((c) => c.state.lastStartRid),
     column((c) => c.state.lastDurationMs),
+    column((c) => (c.state.openRuns.length === 0 ? null : JSON.stringify(c.state.openRuns))),
     column((c) => c.state.failures),
     column((c) => c.state.successes),
     column((c) => c.state.missed),

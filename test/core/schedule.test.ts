@@ -11,6 +11,11 @@ const schedule: fc.Arbitrary<Schedule> = fc.oneof(
     schedule: fc.constantFrom('* * * * *', '30 1,2 * * *', '0 9 * * mon-fri', '0 0 LW * *', '0 0 29 2 *'),
     tz: fc.constantFrom('UTC', 'Europe/Riga', 'America/New_York'),
   }),
+  fc.record({
+    kind: fc.constant('oncalendar' as const),
+    schedule: fc.constantFrom('minutely', '01,02:30', 'Mon..Fri 9:00\nSun 10:00 UTC', '*-*~1 12:00', '2-29'),
+    tz: fc.constantFrom('UTC', 'Europe/Riga', 'America/New_York'),
+  }),
 )
 const instant = fc.integer({ min: Date.UTC(2000), max: Date.UTC(2040) })
 
@@ -40,6 +45,7 @@ test('a schedule that its zone always skips has no moments', () => {
 test('an expression or zone that nobody validated throws rather than keep a monitor up for ever', () => {
   assert.throws(() => nextDue({ kind: 'cron', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid cron expression/)
   assert.throws(() => nextDue({ kind: 'cron', schedule: '* * * * *', tz: 'foo/bar' }, noon), RangeError)
+  assert.throws(() => nextDue({ kind: 'oncalendar', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid OnCalendar/)
 })
 
 test('the k-th moment is k times the next one', () => {
@@ -52,15 +58,16 @@ test('the k-th moment is k times the next one', () => {
   )
 })
 
-test('one line of exactly five fields is cron, anything else is not', () => {
+test('one line of exactly five fields is cron, anything else is OnCalendar', () => {
   for (const text of ['* * * * *', ' 0\t0  1 1 *\n', 'a b c d e', '? H @ 15W L']) assert.equal(detectKind(text), 'cron')
   for (const text of ['', ' ', '* * * *', '* * * * * *', 'daily', 'Mon *-*-* 12:00', '*\n* * * *', '* * * * *\n*'])
-    assert.equal(detectKind(text), 'other')
+    assert.equal(detectKind(text), 'oncalendar')
 })
 
-test('only valid cron expressions are accepted for now', () => {
-  assert.equal(isValidExpression('*/5 * * * mon-fri'), true)
-  for (const text of ['', 'daily', '61 * * * *', '0 0 31 2 *', '*\n* * * *'])
+test('an expression must be valid in the dialect that its shape says', () => {
+  for (const text of ['*/5 * * * mon-fri', 'daily', 'Mon *-*-* 12:00', 'Mon *-*-* 12:00 Europe/Riga', '12:00\n13:00'])
+    assert.equal(isValidExpression(text), true, text)
+  for (const text of ['', '61 * * * *', '0 0 31 2 *', '*\n* * * *', '* * * * * *', '1999-01-02', '@daily'])
     assert.equal(isValidExpression(text), false)
 })
 

@@ -28,6 +28,7 @@ const rules: Rules = {
   recoveryThreshold: null,
   earlyToleranceS: null,
   pausedUntil: null,
+  trackRuns: false,
 }
 
 type Step =
@@ -248,6 +249,18 @@ test('a reader sees grace and down before the detector has written anything', ()
   assert.equal(readingAt(all, state, 90 * s, []).nextPing, null)
 })
 
+test('a reader sees a run that is open, and whether it still may be', () => {
+  const { state, rules: all } = play([
+    { beat: 'fail', at: 0 },
+    { beat: 'start', at: s },
+  ])
+  const reading = (now: number) => {
+    const { started, running, status } = readingAt(all, state, now, [])
+    return `${status} ${started} ${running}`
+  }
+  assert.deepEqual([reading(2 * s), reading(31 * s)], ['down true true', 'down true false'])
+})
+
 const anyRules: fc.Arbitrary<Rules> = fc.record({
   schedule: fc.oneof(
     fc.record({ kind: fc.constant('simple' as const), timeoutS: fc.integer({ min: 1, max: 600 }) }),
@@ -264,6 +277,7 @@ const anyRules: fc.Arbitrary<Rules> = fc.record({
   recoveryThreshold: fc.option(fc.integer({ min: 1, max: 4 })),
   earlyToleranceS: fc.option(fc.integer({ min: 1, max: 600 })),
   pausedUntil: fc.option(fc.integer({ min: 0, max: 5_000_000 })),
+  trackRuns: fc.boolean(),
 })
 
 const anyStep = (at: number): fc.Arbitrary<Step> =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { currentZone, legacyZones } from '../../src/core/legacy-zones.ts'
 import { firstInstant, isTimeZone, latestWallTime, spanAt } from '../../src/core/time-zone.ts'
 
 const wallTime = (tz: string, instant: number) => instant + spanAt(tz, instant).offset
@@ -28,6 +29,33 @@ test('other spellings, offsets, ambiguous abbreviations and inventions are not t
   names.push('asia/kolkata', 'us/eastern', 'PST', 'IST', 'BST', 'CST', 'SystemV/EST5', 'posix/Europe/Riga')
   names.push('Etc/Unknown', 'Factory', 'localtime', 'Europe/Riga\0', `Europe/${'A'.repeat(100_000)}`)
   for (const name of names) assert.equal(isTimeZone(name), false, name.slice(0, 40))
+})
+
+test('catalogue 3.8: a legacy name stands for a current one, where the clocks show the same', () => {
+  const cases = [
+    ['Europe/Kiev', 'Europe/Kyiv'],
+    ['US/Eastern', 'America/New_York'],
+    ['EST', 'America/Panama'],
+    ['UCT', 'Etc/UTC'],
+    ['GB', 'Europe/London'],
+    ['Japan', 'Asia/Tokyo'],
+    ['Pacific/Truk', 'Pacific/Chuuk'],
+    ['UTC', 'UTC'],
+    ['Europe/Riga', 'Europe/Riga'],
+  ] as const
+  for (const [name, current] of cases) assert.equal(currentZone(name), current)
+  assert.ok(legacyZones.length > 115)
+  for (const name of legacyZones) {
+    const current = currentZone(name)
+    assert.ok(isTimeZone(name) && isTimeZone(current), `${name} ${current}`)
+    assert.equal(currentZone(current), current, `${current} is itself a legacy name`)
+    for (let at = utc('2019-01-15T00:00'); at < utc('2030-01-01T00:00'); at += 30 * 86_400_000)
+      assert.equal(
+        spanAt(name, at).offset,
+        spanAt(current, at).offset,
+        `${name} ${current} ${new Date(at).toISOString()}`,
+      )
+  }
 })
 
 test('a span ends where the clocks change, to the minute', () => {

@@ -1,4 +1,5 @@
-// The ping addresses of Healthchecks (its catalogue, section 2): what an address asks for, and who sent it.
+// The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): whom a ping is for, what it says,
+// and who sent it.
 
 import { isIP } from 'node:net'
 import type { SignalKind } from '../../core/heartbeat.ts'
@@ -14,8 +15,36 @@ const named: Record<string, Action> = {
 }
 const success: Action = { kind: 'success', exitStatus: null }
 
+/** Whom a ping is for. A ping key and a slug, both as they were sent, name a monitor of that key's project. */
+export type Recipient = { monitorId: string } | { pingKey: string; slug: string }
+
+const word = /^[A-Za-z0-9_-]+$/
+
+/**
+ * Reads the parts of a path behind the ping endpoint; null if it is no ping address. What could be two things is a uuid and an action.
+ */
+export function parseAddress(
+  first: string,
+  second: string | undefined,
+  third: string | undefined,
+): { to: Recipient; action: Action | 'invalid' } | null {
+  if (third === undefined && isUuid(first)) {
+    const action = parseAction(second)
+    if (action !== null) return { to: { monitorId: first }, action }
+  }
+  // Behind a slug no slash may follow.
+  if (second === undefined || third === '' || !word.test(first) || !word.test(second)) return null
+  const action = parseAction(third)
+  return action === null ? null : { to: { pingKey: first, slug: second }, action }
+}
+
+/** Slugs are written in lower case; whoever asks for another one is told so, whether or not anything else is right. */
+export function isSlug(text: string): boolean {
+  return !/[A-Z]/.test(text)
+}
+
 /** Null if no ping address ends so; `invalid` for an exit status out of range. Leading zeros are allowed. */
-export function parseAction(text: string | undefined): Action | 'invalid' | null {
+function parseAction(text: string | undefined): Action | 'invalid' | null {
   if (text === undefined || text === '') return success
   if (Object.hasOwn(named, text)) return named[text] as Action
   if (!/^\d+$/.test(text)) return null
@@ -35,16 +64,25 @@ type Headers = Record<string, string | string[] | undefined>
 
 /** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
 export function senderOf(headers: Headers, socketAddress: string | undefined): { remoteAddr: string; scheme: string } {
-  const first =
-    String(headers['x-forwarded-for'] ?? '')
-      .split(',', 1)[0]
-      ?.trim() ?? ''
-  const withoutPort = /^\d+\.\d+\.\d+\.\d+:\d+$/.test(first) ? first.slice(0, first.indexOf(':')) : first
-  // A zone (fe80::1%eth0) may be of any length and means nothing here.
-  const address = withoutPort.split('%', 1)[0] ?? ''
+  const forwarded = addressIn(headers['x-forwarded-for'])
   const proto = String(headers['x-forwarded-proto'] ?? '')
   return {
-    remoteAddr: isIP(address) > 0 ? address : ((socketAddress ?? '').split('%', 1)[0] ?? ''),
+    remoteAddr: forwarded ?? withoutZone(socketAddress ?? ''),
     scheme: /^[a-z][a-z0-9+.-]{0,9}$/i.test(proto) ? proto : 'http',
   }
+}
+
+/** The first of a list, without its port: `10.0.0.1:80`, `[2001:db8::1]:80`. */
+function addressIn(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  const first = (String(header).split(',', 1)[0] ?? '').trim()
+  const [, v4, v6] = /^(?:(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]+)\](?::\d+)?)$/.exec(first) ?? []
+  const address = withoutZone(v4 ?? v6 ?? first)
+  return isIP(address) > 0 ? address : undefined
+}
+
+/** A zone (fe80::1%eth0) may be of any length and means nothing here. */
+function withoutZone(address: string): string {
+  const zone = address.indexOf('%')
+  return zone === -1 ? address : address.slice(0, zone)
 }

@@ -1,0 +1,51 @@
+// Settings of what is off until it is wanted.
+import { Type } from 'typebox'
+import { integer } from './config-kinds.ts'
+
+export const features = Type.Object(
+  {
+    redisUrl: Type.Optional(
+      Type.String({
+        env: 'REDIS_URL',
+        secret: true,
+        pattern: '^rediss?://',
+        rule: 'must be a redis:// or rediss:// URL',
+        description: 'Where replicas count calls together; without it each counts its own',
+      }),
+    ),
+    smtpPort: Type.Optional(
+      Type.Integer({
+        env: 'SMTP_PORT',
+        minimum: 0,
+        maximum: 65_535,
+        description: 'Takes heartbeats by e-mail on this port; without it none; 0 picks a free one and logs it',
+      }),
+    ),
+    pingEmailDomain: Type.Optional(
+      Type.String({
+        env: 'PING_EMAIL_DOMAIN',
+        pattern: '^[A-Za-z0-9.:\\[\\]-]+$',
+        rule: 'must be a domain',
+        description: 'Domain of the mailboxes that take heartbeats; mail for others is refused; without it any will do',
+      }),
+    ),
+    metricsPort: Type.Optional(
+      Type.Integer({
+        env: 'METRICS_PORT',
+        minimum: 0,
+        maximum: 65_535,
+        description:
+          'Serve /metrics and the probes on this port too, for networks that keep them apart; 0 picks a free one and logs it',
+      }),
+    ),
+    metricsTenantsMax: integer(
+      100,
+      'Projects with a tenant label of their own in the metrics, the others share one; 0 is none',
+      {
+        minimum: 0,
+        maximum: 10_000,
+      },
+    ),
+  },
+  { description: 'Optional features' },
+)

@@ -1,0 +1,126 @@
+// The files of one spool: a directory of numbered segments that are only ever appended to, and removed once they have been
+// replayed. What is appended counts only after it has been synced and the file is still where it was: somebody who took this
+// process for dead may have taken the directory over, and then reads what was there at that moment and no later.
+
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { decodeRecords } from './spool-record.ts'
+
+/** `oldestAt` is the receive time of its first record, in epoch milliseconds. */
+export type Segment = { path: string; bytes: number; records: number; oldestAt: number }
+
+/** Records to be written together. */
+export type Group = { chunk: Buffer; records: number; oldestAt: number }
+
+export type SpoolFiles = ReturnType<typeof createSpoolFiles>
+
+type Active = Segment & { file: FileHandle; inode: number }
+
+const suffix = '.spool'
+
+export function createSpoolFiles(dir: string, segmentBytes: number) {
+  const sealed: Segment[] = []
+  let sequence = 0
+  let active: Active | null = null
+
+  async function append({ chunk, records, oldestAt }: Group): Promise<void> {
+    if (active !== null && active.bytes > 0 && active.bytes + chunk.length > segmentBytes) await seal()
+    const segment = active ?? (await begin(oldestAt))
+    try {
+      await segment.file.appendFile(chunk)
+      await segment.file.datasync()
+      const { ino } = await stat(segment.path)
+      if (ino !== segment.inode) throw new Error('the spool was taken over by another process')
+    } catch (error) {
+      // Of a write that failed nothing must come back: its senders were told to try again.
+      await segment.file.truncate(segment.bytes).catch(() => undefined)
+      await seal()
+      throw error
+    }
+    segment.bytes += chunk.length
+    segment.records += records
+  }
+
+  async function begin(oldestAt: number): Promise<Active> {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const path = join(dir, `${String(++sequence).padStart(10, '0')}${suffix}`)
+    const file = await open(path, 'ax', 0o600)
+    await syncDirectory(dir)
+    active = { path, bytes: 0, records: 0, oldestAt, file, inode: (await file.stat()).ino }
+    return active
+  }
+
+  async function seal(): Promise<void> {
+    if (active === null) return
+    const { file, inode: _, ...segment } = active
+    active = null
+    await file.close()
+    if (segment.bytes > 0) sealed.push(segment)
+    else await rm(segment.path, { force: true })
+  }
+
+  // One thing at a time: a segment must not be sealed in the middle of a write.
+  let last: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = last.then(work)
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  return {
+    /** One write and one sync; rejects if not all of it is on disk, and then none of it will be replayed. */
+    append: (group: Group) => inTurn(() => append(group)),
+
+    /** The oldest segment. Nothing will be appended to it any more. */
+    oldest: () =>
+      inTurn(async () => {
+        if (sealed.length === 0) await seal()
+        return sealed[0] ?? null
+      }),
+
+    async remove(segment: Segment): Promise<void> {
+      await rm(segment.path, { force: true })
+      sealed.splice(sealed.indexOf(segment), 1)
+    },
+
+    /** Segments that somebody else wrote come before what is written from now on. */
+    adopt(segments: readonly Segment[]): void {
+      sealed.unshift(...segments)
+    },
+
+    /** All that has not been removed, the oldest first. */
+    segments: (): readonly Segment[] => (active === null ? sealed : [...sealed, active]),
+
+    close: () => inTurn(seal),
+  }
+}
+
+/** Segments below a directory, in the order of writing: what its owner had adopted itself is older than what it wrote. */
+export async function findSegments(dir: string): Promise<Segment[]> {
+  const entries = await readdir(dir, { withFileTypes: true })
+  const inOrder = entries.sort((a, b) => Number(a.isFile()) - Number(b.isFile()) || (a.name < b.name ? -1 : 1))
+  const found: Segment[] = []
+  for (const entry of inOrder) {
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) found.push(...(await findSegments(path)))
+    else if (entry.name.endsWith(suffix)) found.push(await describe(path))
+  }
+  return found
+}
+
+async function describe(path: string): Promise<Segment> {
+  const bytes = await readFile(path)
+  const { records } = decodeRecords(bytes)
+  return { path, bytes: bytes.length, records: records.length, oldestAt: records[0]?.at ?? Date.now() }
+}
+
+/** Without this the name of a new file may be gone after a loss of power, whatever was synced into it. */
+async function syncDirectory(dir: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(dir, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,126 @@
+// Where heartbeats wait on disk while the database is away. What is pushed is appended and synced in groups, like batches for the
+// database; what is replayed is read segment by segment, oldest first, and removed only after all of it is in the database. A
+// kill in between replays a segment again, which changes nothing, because the database knows each heartbeat by its id.
+
+import { readFile } from 'node:fs/promises'
+import { createBatcher, type Done } from './batcher.ts'
+import type { Received } from './service.ts'
+import { createSpoolFiles, findSegments } from './spool-files.ts'
+import { ownSpool } from './spool-owner.ts'
+import { decodeRecords, encodeRecord } from './spool-record.ts'
+
+export type SpoolLimits = { maxBytes: number; segmentBytes: number; queueMaxEntries: number }
+
+/** `oldestAt` is the receive time of the oldest heartbeat that is not in the database yet, in epoch milliseconds. */
+export type Backlog = { records: number; bytes: number; oldestAt: number | null }
+
+export type Spool = Awaited<ReturnType<typeof openSpool>>
+
+type Entry = { received: Received; record: Buffer }
+
+/** Of heartbeats whose monitor may not exist, so that a stranger cannot fill the spool with made-up addresses. */
+const unknownShare = 0.1
+const groupMax = 2000
+
+export async function openSpool(options: {
+  /** Where each process has a spool of its own. */
+  root: string
+  limits: SpoolLimits
+  log: { info(o: object, message: string): void; error(o: object, message: string): void }
+}) {
+  const { root, limits, log } = options
+  const owner = await ownSpool(root)
+  const files = createSpoolFiles(owner.dir, limits.segmentBytes)
+  let queuedBytes = 0
+  let unknownBytes = 0
+
+  const batcher = createBatcher<Entry, true>({
+    write: append,
+    queueMaxEntries: limits.queueMaxEntries,
+    queueMaxBytes: limits.maxBytes,
+    batchMax: groupMax,
+    inFlightMax: 1,
+  })
+
+  async function append(entries: Entry[]): Promise<true[]> {
+    const chunk = Buffer.concat(entries.map(({ record }) => record))
+    const oldestAt = entries[0]?.received.at ?? 0
+    try {
+      await files.append({ chunk, records: entries.length, oldestAt })
+    } catch (err) {
+      log.error({ err, event: 'spool.failed', refused: entries.length }, 'heartbeats could not be written to the spool')
+      throw err
+    } finally {
+      queuedBytes -= chunk.length
+    }
+    return entries.map(() => true)
+  }
+
+  function storedBytes(): number {
+    return files.segments().reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  async function adopt(): Promise<void> {
+    for (const dir of await owner.adoptAbandoned()) {
+      const segments = await findSegments(dir)
+      files.adopt(segments)
+      const records = segments.reduce((sum, segment) => sum + segment.records, 0)
+      log.info({ event: 'spool.adopted', spool: dir, records }, 'took over the spool of a process that is gone')
+    }
+  }
+  await adopt()
+
+  return {
+    /**
+     * Calls back once the heartbeat is on disk. False if there is no room: nothing was taken. `isKnown` says that its monitor
+     * was there when it was last seen.
+     */
+    push(received: Received, isKnown: boolean, done: Done<true>): boolean {
+      const record = encodeRecord(received)
+      const bytes = record.length
+      if (storedBytes() + queuedBytes + bytes > limits.maxBytes) return false
+      if (!isKnown && unknownBytes + bytes > limits.maxBytes * unknownShare) return false
+      if (!batcher.push({ received, record }, bytes, done)) return false
+      queuedBytes += bytes
+      if (!isKnown) unknownBytes += bytes
+      return true
+    },
+
+    /**
+     * Hands the oldest segment to `write` and removes it when that resolves; false if there was none. When it rejects the segment
+     * stays.
+     */
+    async replay(write: (records: Received[]) => Promise<void>): Promise<boolean> {
+      const segment = await files.oldest()
+      if (segment === null) return false
+      const { records, damagedBytes } = decodeRecords(await readFile(segment.path))
+      if (damagedBytes > 0) {
+        const line = { event: 'spool.damaged', damagedBytes, segment: segment.path }
+        log.error(line, 'part of a spool cannot be read: an unfinished write, or a damaged disk')
+      }
+      await write(records)
+      await files.remove(segment)
+      if (files.segments().length === 0) unknownBytes = 0
+      return true
+    },
+
+    backlog(): Backlog {
+      const segments = files.segments()
+      const records = segments.reduce((sum, segment) => sum + segment.records, 0)
+      return { records, bytes: storedBytes(), oldestAt: segments[0]?.oldestAt ?? null }
+    },
+
+    /** Says that this process lives, and takes over what others have left behind. */
+    async tend(): Promise<void> {
+      await owner.touch()
+      await adopt()
+    },
+
+    /** What was pushed is on disk afterwards; the directory goes if nothing is left in it. */
+    async close(): Promise<void> {
+      await batcher.drained()
+      await files.close()
+      await owner.release()
+    },
+  }
+}

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { Received } from '../../src/heartbeats/service.ts'
+import { openSpool, type Spool, type SpoolLimits } from '../../src/heartbeats/spool.ts'
+import { decodeRecords, encodeRecord } from '../../src/heartbeats/spool-record.ts'
+import { scratchDir } from '../helper.ts'
+
+const log = { info() {}, error() {} }
+
+test('a record comes back as it was written, body and all', () => {
+  const records = [
+    received(1),
+    { ...received(2), body: Buffer.from([0, 255, 10]) },
+    { ...received(3), body: Buffer.alloc(0) },
+  ]
+  assert.deepEqual(decodeRecords(Buffer.concat(records.map(encodeRecord))), { records, damagedBytes: 0 })
+})
+
+test('a torn end and a damaged record cost themselves and nothing else', () => {
+  const whole = [1, 2, 3, 4].map((n) => encodeRecord(received(n)))
+  const bytes = Buffer.concat(whole)
+  const second = (whole[0] as Buffer).length
+  bytes.writeUInt8(bytes.readUInt8(second + 30) ^ 1, second + 30)
+  for (let cut = 1; cut <= (whole[3] as Buffer).length; cut++) {
+    const { records, damagedBytes } = decodeRecords(bytes.subarray(0, bytes.length - cut))
+    assert.deepEqual(
+      records.map(({ at }) => at),
+      [1, 3],
+    )
+    assert.equal(damagedBytes, (whole[1] as Buffer).length + (whole[3] as Buffer).length - cut)
+  }
+})
+
+test('heartbeats are replayed in the order in which they came, over many segments, and the spool is empty then', async (t) => {
+  const spool = await open(t, { segmentBytes: 1000 })
+  await Promise.all(span(1, 200).map((n) => push(spool, n)))
+  await push(spool, 201)
+  assert.equal(spool.backlog().records, 201)
+  assert.equal(spool.backlog().oldestAt, 1)
+  assert.deepEqual(await replayAll(spool), span(1, 201))
+  assert.deepEqual(spool.backlog(), { records: 0, bytes: 0, oldestAt: null })
+})
+
+test('what arrives during a replay is kept for the next', async (t) => {
+  const spool = await open(t)
+  await push(spool, 1)
+  await spool.replay(async (records) => {
+    assert.deepEqual(
+      records.map(({ at }) => at),
+      [1],
+    )
+    await push(spool, 2)
+  })
+  assert.deepEqual(await replayAll(spool), [2])
+})
+
+test('a replay that fails leaves everything where it was', async (t) => {
+  const spool = await open(t)
+  await push(spool, 1)
+  await assert.rejects(
+    spool.replay(() => Promise.reject(new Error('away again'))),
+    /away again/,
+  )
+  assert.deepEqual(await replayAll(spool), [1])
+})
+
+test('a full spool takes no more and keeps what it has', async (t) => {
+  const spool = await open(t, { maxBytes: 4 * encodeRecord(received(1)).length })
+  for (const n of span(1, 4)) await push(spool, n)
+  assert.equal(
+    spool.push(received(5), true, () => {}),
+    false,
+  )
+  assert.deepEqual(await replayAll(spool), span(1, 4))
+  await push(spool, 6)
+})
+
+test('heartbeats of monitors that nobody knows get a tenth of the room', async (t) => {
+  const spool = await open(t, { maxBytes: 20 * encodeRecord(received(1)).length })
+  await push(spool, 1, false)
+  await push(spool, 2, false)
+  assert.equal(
+    spool.push(received(3), false, () => {}),
+    false,
+  )
+  await push(spool, 4, true)
+})
+
+test('whoever had its files taken over promises nothing more, and starts anew', async (t) => {
+  const root = await scratchDir(t)
+  const spool = await open(t, {}, root)
+  await push(spool, 1)
+  const [own] = await readdir(root)
+  await mkdir(join(root, 'other'))
+  await rename(join(root, own as string), join(root, 'other', own as string))
+  await assert.rejects(push(spool, 2))
+  const moved = join(root, 'other', own as string, '0000000001.spool')
+  assert.deepEqual(
+    decodeRecords(await readFile(moved)).records.map(({ at }) => at),
+    [1],
+  )
+  await push(spool, 3)
+})
+
+test('a spool whose owner was killed is taken over by one of two others, and its heartbeats come first', async (t) => {
+  const root = await scratchDir(t)
+  const dead = await spawnOwner(t, root, 3)
+  const [first, second] = await Promise.all([open(t, {}, root), open(t, {}, root)])
+  await push(first, 10)
+  await Promise.all([first.tend(), second.tend()])
+  assert.equal(first.backlog().records + second.backlog().records, 1, 'a living owner keeps its spool')
+  dead.kill('SIGKILL')
+  await once(dead, 'exit')
+  await Promise.all([first.tend(), second.tend()])
+  const replayed = [...(await replayAll(second)), ...(await replayAll(first))]
+  assert.deepEqual(replayed, [1, 2, 3, 10])
+})
+
+test('what a killed adopter had taken over is found by the next, older first', async (t) => {
+  const root = await scratchDir(t)
+  const gone = { host: (await import('node:os')).hostname(), pid: 1, startedAt: 'before' }
+  await mkdir(join(root, 'a', 'b'), { recursive: true })
+  await writeFile(join(root, 'a', 'owner.json'), JSON.stringify(gone))
+  await writeFile(join(root, 'a', '0000000001.spool'), encodeRecord(received(2)))
+  await writeFile(join(root, 'a', 'b', '0000000009.spool'), encodeRecord(received(1)))
+  await appendFile(join(root, 'a', '0000000001.spool'), encodeRecord(received(3)).subarray(0, 20))
+  const spool = await open(t, {}, root)
+  assert.deepEqual(await replayAll(spool), [1, 2])
+})
+
+test('an empty spool leaves no directory behind, one with heartbeats does', async (t) => {
+  const root = await scratchDir(t)
+  const empty = await open(t, {}, root)
+  await empty.close()
+  assert.deepEqual(await readdir(root), [])
+  const full = await open(t, {}, root)
+  await push(full, 1)
+  await full.close()
+  assert.equal((await readdir(root)).length, 1)
+})
+
+async function open(t: TestContext, limits: Partial<SpoolLimits> = {}, root?: string): Promise<Spool> {
+  const spool = await openSpool({
+    root: root ?? (await scratchDir(t)),
+    limits: { maxBytes: 1e6, segmentBytes: 1e5, queueMaxEntries: 1000, ...limits },
+    log,
+  })
+  t.after(() => spool.close())
+  return spool
+}
+
+function push(spool: Spool, n: number, isKnown = true): Promise<true> {
+  return new Promise((resolve, reject) => {
+    const taken = spool.push(received(n), isKnown, (error) => (error ? reject(error) : resolve(true)))
+    if (!taken) reject(new Error('full'))
+  })
+}
+
+async function replayAll(spool: Spool): Promise<number[]> {
+  const replayed: number[] = []
+  while (await spool.replay(async (records) => void replayed.push(...records.map(({ at }) => at))));
+  return replayed
+}
+
+/** Another process that owns a spool with `count` heartbeats. */
+async function spawnOwner(t: TestContext, root: string, count: number) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/spool-owner.ts'), root, String(count)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+function received(n: number): Received {
+  return {
+    id: `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`,
+    at: n,
+    monitorId: '6b1f3a52-54be-4909-a300-9a296a8c72e4',
+    kind: 'success',
+    exitStatus: null,
+    rid: null,
+    method: 'GET',
+    scheme: 'http',
+    remoteAddr: '127.0.0.1',
+    ua: 'test',
+    body: null,
+    requestId: 'r',
+  }
+}
+
+function span(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}

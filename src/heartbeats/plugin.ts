@@ -26,6 +26,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       database,
       monitors,
       windows: app.blindTime.windows,
+      isCurrent: app.blindTime.isCurrent,
       limits: config.ingest,
       count: (kind, outcome, projectId, n) =>
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),

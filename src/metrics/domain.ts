@@ -3,6 +3,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import { createObservedGauges } from './observed.ts'
+import { createRequests, registerRequests } from './requests.ts'
 import { createTenantLabels } from './tenants.ts'
 
 type Client = FastifyInstance['metrics']['client']
@@ -65,6 +66,8 @@ const observed = {
 
 export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {
   const registers = [registry]
+  const requests = createRequests()
+  registerRequests(registry, requests)
 
   return {
     /** The `tenant` label of a project. */
@@ -73,12 +76,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     /** Adds a reader to a gauge; one that asks the database gives `everyMs`. */
     observe: createObservedGauges(client, registry, observed),
 
-    httpRequests: new client.Counter({
-      name: 'http_requests_total',
-      help: 'HTTP requests by method, route and status code; a request that the client gave up has the code aborted',
-      labelNames: ['method', 'route', 'status_code'],
-      registers,
-    }),
+    requests,
     connectionsRefused: new client.Counter({
       name: 'connections_refused_total',
       help: 'Connections of clients that were closed at once, because there were too many',

@@ -190,6 +190,9 @@ function received(n: number): Received {
     ua: 'test',
     body: null,
     requestId: 'r',
+    slug: null,
+    mail: null,
+    created: false,
   }
 }
 

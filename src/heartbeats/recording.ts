@@ -1,0 +1,138 @@
+// One batch of heartbeats on its way into the database: whose they are, what they mean, and all of it written together.
+
+import type { BlindWindow } from '../core/blind-time.ts'
+import type { HeartbeatKind } from '../core/heartbeat.ts'
+import type { WatchedMonitor } from '../core/monitor.ts'
+import { pingLimitWindowMs } from '../core/ping-limit.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import type { Monitors } from '../monitors/service.ts'
+import type { SlugAddress } from '../monitors/slugs.ts'
+import { applySignals } from './apply-signals.ts'
+import type { Outcome, Received } from './service.ts'
+import { recordSteady } from './steady-store.ts'
+import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
+
+/** What has come of the heartbeats of a batch, and the projects of their monitors. */
+type Found = { outcomes: Map<string, Outcome>; projects: Map<string, string> }
+
+export type Recording = ReturnType<typeof createRecording>
+
+export function createRecording(options: {
+  database: Database
+  monitors: Pick<Monitors, 'change' | 'locate'>
+  /** Whether `windows` is all there is to know about blind time. */
+  isCurrent: () => boolean
+  windows: () => readonly BlindWindow[]
+  /** `projectId` is empty where it is not known. */
+  count: (kind: HeartbeatKind, projectId: string, n: number) => void
+}) {
+  const { database, monitors, isCurrent, windows, count } = options
+
+  /** Finds the monitors of those that came by slug; returns why some have none. What was found once is kept for the next attempt. */
+  async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
+    const lost = new Map<string, Outcome>()
+    const bySlug = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
+    if (bySlug.length === 0) return lost
+    const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
+    for (const [i, entry] of bySlug.entries()) {
+      const found = located[i] ?? 'unknown'
+      if (typeof found === 'string') lost.set(entry.id, found)
+      else Object.assign(entry, { monitorId: found.id, created: found.created })
+    }
+    return lost
+  }
+
+  /** Those that one statement can record; the rest is returned. */
+  async function recordPlain(entries: readonly Received[], found: Found): Promise<readonly Received[]> {
+    const blindUntil = windows().at(-1)?.to ?? 0
+    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
+    for (const [monitorId, received] of byMonitor) {
+      const isPlain = received.every((signal) => isPlainSuccess(signal) && signal.at >= blindUntil)
+      if (!isPlain) byMonitor.delete(monitorId)
+    }
+    if (byMonitor.size === 0) return entries
+    const steady = await recordSteady(database, byMonitor)
+    for (const { id: monitorId, projectId } of steady) {
+      found.projects.set(monitorId, projectId)
+      for (const { id, created } of byMonitor.get(monitorId) ?? [])
+        found.outcomes.set(id, { recorded: 'success', created })
+    }
+    return entries.filter(({ id }) => !found.outcomes.has(id))
+  }
+
+  /** With `again` some may be there already. */
+  async function decide(entries: readonly Received[], again: boolean, found: Found): Promise<void> {
+    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
+    const outcomes = new Map<string, Outcome>()
+    await monitors.change([...byMonitor.keys()], async (locked, tx) => {
+      outcomes.clear()
+      for (const { id, projectId } of locked) found.projects.set(id, projectId)
+      const already = again ? await selectRecorded(tx, entries) : null
+      const recent = await recentOf(tx, locked, entries)
+      const decided = locked.map((monitor) => {
+        const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id))
+        return applySignals(monitor, received, windows(), recent.get(monitor.id) ?? [])
+      })
+      const rows = decided.flatMap(({ recorded }) => recorded)
+      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
+      for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
+      for (const { id, kind, created } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
+      return {
+        decisions: decided.filter(({ recorded }) => recorded.length > 0),
+        within: () => insertHeartbeats(tx, rows),
+      }
+    })
+    for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
+  }
+
+  /** What was recorded within the last minute of those monitors whose owner limits that; for all others nothing is asked. */
+  async function recentOf(
+    tx: Queryable,
+    locked: readonly WatchedMonitor[],
+    entries: readonly Received[],
+  ): Promise<Map<string, number[]>> {
+    const limited = locked.filter(({ settings }) => settings.maxPingsPerMinute !== null)
+    if (limited.length === 0) return new Map()
+    const earliest = Math.min(...entries.map(({ at }) => at))
+    const rows = await selectRecent(
+      tx,
+      limited.map(({ id, settings }) => ({ id, newest: settings.maxPingsPerMinute as number })),
+      earliest - pingLimitWindowMs,
+    )
+    return new Map(
+      [...Map.groupBy(rows, ({ monitorId }) => monitorId)].map(([id, its]) => [id, its.map(({ at }) => at)]),
+    )
+  }
+
+  /** A call to the metrics for each heartbeat would cost as much as routing it. */
+  function countRecorded(entries: readonly Received[], { outcomes, projects }: Found): void {
+    const counts = new Map<string, { kind: HeartbeatKind; projectId: string; n: number }>()
+    for (const { id, monitorId } of entries) {
+      const outcome = outcomes.get(id)
+      if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
+      const kind = outcome.recorded
+      const projectId = projects.get(monitorId) ?? ''
+      const known = counts.get(kind + projectId)
+      if (known) known.n++
+      else counts.set(kind + projectId, { kind, projectId, n: 1 })
+    }
+    for (const { kind, projectId, n } of counts.values()) count(kind, projectId, n)
+  }
+
+  return {
+    /** Outcomes by the heartbeat's id; one that has none has no monitor. With `again` some may be recorded already. */
+    async record(entries: readonly Received[], again: boolean): Promise<ReadonlyMap<string, Outcome>> {
+      const found: Found = { outcomes: await locate(entries), projects: new Map() }
+      let left: readonly Received[] = entries.filter(({ id }) => !found.outcomes.has(id))
+      if (!again && isCurrent()) left = await recordPlain(left, found)
+      if (left.length > 0) await decide(left, again, found)
+      countRecorded(entries, found)
+      return found.outcomes
+    },
+  }
+}
+
+function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
+  return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null
+}

@@ -1,0 +1,69 @@
+// The identity case of the state machine in SQL: success on a monitor that is up, by a simple schedule, before its deadline, without
+// a run, a missed slot or a filter. It changes no status and makes no flip, and it is nearly every heartbeat there is, so
+// one statement locks, checks, moves the deadline and writes the history, without the rows travelling here and back. Anything else it leaves
+// alone, and core/status.ts decides. test/heartbeats/steady.test.ts holds the two equal.
+
+import type { Queryable, Statement } from '../database/client.ts'
+import type { Received } from './service.ts'
+
+const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
+
+// Locked in the order of ids, like every batch. Whoever waited for a lock has its conditions checked again on the new row.
+const record: Statement = {
+  name: 'heartbeats_record_steady',
+  text: `WITH steady AS (
+     SELECT m.id, b.count, b.last_at
+     FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]) AS b(monitor_id, count, first_at, last_at)
+       JOIN monitors m ON m.id = b.monitor_id
+     WHERE m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
+       AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL
+       AND ${instant('b.last_at')} < m.deadline AND m.last_ping <= ${instant('b.first_at')}
+     ORDER BY m.id FOR UPDATE OF m),
+   moved AS (
+     UPDATE monitors m SET n = m.n + s.count, last_ping = ${instant('s.last_at')},
+       deadline = ${instant('s.last_at + (m.timeout_s::float8 + m.grace_s) * 1000')}, last_duration_ms = NULL, failures = 0, successes = 0
+     FROM steady s WHERE m.id = s.id
+     RETURNING m.id, m.project_id, m.n - s.count AS before_n),
+   recorded AS (
+     INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, scheme, method, remote_addr, ua, body_size)
+     SELECT h.monitor_id, ${instant('h.at')}, h.id, moved.before_n + h.nth, 'success', h.exit_status, h.rid, h.scheme, h.method,
+       h.remote_addr, h.ua, coalesce(length(h.body), 0)
+     FROM unnest($5::uuid[], $6::int[], $7::float8[], $8::uuid[], $9::int[], $10::uuid[], $11::text[], $12::text[], $13::text[],
+         $14::text[], $15::bytea[])
+         AS h(monitor_id, nth, at, id, exit_status, rid, scheme, method, remote_addr, ua, body)
+       JOIN moved ON moved.id = h.monitor_id),
+   kept AS (
+     INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
+     SELECT h.monitor_id, ${instant('h.at')}, h.id, h.body
+     FROM unnest($5::uuid[], $7::float8[], $8::uuid[], $15::bytea[]) AS h(monitor_id, at, id, body)
+       JOIN moved ON moved.id = h.monitor_id
+     WHERE h.body IS NOT NULL)
+   SELECT id, project_id AS "projectId" FROM moved`,
+}
+
+/** `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns the monitors whose are recorded. */
+export async function recordSteady(
+  on: Queryable,
+  byMonitor: ReadonlyMap<string, readonly Received[]>,
+): Promise<{ id: string; projectId: string }[]> {
+  const groups = [...byMonitor.values()]
+  const heartbeats = groups.flat()
+  const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
+  return on.query(record, [
+    [...byMonitor.keys()],
+    groups.map((group) => group.length),
+    groups.map((group) => group[0]?.at),
+    groups.map((group) => group.at(-1)?.at),
+    column(({ monitorId }) => monitorId),
+    groups.flatMap((group) => group.map((_, index) => index + 1)),
+    column(({ at }) => at),
+    column(({ id }) => id),
+    column(({ exitStatus }) => exitStatus),
+    column(({ rid }) => rid),
+    column(({ scheme }) => scheme),
+    column(({ method }) => method),
+    column(({ remoteAddr }) => remoteAddr),
+    column(({ ua }) => ua),
+    column(({ body }) => body),
+  ])
+}

@@ -1,0 +1,133 @@
+// What the one statement for steady heartbeats takes upon itself, the state machine would have decided the same way.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { defaultSettings, rulesOf, type Settings } from '../../src/core/monitor.ts'
+import { deadlineOf, initialState, type State } from '../../src/core/status.ts'
+import { createClient } from '../../src/database/client.ts'
+import type { Database } from '../../src/database/service.ts'
+import { applySignals } from '../../src/heartbeats/apply-signals.ts'
+import { heartbeatId } from '../../src/heartbeats/heartbeat-id.ts'
+import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
+import type { Received } from '../../src/heartbeats/service.ts'
+import { recordSteady } from '../../src/heartbeats/steady-store.ts'
+import { insertMonitor, lockMonitors, writeChanges } from '../../src/monitors/store.ts'
+import { createDatabase, sql } from '../postgres.ts'
+
+const count = 1500
+const base = Date.now()
+
+test('a heartbeat is recorded by the fast statement only where the state machine would do exactly the same', async (t) => {
+  const url = await createDatabase(t)
+  const limits = { poolMax: 2, connectTimeoutMs: 5000, statementTimeoutMs: 60_000, idleTimeoutMs: 5000 }
+  const hooks = { connectionLost() {}, statement() {}, guard: <T>(work: () => Promise<T>) => work() }
+  const client = createClient({ connection: { connectionString: url }, ...limits }, hooks)
+  t.after(() => client.close())
+  await ensurePartitions({ ...client, clock: { now: () => base } } as unknown as Database, 1)
+  const projectId = crypto.randomUUID()
+  await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
+
+  const cases = fc
+    .sample(caseOf, { numRuns: count, seed: 20261124 })
+    .map((given) => ({ ...given, id: crypto.randomUUID() }))
+  await client.transaction(async (tx) => {
+    for (const { id, settings, state } of cases) {
+      const monitor = { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }
+      await insertMonitor(tx, monitor)
+      const deadline = deadlineOf(rulesOf(settings), state, [])
+      const [read] = await lockMonitors(tx, [id])
+      assert.ok(read)
+      await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, flips: [] }])
+    }
+  })
+
+  const ids = cases.map(({ id }) => id)
+  const inOrder = (monitors: Awaited<ReturnType<typeof lockMonitors>>) => new Map(monitors.map((m) => [m.id, m]))
+  const before = inOrder(await lockMonitors(client, ids))
+  const received = new Map(cases.map(({ id, offsets }) => [id, offsets.map((offset) => success(id, base + offset))]))
+  const taken = new Set((await recordSteady(client, received)).map(({ id }) => id))
+  const after = inOrder(await lockMonitors(client, ids))
+
+  for (const { id } of cases) {
+    const monitor = before.get(id)
+    const result = after.get(id)
+    assert.ok(monitor && result)
+    if (!taken.has(id)) {
+      assert.deepEqual(result, monitor)
+      continue
+    }
+    const decided = applySignals(monitor, received.get(id) ?? [], [], [])
+    assert.deepEqual(decided.flips, [])
+    assert.deepEqual(result.state, decided.state)
+    assert.equal(result.deadline, deadlineOf(rulesOf(monitor.settings), decided.state, []))
+    assert.ok(result.lookAt !== null && result.deadline !== null && result.lookAt <= result.deadline)
+    const rows = await sql(
+      url,
+      'SELECT id, n::int, kind, duration_ms FROM heartbeats WHERE monitor_id = $1 ORDER BY n',
+      [id],
+    )
+    const recorded = decided.recorded.map(({ received: { id: heartbeat }, n, kind, durationMs }) => ({
+      ...{ id: heartbeat, n, kind, duration_ms: durationMs },
+    }))
+    assert.deepEqual(rows, recorded)
+  }
+  assert.ok(taken.size > count / 20, `${taken.size} of ${count} were steady`)
+  const plain = cases.filter(({ settings, state, offsets }) => isPlain(settings, state, offsets))
+  assert.ok(plain.length > 20 && plain.every(({ id }) => taken.has(id)), 'what is plainly steady is taken')
+})
+
+const caseOf = fc
+  .record({
+    settings: fc.record({
+      kind: fc.constantFrom('simple' as const, 'simple' as const, 'simple' as const, 'cron' as const),
+      timeoutS: fc.integer({ min: 1, max: 120 }),
+      graceS: fc.integer({ min: 1, max: 60 }),
+      methods: fc.constantFrom('', '', '', 'POST'),
+      filterHttpBody: fc.constantFrom(false, false, false, true),
+      failureThreshold: fc.constantFrom(null, null, 3),
+      minRuntimeS: fc.constantFrom(null, 5),
+      maxPingsPerMinute: fc.constantFrom(null, null, null, 2),
+      manualResume: fc.boolean(),
+    }),
+    status: fc.constantFrom<State['status'][]>('up', 'up', 'up', 'up', 'down', 'new', 'paused'),
+    sinceLastPing: fc.oneof(fc.integer({ min: 0, max: 10_000 }), fc.integer({ min: 0, max: 200_000 })),
+    sinceStart: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, fc.integer({ min: 0, max: 60_000 })),
+    openRuns: fc.constantFrom(0, 0, 0, 0, 0, 1),
+    failures: fc.constantFrom(0, 0, 1),
+    missed: fc.constantFrom(0, 0, 0, 1),
+    n: fc.integer({ min: 0, max: 1000 }),
+    offsets: fc.array(fc.integer({ min: -3000, max: 3000 }), { minLength: 1, maxLength: 3 }),
+  })
+  .map(({ settings, status, sinceLastPing, sinceStart, openRuns, failures, missed, n, offsets }) => ({
+    settings: { ...defaultSettings, ...settings } satisfies Settings,
+    state: {
+      ...initialState,
+      ...{ status, n, failures, missed },
+      lastPing: status === 'new' ? null : base - sinceLastPing,
+      lastStart: sinceStart === null ? null : base - sinceStart,
+      openRuns: openRuns === 0 ? [] : [{ rid: null, at: base - 20_000, watched: false }],
+      lastDurationMs: 7,
+    } satisfies State,
+    offsets: offsets.sort((a, b) => a - b),
+  }))
+
+function isPlain(
+  { kind, methods, filterHttpBody, maxPingsPerMinute, timeoutS }: Settings,
+  state: State,
+  offsets: number[],
+): boolean {
+  const { status, lastStart, openRuns, missed, lastPing } = state
+  const simple = kind === 'simple' && methods === '' && !filterHttpBody && maxPingsPerMinute === null
+  const inTime =
+    lastPing !== null && lastPing < base + (offsets[0] as number) && base + 3000 < lastPing + timeoutS * 1000
+  return simple && inTime && status === 'up' && lastStart === null && openRuns.length === 0 && missed === 0
+}
+
+function success(monitorId: string, at: number): Received {
+  return {
+    ...{ id: heartbeatId(at), at, monitorId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
+    ...{ scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null, requestId: 'r' },
+    ...{ slug: null, mail: null, created: false },
+  }
+}

@@ -4,6 +4,16 @@ import { flag, integer, milliseconds } from './config-kinds.ts'
 
 export const ingest = Type.Object(
   {
+    mode: Type.Enum(['available', 'consistent'], {
+      default: 'available',
+      env: 'INGEST_MODE',
+      description:
+        'What happens to heartbeats while the database is away: available keeps them in a spool under DATA_DIR, which must outlive the process; consistent answers 503',
+    }),
+    divertAfterMs: milliseconds(
+      2000,
+      'How long heartbeats wait for a database that does not answer before they are spooled',
+    ),
     pingBodyLimitBytes: integer(100_000, 'Kept of each ping body; more is cut, never refused', {
       env: 'PING_BODY_LIMIT',
       minimum: 0,
@@ -18,6 +28,21 @@ export const ingest = Type.Object(
     partitionsAheadDays: integer(7, 'Days for which partitions of the history are made in advance', { maximum: 366 }),
   },
   { description: 'Receiving heartbeats' },
+)
+
+export const spool = Type.Object(
+  {
+    maxBytes: integer(
+      1_073_741_824,
+      'Room for heartbeats while the database is away; when it is full they are answered 503',
+    ),
+    segmentBytes: integer(4_194_304, 'Size of one file of the spool, which is replayed and removed as a whole', {
+      minimum: 4096,
+      maximum: 268_435_456,
+    }),
+    queueMaxEntries: integer(20_000, 'Heartbeats waiting for the disk of the spool; more are answered 503'),
+  },
+  { description: 'Heartbeats on disk while the database is away' },
 )
 
 export const detector = Type.Object(

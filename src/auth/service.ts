@@ -46,6 +46,14 @@ export function createProjects(options: {
       return { projectId, kind }
     },
 
+    /** What is kept of a key, to ask later whose it is. */
+    hashOf: (key: string): string => hashKey(key).toString('base64'),
+
+    async projectOfPingKey(hash: string): Promise<string | null> {
+      const owner = await store.selectKey(database, Buffer.from(hash, 'base64'))
+      return owner?.kind === 'ping_key' ? owner.projectId : null
+    },
+
     /** Lookups of keys so far, by whether the database had to be asked. */
     cacheStats: (): { hits: number; misses: number } => ({ ...lookups }),
 

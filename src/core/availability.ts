@@ -14,6 +14,8 @@ export function isDatabaseAway(error: unknown): boolean {
   return (
     /^(08|53|57P|25P03)/.test(code) ||
     breakerRefused(error) ||
+    // Ours: it is not open yet, or was away a moment ago.
+    code === 'unavailable' ||
     socketErrors.includes(code) ||
     prismaErrors.includes(code) ||
     /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/.test(

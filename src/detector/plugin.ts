@@ -19,6 +19,7 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       clock: database.clock,
       windows: blindTime.windows,
       isCurrent: blindTime.isCurrent,
+      isAwaited: blindTime.isAwaited,
       batchMax: config.batchMax,
       oldestWaiting: app.heartbeats.oldestWaiting,
       log,

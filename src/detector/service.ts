@@ -23,6 +23,8 @@ export type DetectorOptions = {
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
+  /** Whether heartbeats of an outage may still lie in some replica's spool. */
+  isAwaited: () => boolean
   /** Receive time of the heartbeat that has waited longest for the disk here: no later deadline is judged before it is written. */
   oldestWaiting: () => number | null
   batchMax: number
@@ -31,11 +33,11 @@ export type DetectorOptions = {
 }
 
 export function createDetector(options: DetectorOptions) {
-  const { monitors, clock, windows, isCurrent, oldestWaiting, batchMax, observeLateness, log } = options
+  const { monitors, clock, windows, isCurrent, isAwaited, oldestWaiting, batchMax, observeLateness, log } = options
 
   /** Looks at every monitor whose time has come. */
   return async function detect(): Promise<Look> {
-    if (!isCurrent()) return { judged: false, more: false }
+    if (!isCurrent() || isAwaited()) return { judged: false, more: false }
     const horizon = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
     const ids = await monitors.due(horizon, batchMax)
     if (ids.length > 0) await judge(ids, horizon).catch((error: Error) => judgeEach(ids, horizon, error))

@@ -19,8 +19,10 @@ export function databaseCheck(options: {
   pool: () => PoolState | null
   monotonic: () => number
   degradedMs: number
+  /** Whether heartbeats have a place to wait for it. */
+  canSpool: () => boolean
 }): HealthCheck {
-  const { ping, pool, monotonic, degradedMs } = options
+  const { ping, pool, monotonic, degradedMs, canSpool } = options
   const run = async () => {
     const began = monotonic()
     try {
@@ -28,7 +30,8 @@ export function databaseCheck(options: {
       const isSlow = monotonic() - began > degradedMs
       return { status: isSlow ? 'degraded' : 'healthy', connection: 'connected', pool: pool() } as const
     } catch (error) {
-      return { status: 'unhealthy', connection: isDatabaseAway(error) ? 'disconnected' : 'error' } as const
+      const status = canSpool() ? 'degraded' : 'unhealthy'
+      return { status, connection: isDatabaseAway(error) ? 'disconnected' : 'error' } as const
     }
   }
   return check('database', true, run, { late: { connection: 'error' } })
@@ -149,17 +152,21 @@ export function encryptionCheck(test: () => void, environment: string): HealthCh
   })
 }
 
-/** Heartbeats that were received and are not in the database. They wait in memory, unanswered: nothing is spooled to disk. */
+/** Heartbeats that were received and are not in the database: in memory, unanswered, or answered and in the spool. */
 export function spoolCheck(options: {
   queued: () => number
+  /** Null where there is no spool. */
+  spool: { backlog: () => { records: number; bytes: number }; hasRoom: () => boolean } | null
   stalenessMs: () => number
   maxStalenessMs: number
 }): HealthCheck {
-  const { queued, stalenessMs, maxStalenessMs } = options
+  const { queued, spool, stalenessMs, maxStalenessMs } = options
   return check('spool', true, () => {
     const dataStalenessMs = stalenessMs()
-    const status = dataStalenessMs > maxStalenessMs ? 'degraded' : 'healthy'
-    return { status, enabled: false, queued: queued(), dataStalenessMs }
+    const stale = dataStalenessMs > maxStalenessMs ? 'degraded' : 'healthy'
+    const status = spool?.hasRoom() === false ? 'unhealthy' : stale
+    const { records = 0, bytes = 0 } = spool?.backlog() ?? {}
+    return { status, enabled: spool !== null, queued: queued(), records, bytes, dataStalenessMs }
   })
 }
 

@@ -66,6 +66,7 @@ function createChecks(
       pool: database.poolState,
       monotonic,
       degradedMs: limits.databaseDegradedMs,
+      canSpool: () => heartbeats.diversion?.hasRoom() ?? false,
     }),
     checks.memoryCheck({
       rss: process.memoryUsage.rss,
@@ -80,6 +81,7 @@ function createChecks(
     checks.encryptionCheck(app.alerting.testEncryption, environment),
     checks.spoolCheck({
       queued: heartbeats.queueLength,
+      spool: heartbeats.diversion,
       stalenessMs: figures.stalenessMs,
       maxStalenessMs: limits.maxStalenessMs,
     }),

@@ -103,6 +103,7 @@ export function createMailListener(options: MailListenerOptions) {
       ua: userAgentOf(mailFrom ? mailFrom.address : ''),
       body: raw.length === 0 ? null : raw,
       mail: await readMail(raw),
+      pingKeyHash: null,
       requestId: `${session.id}-${session.transaction}`,
     } as const
     const recipients = rcptTo

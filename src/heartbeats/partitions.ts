@@ -11,6 +11,12 @@ export async function ensurePartitions(database: Database, aheadDays: number): P
   for (let day = today - 1; day <= today + aheadDays; day++) await attachPartition(database, partitionOf(day))
 }
 
+/** Makes the partitions of these instants, for what is replayed long after its time. */
+export async function ensurePartitionsAt(database: Database, instants: readonly number[]): Promise<void> {
+  const days = new Set(instants.map((at) => Math.floor(at / dayMs)))
+  for (const day of days) await attachPartition(database, partitionOf(day))
+}
+
 function partitionOf(day: number): Day {
   const from = new Date(day * dayMs).toISOString().slice(0, 10)
   const to = new Date((day + 1) * dayMs).toISOString().slice(0, 10)

@@ -1,14 +1,18 @@
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 import { signalKinds } from '../core/heartbeat.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop, type Loop } from '../loop.ts'
+import type { Diversion } from './diversion.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
 import type { MailListener } from './mail-routes.ts'
-import { ensurePartitions } from './partitions.ts'
-import { pingRoutes } from './routes.ts'
+import { ensurePartitions, ensurePartitionsAt } from './partitions.ts'
+import { type PingRoutesOptions, pingRoutes } from './routes.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
+import { openSpool } from './spool.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,12 +21,21 @@ declare module 'fastify' {
 }
 
 const partitionsIntervalMs = 600_000
+const replayIntervalMs = 250
+const tendIntervalMs = 5000
+const acceptanceIntervalMs = 500
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, monitors } = app
     const metrics = app.domainMetrics
+    const spool =
+      config.ingest.mode === 'available'
+        ? await openSpool({ root: join(config.server.dataDir, 'spool'), limits: config.spool, log: app.log })
+        : null
     const heartbeats = createHeartbeats({
+      spool,
+      projectOfPingKey: app.projects.projectOfPingKey,
       database,
       monitors,
       windows: app.blindTime.windows,
@@ -30,7 +43,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       limits: config.ingest,
       count: (kind, outcome, projectId, n) =>
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),
-      makePartitions: () => ensurePartitions(database, config.ingest.partitionsAheadDays),
+      makePartitions: (instants) => ensurePartitionsAt(database, instants),
       log: app.log,
       observeBatch: (entries, seconds) => {
         metrics.batchEntries.observe(entries)
@@ -50,9 +63,12 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
         return false
       },
     })
+    const loops = [partitions, ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : [])]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
-      partitions.start()
+      // Nobody's silence may be judged before what others have left behind is known.
+      if (heartbeats.diversion) await app.blindTime.forget(await heartbeats.diversion.tend())
+      for (const loop of loops) loop.start()
     })
     const projectOf = async (pingKey: string) => {
       const owner = await app.projects.authenticate(pingKey)
@@ -61,13 +77,13 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     const mail = await openMailListener(app, config, projectOf)
     app.addHook('onClose', async () => {
       await mail?.close()
-      await partitions.stop()
+      await Promise.all(loops.map((loop) => loop.stop()))
       await heartbeats.flush()
     })
 
     await app.register(pingRoutes, {
       heartbeats,
-      projectOf,
+      ownerOf: ownerOf(app.projects, spool !== null),
       monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
     })
@@ -102,4 +118,41 @@ async function openMailListener(
     app.log.info({ event: 'mail.listening', port }, `taking heartbeats by e-mail on port ${port}`)
   })
   return listener
+}
+
+function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
+  const { blindTime, domainMetrics: metrics, lifecycle, log } = app
+  metrics.observe('spool_bytes', () => [{ value: diversion.backlog().bytes }])
+  metrics.observe('spool_records', () => [{ value: diversion.backlog().records }])
+
+  blindTime.reportSpool({ replicaId: diversion.id, spools: () => !diversion.isEmpty() })
+  const acceptance = setInterval(() => {
+    if (lifecycle.phase !== 'draining' && diversion.hasRoom()) blindTime.accepted()
+  }, acceptanceIntervalMs)
+  app.addHook('preClose', async () => clearInterval(acceptance))
+  app.addHook('onClose', async () => {
+    if (diversion.isEmpty()) await blindTime.forget([diversion.id]).catch(() => undefined)
+  })
+
+  const step = async () => {
+    const gone = await diversion.tend()
+    if (gone.length > 0) await blindTime.forget(gone)
+    return false
+  }
+  return [
+    createLoop({ name: 'replay', intervalMs: replayIntervalMs, log, step: diversion.replay }),
+    createLoop({ name: 'spool', intervalMs: tendIntervalMs, log, step }),
+  ]
+}
+
+function ownerOf(projects: FastifyInstance['projects'], canWait: boolean): PingRoutesOptions['ownerOf'] {
+  return async (pingKey) => {
+    try {
+      const owner = await projects.authenticate(pingKey)
+      return owner?.kind === 'ping_key' ? { projectId: owner.projectId, pingKeyHash: null } : null
+    } catch (error) {
+      if (canWait && isDatabaseAway(error)) return { projectId: '', pingKeyHash: projects.hashOf(pingKey) }
+      throw error
+    }
+  }
 }

@@ -21,6 +21,7 @@ export type Recording = ReturnType<typeof createRecording>
 export function createRecording(options: {
   database: Database
   monitors: Pick<Monitors, 'change' | 'locate'>
+  projectOfPingKey: (hash: string) => Promise<string | null>
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
@@ -29,11 +30,22 @@ export function createRecording(options: {
 }) {
   const { database, monitors, isCurrent, windows, count } = options
 
+  /** Whose ping keys they are that came while nobody could tell. */
+  async function findProjects(entries: readonly Received[]): Promise<void> {
+    for (const entry of entries) {
+      if (entry.slug === null || entry.slug.projectId !== '' || entry.pingKeyHash === null) continue
+      const projectId = await options.projectOfPingKey(entry.pingKeyHash)
+      if (projectId !== null) entry.slug = { ...entry.slug, projectId }
+    }
+  }
+
   /** Finds the monitors of those that came by slug; returns why some have none. What was found once is kept for the next attempt. */
   async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
     const lost = new Map<string, Outcome>()
-    const bySlug = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
-    if (bySlug.length === 0) return lost
+    const unlocated = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
+    if (unlocated.length === 0) return lost
+    await findProjects(unlocated)
+    const bySlug = unlocated.filter(({ slug }) => slug?.projectId !== '')
     const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
     for (const [i, entry] of bySlug.entries()) {
       const found = located[i] ?? 'unknown'

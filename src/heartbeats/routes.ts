@@ -8,8 +8,8 @@ import type { Heartbeats, Incoming, Outcome } from './service.ts'
 
 export type PingRoutesOptions = {
   heartbeats: Heartbeats
-  /** Whose ping key this is; null if nobody's. */
-  projectOf: (pingKey: string) => Promise<string | null>
+  /** Whose ping key this is; null if nobody's. While nobody can tell, its hash and no project. */
+  ownerOf: (pingKey: string) => Promise<{ projectId: string; pingKeyHash: string | null } | null>
   monitors: Pick<Monitors, 'exists' | 'locate'>
   bodyLimitBytes: number
 }
@@ -40,7 +40,7 @@ const suffixes = [
 
 /** Pings by uuid, or by ping key and slug; under /ping/ and on the bare root. 200 `OK` only once the heartbeat is on disk. */
 export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, options) => {
-  const { heartbeats, projectOf, monitors } = options
+  const { heartbeats, ownerOf, monitors } = options
   const cors = { 'access-control-allow-origin': '*' }
   const accepted = {
     ...cors,
@@ -55,6 +55,8 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     'access-control-max-age': '600',
   }
   const expires = createExpires()
+  // The spool takes them before there is a database.
+  const early = heartbeats.diversion !== null
   keepBodies(app, options.bodyLimitBytes)
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = toAppError(error)
@@ -84,11 +86,13 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     rid: string | null | undefined,
   ): Promise<FastifyReply> {
     if (!isSlug(slug)) return refuse(reply, 400, 'invalid url format')
-    const projectId = pingKey.length === pingKeyLength ? await projectOf(pingKey) : null
-    if (projectId === null) return unknown(reply)
+    const owner = pingKey.length === pingKeyLength ? await ownerOf(pingKey) : null
+    if (owner === null) return unknown(reply)
     const create = [request.query.create].flat().at(-1) === '1'
-    const to = { projectId, slug, create, requestId: request.id, address: request.ip }
-    if (action !== 'invalid' && rid !== undefined) return receive(incoming(request, action, rid), '', to, reply)
+    const to = { projectId: owner.projectId, slug, create, requestId: request.id, address: request.ip }
+    if (action !== 'invalid' && rid !== undefined) {
+      return receive({ ...incoming(request, action, rid), pingKeyHash: owner.pingKeyHash }, '', to, reply)
+    }
     const [located] = await monitors.locate([{ ...to, create: false }])
     if (located === 'ambiguous') return refuse(reply, 409, 'ambiguous slug')
     return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, problemOf(action))
@@ -124,7 +128,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   for (const { prefix, label } of shapes) {
     for (const { suffix, named } of suffixes) {
       const url = prefix + suffix
-      const config = { access: 'ping', quiet: true, statsId: label + named, ...unshed } as const
+      const config = { access: 'ping', quiet: true, early, statsId: label + named, ...unshed } as const
       app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, handler: ping })
       app.options(url, { config }, (_request, reply) => reply.headers(preflight).code(204).send())
       app.route({
@@ -151,6 +155,7 @@ function incoming(
     method: request.method,
     body: request.body ?? null,
     mail: null,
+    pingKeyHash: null,
     requestId: request.id,
   }
 }

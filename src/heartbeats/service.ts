@@ -6,8 +6,10 @@ import type { Database } from '../database/service.ts'
 import type { Monitors } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
 import { createBatcher, type Done } from './batcher.ts'
+import { createDiversion } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import { createRecording } from './recording.ts'
+import type { Spool } from './spool.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
 export type Received = Incoming & { id: string; at: number /** Whether it made its monitor. */; created: boolean }
@@ -15,8 +17,9 @@ export type Received = Incoming & { id: string; at: number /** Whether it made i
 export type Incoming = {
   /** Empty until its slug has been looked up. */
   monitorId: string
-  /** How it was addressed, if not by id. */
+  /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
   slug: SlugAddress | null
+  pingKeyHash: string | null
   kind: SignalKind
   exitStatus: number | null
   rid: string | null
@@ -46,36 +49,55 @@ const holdForMs = 5000
 /** Beside its body, about what an entry keeps in memory. */
 const entryBytes = 500
 
-export function createHeartbeats(options: {
+export type HeartbeatsOptions = {
   database: Database
   monitors: Pick<Monitors, 'change' | 'locate'>
+  /** Null where nothing is accepted without the database. */
+  spool: Spool | null
+  projectOfPingKey: (hash: string) => Promise<string | null>
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
-  limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number }
+  limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
   count: (
     kind: HeartbeatKind,
-    outcome: 'recorded' | 'unknown' | 'limited' | 'refused',
+    outcome: 'recorded' | 'unknown' | 'limited' | 'refused' | 'spooled' | 'dropped',
     projectId: string,
     n: number,
   ) => void
   observeBatch: (entries: number, seconds: number) => void
-  /** Makes the day partitions that are missing. */
-  makePartitions: () => Promise<void>
-  log: { warn(o: object, message: string): void }
-}) {
+  /** Makes the day partitions of these instants. */
+  makePartitions: (instants: number[]) => Promise<void>
+  log: { info(o: object, message: string): void; warn(o: object, message: string): void }
+}
+
+export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
   const recording = createRecording({
     ...options,
     count: (kind, projectId, n) => count(kind, 'recorded', projectId, n),
   })
-  const batcher = createBatcher<Received, Outcome>({
-    write: (entries) => writeBatch(entries),
-    ...limits,
-    inFlightMax: 2,
-  })
+  const batcher = createBatcher<Received, Outcome>({ write, ...limits, inFlightMax: 2 })
+  const diversion =
+    options.spool &&
+    createDiversion({
+      spool: options.spool,
+      record: (entries) => writeBatch(entries, true),
+      ping: database.synchronise,
+      count: (kind, outcome, n) => count(kind, outcome, '', n),
+      log: options.log,
+    })
+
+  async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
+    if (diversion === null) return writeBatch(entries)
+    try {
+      return await inTime(writeBatch(entries), limits.divertAfterMs)
+    } catch (error) {
+      return diversion.divert(entries, error as Error)
+    }
+  }
 
   /** With `again` part of it may be recorded already. */
   async function writeBatch(entries: Received[], again = false): Promise<(Outcome | Error)[]> {
@@ -84,11 +106,17 @@ export function createHeartbeats(options: {
       try {
         const outcomes = await recording.record(entries, again || attempt > 1)
         observeBatch(entries.length, (clock.monotonic() - began) / 1000)
-        return entries.map(({ id }) => outcomes.get(id) ?? 'unknown')
+        return entries.map(({ id, monitorId }) => {
+          const outcome = outcomes.get(id) ?? 'unknown'
+          if (outcome !== 'unknown') diversion?.saw(monitorId)
+          return outcome
+        })
       } catch (error) {
         const waited = clock.now() - (entries[0]?.at ?? 0)
-        if (isMissingPartition(error) && attempt < attemptsMax) await options.makePartitions()
-        else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
+        if (isMissingPartition(error) && attempt < attemptsMax) {
+          await options.makePartitions(entries.map(({ at }) => at))
+        } else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
+        else if (diversion) throw error
         else if (waited > holdForMs) throw reported(error as Error, entries.length)
         else await sleep(retryPauseMs)
       }
@@ -116,7 +144,7 @@ export function createHeartbeats(options: {
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
       const at = clock.now()
       const received = { ...incoming, at, id: heartbeatId(at), created: false }
-      const taken = batcher.push(received, entryBytes + (incoming.body?.length ?? 0), (error, outcome) => {
+      const taken = push(received, (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
         else if (typeof outcome === 'string') count(incoming.kind, 'unknown', '', 1)
         else if ('limitedForMs' in outcome) count(incoming.kind, 'limited', '', 1)
@@ -126,13 +154,39 @@ export function createHeartbeats(options: {
       return taken
     },
     queueLength: () => batcher.length,
-    /** When the heartbeat that has waited longest for the disk was received; null if none waits. */
-    oldestWaiting: (): number | null => batcher.oldest()?.at ?? null,
-    flush: () => batcher.drained(),
+    /** Null where there is no spool. */
+    diversion,
+    /** When the heartbeat was received that has waited longest for the database; null if none waits. */
+    oldestWaiting(): number | null {
+      const queued = batcher.oldest()?.at ?? null
+      const spooled = diversion?.backlog().oldestAt ?? null
+      return queued === null || (spooled !== null && spooled < queued) ? spooled : queued
+    },
+    async flush(): Promise<void> {
+      await batcher.drained()
+      await diversion?.close()
+    },
+  }
+
+  function push(received: Received, done: Done<Outcome>): boolean {
+    if (diversion?.active) return diversion.push(received, done)
+    return batcher.push(received, entryBytes + (received.body?.length ?? 0), done)
   }
 }
 
 /** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
 function isMissingPartition(error: unknown): boolean {
   return (error as { code?: string }).code === '23514'
+}
+
+/** What comes later than that changes nothing any more: the database knows each heartbeat by its id. */
+async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(reject, limitMs, new Error('the database took too long'))
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+    work.catch(() => undefined)
+  }
 }

@@ -2,12 +2,14 @@
 // below the adopter's, which only one of several can do. Taking one over from a live owner would lose nothing either: it finds
 // its files moved and promises nothing more (spool-files.ts).
 
-import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 
-type Owner = { host: string; pid: number; startedAt: string | null }
+type Owner = { id: string; host: string; pid: number; startedAt: string | null }
+
+/** Where the spool of a process that is gone is now, and the id of that process if it is known. */
+export type Adopted = { dir: string; ownerId: string | null }
 
 const ownerFile = 'owner.json'
 /** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */
@@ -17,17 +19,16 @@ export type SpoolOwner = {
   dir: string
   /** Says that this process lives; call it more often than once in a minute. */
   touch(): Promise<void>
-  /** Moves the spools of owners that are gone below `dir`, and returns where they are now. */
-  adoptAbandoned(): Promise<string[]>
+  /** Moves the spools of owners that are gone below `dir`. */
+  adoptAbandoned(): Promise<Adopted[]>
   /** Removes the directory if nothing is left in it. */
   release(): Promise<void>
 }
 
-/** Makes the directory of this process below `root`. */
-export async function ownSpool(root: string): Promise<SpoolOwner> {
-  const name = `${hostname().replace(/[^\w.-]/g, '_')}-${process.pid}-${randomBytes(4).toString('hex')}`
-  const dir = join(root, name)
-  const owner: Owner = { host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
+/** Makes the directory of this process below `root`; `id` is a uuid of its own. */
+export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
+  const dir = join(root, id)
+  const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
 
   /** Makes both anew if somebody took them over. */
   async function touch(): Promise<void> {
@@ -41,15 +42,15 @@ export async function ownSpool(root: string): Promise<SpoolOwner> {
     touch,
 
     async adoptAbandoned() {
-      const adopted: string[] = []
+      const adopted: Adopted[] = []
       for (const other of await readdir(root)) {
-        if (other === name || !(await isAbandoned(join(root, other)))) continue
+        if (other === id || !(await isAbandoned(join(root, other)))) continue
         const target = join(dir, other)
         const moved = await rename(join(root, other), target).then(
           () => true,
           () => false,
         )
-        if (moved) adopted.push(target)
+        if (moved) adopted.push({ dir: target, ownerId: (await readOwner(join(target, ownerFile)))?.id ?? null })
       }
       return adopted
     },

@@ -2,6 +2,7 @@
 // database; what is replayed is read segment by segment, oldest first, and removed only after all of it is in the database. A
 // kill in between replays a segment again, which changes nothing, because the database knows each heartbeat by its id.
 
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createBatcher, type Done } from './batcher.ts'
 import type { Received } from './service.ts'
@@ -21,6 +22,7 @@ type Entry = { received: Received; record: Buffer }
 /** Of heartbeats whose monitor may not exist, so that a stranger cannot fill the spool with made-up addresses. */
 const unknownShare = 0.1
 const groupMax = 2000
+const usualBytes = 1000
 
 export async function openSpool(options: {
   /** Where each process has a spool of its own. */
@@ -29,9 +31,11 @@ export async function openSpool(options: {
   log: { info(o: object, message: string): void; error(o: object, message: string): void }
 }) {
   const { root, limits, log } = options
-  const owner = await ownSpool(root)
+  const id = randomUUID()
+  const owner = await ownSpool(root, id)
   const files = createSpoolFiles(owner.dir, limits.segmentBytes)
   let queuedBytes = 0
+  let isWell = true
   let unknownBytes = 0
 
   const batcher = createBatcher<Entry, true>({
@@ -47,7 +51,9 @@ export async function openSpool(options: {
     const oldestAt = entries[0]?.received.at ?? 0
     try {
       await files.append({ chunk, records: entries.length, oldestAt })
+      isWell = true
     } catch (err) {
+      isWell = false
       log.error({ err, event: 'spool.failed', refused: entries.length }, 'heartbeats could not be written to the spool')
       throw err
     } finally {
@@ -60,17 +66,10 @@ export async function openSpool(options: {
     return files.segments().reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  async function adopt(): Promise<void> {
-    for (const dir of await owner.adoptAbandoned()) {
-      const segments = await findSegments(dir)
-      files.adopt(segments)
-      const records = segments.reduce((sum, segment) => sum + segment.records, 0)
-      log.info({ event: 'spool.adopted', spool: dir, records }, 'took over the spool of a process that is gone')
-    }
-  }
-  await adopt()
-
   return {
+    /** Of this process; its spool has the same name. */
+    id,
+
     /**
      * Calls back once the heartbeat is on disk. False if there is no room: nothing was taken. `isKnown` says that its monitor
      * was there when it was last seen.
@@ -104,16 +103,29 @@ export async function openSpool(options: {
       return true
     },
 
+    /** Nothing waits, neither in a file nor on its way to one. */
+    isEmpty: (): boolean => queuedBytes === 0 && files.segments().length === 0,
+
+    /** For one more heartbeat of the usual size. */
+    hasRoom: (): boolean => isWell && storedBytes() + queuedBytes + usualBytes <= limits.maxBytes,
+
     backlog(): Backlog {
       const segments = files.segments()
       const records = segments.reduce((sum, segment) => sum + segment.records, 0)
       return { records, bytes: storedBytes(), oldestAt: segments[0]?.oldestAt ?? null }
     },
 
-    /** Says that this process lives, and takes over what others have left behind. */
-    async tend(): Promise<void> {
+    /** Says that this process lives, and takes over what others have left behind; returns the ids of those. */
+    async tend(): Promise<string[]> {
       await owner.touch()
-      await adopt()
+      const adopted = await owner.adoptAbandoned()
+      for (const { dir } of adopted) {
+        const segments = await findSegments(dir)
+        files.adopt(segments)
+        const records = segments.reduce((sum, segment) => sum + segment.records, 0)
+        log.info({ event: 'spool.adopted', spool: dir, records }, 'took over the spool of a process that is gone')
+      }
+      return adopted.flatMap(({ ownerId }) => ownerId ?? [])
     },
 
     /** What was pushed is on disk afterwards; the directory goes if nothing is left in it. */

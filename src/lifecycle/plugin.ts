@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers in every phase: probes and metrics. */
     always?: boolean
+    /** Answers before the start is done: what needs no database. */
+    early?: boolean
   }
 }
 
@@ -27,7 +29,8 @@ export const lifecyclePlugin = fp(
     app.addHook('onRequest', (request, reply, done) => {
       // A keep-alive socket with a request in flight would hold close() back for the whole keep-alive time-out.
       if (lifecycle.phase === 'draining') return closeAfter(reply, done)
-      if (lifecycle.phase === 'ready' || request.routeOptions.config.always) return done()
+      const { always, early } = request.routeOptions.config
+      if (lifecycle.phase === 'ready' || always || early) return done()
       done(new AppError('unavailable', 'Flatline is starting, try again shortly', { retryAfterS: 1 }))
     })
 

@@ -62,6 +62,8 @@ const observed = {
     help: '99th percentile of the time to answer over a window (5m, 1h, 24h)',
     labels: ['window'],
   },
+  spool_bytes: { help: 'Bytes of heartbeats on disk that are not in the database yet' },
+  spool_records: { help: 'Heartbeats on disk that are not in the database yet' },
 }
 
 export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {
@@ -90,7 +92,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
-      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, limited, refused) and tenant',
+      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, unknown, limited, refused, spooled, dropped) and tenant',
       labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),

@@ -87,6 +87,7 @@ test('a look asks and locks once, however many are due, and not at all what is n
     monitors,
     clock: app.database.clock,
     windows: app.blindTime.windows,
+    isAwaited: () => false,
     isCurrent: () => true,
     oldestWaiting: () => null,
     batchMax: 500,

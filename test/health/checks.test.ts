@@ -66,7 +66,7 @@ test('checks run at the same time, one that hangs is given up, and a second of p
 })
 
 test('the database check tells a slow one, one that is away and one in trouble apart', async () => {
-  const at = async (ping: () => Promise<void>, tookMs: number) => {
+  const at = async (ping: () => Promise<void>, tookMs: number, canSpool = false) => {
     let now = 0
     const monotonic = () => now
     const slow = async () => {
@@ -74,13 +74,15 @@ test('the database check tells a slow one, one that is away and one in trouble a
       await ping()
     }
     const pool = () => ({ active: 1, idle: 2, waiting: 0, max: 20 })
-    const { status, connection } = await checks.databaseCheck({ ping: slow, pool, monotonic, degradedMs: 500 }).run()
+    const options = { ping: slow, pool, monotonic, degradedMs: 500, canSpool: () => canSpool }
+    const { status, connection } = await checks.databaseCheck(options).run()
     return [status, connection]
   }
   const fails = (code: string) => () => Promise.reject(Object.assign(new Error('no'), { code }))
   assert.deepEqual(await at(async () => {}, 500), ['healthy', 'connected'])
   assert.deepEqual(await at(async () => {}, 501), ['degraded', 'connected'])
   assert.deepEqual(await at(fails('ECONNREFUSED'), 1), ['unhealthy', 'disconnected'])
+  assert.deepEqual(await at(fails('ECONNREFUSED'), 0, true), ['degraded', 'disconnected'])
   assert.deepEqual(await at(fails('57P03'), 1), ['unhealthy', 'disconnected'])
   assert.deepEqual(await at(fails('42P01'), 1), ['unhealthy', 'error'])
 })
@@ -159,10 +161,18 @@ test('an open breaker, heartbeats that wait too long and a detector that stands 
     'healthy',
   )
   assert.equal(await status(checks.circuitBreakersCheck(() => [{ state: 'closed' }, { state: 'open' }])), 'degraded')
-  const spool = (stalenessMs: number) =>
-    checks.spoolCheck({ queued: () => 1, stalenessMs: () => stalenessMs, maxStalenessMs: 60_000 })
+  const files = (room: boolean) => ({ backlog: () => ({ records: 1, bytes: 1 }), hasRoom: () => room })
+  const spool = (stalenessMs: number, room?: boolean) =>
+    checks.spoolCheck({
+      queued: () => 1,
+      spool: room === undefined ? null : files(room),
+      stalenessMs: () => stalenessMs,
+      maxStalenessMs: 60_000,
+    })
   assert.equal(await status(spool(60_000)), 'healthy')
   assert.equal(await status(spool(60_001)), 'degraded')
+  assert.equal(await status(spool(60_001, true)), 'degraded')
+  assert.equal(await status(spool(0, false)), 'unhealthy')
   const detector = (ago: number) =>
     checks.detectorCheck({ lastRun: () => 1000, now: () => 1000 + ago, degradedMs: 10_000 })
   assert.equal(await status(detector(10_000)), 'healthy')

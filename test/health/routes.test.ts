@@ -101,9 +101,9 @@ test('who is not on the list sees the status alone; the address is that of a tru
   assert.deepEqual(Object.keys(spoofed.json()), ['status', 'timestamp'])
 })
 
-test('a lost database ends readiness and not liveness, whether it refuses, breaks off or hangs; metrics answer all the while', async (t) => {
+test('without a spool a lost database ends readiness and not liveness, whether it refuses, breaks off or hangs; metrics answer all the while', async (t) => {
   const proxy = await createFaultProxy(t, await createDatabase(t))
-  const { url } = await build(t, { DATABASE_URL: proxy.url })
+  const { url } = await build(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
   assert.deepEqual(await statuses(url), [200, 200, 200, 200])
 
   for (const fault of ['refuse', 'reset', 'blackhole'] as const) {
@@ -120,6 +120,24 @@ test('a lost database ends readiness and not liveness, whether it refuses, break
     await proxy.set('pass')
     await eventually(`${fault}: ready again`, async () => (await fetch(`${url}/health/ready`)).status === 200, 30_000)
   }
+})
+
+test('with a spool a lost database makes health degraded, and the replica stays ready', async (t) => {
+  const proxy = await createFaultProxy(t, await createDatabase(t))
+  const { url, call } = await build(t, { DATABASE_URL: proxy.url })
+  await proxy.set('refuse')
+  type Report = { status: string; checks: { database: { status: string }; spool: { status: string; records: number } } }
+  const health = async () => (await call('GET', '/health', undefined, {})).json() as unknown as Report
+  await eventually('the loss is noticed', async () => (await health()).checks.database.status === 'degraded')
+  assert.deepEqual(await statuses(url), [200, 200, 200, 200])
+  assert.equal((await call('GET', '/ping/00000000-0000-4000-8000-000000000000')).text, 'OK')
+  const { status, checks } = await eventually('it is in the spool', async () => {
+    const report = await health()
+    return report.checks.spool.records === 1 && report
+  })
+  assert.deepEqual([status, checks.spool.status], ['degraded', 'healthy'])
+  await proxy.set('pass')
+  await eventually('the spool is empty', async () => (await health()).checks.spool.records === 0, 30_000)
 })
 
 test('under overload management calls are shed, probes and metrics and pings are not', async (t) => {

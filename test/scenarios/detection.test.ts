@@ -148,11 +148,11 @@ test('a restart after an hour pages nobody wrongly: deadlines move by its length
   await second.stop()
 })
 
-test('an outage of the database moves deadlines by its length', async (t) => {
+test('without a spool an outage of the database moves deadlines by its length', async (t) => {
   const databaseUrl = await createDatabase(t)
   const name = /\/([^/?]+)\?/.exec(databaseUrl)?.[1] as string
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
-  const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
+  const service = await startService(t, { env: { DATABASE_URL: databaseUrl, INGEST_MODE: 'consistent' } })
   const receiver = await createReceiver(t)
   const [check] = await createAlertedChecks(service, receiver.url, 1, { timeout: 2, grace: 2 })
   const { path } = check as { uuid: string; path: string }

@@ -84,7 +84,7 @@ test('without its database a start waits: live is 200, ready 503, everything els
   const name = /\/([^/?]+)\?/.exec(url)?.[1] as string
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
   await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
-  const service = await startService(t, { env: { DATABASE_URL: url }, ready: false })
+  const service = await startService(t, { env: { DATABASE_URL: url, INGEST_MODE: 'consistent' }, ready: false })
   const line = await service.event('database.waiting')
   assert.match(String(line.msg), /waiting for the database/)
   const status = async (path: string) => (await call(service.url, 'GET', path)).status

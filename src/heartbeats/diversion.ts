@@ -1,0 +1,125 @@
+// What happens to heartbeats while the database is away, where there is a spool: they are diverted into it, and once one is, so are all
+// that follow until the spool has been replayed, or a failure that was reported during the outage would be overtaken by the success
+// that came after it.
+
+import { isDatabaseAway } from '../core/availability.ts'
+import type { HeartbeatKind } from '../core/heartbeat.ts'
+import type { Done } from './batcher.ts'
+import { createKnownMonitors } from './known-monitors.ts'
+import type { Outcome, Received } from './service.ts'
+import type { Backlog, Spool } from './spool.ts'
+
+export type Diversion = ReturnType<typeof createDiversion>
+
+export type DiversionOptions = {
+  spool: Spool
+  /** Writes heartbeats of which some may be in the database already; rejects if it cannot be reached. */
+  record: (entries: Received[]) => Promise<(Outcome | Error)[]>
+  /** Rejects while the database does not answer. */
+  ping: () => Promise<void>
+  count: (kind: HeartbeatKind, outcome: 'spooled' | 'dropped', n: number) => void
+  log: { info(o: object, message: string): void; warn(o: object, message: string): void }
+}
+
+const replayMax = 500
+const listedMax = 100
+const known = { maxEntries: 100_000 }
+
+export function createDiversion({ spool, record, ping, count, log }: DiversionOptions) {
+  const monitors = createKnownMonitors(known)
+  // Until the start is done there is no database.
+  let active = true
+  let since = performance.now()
+
+  function push(received: Received, done: Done<Outcome>): boolean {
+    return spool.push(received, monitors.has(received.monitorId), (error) => {
+      if (error) return done(error)
+      count(received.kind, 'spooled', 1)
+      done(null, { recorded: received.kind, created: false })
+    })
+  }
+
+  async function replaySegment(records: Received[]): Promise<void> {
+    for (let from = 0; from < records.length; from += replayMax) {
+      const part = records.slice(from, from + replayMax)
+      const outcomes = await record(part)
+      const failed = outcomes.find((outcome) => outcome instanceof Error)
+      if (failed) throw failed
+      dropped(part.filter((_, i) => outcomes[i] === 'unknown' || outcomes[i] === 'ambiguous'))
+    }
+  }
+
+  /** While the database was away nobody could tell that these belong to no monitor. */
+  function dropped(entries: readonly Received[]): void {
+    if (entries.length === 0) return
+    for (const { kind } of entries) count(kind, 'dropped', 1)
+    const addresses = new Set(entries.map(({ monitorId, slug }) => monitorId || slug?.slug))
+    const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
+    log.warn(line, 'heartbeats from the spool have no monitor and were dropped')
+  }
+
+  function begin(): void {
+    if (active) return
+    active = true
+    since = performance.now()
+    log.warn({ event: 'spool.begin' }, 'heartbeats go to the spool until the database has all of them')
+  }
+
+  function end(): void {
+    active = false
+    const seconds = Math.round((performance.now() - since) / 1000)
+    log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
+  }
+
+  return {
+    get active(): boolean {
+      return active
+    },
+
+    push,
+
+    /** Heartbeats that were on their way to the database when it went away. Some may have got there. */
+    divert(entries: readonly Received[], cause: Error): Promise<(Outcome | Error)[]> {
+      begin()
+      return Promise.all(
+        entries.map(
+          (received) =>
+            new Promise<Outcome | Error>((resolve) => {
+              const taken = push(received, (error, outcome) => resolve(error ?? (outcome as Outcome)))
+              if (!taken) resolve(cause)
+            }),
+        ),
+      )
+    },
+
+    /** Remembers which monitors there are. */
+    saw: monitors.add,
+
+    /** Moves on what is in the spool; true if there may be more. */
+    async replay(): Promise<boolean> {
+      if (!active) return false
+      try {
+        if (await spool.replay(replaySegment)) return true
+        await ping()
+      } catch (error) {
+        if (!isDatabaseAway(error)) throw error
+        return false
+      }
+      // Nothing was awaited since the last look that could have let another one in.
+      if (spool.isEmpty()) end()
+      return !spool.isEmpty()
+    },
+
+    /** Takes over the heartbeats of processes that are gone; returns the ids of those. */
+    async tend(): Promise<string[]> {
+      const gone = await spool.tend()
+      if (!spool.isEmpty()) begin()
+      return gone
+    },
+    id: spool.id,
+    isEmpty: spool.isEmpty,
+    backlog: (): Backlog => spool.backlog(),
+    hasRoom: (): boolean => spool.hasRoom(),
+    close: () => spool.close(),
+  }
+}

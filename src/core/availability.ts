@@ -8,11 +8,14 @@ export function breakerRefused(error: unknown): boolean {
   return (error as { breaker?: unknown }).breaker !== undefined
 }
 
-/** Failures of the connection, not of the statement: of the socket, of the pool, or SQLSTATE classes 08, 53 and 57P. */
+/**
+ * Failures of the connection or of the server, not of the statement: of the socket, of the pool, or SQLSTATE classes 08 (connection), 28
+ * (it refuses us), 53 (it is full), 57P (it stops), and of a server that takes no connections or, after a failover, no writes.
+ */
 export function isDatabaseAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   return (
-    /^(08|53|57P|25P03)/.test(code) ||
+    /^(08|28|3D000|53|55000|57P|25006|25P03)/.test(code) ||
     breakerRefused(error) ||
     // Ours: it is not open yet, or was away a moment ago.
     code === 'unavailable' ||

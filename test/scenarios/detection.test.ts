@@ -178,6 +178,38 @@ test('without a spool an outage of the database moves deadlines by its length', 
   assert.equal(await service.stop(), 0)
 })
 
+test('with a spool an outage of the database is no blind time: who beat through it stays up, who did not is down at its deadline', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const name = /\/([^/?]+)\?/.exec(databaseUrl)?.[1] as string
+  const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
+  const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
+  const receiver = await createReceiver(t)
+  const [steady, silent] = await createAlertedChecks(service, receiver.url, 2, { timeout: 2, grace: 2 })
+  const ping = async (check: { path: string } | undefined) => (await fetch(service.url + check?.path)).status
+  await ping(steady)
+  await ping(silent)
+  await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+  await admin(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+  for (const until = performance.now() + 6000; performance.now() < until; ) {
+    assert.equal(await ping(steady), 200)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+  await service.event('spool.begin')
+  await eventually('the alert', async () => {
+    await ping(steady)
+    return receiver.received.length > 0
+  })
+  const flips = await sql<{ id: string; waited: number }>(
+    databaseUrl,
+    `SELECT m.id, extract(epoch FROM f.at - m.last_ping)::float8 AS waited FROM flips f JOIN monitors m ON m.id = f.monitor_id
+     WHERE f."to" = 'down'`,
+  )
+  assert.deepEqual(flips, [{ id: silent?.uuid, waited: 4 }])
+  assert.deepEqual(await sql(databaseUrl, 'SELECT 1 FROM blind_windows'), [])
+  assert.equal(await service.stop(), 0)
+})
+
 test('a pod that is stopped for longer than its monitors wait raises no alert when it goes on', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })

@@ -41,6 +41,7 @@ const environmentReaders = ['src/config.ts', 'src/database/postgres-cluster.ts']
 
 /** What runs before the first request, as the last of all, in a thread of its own, or on memory alone. */
 const synchronous = [
+  'src/cli/',
   ...['src/config.ts', 'src/server.ts', 'src/logger.ts', 'src/logger-file.ts', 'src/database/', 'src/health/limits.ts'],
   ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/heartbeats/heartbeat-id.ts'],
 ]

@@ -231,9 +231,9 @@ test('product 3: the limit of a check refuses a message for good', async (t) => 
   assert.deepEqual(await kindsOf(mailing, uuid), ['success'])
 })
 
-test('while the database is away a message is not taken, and can be sent again', async (t) => {
+test('without a spool, while the database is away, a message is not taken, and can be sent again', async (t) => {
   const proxy = await createFaultProxy(t, await createDatabase(t))
-  const mailing = await start(t, { DATABASE_URL: proxy.url })
+  const mailing = await start(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
   const { uuid } = await createCheck(mailing)
   await proxy.set('refuse')
   assert.match(await send(mailing, { to: `${uuid}@localhost` }), /^451 /)

@@ -55,6 +55,13 @@ const id = pg.escapeIdentifier
 
 const copyLine = ({ name, columns }: BackupTable) => `COPY ${id(name)} (${columns.map(id).join(', ')}) FROM stdin;`
 
+/** Whether anybody has used a database, as opposed to its having been migrated, which fills in some rows as well. */
+export const inUse = '(EXISTS (SELECT FROM projects) OR EXISTS (SELECT FROM audit))'
+
+export function clear(tables: readonly { name: string }[]): string {
+  return `TRUNCATE ${tables.map(({ name }) => id(name)).join(', ')}`
+}
+
 export function createPartition(table: BackupTable, partition: BackupTable['partitions'][number]): string {
   return `CREATE TABLE IF NOT EXISTS ${id(partition.name)} PARTITION OF ${id(table.name)} ${partition.bound}`
 }
@@ -80,6 +87,8 @@ export async function* writeBackup(
   yield line(title)
   yield line(headerMark + JSON.stringify(header))
   yield line("BEGIN;\nSET LOCAL client_encoding = 'UTF8';\nSET LOCAL timezone = 'UTC';")
+  yield line(`DO $$ BEGIN IF ${inUse} THEN RAISE 'the database is not empty'; END IF; END $$;`)
+  yield line(`${clear(header.tables)};`)
   for (const table of header.tables) {
     for (const partition of table.partitions) yield line(`${createPartition(table, partition)};`)
     yield line(copyLine(table))

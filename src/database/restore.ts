@@ -9,7 +9,9 @@ import {
   BackupFileError,
   type BackupHeader,
   type BackupTable,
+  clear,
   createPartition,
+  inUse,
   readBackup,
 } from './backup-format.ts'
 import { type Migration, migrate } from './migrate.ts'
@@ -102,12 +104,10 @@ async function makeRoom(client: pg.Client, { tables }: BackupHeader, replace: bo
   await client.query(`LOCK TABLE ${names.join(', ')} IN ACCESS EXCLUSIVE MODE`).catch((error) => {
     throw error.code === '55P03' ? new RestoreRefusedError('the database is in use: stop what uses it first') : error
   })
-  if (replace) await client.query(`TRUNCATE ${names.join(', ')}`)
-  for (const name of names) {
-    const { rows } = await client.query(`SELECT FROM ${name} LIMIT 1`)
-    if (rows.length === 0) continue
-    throw new RestoreRefusedError(`the database is not empty (there are rows in ${name}): --replace deletes them`)
-  }
+  const { rows: use } = await client.query<{ found: boolean }>(`SELECT ${inUse} AS found`)
+  if (use[0]?.found && !replace)
+    throw new RestoreRefusedError('the database is not empty: --replace deletes all that it holds')
+  await client.query(clear(found))
   for (const table of tables)
     for (const partition of table.partitions) await client.query(createPartition(table, partition))
 }

@@ -73,7 +73,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     await Promise.all(load)
     await app.close()
     assert.equal(rehearsed.code, 0, rehearsed.err)
-    assert.match(rehearsed.err, /^restore\.sh: 15 tables with \d+ rows are as they were, after \d+ s \(rehearsed\)\n$/)
+    assert.match(rehearsed.err, /^restore\.sh: \d+ tables with \d+ rows are as they were, after \d+ s \(rehearsed\)\n$/)
     const names = await sql<{ datname: string }>(
       url,
       "SELECT datname FROM pg_database WHERE datname LIKE '%rehearsal%'",

@@ -299,7 +299,7 @@ test('blue-green: a green that does not get healthy never sees traffic and goes 
 test('the overlays are what the script takes them for', { skip }, async (t) => {
   for (const environment of ['staging', 'production']) {
     const { dir, deploy, cluster, told } = await world(t, { secret: everySecret })
-    await cp(join(root, 'k8s'), join(dir, 'k8s'), { recursive: true })
+    for (const part of ['k8s', 'monitoring']) await cp(join(root, part), join(dir, part), { recursive: true })
     for (const path of await readdir(join(dir, 'k8s/overlays', environment))) {
       const file = join(dir, 'k8s/overlays', environment, path)
       await writeFile(file, (await readFile(file, 'utf8')).replaceAll('example.com', 'corp.test'))

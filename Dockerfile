@@ -6,12 +6,13 @@
 # registry shows for it:  --build-arg NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:…
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
-# --- everything that building takes; also what the development profile of docker-compose.yml runs
+# Where a proxy replaces TLS certificates, hand in the bundle that knows it; no layer keeps it:
+#   docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt -t flatline .
+
+# --- what building takes; also what the development profile of docker-compose.yml runs
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Where a proxy replaces TLS certificates, hand in the bundle that knows it; no layer keeps it:
-#   docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt -t flatline .
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
     if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --ignore-scripts --no-audit --no-fund
@@ -22,12 +23,19 @@ COPY src src
 RUN node scripts/generate.mjs && npm run build
 COPY config config
 
-# --- what of it runs: neither the CLI of Prisma, which is a peer of its client, nor the embedded PostgreSQL, nor query
+# --- what running takes: neither the CLI of Prisma, an optional peer of its client, nor the embedded PostgreSQL, nor query
 # compilers for other databases, nor types and source maps
-FROM build AS runtime
-RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && \
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
+    if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
+    npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+# A bill of materials of what is really there: with --omit=dev it would miss what development needs as well.
+RUN npm pkg delete devDependencies optionalDependencies && npm sbom --sbom-format=cyclonedx > sbom.cdx.json && \
     find node_modules -type f '(' -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' ')' -delete && \
     find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name 'query_compiler_fast_bg.postgresql.*mjs' -delete && \
+    rm -rf node_modules/.bin && \
     find node_modules -depth -type d -empty -delete
 
 FROM ${NODE_IMAGE}
@@ -54,13 +62,13 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /us
     install -d -o 1000 -g 1000 -m 700 /data && \
     ln -s /app/bin/flatline.js /usr/local/bin/flatline
 WORKDIR /app
-COPY LICENSE ./
+COPY package.json LICENSE ./
 COPY bin bin
-COPY --from=runtime /app/node_modules node_modules
-COPY --from=runtime /app/package.json ./
-COPY --from=runtime /app/config config
-COPY --from=runtime /app/prisma/migrations prisma/migrations
-COPY --from=runtime /app/dist dist
+COPY config config
+COPY prisma/migrations prisma/migrations
+COPY --from=dependencies /app/sbom.cdx.json ./
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
 USER 1000:1000
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -1,6 +1,10 @@
 // Container tools, run for real. What they store lies below a temporary directory and goes with it.
 
 import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { needsTool } from '../tools.ts'
 
@@ -36,12 +40,37 @@ export function needsContainers(...tools: string[]): string | false {
   return 'containers can only be run as root'
 }
 
-/** Unmounts everything below a directory, the deepest first, so that it can be removed. */
-export async function unmountBelow(directory: string): Promise<void> {
-  const mounted = (await run('cat', ['/proc/mounts']))
+/**
+ * A directory for what an engine stores. With the test go, in this order: what `stop` ends, processes that still name the
+ * directory, mounts below it, and the directory.
+ */
+export async function engineDir(
+  t: Pick<TestContext, 'after'>,
+  stop: () => Promise<unknown> = async () => {},
+): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'flatline-engine-'))
+  t.after(async () => {
+    await stop()
+    await removeEngineDir(directory)
+  })
+  return directory
+}
+
+export async function removeEngineDir(directory: string): Promise<void> {
+  for (const id of await processesNaming(directory)) process.kill(id, 'SIGKILL')
+  const mounted = (await readFile('/proc/mounts', 'utf8'))
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
     .filter((path) => path.startsWith(`${directory}/`))
-    .sort((a, b) => b.length - a.length)
-  for (const path of mounted) await run('umount', ['-l', path]).catch(() => undefined)
+  // The deepest first.
+  for (const path of mounted.sort().reverse()) await run('umount', ['-l', path]).catch(() => undefined)
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 })
+}
+
+async function processesNaming(directory: string): Promise<number[]> {
+  const ids = (await readdir('/proc')).map(Number).filter((id) => id > 1 && id !== process.pid)
+  const named = await Promise.all(
+    ids.map(async (id) => (await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')).includes(`${directory}/`)),
+  )
+  return ids.filter((_, index) => named[index])
 }

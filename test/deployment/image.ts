@@ -5,7 +5,7 @@ import { access, copyFile, cp, mkdir, readFile, realpath, rename, rm, writeFile 
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { eventually } from '../helper.ts'
-import { run, unmountBelow } from './containers.ts'
+import { removeEngineDir, run } from './containers.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 
@@ -15,7 +15,7 @@ export const imageName = 'localhost/flatline:test'
 export const buildTools = ['buildah', 'mmdebstrap']
 
 /** Debian's packages in the stand-in: what Node.js needs, and what stands in for the other images of docker-compose.yml. */
-const packages = ['ca-certificates', 'libstdc++6', 'haproxy', 'wget']
+const packages = ['ca-certificates', 'libstdc++6', 'haproxy', 'redis-server', 'wget']
 
 const buildTimeoutMs = 480_000
 
@@ -57,8 +57,7 @@ async function buildInto(directory: string, archive: string): Promise<void> {
     await buildah(['push', imageName, `docker-archive:${archive}.part:${imageName}`])
     await rename(`${archive}.part`, archive)
   } finally {
-    await unmountBelow(storage)
-    await rm(storage, { recursive: true, force: true })
+    await removeEngineDir(storage)
   }
 }
 

@@ -3,8 +3,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { eventually, scratchDir } from '../helper.ts'
-import { run, unmountBelow } from './containers.ts'
+import { eventually } from '../helper.ts'
+import { engineDir, run } from './containers.ts'
 import { imageName } from './image.ts'
 
 type Line = Record<string, unknown> & { event?: string; msg?: string; time?: string }
@@ -35,13 +35,12 @@ const limits = ['--memory=512m', '--cpus=1.0', '--pids-limit=200', '--network=ho
 
 /** A store of its own with the image in it. */
 export async function loadImage(t: Pick<TestContext, 'after'>, archive: string): Promise<Podman> {
-  const storage = await scratchDir(t)
+  const storage = await engineDir(t)
   const temporary = join(storage, 'tmp')
   await mkdir(temporary)
   const where = ['--root', `${storage}/root`, '--runroot', `${storage}/run`, '--storage-driver', 'overlay']
   const engine = [...where, '--cgroup-manager=cgroupfs', '--events-backend=file']
   const podman = (...args: string[]) => run('podman', [...engine, ...args], { env: { TMPDIR: temporary } })
-  t.after(() => unmountBelow(storage))
   await podman('load', '--quiet', '--input', archive)
 
   const strict = (env: Record<string, string>) => [

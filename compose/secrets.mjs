@@ -3,25 +3,27 @@
 //
 //   node secrets.mjs generate|show [directory]
 
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const [command, directory = '/secrets'] = process.argv.slice(2)
 
-const token = (bytes) => () => randomBytes(bytes).toString('base64url')
+const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789'
+const key = (prefix, length) => () =>
+  prefix + Array.from({ length: length - prefix.length }, () => alphabet[randomInt(alphabet.length)]).join('')
 const hex = (bytes) => () => randomBytes(bytes).toString('hex')
 
-/** 24 bytes are 32 characters in base64url, 16 bytes are 22: the lengths of an API key and of a ping key. */
+/** Keys have the form of those that the service generates itself. */
 const generators = {
-  'postgres/password': hex(24),
+  'postgres/password': key('', 40),
   'flatline/database-url': () => `postgres://flatline:${read('postgres/password')}@postgres:5432/flatline`,
   'flatline/encryption-key': hex(32),
-  'flatline/admin-token': token(32),
-  'flatline/api-key': token(24),
-  'flatline/api-key-readonly': token(24),
-  'flatline/ping-key': token(16),
-  'grafana/admin-password': token(18),
+  'flatline/admin-token': key('', 40),
+  'flatline/api-key': key('flw_', 32),
+  'flatline/api-key-readonly': key('flr_', 32),
+  'flatline/ping-key': key('', 22),
+  'grafana/admin-password': key('', 24),
 }
 
 const shown = {

@@ -5,6 +5,8 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { loadConfig } from '../../src/config.ts'
+import { settings } from '../../src/config-schema.ts'
 import { scratchDir } from '../helper.ts'
 import { needsTool } from '../tools.ts'
 import { run } from './containers.ts'
@@ -144,6 +146,29 @@ test('secrets are files in volumes that nobody else mounts, and no setting holds
   const secret = settings.filter(([name]) => /PASSWORD|TOKEN|KEY|DATABASE_URL/.test(name))
   assert.ok(secret.length >= 8)
   for (const [name, value] of secret) assert.match(`${name} ${value}`, /_FILE \/run\/secrets\/[\w-]+$/)
+})
+
+test('what is set for the service are settings that it knows, and the secrets that are generated suit them', {
+  skip,
+}, async (t) => {
+  const { environment = {} } = (await project()).services.flatline ?? {}
+  const known = settings.flatMap(({ alias, secret }) => (secret ? [alias, `${alias}_FILE`] : [alias]))
+  assert.deepEqual(
+    Object.keys(environment).filter((name) => !known.includes(name)),
+    [],
+  )
+  const directory = await scratchDir(t)
+  const generate = () => run(process.execPath, [join(root, 'compose/secrets.mjs'), 'generate', directory])
+  assert.match(await generate(), /^generated postgres\/password, /)
+  const here = Object.entries(environment).map(([name, value]) => [
+    name,
+    value.replace('/run/secrets', join(directory, 'flatline')),
+  ])
+  const { database, security } = loadConfig({ env: Object.fromEntries(here) })
+  assert.match(database.url ?? '', /^postgres:\/\/flatline:\w{40}@postgres:5432\/flatline$/)
+  assert.match(security.bootstrapApiKey ?? '', /^flw_/)
+  assert.equal(await generate(), 'all secrets are there\n')
+  assert.deepEqual(loadConfig({ env: Object.fromEntries(here) }).security, security)
 })
 
 test('what is kept lies in named volumes', { skip }, async () => {

@@ -1,4 +1,4 @@
-// The same service for the command line: `flatline serve | migrate | config | backup | restore`.
+// The same service for the command line: `flatline serve | migrate | config | backup | restore | healthcheck`.
 
 import pg from 'pg'
 import { backup } from './cli/backup.ts'
@@ -6,14 +6,16 @@ import { restore } from './cli/restore.ts'
 import { ConfigError, loadConfig, resolveConfig } from './config.ts'
 import { renderConfig, reportConfig } from './config-report.ts'
 import { MigrationError, migrate, readMigrations } from './database/migrate.ts'
+import { askReadiness } from './health/probe.ts'
 
 const usage = `usage: flatline <command>
 
-  serve     run the service (the default)
-  migrate   apply pending migrations to DATABASE_URL and exit
-  config    print the effective configuration without secrets, and where each value comes from; --json for programs
-  backup    write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
-  restore   read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
+  serve        run the service (the default)
+  migrate      apply pending migrations to DATABASE_URL and exit
+  config       print the effective configuration without secrets, and where each value comes from; --json for programs
+  backup       write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
+  restore      read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
+  healthcheck  ask the service on this machine whether it is ready; exit status 0 if it is, 1 if not
 `
 
 const commands: Record<string, (args: string[]) => Promise<void>> = {
@@ -23,6 +25,7 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   config: printConfig,
   backup,
   restore,
+  healthcheck,
 }
 
 async function migrateOnly(): Promise<void> {
@@ -44,6 +47,12 @@ async function printConfig(): Promise<void> {
   const reported = reportConfig(resolveConfig())
   const asJson = process.argv.includes('--json')
   process.stdout.write(asJson ? `${JSON.stringify(reported, null, 2)}\n` : renderConfig(reported))
+}
+
+async function healthcheck(): Promise<void> {
+  const { ready, answer } = await askReadiness(loadConfig().server)
+  console.log(answer)
+  if (!ready) process.exitCode = 1
 }
 
 const [name = 'serve', ...args] = process.argv.slice(2)

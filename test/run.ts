@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import pg from 'pg'
@@ -29,10 +29,13 @@ await admin.end()
 const named = process.argv.slice(2)
 const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort()
 const args = ['--test', '--test-concurrency=3', '--test-timeout=180000', '--test-reporter=spec', ...files]
+// What several files share and is dear to make, such as the container image.
+const scratch = join(dataDir, 'shared')
+await mkdir(scratch)
 const child = spawn(process.execPath, args, {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, TEST_DATABASE_URL: url, NODE_ENV: 'test' },
+  env: { ...process.env, TEST_DATABASE_URL: url, TEST_SCRATCH: scratch, NODE_ENV: 'test' },
 })
 const forward = (signal: NodeJS.Signals) => child.kill(signal)
 process.on('SIGINT', forward).on('SIGTERM', forward)

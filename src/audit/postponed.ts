@@ -2,6 +2,7 @@
 // must not wait for it. What cannot be written at once waits here, in order, and keeps its time.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
 import { type AuditEntry, writeAudit } from './store.ts'
 
@@ -18,7 +19,7 @@ export function createPostponed(options: {
   let waiting: AuditEntry[] = []
 
   function postpone(entry: AuditEntry, err: unknown): void {
-    if (waiting.length >= waitingMax) {
+    if (waiting.length >= waitingMax || !mayHeal(err)) {
       lose(entry, err)
       return
     }
@@ -31,8 +32,12 @@ export function createPostponed(options: {
   }
 
   async function flush(): Promise<void> {
-    while (waiting[0] !== undefined) {
-      await writeAudit(database, waiting[0])
+    for (let entry = waiting[0]; entry !== undefined; entry = waiting[0]) {
+      const first = entry
+      await writeAudit(database, first).catch((err) => {
+        if (mayHeal(err)) throw err
+        lose(first, err)
+      })
       waiting.shift()
     }
   }
@@ -48,7 +53,7 @@ export function createPostponed(options: {
       await Promise.race([written, sleep(patienceMs, undefined, { ref: false })])
     },
 
-    /** Writes what waits; rejects with the first that cannot be written yet. */
+    /** Writes what waits; rejects while the database is away. */
     flush,
 
     /** The last flush: tells of what is left. Never rejects. */
@@ -59,4 +64,9 @@ export function createPostponed(options: {
       })
     },
   }
+}
+
+/** Whether waiting can help: the database is away, or not open yet. What it refuses it would refuse for ever. */
+function mayHeal(err: unknown): boolean {
+  return isDatabaseAway(err) || (err as { code?: string }).code === 'unavailable'
 }

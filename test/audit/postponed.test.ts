@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createPostponed } from '../../src/audit/postponed.ts'
+import type { Statement } from '../../src/database/client.ts'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { adminToken, build, eventually } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
@@ -46,4 +48,34 @@ test('what the operator does without a database is on record once it is back, in
     )
     assert.ok(rows.every(({ at }) => at.getTime() <= doneBy + 50))
   }
+})
+
+test('an entry that the database refuses for ever holds up no other, and its loss is told', async () => {
+  const written: unknown[] = []
+  let fault: { code: string } | null = { code: 'ECONNREFUSED' }
+  const lost: { target?: string }[] = []
+  const database = {
+    clock: { now: Date.now },
+    async query(_statement: Statement, values: readonly unknown[] = []) {
+      if (fault) throw Object.assign(new Error('no'), fault)
+      if (values[3] === 'refused') throw Object.assign(new Error('no'), { code: '22P05' })
+      written.push(values[3])
+      return [{ id: 1 }]
+    },
+  }
+  const log = { warn() {}, error: (line: object) => void lost.push(line) }
+  const postponed = createPostponed({ database: database as never, log })
+  for (const target of ['first', 'refused', 'last']) await postponed.record({ actor: 'admin', action: 'test', target })
+  await assert.rejects(postponed.flush())
+  fault = null
+  await postponed.flush()
+  assert.deepEqual(written, ['first', 'last'])
+  assert.deepEqual(
+    lost.map(({ target }) => target),
+    ['refused'],
+  )
+  fault = { code: 'ECONNREFUSED' }
+  await postponed.record({ actor: 'admin', action: 'test', target: 'at the end' })
+  await postponed.close()
+  assert.equal(lost.at(-1)?.target, 'at the end')
 })

@@ -1,11 +1,35 @@
 // What the audit trail says of a change: settings by their names on the wire, before and after.
 
 import { isoMillis } from '../core/instant.ts'
-import type { Settings } from '../core/monitor.ts'
+import type { Monitor, Settings } from '../core/monitor.ts'
+import type { State } from '../core/status.ts'
+import type { Queryable } from '../database/client.ts'
+import { selectChannelIds } from './channels-store.ts'
 
-export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
+type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
 
 const textMax = 200
+
+/** What is about to differ: settings, channels (unless they are left alone) and, for whoever pauses and resumes, the status. */
+export async function changesOf(
+  tx: Queryable,
+  before: Monitor,
+  after: { monitor: Monitor; state: State; channelIds: readonly string[] | undefined },
+): Promise<Changes> {
+  const { monitor, state, channelIds } = after
+  const changes = settingChanges(before.settings, monitor.settings)
+  if (state.status !== before.state.status) {
+    changes.before.status = before.state.status
+    changes.after.status = state.status
+  }
+  const had = channelIds && (await selectChannelIds(tx, before.id)).join(',')
+  const has = channelIds && [...channelIds].sort().join(',')
+  if (had !== has) {
+    changes.before.channels = had
+    changes.after.channels = has
+  }
+  return changes
+}
 
 /** Those that differ. */
 export function settingChanges(before: Settings, after: Settings): Changes {

@@ -17,8 +17,8 @@ import {
 } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { type Changes, settingChanges } from './changes.ts'
-import { replaceChannels, selectChannelIds, selectChannelNames } from './channels-store.ts'
+import { changesOf, settingChanges } from './changes.ts'
+import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { type CheckDocument, checkDocument } from './document.ts'
 import type { CheckInput, UniqueField } from './schema.ts'
 import { createSlugs } from './slugs.ts'
@@ -32,6 +32,9 @@ export type Plan = (
   locked: readonly WatchedMonitor[],
   tx: Queryable,
 ) => Promise<{ decisions: readonly Decision[]; within?: () => Promise<void> }>
+
+/** A change whose lock took too long is begun again. */
+const attemptsMax = 3
 
 const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
 
@@ -130,53 +133,42 @@ export function createMonitors(options: {
 
   /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
   async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
-    await knowBlindTime()
-    const written = await database.transaction(async (tx) => {
-      const before = await store.lockMonitor(tx, id)
-      if (before === null) throw new AppError('not_found', 'not found')
-      // The lock took as long as an outage: what is known of blind time is too old to judge by.
-      if (!blindTime.isCurrent())
-        throw new AppError('unavailable', 'the database was away, try again', { retryAfterS: 1 })
-      const after = { ...before, settings: { ...before.settings, ...edit.settings } }
-      // Time first, by the rules that held until now; a tightened schedule takes effect at once.
-      const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
-      const alter = (state: State) => {
-        const change = edit.alter?.(state) ?? { state, flip: null }
-        return reschedule ? { ...change, state: onReschedule(change.state) } : change
-      }
-      const decision: Decision & { monitor: Monitor } = {
-        ...settled(before, alter, caller.requestId),
-        monitor: after,
-      }
-      await store.updateSettings(tx, id, after.settings)
-      await store.writeChanges(tx, [dated(decision)])
-      const detail = await changesOf(tx, before, decision, edit.channelIds)
-      if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
-      await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })
-      return decision
-    })
-    announce([written])
+    for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+      await knowBlindTime()
+      const written = await database.transaction((tx) => saveIn(tx, caller, id, action, edit))
+      if (written !== null) return announce([written])
+    }
+    throw new AppError('unavailable', 'the database took too long, try again', { retryAfterS: 1 })
   }
 
-  /** What differs: settings, channels and, for whoever pauses and resumes, the status. */
-  async function changesOf(
+  /** Null, and nothing is changed, if the lock took as long as an outage: what is known of blind time is too old to judge by. */
+  async function saveIn(
     tx: Queryable,
-    before: Monitor,
-    { monitor, state }: Decision & { monitor: Monitor },
-    channelIds: readonly string[] | undefined,
-  ): Promise<Changes> {
-    const changes = settingChanges(before.settings, monitor.settings)
-    if (state.status !== before.state.status) {
-      changes.before.status = before.state.status
-      changes.after.status = state.status
+    caller: Caller,
+    id: string,
+    action: string,
+    edit: Edit,
+  ): Promise<Decision | null> {
+    const before = await store.lockMonitor(tx, id)
+    if (before === null) throw new AppError('not_found', 'not found')
+    if (!blindTime.isCurrent()) return null
+    const after = { ...before, settings: { ...before.settings, ...edit.settings } }
+    // Time first, by the rules that held until now; a tightened schedule takes effect at once.
+    const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
+    const alter = (state: State) => {
+      const change = edit.alter?.(state) ?? { state, flip: null }
+      return reschedule ? { ...change, state: onReschedule(change.state) } : change
     }
-    const had = channelIds && (await selectChannelIds(tx, before.id)).join(',')
-    const has = channelIds && [...channelIds].sort().join(',')
-    if (had !== has) {
-      changes.before.channels = had
-      changes.after.channels = has
+    const decision: Decision & { monitor: Monitor } = {
+      ...settled(before, alter, caller.requestId),
+      monitor: after,
     }
-    return changes
+    await store.updateSettings(tx, id, after.settings)
+    await store.writeChanges(tx, [dated(decision)])
+    const detail = await changesOf(tx, before, { ...decision, channelIds: edit.channelIds })
+    if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
+    await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })
+    return decision
   }
 
   async function editOf(projectId: string, { settings, channels }: CheckInput): Promise<Edit> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adminToken, build, keys } from '../helper.ts'
+import pg from 'pg'
+import { adminToken, build, eventually, keys } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
 const readOnly = { 'x-api-key': keys.api_key_readonly }
@@ -151,6 +152,44 @@ test('paused_until pauses at once and refuses the past', async (t) => {
   const paused = (await call('POST', `/api/v3/checks/${uuid}`, { paused_until: until })).json()
   assert.deepEqual([paused.status, paused.paused_until], ['paused', `${until.slice(0, 19)}+00:00`])
   assert.ok(!('paused_until' in (await call('POST', `/api/v3/checks/${uuid}/resume`)).json()))
+})
+
+test('a change whose lock took as long as an outage is begun again instead of being refused', async (t) => {
+  const { call, databaseUrl } = await build(t)
+  const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'before' })).json()
+  // Nobody can record that heartbeats are accepted, and whoever wants the check has to wait.
+  const hold = async (statement: string) => {
+    const holder = new pg.Client({ connectionString: databaseUrl })
+    await holder.connect()
+    await holder.query('BEGIN')
+    await holder.query(statement)
+    return async () => {
+      await holder.query('COMMIT')
+      await holder.end()
+    }
+  }
+  const releaseRecord = await hold('SELECT * FROM acceptance FOR UPDATE')
+  const releaseCheck = await hold('SELECT * FROM monitors FOR UPDATE')
+  const changed = call('POST', `/api/v3/checks/${uuid}`, { name: 'after' })
+  await eventually('the record to be older than two seconds', async () => {
+    const [row] = await sql<{ old: boolean }>(
+      databaseUrl,
+      `SELECT bool_and(clock_timestamp() - until_at > interval '2100 ms') AS old FROM acceptance`,
+    )
+    return row?.old
+  })
+  await releaseCheck()
+  await eventually('the check to be free again', async () => {
+    const waiting = await sql(
+      databaseUrl,
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%monitors%'`,
+    )
+    return waiting.length === 0
+  })
+  await releaseRecord()
+  const answer = await changed
+  assert.equal(answer.status, 200, answer.text)
+  assert.equal(answer.json().name, 'after')
 })
 
 test('delete answers the document once more and ends the address', async (t) => {

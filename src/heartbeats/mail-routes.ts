@@ -36,7 +36,8 @@ const lastMessagesMs = 5000
 
 export function createMailListener(options: MailListenerOptions) {
   const { heartbeats, projectOf, accepting, domain, log } = options
-  const underWay = new Set<Promise<string>>()
+  /** Messages, until their answer is written. */
+  const underWay = new Set<Promise<void>>()
   const deadlines = new Map<string, NodeJS.Timeout>()
   let closing = false
 
@@ -69,24 +70,26 @@ export function createMailListener(options: MailListenerOptions) {
       else callback()
     },
     onData(stream, session, callback) {
-      const message = take(stream, session)
-      underWay.add(message)
-      message
+      const answered = take(stream, session)
         .then(
           (text) => callback(null, text),
           (error) => callback(error),
         )
-        .finally(() => underWay.delete(message))
+        .catch(failed)
+      underWay.add(answered)
+      answered.finally(() => underWay.delete(answered))
     },
     onClose: ({ id }) => {
       clearTimeout(deadlines.get(id))
       deadlines.delete(id)
     },
   })
-  // Of one connection, or of the listener once it listens. A client that is gone is no event of ours.
-  server.on('error', (err) =>
-    log.debug({ err, event: 'mail.connection_error' }, 'a connection of the mail listener failed'),
-  )
+  server.on('error', failed)
+
+  /** Of one connection. A client that is gone is no concern of ours. */
+  function failed(err: Error): void {
+    log.debug({ err, event: 'mail.connection_error' }, 'a connection of the mail listener failed')
+  }
 
   /** Resolves with the text of the answer; rejects with a refusal. */
   async function take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {

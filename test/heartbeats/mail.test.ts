@@ -223,6 +223,15 @@ test('whatever a client sends, its message is recorded once and whole, or not at
   assert.equal((await kindsOf(mailing, uuid)).length, 7)
 })
 
+test('many messages at once are all counted', async (t) => {
+  const mailing = await start(t)
+  const { uuid } = await createCheck(mailing, { slug: 'job' })
+  const to = [`${uuid}@localhost`, `${keys.ping_key}+job@localhost`]
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => send(mailing, { to: to[i % 2] })))
+  assert.deepEqual([...new Set(answers)], ['250 OK'])
+  assert.equal((await kindsOf(mailing, uuid)).length, 60)
+})
+
 test('product 3: the limit of a check refuses a message for good', async (t) => {
   const mailing = await start(t)
   const { uuid } = await createCheck(mailing, { max_pings_per_minute: 1 })

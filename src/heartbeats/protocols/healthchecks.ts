@@ -38,9 +38,11 @@ export function parseAddress(
   return action === null ? null : { to: { pingKey: first, slug: second }, action }
 }
 
-/** Slugs are written in lower case; whoever asks for another one is told so, whether or not anything else is right. */
+const slugMax = 100
+
+/** Slugs are short and in lower case; whoever asks for another one is told so, whether or not anything else is right. */
 export function isSlug(text: string): boolean {
-  return !/[A-Z]/.test(text)
+  return text.length <= slugMax && !/[A-Z]/.test(text)
 }
 
 /** Null if no ping address ends so; `invalid` for an exit status out of range. Leading zeros are allowed. */

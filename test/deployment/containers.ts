@@ -33,7 +33,7 @@ export async function run(program: string, args: readonly string[], options: Opt
 
 /** For `skip` of a test: building and running images takes these tools, and root, because nothing else can mount. */
 export function needsContainers(...tools: string[]): string | false {
-  const missing = tools.map((name) => needsTool(name)).find((reason) => reason !== false)
+  const missing = tools.map((tool) => needsTool(tool)).find((reason) => reason !== false)
   if (missing) return missing
   if (process.getuid?.() === 0) return false
   if (process.env.CI) throw new Error('containers can only be run as root: so must .ci/run')

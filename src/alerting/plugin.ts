@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createLoop } from '../loop.ts'
+import { channelListRoutes } from './channel-list-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
 import { alertingRoutes } from './routes.ts'
@@ -40,7 +41,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       }),
       breakers,
       writeAudit: app.audit.write,
-      checkDocument: (projectId, id) => monitors.get(projectId, id, false),
+      checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
       siteUrl: app.siteUrl,
       limits,
       onFree: () => deliveries.wake(),
@@ -78,6 +79,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     })
 
     await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
+    await app.register(channelListRoutes, { channels: alerting.channels })
   },
   {
     name: 'alerting',

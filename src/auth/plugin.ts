@@ -118,7 +118,9 @@ function givenKey(request: FastifyRequest): string {
   return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
 }
 
+/** As the Healthchecks API takes it, of a POST alone. */
 function keyInBody(request: FastifyRequest): string {
+  if (request.method !== 'POST') return ''
   const key = (request.body as { api_key?: unknown } | null | undefined)?.api_key
   return typeof key === 'string' ? key : ''
 }

@@ -87,7 +87,7 @@ export async function createWorld(t: TestContext) {
       }),
       breakers,
       writeAudit,
-      checkDocument: (project, id) => monitors.get(project, id, false),
+      checkDocument: (project, id) => monitors.get(project, id, { version: 3, readOnly: false }),
       siteUrl: () => 'http://flatline.example',
       limits: own,
       onFree: () => undefined,

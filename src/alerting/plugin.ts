@@ -17,6 +17,9 @@ declare module 'fastify' {
 /** Counting asks the database, and every replica is scraped. */
 const countEveryMs = 15_000
 
+/** How often alerts that wait for a parent's recovery are looked at; they wait longer than this for their next heartbeat anyway. */
+const releaseEveryMs = 15_000
+
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
 const drainMs = 5000
 
@@ -42,6 +45,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       breakers,
       writeAudit: app.audit.write,
       checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
+      settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,
       onFree: () => deliveries.wake(),
@@ -66,15 +70,17 @@ export const alertingPlugin = fp<{ config: Config }>(
       },
     })
     const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
+    const parents = createLoop({ name: 'parents', intervalMs: releaseEveryMs, log, step: alerting.release })
     monitors.onFlips(() => outbox.wake())
     breakers.onClosed(() => deliveries.wake())
 
     app.lifecycle.onStart('alerting', async () => {
       outbox.start()
       deliveries.start()
+      parents.start()
     })
     app.addHook('onClose', async () => {
-      await Promise.all([outbox.stop(), deliveries.stop()])
+      await Promise.all([outbox.stop(), deliveries.stop(), parents.stop()])
       await alerting.drain(drainMs)
     })
 

@@ -88,6 +88,7 @@ export async function createWorld(t: TestContext) {
       breakers,
       writeAudit,
       checkDocument: (project, id) => monitors.get(project, id, { version: 3, readOnly: false }),
+      settingsOf: async (project, id) => (await monitors.find(project, id)).settings,
       siteUrl: () => 'http://flatline.example',
       limits: own,
       onFree: () => undefined,

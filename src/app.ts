@@ -7,6 +7,7 @@ import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
 import { authPlugin } from './auth/plugin.ts'
 import type { Keys } from './auth/service.ts'
+import { badgesPlugin } from './badges/plugin.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
 import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'
 import type { Config } from './config.ts'
@@ -85,6 +86,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(heartbeatsPlugin, { config })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
+  await app.register(badgesPlugin, { label: config.features.badgeLabel })
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
   await app.register(auditTrailPlugin)

@@ -55,24 +55,31 @@ export type Position = { createdAt: number; id: string }
 export type ListFilter = { slug: string | null; tags: readonly string[]; after: Position | null }
 
 // A tag that a monitor has is somewhere in its text: the database drops what cannot match, the caller looks at whole words.
-const page = statement(
-  'page',
-  `SELECT ${monitorColumns}, ${channels} FROM monitors m
+const pageOf = (name: string, channels: string) =>
+  statement(
+    name,
+    `SELECT ${monitorColumns}, ${channels} FROM monitors m
    WHERE m.project_id = $1 AND ($2::text IS NULL OR m.slug = $2)
      AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS tag WHERE strpos(m.tags, tag) = 0)
      AND ($4::float8 IS NULL OR (m.created_at, m.id) > (${instant('$4')}, $5::uuid))
    ORDER BY m.created_at, m.id LIMIT $6`,
-)
+  )
+const page = pageOf('page', channels)
+const pageOfReadings = pageOf('page_of_readings', "'' AS channels")
 
-/** In order of creation, behind a position. Monitors may be among them whose tags only contain those of the filter. */
+/**
+ * In order of creation, behind a position. Monitors may be among them whose tags only contain those of the filter. Without channels it
+ * costs half as much.
+ */
 export async function selectPage(
   on: Queryable,
   projectId: string,
   { slug, tags, after }: ListFilter,
   limit: number,
+  { withChannels: isWhole = true } = {},
 ): Promise<MonitorWithChannels[]> {
   const values = [projectId, slug, tags, after?.createdAt ?? null, after?.id ?? null, limit]
-  return (await on.query<Row>(page, values)).map(withChannels)
+  return (await on.query<Row>(isWhole ? page : pageOfReadings, values)).map(withChannels)
 }
 
 const byFields = statement(

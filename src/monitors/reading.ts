@@ -4,7 +4,8 @@ import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { isoSeconds } from '../core/instant.ts'
-import { tagsOf } from '../core/monitor.ts'
+import { type Monitor, rulesOf, tagsOf } from '../core/monitor.ts'
+import { type Reading, readingAt } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { uniqueKey } from './columns.ts'
@@ -13,6 +14,10 @@ import * as store from './listing-store.ts'
 
 /** `tags` are whole words, and all of them must be there. */
 export type CheckFilter = { tags: readonly string[]; slug: string | null }
+
+/** How a check stands. */
+export type CheckReading = Pick<Reading, 'status' | 'started'> &
+  Pick<Monitor, 'id' | 'state' | 'deadline'> & { name: string; tags: string[] }
 
 export type FlipDocument = { timestamp: string; up: 0 | 1 }
 
@@ -65,16 +70,23 @@ export function createReading(options: {
     return checkDocument(monitor, { siteUrl: siteUrl(), now, windows: blindTime.windows() }, view)
   }
 
+  function readingOf({ id, settings, state, deadline }: store.MonitorWithChannels): CheckReading {
+    const { status, started } = readingAt(rulesOf(settings), state, database.clock.now(), blindTime.windows())
+    return { id, name: settings.name, tags: tagsOf(settings), status, started, state, deadline }
+  }
+
   /** In order of creation, page by page. */
   async function* pages(
     projectId: string,
     { tags, slug }: CheckFilter,
     after: store.Position | null = null,
+    whole = true,
   ): AsyncGenerator<store.MonitorWithChannels[], void, undefined> {
     if (tags.includes('')) return
     let position = after
     for (;;) {
-      const page = await store.selectPage(database, projectId, { slug, tags, after: position }, pageSize)
+      const filter = { slug, tags, after: position }
+      const page = await store.selectPage(database, projectId, filter, pageSize, { withChannels: whole })
       const tagged = tags.length === 0 ? page : page.filter(({ settings }) => hasAll(tagsOf(settings), tags))
       if (tagged.length > 0) yield tagged
       const last = page.at(-1)
@@ -90,6 +102,13 @@ export function createReading(options: {
     now: () => database.clock.now(),
 
     exists: async (id: string): Promise<boolean> => (await store.selectMonitor(database, id)) !== null,
+
+    /** How each check of a project stands, page by page. */
+    async *readings(projectId: string): AsyncGenerator<CheckReading[], void, undefined> {
+      for await (const page of pages(projectId, { tags: [], slug: null }, null, false)) yield page.map(readingOf)
+    },
+
+    reading: async (projectId: string, id: string): Promise<CheckReading> => readingOf(await find(projectId, id)),
 
     /** By uuid, or by unique key. */
     async get(projectId: string, id: string, view: View): Promise<CheckDocument> {

@@ -15,7 +15,12 @@ const byKey = ':id(^[0-9a-f]{40}$)'
 
 /** Own: answers about the caller's own project, so that success is right and must not show another's. */
 const own = [
-  ...versions.flatMap((api) => [`GET ${api}/checks/`, `POST ${api}/checks/`, `GET ${api}/channels/`]),
+  ...versions.flatMap((api) => [
+    `GET ${api}/checks/`,
+    `POST ${api}/checks/`,
+    `GET ${api}/channels/`,
+    `GET ${api}/badges/`,
+  ]),
   'GET /api/v3/channels',
   'POST /api/v3/channels',
   'POST /api/v3/channels/',

@@ -32,6 +32,7 @@ import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
+import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
 
@@ -87,6 +88,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })
+  await app.register(projectMetricsPlugin)
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
   await app.register(auditTrailPlugin)

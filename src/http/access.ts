@@ -6,9 +6,19 @@ import fp from 'fastify-plugin'
 
 /**
  * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
- * write: a read-write key. ping: the address itself is the credential. With `or admin` ADMIN_TOKEN will do, too.
+ * read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key. ping: the address itself
+ * is the credential. With `or admin` ADMIN_TOKEN will do, too.
  */
-export type Access = 'public' | 'metrics' | 'admin' | 'read' | 'write' | 'read or admin' | 'write or admin' | 'ping'
+export type Access =
+  | 'public'
+  | 'metrics'
+  | 'admin'
+  | 'read'
+  | 'read-only'
+  | 'write'
+  | 'read or admin'
+  | 'write or admin'
+  | 'ping'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -17,7 +17,7 @@ export type CheckFilter = { tags: readonly string[]; slug: string | null }
 
 /** How a check stands. */
 export type CheckReading = Pick<Reading, 'status' | 'started'> &
-  Pick<Monitor, 'id' | 'state' | 'deadline'> & { name: string; tags: string[] }
+  Pick<Monitor, 'id' | 'state' | 'deadline'> & { name: string; tags: string[]; tagText: string }
 
 export type FlipDocument = { timestamp: string; up: 0 | 1 }
 
@@ -72,7 +72,8 @@ export function createReading(options: {
 
   function readingOf({ id, settings, state, deadline }: store.MonitorWithChannels): CheckReading {
     const { status, started } = readingAt(rulesOf(settings), state, database.clock.now(), blindTime.windows())
-    return { id, name: settings.name, tags: tagsOf(settings), status, started, state, deadline }
+    const { name, tags: tagText } = settings
+    return { id, name, tags: tagsOf(settings), tagText, status, started, state, deadline }
   }
 
   /** In order of creation, page by page. */
@@ -99,6 +100,7 @@ export function createReading(options: {
     find,
     document,
     pages,
+    uniqueKey,
     now: () => database.clock.now(),
 
     exists: async (id: string): Promise<boolean> => (await store.selectMonitor(database, id)) !== null,

@@ -28,6 +28,7 @@ const own = [
   'GET /api/v3/deliveries/',
   'GET /api/v3/audit',
   'GET /api/v3/audit/',
+  ...['/metrics/', '/metrics/:key', '/checks/metrics/:key'].map((path) => `GET /projects/:project${path}`),
   // About the service itself, for any key.
   'GET /api/v3/health-metrics',
   'GET /api/v3/health-metrics/',
@@ -127,6 +128,8 @@ test('no key opens what is another project’s, no route forgets to ask', async 
       .replace(byKey, uniqueKey(id))
       .replace(':id', id)
       .replace(':n', '1')
+      .replace(':project', id)
+      .replace(/:key$/, 'x'.repeat(32))
       .replace(':kind', 'api_key')
       .replace(':name', 'database')
     const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
@@ -137,7 +140,9 @@ test('no key opens what is another project’s, no route forgets to ask', async 
         // What was asked for may come back in the error.
         if (!path.includes(secret)) assert.ok(!answer.text.includes(secret), `${what} shows ${secret}`)
       }
-      if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
+      // Keys are in the path there, and this one is nobody's.
+      if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
+      else if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
       else assert.ok([401, 403, 404].includes(answer.status), what)
     }
   }

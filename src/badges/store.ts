@@ -17,7 +17,11 @@ export async function selectProjectByBadgeKey(on: Queryable, badgeKey: string): 
   return (await on.query<BadgeProject>(byKey, [badgeKey]))[0] ?? null
 }
 
-const monitor = statement('monitor', 'SELECT id, project_id AS "projectId" FROM monitors WHERE badge_key = $1 LIMIT 1')
+// No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.
+const monitor = statement(
+  'monitor',
+  'SELECT id, project_id AS "projectId" FROM monitors WHERE badge_key = $1 ORDER BY created_at, id LIMIT 1',
+)
 
 export async function selectMonitorByBadgeKey(
   on: Queryable,

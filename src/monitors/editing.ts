@@ -11,7 +11,7 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
-import { type MonitorWithChannels, selectIdByFields } from './listing-store.ts'
+import { type MonitorWithChannels, selectBadgeKeyTaken, selectIdByFields, selectMonitor } from './listing-store.ts'
 import { clearParent, selectLineage } from './parents-store.ts'
 import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
@@ -27,6 +27,9 @@ type Edit = {
   channelIds?: string[] | undefined
   alter?: (state: State) => Change
 }
+
+/** What to change; `channels` are ids and names. */
+export type EditInput = { settings: Partial<Settings>; channels: string | readonly string[] | undefined }
 
 export type Caller = Actor & { projectId: string }
 
@@ -46,11 +49,16 @@ export function createEditing(options: EditingOptions) {
   const { windows } = blindTime
   const now = () => database.clock.now()
 
-  async function resolveChannels(tx: Queryable, projectId: string, text: string): Promise<string[]> {
-    if (text === '') return []
+  /** A list, or a text in which ids and names are joined by commas. */
+  async function resolveChannels(
+    tx: Queryable,
+    projectId: string,
+    wanted: string | readonly string[],
+  ): Promise<string[]> {
+    if (wanted.length === 0) return []
     const known = await selectChannelNames(tx, projectId)
-    if (text === '*') return known.map(({ id }) => id)
-    return text.split(',').map((identifier) => {
+    if (wanted === '*') return known.map(({ id }) => id)
+    return (typeof wanted === 'string' ? wanted.split(',') : wanted).map((identifier) => {
       if (identifier === '') throw new AppError('bad_request', 'empty channel identifier', { field: 'channels' })
       const matches = known.filter(({ id, name }) => id === identifier || name === identifier)
       if (matches.length === 1) return (matches[0] as { id: string }).id
@@ -114,7 +122,7 @@ export function createEditing(options: EditingOptions) {
     return decision
   }
 
-  async function editOf(projectId: string, { settings, channels }: CheckInput): Promise<Edit> {
+  async function editOf(projectId: string, { settings, channels }: EditInput): Promise<Edit> {
     const channelIds = channels === undefined ? undefined : await resolveChannels(database, projectId, channels)
     if (settings.pausedUntil == null) return { settings, channelIds }
     if (settings.pausedUntil <= now()) {
@@ -125,8 +133,23 @@ export function createEditing(options: EditingOptions) {
     return { settings, channelIds, alter: (state) => onPause(state, now()) }
   }
 
+  /** An id that somebody brings along may have been another check's, whose history must not become this one's. */
+  async function makeWay(tx: Queryable, { id, badgeKey }: { id: string; badgeKey: string }): Promise<void> {
+    const conflict = (what: string) => new AppError('conflict', `${what} is taken by another check`, { field: what })
+    if (await selectMonitor(tx, id)) throw conflict('uuid')
+    if (await selectBadgeKeyTaken(tx, badgeKey)) throw conflict('badge_key')
+    await store.deleteHistory(tx, id)
+  }
+
   return {
-    async create(caller: Caller, input: CheckInput): Promise<{ id: string; created: boolean }> {
+    resolveChannels,
+
+    /** `identity` is that of a check which moves here, or comes back. */
+    async create(
+      caller: Caller,
+      input: EditInput & Pick<CheckInput, 'match'>,
+      identity?: { id: string; badgeKey: string },
+    ): Promise<{ id: string; created: boolean }> {
       const { projectId } = caller
       const edit = await editOf(projectId, input)
       const found = await database.transaction(async (tx) => {
@@ -136,8 +159,9 @@ export function createEditing(options: EditingOptions) {
         if (match) return { id: match, created: false }
         const settings = { ...defaultSettings, ...input.settings }
         if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
-        const id = randomUUID()
-        await store.insertMonitor(tx, { id, projectId, badgeKey: randomUUID(), createdAt: now(), settings })
+        const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
+        if (identity) await makeWay(tx, identity)
+        await store.insertMonitor(tx, { id, projectId, badgeKey, createdAt: now(), settings })
         await replaceChannels(tx, id, edit.channelIds ?? [])
         const { after } = settingChanges(defaultSettings, settings)
         await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
@@ -147,7 +171,7 @@ export function createEditing(options: EditingOptions) {
       return found
     },
 
-    async update(caller: Caller, id: string, input: CheckInput): Promise<void> {
+    async update(caller: Caller, id: string, input: EditInput): Promise<void> {
       await find(caller.projectId, id)
       await save(caller, id, 'update', await editOf(caller.projectId, input))
     },

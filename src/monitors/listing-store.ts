@@ -26,6 +26,20 @@ export async function selectMonitor(on: Queryable, id: string): Promise<MonitorW
   return row ? withChannels(row) : null
 }
 
+const badgeKeyTaken = statement('badge_key', 'SELECT id FROM monitors WHERE badge_key = $1 LIMIT 1')
+
+export async function selectBadgeKeyTaken(on: Queryable, badgeKey: string): Promise<boolean> {
+  return (await on.query(badgeKeyTaken, [badgeKey])).length > 0
+}
+
+const owners = statement('owners', 'SELECT id, project_id AS "projectId" FROM monitors WHERE id = ANY($1::uuid[])')
+
+/** The project of each of these ids that is a monitor's. */
+export async function selectOwners(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await on.query<{ id: string; projectId: string }>(owners, [ids])
+  return new Map(rows.map(({ id, projectId }) => [id, projectId]))
+}
+
 const idByUniqueKey = statement('by_unique_key', 'SELECT id FROM monitors WHERE project_id = $1 AND unique_key = $2')
 
 /** The id of this project's monitor with the key; null if there is none. */

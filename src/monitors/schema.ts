@@ -53,7 +53,7 @@ const nullable =
   (value) =>
     value === null ? undefined : rule(value)
 
-const rules = {
+export const rules = {
   channels: string(),
   desc: string(),
   failure_kw: string(200),
@@ -174,6 +174,6 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
   return settings as Partial<Settings>
 }
 
-function invalid(problem: string, field?: string): AppError {
+export function invalid(problem: string, field?: string): AppError {
   return new AppError('bad_request', `json validation error: ${problem}`, field === undefined ? {} : { field })
 }

@@ -5,6 +5,7 @@ import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { createApplying } from './applying.ts'
 import { createEditing } from './editing.ts'
 import { createReading } from './reading.ts'
 import { createSlugs } from './slugs.ts'
@@ -85,9 +86,12 @@ export function createMonitors(options: {
 
   const reading = createReading(options)
 
+  const editing = createEditing({ ...options, find: reading.find, announce, knowBlindTime, dated, settled })
+
   return {
     ...reading,
-    ...createEditing({ ...options, find: reading.find, announce, knowBlindTime, dated, settled }),
+    ...editing,
+    ...createApplying({ database, reading, editing }),
     ...createSlugs({ database, writeAudit: options.writeAudit }),
     change,
 

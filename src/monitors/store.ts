@@ -158,6 +158,15 @@ export async function deleteMonitor(tx: Queryable, projectId: string, id: string
   await tx.query(endDeliveries, [id])
 }
 
+const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips'].map((table) =>
+  statement(`delete_${table}`, `DELETE FROM ${table} WHERE monitor_id = $1`),
+)
+
+/** All that was received and told of a monitor. */
+export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
+  for (const each of history) await tx.query(each, [id])
+}
+
 const due = statement('due', `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} ORDER BY look_at LIMIT $2`)
 
 /** Ids of monitors to look at: those whose `look_at` has passed, the oldest first. */

@@ -32,6 +32,7 @@ import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
+import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
@@ -65,6 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   options.observe?.(app)
   await app.register(accessPlugin)
+  await app.register(openapiPlugin)
   await app.register(requestIdPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)

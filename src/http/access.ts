@@ -23,10 +23,14 @@ export type Access =
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /** No call of its own but a refusal, or another spelling of an address. */
+    aside?: boolean
   }
   interface FastifyInstance {
     /** Called by whoever guards a route. */
     guarded: (route: RouteOptions) => void
+    /** Within an instance that sets it: of routes that a library registers and that do not say. */
+    routeAccess?: Access
   }
 }
 
@@ -35,7 +39,8 @@ export const accessPlugin = fp(
     const open = new Set<string>()
     const name = ({ method, url }: RouteOptions) => `${method} ${url}`
     app.decorate('guarded', (route: RouteOptions) => void open.delete(name(route)))
-    app.addHook('onRoute', (route) => {
+    app.addHook('onRoute', function (route) {
+      if (this.routeAccess !== undefined) route.config = { access: this.routeAccess, ...route.config }
       const access = route.config?.access
       if (access === undefined) throw new Error(`${name(route)} does not say who may call it (config.access)`)
       if (access !== 'public' && access !== 'ping') open.add(name(route))

@@ -62,7 +62,7 @@ export function speakHealthchecks(app: FastifyInstance): Offer {
   })
 
   return (url, methods, { redirect = url.endsWith('/'), elsewhere = [] } = {}) => {
-    const config = { access: 'public' } as const
+    const config = { access: 'public', aside: true } as const
     const allowed = [...methods, 'OPTIONS'].join(', ')
     offered.set(url, allowed)
     app.options(url, { config }, (_request, reply) => reply.code(204).send())

@@ -69,6 +69,6 @@ async function pages(app: FastifyInstance): Promise<void> {
     routePrefix: '/api/docs',
     staticCSP: pageCsp,
     theme: { title: 'Flatline API' },
-    uiConfig: { url: '/api/openapi.json', deepLinking: true, docExpansion: 'none', tryItOutEnabled: false },
+    uiConfig: { layout: 'BaseLayout', deepLinking: true, docExpansion: 'none' },
   })
 }

@@ -4,10 +4,12 @@ import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { parseBadge, parseCheckBadge, splitFormat } from './addresses.ts'
 import type { Badge, Badges } from './service.ts'
 
-type OfProject = { Params: { key: string; signature: string; file: string } }
+type OfProject = { Params: { key: string; signature: string; '*': string } }
 type OfAll = { Params: { key: string; file: string } }
 type OfCheck = { Params: { states: string; file: string } }
 
+/** A wildcard, because a tag of 500 characters that is encoded twice is longer than a parameter may be. */
+const ofTag = '/badge/:key/:signature/*'
 /** A page that shows a badge must ask for it anew each time. */
 const uncached = { 'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private' }
 const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true } } as const
@@ -39,8 +41,8 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
     return send(reply, wanted && (await badges.project(key, wanted)))
   })
 
-  app.get<OfProject>('/badge/:key/:signature/:file', open, async (request, reply) => {
-    const { key, signature, file } = request.params
+  app.get<OfProject>(ofTag, open, async (request, reply) => {
+    const { key, signature, '*': file } = request.params
     const [tag, format] = splitFormat(file)
     const wanted = parseBadge(signature, tag, format)
     return send(reply, wanted && (await badges.project(key, wanted)))
@@ -53,5 +55,5 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
     return send(reply, wanted && (await badges.check(badgeKey, wanted)))
   })
 
-  for (const url of ['/badge/:key/:file', '/badge/:key/:signature/:file', '/b/:states/:file']) offer(url, ['GET'])
+  for (const url of ['/badge/:key/:file', ofTag, '/b/:states/:file']) offer(url, ['GET'])
 }

@@ -2,7 +2,7 @@
 
 import type { FastifySchema, RouteOptions } from 'fastify'
 import type { Access } from '../http/access.ts'
-import type { Operation, Operations, Parameter } from './operation.ts'
+import { type Operation, type Operations, type Parameter, unavailable } from './operation.ts'
 
 export const securitySchemes = {
   apiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "A project's read-write or read-only key" },
@@ -52,10 +52,10 @@ export function describe(
     ...(path && { params: parameters(path) }),
     ...queryOf(schema, query),
     ...bodyOf(schema, body),
-    response: answersOf(answers),
+    response: answersOf(access === 'public' || access === 'ping' ? answers : { 503: unavailable, ...answers }),
     'x-operation': operation.id,
   }
-  return { schema: described as FastifySchema, url }
+  return { schema: described as FastifySchema, url: url.replace(/\*$/, ':file') }
 }
 
 type Described = { 'x-operation'?: string; operationId?: string }

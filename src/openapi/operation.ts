@@ -90,6 +90,17 @@ const theirs: Record<number, Answer> = {
   }),
 }
 
+/** What any call with a key may be answered. */
+export const unavailable: Answer = {
+  description: 'Starting, overloaded, or without its database; Retry-After says when to try again',
+  content: {
+    'application/json': {
+      schema: { anyOf: [ref('Error'), ref('HealthchecksError')] },
+      example: { error: 'Flatline is overloaded, try again shortly' },
+    },
+  },
+}
+
 function refusal(dialect: 'ours' | 'healthchecks', status: number): Answer {
   const known = dialect === 'healthchecks' ? theirs[status] : undefined
   if (known) return known

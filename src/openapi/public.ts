@@ -82,7 +82,7 @@ const badges: Operations = {
     path: { key, file: format },
     answers: badge,
   },
-  'GET /badge/:key/:signature/:file': {
+  'GET /badge/:key/:signature/*': {
     id: 'badgeOfTag',
     tag: 'badges',
     summary: 'How the checks with a tag stand',

@@ -104,8 +104,14 @@ test('examples follow their schemas, and every body has one', async (t) => {
   assert.ok(checked > 200)
 })
 
+/** What many calls at once on a busy machine would be answered otherwise. */
+const unshed = {
+  FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
+  FLATLINE__LIMITS__MAX_EVENT_LOOP_UTILIZATION: '0',
+}
+
 test('real answers follow the schemas of the document', async (t) => {
-  const running = await build(t)
+  const running = await build(t, unshed)
   const document = await documentOf(running)
   const { call } = running
   const admin = { authorization: `Bearer ${adminToken}` }

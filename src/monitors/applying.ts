@@ -47,10 +47,14 @@ export function createApplying(options: {
 }) {
   const { database, reading, editing } = options
 
-  async function existingOf(projectId: string): Promise<Existing[]> {
-    const all: Existing[] = []
-    for await (const page of reading.pages(projectId, { tags: [], slug: null })) all.push(...page)
-    return all
+  /** Those that a definition may mean, or refer to. A project may have many more. */
+  async function candidatesOf(projectId: string, definitions: readonly Definition[]): Promise<Existing[]> {
+    const words = definitions.flatMap(({ uuid, parent, settings }) => [uuid, parent, settings.slug, settings.name])
+    const meant = new Set(words.filter((word) => word !== null && word !== ''))
+    const found: Existing[] = []
+    for await (const page of reading.pages(projectId, { tags: [], slug: null }))
+      found.push(...page.filter(({ id, settings: { slug, name } }) => [id, slug, name].some((word) => meant.has(word))))
+    return found
   }
 
   async function channelIdsOf(projectId: string, { channels }: Definition): Promise<string[] | undefined> {
@@ -108,11 +112,18 @@ export function createApplying(options: {
     })
   }
 
-  async function prune(caller: Caller, doomed: readonly Existing[], dryRun: boolean): Promise<Result[]> {
+  /** Of those that were there at the beginning: what somebody makes meanwhile is not for us to judge. */
+  async function prune(
+    caller: Caller,
+    meant: ReadonlySet<string | null>,
+    { since, dryRun }: { since: number; dryRun: boolean },
+  ): Promise<Result[]> {
     const results: Result[] = []
-    for (const { id, settings } of doomed) {
-      if (!dryRun) await editing.remove(caller, id)
-      results.push({ index: null, uuid: id, name: settings.name, action: 'deleted' })
+    for await (const page of reading.pages(caller.projectId, { tags: [], slug: null })) {
+      for (const { id, settings } of page.filter(({ id, createdAt }) => createdAt <= since && !meant.has(id))) {
+        if (!dryRun) await editing.remove(caller, id)
+        results.push({ index: null, uuid: id, name: settings.name, action: 'deleted' })
+      }
     }
     return results
   }
@@ -135,8 +146,12 @@ export function createApplying(options: {
       read: readonly ({ definition: Definition } | { name: string; error: string })[],
       { dryRun, prune: wantsPrune }: { dryRun: boolean; prune: boolean },
     ): Promise<Applied> {
-      const existing = await existingOf(caller.projectId)
+      const since = reading.now()
       const valid = read.flatMap((one, index) => ('definition' in one ? [{ index, definition: one.definition }] : []))
+      const existing = await candidatesOf(
+        caller.projectId,
+        valid.map(({ definition }) => definition),
+      )
       const planned = planSteps(valid, existing, randomUUID)
       const { ordered, refusals } = orderByParents(planned.steps, existing)
       const foreign = await refuseForeign(caller.projectId, ordered)
@@ -154,9 +169,7 @@ export function createApplying(options: {
       })
       const results = [...taken, ...failures].sort((a, b) => (a.index ?? 0) - (b.index ?? 0))
       const canPrune = wantsPrune && results.every(({ action }) => action !== 'failed')
-      const meant = new Set(results.map(({ uuid }) => uuid))
-      const doomed = canPrune ? existing.filter(({ id }) => !meant.has(id)) : []
-      results.push(...(await prune(caller, doomed, dryRun)))
+      if (canPrune) results.push(...(await prune(caller, new Set(results.map(({ uuid }) => uuid)), { since, dryRun })))
       return { results, summary: summaryOf(results), dry_run: dryRun, pruned: canPrune }
     },
   }

@@ -7,6 +7,7 @@ import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
 import { authPlugin } from './auth/plugin.ts'
 import type { Keys } from './auth/service.ts'
+import { badgesPlugin } from './badges/plugin.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
 import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'
 import type { Config } from './config.ts'
@@ -31,6 +32,8 @@ import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
+import { openapiPlugin } from './openapi/plugin.ts'
+import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
 
@@ -63,6 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   options.observe?.(app)
   await app.register(accessPlugin)
+  await app.register(openapiPlugin)
   await app.register(requestIdPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)
@@ -85,6 +89,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(heartbeatsPlugin, { config })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
+  await app.register(badgesPlugin, { label: config.features.badgeLabel })
+  await app.register(projectMetricsPlugin)
   await app.register(healthPlugin, { config })
   await app.register(healthMetricsPlugin, { config })
   await app.register(auditTrailPlugin)

@@ -1,8 +1,10 @@
-// The same service for the command line: `flatline serve | migrate | config | backup | restore | healthcheck`.
+// The same service for the command line.
 
 import pg from 'pg'
 import { backup } from './cli/backup.ts'
+import { applyDefinitions, definitionsUsage, exportDefinitions, importDefinitions } from './cli/definitions.ts'
 import { restore } from './cli/restore.ts'
+import { CommandError } from './cli/server.ts'
 import { ConfigError, loadConfig, resolveConfig } from './config.ts'
 import { renderConfig, reportConfig } from './config-report.ts'
 import { MigrationError, migrate, readMigrations } from './database/migrate.ts'
@@ -16,6 +18,7 @@ const usage = `usage: flatline <command>
   backup       write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
   restore      read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
   healthcheck  ask the service on this machine whether it is ready; exit status 0 if it is, 1 if not
+${definitionsUsage}
 `
 
 const commands: Record<string, (args: string[]) => Promise<void>> = {
@@ -26,6 +29,9 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   backup,
   restore,
   healthcheck,
+  export: exportDefinitions,
+  import: importDefinitions,
+  apply: applyDefinitions,
 }
 
 async function migrateOnly(): Promise<void> {
@@ -63,7 +69,7 @@ if (command === undefined) {
   process.exitCode = wanted ? 0 : 1
 } else {
   await command(args).catch((error: Error) => {
-    const expected = error instanceof ConfigError || error instanceof MigrationError
+    const expected = [ConfigError, MigrationError, CommandError].some((kind) => error instanceof kind)
     console.error(expected ? error.message : `flatline ${name}: ${error.message}`)
     process.exitCode = 1
   })

@@ -46,6 +46,13 @@ export const features = Type.Object(
         maximum: 10_000,
       },
     ),
+    badgeLabel: Type.String({
+      default: 'Flatline',
+      env: 'BADGE_LABEL',
+      maxLength: 100,
+      rule: 'must be at most 100 characters',
+      description: 'What the badge of all checks of a project is labelled with',
+    }),
   },
   { description: 'Optional features' },
 )

@@ -26,6 +26,7 @@ const rules: Rule[] = [
   [/(\/ping\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
   // A ping key and a slug on the bare root.
   [/(^|["'\s:]|:\/\/[^\s/?#"'\\]+)\/[\w-]{22}(?=\/)/g, '$1/***'],
+  [/(\/metrics\/)[\w-]{32}(?![\w-])/g, '$1***'],
   [
     /(hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|hooks\.zapier\.com\/)[^\s?#"'\\]+/gi,
     '$1***',

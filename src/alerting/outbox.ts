@@ -2,6 +2,7 @@
 // flips for the next, and two at once make each delivery one time.
 
 import type { Database } from '../database/service.ts'
+import { endPendingReminders } from './parents-store.ts'
 import * as store from './store.ts'
 
 const monitorsMax = 200
@@ -19,7 +20,9 @@ export function createOutbox(options: { database: Database; now: () => number })
       const flips = (await store.claimFlips(tx, monitorIds)).flatMap((flip) =>
         flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
       )
-      return flips.length === 0 ? 0 : store.insertDeliveries(tx, flips, now())
+      if (flips.length === 0) return 0
+      await endPendingReminders(tx, [...new Set(flips.map(({ monitorId }) => monitorId))])
+      return store.insertDeliveries(tx, flips, now())
     })
     return { made, more: monitorIds.length === monitorsMax }
   }

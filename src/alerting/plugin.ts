@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createLoop } from '../loop.ts'
+import { channelListRoutes } from './channel-list-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
 import { alertingRoutes } from './routes.ts'
@@ -15,6 +16,9 @@ declare module 'fastify' {
 
 /** Counting asks the database, and every replica is scraped. */
 const countEveryMs = 15_000
+
+/** How often alerts that wait for a parent's recovery are looked at; they wait longer than this for their next heartbeat anyway. */
+const releaseEveryMs = 15_000
 
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
 const drainMs = 5000
@@ -40,7 +44,8 @@ export const alertingPlugin = fp<{ config: Config }>(
       }),
       breakers,
       writeAudit: app.audit.write,
-      checkDocument: (projectId, id) => monitors.get(projectId, id, false),
+      checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
+      settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,
       onFree: () => deliveries.wake(),
@@ -65,19 +70,22 @@ export const alertingPlugin = fp<{ config: Config }>(
       },
     })
     const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
+    const parents = createLoop({ name: 'parents', intervalMs: releaseEveryMs, log, step: alerting.release })
     monitors.onFlips(() => outbox.wake())
     breakers.onClosed(() => deliveries.wake())
 
     app.lifecycle.onStart('alerting', async () => {
       outbox.start()
       deliveries.start()
+      parents.start()
     })
     app.addHook('onClose', async () => {
-      await Promise.all([outbox.stop(), deliveries.stop()])
+      await Promise.all([outbox.stop(), deliveries.stop(), parents.stop()])
       await alerting.drain(drainMs)
     })
 
     await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
+    await app.register(channelListRoutes, { channels: alerting.channels })
   },
   {
     name: 'alerting',

@@ -24,10 +24,6 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
       return channels.create(request.caller, request.body)
     })
 
-    app.get(`${channelsPath}${slash}`, { config: write }, async (request) => {
-      return { channels: await channels.list(request.caller.projectId) }
-    })
-
     app.get(one, { config: write, schema: { params: ChannelId } }, async (request) => {
       return channels.get(request.caller.projectId, request.params.id)
     })

@@ -12,6 +12,7 @@ import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
+import type { Parents } from './parents.ts'
 import * as store from './store.ts'
 import { DeliveryError, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
@@ -31,6 +32,7 @@ export type SendingOptions = {
   writeAudit: WriteAudit
   /** Rejects with AppError('not_found') for a check that is gone. */
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  parents: Pick<Parents, 'quietReason'>
   policy: DeliveryPolicy
   now: () => number
   random: () => number
@@ -122,6 +124,8 @@ export function createSending(options: SendingOptions) {
     const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
     const flip = await store.selectFlip(database, monitorId, flipSeq)
     if (flip === null) return 'the change is not on record any more'
+    const quiet = await options.parents.quietReason(delivery)
+    if (quiet !== null) return quiet
     const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
       if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
       throw error

@@ -5,6 +5,7 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
+import type { Settings } from '../core/monitor.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createChannels } from './channels.ts'
@@ -13,6 +14,7 @@ import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { createOutbox } from './outbox.ts'
+import { createParents } from './parents.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
 import * as store from './store.ts'
@@ -36,6 +38,7 @@ export type AlertingOptions = {
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  settingsOf: (projectId: string, id: string) => Promise<Settings>
   siteUrl: () => string
   limits: AlertingLimits
   /** Called when a claim may find more than before. */
@@ -66,7 +69,8 @@ export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
   const destinations = createDestinations(options.breakers)
-  const sending = createSending({ ...options, destinations, policy })
+  const parents = createParents(options)
+  const sending = createSending({ ...options, destinations, parents, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
@@ -78,6 +82,7 @@ export function createAlerting(options: AlertingOptions) {
     channels: createChannels({ ...options, sending, destinations }),
     reencrypt: createReencryption(options),
     relay: createOutbox({ database, now }),
+    release: parents.release,
     claim: deliverer.claim,
     drain: deliverer.drain,
 

@@ -94,7 +94,7 @@ export async function selectDue(
 export type ClaimedDelivery = DueDelivery & {
   projectId: string
   flipSeq: number
-  event: 'down' | 'up'
+  event: 'down' | 'up' | 'reminder'
   createdAt: number
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, type ErrorCode } from '../core/errors.ts'
 import type { Access } from '../http/access.ts'
 import { sameSecret } from './keys.ts'
 import { projectRoutes } from './routes.ts'
@@ -22,7 +22,12 @@ declare module 'fastify' {
 const nobody: Caller = { projectId: '', actor: 'anonymous', readOnly: true, requestId: '', address: '' }
 
 /** Why a call was refused, in one word, and the project if the key is one of its own. */
-type Refusal = { reason: 'missing' | 'wrong_token' | 'wrong_key' | 'read_only'; message: string; projectId?: string }
+type Refusal = {
+  reason: 'missing' | 'wrong_token' | 'wrong_key' | 'read_only'
+  message: string
+  projectId?: string
+  code?: ErrorCode
+}
 
 export type AuthOptions = { config: Config; announceKeys: (keys: Partial<Keys>) => void | Promise<void> }
 
@@ -37,10 +42,11 @@ export const authPlugin = fp<AuthOptions>(
     app.decorate('projects', projects)
     app.decorateRequest('caller', null as unknown as Caller)
 
-    async function refuse(request: FastifyRequest, { reason, message, projectId = '' }: Refusal): Promise<never> {
+    async function refuse(request: FastifyRequest, refusal: Refusal): Promise<never> {
+      const { reason, message, projectId = '', code = 'unauthorized' } = refusal
       app.audit.authFailure({ address: request.ip, reason, projectId, requestId: request.id })
       await app.limitAuthFailure(request)
-      throw new AppError('unauthorized', message)
+      throw new AppError(code, message)
     }
 
     const secretCaller = (request: FastifyRequest, tokens: readonly (string | undefined)[], actor: string) => {
@@ -62,6 +68,17 @@ export const authPlugin = fp<AuthOptions>(
       return callerOf(request, { projectId, actor: kind, readOnly })
     }
 
+    /** With the codes of Healthchecks, for Prometheus. */
+    const scrapingCaller = async (request: FastifyRequest) => {
+      const key = (request.params as { key?: string }).key ?? bearerToken(request)
+      if (key === '') return refuse(request, { reason: 'missing', message: 'missing token' })
+      if (key.length !== 32) return refuse(request, { reason: 'missing', message: 'no key', code: 'bad_request' })
+      const principal = await projects.authenticate(key)
+      if (principal?.kind !== 'api_key_readonly')
+        return refuse(request, { reason: 'wrong_key', message: 'wrong key', code: 'forbidden' })
+      return callerOf(request, { projectId: principal.projectId, actor: principal.kind, readOnly: true })
+    }
+
     const { adminToken, adminTokenPrevious, metricsToken, metricsTokenPrevious } = config.security
     const adminTokens = [adminToken, adminTokenPrevious]
     const metricsTokens = [metricsToken, metricsTokenPrevious]
@@ -76,6 +93,7 @@ export const authPlugin = fp<AuthOptions>(
         return secretCaller(request, adminTokens, 'admin')
       },
       read: (request) => projectCaller(request, false),
+      'read-only': scrapingCaller,
       write: (request) => projectCaller(request, true),
       'read or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, false)),
       'write or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, true)),
@@ -115,10 +133,16 @@ function isOneOf(given: string, secrets: readonly (string | undefined)[]): boole
 function givenKey(request: FastifyRequest): string {
   const header = request.headers['x-api-key']
   if (typeof header === 'string' && header !== '') return header
+  return bearerToken(request)
+}
+
+function bearerToken(request: FastifyRequest): string {
   return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
 }
 
+/** As the Healthchecks API takes it, of a POST alone. */
 function keyInBody(request: FastifyRequest): string {
+  if (request.method !== 'POST') return ''
   const key = (request.body as { api_key?: unknown } | null | undefined)?.api_key
   return typeof key === 'string' ? key : ''
 }

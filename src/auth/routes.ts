@@ -17,6 +17,15 @@ const Page = Type.Object(
   { additionalProperties: false },
 )
 
+const AdoptedKeys = Type.Object(
+  {
+    ping_key: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{22}$' })),
+    badge_key: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{8,150}$' })),
+    badge_secret: Type.Optional(Type.String({ pattern: '^[0-9a-f]{40}$' })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+
 /** Projects and their keys, for the administrator. Keys are shown in the answer that makes them and never again. */
 export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = async (app, { projects }) => {
   const config = { access: 'admin' } as const
@@ -40,6 +49,14 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = 
     app.delete(`${base}/:id${slash}`, { config, schema: { params: Id } }, async (request, reply) => {
       await projects.remove(request.caller, request.params.id)
       return reply.code(204).send()
+    })
+
+    // For the project itself: none of these opens more than the key that is needed for the call.
+    const adopt = { config: { access: 'write' }, schema: { body: AdoptedKeys } } as const
+    app.post(`/api/v3/keys/adopt${slash}`, adopt, async (request) => {
+      const { ping_key: pingKey, badge_key: badgeKey, badge_secret: secret } = request.body
+      const badgeSecret = secret === undefined ? undefined : Buffer.from(secret, 'hex')
+      return { changed: await projects.adoptKeys(request.caller, { pingKey, badgeKey, badgeSecret }) }
     })
 
     app.post(`${base}/:id/keys/:kind/rotate${slash}`, { config, schema: { params: KeyOf } }, async (request) => {

@@ -8,7 +8,15 @@ import * as store from './store.ts'
 export type Keys = Record<store.KeyKind, string>
 export type Principal = { projectId: string; kind: store.KeyKind }
 
+export type AdoptedKeys = {
+  pingKey?: string | undefined
+  badgeKey?: string | undefined
+  badgeSecret?: Buffer | undefined
+}
+
 export type Projects = ReturnType<typeof createProjects>
+
+const taken = (field: string) => new AppError('conflict', `${field} belongs to another project`, { field })
 
 /** A replaced key is dead everywhere after this long; known keys only are remembered, so that guessing fills nothing. */
 const rememberMs = 4000
@@ -83,6 +91,28 @@ export function createProjects(options: {
         await writeAudit(tx, { ...by, projectId: id, action: 'project.rotate_key', target: id, detail: { kind } })
       })
       return key
+    },
+
+    /** Gives a project the keys that it had on another server, so that addresses go on. Returns those that are others now. */
+    async adoptKeys(by: Actor & { projectId: string }, keys: AdoptedKeys): Promise<string[]> {
+      const { projectId: id } = by
+      const { pingKey, badgeKey, badgeSecret } = keys
+      return database.transaction(async (tx) => {
+        const changed: string[] = []
+        if (pingKey !== undefined) {
+          const owner = await store.selectKey(tx, hashKey(pingKey))
+          if (owner && owner.projectId !== id) throw taken('ping_key')
+          if (await store.writeKey(tx, id, 'ping_key', hashKey(pingKey))) changed.push('ping_key')
+        }
+        if (badgeKey !== undefined || badgeSecret !== undefined) {
+          const owner = badgeKey === undefined ? null : await store.selectBadgeKeyOwner(tx, badgeKey)
+          if (owner !== null && owner !== id) throw taken('badge_key')
+          if (await store.writeBadgeKeys(tx, id, badgeKey ?? null, badgeSecret ?? null)) changed.push('badge_key')
+        }
+        if (changed.length > 0)
+          await writeAudit(tx, { ...by, action: 'project.adopt_keys', target: id, detail: { changed } })
+        return changed
+      })
     },
 
     async remove(by: Actor, id: string): Promise<void> {

@@ -50,6 +50,32 @@ export async function selectProjectByName(on: Queryable, name: string): Promise<
   return row?.id ?? null
 }
 
+const badgeKeyOwner: Statement = {
+  name: 'projects_badge_key_owner',
+  text: 'SELECT id FROM projects WHERE badge_key = $1',
+}
+
+export async function selectBadgeKeyOwner(on: Queryable, badgeKey: string): Promise<string | null> {
+  const [row] = await on.query<{ id: string }>(badgeKeyOwner, [badgeKey])
+  return row?.id ?? null
+}
+
+const badgeKeys: Statement = {
+  name: 'projects_badge_keys',
+  text: `UPDATE projects SET badge_key = coalesce($2, badge_key), badge_secret = coalesce($3, badge_secret) WHERE id = $1
+    AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
+}
+
+/** Null leaves a value as it is. False if nothing was another. */
+export async function writeBadgeKeys(
+  tx: Queryable,
+  projectId: string,
+  badgeKey: string | null,
+  secret: Buffer | null,
+): Promise<boolean> {
+  return (await tx.query(badgeKeys, [projectId, badgeKey, secret])).length > 0
+}
+
 const lock: Statement = {
   name: 'projects_lock',
   text: "SELECT pg_advisory_xact_lock(hashtextextended('bootstrap', 0))",

@@ -17,10 +17,12 @@ export type Settings = SignalFilters &
     schedule: string
     tz: string
     maxPingsPerMinute: number | null
+    /** Id of the monitor while whose outage nobody is told about this one. */
+    parent: string | null
   }
 
 /** The settings on which a status depends. The others are for people. */
-export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc'>
+export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'parent'>
 
 export const defaultSettings: Settings = {
   name: '',
@@ -49,6 +51,7 @@ export const defaultSettings: Settings = {
   pausedUntil: null,
   trackRuns: null,
   maxPingsPerMinute: null,
+  parent: null,
 }
 
 /** What is needed to decide about a monitor. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */
@@ -63,6 +66,14 @@ export type WatchedMonitor = {
 
 /** The whole of it. */
 export type Monitor = WatchedMonitor & { badgeKey: string; createdAt: number; settings: Settings }
+
+/** As Healthchecks reads them: words between spaces. */
+export function tagsOf({ tags }: Pick<Settings, 'tags'>): string[] {
+  return tags
+    .split(' ')
+    .map((tag) => tag.trim())
+    .filter((tag) => tag !== '')
+}
 
 export function rulesOf(settings: DecidingSettings): Rules {
   const { kind, timeoutS, schedule, tz } = settings

@@ -7,6 +7,7 @@ import * as checks from './checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from './limits.ts'
 import { healthRoutes } from './routes.ts'
 import { createHealth, type Health, type HealthCheck, type HealthReport, type HealthStatus } from './service.ts'
+import { statusRoutes } from './status-routes.ts'
 import { pingDatabase } from './store.ts'
 import { diskUsage, processCounts } from './usage.ts'
 
@@ -27,6 +28,7 @@ export const healthPlugin = fp<{ config: Config }>(
     // What was found while the database was not open yet must not outlast the start.
     lifecycle.onStart('health', async () => health.forget())
 
+    await app.register(statusRoutes, { ping: () => pingDatabase(database) })
     const { detailAllowlist } = limits
     await app.register(healthRoutes, {
       health,

@@ -1,19 +1,21 @@
 import { isoMicroseconds } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
-import { type HistoryRow, selectBody, selectNewest } from './store.ts'
+import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { type HistoryRow, selectBody, selectNewest } from './history-store.ts'
 
 /** One ping as Healthchecks documents it (its catalogue, section 4.5). */
 export type PingDocument = Record<string, string | number | null>
 
-export const newestMax = 1000
+/** A body behind it is not shown any more. */
+const bodiesMax = 1000
 
 export type History = ReturnType<typeof createHistory>
 
 export function createHistory(options: { database: Database; siteUrl: () => string }) {
   const { database, siteUrl } = options
 
-  function document(monitorId: string, row: HistoryRow): PingDocument {
-    const bodyUrl = `${siteUrl()}/api/v3/checks/${monitorId}/pings/${row.n}/body`
+  function document(monitorId: string, version: ApiVersion, row: HistoryRow): PingDocument {
+    const bodyUrl = `${siteUrl()}/api/v${version}/checks/${monitorId}/pings/${row.n}/body`
     return {
       type: row.kind,
       date: isoMicroseconds(row.receivedAt),
@@ -30,9 +32,9 @@ export function createHistory(options: { database: Database; siteUrl: () => stri
 
   return {
     /** The newest first. */
-    async pings(monitorId: string, limit: number): Promise<PingDocument[]> {
-      return (await selectNewest(database, monitorId, limit)).map((row) => document(monitorId, row))
+    async pings(monitorId: string, version: ApiVersion, limit: number): Promise<PingDocument[]> {
+      return (await selectNewest(database, monitorId, limit)).map((row) => document(monitorId, version, row))
     },
-    body: (monitorId: string, n: number): Promise<Buffer | null> => selectBody(database, monitorId, n, newestMax),
+    body: (monitorId: string, n: number): Promise<Buffer | null> => selectBody(database, monitorId, n, bodiesMax),
   }
 }

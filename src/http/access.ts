@@ -6,17 +6,31 @@ import fp from 'fastify-plugin'
 
 /**
  * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
- * write: a read-write key. ping: the address itself is the credential. With `or admin` ADMIN_TOKEN will do, too.
+ * read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key. ping: the address itself
+ * is the credential. With `or admin` ADMIN_TOKEN will do, too.
  */
-export type Access = 'public' | 'metrics' | 'admin' | 'read' | 'write' | 'read or admin' | 'write or admin' | 'ping'
+export type Access =
+  | 'public'
+  | 'metrics'
+  | 'admin'
+  | 'read'
+  | 'read-only'
+  | 'write'
+  | 'read or admin'
+  | 'write or admin'
+  | 'ping'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /** No call of its own but a refusal, or another spelling of an address. */
+    aside?: boolean
   }
   interface FastifyInstance {
     /** Called by whoever guards a route. */
     guarded: (route: RouteOptions) => void
+    /** Within an instance that sets it: of routes that a library registers and that do not say. */
+    routeAccess?: Access
   }
 }
 
@@ -25,7 +39,8 @@ export const accessPlugin = fp(
     const open = new Set<string>()
     const name = ({ method, url }: RouteOptions) => `${method} ${url}`
     app.decorate('guarded', (route: RouteOptions) => void open.delete(name(route)))
-    app.addHook('onRoute', (route) => {
+    app.addHook('onRoute', function (route) {
+      if (this.routeAccess !== undefined) route.config = { access: this.routeAccess, ...route.config }
       const access = route.config?.access
       if (access === undefined) throw new Error(`${name(route)} does not say who may call it (config.access)`)
       if (access !== 'public' && access !== 'ping') open.add(name(route))

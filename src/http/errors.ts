@@ -66,6 +66,7 @@ export function toAppError(error: FastifyError): AppError {
 const refusedByDatabase: Record<string, { code: ErrorCode; message: string }> = {
   '22021': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
   '22P05': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
+  '23505': { code: 'conflict', message: 'something like this has just been made' },
   '23503': { code: 'conflict', message: 'something that this refers to has just been deleted' },
 }
 

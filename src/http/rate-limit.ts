@@ -23,6 +23,7 @@ const windowMs = 60_000
 const toldMax = 10_000
 const scopeOf: Partial<Record<Access, Scope>> = {
   read: 'management',
+  'read-only': 'management',
   write: 'management',
   'read or admin': 'management',
   'write or admin': 'management',

@@ -6,7 +6,7 @@ import type { State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import { selectChannelIds } from './channels-store.ts'
 
-type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
+export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
 
 const textMax = 200
 

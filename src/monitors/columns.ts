@@ -1,5 +1,6 @@
 // How a monitor lies in its row.
 
+import { createHash } from 'node:crypto'
 import type { DecidingSettings, Monitor, Settings, WatchedMonitor } from '../core/monitor.ts'
 import type { State } from '../core/status.ts'
 
@@ -19,6 +20,7 @@ export const settingColumns = {
   failureThreshold: 'failure_threshold',
   recoveryThreshold: 'recovery_threshold',
   earlyToleranceS: 'early_tolerance_s',
+  parent: 'parent_id',
   pausedUntil: 'paused_until',
   trackRuns: 'track_runs',
   maxPingsPerMinute: 'max_pings_per_minute',
@@ -61,7 +63,7 @@ const columnOf: Record<Field, string> = {
 }
 
 /** Only for people: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'badgeKey', 'createdAt']
+const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'parent', 'badgeKey', 'createdAt']
 
 const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 
@@ -108,4 +110,9 @@ export function toMonitor(row: MonitorRow): Monitor {
   const settings = Object.fromEntries(Object.keys(settingColumns).map((key) => [key, row[key as keyof Settings]]))
   const { badgeKey, createdAt } = row
   return { ...toWatchedMonitor(row), badgeKey, createdAt, settings: settings as Settings }
+}
+
+/** Public alias of a check: SHA-1 of the first half of its uuid, as Healthchecks makes it, so that dashboards survive a move. */
+export function uniqueKey(id: string): string {
+  return createHash('sha1').update(id.replaceAll('-', '').slice(0, 16)).digest('hex')
 }

@@ -1,24 +1,26 @@
-// The check document of the Healthchecks API, version 3 (its catalogue, section 4.4), with our fields behind where set.
+// The check document of the Healthchecks API (its catalogue, sections 4.4 and 4.7), with our fields behind where set.
 
-import { createHash } from 'node:crypto'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { isoSeconds } from '../core/instant.ts'
 import { rulesOf } from '../core/monitor.ts'
 import { readingAt } from '../core/status.ts'
-import type { MonitorWithChannels } from './store.ts'
+import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { uniqueKey } from './columns.ts'
+import type { MonitorWithChannels } from './listing-store.ts'
 
 export type CheckDocument = Record<string, string | number | boolean | null>
 
 export type DocumentContext = { siteUrl: string; now: number; windows: readonly BlindWindow[] }
 
-/** `readOnly` leaves out what a read-only key must not learn: the uuid, which is the ping credential, and all that holds it. */
-export function checkDocument(
-  monitor: MonitorWithChannels,
-  context: DocumentContext,
-  readOnly: boolean,
-): CheckDocument {
+/** Who reads. `readOnly` leaves out what a read-only key must not learn: uuids, which are ping credentials, and all that holds them. */
+export type View = { version: ApiVersion; readOnly: boolean }
+
+export function checkDocument(monitor: MonitorWithChannels, context: DocumentContext, view: View): CheckDocument {
   const { settings, state } = monitor
-  const { status, started, nextPing } = readingAt(rulesOf(settings), state, context.now, context.windows)
+  const reading = readingAt(rulesOf(settings), state, context.now, context.windows)
+  const { started, nextPing } = reading
+  // Version 1 tells of an open run in place of the status.
+  const status = view.version === 1 && reading.running ? 'started' : reading.status
   return {
     name: settings.name,
     slug: settings.slug,
@@ -43,19 +45,14 @@ export function checkDocument(
     filter_default_fail: settings.filterDefaultFail,
     badge_url: `${context.siteUrl}/b/2/${monitor.badgeKey}.svg`,
     ...(state.lastDurationMs === null ? {} : { last_duration: Math.floor(state.lastDurationMs / 1000) }),
-    ...(readOnly ? { unique_key: uniqueKey(monitor.id) } : addresses(monitor, context.siteUrl)),
+    ...(view.readOnly ? { unique_key: uniqueKey(monitor.id) } : addresses(monitor, context.siteUrl, view.version)),
     ...(settings.kind === 'simple' ? { timeout: settings.timeoutS } : { schedule: settings.schedule, tz: settings.tz }),
-    ...extensions(monitor),
+    ...extensions(monitor, view),
   }
 }
 
-/** Public alias of a check: SHA-1 of the first half of its uuid, as Healthchecks makes it, so that dashboards survive a move. */
-export function uniqueKey(id: string): string {
-  return createHash('sha1').update(id.replaceAll('-', '').slice(0, 16)).digest('hex')
-}
-
-function addresses(monitor: MonitorWithChannels, siteUrl: string): CheckDocument {
-  const update = `${siteUrl}/api/v3/checks/${monitor.id}`
+function addresses(monitor: MonitorWithChannels, siteUrl: string, version: ApiVersion): CheckDocument {
+  const update = `${siteUrl}/api/v${version}/checks/${monitor.id}`
   return {
     uuid: monitor.id,
     ping_url: `${siteUrl}/ping/${monitor.id}`,
@@ -66,7 +63,8 @@ function addresses(monitor: MonitorWithChannels, siteUrl: string): CheckDocument
   }
 }
 
-function extensions({ settings }: MonitorWithChannels): CheckDocument {
+function extensions({ settings }: MonitorWithChannels, { readOnly }: View): CheckDocument {
+  const { parent } = settings
   const fields = {
     max_runtime: settings.maxRuntimeS,
     min_runtime: settings.minRuntimeS,
@@ -76,6 +74,7 @@ function extensions({ settings }: MonitorWithChannels): CheckDocument {
     max_pings_per_minute: settings.maxPingsPerMinute,
     early_tolerance: settings.earlyToleranceS,
     paused_until: settings.pausedUntil === null ? null : isoSeconds(settings.pausedUntil),
+    parent: parent !== null && readOnly ? uniqueKey(parent) : parent,
   }
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
 }

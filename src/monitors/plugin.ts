@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { definitionRoutes } from './definition-routes.ts'
 import { checkRoutes } from './routes.ts'
 import { createMonitors, type Monitors } from './service.ts'
 
@@ -31,6 +32,7 @@ export const monitorsPlugin = fp(
     }
     observe('monitors', count, { everyMs: countEveryMs })
     await app.register(checkRoutes, { monitors })
+    await app.register(definitionRoutes, { monitors })
   },
   { name: 'monitors', dependencies: ['auth', 'blind-time', 'metrics', 'site-url'] },
 )

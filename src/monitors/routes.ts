@@ -1,63 +1,102 @@
-// Healthchecks' calls on checks, version 3 (its catalogue, section 4). Slashes matter as they do there: collections end in one,
-// single checks do not.
+// Healthchecks' calls on checks in their three versions (its catalogue, section 4). Slashes matter as they do there: collections end
+// in one, single checks do not.
 
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { offer, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { type ApiVersion, apiVersions, type Offer, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { sendList } from '../http/json-list.ts'
+import type { Query } from '../http/query.ts'
+import { parseFlipRange, parseListQuery } from './query-schema.ts'
 import { parseCheck } from './schema.ts'
 import type { Monitors } from './service.ts'
 
-const collection = '/api/v3/checks/'
-const single = `${collection}:id`
-
 type Single = { Params: { id: string } }
-type Filter = { Querystring: { tag?: string | string[]; slug?: string } }
+type Listing = { Querystring: Query }
+
+const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
+const write = { config: { access: 'write' } } as const
 
 export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (app, { monitors }) => {
-  speakHealthchecks(app)
-  const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
-  const write = { config: { access: 'write' } } as const
-  const document = (request: FastifyRequest, id: string) =>
-    monitors.get(request.caller.projectId, id, request.caller.readOnly)
+  const offer = speakHealthchecks(app)
+  for (const version of apiVersions) {
+    collectionRoutes(version)
+    singleRoutes(version)
+    flipRoutes(version)
+  }
+  offerAddresses(offer)
 
-  app.get<Filter>(collection, read, async (request) => {
-    const { tag, slug } = request.query
-    const filter = { tags: [tag ?? []].flat(), slug: [slug].flat()[0] || null }
-    return { checks: await monitors.list(request.caller.projectId, filter, request.caller.readOnly) }
-  })
+  function viewOf(request: FastifyRequest, version: ApiVersion) {
+    return { version, readOnly: request.caller.readOnly }
+  }
 
-  app.post(collection, write, async (request, reply) => {
-    const { id, created } = await monitors.create(
-      request.caller,
-      parseCheck(request.body === undefined ? {} : request.body),
-    )
-    reply.code(created ? 201 : 200)
-    return document(request, id)
-  })
+  function collectionRoutes(version: ApiVersion): void {
+    const url = `/api/v${version}/checks/`
 
-  app.get<Single>(single, read, async (request) => document(request, request.params.id))
+    app.get<Listing>(url, read, async (request, reply) => {
+      const { projectId } = request.caller
+      const { filter, page } = parseListQuery(request.query)
+      const view = viewOf(request, version)
+      if (page) return monitors.listPage(projectId, filter, view, page)
+      return sendList(reply, 'checks', monitors.list(projectId, filter, view))
+    })
 
-  app.post<Single>(single, write, async (request) => {
-    await monitors.update(request.caller, request.params.id, parseCheck(request.body === undefined ? {} : request.body))
-    return document(request, request.params.id)
-  })
+    app.post<{ Body: Record<string, unknown> }>(url, write, async (request, reply) => {
+      const { id, created } = await monitors.create(request.caller, parseCheck(request.body, version))
+      reply.code(created ? 201 : 200)
+      return monitors.get(request.caller.projectId, id, viewOf(request, version))
+    })
+  }
 
-  app.delete<Single>(single, write, async (request) => monitors.remove(request.caller, request.params.id))
+  function singleRoutes(version: ApiVersion): void {
+    const url = `/api/v${version}/checks/:id`
+    const document = (request: FastifyRequest<Single>) =>
+      monitors.get(request.caller.projectId, request.params.id, viewOf(request, version))
 
-  app.post<Single>(`${single}/pause`, write, async (request) => {
-    await monitors.pause(request.caller, request.params.id)
-    return document(request, request.params.id)
-  })
+    app.get<Single>(url, read, document)
+    app.get<Single>(url.replace(':id', byKey), read, document)
 
-  app.post<Single>(`${single}/resume`, write, async (request) => {
-    await monitors.resume(request.caller, request.params.id)
-    return document(request, request.params.id)
-  })
+    app.post<Single & { Body: Record<string, unknown> }>(url, write, async (request) => {
+      await monitors.update(request.caller, request.params.id, parseCheck(request.body, version))
+      return document(request)
+    })
 
-  offer(app, collection, ['GET', 'POST'])
-  offer(app, single, ['GET', 'POST', 'DELETE'])
-  offer(app, `${single}/pause`, ['POST'])
-  offer(app, `${single}/resume`, ['POST'])
-  app.get('/api/v3/checks', { exposeHeadRoute: false, config: { access: 'public' } }, (_request, reply) => {
-    reply.redirect(collection, 301)
-  })
+    app.delete<Single>(url, write, async (request) => {
+      const removed = await monitors.remove(request.caller, request.params.id)
+      return monitors.document(removed, viewOf(request, version))
+    })
+
+    app.post<Single>(`${url}/pause`, write, async (request) => {
+      await monitors.pause(request.caller, request.params.id)
+      return document(request)
+    })
+
+    app.post<Single>(`${url}/resume`, write, async (request) => {
+      await monitors.resume(request.caller, request.params.id)
+      return document(request)
+    })
+  }
+
+  function flipRoutes(version: ApiVersion): void {
+    for (const id of [':id', byKey]) {
+      app.get<Single & Listing>(`/api/v${version}/checks/${id}/flips/`, read, async (request, reply) => {
+        const range = parseFlipRange(request.query, monitors.now())
+        return sendList(reply, 'flips', await monitors.flips(request.caller.projectId, request.params.id, range))
+      })
+    }
+  }
+}
+
+/** Whoever has the unique key alone may read, and nothing else. */
+const byKey = ':id(^[0-9a-f]{40}$)'
+
+function offerAddresses(offer: Offer): void {
+  for (const version of apiVersions) {
+    const collection = `/api/v${version}/checks/`
+    offer(collection, ['GET', 'POST'])
+    offer(`${collection}:id`, ['GET', 'POST', 'DELETE'])
+    offer(`${collection}${byKey}`, ['GET'])
+    offer(`${collection}:id/pause`, ['POST'])
+    offer(`${collection}:id/resume`, ['POST'])
+    offer(`${collection}:id/flips/`, ['GET'])
+    offer(`${collection}${byKey}/flips/`, ['GET'])
+  }
 }

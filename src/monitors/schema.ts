@@ -2,22 +2,32 @@
 // 4.6), then ours. Unknown fields are ignored, as the original does.
 
 import { AppError } from '../core/errors.ts'
+import { isUuid } from '../core/identifier.ts'
 import { parseInstant } from '../core/instant.ts'
 import { currentZone } from '../core/legacy-zones.ts'
 import type { Settings } from '../core/monitor.ts'
 import { detectKind, isValidExpression } from '../core/schedule.ts'
 import { isTimeZone } from '../core/time-zone.ts'
+import type { ApiVersion } from '../http/healthchecks-api.ts'
 
-/** `channels` as written: `*`, or ids and names joined by commas. `unique` names the fields an upsert looks up by. */
-export type CheckInput = { settings: Partial<Settings>; channels: string | undefined; unique: UniqueField[] }
+/**
+ * `channels` as written: `*`, or ids and names joined by commas. `match` is what an existing check must have to be updated in place of
+ * making one; null if nothing is.
+ */
+export type CheckInput = {
+  settings: Partial<Settings>
+  channels: string | undefined
+  match: Partial<Settings> | null
+}
 
-export const uniqueFields = ['name', 'slug', 'tags', 'timeout', 'grace'] as const
-export type UniqueField = (typeof uniqueFields)[number]
+/** What `unique` may name, and the setting of each. */
+const uniqueFields = { name: 'name', slug: 'slug', tags: 'tags', timeout: 'timeoutS', grace: 'graceS' } as const
 
 /** Returns what is wrong with the value, or undefined. */
 type Rule = (value: unknown) => string | undefined
 
 const longestS = 365 * 86_400
+const slugMax = 100
 
 const string =
   (maxLength?: number, then?: (text: string) => string | undefined): Rule =>
@@ -32,6 +42,8 @@ const boolean: Rule = (value) => (typeof value === 'boolean' ? undefined : 'is n
 const integer =
   (minimum: number, maximum: number): Rule =>
   (value) => {
+    // Python's booleans are the integers 0 and 1, which are less than the original allows.
+    if (typeof value === 'boolean') return 'is too small'
     if (!Number.isInteger(value)) return 'is not a number'
     if ((value as number) < minimum) return 'is too small'
     return (value as number) > maximum ? 'is too large' : undefined
@@ -41,7 +53,7 @@ const nullable =
   (value) =>
     value === null ? undefined : rule(value)
 
-const rules = {
+export const rules = {
   channels: string(),
   desc: string(),
   failure_kw: string(200),
@@ -56,7 +68,7 @@ const rules = {
   schedule: string(100, (text) =>
     isValidExpression(text) ? undefined : 'is not a valid cron or OnCalendar expression',
   ),
-  slug: string(100, (text) => (/^[a-z0-9-_]*$/.test(text) ? undefined : 'does not match pattern')),
+  slug: string(slugMax, (text) => (/^[a-z0-9-_]*$/.test(text) ? undefined : 'does not match pattern')),
   start_kw: string(200),
   subject: string(200),
   subject_fail: string(200),
@@ -70,6 +82,7 @@ const rules = {
   max_pings_per_minute: nullable(integer(1, 6000)),
   max_runtime: nullable(integer(1, longestS)),
   min_runtime: nullable(integer(1, longestS)),
+  parent: nullable(string(undefined, (text) => (isUuid(text) ? undefined : 'is not a uuid'))),
   paused_until: nullable(
     string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
@@ -99,23 +112,40 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   max_pings_per_minute: 'maxPingsPerMinute',
   max_runtime: 'maxRuntimeS',
   min_runtime: 'minRuntimeS',
+  parent: 'parent',
   recovery_threshold: 'recoveryThreshold',
   track_runs: 'trackRuns',
 }
 
-/** Reads the body of a create or update call. Throws AppError('bad_request') for the first broken rule. */
-export function parseCheck(body: unknown): CheckInput {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('value is not an object')
-  const values = body as Record<string, unknown>
+/** Reads the body of a create or update call of one version of the API. Throws AppError('bad_request') for the first broken rule. */
+export function parseCheck(values: Record<string, unknown>, version: ApiVersion): CheckInput {
   for (const [field, rule] of Object.entries(rules)) {
     const problem = values[field] === undefined ? undefined : rule(values[field])
     if (problem !== undefined) throw invalid(`${field} ${problem}`, field)
   }
-  const unique = (values.unique ?? []) as UniqueField[]
-  if (unique.some((field) => !uniqueFields.includes(field))) {
+  const unique = (values.unique ?? []) as (keyof typeof uniqueFields)[]
+  if (unique.some((field) => typeof field !== 'string' || !Object.hasOwn(uniqueFields, field))) {
     throw invalid("an item in 'unique' has unexpected value", 'unique')
   }
-  return { settings: toSettings(values), channels: values.channels as string | undefined, unique }
+  const settings = toSettings(values)
+  // The older versions made the slug from the name.
+  if (version < 3 && values.name !== undefined && values.slug === undefined)
+    settings.slug = slugify(settings.name ?? '')
+  const isWhole = unique.length > 0 && unique.every((field) => values[field] !== undefined)
+  const match = isWhole ? Object.fromEntries(unique.map((field) => [uniqueFields[field], values[field]])) : null
+  return { settings, channels: values.channels as string | undefined, match }
+}
+
+/** As Django does it: what is left of the letters in ASCII, with hyphens for spaces. */
+function slugify(name: string): string {
+  return name
+    .normalize('NFKD')
+    .replace(/\P{ASCII}/gu, '')
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replace(/[-\s]+/g, '-')
+    .replace(/^[-_]+|[-_]+$/g, '')
+    .slice(0, slugMax)
 }
 
 function toSettings(values: Record<string, unknown>): Partial<Settings> {
@@ -144,6 +174,6 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
   return settings as Partial<Settings>
 }
 
-function invalid(problem: string, field?: string): AppError {
+export function invalid(problem: string, field?: string): AppError {
   return new AppError('bad_request', `json validation error: ${problem}`, field === undefined ? {} : { field })
 }

@@ -11,7 +11,7 @@ import type { Database } from '../database/service.ts'
 import { settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { claimId, type Slug, selectBySlugs, selectNamespace, selectUsedIds } from './slugs-store.ts'
-import { insertMonitor, serialiseCreation } from './store.ts'
+import { insertMonitor, serialise } from './store.ts'
 
 /** `create` makes the monitor if there is none; who asked is for the audit trail. */
 export type SlugAddress = Slug & { create: boolean; requestId: string; address: string }
@@ -39,7 +39,7 @@ export function createSlugs(options: { database: Database; writeAudit: WriteAudi
     for (const [projectId, ofProject] of Map.groupBy(addresses, (address) => address.projectId)) {
       const located = await database
         .transaction(async (tx) => {
-          await serialiseCreation(tx, projectId)
+          await serialise(tx, projectId)
           const found = await find(tx, ofProject)
           for (const address of ofProject) {
             if (!found.has(keyOf(address))) found.set(keyOf(address), { id: await create(tx, address), created: true })

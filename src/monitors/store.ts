@@ -7,6 +7,7 @@ import {
   settingColumns,
   toMonitor,
   toWatchedMonitor,
+  uniqueKey,
   type WatchedRow,
   watchedColumns,
 } from './columns.ts'
@@ -117,8 +118,8 @@ const placeholder = (name: keyof Settings, index: number) =>
 
 const insert = statement(
   'insert',
-  `INSERT INTO monitors (id, project_id, badge_key, created_at, status, ${Object.values(settingColumns).join(', ')})
-   VALUES ($1, $2, $3, ${instant('$4')}, 'new', ${settingNames.map((name, i) => placeholder(name, i + 5)).join(', ')})`,
+  `INSERT INTO monitors (id, project_id, badge_key, created_at, unique_key, status, ${Object.values(settingColumns).join(', ')})
+   VALUES ($1, $2, $3, ${instant('$4')}, $5, 'new', ${settingNames.map((name, i) => placeholder(name, i + 6)).join(', ')})`,
 )
 
 export async function insertMonitor(
@@ -126,7 +127,8 @@ export async function insertMonitor(
   monitor: Omit<Monitor, 'state' | 'deadline' | 'lookAt'>,
 ): Promise<void> {
   const { id, projectId, badgeKey, createdAt, settings } = monitor
-  await tx.query(insert, [id, projectId, badgeKey, createdAt, ...settingNames.map((name) => settings[name])])
+  const values = settingNames.map((name) => settings[name])
+  await tx.query(insert, [id, projectId, badgeKey, createdAt, uniqueKey(id), ...values])
 }
 
 const update = statement(
@@ -156,36 +158,13 @@ export async function deleteMonitor(tx: Queryable, projectId: string, id: string
   await tx.query(endDeliveries, [id])
 }
 
-const select = (name: string, where: string) =>
-  statement(
-    name,
-    `SELECT ${monitorColumns}, coalesce(string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text), '') AS channels
-     FROM monitors m LEFT JOIN monitor_channels mc ON mc.monitor_id = m.id
-     WHERE ${where} GROUP BY m.id ORDER BY m.created_at, m.id`,
-  )
-const selectOne = select('select_one', 'm.id = $1')
-const selectMany = select('select_many', 'm.project_id = $1 AND ($2::text IS NULL OR m.slug = $2)')
+const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips'].map((table) =>
+  statement(`delete_${table}`, `DELETE FROM ${table} WHERE monitor_id = $1`),
+)
 
-/** A monitor with the ids of its channels, sorted and joined by commas. */
-export type MonitorWithChannels = Monitor & { channels: string }
-
-const withChannels = (row: MonitorRow & { channels: string }): MonitorWithChannels => ({
-  ...toMonitor(row),
-  channels: row.channels,
-})
-
-/** Of any project: whoever asks compares the project, because a foreign monitor is answered differently from an unknown one. */
-export async function selectMonitor(on: Queryable, id: string): Promise<MonitorWithChannels | null> {
-  const [row] = await on.query<MonitorRow & { channels: string }>(selectOne, [id])
-  return row ? withChannels(row) : null
-}
-
-export async function selectMonitors(
-  on: Queryable,
-  projectId: string,
-  slug: string | null,
-): Promise<MonitorWithChannels[]> {
-  return (await on.query<MonitorRow & { channels: string }>(selectMany, [projectId, slug])).map(withChannels)
+/** All that was received and told of a monitor. */
+export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
+  for (const each of history) await tx.query(each, [id])
 }
 
 const due = statement('due', `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} ORDER BY look_at LIMIT $2`)
@@ -203,7 +182,7 @@ export async function countByStatus(on: Queryable): Promise<{ status: string; co
 
 const lockProject = statement('lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Serialises what must look before it creates, within one project. */
-export async function serialiseCreation(tx: Queryable, projectId: string): Promise<void> {
+/** Serialises what must look before it writes, within one project. Taken before any row is locked. */
+export async function serialise(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(lockProject, [`monitors/${projectId}`])
 }

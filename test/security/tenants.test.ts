@@ -3,24 +3,37 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { uniqueKey } from '../../src/monitors/columns.ts'
 import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const admin = { authorization: `Bearer ${adminToken}` }
 const open = ['public', 'ping', 'metrics']
 
+const versions = ['/api/v1', '/api/v2', '/api/v3']
+const byKey = ':id(^[0-9a-f]{40}$)'
+
 /** Own: answers about the caller's own project, so that success is right and must not show another's. */
 const own = [
-  'GET /api/v3/checks/',
-  'POST /api/v3/checks/',
+  ...versions.flatMap((api) => [
+    `GET ${api}/checks/`,
+    `POST ${api}/checks/`,
+    `GET ${api}/channels/`,
+    `GET ${api}/badges/`,
+  ]),
   'GET /api/v3/channels',
-  'GET /api/v3/channels/',
+  ...['', '/'].flatMap((slash) => [
+    `GET /api/v3/definitions${slash}`,
+    `POST /api/v3/definitions${slash}`,
+    `POST /api/v3/keys/adopt${slash}`,
+  ]),
   'POST /api/v3/channels',
   'POST /api/v3/channels/',
   'GET /api/v3/deliveries',
   'GET /api/v3/deliveries/',
   'GET /api/v3/audit',
   'GET /api/v3/audit/',
+  ...['/metrics/', '/metrics/:key', '/checks/metrics/:key'].map((path) => `GET /projects/:project${path}`),
   // About the service itself, for any key.
   'GET /api/v3/health-metrics',
   'GET /api/v3/health-metrics/',
@@ -29,10 +42,14 @@ const own = [
 ]
 /** About one thing, which is another project's: never success. */
 const one = [
-  ...['GET', 'POST', 'DELETE'].map((method) => `${method} /api/v3/checks/:id`),
-  ...['pause', 'resume'].map((verb) => `POST /api/v3/checks/:id/${verb}`),
-  'GET /api/v3/checks/:id/pings/',
-  'GET /api/v3/checks/:id/pings/:n/body',
+  ...versions.flatMap((api) => [
+    ...['GET', 'POST', 'DELETE'].map((method) => `${method} ${api}/checks/:id`),
+    ...['pause', 'resume'].map((verb) => `POST ${api}/checks/:id/${verb}`),
+    `GET ${api}/checks/${byKey}`,
+    ...[':id', byKey].map((id) => `GET ${api}/checks/${id}/flips/`),
+    `GET ${api}/checks/:id/pings/`,
+    `GET ${api}/checks/:id/pings/:n/body`,
+  ]),
   ...['', '/'].flatMap((slash) => [
     ...['GET', 'PATCH', 'DELETE'].map((method) => `${method} /api/v3/channels/:id${slash}`),
     `POST /api/v3/channels/:id/test${slash}`,
@@ -57,9 +74,13 @@ const operators = [
 ]
 
 const bodies: Record<string, unknown> = {
-  'POST /api/v3/checks/': { name: 'of B' },
+  ...Object.fromEntries(versions.map((api) => [`POST ${api}/checks/`, { name: 'of B' }])),
   'POST /api/v3/channels': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
   'POST /api/v3/channels/': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
+  'POST /api/v3/definitions': { checks: [{ name: 'of B' }] },
+  'POST /api/v3/definitions/': { checks: [{ name: 'of B' }] },
+  'POST /api/v3/keys/adopt': { ping_key: 'b'.repeat(22) },
+  'POST /api/v3/keys/adopt/': { ping_key: 'b'.repeat(22) },
   'PATCH /api/v3/channels/:id': { name: 'stolen' },
   'PATCH /api/v3/channels/:id/': { name: 'stolen' },
   'PUT /admin/log-level': { level: 'debug' },
@@ -112,7 +133,14 @@ test('no key opens what is another project’s, no route forgets to ask', async 
   for (const { name } of guarded) {
     const [method = '', pattern = ''] = name.split(' ')
     const id = pattern.includes('channels') ? String(channel.id) : String(check.uuid)
-    const path = pattern.replace(':id', id).replace(':n', '1').replace(':kind', 'api_key').replace(':name', 'database')
+    const path = pattern
+      .replace(byKey, uniqueKey(id))
+      .replace(':id', id)
+      .replace(':n', '1')
+      .replace(':project', id)
+      .replace(/:key$/, 'x'.repeat(32))
+      .replace(':kind', 'api_key')
+      .replace(':name', 'database')
     const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
     for (const [who, headers] of callers) {
       const answer = await call(method, path + query, bodies[name], headers)
@@ -121,7 +149,9 @@ test('no key opens what is another project’s, no route forgets to ask', async 
         // What was asked for may come back in the error.
         if (!path.includes(secret)) assert.ok(!answer.text.includes(secret), `${what} shows ${secret}`)
       }
-      if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
+      // Keys are in the path there, and this one is nobody's.
+      if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
+      else if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
       else assert.ok([401, 403, 404].includes(answer.status), what)
     }
   }

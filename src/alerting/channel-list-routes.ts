@@ -1,0 +1,22 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
+import type { Channels } from './channels.ts'
+
+/** Healthchecks' list of channels, the one call on them that it has. */
+export const channelListRoutes: FastifyPluginAsync<{ channels: Pick<Channels, 'list'> }> = async (
+  app,
+  { channels },
+) => {
+  const offer = speakHealthchecks(app)
+  for (const version of apiVersions) {
+    const url = `/api/v${version}/channels/`
+    // Of version 3 the rest of the calls on channels is ours, and knows no difference between the two forms.
+    const urls = version === 3 ? [url, url.slice(0, -1)] : [url]
+    for (const own of urls) {
+      app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {
+        return { channels: await channels.list(request.caller.projectId) }
+      })
+      offer(own, ['GET'], { redirect: version !== 3, elsewhere: version === 3 ? ['POST'] : [] })
+    }
+  }
+}

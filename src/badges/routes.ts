@@ -1,0 +1,59 @@
+import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import { AppError } from '../core/errors.ts'
+import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { parseBadge, parseCheckBadge, splitFormat } from './addresses.ts'
+import type { Badge, Badges } from './service.ts'
+
+type OfProject = { Params: { key: string; signature: string; '*': string } }
+type OfAll = { Params: { key: string; file: string } }
+type OfCheck = { Params: { states: string; file: string } }
+
+/** A wildcard, because a tag of 500 characters that is encoded twice is longer than a parameter may be. */
+const ofTag = '/badge/:key/:signature/*'
+/** A page that shows a badge must ask for it anew each time. */
+const uncached = { 'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private' }
+const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true } } as const
+
+/** Badges are open to whoever has their address; the list of addresses is for any key. */
+export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
+  const offer = speakHealthchecks(app)
+
+  function send(reply: FastifyReply, badge: Badge | null): FastifyReply {
+    if (badge === null) throw new AppError('not_found', 'not found')
+    return reply
+      .headers({ ...uncached, expires: new Date().toUTCString() })
+      .type(badge.type)
+      .send(badge.body)
+  }
+
+  for (const version of apiVersions) {
+    const url = `/api/v${version}/badges/`
+    app.get(url, { exposeHeadRoute: false, config: { access: 'read' } }, async (request) => {
+      return { badges: await badges.list(request.caller.projectId) }
+    })
+    offer(url, ['GET'])
+  }
+
+  app.get<OfAll>('/badge/:key/:file', open, async (request, reply) => {
+    const { key, file } = request.params
+    const [signature, format] = splitFormat(file)
+    const wanted = parseBadge(signature, null, format)
+    return send(reply, wanted && (await badges.project(key, wanted)))
+  })
+
+  app.get<OfProject>(ofTag, open, async (request, reply) => {
+    const { key, signature, '*': file } = request.params
+    const [tag, format] = splitFormat(file)
+    const wanted = parseBadge(signature, tag, format)
+    return send(reply, wanted && (await badges.project(key, wanted)))
+  })
+
+  app.get<OfCheck>('/b/:states/:file', open, async (request, reply) => {
+    const { states, file } = request.params
+    const [badgeKey, format] = splitFormat(file)
+    const wanted = parseCheckBadge(states, badgeKey, format)
+    return send(reply, wanted && (await badges.check(badgeKey, wanted)))
+  })
+
+  for (const url of ['/badge/:key/:file', ofTag, '/b/:states/:file']) offer(url, ['GET'])
+}

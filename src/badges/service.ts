@@ -1,0 +1,75 @@
+import type { Database } from '../database/service.ts'
+import type { Monitors } from '../monitors/service.ts'
+import { type BadgeUrls, badgeUrls, type Format, isSigned, type Wanted } from './addresses.ts'
+import * as store from './store.ts'
+import { add, type Counts, nothing, render } from './summary.ts'
+
+type Summary = { all: Counts; byTag: ReadonlyMap<string, Counts> }
+
+export type Badge = { type: string; body: string }
+
+export type Badges = ReturnType<typeof createBadges>
+
+export function createBadges(options: {
+  database: Database
+  monitors: Pick<Monitors, 'readings' | 'reading'>
+  siteUrl: () => string
+  /** Of the badge of all checks. */
+  label: string
+}) {
+  const { database, monitors, siteUrl, label } = options
+  const underWay = new Map<string, Promise<Summary>>()
+
+  /** Anybody may ask, as often as they like: those who ask for one project at the same time share the work. */
+  function summaryOf(projectId: string): Promise<Summary> {
+    const known = underWay.get(projectId)
+    if (known) return known
+    const summary = summarise(projectId).finally(() => underWay.delete(projectId))
+    underWay.set(projectId, summary)
+    return summary
+  }
+
+  async function summarise(projectId: string): Promise<Summary> {
+    let all = nothing
+    const byTag = new Map<string, Counts>()
+    for await (const page of monitors.readings(projectId)) {
+      for (const { tags, status } of page) {
+        all = add(all, status)
+        for (const tag of new Set(tags)) byTag.set(tag, add(byTag.get(tag) ?? nothing, status))
+      }
+    }
+    return { all, byTag }
+  }
+
+  return {
+    /** The addresses of all badges of a project, under its tags; `*` is the one of all checks. */
+    async list(projectId: string): Promise<Record<string, BadgeUrls>> {
+      const project = await store.selectProject(database, projectId)
+      if (project === null) return {}
+      const { byTag } = await summaryOf(projectId)
+      const tags = [...byTag.keys()].filter((tag) => tag !== '*').sort()
+      const base = siteUrl()
+      // As entries, because a tag may be called __proto__.
+      return Object.fromEntries([
+        ['*', badgeUrls(base, project, null)],
+        ...tags.map((tag) => [tag, badgeUrls(base, project, tag)] as const),
+      ])
+    },
+
+    /** Null for a key that nobody has, and for a signature that is not its own. A tag that no check has any more is up. */
+    async project(badgeKey: string, wanted: Wanted): Promise<Badge | null> {
+      const project = await store.selectProjectByBadgeKey(database, badgeKey)
+      if (project === null || !isSigned(project, wanted)) return null
+      const { tag } = wanted
+      const { all, byTag } = await summaryOf(project.id)
+      return render(tag ?? label, tag === null ? all : (byTag.get(tag) ?? nothing), wanted)
+    },
+
+    async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
+      const monitor = await store.selectMonitorByBadgeKey(database, badgeKey)
+      if (monitor === null) return null
+      const { name, status } = await monitors.reading(monitor.projectId, monitor.id)
+      return render(name || monitor.id, add(nothing, status), wanted)
+    },
+  }
+}

@@ -1,0 +1,39 @@
+// What a badge says: how many of the checks are down and how many late. new, paused and started ones count as up.
+
+import { makeBadge } from 'badge-maker'
+import type { Format } from './addresses.ts'
+
+export type Counts = { total: number; grace: number; down: number }
+export type State = 'up' | 'late' | 'down'
+
+const colours = {
+  up: { svg: '#4c1', shields: 'success' },
+  late: { svg: '#fe7d37', shields: 'important' },
+  down: { svg: '#e05d44', shields: 'critical' },
+} satisfies Record<State, object>
+
+export const nothing: Counts = { total: 0, grace: 0, down: 0 }
+
+export function add(counts: Counts, status: string): Counts {
+  const { total, grace, down } = counts
+  return { total: total + 1, grace: grace + Number(status === 'grace'), down: down + Number(status === 'down') }
+}
+
+export function stateOf({ grace, down }: Counts, withLate: boolean): State {
+  if (down > 0) return 'down'
+  return withLate && grace > 0 ? 'late' : 'up'
+}
+
+/** The body in a format, and its type. */
+export function render(
+  label: string,
+  counts: Counts,
+  { withLate, format }: { withLate: boolean; format: Format },
+): { type: string; body: string } {
+  const message = stateOf(counts, withLate)
+  const { svg, shields } = colours[message]
+  if (format === 'svg') return { type: 'image/svg+xml', body: makeBadge({ label, message, color: svg, style: 'flat' }) }
+  const document =
+    format === 'json' ? { status: message, ...counts } : { schemaVersion: 1, label, message, color: shields }
+  return { type: 'application/json', body: JSON.stringify(document) }
+}

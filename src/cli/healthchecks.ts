@@ -1,0 +1,169 @@
+// `flatline import healthchecks`: reads a project of a Healthchecks server through its management API and makes the same checks here,
+// under the same uuids, so that heartbeats only change the host. A dump of the server (`manage.py dumpdata accounts.project api.check`)
+// brings what the API does not tell: the ping key, and what signs badges.
+
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { Applied } from '../monitors/applying.ts'
+import {
+  CommandError,
+  connect,
+  createServerClient,
+  keyFromFile,
+  type Server,
+  ServerRefusal,
+  serverOptions,
+  serverUsage,
+} from './server.ts'
+
+const usage = `usage: flatline import healthchecks --url URL --api-key KEY [options]
+
+  --url URL                 the Healthchecks server
+  --api-key KEY             a read-write key of the project there; --api-key-file FILE reads it from a file
+  --dump FILE               JSON of "manage.py dumpdata accounts.project api.check": brings the ping key and the badge key
+  --secret-key-file FILE    SECRET_KEY of that server: with the dump, badges of tags keep their addresses
+  --dry-run                 say what would be done, and do nothing
+${serverUsage}
+`
+
+const options = {
+  ...serverOptions,
+  url: { type: 'string' },
+  'api-key': { type: 'string' },
+  'api-key-file': { type: 'string' },
+  dump: { type: 'string' },
+  'secret-key-file': { type: 'string' },
+  'dry-run': { type: 'boolean' },
+} as const
+
+type Check = Record<string, unknown>
+type Channel = { id: string; name: string; kind: string }
+
+/** Taken over as they are. */
+const fields = [
+  'name',
+  'slug',
+  'tags',
+  'desc',
+  'timeout',
+  'schedule',
+  'tz',
+  'grace',
+  'manual_resume',
+  'methods',
+  'filter_subject',
+  'filter_body',
+  'filter_http_body',
+  'filter_default_fail',
+  'start_kw',
+  'success_kw',
+  'failure_kw',
+]
+
+export async function importHealthchecks(args: readonly string[], report: (applied: Applied) => void): Promise<void> {
+  const values = readOptions(args)
+  const key = values['api-key'] ?? keyFromFile(values['api-key-file'])
+  if (values.url === undefined || key === undefined) throw new CommandError(usage)
+  const { checks, channels } = await readProject(createServerClient(values.url, key))
+  const keys = values.dump === undefined ? null : readDump(values.dump, checks, keyFromFile(values['secret-key-file']))
+
+  const target = connect(values)
+  const own = ((await target.get('/api/v3/channels/')) as { channels: Channel[] }).channels.map(({ name }) => name)
+  const isKnown = (name: string) => own.filter((other) => other === name).length === 1
+  const definitions = checks.map((check) => toDefinition(check, channels, isKnown))
+  const dryRun = values['dry-run'] ?? false
+  report((await target.post('/api/v3/definitions/', { checks: definitions, dry_run: dryRun })) as Applied)
+  if (keys && !dryRun) await adoptKeys(target, keys)
+  tellMissing(channels, isKnown)
+}
+
+function readOptions(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options }).values
+  } catch (error) {
+    throw new CommandError(`${(error as Error).message}\n\n${usage}`)
+  }
+}
+
+/** Older servers know older versions only. */
+async function readProject(source: Server): Promise<{ checks: Check[]; channels: Channel[] }> {
+  for (const version of [3, 2, 1]) {
+    try {
+      const { checks } = (await source.get(`/api/v${version}/checks/`)) as { checks?: Check[] }
+      if (!Array.isArray(checks)) throw new CommandError(`${source.url} does not answer like Healthchecks`)
+      if (checks.some(({ uuid, ping_url }) => !uuid && !ping_url))
+        throw new CommandError(
+          'the key is a read-only one, which is not told the ping addresses: use the read-write key',
+        )
+      const { channels } = (await source.get(`/api/v${version}/channels/`)) as { channels: Channel[] }
+      return { checks, channels }
+    } catch (error) {
+      if (!(error instanceof ServerRefusal && error.status === 404 && version > 1)) throw error
+    }
+  }
+  throw new CommandError(`${source.url} does not answer like Healthchecks`)
+}
+
+function toDefinition(check: Check, channels: readonly Channel[], isKnown: (name: string) => boolean): Check {
+  const used = String(check.channels ?? '').split(',')
+  const names = channels.filter(({ id, name }) => used.includes(id) && isKnown(name)).map(({ name }) => name)
+  const badge = /\/b\/\d+\/([0-9a-f-]{36})\./.exec(String(check.badge_url))?.[1]
+  return {
+    // The oldest servers tell it in the ping address only.
+    uuid: check.uuid ?? /([0-9a-f-]{36})$/.exec(String(check.ping_url))?.[1],
+    ...(badge !== undefined && { badge_key: badge }),
+    ...Object.fromEntries(fields.flatMap((field) => (check[field] == null ? [] : [[field, check[field]]]))),
+    channels: names,
+    ...(check.status === 'paused' && { paused: true }),
+  }
+}
+
+type Keys = { ping_key?: string; badge_key?: string; badge_secret?: string }
+
+function readDump(file: string, checks: readonly Check[], secretKey: string | undefined): Keys {
+  const rows = readRows(file)
+  const codes = new Set(checks.map(({ uuid }) => uuid))
+  const owners = rows.filter(({ model, fields }) => model === 'api.check' && codes.has(fields.code))
+  const projects = rows.filter(({ model }) => model === 'accounts.project')
+  const owner = owners[0]?.fields.project
+  const project = owner === undefined && projects.length === 1 ? projects[0] : projects.find(({ pk }) => pk === owner)
+  if (project === undefined) throw new CommandError(`${file} does not hold the project of these checks`)
+  const { ping_key: pingKey, badge_key: badgeKey } = project.fields as { ping_key?: string; badge_key?: string }
+  return {
+    ...(pingKey && { ping_key: pingKey }),
+    ...(badgeKey && { badge_key: badgeKey }),
+    // Django keys its HMAC with the hash of the two.
+    ...(badgeKey &&
+      secretKey && {
+        badge_secret: createHash('sha1')
+          .update(badgeKey + secretKey)
+          .digest('hex'),
+      }),
+  }
+}
+
+function readRows(file: string): { model: string; pk: unknown; fields: Record<string, unknown> }[] {
+  try {
+    const rows: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (Array.isArray(rows)) return rows
+  } catch (error) {
+    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`)
+  }
+  throw new CommandError(`${file} is not the output of dumpdata`)
+}
+
+async function adoptKeys(target: Server, keys: Keys): Promise<void> {
+  if (Object.keys(keys).length === 0) return
+  const { changed } = (await target.post('/api/v3/keys/adopt/', keys)) as { changed: string[] }
+  process.stdout.write(changed.length > 0 ? `adopted    ${changed.join(', ')}\n` : 'the keys are here already\n')
+}
+
+function tellMissing(channels: readonly Channel[], isKnown: (name: string) => boolean): void {
+  const missing = channels.filter(({ name }) => !isKnown(name))
+  if (missing.length === 0) return
+  const names = missing.map(({ name, kind }) => `${name || '(no name)'} (${kind})`).join(', ')
+  process.stderr.write(
+    `Healthchecks does not tell the settings of its integrations. Make channels of these names here and import again, and the checks have them: ${names}\n`,
+  )
+}

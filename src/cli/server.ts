@@ -1,0 +1,96 @@
+// A running Flatline, as commands see it: its address and a project's read-write key, given as options or taken from the configuration
+// of the machine.
+
+import { readFileSync } from 'node:fs'
+import { loadConfig } from '../config.ts'
+
+export const serverOptions = {
+  server: { type: 'string' },
+  key: { type: 'string' },
+  'key-file': { type: 'string' },
+} as const
+
+export const serverUsage = `  --server URL      the Flatline to talk to (default: SITE_URL, or HOST and PORT of the configuration)
+  --key KEY         a project's read-write key (default: BOOTSTRAP_API_KEY); --key-file FILE reads it from a file`
+
+/** What went wrong, in words for whoever called. */
+export class CommandError extends Error {
+  override name = 'CommandError'
+}
+
+export type Server = {
+  url: string
+  get(path: string): Promise<unknown>
+  post(path: string, body: object): Promise<unknown>
+}
+
+export function connect(options: {
+  server?: string | undefined
+  key?: string | undefined
+  'key-file'?: string | undefined
+}): Server {
+  const key = options.key ?? keyFromFile(options['key-file']) ?? loadConfig().security.bootstrapApiKey
+  if (key === undefined) throw new CommandError('a read-write key is needed: --key, --key-file or BOOTSTRAP_API_KEY')
+  return createServerClient(options.server ?? configuredUrl(), key)
+}
+
+/** Any server that takes a key as X-Api-Key and answers failures with `{error}`. */
+export function createServerClient(address: string, key: string): Server {
+  const url = address.replace(/\/+$/, '')
+
+  async function request(path: string, init: RequestInit): Promise<unknown> {
+    const headers = { ...init.headers, 'x-api-key': key }
+    const response = await fetch(url + path, { ...init, headers }).catch((error: Error & { cause?: Error }) => {
+      throw new CommandError(`cannot reach ${url}: ${error.cause?.message || error.message}`)
+    })
+    const text = await response.text()
+    if (response.ok) return parse(url + path, text)
+    throw new ServerRefusal(response.status, `${url}${path} answers ${response.status}: ${problemOf(text)}`)
+  }
+
+  return {
+    url,
+    get: (path) => request(path, {}),
+    post: (path, body) =>
+      request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  }
+}
+
+export class ServerRefusal extends CommandError {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+export function keyFromFile(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new CommandError(`cannot read ${path}: ${(error as Error).message}`)
+  }
+}
+
+function configuredUrl(): string {
+  const { siteUrl, host, port } = loadConfig().server
+  const isAnywhere = ['0.0.0.0', '::'].includes(host)
+  return siteUrl ?? `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function parse(address: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new CommandError(`${address} answers with something that is not JSON: is the address right?`)
+  }
+}
+
+function problemOf(text: string): string {
+  try {
+    return String((JSON.parse(text) as { error?: unknown }).error)
+  } catch {
+    return text.replace(/\s+/g, ' ').trim().slice(0, 200) || 'nothing more'
+  }
+}

@@ -1,0 +1,52 @@
+// Reading what was received. Instants in epoch milliseconds.
+
+import type { HeartbeatKind } from '../core/heartbeat.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `heartbeats_${name}`, text })
+
+export type HistoryRow = {
+  n: number
+  kind: HeartbeatKind
+  receivedAt: number
+  scheme: string
+  remoteAddr: string
+  method: string
+  ua: string
+  rid: string | null
+  durationMs: number | null
+  bodySize: number
+}
+
+const newest = statement(
+  'newest',
+  `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid, body_size AS "bodySize",
+     coalesce(CASE WHEN kind IN ('success', 'fail') AND lag(kind) OVER run = 'start'
+         AND received_at - lag(received_at) OVER run <= interval '72 hours'
+       THEN (extract(epoch FROM received_at - lag(received_at) OVER run) * 1000)::float8 END, duration_ms) AS "durationMs"
+   FROM (SELECT * FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2 + 1000) newest
+   WINDOW run AS (PARTITION BY rid, kind IN ('start', 'success', 'fail') ORDER BY n)
+   ORDER BY n DESC LIMIT $2`,
+)
+
+/**
+ * The newest first, by number. Walks the primary key backwards, partition by partition, further than the limit: what came in the same
+ * instant may be numbered in another order, and the start of a run may lie before the first that is listed. A duration is the time
+ * since the nearest start of the same run that nothing has ended yet, whichever runs were open beside it.
+ */
+export async function selectNewest(on: Queryable, monitorId: string, limit: number): Promise<HistoryRow[]> {
+  return on.query<HistoryRow>(newest, [monitorId, limit])
+}
+
+const bodyOf = statement(
+  'body',
+  `SELECT b.body FROM (SELECT monitor_id, received_at, id, n FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $3) h
+   JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id
+   WHERE h.n = $2`,
+)
+
+/** The body of heartbeat number `n`, if it has one and is among the newest `limit`. */
+export async function selectBody(on: Queryable, monitorId: string, n: number, limit: number): Promise<Buffer | null> {
+  const [row] = await on.query<{ body: Buffer }>(bodyOf, [monitorId, n, limit])
+  return row?.body ?? null
+}

@@ -1,0 +1,204 @@
+// What people change about monitors: settings, channels, pause and resume, and that there are any. Each is one transaction with its audit
+// row.
+
+import { randomUUID } from 'node:crypto'
+import type { Actor, WriteAudit } from '../audit/store.ts'
+import type { BlindTime } from '../blind-time/service.ts'
+import { AppError } from '../core/errors.ts'
+import { defaultSettings, type Monitor, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
+import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import { changesOf, settingChanges } from './changes.ts'
+import { replaceChannels, selectChannelNames } from './channels-store.ts'
+import { type MonitorWithChannels, selectBadgeKeyTaken, selectIdByFields, selectMonitor } from './listing-store.ts'
+import { clearParent, selectLineage } from './parents-store.ts'
+import type { CheckInput } from './schema.ts'
+import type { Decision } from './service.ts'
+import * as store from './store.ts'
+
+/** A change whose lock took too long is begun again. */
+const attemptsMax = 3
+
+const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
+
+type Edit = {
+  settings: Partial<Settings>
+  channelIds?: string[] | undefined
+  alter?: (state: State) => Change
+}
+
+/** What to change; `channels` are ids and names. */
+export type EditInput = { settings: Partial<Settings>; channels: string | readonly string[] | undefined }
+
+export type Caller = Actor & { projectId: string }
+
+export type EditingOptions = {
+  database: Database
+  writeAudit: WriteAudit
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
+  find: (projectId: string, id: string) => Promise<MonitorWithChannels>
+  announce: (decisions: readonly Decision[]) => void
+  knowBlindTime: () => Promise<void>
+  dated: (decision: Decision) => store.DecidedChange
+  settled: (monitor: WatchedMonitor, alter: (state: State) => Change, requestId?: string) => Decision
+}
+
+export function createEditing(options: EditingOptions) {
+  const { database, writeAudit, blindTime, find, announce, knowBlindTime, dated, settled } = options
+  const { windows } = blindTime
+  const now = () => database.clock.now()
+
+  /** A list, or a text in which ids and names are joined by commas. */
+  async function resolveChannels(
+    tx: Queryable,
+    projectId: string,
+    wanted: string | readonly string[],
+  ): Promise<string[]> {
+    if (wanted.length === 0) return []
+    const known = await selectChannelNames(tx, projectId)
+    if (wanted === '*') return known.map(({ id }) => id)
+    return (typeof wanted === 'string' ? wanted.split(',') : wanted).map((identifier) => {
+      if (identifier === '') throw new AppError('bad_request', 'empty channel identifier', { field: 'channels' })
+      const matches = known.filter(({ id, name }) => id === identifier || name === identifier)
+      if (matches.length === 1) return (matches[0] as { id: string }).id
+      const problem = matches.length === 0 ? 'invalid' : 'non-unique'
+      throw new AppError('bad_request', `${problem} channel identifier: ${identifier}`, { field: 'channels' })
+    })
+  }
+
+  /** A parent is of the same project, and no descendant is an ancestor. The caller holds the lock, so that two at once close no circle. */
+  async function checkParent(tx: Queryable, projectId: string, id: string | null, parent: string): Promise<void> {
+    const lineage = await selectLineage(tx, projectId, parent)
+    const problem =
+      lineage.length === 0
+        ? 'is not a check of this project'
+        : id !== null && lineage.includes(id)
+          ? 'would be its own descendant'
+          : undefined
+    if (problem) throw new AppError('bad_request', `json validation error: parent ${problem}`, { field: 'parent' })
+  }
+
+  /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
+  async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
+    for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+      await knowBlindTime()
+      const written = await database.transaction((tx) => saveIn(tx, caller, id, action, edit))
+      if (written !== null) return announce([written])
+    }
+    throw new AppError('unavailable', 'the database took too long, try again', { retryAfterS: 1 })
+  }
+
+  /** Null, and nothing is changed, if the lock took as long as an outage: what is known of blind time is too old to judge by. */
+  async function saveIn(
+    tx: Queryable,
+    caller: Caller,
+    id: string,
+    action: string,
+    edit: Edit,
+  ): Promise<Decision | null> {
+    if (edit.settings.parent) await store.serialise(tx, caller.projectId)
+    const before = await store.lockMonitor(tx, id)
+    if (before === null) throw new AppError('not_found', 'not found')
+    if (!blindTime.isCurrent()) return null
+    const after = { ...before, settings: { ...before.settings, ...edit.settings } }
+    // Time first, by the rules that held until now; a tightened schedule takes effect at once.
+    const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
+    const alter = (state: State) => {
+      const change = edit.alter?.(state) ?? { state, flip: null }
+      return reschedule ? { ...change, state: onReschedule(change.state) } : change
+    }
+    const decision: Decision & { monitor: Monitor } = {
+      ...settled(before, alter, caller.requestId),
+      monitor: after,
+    }
+    const { parent } = after.settings
+    if (parent !== null && parent !== before.settings.parent) await checkParent(tx, caller.projectId, id, parent)
+    await store.updateSettings(tx, id, after.settings)
+    await store.writeChanges(tx, [dated(decision)])
+    const detail = await changesOf(tx, before, { ...decision, channelIds: edit.channelIds })
+    if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
+    await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })
+    return decision
+  }
+
+  async function editOf(projectId: string, { settings, channels }: EditInput): Promise<Edit> {
+    const channelIds = channels === undefined ? undefined : await resolveChannels(database, projectId, channels)
+    if (settings.pausedUntil == null) return { settings, channelIds }
+    if (settings.pausedUntil <= now()) {
+      throw new AppError('bad_request', 'json validation error: paused_until is not in the future', {
+        field: 'paused_until',
+      })
+    }
+    return { settings, channelIds, alter: (state) => onPause(state, now()) }
+  }
+
+  /** An id that somebody brings along may have been another check's, whose history must not become this one's. */
+  async function makeWay(tx: Queryable, { id, badgeKey }: { id: string; badgeKey: string }): Promise<void> {
+    const conflict = (what: string) => new AppError('conflict', `${what} is taken by another check`, { field: what })
+    if (await selectMonitor(tx, id)) throw conflict('uuid')
+    if (await selectBadgeKeyTaken(tx, badgeKey)) throw conflict('badge_key')
+    await store.deleteHistory(tx, id)
+  }
+
+  return {
+    resolveChannels,
+
+    /** `identity` is that of a check which moves here, or comes back. */
+    async create(
+      caller: Caller,
+      input: EditInput & Pick<CheckInput, 'match'>,
+      identity?: { id: string; badgeKey: string },
+    ): Promise<{ id: string; created: boolean }> {
+      const { projectId } = caller
+      const edit = await editOf(projectId, input)
+      const found = await database.transaction(async (tx) => {
+        // Look-up and insert under one lock: parallel identical upserts make one check.
+        if (input.match || input.settings.parent) await store.serialise(tx, projectId)
+        const match = input.match && (await selectIdByFields(tx, projectId, input.match))
+        if (match) return { id: match, created: false }
+        const settings = { ...defaultSettings, ...input.settings }
+        if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
+        const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
+        if (identity) await makeWay(tx, identity)
+        await store.insertMonitor(tx, { id, projectId, badgeKey, createdAt: now(), settings })
+        await replaceChannels(tx, id, edit.channelIds ?? [])
+        const { after } = settingChanges(defaultSettings, settings)
+        await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
+        return { id, created: true }
+      })
+      if (!found.created || edit.alter) await save(caller, found.id, 'update', edit)
+      return found
+    },
+
+    async update(caller: Caller, id: string, input: EditInput): Promise<void> {
+      await find(caller.projectId, id)
+      await save(caller, id, 'update', await editOf(caller.projectId, input))
+    },
+
+    async pause(caller: Caller, id: string): Promise<void> {
+      await find(caller.projectId, id)
+      await save(caller, id, 'pause', { settings: { pausedUntil: null }, alter: (state) => onPause(state, now()) })
+    },
+
+    async resume(caller: Caller, id: string): Promise<void> {
+      const monitor = await find(caller.projectId, id)
+      const { state } = onTime(rulesOf(monitor.settings), monitor.state, now(), windows())
+      if (state.status !== 'paused') throw new AppError('conflict', 'check is not paused')
+      await save(caller, id, 'resume', { settings: { pausedUntil: null }, alter: (paused) => onResume(paused, now()) })
+    },
+
+    /** Returns what was deleted. */
+    async remove(caller: Caller, id: string): Promise<MonitorWithChannels> {
+      const monitor = await find(caller.projectId, id)
+      await database.transaction(async (tx) => {
+        await store.serialise(tx, caller.projectId)
+        await store.deleteMonitor(tx, caller.projectId, id)
+        await clearParent(tx, caller.projectId, id)
+        const { after: before } = settingChanges(defaultSettings, monitor.settings)
+        await writeAudit(tx, { ...caller, action: 'check.delete', target: id, detail: { before } })
+      })
+      return monitor
+    },
+  }
+}

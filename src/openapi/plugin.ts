@@ -1,0 +1,74 @@
+// The API describes itself: /api/openapi.json for programs, /api/docs/ for people. Registered before the routes that it describes.
+
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { version } from '../config.ts'
+import { checkOperations } from './checks.ts'
+import { describe, nameOperations, securitySchemes } from './description.ts'
+import { managementOperations } from './management.ts'
+import { type Operations, tags } from './operation.ts'
+import { publicOperations } from './public.ts'
+import { components } from './schemas.ts'
+import { serviceOperations } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    apiOperations: Operations
+  }
+}
+
+const operations: Operations = {
+  ...checkOperations,
+  ...managementOperations,
+  ...publicOperations,
+  ...serviceOperations,
+}
+
+/** Scripts and styles of its own only; the page draws its icons from data addresses, and sets styles on its elements. */
+const pageCsp =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+export const openapiPlugin = fp(
+  async (app) => {
+    app.decorate('apiOperations', operations)
+    for (const [name, schema] of Object.entries(components)) app.addSchema({ $id: name, ...schema })
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Flatline',
+          version,
+          description:
+            'Heartbeat monitoring: alerts when something that should keep happening stops happening. Checks have the shapes of the Healthchecks API, whose clients work here.',
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: [{ url: '/', description: 'This server' }],
+        tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+        components: { securitySchemes },
+      },
+      refResolver: { buildLocalReference: (json) => String(json.$id) },
+      transform: ({ schema, url, route }) => describe({ schema, url, route }, operations),
+      transformObject: (document) => nameOperations('openapiObject' in document ? document.openapiObject : {}),
+    })
+    await app.register(pages)
+  },
+  { name: 'openapi', dependencies: ['http-access'] },
+)
+
+async function pages(app: FastifyInstance): Promise<void> {
+  // Its routes are registered by others, who cannot say so themselves.
+  app.decorate('routeAccess', 'public')
+  let text: string | undefined
+  app.get('/api/openapi.json', { config: { access: 'public', quiet: true } }, async (_request, reply) => {
+    text ??= JSON.stringify(app.swagger())
+    return reply.header('access-control-allow-origin', '*').type('application/json; charset=utf-8').send(text)
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/api/docs',
+    staticCSP: pageCsp,
+    theme: { title: 'Flatline API' },
+    uiConfig: { layout: 'BaseLayout', deepLinking: true, docExpansion: 'none' },
+  })
+}

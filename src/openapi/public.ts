@@ -1,0 +1,153 @@
+// What is open to whoever has the address: pings, badges, and a project's metrics.
+
+import { Type } from 'typebox'
+import { nothing, type Operations, type Parameter, text } from './operation.ts'
+import { projectId, uuid } from './schemas.ts'
+
+const id: Parameter = { type: 'string', description: 'uuid of the check', example: uuid }
+const rid: Parameter = {
+  type: 'string',
+  description: 'Run id: ties the start of a run to its end',
+  example: '2c1d0a52-8a44-4d6c-9d1e-0d9f4b7f7a11',
+}
+
+const pinged = {
+  200: text('Recorded: the heartbeat is on disk', 'OK'),
+  400: text('The exit status is above 255, or `rid` is no uuid', 'invalid uuid format'),
+  404: text('There is no such check', 'not found'),
+  503: text('Not recorded; Retry-After says when to try again', 'too many heartbeats, try again shortly'),
+}
+
+const pings: Operations = Object.fromEntries(
+  ['/ping/:id', '/ping/:id/', '/ping/:id/:action'].flatMap((url, index) => [
+    [
+      `GET,HEAD,POST,PUT ${url}`,
+      {
+        id: ['ping', 'pingSlash', 'pingAction'][index] as string,
+        tag: 'pings' as const,
+        summary: ['The job succeeded', 'The job succeeded', 'A run begins, fails, ends, or says something'][
+          index
+        ] as string,
+        description: 'A body of any type is kept, cut at `Ping-Body-Limit`.',
+        path: {
+          id,
+          ...(url.endsWith(':action') && {
+            action: {
+              type: 'string' as const,
+              description: '`start`, `fail`, `log`, or an exit status: 0 is success, 1 to 255 failure',
+              example: 'start',
+            },
+          }),
+        },
+        query: { rid },
+        answers: pinged,
+      },
+    ],
+  ]),
+)
+
+const format = { type: 'string' as const, description: 'Signature and format', example: 'eSzysSXX.json' }
+const counts = Type.Object({
+  status: Type.String({ enum: ['up', 'late', 'down'] }),
+  total: Type.Integer(),
+  grace: Type.Integer(),
+  down: Type.Integer(),
+})
+const shields = Type.Object({
+  schemaVersion: Type.Integer(),
+  label: Type.String(),
+  message: Type.String(),
+  color: Type.String(),
+})
+const badge = {
+  200: {
+    description: 'In the format that the address ends in: svg, json or shields',
+    content: {
+      'image/svg+xml': { schema: { type: 'string' }, example: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
+      'application/json': {
+        schema: Type.Union([counts, shields]),
+        example: { status: 'up', total: 3, grace: 0, down: 0 },
+      },
+    },
+  },
+  404: nothing('No such badge, or not its signature'),
+}
+const key: Parameter = { type: 'string', description: "The project's badge key", example: projectId }
+
+const badges: Operations = {
+  'GET /badge/:key/:file': {
+    id: 'badgeOfAll',
+    tag: 'badges',
+    summary: 'How all checks of a project stand',
+    path: { key, file: format },
+    answers: badge,
+  },
+  'GET /badge/:key/:signature/*': {
+    id: 'badgeOfTag',
+    tag: 'badges',
+    summary: 'How the checks with a tag stand',
+    path: {
+      key,
+      signature: { type: 'string', description: 'With `-2` behind it two states, else three', example: '7mVm1SBm-2' },
+      file: { type: 'string', description: 'The tag, encoded twice, and the format', example: 'prod.svg' },
+    },
+    answers: badge,
+  },
+  'GET /b/:states/:file': {
+    id: 'badgeOfCheck',
+    tag: 'badges',
+    summary: 'How a check stands',
+    path: {
+      states: { type: 'integer', description: '3 knows a third state, `late`', example: 2 },
+      file: {
+        type: 'string',
+        description: 'Badge uuid of the check and format',
+        example: '5e5a2f0e-7d5f-4a5e-8f5a-3a1f0d2b7c11.svg',
+      },
+    },
+    answers: badge,
+  },
+}
+
+const exposition = `# HELP hc_check_up 0 if the check is down, 1 otherwise
+# TYPE hc_check_up gauge
+hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf12099d1c2d40ab994e8410c"} 1
+`
+const project: Parameter = { type: 'string', description: 'Any uuid; the key says which project', example: projectId }
+const readOnlyKey: Parameter = {
+  type: 'string',
+  description: "The project's read-only key",
+  example: 'flr_0123456789abcdefghijklmnopqr',
+}
+const scraped = {
+  200: text("Prometheus' text format", exposition),
+  400: nothing('A key has 32 characters'),
+  403: nothing('Not a read-only key'),
+}
+
+const metrics: Operations = {
+  'GET /projects/:project/metrics/': {
+    id: 'projectMetrics',
+    tag: 'badges',
+    summary: "A project's checks for its Prometheus",
+    path: { project },
+    answers: { ...scraped, 401: nothing('No bearer token') },
+  },
+  'GET /projects/:project/metrics/:key': {
+    id: 'projectMetricsByKey',
+    tag: 'badges',
+    summary: "A project's checks for its Prometheus, with the key in the address",
+    path: { project, key: readOnlyKey },
+    answers: scraped,
+  },
+  'GET /projects/:project/checks/metrics/:key': {
+    id: 'projectMetricsOldAddress',
+    tag: 'badges',
+    summary: 'The same under an older address',
+    path: { project, key: readOnlyKey },
+    answers: scraped,
+    deprecated: true,
+  },
+}
+
+export const publicOperations: Operations = { ...pings, ...badges, ...metrics }

@@ -1,0 +1,255 @@
+// The documents that calls give and take, for the description. An example stands beside each.
+
+import { Type } from 'typebox'
+
+const text = (description: string) => Type.String({ description })
+const flag = (description: string) => Type.Boolean({ description })
+const whole = (description: string) => Type.Integer({ description })
+const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+const optional = Type.Optional
+const closed = { additionalProperties: false }
+
+export const uuid = '3c2ea6a5-5a2c-4f5b-9a57-0b2f2b6c9c01'
+export const channelId = '7e1b7a0c-3f63-4a39-8d4c-0f6a9f0f1a01'
+export const projectId = '0f7b1a52-51a5-4a4c-9f0e-8f3d8a6f5d11'
+export const uniqueKey = 'b6589fc6ab0dc82cf12099d1c2d40ab994e8410c'
+export const site = 'https://beats.example.org'
+
+/** What may be set, beside what Healthchecks knows. */
+const extensions = {
+  max_runtime: whole('A run may take so many seconds; without it the grace time'),
+  min_runtime: whole('A run that takes less is a failure'),
+  failure_threshold: whole('So many failures in a row make it down'),
+  recovery_threshold: whole('So many successes in a row make it up again'),
+  early_tolerance: whole('A heartbeat that comes so many seconds before its slot counts for it'),
+  track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
+  max_pings_per_minute: whole('More pings than that are answered 429 and not recorded'),
+  paused_until: text('Paused until then, ISO 8601 with a zone'),
+  parent: text(
+    'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
+  ),
+}
+
+const settings = {
+  name: Type.String({ maxLength: 100, description: 'Name' }),
+  slug: Type.String({ maxLength: 100, pattern: '^[a-z0-9-_]*$', description: 'Name in addresses' }),
+  tags: Type.String({ maxLength: 500, description: 'Words between spaces' }),
+  desc: text('Description'),
+  grace: Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'Seconds that a heartbeat may be late' }),
+  manual_resume: flag('Only a resume ends a pause; heartbeats are ignored until then'),
+  methods: Type.String({ enum: ['', 'POST'], description: 'Whether only POST counts' }),
+  start_kw: text('Keywords that mean a start'),
+  success_kw: text('Keywords that mean success'),
+  failure_kw: text('Keywords that mean failure'),
+  filter_subject: flag('Look for keywords in the subject of e-mails'),
+  filter_body: flag('Look for keywords in the body of e-mails'),
+  filter_http_body: flag('Look for keywords in the body of requests'),
+  filter_default_fail: flag('A request without a keyword is a failure; else it is ignored'),
+}
+
+const schedule = {
+  timeout: Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'Seconds between heartbeats' }),
+  schedule: Type.String({ maxLength: 100, description: 'Cron or OnCalendar expression, in place of a timeout' }),
+  tz: Type.String({ maxLength: 36, description: 'Time zone of the schedule' }),
+}
+
+const keywords = { subject: text('Older name of success_kw'), subject_fail: text('Older name of failure_kw') }
+
+const eachOptional = <T extends Record<string, ReturnType<typeof Type.String> | object>>(fields: T) =>
+  Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, optional(schema as never)]))
+
+const Check = Type.Object(
+  {
+    ...settings,
+    ...keywords,
+    n_pings: whole('Heartbeats recorded'),
+    status: Type.String({
+      enum: ['new', 'up', 'grace', 'down', 'paused', 'started'],
+      description: '`started` in version 1 only, while a run is open',
+    }),
+    started: flag('A run is open'),
+    last_ping: nullable('When the last success or failure came'),
+    next_ping: nullable('When the next is due'),
+    badge_url: text('Its badge'),
+    last_duration: optional(whole('Seconds of the last run, if known')),
+    ...eachOptional(schedule),
+    ...eachOptional({
+      uuid: text('For a read-write key only, like the addresses'),
+      ping_url: text('Where heartbeats go'),
+      update_url: text('Where the check is changed'),
+      pause_url: text('Where it is paused'),
+      resume_url: text('Where it is resumed'),
+      channels: text('Ids of its channels, joined by commas'),
+      unique_key: text('For a read-only key, in place of the above'),
+    }),
+    ...eachOptional(extensions),
+  },
+  closed,
+)
+
+const CheckSettings = Type.Object(
+  {
+    ...eachOptional({ ...settings, ...schedule, ...keywords }),
+    ...Object.fromEntries(
+      Object.entries(extensions).map(([name, schema]) => [name, optional(Type.Union([schema as never, Type.Null()]))]),
+    ),
+    channels: optional(text('`*` for all of the project, or ids and names joined by commas; absent: unchanged')),
+    unique: optional(
+      Type.Array(Type.String({ enum: ['name', 'slug', 'tags', 'timeout', 'grace'] }), {
+        description: 'On create: a check that equals this one in all of these fields is updated instead',
+      }),
+    ),
+    api_key: optional(text('In place of the header X-Api-Key')),
+  },
+  { description: 'Everything is optional. `null` takes a field of our own away again.' },
+)
+
+const Definition = Type.Object(
+  {
+    ...eachOptional({ ...settings, ...schedule, ...extensions }),
+    uuid: optional(
+      text('Which check is meant, and the one that a new check gets; without it the slug or the name says so'),
+    ),
+    badge_key: optional(text('The uuid in the address of its badge')),
+    channels: optional(Type.Union([Type.Literal('*'), Type.Array(Type.String())], { description: 'Ids and names' })),
+    paused: optional(flag('Whether it is paused')),
+  },
+  {
+    ...closed,
+    description: 'What is not said has its default; channels, paused and paused_until are left as they are.',
+  },
+)
+
+const Ping = Type.Object(
+  {
+    type: Type.String({ enum: ['success', 'start', 'fail', 'log', 'ign'] }),
+    date: text('ISO 8601 with microseconds'),
+    n: whole('Its number, without gaps'),
+    scheme: Type.String(),
+    remote_addr: Type.String(),
+    method: Type.String(),
+    ua: Type.String(),
+    rid: nullable('Run id'),
+    body_url: nullable('Where its body is'),
+    duration: optional(Type.Number({ description: 'Seconds since the start of the run that it ends' })),
+  },
+  closed,
+)
+
+const Flip = Type.Object({ timestamp: Type.String(), up: Type.Integer({ minimum: 0, maximum: 1 }) }, closed)
+
+const Channel = Type.Object(
+  {
+    id: Type.String(),
+    kind: Type.String(),
+    name: Type.String(),
+    disabled: optional(nullable('Why it is switched off')),
+  },
+  closed,
+)
+
+const Delivery = Type.Object(
+  {
+    id: Type.String(),
+    check: Type.String(),
+    channel: Type.String(),
+    flip: Type.Union([
+      Type.Object({ at: Type.String(), from: Type.String(), to: Type.String(), reason: Type.String() }, closed),
+      Type.Null(),
+    ]),
+    status: Type.String({ enum: ['pending', 'sent', 'retrying', 'dead', 'suppressed'] }),
+    attempts: Type.Integer(),
+    next_attempt: nullable('When it is tried again'),
+    last_error: nullable('What went wrong, or why it was not sent'),
+    request_id: nullable('Of the request that caused the flip'),
+  },
+  closed,
+)
+
+const ApplyResult = Type.Object(
+  {
+    index: Type.Union([Type.Integer(), Type.Null()]),
+    uuid: nullable('Of the check; null for one that was refused'),
+    name: Type.String(),
+    action: Type.String({ enum: ['created', 'updated', 'unchanged', 'deleted', 'failed'] }),
+    changes: optional(Type.Object({ before: Type.Object({}), after: Type.Object({}) }, closed)),
+    error: optional(Type.String()),
+  },
+  closed,
+)
+
+const AuditEntry = Type.Object(
+  {
+    id: Type.Integer(),
+    at: Type.String(),
+    project: nullable('Null for what belongs to none'),
+    actor: Type.String(),
+    address: nullable('Where the call came from'),
+    action: Type.String(),
+    target: Type.String(),
+    detail: Type.Union([Type.Object({}), Type.Null()]),
+    request_id: nullable('Of the call'),
+  },
+  closed,
+)
+
+const BadgeUrls = Type.Object(
+  Object.fromEntries(['svg', 'svg3', 'json', 'json3', 'shields', 'shields3'].map((format) => [format, Type.String()])),
+  closed,
+)
+
+const Breaker = Type.Object({ name: Type.String(), state: Type.String({ enum: ['closed', 'open', 'half_open'] }) })
+
+export const components = {
+  Check,
+  CheckSettings,
+  Definition,
+  Ping,
+  Flip,
+  Channel,
+  Delivery,
+  ApplyResult,
+  AuditEntry,
+  BadgeUrls,
+  Breaker,
+  Error: Type.Object(
+    { error: text('For people'), code: text('For programs'), field: optional(text('What was wrong')) },
+    closed,
+  ),
+  HealthchecksError: Type.Object({ error: Type.String() }, closed),
+}
+
+export const checkExample = {
+  name: 'nightly backup',
+  slug: 'nightly-backup',
+  tags: 'db prod',
+  desc: '',
+  grace: 600,
+  n_pings: 12,
+  status: 'up',
+  started: false,
+  last_ping: '2026-11-24T03:16:10+00:00',
+  next_ping: '2026-11-25T01:15:00+00:00',
+  manual_resume: false,
+  methods: '',
+  subject: '',
+  subject_fail: '',
+  start_kw: '',
+  success_kw: '',
+  failure_kw: '',
+  filter_subject: false,
+  filter_body: false,
+  filter_http_body: false,
+  filter_default_fail: false,
+  badge_url: `${site}/b/2/5e5a2f0e-7d5f-4a5e-8f5a-3a1f0d2b7c11.svg`,
+  last_duration: 70,
+  uuid,
+  ping_url: `${site}/ping/${uuid}`,
+  update_url: `${site}/api/v3/checks/${uuid}`,
+  pause_url: `${site}/api/v3/checks/${uuid}/pause`,
+  resume_url: `${site}/api/v3/checks/${uuid}/resume`,
+  channels: channelId,
+  schedule: '15 3 * * *',
+  tz: 'Europe/Riga',
+  max_runtime: 600,
+}

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Uuid } from '../http/schema.ts'
-import { deliveryStatuses } from './store.ts'
+import { deliveryStatuses } from './deliveries-store.ts'
 
 const closed = { additionalProperties: false }
 

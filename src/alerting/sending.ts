@@ -2,18 +2,16 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
-import { AppError } from '../core/errors.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import { type Channel, disableChannel, findChannel } from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
-import type { Parents } from './parents.ts'
 import * as store from './store.ts'
+import type { Tell } from './telling.ts'
 import { DeliveryError, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
@@ -30,9 +28,7 @@ export type SendingOptions = {
   fetch: GuardedFetch
   destinations: Pick<Destinations, 'requestTimeoutMs'>
   writeAudit: WriteAudit
-  /** Rejects with AppError('not_found') for a check that is gone. */
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
-  parents: Pick<Parents, 'quietReason'>
+  tell: Tell
   policy: DeliveryPolicy
   now: () => number
   random: () => number
@@ -52,7 +48,7 @@ const unreadableMax = 10_000
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
-  const { database, encryption, transports, destinations, checkDocument, policy, now, random, log } = options
+  const { database, encryption, transports, destinations, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
 
   /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
@@ -114,35 +110,9 @@ export function createSending(options: SendingOptions) {
     const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason })
     if (channel === null) return suppressed('the channel was deleted')
     if (channel.disabledAt !== null) return suppressed('the channel is switched off')
-    const message = await messageOf(delivery)
+    const message = await options.tell(delivery)
     if (typeof message === 'string') return suppressed(message)
     return send(channel, message, signal, call)
-  }
-
-  /** What to tell, or why there is nothing to tell any more. */
-  async function messageOf(delivery: store.ClaimedDelivery): Promise<Message | string> {
-    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
-    const flip = await store.selectFlip(database, monitorId, flipSeq)
-    if (flip === null) return 'the change is not on record any more'
-    const quiet = await options.parents.quietReason(delivery)
-    if (quiet !== null) return quiet
-    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
-      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
-      throw error
-    })
-    if (check === null) return 'the check was deleted'
-    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
-    const { blindFrom, blindTo } = flip
-    return {
-      event,
-      // A late alert is about the change, not about what has become of the check since.
-      check: { ...check, status: flip.to },
-      flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
-      delivery: { id, attempt: attempts },
-      ...(requestId !== null && { requestId }),
-      ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
-      ...(lastPing && { lastPing }),
-    }
   }
 
   async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {

@@ -1,0 +1,46 @@
+// What a delivery has to tell at the moment of an attempt.
+
+import { AppError } from '../core/errors.ts'
+import { isoMillis } from '../core/instant.ts'
+import type { Database } from '../database/service.ts'
+import type { CheckDocument } from '../monitors/document.ts'
+import type { Message } from './message.ts'
+import type { Parents } from './parents.ts'
+import * as store from './store.ts'
+
+/** The message, or why there is nothing to tell any more. */
+export type Tell = (delivery: store.ClaimedDelivery) => Promise<Message | string>
+
+export type TellingOptions = {
+  database: Database
+  /** Rejects with AppError('not_found') for a check that is gone. */
+  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  parents: Pick<Parents, 'quietReason'>
+}
+
+export function createTelling({ database, checkDocument, parents }: TellingOptions): Tell {
+  return async function tell(delivery) {
+    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
+    const flip = await store.selectFlip(database, monitorId, flipSeq)
+    if (flip === null) return 'the change is not on record any more'
+    const quiet = await parents.quietReason(delivery)
+    if (quiet !== null) return quiet
+    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
+      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
+      throw error
+    })
+    if (check === null) return 'the check was deleted'
+    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
+    const { blindFrom, blindTo } = flip
+    return {
+      event,
+      // A late alert is about the change, not about what has become of the check since.
+      check: { ...check, status: flip.to },
+      flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
+      delivery: { id, attempt: attempts },
+      ...(requestId !== null && { requestId }),
+      ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
+      ...(lastPing && { lastPing }),
+    }
+  }
+}

@@ -124,7 +124,10 @@ export function createChannels(options: {
       const outcome = await sending.send(channel, message, signal, destinations.beginAnyway(channel))
       if (outcome.kind === 'sent') return { delivered: true, error: null }
       if (outcome.kind === 'failed') return { delivered: false, error: outcome.error.message }
-      return { delivered: false, error: outcome.kind === 'suppressed' ? outcome.reason : 'interrupted by a shutdown' }
+      return {
+        delivered: false,
+        error: outcome.kind === 'suppressed' ? outcome.reason : `interrupted by a ${outcome.by}`,
+      }
     },
   }
 }

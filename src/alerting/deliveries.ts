@@ -1,14 +1,18 @@
 // What has become of alerts, for people, and another try for those that were given up.
 
+import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
+import type { Caller } from '../monitors/editing.ts'
 import * as store from './deliveries-store.ts'
 
 export type DeliveryDocument = {
   id: string
-  check: string
+  /** Null if it tells about no check. */
+  check: string | null
   channel: string
+  event: string
   flip: { at: string; from: string; to: string; reason: string } | null
   status: store.DeliveryStatus
   attempts: number
@@ -20,7 +24,15 @@ export type DeliveryDocument = {
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-export function createDeliveries({ database }: { database: Database }) {
+export function createDeliveries(options: {
+  database: Database
+  writeAudit: WriteAudit
+  now: () => number
+  /** Called when one is due. */
+  onFree: () => void
+}) {
+  const { database, writeAudit, now, onFree } = options
+
   return {
     /** Newest first; `next` is the `after` of the next page, null if this is the last. */
     async list(
@@ -34,6 +46,27 @@ export function createDeliveries({ database }: { database: Database }) {
       const last = page.at(-1)
       return { deliveries: page.map(deliveryDocument), next: rows.length > limit && last ? cursor(last) : null }
     },
+
+    /**
+     * Begins another day of attempts at one that was given up, under the same key. What is not true any more is not told: only the
+     * latest change of a check can be, and its recovery tells of an outage that nobody heard of.
+     */
+    async resend(caller: Caller, id: string): Promise<DeliveryDocument> {
+      const { projectId } = caller
+      const row = await database.transaction(async (tx) => {
+        const dead = await store.selectForResend(tx, projectId, id)
+        if (dead === null) throw new AppError('not_found', 'delivery not found')
+        if (dead.status !== 'dead') throw new AppError('conflict', `the delivery is ${dead.status}, not dead`)
+        if (dead.channelOff) throw new AppError('conflict', 'the channel is switched off or deleted: mend it first')
+        if (dead.outdated) throw new AppError('conflict', 'the check has changed or was deleted since: send its latest')
+        const sent = await store.resend(tx, dead, now())
+        if (sent === null) throw new AppError('conflict', 'the delivery is not dead any more')
+        await writeAudit(tx, { ...caller, action: 'delivery.resend', target: id })
+        return sent
+      })
+      onFree()
+      return deliveryDocument(row)
+    },
   }
 }
 
@@ -41,8 +74,9 @@ function deliveryDocument(row: store.DeliveryRow): DeliveryDocument {
   const { at, from, to, reason } = row
   return {
     id: row.id,
-    check: row.monitorId,
+    check: row.event === 'notice' ? null : row.monitorId,
     channel: row.channelId,
+    event: row.event,
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },
     status: row.status,
     attempts: row.attempts,

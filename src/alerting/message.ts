@@ -18,6 +18,42 @@ export type Message = {
   blind?: { from: string; to: string }
   /** The last one before the flip. */
   lastPing?: { body: Buffer | null; exitStatus: number | null }
+  /** Of an `up`: the outage that it ends. `told` is false if nobody on the channel heard of it: this message tells both. */
+  outage?: { at: string; reason: FlipReason; told: boolean }
+  /** Not about a check, whose place in the message is taken by what this is about. */
+  notice?: Notice
+}
+
+/** What Flatline has to say of itself: a RESOLVED one comes as `up`, any other as `down`. */
+export type Notice = { level: 'INFO' | 'WARNING' | 'CRITICAL' | 'RESOLVED'; title: string; text: string }
+
+/** `about` is the same for all notices of one subject, so that the last of them can end what the first began. */
+export function noticeMessage(options: {
+  notice: Notice
+  about: string
+  delivery: Message['delivery']
+  at: string
+  siteUrl: string
+}): Message {
+  const { notice, about, delivery, at, siteUrl } = options
+  const resolved = notice.level === 'RESOLVED'
+  const blank = testMessage({ deliveryId: delivery.id, at, siteUrl })
+  const [from, to, reason] = resolved ? (['down', 'up', 'recovered'] as const) : (['up', 'down', 'fail'] as const)
+  return {
+    event: resolved ? 'up' : 'down',
+    check: {
+      ...blank.check,
+      name: notice.title,
+      slug: '',
+      tags: '',
+      desc: notice.text,
+      status: to,
+      uuid: about,
+    },
+    flip: { at, from, to, reason },
+    delivery,
+    notice,
+  }
 }
 
 /** What a test of a channel tells about: no check of anybody's. */

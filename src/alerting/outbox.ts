@@ -2,6 +2,7 @@
 // flips for the next, and two at once make each delivery one time.
 
 import type { Database } from '../database/service.ts'
+import { leaveToRecovery } from './order-store.ts'
 import { endPendingReminders } from './parents-store.ts'
 import * as store from './store.ts'
 
@@ -21,8 +22,11 @@ export function createOutbox(options: { database: Database; now: () => number })
         flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
       )
       if (flips.length === 0) return 0
-      await endPendingReminders(tx, [...new Set(flips.map(({ monitorId }) => monitorId))])
-      return store.insertDeliveries(tx, flips, now())
+      const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
+      await endPendingReminders(tx, flipped)
+      const made = await store.insertDeliveries(tx, flips, now())
+      await leaveToRecovery(tx, flipped, now())
+      return made
     })
     return { made, more: monitorIds.length === monitorsMax }
   }

@@ -45,5 +45,10 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
       const { limit, ...filter } = request.query
       return deliveries.list(request.caller.projectId, filter, limit)
     })
+
+    const again = `/api/v3/deliveries/:id/resend${slash}`
+    app.post(again, { config: write, schema: { params: ChannelId } }, async (request) => {
+      return deliveries.resend(request.caller, request.params.id)
+    })
   }
 }

@@ -4,12 +4,15 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { type Channel, disableChannel, findChannel } from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
+import { insertNotice } from './notices-store.ts'
+import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import * as store from './store.ts'
 import type { Tell } from './telling.ts'
 import { DeliveryError, type Transport } from './transport.ts'
@@ -51,9 +54,15 @@ export function createSending(options: SendingOptions) {
   const { database, encryption, transports, destinations, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
 
-  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
-  async function send(channel: Channel, message: Message, signal: AbortSignal, call: Call): Promise<Outcome> {
-    const outcome = await exchange(channel, message, signal)
+  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent that might outlast the lease. */
+  async function send(
+    channel: Channel,
+    message: Message,
+    signal: AbortSignal,
+    call: Call,
+    leaseUntil = Number.POSITIVE_INFINITY,
+  ): Promise<Outcome> {
+    const outcome = await exchange(channel, message, signal, leaseUntil)
     const health = healthOf(outcome)
     if (health === null) call.release()
     else if (health.works) call.succeed()
@@ -61,19 +70,33 @@ export function createSending(options: SendingOptions) {
     return outcome
   }
 
-  async function exchange(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
+  async function exchange(
+    channel: Channel,
+    message: Message,
+    signal: AbortSignal,
+    leaseUntil: number,
+  ): Promise<Outcome> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
-    const fetch: GuardedFetch = (url, request) => options.fetch(url, { timeoutMs, ...request })
+    // A process that was paused does not know that another one has taken over, and would repeat what that one has told.
+    const checkLease = () => {
+      if (now() + timeoutMs > leaseUntil) throw new LeaseOverError()
+    }
+    const fetch: GuardedFetch = async (url, request) => {
+      checkLease()
+      return options.fetch(url, { timeoutMs, ...request })
+    }
     const started = performance.now()
     try {
       const transport = transports[channel.kind]
       // Left by a newer version that was rolled back.
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
+      checkLease()
       const result = await transport.send(message, settings as never, { fetch, signal, now })
       return result === 'sent' ? { kind: 'sent' } : { kind: 'suppressed', reason: result.suppressed }
     } catch (error) {
-      if (signal.aborted) return { kind: 'interrupted' }
+      if (error instanceof LeaseOverError) return { kind: 'interrupted', by: 'pause' }
+      if (signal.aborted) return { kind: 'interrupted', by: 'shutdown' }
       return { kind: 'failed', error: toDeliveryError(error, channel.kind) }
     } finally {
       options.observe(channel.kind, (performance.now() - started) / 1000)
@@ -112,7 +135,7 @@ export function createSending(options: SendingOptions) {
     if (channel.disabledAt !== null) return suppressed('the channel is switched off')
     const message = await options.tell(delivery)
     if (typeof message === 'string') return suppressed(message)
-    return send(channel, message, signal, call)
+    return send(channel, message, signal, call, delivery.leaseUntil)
   }
 
   async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {
@@ -121,15 +144,10 @@ export function createSending(options: SendingOptions) {
     const reason = verdict.disable
     const { written, disabled } = await database.transaction(async (tx) => {
       const written = await store.writeVerdict(tx, delivery, verdict, at)
-      const disabled = reason !== null && channel !== null && (await disableChannel(tx, channel, reason))
-      if (disabled)
-        await options.writeAudit(tx, {
-          projectId: delivery.projectId,
-          actor: 'system',
-          action: 'channel.disable',
-          target: delivery.channelId,
-          detail: { reason },
-        })
+      if (written && delivery.event === 'down' && verdict.status === 'retrying')
+        await leaveToRecovery(tx, [delivery.monitorId], at)
+      if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
+      const disabled = reason !== null && channel !== null && (await switchOff(tx, channel, reason, at))
       return { written, disabled }
     })
     if (disabled)
@@ -137,6 +155,27 @@ export function createSending(options: SendingOptions) {
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
+  }
+
+  /** For good, and the project's other channels say so. False if it is off already, or leads somewhere else now. */
+  async function switchOff(tx: Queryable, channel: Channel, reason: string, at: number): Promise<boolean> {
+    if (!(await disableChannel(tx, channel, reason))) return false
+    const { id, projectId, kind, name } = channel
+    await options.writeAudit(tx, {
+      projectId,
+      actor: 'system',
+      action: 'channel.disable',
+      target: id,
+      detail: { reason },
+    })
+    const title = `The channel ${name} is switched off`
+    const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
+    await insertNotice(
+      tx,
+      { projectId, about: id, seq: Math.floor(at / 1000), text: { level: 'WARNING', title, text } },
+      at,
+    )
+    return true
   }
 
   return {
@@ -177,6 +216,8 @@ export function createSending(options: SendingOptions) {
     },
   }
 }
+
+class LeaseOverError extends Error {}
 
 function report(
   log: AlertingLog,

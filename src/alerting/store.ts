@@ -2,6 +2,7 @@
 
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import type { Notice } from './message.ts'
 import type { Verdict } from './verdict.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
@@ -94,20 +95,25 @@ export async function selectDue(
 export type ClaimedDelivery = DueDelivery & {
   projectId: string
   flipSeq: number
-  event: 'down' | 'up' | 'reminder'
+  /** down, up, notice, or reminder, from the second of an outage on with its number: `reminder:2`. */
+  event: string
+  /** When it was made, or sent again by hand. */
   createdAt: number
+  leaseUntil: number
+  notice: Notice | null
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
 }
 
 const claim = statement(
   'claim',
-  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}
+  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(monitor_id, id, attempts)
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
    RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.project_id AS "projectId",
-     d.flip_seq AS "flipSeq", d.event, d.created_at AS "createdAt",
+     d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
+     d.lease_until AS "leaseUntil",
      (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
 )
 
@@ -129,7 +135,7 @@ export async function claimDeliveries(
 
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6,
+  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL,
      finished_at = CASE WHEN $4::text <> 'retrying' THEN ${instant('$7')} END
    WHERE d.monitor_id = $1 AND d.id = $2 AND d.attempts = $3 AND ${unfinished('d')} RETURNING d.id`,
 )
@@ -154,10 +160,10 @@ export type ExpiredDelivery = Pick<
 
 const expire = statement(
   'expire',
-  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, finished_at = ${instant('$3')},
+  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
      last_error = coalesce(d.last_error, $4)
    FROM (SELECT monitor_id, id FROM deliveries d
-         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND d.created_at <= ${instant('$2')}
+         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND coalesce(d.resent_at, d.created_at) <= ${instant('$2')}
            AND d.next_attempt_at <= ${instant('$3')}
          ORDER BY d.monitor_id, d.id LIMIT $5) old
    WHERE d.monitor_id = old.monitor_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}

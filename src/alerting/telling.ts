@@ -4,7 +4,8 @@ import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import type { Message } from './message.ts'
+import { type Message, noticeMessage } from './message.ts'
+import { leaveToRecovery, selectOutage, toldWithRecovery } from './order-store.ts'
 import type { Parents } from './parents.ts'
 import * as store from './store.ts'
 
@@ -16,11 +17,21 @@ export type TellingOptions = {
   /** Rejects with AppError('not_found') for a check that is gone. */
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
   parents: Pick<Parents, 'quietReason'>
+  siteUrl: () => string
+  now: () => number
 }
 
-export function createTelling({ database, checkDocument, parents }: TellingOptions): Tell {
+export function createTelling(options: TellingOptions): Tell {
+  const { database, checkDocument, parents, siteUrl, now } = options
+
   return async function tell(delivery) {
-    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
+    const { monitorId, channelId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
+    const event = eventOf(delivery)
+    if (notice !== null) {
+      const at = isoMillis(delivery.createdAt)
+      return noticeMessage({ notice, about: monitorId, delivery: { id, attempt: attempts }, at, siteUrl: siteUrl() })
+    }
+    if (event === 'down' && (await leaveToRecovery(database, [monitorId], now(), id))) return toldWithRecovery
     const flip = await store.selectFlip(database, monitorId, flipSeq)
     if (flip === null) return 'the change is not on record any more'
     const quiet = await parents.quietReason(delivery)
@@ -31,6 +42,7 @@ export function createTelling({ database, checkDocument, parents }: TellingOptio
     })
     if (check === null) return 'the check was deleted'
     const lastPing = await store.selectLastPing(database, monitorId, flip.at)
+    const outage = event === 'up' ? await selectOutage(database, monitorId, channelId, flipSeq) : null
     const { blindFrom, blindTo } = flip
     return {
       event,
@@ -41,6 +53,13 @@ export function createTelling({ database, checkDocument, parents }: TellingOptio
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
       ...(lastPing && { lastPing }),
+      ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
   }
+}
+
+/** Reminders of one outage are numbered. */
+export function eventOf({ event }: { event: string }): 'down' | 'up' | 'reminder' {
+  if (event === 'down' || event === 'up') return event
+  return 'reminder'
 }

@@ -3,12 +3,12 @@
 import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
 import type { DeliveryError } from './transport.ts'
 
-/** Interrupted: the process stops and nobody knows whether the destination has it. */
+/** Interrupted: the process stops, and nobody knows whether the destination has it, or it was paused for so long that the claim ran out. */
 export type Outcome =
   | { kind: 'sent' }
   | { kind: 'suppressed'; reason: string }
   | { kind: 'failed'; error: DeliveryError }
-  | { kind: 'interrupted' }
+  | { kind: 'interrupted'; by: 'shutdown' | 'pause' }
 
 /** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
 export type Verdict = {
@@ -46,7 +46,7 @@ export function judge(
     return { status: 'suppressed', nextAttemptAt: null, lastError: outcome.reason, disable: null }
   // Free for another replica at once; the idempotency key tells the destination that it may have it already.
   if (outcome.kind === 'interrupted')
-    return { status: 'retrying', nextAttemptAt: now, lastError: 'interrupted by a shutdown', disable: null }
+    return { status: 'retrying', nextAttemptAt: now, lastError: `interrupted by a ${outcome.by}`, disable: null }
 
   const { error } = outcome
   const lastError = error.message.slice(0, errorMaxLength)

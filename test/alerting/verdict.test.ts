@@ -47,7 +47,7 @@ suite('what an attempt means', () => {
   })
 
   test('an interrupted attempt is free at once for another replica', () => {
-    const { status, nextAttemptAt } = judge({ kind: 'interrupted' }, fresh, policy, now, 0)
+    const { status, nextAttemptAt } = judge({ kind: 'interrupted', by: 'shutdown' }, fresh, policy, now, 0)
     assert.deepEqual([status, nextAttemptAt], ['retrying', now])
   })
 })

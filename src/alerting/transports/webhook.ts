@@ -103,8 +103,7 @@ function headersProblem(field: string, headers: Record<string, string> = {}): Se
 
 /** Everybody may read the address, so a receiver that has the secret can tell who sent the document, and when. */
 function ownRequest(message: Message, settings: WebhookSettings, now: number): Request {
-  const { event, check, flip, delivery, blind } = message
-  const body = JSON.stringify({ event, check, flip, ...(blind && { blind }), delivery })
+  const body = JSON.stringify(ownDocument(message))
   const headers = merged({ 'content-type': 'application/json' }, settings.headers)
   if (settings.secret !== undefined) {
     const at = Math.floor(now / 1000)
@@ -112,6 +111,11 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
     headers['x-flatline-signature'] = `t=${at},v1=${mac}`
   }
   return { url: settings.url as string, method: 'POST', headers, body }
+}
+
+function ownDocument({ event, check, flip, delivery, blind, outage, notice }: Message): object {
+  if (notice) return { event: 'notice', notice, delivery }
+  return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), delivery }
 }
 
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {

@@ -68,6 +68,13 @@ export const alerting = Type.Object(
     responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
     retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),
+    flappingOutages: integer(
+      10,
+      'Outages of one check within an hour above which no more are told until it is calmer; 0 is off',
+      {
+        minimum: 0,
+      },
+    ),
     retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
   },
   { description: 'Telling people' },

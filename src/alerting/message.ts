@@ -20,6 +20,8 @@ export type Message = {
   lastPing?: { body: Buffer | null; exitStatus: number | null }
   /** Of an `up`: the outage that it ends. `told` is false if nobody on the channel heard of it: this message tells both. */
   outage?: { at: string; reason: FlipReason; told: boolean }
+  /** Of an outage: where to say that it has been seen, and to snooze the check. A look at the page changes nothing. */
+  links?: { acknowledge: string }
   /** Not about a check, whose place in the message is taken by what this is about. */
   notice?: Notice
 }

@@ -38,7 +38,7 @@ export async function leaveToRecovery(
 
 const takeBack = statement(
   'take_back',
-  `UPDATE deliveries SET status = 'pending', last_error = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
+  `UPDATE deliveries SET status = 'pending', last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
    WHERE monitor_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
      AND last_error = '${toldWithRecovery}'`,
 )

@@ -3,7 +3,7 @@
 
 import type { Database } from '../database/service.ts'
 import { leaveToRecovery } from './order-store.ts'
-import { endPendingReminders } from './parents-store.ts'
+import { endReminders } from './silences-store.ts'
 import * as store from './store.ts'
 
 const monitorsMax = 200
@@ -23,7 +23,7 @@ export function createOutbox(options: { database: Database; now: () => number })
       )
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
-      await endPendingReminders(tx, flipped)
+      await endReminders(tx, flipped, now())
       const made = await store.insertDeliveries(tx, flips, now())
       await leaveToRecovery(tx, flipped, now())
       return made

@@ -9,12 +9,13 @@ import type { Database } from '../database/service.ts'
 import { type Channel, disableChannel, findChannel } from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
+import { insertFollowUp } from './following-store.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
 import { insertNotice } from './notices-store.ts'
 import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import * as store from './store.ts'
-import type { Tell } from './telling.ts'
+import { eventOf, type Tell } from './telling.ts'
 import { DeliveryError, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
@@ -93,7 +94,7 @@ export function createSending(options: SendingOptions) {
       const settings = openSettings(channel)
       checkLease()
       const result = await transport.send(message, settings as never, { fetch, signal, now })
-      return result === 'sent' ? { kind: 'sent' } : { kind: 'suppressed', reason: result.suppressed }
+      return result === 'sent' ? { kind: 'sent' } : suppressed(result.suppressed)
     } catch (error) {
       if (error instanceof LeaseOverError) return { kind: 'interrupted', by: 'pause' }
       if (signal.aborted) return { kind: 'interrupted', by: 'shutdown' }
@@ -130,11 +131,10 @@ export function createSending(options: SendingOptions) {
     signal: AbortSignal,
     call: Call,
   ): Promise<Outcome> {
-    const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason })
     if (channel === null) return suppressed('the channel was deleted')
     if (channel.disabledAt !== null) return suppressed('the channel is switched off')
     const message = await options.tell(delivery)
-    if (typeof message === 'string') return suppressed(message)
+    if ('reason' in message) return { kind: 'suppressed', ...message }
     return send(channel, message, signal, call, delivery.leaseUntil)
   }
 
@@ -146,6 +146,8 @@ export function createSending(options: SendingOptions) {
       const written = await store.writeVerdict(tx, delivery, verdict, at)
       if (written && delivery.event === 'down' && verdict.status === 'retrying')
         await leaveToRecovery(tx, [delivery.monitorId], at)
+      if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
+        await follow(tx, delivery, channel, at)
       if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
       const disabled = reason !== null && channel !== null && (await switchOff(tx, channel, reason, at))
       return { written, disabled }
@@ -155,6 +157,21 @@ export function createSending(options: SendingOptions) {
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
+  }
+
+  /** While an outage goes on and nobody acknowledges it: the next reminder, and whoever is to hear of it then. */
+  async function follow(tx: Queryable, delivery: store.ClaimedDelivery, channel: Channel, at: number): Promise<void> {
+    const event = eventOf(delivery)
+    if (event === 'up' || delivery.notice !== null) return
+    const { remind_every: every, escalate } = channel.alerts ?? {}
+    if (every !== undefined) {
+      const reminder = `reminder:${Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 0) + 1}`
+      await insertFollowUp(tx, delivery, { channelId: channel.id, event: reminder, due: at + every * 1000 }, at)
+    }
+    if (escalate && event !== 'reminder') {
+      const next = { channelId: escalate.to, event: 'escalation', due: at + escalate.after * 1000 }
+      await insertFollowUp(tx, delivery, next, at)
+    }
   }
 
   /** For good, and the project's other channels say so. False if it is off already, or leads somewhere else now. */
@@ -211,11 +228,19 @@ export function createSending(options: SendingOptions) {
       )
       for (const delivery of expired) {
         options.count(delivery.kind, 'dead', delivery.projectId)
-        report(log, delivery, { status: 'dead', nextAttemptAt: null, lastError: delivery.lastError, disable: null })
+        report(log, delivery, {
+          status: 'dead',
+          nextAttemptAt: null,
+          lastError: delivery.lastError,
+          disable: null,
+          held: null,
+        })
       }
     },
   }
 }
+
+const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason, held: null, until: null })
 
 class LeaseOverError extends Error {}
 

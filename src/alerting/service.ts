@@ -6,16 +6,18 @@ import type { CircuitBreakers } from '../circuit-breakers/service.ts'
 import type { Settings } from '../core/monitor.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
+import { createAttention } from './attention.ts'
 import { createChannels } from './channels.ts'
 import { createDeliverer } from './deliverer.ts'
 import { createDeliveries } from './deliveries.ts'
 import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
+import { createMaintenance } from './maintenance.ts'
 import { createOutbox } from './outbox.ts'
-import { createParents } from './parents.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
+import { createSilences } from './silences.ts'
 import * as store from './store.ts'
 import { createTelling } from './telling.ts'
 import type { Transport } from './transport.ts'
@@ -28,11 +30,15 @@ export type AlertingLimits = {
   retryBaseMs: number
   retryMaxMs: number
   retryForMs: number
+  /** More outages of one check within an hour are flapping; 0 is never. */
+  flappingOutages: number
 }
 
 export type AlertingOptions = {
   database: Database
   encryption: Encryption
+  /** Of the links in alerts: the first signs, all are read. */
+  keys: readonly Buffer[]
   transports: Record<string, Transport>
   fetch: GuardedFetch
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
@@ -56,8 +62,9 @@ export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
   const destinations = createDestinations(options.breakers)
-  const parents = createParents(options)
-  const tell = createTelling({ ...options, parents })
+  const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
+  const attention = createAttention(options)
+  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
   const sending = createSending({ ...options, destinations, tell, policy })
   const deliverer = createDeliverer({
     ...options,
@@ -71,7 +78,9 @@ export function createAlerting(options: AlertingOptions) {
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
     relay: createOutbox({ database, now }),
-    release: parents.release,
+    maintenance: createMaintenance(options),
+    attention,
+    release: silences.release,
     claim: deliverer.claim,
     drain: deliverer.drain,
 

@@ -42,14 +42,17 @@ const insert = statement(
   `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
    SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')}, ${instant('$5')}
    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[]) AS f(monitor_id, seq, project_id, event)
-     JOIN monitor_channels mc ON mc.monitor_id = f.monitor_id
-     JOIN channels c ON c.id = mc.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
+     JOIN LATERAL (
+       SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
+       UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
+         AND e.event = 'escalation' AND e.status = 'sent') told ON true
+     JOIN channels c ON c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
    RETURNING id`,
 )
 
-/** One delivery for each flip and channel of its monitor that is switched on. Returns how many were made. */
+/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too. Returns how many were made. */
 export async function insertDeliveries(
   tx: Queryable,
   flips: readonly (ClaimedFlip & { event: string })[],
@@ -135,7 +138,7 @@ export async function claimDeliveries(
 
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL,
+  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL, held = $8,
      finished_at = CASE WHEN $4::text <> 'retrying' THEN ${instant('$7')} END
    WHERE d.monitor_id = $1 AND d.id = $2 AND d.attempts = $3 AND ${unfinished('d')} RETURNING d.id`,
 )
@@ -147,8 +150,8 @@ export async function writeVerdict(
   verdict: Verdict,
   now: number,
 ): Promise<boolean> {
-  const { status, nextAttemptAt, lastError } = verdict
-  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now])).length > 0
+  const { status, nextAttemptAt, lastError, held } = verdict
+  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now, held])).length > 0
 }
 
 export type ExpiredDelivery = Pick<

@@ -6,23 +6,26 @@ import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { type Message, noticeMessage } from './message.ts'
 import { leaveToRecovery, selectOutage, toldWithRecovery } from './order-store.ts'
-import type { Parents } from './parents.ts'
+import type { Circumstances, Silence } from './silence.ts'
+import type { Silences } from './silences.ts'
 import * as store from './store.ts'
 
-/** The message, or why there is nothing to tell any more. */
-export type Tell = (delivery: store.ClaimedDelivery) => Promise<Message | string>
+/** The message, or why it is not to be told. */
+export type Tell = (delivery: store.ClaimedDelivery) => Promise<Message | Silence>
 
 export type TellingOptions = {
   database: Database
   /** Rejects with AppError('not_found') for a check that is gone. */
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
-  parents: Pick<Parents, 'quietReason'>
+  silences: Pick<Silences, 'why'>
+  /** Where people say that they have seen it. */
+  acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
   siteUrl: () => string
   now: () => number
 }
 
 export function createTelling(options: TellingOptions): Tell {
-  const { database, checkDocument, parents, siteUrl, now } = options
+  const { database, checkDocument, silences, siteUrl, now } = options
 
   return async function tell(delivery) {
     const { monitorId, channelId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
@@ -31,21 +34,21 @@ export function createTelling(options: TellingOptions): Tell {
       const at = isoMillis(delivery.createdAt)
       return noticeMessage({ notice, about: monitorId, delivery: { id, attempt: attempts }, at, siteUrl: siteUrl() })
     }
-    if (event === 'down' && (await leaveToRecovery(database, [monitorId], now(), id))) return toldWithRecovery
+    if (event === 'down' && (await leaveToRecovery(database, [monitorId], now(), id))) return nothing(toldWithRecovery)
     const flip = await store.selectFlip(database, monitorId, flipSeq)
-    if (flip === null) return 'the change is not on record any more'
-    const quiet = await parents.quietReason(delivery)
-    if (quiet !== null) return quiet
+    if (flip === null) return nothing('the change is not on record any more')
+    const silence = await silences.why(delivery)
+    if (silence !== null) return silence
     const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
       if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
       throw error
     })
-    if (check === null) return 'the check was deleted'
+    if (check === null) return nothing('the check was deleted')
     const lastPing = await store.selectLastPing(database, monitorId, flip.at)
     const outage = event === 'up' ? await selectOutage(database, monitorId, channelId, flipSeq) : null
     const { blindFrom, blindTo } = flip
     return {
-      event,
+      event: event === 'escalation' ? 'down' : event,
       // A late alert is about the change, not about what has become of the check since.
       check: { ...check, status: flip.to },
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
@@ -53,13 +56,16 @@ export function createTelling(options: TellingOptions): Tell {
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
       ...(lastPing && { lastPing }),
+      ...(event !== 'up' && { links: { acknowledge: options.acknowledgeLink(delivery) } }),
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
   }
 }
 
+const nothing = (reason: string): Silence => ({ reason, held: null, until: null })
+
 /** Reminders of one outage are numbered. */
-export function eventOf({ event }: { event: string }): 'down' | 'up' | 'reminder' {
-  if (event === 'down' || event === 'up') return event
+export function eventOf({ event }: { event: string }): Circumstances['event'] {
+  if (event === 'down' || event === 'up' || event === 'escalation') return event
   return 'reminder'
 }

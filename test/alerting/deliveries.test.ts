@@ -292,7 +292,7 @@ suite('sending', () => {
     const { delivery } = JSON.parse(far.received[0]?.body ?? '')
     assert.deepEqual(delivery, { id: claimed?.id, attempt: 2 })
 
-    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null } as const
+    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null, held: null } as const
     assert.equal(await store.writeVerdict(lost.database, claimed as store.ClaimedDelivery, late, now()), false)
     assert.equal((await world.deliveries())[0]?.status, 'sent')
   })

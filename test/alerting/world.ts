@@ -27,6 +27,7 @@ const limits: AlertingLimits = {
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,
+  flappingOutages: 10,
 }
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const unmeasured = { statement() {}, attempt() {}, failure() {} }
@@ -78,6 +79,7 @@ export async function createWorld(t: TestContext) {
     const alerting = createAlerting({
       database,
       encryption: createEncryption(keys),
+      keys,
       transports,
       fetch: createGuardedFetch({
         allowPrivateTargets: true,

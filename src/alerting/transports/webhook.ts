@@ -113,9 +113,9 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
   return { url: settings.url as string, method: 'POST', headers, body }
 }
 
-function ownDocument({ event, check, flip, delivery, blind, outage, notice }: Message): object {
+function ownDocument({ event, check, flip, delivery, blind, outage, links, notice }: Message): object {
   if (notice) return { event: 'notice', notice, delivery }
-  return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), delivery }
+  return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), ...(links && { links }), delivery }
 }
 
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {

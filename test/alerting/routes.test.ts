@@ -184,6 +184,7 @@ suite('from a ping to an alert', () => {
     await call('POST', channels, { kind: 'webhook', name: 'hook', settings: { url: far.url }, checks: '*' })
     await call('POST', `/ping/${uuid}`, undefined, {})
     await call('POST', `/ping/${uuid}/7`, undefined, {})
+    await eventually('the first alert', () => far.received.length === 1)
     await call('POST', `/ping/${uuid}`, undefined, {})
     await eventually('both alerts', () => far.received.length >= 2)
     const told = far.received.map(({ body }) => JSON.parse(body))

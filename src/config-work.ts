@@ -75,6 +75,11 @@ export const alerting = Type.Object(
         minimum: 0,
       },
     ),
+    stormSingly: integer(
+      25,
+      'Alerts of one project within a minute that go singly; the rest go together, on channels that can',
+    ),
+    stormGatherMs: milliseconds(10_000, 'How long alerts of a storm are gathered for one message'),
     retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
   },
   { description: 'Telling people' },

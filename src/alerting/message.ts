@@ -22,6 +22,8 @@ export type Message = {
   outage?: { at: string; reason: FlipReason; told: boolean }
   /** Of an outage: where to say that it has been seen, and to snooze the check. A look at the page changes nothing. */
   links?: { acknowledge: string }
+  /** In a storm: all that this one message tells, of which the rest of it is the first. */
+  group?: Pick<Message, 'event' | 'check' | 'flip'>[]
   /** Not about a check, whose place in the message is taken by what this is about. */
   notice?: Notice
 }

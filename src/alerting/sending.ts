@@ -4,18 +4,16 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
-import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { type Channel, disableChannel, findChannel } from './channels-store.ts'
+import { type Channel, findChannel } from './channels-store.ts'
+import { follow, switchOff } from './consequences.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
-import { insertFollowUp } from './following-store.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
-import { insertNotice } from './notices-store.ts'
 import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import * as store from './store.ts'
-import { eventOf, type Tell } from './telling.ts'
+import type { Tell } from './telling.ts'
 import { DeliveryError, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
@@ -138,9 +136,41 @@ export function createSending(options: SendingOptions) {
     return send(channel, message, signal, call, delivery.leaseUntil)
   }
 
-  async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {
-    const at = now()
-    const verdict = judge(outcome, delivery, policy, at, random())
+  async function outcomesOf(
+    group: readonly store.ClaimedDelivery[],
+    channel: Channel | null,
+    signal: AbortSignal,
+    call: Call,
+  ): Promise<Map<store.ClaimedDelivery, Outcome>> {
+    const outcomes = new Map<store.ClaimedDelivery, Outcome>()
+    const told: Message[] = []
+    for (const delivery of group) {
+      const off = channel === null || channel.disabledAt !== null
+      const message = off ? null : await options.tell(delivery)
+      if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
+      else if ('reason' in message) outcomes.set(delivery, { kind: 'suppressed', ...message })
+      else told.push(message)
+    }
+    const [first] = told
+    const [leader] = group as [store.ClaimedDelivery]
+    if (first === undefined || channel === null) return outcomes
+    const rest = told.map(({ event, check, flip }) => ({ event, check, flip }))
+    const delivery = { id: leader.groupId ?? leader.id, attempt: leader.attempts }
+    const whole = { ...first, delivery, ...(told.length > 1 && { group: rest }) }
+    const outcome = await send(channel, whole, signal, call, leader.leaseUntil)
+    for (const one of group) if (!outcomes.has(one)) outcomes.set(one, outcome)
+    return outcomes
+  }
+
+  /** What went out together is tried again together: the same moment and chance for all. */
+  async function conclude(
+    delivery: store.ClaimedDelivery,
+    channel: Channel | null,
+    outcome: Outcome,
+    at = now(),
+    chance = random(),
+  ): Promise<void> {
+    const verdict = judge(outcome, delivery, policy, at, chance)
     const reason = verdict.disable
     const { written, disabled } = await database.transaction(async (tx) => {
       const written = await store.writeVerdict(tx, delivery, verdict, at)
@@ -149,7 +179,8 @@ export function createSending(options: SendingOptions) {
       if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
         await follow(tx, delivery, channel, at)
       if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
-      const disabled = reason !== null && channel !== null && (await switchOff(tx, channel, reason, at))
+      const disabled =
+        reason !== null && channel !== null && (await switchOff(tx, channel, reason, at, options.writeAudit))
       return { written, disabled }
     })
     if (disabled)
@@ -157,42 +188,6 @@ export function createSending(options: SendingOptions) {
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
-  }
-
-  /** While an outage goes on and nobody acknowledges it: the next reminder, and whoever is to hear of it then. */
-  async function follow(tx: Queryable, delivery: store.ClaimedDelivery, channel: Channel, at: number): Promise<void> {
-    const event = eventOf(delivery)
-    if (event === 'up' || delivery.notice !== null) return
-    const { remind_every: every, escalate } = channel.alerts ?? {}
-    if (every !== undefined) {
-      const reminder = `reminder:${Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 0) + 1}`
-      await insertFollowUp(tx, delivery, { channelId: channel.id, event: reminder, due: at + every * 1000 }, at)
-    }
-    if (escalate && event !== 'reminder') {
-      const next = { channelId: escalate.to, event: 'escalation', due: at + escalate.after * 1000 }
-      await insertFollowUp(tx, delivery, next, at)
-    }
-  }
-
-  /** For good, and the project's other channels say so. False if it is off already, or leads somewhere else now. */
-  async function switchOff(tx: Queryable, channel: Channel, reason: string, at: number): Promise<boolean> {
-    if (!(await disableChannel(tx, channel, reason))) return false
-    const { id, projectId, kind, name } = channel
-    await options.writeAudit(tx, {
-      projectId,
-      actor: 'system',
-      action: 'channel.disable',
-      target: id,
-      detail: { reason },
-    })
-    const title = `The channel ${name} is switched off`
-    const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
-    await insertNotice(
-      tx,
-      { projectId, about: id, seq: Math.floor(at / 1000), text: { level: 'WARNING', title, text } },
-      at,
-    )
-    return true
   }
 
   return {
@@ -214,6 +209,21 @@ export function createSending(options: SendingOptions) {
           { err, event: 'delivery.error', delivery: delivery.id },
           'delivery not concluded, will be tried again',
         )
+      } finally {
+        call.release()
+      }
+    },
+
+    /** As `attempt`, of several at once: one message tells all that is to be told. */
+    async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
+      const [first] = group as [store.ClaimedDelivery]
+      try {
+        const channel = await findChannel(database.prisma, first.projectId, first.channelId)
+        const outcomes = await outcomesOf(group, channel, signal, call)
+        const [at, chance] = [now(), random()]
+        for (const [delivery, outcome] of outcomes) await conclude(delivery, channel, outcome, at, chance)
+      } catch (err) {
+        log.error({ err, event: 'delivery.error', delivery: first.id }, 'deliveries not concluded, will be tried again')
       } finally {
         call.release()
       }

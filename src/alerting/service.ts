@@ -32,6 +32,8 @@ export type AlertingLimits = {
   retryForMs: number
   /** More outages of one check within an hour are flapping; 0 is never. */
   flappingOutages: number
+  stormSingly: number
+  stormGatherMs: number
 }
 
 export type AlertingOptions = {
@@ -77,7 +79,12 @@ export function createAlerting(options: AlertingOptions) {
     channels: createChannels({ ...options, sending, destinations }),
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
-    relay: createOutbox({ database, now }),
+    relay: createOutbox({
+      database,
+      now,
+      storm: { singly: limits.stormSingly, windowMs: 60_000, gatherMs: limits.stormGatherMs },
+      groupingKinds: Object.values(options.transports).flatMap(({ kind, groups }) => (groups ? [kind] : [])),
+    }),
     maintenance: createMaintenance(options),
     attention,
     release: silences.release,

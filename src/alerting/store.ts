@@ -39,24 +39,29 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
 
 const insert = statement(
   'insert',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
-   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')}, ${instant('$5')}
-   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[]) AS f(monitor_id, seq, project_id, event)
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
+   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')},
+     CASE WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
+     CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
      JOIN LATERAL (
        SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
        UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
          AND e.event = 'escalation' AND e.status = 'sent') told ON true
      JOIN channels c ON c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
+     CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
    RETURNING id`,
 )
 
-/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too. Returns how many were made. */
+/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too.
+ * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many were made. */
 export async function insertDeliveries(
   tx: Queryable,
-  flips: readonly (ClaimedFlip & { event: string })[],
+  flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
   now: number,
+  group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
   const made = await tx.query(insert, [
     flips.map(({ monitorId }) => monitorId),
@@ -64,6 +69,10 @@ export async function insertDeliveries(
     flips.map(({ projectId }) => projectId),
     flips.map(({ event }) => event),
     now,
+    flips.map(({ grouped = false }) => grouped),
+    group.due,
+    group.span,
+    group.kinds,
   ])
   return made.length
 }
@@ -71,13 +80,23 @@ export async function insertDeliveries(
 // --- step two: due deliveries -------------------------------------------------------------------------------------
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
-export type DueDelivery = { monitorId: string; id: string; channelId: string; kind: string; attempts: number }
+export type DueDelivery = {
+  monitorId: string
+  id: string
+  channelId: string
+  kind: string
+  attempts: number
+  /** Of what goes out in one message with others. */
+  groupId: string | null
+}
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
 const due = statement(
   'due',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts FROM deliveries d
+  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.group_id AS "groupId"
+   FROM deliveries d
    WHERE ${unfinished('d')} AND d.next_attempt_at <= ${instant('$1')} AND d.channel_id <> ALL($2::uuid[])
      AND NOT EXISTS (
        SELECT FROM deliveries e
@@ -108,16 +127,18 @@ export type ClaimedDelivery = DueDelivery & {
   requestId: string | null
 }
 
+export const claimedColumns = `d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
+     d.lease_until AS "leaseUntil", d.group_id AS "groupId",
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`
+
 const claim = statement(
   'claim',
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(monitor_id, id, attempts)
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
-   RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.project_id AS "projectId",
-     d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
-     d.lease_until AS "leaseUntil",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
+   RETURNING ${claimedColumns}`,
 )
 
 /** Compare-and-set on what was seen: returns those that nobody else has claimed meanwhile. They are ours until `leaseUntil`. */

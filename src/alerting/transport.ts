@@ -14,6 +14,10 @@ export type SettingsProblem = { field: string; rule: string }
 export type Transport<Settings = never> = {
   kind: string
   settings: TSchema
+  /** In a storm it can tell several alerts in one message, of which `group` is the rest: for people, not for machines. */
+  groups?: boolean
+  /** Messages that the destination takes from one sender within a minute. */
+  perMinute?: number
   /** What the schema cannot say about settings that pass it. */
   problem?(settings: Settings): SettingsProblem | undefined
   /** Rejects with DeliveryError, or with what `fetch` rejected with. Suppressed: the settings ask for silence here. */

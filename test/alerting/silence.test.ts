@@ -237,7 +237,10 @@ test('from outside: windows are made, refused, listed and deleted, and the deliv
   assert.equal((await call('PUT', one, { name: 'later', cron: '0 3 * * *', duration: 60 })).json().tz, 'UTC')
   assert.equal((await call('DELETE', one)).status, 204)
   assert.equal((await call('GET', one)).status, 404)
-  const audit = await sql<{ action: string }>(databaseUrl, "SELECT action FROM audit WHERE action LIKE 'maintenance.%' ORDER BY id")
+  const audit = await sql<{ action: string }>(
+    databaseUrl,
+    "SELECT action FROM audit WHERE action LIKE 'maintenance.%' ORDER BY id",
+  )
   assert.deepEqual(
     audit.map(({ action }) => action),
     ['maintenance.create', 'maintenance.update', 'maintenance.delete'],

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Type } from 'typebox'
+import type { Message } from '../../src/alerting/message.ts'
+import { restOfStorm } from '../../src/alerting/storm.ts'
+import { DeliveryError, type Transport } from '../../src/alerting/transport.ts'
+import { webhook } from '../../src/alerting/transports/webhook.ts'
+import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
+import { createReceiver } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { createWorld } from './world.ts'
+
+const policy = { singly: 25, windowMs: 60_000, gatherMs: 10_000 }
+
+test('the first of a project within a minute go singly, the rest together, and no project counts for another', () => {
+  const flips = Array.from({ length: 30 }, (_, n) => ({ projectId: n % 3 === 0 ? 'a' : 'b' }))
+  const judged = restOfStorm(flips, new Map([['a', 20]]), policy)
+  const rest = (project: string) => judged.filter(({ projectId, grouped }) => projectId === project && grouped).length
+  assert.deepEqual([rest('a'), rest('b')], [5, 0])
+})
+
+test('a storm on a chat is 25 messages and one that tells the rest, under one key on every attempt; a machine gets each by itself', async (t) => {
+  const messages: Message[] = []
+  let works = true
+  const chat: Transport = {
+    kind: 'chat',
+    settings: Type.Object({}),
+    groups: true,
+    async send(message) {
+      messages.push(message)
+      if (!works) throw new DeliveryError('away', { retryable: true })
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { chat, webhook })
+  const [replica, other] = [await world.replica(), await world.replica()]
+  await ensurePartitions(replica.database, 1)
+  const far = await createReceiver(t)
+  const channels = [
+    (await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })).id,
+    await world.webhook(replica, { url: far.url }),
+  ]
+  const monitors = await Promise.all(Array.from({ length: 60 }, (_, n) => world.monitor(replica, channels, `job ${n}`)))
+  world.clock.now = Math.ceil(world.clock.now / 10_000) * 10_000 + 1
+  for (const id of monitors) await world.flips(id, ['down'])
+  const turns = async () => {
+    for (let n = 0; n < 20; n++) await Promise.all([replica.turn(), other.turn()])
+  }
+  await turns()
+  assert.deepEqual([messages.length, far.received.length], [25, 60])
+  works = false
+  world.clock.now += 10_000
+  await turns()
+  assert.equal(messages.length, 26)
+  works = true
+  world.clock.now += 10_000
+  await turns()
+  assert.equal(messages.length, 27)
+  const [first, second] = messages.slice(25) as [Message, Message]
+  assert.equal(first.delivery.id, second.delivery.id)
+  assert.deepEqual([first.group?.length, second.group?.length], [35, 35])
+  const names = [
+    ...messages.slice(0, 25).map(({ check }) => check.name),
+    ...(second.group ?? []).map(({ check }) => check.name),
+  ]
+  assert.equal(new Set(names).size, 60, 'everything was told one time')
+  const rows = await sql<{ status: string; n: number }>(
+    world.url,
+    'SELECT status, count(*)::int AS n FROM deliveries WHERE channel_id = $1 GROUP BY 1',
+    [channels[0]],
+  )
+  assert.deepEqual(rows, [{ status: 'sent', n: 60 }], 'each has its delivery')
+})

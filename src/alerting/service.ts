@@ -4,6 +4,7 @@
 import type { WriteAudit } from '../audit/store.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
 import type { Settings } from '../core/monitor.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createAttention } from './attention.ts'
@@ -14,6 +15,8 @@ import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { createMaintenance } from './maintenance.ts'
+import type { Notice } from './message.ts'
+import { insertNotice } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
@@ -90,6 +93,12 @@ export function createAlerting(options: AlertingOptions) {
     release: silences.release,
     claim: deliverer.claim,
     drain: deliverer.drain,
+
+    /** Tells these channels, of whatever project, in the transaction of what it is about. */
+    notify: (
+      tx: Queryable,
+      { about, seq, text, channelIds }: { about: string; seq: number; text: Notice; channelIds: readonly string[] },
+    ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
 
     /** How many deliveries are not finished. */
     queueLength: () => store.countUnfinished(database),

@@ -65,6 +65,7 @@ const one = [
 const operators = [
   ...['', '/'].flatMap((slash) => [
     `GET /api/v3/projects${slash}`,
+    `GET /api/v3/service-alerts${slash}`,
     `POST /api/v3/projects${slash}`,
     `DELETE /api/v3/projects/:id${slash}`,
     `POST /api/v3/projects/:id/keys/:kind/rotate${slash}`,

@@ -44,7 +44,7 @@ export async function switchOff(
   const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
   await insertNotice(
     tx,
-    { projectId, about: id, seq: Math.floor(at / 1000), text: { level: 'WARNING', title, text } },
+    { projectId, about: id, seq: Math.floor(at / 1000), text: { severity: 'warning', title, text } },
     at,
   )
   return true

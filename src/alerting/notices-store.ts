@@ -1,7 +1,9 @@
 // Notices: what Flatline has to say of itself goes out as deliveries too, and is tried again as they are.
 
 import type { Queryable, Statement } from '../database/client.ts'
-import type { Notice } from './message.ts'
+import type { Severity } from './message.ts'
+
+export type NoticeText = { severity: Severity; title: string; text: string }
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
@@ -22,7 +24,7 @@ const insert = statement(
  */
 export async function insertNotice(
   tx: Queryable,
-  notice: { about: string; seq: number; text: Notice } & (
+  notice: { about: string; seq: number; text: NoticeText } & (
     | { projectId: string; channelIds?: undefined }
     | { projectId: null; channelIds: readonly string[] }
   ),

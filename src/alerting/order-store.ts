@@ -52,13 +52,13 @@ export async function takeBackOutage(
   await tx.query(takeBack, [monitorId, channelId, flipSeq, now])
 }
 
-export type Outage = { at: number; reason: FlipReason; told: boolean }
+export type Outage = { at: number; reason: FlipReason; untold: boolean }
 
 const outage = statement(
   'outage',
-  `SELECT f.at, f.reason, NOT EXISTS (
+  `SELECT f.at, f.reason, EXISTS (
        SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = $2 AND d.event = 'down'
-         AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS told
+         AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
    FROM flips f WHERE f.monitor_id = $1 AND f.seq = $3 - 1 AND f."to" = 'down'`,
 )
 

@@ -10,7 +10,7 @@ import { follow, switchOff } from './consequences.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
-import type { Message } from './message.ts'
+import type { CheckMessage, Message } from './message.ts'
 import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import * as store from './store.ts'
 import type { Tell } from './telling.ts'
@@ -143,20 +143,21 @@ export function createSending(options: SendingOptions) {
     call: Call,
   ): Promise<Map<store.ClaimedDelivery, Outcome>> {
     const outcomes = new Map<store.ClaimedDelivery, Outcome>()
-    const told: Message[] = []
+    const told: CheckMessage[] = []
     for (const delivery of group) {
       const off = channel === null || channel.disabledAt !== null
       const message = off ? null : await options.tell(delivery)
       if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
       else if ('reason' in message) outcomes.set(delivery, { kind: 'suppressed', ...message })
-      else told.push(message)
+      // Only changes of checks are grouped.
+      else if (message.event !== 'notice') told.push(message)
     }
-    const [first] = told
+    const [first, ...rest] = told
     const [leader] = group as [store.ClaimedDelivery]
     if (first === undefined || channel === null) return outcomes
-    const rest = told.map(({ event, check, flip }) => ({ event, check, flip }))
+    const others = rest.map(({ check, flip }) => ({ check, flip }))
     const delivery = { id: leader.groupId ?? leader.id, attempt: leader.attempts }
-    const whole = { ...first, delivery, ...(told.length > 1 && { group: rest }) }
+    const whole = { ...first, delivery, ...(others.length > 0 && { others }) }
     const outcome = await send(channel, whole, signal, call, leader.leaseUntil)
     for (const one of group) if (!outcomes.has(one)) outcomes.set(one, outcome)
     return outcomes

@@ -15,8 +15,7 @@ import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { createMaintenance } from './maintenance.ts'
-import type { Notice } from './message.ts'
-import { insertNotice } from './notices-store.ts'
+import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
@@ -66,7 +65,11 @@ export type Alerting = ReturnType<typeof createAlerting>
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
-  const destinations = createDestinations(options.breakers)
+  const destinations = createDestinations({
+    breakers: options.breakers,
+    perMinute: (kind) => options.transports[kind]?.perMinute,
+    now,
+  })
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
   const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
@@ -86,7 +89,9 @@ export function createAlerting(options: AlertingOptions) {
       database,
       now,
       storm: { singly: limits.stormSingly, windowMs: 60_000, gatherMs: limits.stormGatherMs },
-      groupingKinds: Object.values(options.transports).flatMap(({ kind, groups }) => (groups ? [kind] : [])),
+      groupingKinds: Object.values(options.transports).flatMap(({ kind, category }) =>
+        category === 'chat' || category === 'mail' ? [kind] : [],
+      ),
     }),
     maintenance: createMaintenance(options),
     attention,
@@ -97,7 +102,7 @@ export function createAlerting(options: AlertingOptions) {
     /** Tells these channels, of whatever project, in the transaction of what it is about. */
     notify: (
       tx: Queryable,
-      { about, seq, text, channelIds }: { about: string; seq: number; text: Notice; channelIds: readonly string[] },
+      { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
     ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
 
     /** How many deliveries are not finished. */

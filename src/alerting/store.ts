@@ -2,7 +2,7 @@
 
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
-import type { Notice } from './message.ts'
+import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
@@ -122,7 +122,7 @@ export type ClaimedDelivery = DueDelivery & {
   /** When it was made, or sent again by hand. */
   createdAt: number
   leaseUntil: number
-  notice: Notice | null
+  notice: NoticeText | null
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
 }

@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import { type Message, noticeMessage } from './message.ts'
+import { incidentKey, type Message, type Severity } from './message.ts'
 import { leaveToRecovery, selectOutage, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
 import type { Silences } from './silences.ts'
@@ -20,19 +20,23 @@ export type TellingOptions = {
   silences: Pick<Silences, 'why'>
   /** Where people say that they have seen it. */
   acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
-  siteUrl: () => string
   now: () => number
 }
 
 export function createTelling(options: TellingOptions): Tell {
-  const { database, checkDocument, silences, siteUrl, now } = options
+  const { database, checkDocument, silences, now } = options
 
   return async function tell(delivery) {
     const { monitorId, channelId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
     const event = eventOf(delivery)
     if (notice !== null) {
       const at = isoMillis(delivery.createdAt)
-      return noticeMessage({ notice, about: monitorId, delivery: { id, attempt: attempts }, at, siteUrl: siteUrl() })
+      return {
+        event: 'notice',
+        notice: { ...notice, at },
+        incident: incidentKey(monitorId, 0),
+        delivery: { id, attempt: attempts },
+      }
     }
     if (event === 'down' && (await leaveToRecovery(database, [monitorId], now(), id))) return nothing(toldWithRecovery)
     const flip = await store.selectFlip(database, monitorId, flipSeq)
@@ -52,9 +56,12 @@ export function createTelling(options: TellingOptions): Tell {
       // A late alert is about the change, not about what has become of the check since.
       check: { ...check, status: flip.to },
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
+      incident: incidentKey(monitorId, event === 'up' ? flipSeq - 1 : flipSeq),
+      severity: event === 'up' ? 'resolved' : severityOf(check),
       delivery: { id, attempt: attempts },
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
+      ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
       ...(event !== 'up' && { links: { acknowledge: options.acknowledgeLink(delivery) } }),
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
@@ -63,6 +70,11 @@ export function createTelling(options: TellingOptions): Tell {
 }
 
 const nothing = (reason: string): Silence => ({ reason, held: null, until: null })
+
+/** One without a severity of its own is taken seriously. */
+function severityOf({ severity }: CheckDocument): Severity {
+  return severity === 'info' || severity === 'warning' ? severity : 'critical'
+}
 
 /** Reminders of one outage are numbered. */
 export function eventOf({ event }: { event: string }): Circumstances['event'] {

@@ -14,8 +14,8 @@ export type SettingsProblem = { field: string; rule: string }
 export type Transport<Settings = never> = {
   kind: string
   settings: TSchema
-  /** In a storm it can tell several alerts in one message, of which `group` is the rest: for people, not for machines. */
-  groups?: boolean
+  /** On `chat` and in `mail` one message can tell several alerts of a storm. */
+  category?: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
   /** Messages that the destination takes from one sender within a minute. */
   perMinute?: number
   /** What the schema cannot say about settings that pass it. */

@@ -24,7 +24,11 @@ export function createServiceAlerts(options: {
   /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */
   notify: (
     tx: Queryable,
-    notice: { about: string; seq: number; text: { level: store.ServiceAlert['level']; title: string; text: string } },
+    notice: {
+      about: string
+      seq: number
+      text: { severity: ReturnType<typeof severityOf>; title: string; text: string }
+    },
   ) => Promise<unknown>
   log: { warn(o: object, message: string): void; info(o: object, message: string): void }
   now: () => number
@@ -66,7 +70,7 @@ export function createServiceAlerts(options: {
         await notify(tx, {
           about: subjectOf(node, alert.rule),
           seq,
-          text: { level: alert.level, title, text: alert.text },
+          text: { severity: severityOf(alert.level), title, text: alert.text },
         })
       })
       pending.shift()
@@ -93,6 +97,8 @@ export function createServiceAlerts(options: {
     },
   }
 }
+
+const severityOf = (level: store.ServiceAlert['level']) => level.toLowerCase() as Lowercase<typeof level>
 
 function subjectOf(node: string, rule: string): string {
   const hex = createHash('sha256').update(`${node}/${rule}`).digest('hex')

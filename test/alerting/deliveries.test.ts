@@ -185,7 +185,7 @@ suite('sending', () => {
     assert.deepEqual(await states(world), ['down dead', 'up sent'])
     assert.ok(replica.lines.some(({ event }) => event === 'delivery.dead'))
     const { outage } = JSON.parse(far.received.at(-1)?.body ?? '')
-    assert.deepEqual([outage.reason, outage.told], ['timeout', false])
+    assert.deepEqual([outage.reason, outage.untold], ['timeout', true])
   })
 
   test('an outage that is still unsent when its recovery comes is told together with it', async (t) => {
@@ -204,12 +204,12 @@ suite('sending', () => {
     assert.equal((await world.deliveries())[0]?.last_error, 'told together with its recovery')
     assert.deepEqual(told(far.received), ['down', 'up'])
     assert.notEqual(far.received[0]?.headers['idempotency-key'], far.received[1]?.headers['idempotency-key'])
-    assert.equal(JSON.parse(far.received[1]?.body ?? '').outage.told, false)
+    assert.equal(JSON.parse(far.received[1]?.body ?? '').outage.untold, true)
     await world.flips(id, ['down'], 3)
     await replica.turn()
     await world.flips(id, ['up'], 4)
     await replica.turn()
-    assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.told, true, 'this one was told of by itself')
+    assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.untold, false, 'this one was told of by itself')
   })
 
   test('a recovery that comes while its outage is being sent waits, and takes it over when that fails', async (t) => {
@@ -316,7 +316,7 @@ suite('sending', () => {
       ],
     )
     const { event, notice } = JSON.parse(far.received.find(({ url }) => url === '/other')?.body ?? '')
-    assert.deepEqual([event, notice.level, notice.title], ['notice', 'WARNING', 'The channel hook is switched off'])
+    assert.deepEqual([event, notice.severity, notice.title], ['notice', 'warning', 'The channel hook is switched off'])
     assert.match(notice.text, /answered 410 Gone/)
     assert.notEqual(other, channel)
     const document = { id: channel, kind: 'webhook', name: 'hook', disabled: 'answered 410 Gone' }

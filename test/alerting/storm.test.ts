@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Type } from 'typebox'
-import type { Message } from '../../src/alerting/message.ts'
+import type { CheckMessage } from '../../src/alerting/message.ts'
 import { restOfStorm } from '../../src/alerting/storm.ts'
 import { DeliveryError, type Transport } from '../../src/alerting/transport.ts'
 import { webhook } from '../../src/alerting/transports/webhook.ts'
@@ -20,14 +20,14 @@ test('the first of a project within a minute go singly, the rest together, and n
 })
 
 test('a storm on a chat is 25 messages and one that tells the rest, under one key on every attempt; a machine gets each by itself', async (t) => {
-  const messages: Message[] = []
+  const messages: CheckMessage[] = []
   let works = true
   const chat: Transport = {
     kind: 'chat',
     settings: Type.Object({}),
-    groups: true,
+    category: 'chat',
     async send(message) {
-      messages.push(message)
+      if (message.event !== 'notice') messages.push(message)
       if (!works) throw new DeliveryError('away', { retryable: true })
       return 'sent'
     },
@@ -56,12 +56,12 @@ test('a storm on a chat is 25 messages and one that tells the rest, under one ke
   world.clock.now += 10_000
   await turns()
   assert.equal(messages.length, 27)
-  const [first, second] = messages.slice(25) as [Message, Message]
+  const [first, second] = messages.slice(25) as [CheckMessage, CheckMessage]
   assert.equal(first.delivery.id, second.delivery.id)
-  assert.deepEqual([first.group?.length, second.group?.length], [35, 35])
+  assert.deepEqual([first.others?.length, second.others?.length], [34, 34])
   const names = [
     ...messages.slice(0, 25).map(({ check }) => check.name),
-    ...(second.group ?? []).map(({ check }) => check.name),
+    ...[second, ...(second.others ?? [])].map(({ check }) => check.name),
   ]
   assert.equal(new Set(names).size, 60, 'everything was told one time')
   const rows = await sql<{ status: string; n: number }>(
@@ -70,4 +70,36 @@ test('a storm on a chat is 25 messages and one that tells the rest, under one ke
     [channels[0]],
   )
   assert.deepEqual(rows, [{ status: 'sent', n: 60 }], 'each has its delivery')
+})
+
+test('a destination gets no more within a minute than its kind takes, and the others do not wait for it', async (t) => {
+  const told: string[] = []
+  const slow: Transport = {
+    kind: 'slow',
+    settings: Type.Object({}),
+    perMinute: 6,
+    async send() {
+      told.push('slow')
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { slow, webhook })
+  const replica = await world.replica()
+  const far = await createReceiver(t)
+  const { id } = await replica.alerting.channels.create(world.caller, { kind: 'slow', name: 'slow', settings: {} })
+  const quick = await world.webhook(replica, { url: far.url })
+  for (let n = 0; n < 20; n++) await world.flips(await world.monitor(replica, [id, quick]), ['down'])
+  const turns = async () => {
+    for (let n = 0; n < 20; n++) await replica.turn()
+  }
+  await turns()
+  assert.deepEqual([told.length, far.received.length], [6, 20])
+  world.clock.now += 59_000
+  await turns()
+  assert.equal(told.length, 6)
+  for (const expected of [12, 18, 20]) {
+    world.clock.now += 60_000
+    await turns()
+    assert.equal(told.length, expected)
+  }
 })

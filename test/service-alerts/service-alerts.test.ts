@@ -32,13 +32,13 @@ test('what is wrong with the service is told to the operators once, kept in the 
   await eventually('its end', async () => (await of('breaker')).length === 2)
   assert.deepEqual(await of('breaker'), ['RESOLVED', 'INFO'])
 
-  type Told = { event: string; notice: { level: string; title: string; text: string } }
+  type Told = { event: string; notice: { severity: string; title: string; text: string } }
   const told = () =>
     far.received.map(({ body }) => JSON.parse(body) as Told).filter(({ notice }) => /breaker/.test(notice.title))
   await eventually('both notices', () => told().length === 2)
   assert.deepEqual(
-    told().map(({ event, notice }) => `${event} ${notice.level}`),
-    ['notice INFO', 'notice RESOLVED'],
+    told().map(({ event, notice }) => `${event} ${notice.severity}`),
+    ['notice info', 'notice resolved'],
   )
   assert.match(told()[0]?.notice.text ?? '', /pigeon/)
   const page = await callAt(url, 'GET', '/api/v3/service-alerts?limit=1', undefined, admin)

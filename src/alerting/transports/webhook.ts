@@ -113,12 +113,14 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
   return { url: settings.url as string, method: 'POST', headers, body }
 }
 
-function ownDocument({ event, check, flip, delivery, blind, outage, links, notice }: Message): object {
-  if (notice) return { event: 'notice', notice, delivery }
+function ownDocument(message: Message): object {
+  if (message.event === 'notice') return { event: 'notice', notice: message.notice, delivery: message.delivery }
+  const { event, check, flip, delivery, blind, outage, links } = message
   return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), ...(links && { links }), delivery }
 }
 
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {
+  if (message.event === 'notice') return { suppressed: 'its own words of outages do not fit a notice' }
   // A test of a channel that tells only recoveries tells one.
   const up = message.event === 'up' || (message.event === 'test' && !settings.url_down)
   const direction = up ? 'up' : 'down'

@@ -36,6 +36,7 @@ import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
+import { serviceAlertsPlugin } from './service-alerts/plugin.ts'
 
 export type AppOptions = {
   config: Config
@@ -95,6 +96,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(healthMetricsPlugin, { config })
   await app.register(auditTrailPlugin)
   await app.register(retentionPlugin, config)
+  await app.register(serviceAlertsPlugin, { config })
   await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })

@@ -1,6 +1,6 @@
 // Settings of what is off until it is wanted.
 import { Type } from 'typebox'
-import { integer } from './config-kinds.ts'
+import { integer, milliseconds } from './config-kinds.ts'
 
 export const features = Type.Object(
   {
@@ -46,6 +46,17 @@ export const features = Type.Object(
         maximum: 10_000,
       },
     ),
+    selfHeartbeatUrl: Type.Optional(
+      Type.String({
+        env: 'SELF_HEARTBEAT_URL',
+        secret: true,
+        pattern: '^https?://',
+        rule: 'must be an http:// or https:// URL',
+        description:
+          'Asked for at intervals while this service is well, so that another monitor notices when it is not',
+      }),
+    ),
+    selfHeartbeatMs: milliseconds(60_000, 'Pause between two heartbeats of this service'),
     badgeLabel: Type.String({
       default: 'Flatline',
       env: 'BADGE_LABEL',

@@ -1,6 +1,7 @@
 // Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
 import { flag, integer, milliseconds } from './config-kinds.ts'
+import { uuidPattern } from './core/identifier.ts'
 
 export const ingest = Type.Object(
   {
@@ -68,7 +69,33 @@ export const alerting = Type.Object(
     responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
     retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),
+    flappingOutages: integer(
+      10,
+      'Outages of one check within an hour above which no more are told until it is calmer; 0 is off',
+      {
+        minimum: 0,
+      },
+    ),
+    stormSingly: integer(
+      25,
+      'Alerts of one project within a minute that go singly; the rest go together, on channels that can',
+    ),
+    stormGatherMs: milliseconds(10_000, 'How long alerts of a storm are gathered for one message'),
     retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
+    serviceChannels: Type.Array(Type.String({ pattern: `^${uuidPattern}$` }), {
+      default: [],
+      env: 'SERVICE_ALERT_CHANNELS',
+      rule: 'must be ids of channels',
+      description: 'Channels, by id and of any project, that are told when Flatline itself is not well',
+    }),
+    serviceAvailability: Type.Number({
+      default: 0.995,
+      minimum: 0,
+      maximum: 1,
+      description: 'Share of requests within an hour that are to be answered; less is an alert about Flatline itself',
+    }),
+    serviceLatencyP95Ms: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
+    serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
   },
   { description: 'Telling people' },
 )

@@ -2,6 +2,7 @@
 
 import type { Queryable, Statement } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
+import type { ChannelAlerts } from './silence.ts'
 
 export type Channel = {
   id: string
@@ -11,13 +12,15 @@ export type Channel = {
   settings: Uint8Array<ArrayBuffer>
   disabledAt: Date | null
   disabledReason: string | null
+  alerts: ChannelAlerts | null
 }
 
 const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
 
 /** Of this project; null if there is none. */
 export async function findChannel(prisma: PrismaClient, projectId: string, id: string): Promise<Channel | null> {
-  return prisma.channel.findFirst({ where: { id, projectId } })
+  const row = await prisma.channel.findFirst({ where: { id, projectId } })
+  return row && { ...row, alerts: row.alerts as ChannelAlerts | null }
 }
 
 /** In order of creation. */
@@ -34,15 +37,15 @@ export async function listChannels(
 
 const insert = statement(
   'insert',
-  'INSERT INTO channels (id, project_id, kind, name, settings) VALUES ($1, $2, $3, $4, $5)',
+  'INSERT INTO channels (id, project_id, kind, name, settings, alerts) VALUES ($1, $2, $3, $4, $5, $6)',
 )
 
 export async function insertChannel(
   tx: Queryable,
   channel: Omit<Channel, 'disabledAt' | 'disabledReason'>,
 ): Promise<void> {
-  const { id, projectId, kind, name, settings } = channel
-  await tx.query(insert, [id, projectId, kind, name, settings])
+  const { id, projectId, kind, name, settings, alerts } = channel
+  await tx.query(insert, [id, projectId, kind, name, settings, alerts && JSON.stringify(alerts)])
 }
 
 // The lock steps over monitors that are being deleted, whose foreign key would break the statement.
@@ -59,6 +62,7 @@ export async function attachToAllMonitors(tx: Queryable, projectId: string, id: 
 const update = statement(
   'update',
   `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
+     alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END,
      disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
      disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END
    WHERE id = $1 AND project_id = $2 RETURNING id`,
@@ -69,9 +73,11 @@ export async function updateChannel(
   tx: Queryable,
   projectId: string,
   id: string,
-  { name, settings }: { name?: string | undefined; settings?: Uint8Array | undefined },
+  change: { name?: string | undefined; settings?: Uint8Array | undefined; alerts?: ChannelAlerts | null | undefined },
 ): Promise<boolean> {
-  return (await tx.query(update, [id, projectId, name ?? null, settings ?? null])).length > 0
+  const { name, settings, alerts } = change
+  const values = [name ?? null, settings ?? null, alerts ? JSON.stringify(alerts) : null, alerts !== undefined]
+  return (await tx.query(update, [id, projectId, ...values])).length > 0
 }
 
 const remove = statement('delete', 'DELETE FROM channels WHERE id = $1 AND project_id = $2 RETURNING id')

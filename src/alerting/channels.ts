@@ -5,6 +5,7 @@ import { Errors } from 'typebox/value'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
+import { isTimeZone } from '../core/time-zone.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './channels-store.ts'
@@ -12,6 +13,7 @@ import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { testMessage } from './message.ts'
 import { type Sending, settingsContext } from './sending.ts'
+import type { ChannelAlerts } from './silence.ts'
 import type { SettingsProblem, Transport } from './transport.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
@@ -50,19 +52,38 @@ export function createChannels(options: {
     return channel
   }
 
+  async function checkAlerts(projectId: string, id: string, alerts: ChannelAlerts | null | undefined): Promise<void> {
+    const refuse = (field: string, rule: string) => {
+      throw new AppError('bad_request', `alerts.${field} ${rule}`, { field: `alerts.${field}` })
+    }
+    if (alerts?.quiet_hours && !isTimeZone(alerts.quiet_hours.tz)) refuse('quiet_hours.tz', 'is not a valid timezone')
+    const to = alerts?.escalate?.to
+    if (to === undefined) return
+    if (to === id) refuse('escalate.to', 'must be another channel')
+    if ((await store.findChannel(database.prisma, projectId, to)) === null)
+      refuse('escalate.to', 'is not a channel of this project')
+  }
+
   return {
     async create(
       caller: Caller,
-      input: { kind: string; name: string; settings: unknown; checks?: '*' | undefined },
+      input: {
+        kind: string
+        name: string
+        settings: unknown
+        checks?: '*' | undefined
+        alerts?: ChannelAlerts | undefined
+      },
     ): Promise<ChannelDocument> {
-      const { kind, name, checks } = input
+      const { kind, name, checks, alerts } = input
       const { projectId } = caller
       const id = randomUUID()
       const settings = sealedSettings(kind, id, input.settings)
+      await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
-        await store.insertChannel(tx, { id, projectId, kind, name, settings })
+        await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts: alerts ?? null })
         if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
-        const detail = { after: { kind, name, ...(checks && { checks }) } }
+        const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
       })
       return { id, kind, name }
@@ -71,26 +92,32 @@ export function createChannels(options: {
     /** In Healthchecks' shape and in order of creation. */
     list: (projectId: string) => store.listChannels(database.prisma, projectId),
 
-    async get(projectId: string, id: string): Promise<ChannelDocument & { disabled: string | null }> {
-      const { kind, name, disabledReason } = await find(projectId, id)
-      return { id, kind, name, disabled: disabledReason }
+    async get(
+      projectId: string,
+      id: string,
+    ): Promise<ChannelDocument & { disabled: string | null; alerts?: ChannelAlerts }> {
+      const { kind, name, disabledReason, alerts } = await find(projectId, id)
+      return { id, kind, name, disabled: disabledReason, ...(alerts && { alerts }) }
     },
 
     /** New settings switch a channel on again that was switched off. */
     async update(
       caller: Caller,
       id: string,
-      input: { name?: string | undefined; settings?: unknown },
+      input: { name?: string | undefined; settings?: unknown; alerts?: ChannelAlerts | null | undefined },
     ): Promise<ChannelDocument> {
       const { projectId } = caller
       const before = await find(projectId, id)
       const settings = input.settings === undefined ? undefined : sealedSettings(before.kind, id, input.settings)
+      const { alerts } = input
+      await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
-        if (!(await store.updateChannel(tx, projectId, id, { name: input.name, settings }))) throw notFound()
+        if (!(await store.updateChannel(tx, projectId, id, { name: input.name, settings, alerts }))) throw notFound()
         const renamed = input.name !== undefined && input.name !== before.name
         // What settings say is nobody's business but the channel's.
         const detail = {
           ...(renamed && { before: { name: before.name }, after: { name: input.name } }),
+          ...(alerts !== undefined && { alerts: { before: before.alerts, after: alerts } }),
           ...(settings && { settings: 'replaced' }),
         }
         await writeAudit(tx, { ...caller, action: 'channel.update', target: id, detail })
@@ -124,7 +151,10 @@ export function createChannels(options: {
       const outcome = await sending.send(channel, message, signal, destinations.beginAnyway(channel))
       if (outcome.kind === 'sent') return { delivered: true, error: null }
       if (outcome.kind === 'failed') return { delivered: false, error: outcome.error.message }
-      return { delivered: false, error: outcome.kind === 'suppressed' ? outcome.reason : 'interrupted by a shutdown' }
+      return {
+        delivered: false,
+        error: outcome.kind === 'suppressed' ? outcome.reason : `interrupted by a ${outcome.by}`,
+      }
     },
   }
 }

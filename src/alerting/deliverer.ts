@@ -5,6 +5,7 @@
 import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
 import type { Destinations } from './destinations.ts'
+import { claimGroup } from './groups-store.ts'
 import type { Sending } from './sending.ts'
 import * as store from './store.ts'
 
@@ -18,8 +19,8 @@ export type DelivererOptions = {
   now: () => number
   concurrency: number
   requestTimeoutMs: number
-  destinations: Pick<Destinations, 'resting' | 'begin'>
-  sending: Pick<Sending, 'attempt' | 'unreadable' | 'expire'>
+  destinations: Pick<Destinations, 'resting' | 'paced' | 'begin'>
+  sending: Pick<Sending, 'attempt' | 'attemptGroup' | 'unreadable' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
 }
@@ -34,10 +35,15 @@ export function createDeliverer(options: DelivererOptions) {
   const stopping = new AbortController()
   let expireAt = Number.NEGATIVE_INFINITY
 
-  function start(delivery: store.ClaimedDelivery, call: Call): void {
+  function start(deliveries: readonly store.ClaimedDelivery[], call: Call): void {
+    const [delivery] = deliveries as [store.ClaimedDelivery]
     const { channelId } = delivery
     perChannel.set(channelId, (perChannel.get(channelId) ?? 0) + 1)
-    const attempt = sending.attempt(delivery, stopping.signal, call).finally(() => {
+    const { signal } = stopping
+    const sent = delivery.groupId
+      ? sending.attemptGroup(deliveries, signal, call)
+      : sending.attempt(delivery, signal, call)
+    const attempt = sent.finally(() => {
       inFlight.delete(attempt)
       const left = (perChannel.get(channelId) ?? 1) - 1
       if (left === 0) perChannel.delete(channelId)
@@ -51,16 +57,33 @@ export function createDeliverer(options: DelivererOptions) {
   function choose(candidates: readonly store.DueDelivery[], free: number): Map<store.DueDelivery, Call> {
     const counts = new Map(perChannel)
     const chosen = new Map<store.DueDelivery, Call>()
+    const groups = new Set<string>()
     for (const candidate of candidates) {
       if (chosen.size === free) break
-      const { channelId, kind } = candidate
+      const { channelId, kind, groupId } = candidate
+      if (groupId !== null && groups.has(groupId)) continue
       const count = counts.get(channelId) ?? 0
       const call = count < channelMax ? destinations.begin({ id: channelId, kind }) : null
       if (call === null) continue
       counts.set(channelId, count + 1)
+      if (groupId !== null) groups.add(groupId)
       chosen.set(candidate, call)
     }
     return chosen
+  }
+
+  /** What nobody else has claimed meanwhile: each by itself, or with its group. */
+  async function claimChosen(chosen: readonly store.DueDelivery[]): Promise<store.ClaimedDelivery[][]> {
+    const at = now()
+    const leaseUntil = at + requestTimeoutMs + leaseMarginMs
+    const single = chosen.filter(({ groupId }) => groupId === null)
+    return database.transaction(async (tx) => {
+      const claimed = single.length === 0 ? [] : await store.claimDeliveries(tx, single, at, leaseUntil)
+      const groups: store.ClaimedDelivery[][] = []
+      for (const leader of chosen)
+        if (leader.groupId !== null) groups.push(await claimGroup(tx, leader, at, leaseUntil))
+      return [...claimed.map((delivery) => [delivery]), ...groups.filter((group) => group.length > 0)]
+    })
   }
 
   async function expire(channelIds: readonly string[]): Promise<void> {
@@ -77,19 +100,18 @@ export function createDeliverer(options: DelivererOptions) {
       const full = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
       const resting = destinations.resting()
       await expire(resting)
-      const busy = [...full, ...sending.unreadable(), ...resting]
+      const busy = [...full, ...sending.unreadable(), ...resting, ...destinations.paced()]
       const limit = free * candidatesPerSlot
       const candidates = await store.selectDue(database, now(), busy, limit)
       const chosen = choose(candidates, free)
       if (chosen.size === 0) return false
       const calls = new Map([...chosen].map(([{ id }, call]) => [id, call]))
       try {
-        const seen = [...chosen.keys()]
-        const leaseUntil = now() + requestTimeoutMs + leaseMarginMs
-        const claimed = await database.transaction((tx) => store.claimDeliveries(tx, seen, now(), leaseUntil))
-        for (const delivery of claimed) {
-          start(delivery, calls.get(delivery.id) as Call)
-          calls.delete(delivery.id)
+        for (const claimed of await claimChosen([...chosen.keys()])) {
+          const own = claimed.find(({ id }) => calls.has(id))
+          if (own === undefined) continue
+          start(claimed, calls.get(own.id) as Call)
+          calls.delete(own.id)
         }
       } finally {
         for (const call of calls.values()) call.release()

@@ -1,4 +1,5 @@
-// A circuit breaker for each channel. What waits for one that refuses is not claimed, so that no attempt is spent on it.
+// A circuit breaker for each channel, and the pace that its kind of destination takes. What waits for one that refuses, or that has had
+// its share of this minute, is not claimed, so that no attempt is spent on it. Each replica keeps the pace by itself.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, Call, CircuitBreakers } from '../circuit-breakers/service.ts'
@@ -7,9 +8,35 @@ export type Destination = { id: string; kind: string }
 
 export type Destinations = ReturnType<typeof createDestinations>
 
-export function createDestinations(breakers: Pick<CircuitBreakers, 'get' | 'forget'>) {
+const minuteMs = 60_000
+
+export function createDestinations(options: {
+  breakers: Pick<CircuitBreakers, 'get' | 'forget'>
+  /** Messages within a minute that a destination of this kind takes; undefined is any number. */
+  perMinute: (kind: string) => number | undefined
+  now: () => number
+}) {
+  const { breakers, perMinute, now } = options
+  /** When something was sent within the last minute, by channel of a kind that has a pace. */
+  const sent = new Map<string, number[]>()
+  /** Channels that have had their share, with their kinds. */
+  const full = new Map<string, string>()
   /** Those that were not closed when last seen, by channel. */
   const ailing = new Map<string, Breaker>()
+
+  function lately(id: string): number[] {
+    const times = (sent.get(id) ?? []).filter((at) => at > now() - minuteMs)
+    if (times.length === 0) sent.delete(id)
+    else sent.set(id, times)
+    return times
+  }
+
+  const hasPace = ({ id, kind }: Destination) => lately(id).length < (perMinute(kind) ?? Number.POSITIVE_INFINITY)
+
+  function step({ id, kind }: Destination): void {
+    if (perMinute(kind) !== undefined) sent.set(id, [...lately(id), now()])
+    if (!hasPace({ id, kind })) full.set(id, kind)
+  }
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
 
@@ -36,10 +63,17 @@ export function createDestinations(breakers: Pick<CircuitBreakers, 'get' | 'forg
       return [...ailing].filter(([, breaker]) => !breaker.admits()).map(([id]) => id)
     },
 
+    /** Channels that have had their share of this minute. */
+    paced(): string[] {
+      for (const [id, kind] of full) if (hasPace({ id, kind })) full.delete(id)
+      return [...full.keys()]
+    },
+
     /** Null if nothing may be sent there now. */
     begin(destination: Destination): Call | null {
       const breaker = breakerOf(destination)
-      const call = breaker.admits() ? breaker.begin() : null
+      const call = hasPace(destination) && breaker.admits() ? breaker.begin() : null
+      if (call) step(destination)
       return call && watched(destination.id, breaker, call)
     },
 
@@ -53,6 +87,8 @@ export function createDestinations(breakers: Pick<CircuitBreakers, 'get' | 'forg
     /** The channel is gone, or leads somewhere else now. */
     forget(destination: Destination): void {
       ailing.delete(destination.id)
+      sent.delete(destination.id)
+      full.delete(destination.id)
       breakers.forget(breakerName(destination))
     },
   }

@@ -2,15 +2,24 @@
 // flips for the next, and two at once make each delivery one time.
 
 import type { Database } from '../database/service.ts'
-import { endPendingReminders } from './parents-store.ts'
+import { countRecentFlips } from './groups-store.ts'
+import { leaveToRecovery } from './order-store.ts'
+import { endReminders } from './silences-store.ts'
 import * as store from './store.ts'
+import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
 const monitorsMax = 200
 
 export type Outbox = ReturnType<typeof createOutbox>
 
-export function createOutbox(options: { database: Database; now: () => number }) {
-  const { database, now } = options
+export function createOutbox(options: {
+  database: Database
+  now: () => number
+  storm: StormPolicy
+  /** Kinds of channels that can tell several alerts in one message. */
+  groupingKinds: readonly string[]
+}) {
+  const { database, now, storm, groupingKinds } = options
 
   /** `made` counts deliveries; `more` says that flips may be left. */
   return async function relay(): Promise<{ made: number; more: boolean }> {
@@ -21,8 +30,15 @@ export function createOutbox(options: { database: Database; now: () => number })
         flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
       )
       if (flips.length === 0) return 0
-      await endPendingReminders(tx, [...new Set(flips.map(({ monitorId }) => monitorId))])
-      return store.insertDeliveries(tx, flips, now())
+      const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
+      await endReminders(tx, flipped, now())
+      const at = now()
+      const projects = [...new Set(flips.map(({ projectId }) => projectId))]
+      const recent = await countRecentFlips(tx, projects, at - storm.windowMs, storm.singly)
+      const group = { ...gathering(at, storm), kinds: groupingKinds }
+      const made = await store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
+      await leaveToRecovery(tx, flipped, now())
+      return made
     })
     return { made, more: monitorIds.length === monitorsMax }
   }

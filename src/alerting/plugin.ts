@@ -1,9 +1,11 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createLoop } from '../loop.ts'
+import { attentionRoutes } from './attention-routes.ts'
 import { channelListRoutes } from './channel-list-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
+import { maintenanceRoutes } from './maintenance-routes.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
 import { transports } from './transports.ts'
@@ -17,7 +19,7 @@ declare module 'fastify' {
 /** Counting asks the database, and every replica is scraped. */
 const countEveryMs = 15_000
 
-/** How often alerts that wait for a parent's recovery are looked at; they wait longer than this for their next heartbeat anyway. */
+/** How often alerts are looked at that were held back for a reason which passes. */
 const releaseEveryMs = 15_000
 
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
@@ -32,9 +34,11 @@ export const alertingPlugin = fp<{ config: Config }>(
     const limits = { ...config.alerting, requestTimeoutMs }
     const metrics = app.domainMetrics
 
+    const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
     const alerting = createAlerting({
       database,
-      encryption: createEncryption(loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })),
+      encryption: createEncryption(keys),
+      keys,
       transports,
       fetch: createGuardedFetch({
         allowPrivateTargets: limits.allowPrivateTargets,
@@ -70,21 +74,23 @@ export const alertingPlugin = fp<{ config: Config }>(
       },
     })
     const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
-    const parents = createLoop({ name: 'parents', intervalMs: releaseEveryMs, log, step: alerting.release })
+    const held = createLoop({ name: 'held-alerts', intervalMs: releaseEveryMs, log, step: alerting.release })
     monitors.onFlips(() => outbox.wake())
     breakers.onClosed(() => deliveries.wake())
 
     app.lifecycle.onStart('alerting', async () => {
       outbox.start()
       deliveries.start()
-      parents.start()
+      held.start()
     })
     app.addHook('onClose', async () => {
-      await Promise.all([outbox.stop(), deliveries.stop(), parents.stop()])
+      await Promise.all([outbox.stop(), deliveries.stop(), held.stop()])
       await alerting.drain(drainMs)
     })
 
     await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
+    await app.register(maintenanceRoutes, { maintenance: alerting.maintenance })
+    await app.register(attentionRoutes, { attention: alerting.attention })
     await app.register(channelListRoutes, { channels: alerting.channels })
   },
   {

@@ -9,7 +9,7 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
   alerting: Pick<Alerting, 'channels' | 'deliveries' | 'reencrypt'>
   stopping: AbortSignal
 }> = async (app, { alerting, stopping }) => {
-  const { channels } = alerting
+  const { channels, deliveries } = alerting
   const read = { access: 'read' } as const
   const write = { access: 'write' } as const
 
@@ -43,7 +43,12 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
 
     app.get(`/api/v3/deliveries${slash}`, { config: read, schema: { querystring: DeliveryQuery } }, async (request) => {
       const { limit, ...filter } = request.query
-      return alerting.deliveries(request.caller.projectId, filter, limit)
+      return deliveries.list(request.caller.projectId, filter, limit)
+    })
+
+    const again = `/api/v3/deliveries/:id/resend${slash}`
+    app.post(again, { config: write, schema: { params: ChannelId } }, async (request) => {
+      return deliveries.resend(request.caller, request.params.id)
     })
   }
 }

@@ -2,18 +2,18 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
-import { AppError } from '../core/errors.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
-import type { CheckDocument } from '../monitors/document.ts'
-import { type Channel, disableChannel, findChannel } from './channels-store.ts'
+import { type Channel, findChannel } from './channels-store.ts'
+import { follow, switchOff } from './consequences.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
-import type { Message } from './message.ts'
-import type { Parents } from './parents.ts'
+import type { CheckMessage, Message } from './message.ts'
+import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import * as store from './store.ts'
+import type { Tell } from './telling.ts'
 import { DeliveryError, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
@@ -30,9 +30,7 @@ export type SendingOptions = {
   fetch: GuardedFetch
   destinations: Pick<Destinations, 'requestTimeoutMs'>
   writeAudit: WriteAudit
-  /** Rejects with AppError('not_found') for a check that is gone. */
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
-  parents: Pick<Parents, 'quietReason'>
+  tell: Tell
   policy: DeliveryPolicy
   now: () => number
   random: () => number
@@ -52,12 +50,18 @@ const unreadableMax = 10_000
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
-  const { database, encryption, transports, destinations, checkDocument, policy, now, random, log } = options
+  const { database, encryption, transports, destinations, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
 
-  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
-  async function send(channel: Channel, message: Message, signal: AbortSignal, call: Call): Promise<Outcome> {
-    const outcome = await exchange(channel, message, signal)
+  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent that might outlast the lease. */
+  async function send(
+    channel: Channel,
+    message: Message,
+    signal: AbortSignal,
+    call: Call,
+    leaseUntil = Number.POSITIVE_INFINITY,
+  ): Promise<Outcome> {
+    const outcome = await exchange(channel, message, signal, leaseUntil)
     const health = healthOf(outcome)
     if (health === null) call.release()
     else if (health.works) call.succeed()
@@ -65,19 +69,33 @@ export function createSending(options: SendingOptions) {
     return outcome
   }
 
-  async function exchange(channel: Channel, message: Message, signal: AbortSignal): Promise<Outcome> {
+  async function exchange(
+    channel: Channel,
+    message: Message,
+    signal: AbortSignal,
+    leaseUntil: number,
+  ): Promise<Outcome> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
-    const fetch: GuardedFetch = (url, request) => options.fetch(url, { timeoutMs, ...request })
+    // A process that was paused does not know that another one has taken over, and would repeat what that one has told.
+    const checkLease = () => {
+      if (now() + timeoutMs > leaseUntil) throw new LeaseOverError()
+    }
+    const fetch: GuardedFetch = async (url, request) => {
+      checkLease()
+      return options.fetch(url, { timeoutMs, ...request })
+    }
     const started = performance.now()
     try {
       const transport = transports[channel.kind]
       // Left by a newer version that was rolled back.
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
+      checkLease()
       const result = await transport.send(message, settings as never, { fetch, signal, now })
-      return result === 'sent' ? { kind: 'sent' } : { kind: 'suppressed', reason: result.suppressed }
+      return result === 'sent' ? { kind: 'sent' } : suppressed(result.suppressed)
     } catch (error) {
-      if (signal.aborted) return { kind: 'interrupted' }
+      if (error instanceof LeaseOverError) return { kind: 'interrupted', by: 'pause' }
+      if (signal.aborted) return { kind: 'interrupted', by: 'shutdown' }
       return { kind: 'failed', error: toDeliveryError(error, channel.kind) }
     } finally {
       options.observe(channel.kind, (performance.now() - started) / 1000)
@@ -111,55 +129,59 @@ export function createSending(options: SendingOptions) {
     signal: AbortSignal,
     call: Call,
   ): Promise<Outcome> {
-    const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason })
     if (channel === null) return suppressed('the channel was deleted')
     if (channel.disabledAt !== null) return suppressed('the channel is switched off')
-    const message = await messageOf(delivery)
-    if (typeof message === 'string') return suppressed(message)
-    return send(channel, message, signal, call)
+    const message = await options.tell(delivery)
+    if ('reason' in message) return { kind: 'suppressed', ...message }
+    return send(channel, message, signal, call, delivery.leaseUntil)
   }
 
-  /** What to tell, or why there is nothing to tell any more. */
-  async function messageOf(delivery: store.ClaimedDelivery): Promise<Message | string> {
-    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
-    const flip = await store.selectFlip(database, monitorId, flipSeq)
-    if (flip === null) return 'the change is not on record any more'
-    const quiet = await options.parents.quietReason(delivery)
-    if (quiet !== null) return quiet
-    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
-      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
-      throw error
-    })
-    if (check === null) return 'the check was deleted'
-    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
-    const { blindFrom, blindTo } = flip
-    return {
-      event,
-      // A late alert is about the change, not about what has become of the check since.
-      check: { ...check, status: flip.to },
-      flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
-      delivery: { id, attempt: attempts },
-      ...(requestId !== null && { requestId }),
-      ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
-      ...(lastPing && { lastPing }),
+  async function outcomesOf(
+    group: readonly store.ClaimedDelivery[],
+    channel: Channel | null,
+    signal: AbortSignal,
+    call: Call,
+  ): Promise<Map<store.ClaimedDelivery, Outcome>> {
+    const outcomes = new Map<store.ClaimedDelivery, Outcome>()
+    const told: CheckMessage[] = []
+    for (const delivery of group) {
+      const off = channel === null || channel.disabledAt !== null
+      const message = off ? null : await options.tell(delivery)
+      if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
+      else if ('reason' in message) outcomes.set(delivery, { kind: 'suppressed', ...message })
+      // Only changes of checks are grouped.
+      else if (message.event !== 'notice') told.push(message)
     }
+    const [first, ...rest] = told
+    const [leader] = group as [store.ClaimedDelivery]
+    if (first === undefined || channel === null) return outcomes
+    const others = rest.map(({ check, flip }) => ({ check, flip }))
+    const delivery = { id: leader.groupId ?? leader.id, attempt: leader.attempts }
+    const whole = { ...first, delivery, ...(others.length > 0 && { others }) }
+    const outcome = await send(channel, whole, signal, call, leader.leaseUntil)
+    for (const one of group) if (!outcomes.has(one)) outcomes.set(one, outcome)
+    return outcomes
   }
 
-  async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {
-    const at = now()
-    const verdict = judge(outcome, delivery, policy, at, random())
+  /** What went out together is tried again together: the same moment and chance for all. */
+  async function conclude(
+    delivery: store.ClaimedDelivery,
+    channel: Channel | null,
+    outcome: Outcome,
+    at = now(),
+    chance = random(),
+  ): Promise<void> {
+    const verdict = judge(outcome, delivery, policy, at, chance)
     const reason = verdict.disable
     const { written, disabled } = await database.transaction(async (tx) => {
       const written = await store.writeVerdict(tx, delivery, verdict, at)
-      const disabled = reason !== null && channel !== null && (await disableChannel(tx, channel, reason))
-      if (disabled)
-        await options.writeAudit(tx, {
-          projectId: delivery.projectId,
-          actor: 'system',
-          action: 'channel.disable',
-          target: delivery.channelId,
-          detail: { reason },
-        })
+      if (written && delivery.event === 'down' && verdict.status === 'retrying')
+        await leaveToRecovery(tx, [delivery.monitorId], at)
+      if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
+        await follow(tx, delivery, channel, at)
+      if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
+      const disabled =
+        reason !== null && channel !== null && (await switchOff(tx, channel, reason, at, options.writeAudit))
       return { written, disabled }
     })
     if (disabled)
@@ -193,6 +215,21 @@ export function createSending(options: SendingOptions) {
       }
     },
 
+    /** As `attempt`, of several at once: one message tells all that is to be told. */
+    async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
+      const [first] = group as [store.ClaimedDelivery]
+      try {
+        const channel = await findChannel(database.prisma, first.projectId, first.channelId)
+        const outcomes = await outcomesOf(group, channel, signal, call)
+        const [at, chance] = [now(), random()]
+        for (const [delivery, outcome] of outcomes) await conclude(delivery, channel, outcome, at, chance)
+      } catch (err) {
+        log.error({ err, event: 'delivery.error', delivery: first.id }, 'deliveries not concluded, will be tried again')
+      } finally {
+        call.release()
+      }
+    },
+
     /** Ends what waits in vain for these channels' circuit breakers: there is no attempt any more that could find it too old. */
     async expire(channelIds: readonly string[]): Promise<void> {
       const at = now()
@@ -202,11 +239,21 @@ export function createSending(options: SendingOptions) {
       )
       for (const delivery of expired) {
         options.count(delivery.kind, 'dead', delivery.projectId)
-        report(log, delivery, { status: 'dead', nextAttemptAt: null, lastError: delivery.lastError, disable: null })
+        report(log, delivery, {
+          status: 'dead',
+          nextAttemptAt: null,
+          lastError: delivery.lastError,
+          disable: null,
+          held: null,
+        })
       }
     },
   }
 }
+
+const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason, held: null, until: null })
+
+class LeaseOverError extends Error {}
 
 function report(
   log: AlertingLog,

@@ -3,21 +3,25 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
-import { AppError } from '../core/errors.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Settings } from '../core/monitor.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
+import { createAttention } from './attention.ts'
 import { createChannels } from './channels.ts'
 import { createDeliverer } from './deliverer.ts'
+import { createDeliveries } from './deliveries.ts'
 import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
+import { createMaintenance } from './maintenance.ts'
+import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
-import { createParents } from './parents.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
+import { createSilences } from './silences.ts'
 import * as store from './store.ts'
+import { createTelling } from './telling.ts'
 import type { Transport } from './transport.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -28,11 +32,17 @@ export type AlertingLimits = {
   retryBaseMs: number
   retryMaxMs: number
   retryForMs: number
+  /** More outages of one check within an hour are flapping; 0 is never. */
+  flappingOutages: number
+  stormSingly: number
+  stormGatherMs: number
 }
 
 export type AlertingOptions = {
   database: Database
   encryption: Encryption
+  /** Of the links in alerts: the first signs, all are read. */
+  keys: readonly Buffer[]
   transports: Record<string, Transport>
   fetch: GuardedFetch
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
@@ -50,27 +60,20 @@ export type AlertingOptions = {
   random: () => number
 }
 
-export type DeliveryDocument = {
-  id: string
-  check: string
-  channel: string
-  flip: { at: string; from: string; to: string; reason: string } | null
-  status: store.DeliveryStatus
-  attempts: number
-  next_attempt: string | null
-  last_error: string | null
-  /** Of the request that caused the flip; null if time did. */
-  request_id: string | null
-}
-
 export type Alerting = ReturnType<typeof createAlerting>
 
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
   const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
-  const destinations = createDestinations(options.breakers)
-  const parents = createParents(options)
-  const sending = createSending({ ...options, destinations, parents, policy })
+  const destinations = createDestinations({
+    breakers: options.breakers,
+    perMinute: (kind) => options.transports[kind]?.perMinute,
+    now,
+  })
+  const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
+  const attention = createAttention(options)
+  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
+  const sending = createSending({ ...options, destinations, tell, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
@@ -81,10 +84,26 @@ export function createAlerting(options: AlertingOptions) {
   return {
     channels: createChannels({ ...options, sending, destinations }),
     reencrypt: createReencryption(options),
-    relay: createOutbox({ database, now }),
-    release: parents.release,
+    deliveries: createDeliveries(options),
+    relay: createOutbox({
+      database,
+      now,
+      storm: { singly: limits.stormSingly, windowMs: 60_000, gatherMs: limits.stormGatherMs },
+      groupingKinds: Object.values(options.transports).flatMap(({ kind, category }) =>
+        category === 'chat' || category === 'mail' ? [kind] : [],
+      ),
+    }),
+    maintenance: createMaintenance(options),
+    attention,
+    release: silences.release,
     claim: deliverer.claim,
     drain: deliverer.drain,
+
+    /** Tells these channels, of whatever project, in the transaction of what it is about. */
+    notify: (
+      tx: Queryable,
+      { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
+    ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
 
     /** How many deliveries are not finished. */
     queueLength: () => store.countUnfinished(database),
@@ -94,44 +113,5 @@ export function createAlerting(options: AlertingOptions) {
       if (encryption.decrypt(encryption.encrypt('test', 'test'), 'test') !== 'test')
         throw new Error('encryption does not give back what it was given')
     },
-
-    /** Newest first; `next` is the `after` of the next page, null if this is the last. */
-    async deliveries(
-      projectId: string,
-      { after, ...filter }: Omit<store.DeliveryFilter, 'after'> & { after?: string | undefined },
-      limit: number,
-    ): Promise<{ deliveries: DeliveryDocument[]; next: string | null }> {
-      const position = after === undefined ? undefined : parseCursor(after)
-      const rows = await store.selectDeliveries(database, projectId, { ...filter, after: position }, limit + 1)
-      const page = rows.slice(0, limit)
-      const last = page.at(-1)
-      return { deliveries: page.map(deliveryDocument), next: rows.length > limit && last ? cursor(last) : null }
-    },
   }
-}
-
-function deliveryDocument(row: store.DeliveryRow): DeliveryDocument {
-  const { at, from, to, reason } = row
-  return {
-    id: row.id,
-    check: row.monitorId,
-    channel: row.channelId,
-    flip: at === null ? null : { at: isoMillis(at), from, to, reason },
-    status: row.status,
-    attempts: row.attempts,
-    next_attempt: row.nextAttemptAt === null ? null : isoMillis(row.nextAttemptAt),
-    last_error: row.lastError,
-    request_id: row.requestId,
-  }
-}
-
-function cursor({ createdAt, flipSeq, id }: store.DeliveryPosition): string {
-  return Buffer.from(`${createdAt}.${flipSeq}.${id}`).toString('base64url')
-}
-
-function parseCursor(text: string): store.DeliveryPosition {
-  const parts = /^(\d{1,15})\.(\d{1,9})\.([0-9a-f-]{36})$/.exec(Buffer.from(text, 'base64url').toString())
-  if (parts === null || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(parts[3] as string))
-    throw new AppError('bad_request', 'after is not the next of an earlier answer', { field: 'after' })
-  return { createdAt: Number(parts[1]), flipSeq: Number(parts[2]), id: parts[3] as string }
 }

@@ -2,6 +2,7 @@
 
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
@@ -38,21 +39,29 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
 
 const insert = statement(
   'insert',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
-   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')}, ${instant('$5')}
-   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[]) AS f(monitor_id, seq, project_id, event)
-     JOIN monitor_channels mc ON mc.monitor_id = f.monitor_id
-     JOIN channels c ON c.id = mc.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
+   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')},
+     CASE WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
+     CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
+     JOIN LATERAL (
+       SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
+       UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
+         AND e.event = 'escalation' AND e.status = 'sent') told ON true
+     JOIN channels c ON c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
+     CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
    RETURNING id`,
 )
 
-/** One delivery for each flip and channel of its monitor that is switched on. Returns how many were made. */
+/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too.
+ * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many were made. */
 export async function insertDeliveries(
   tx: Queryable,
-  flips: readonly (ClaimedFlip & { event: string })[],
+  flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
   now: number,
+  group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
   const made = await tx.query(insert, [
     flips.map(({ monitorId }) => monitorId),
@@ -60,6 +69,10 @@ export async function insertDeliveries(
     flips.map(({ projectId }) => projectId),
     flips.map(({ event }) => event),
     now,
+    flips.map(({ grouped = false }) => grouped),
+    group.due,
+    group.span,
+    group.kinds,
   ])
   return made.length
 }
@@ -67,13 +80,23 @@ export async function insertDeliveries(
 // --- step two: due deliveries -------------------------------------------------------------------------------------
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
-export type DueDelivery = { monitorId: string; id: string; channelId: string; kind: string; attempts: number }
+export type DueDelivery = {
+  monitorId: string
+  id: string
+  channelId: string
+  kind: string
+  attempts: number
+  /** Of what goes out in one message with others. */
+  groupId: string | null
+}
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
 const due = statement(
   'due',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts FROM deliveries d
+  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.group_id AS "groupId"
+   FROM deliveries d
    WHERE ${unfinished('d')} AND d.next_attempt_at <= ${instant('$1')} AND d.channel_id <> ALL($2::uuid[])
      AND NOT EXISTS (
        SELECT FROM deliveries e
@@ -94,21 +117,28 @@ export async function selectDue(
 export type ClaimedDelivery = DueDelivery & {
   projectId: string
   flipSeq: number
-  event: 'down' | 'up' | 'reminder'
+  /** down, up, notice, or reminder, from the second of an outage on with its number: `reminder:2`. */
+  event: string
+  /** When it was made, or sent again by hand. */
   createdAt: number
+  leaseUntil: number
+  notice: NoticeText | null
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
 }
 
+export const claimedColumns = `d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
+     d.lease_until AS "leaseUntil", d.group_id AS "groupId",
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`
+
 const claim = statement(
   'claim',
-  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}
+  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(monitor_id, id, attempts)
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
-   RETURNING d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.project_id AS "projectId",
-     d.flip_seq AS "flipSeq", d.event, d.created_at AS "createdAt",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
+   RETURNING ${claimedColumns}`,
 )
 
 /** Compare-and-set on what was seen: returns those that nobody else has claimed meanwhile. They are ours until `leaseUntil`. */
@@ -129,7 +159,7 @@ export async function claimDeliveries(
 
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6,
+  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL, held = $8,
      finished_at = CASE WHEN $4::text <> 'retrying' THEN ${instant('$7')} END
    WHERE d.monitor_id = $1 AND d.id = $2 AND d.attempts = $3 AND ${unfinished('d')} RETURNING d.id`,
 )
@@ -141,8 +171,8 @@ export async function writeVerdict(
   verdict: Verdict,
   now: number,
 ): Promise<boolean> {
-  const { status, nextAttemptAt, lastError } = verdict
-  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now])).length > 0
+  const { status, nextAttemptAt, lastError, held } = verdict
+  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now, held])).length > 0
 }
 
 export type ExpiredDelivery = Pick<
@@ -154,10 +184,10 @@ export type ExpiredDelivery = Pick<
 
 const expire = statement(
   'expire',
-  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, finished_at = ${instant('$3')},
+  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
      last_error = coalesce(d.last_error, $4)
    FROM (SELECT monitor_id, id FROM deliveries d
-         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND d.created_at <= ${instant('$2')}
+         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND coalesce(d.resent_at, d.created_at) <= ${instant('$2')}
            AND d.next_attempt_at <= ${instant('$3')}
          ORDER BY d.monitor_id, d.id LIMIT $5) old
    WHERE d.monitor_id = old.monitor_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
@@ -212,56 +242,6 @@ const lastPing = statement(
 export async function selectLastPing(on: Queryable, monitorId: string, until: number): Promise<LastPing | null> {
   const [row] = await on.query<LastPing>(lastPing, [monitorId, until])
   return row ?? null
-}
-
-// --- what people see ----------------------------------------------------------------------------------------------
-
-export const deliveryStatuses = ['pending', 'sent', 'retrying', 'dead', 'suppressed'] as const
-export type DeliveryStatus = (typeof deliveryStatuses)[number]
-
-export type DeliveryPosition = { createdAt: number; flipSeq: number; id: string }
-export type DeliveryFilter = {
-  check?: string | undefined
-  channel?: string | undefined
-  status?: DeliveryStatus | undefined
-  after?: DeliveryPosition | undefined
-}
-
-export type DeliveryRow = DeliveryPosition & {
-  monitorId: string
-  channelId: string
-  status: DeliveryStatus
-  attempts: number
-  nextAttemptAt: number | null
-  lastError: string | null
-  at: number | null
-  from: Status
-  to: Status
-  reason: FlipReason
-  requestId: string | null
-}
-
-const list = statement(
-  'list',
-  `SELECT d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.status, d.attempts,
-     d.next_attempt_at AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
-     f.at, f."from", f."to", f.reason, f.request_id AS "requestId"
-   FROM deliveries d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq
-   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.monitor_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
-     AND ($4::text IS NULL OR d.status = $4)
-     AND ($5::float8 IS NULL OR (d.created_at, d.flip_seq, d.id) < (${instant('$5')}, $6::int, $7::uuid))
-   ORDER BY d.created_at DESC, d.flip_seq DESC, d.id DESC LIMIT $8`,
-)
-
-/** Newest first, behind the position `after`. */
-export async function selectDeliveries(
-  on: Queryable,
-  projectId: string,
-  { check, channel, status, after }: DeliveryFilter,
-  limit: number,
-): Promise<DeliveryRow[]> {
-  const position = [after?.createdAt ?? null, after?.flipSeq ?? null, after?.id ?? null]
-  return on.query<DeliveryRow>(list, [projectId, check ?? null, channel ?? null, status ?? null, ...position, limit])
 }
 
 const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)

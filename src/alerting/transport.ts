@@ -14,6 +14,10 @@ export type SettingsProblem = { field: string; rule: string }
 export type Transport<Settings = never> = {
   kind: string
   settings: TSchema
+  /** On `chat` and in `mail` one message can tell several alerts of a storm. */
+  category?: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
+  /** Messages that the destination takes from one sender within a minute. */
+  perMinute?: number
   /** What the schema cannot say about settings that pass it. */
   problem?(settings: Settings): SettingsProblem | undefined
   /** Rejects with DeliveryError, or with what `fetch` rejected with. Suppressed: the settings ask for silence here. */

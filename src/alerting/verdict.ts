@@ -1,14 +1,15 @@
 // What one attempt means for its delivery: a pure decision.
 
 import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
+import type { Hold } from './silence.ts'
 import type { DeliveryError } from './transport.ts'
 
-/** Interrupted: the process stops and nobody knows whether the destination has it. */
+/** Interrupted: the process stops, and nobody knows whether the destination has it, or it was paused for so long that the claim ran out. */
 export type Outcome =
   | { kind: 'sent' }
-  | { kind: 'suppressed'; reason: string }
+  | { kind: 'suppressed'; reason: string; held: Hold | null; until: number | null }
   | { kind: 'failed'; error: DeliveryError }
-  | { kind: 'interrupted' }
+  | { kind: 'interrupted'; by: 'shutdown' | 'pause' }
 
 /** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
 export type Verdict = {
@@ -16,6 +17,8 @@ export type Verdict = {
   nextAttemptAt: number | null
   lastError: string | null
   disable: string | null
+  /** Why it is held back, of what is suppressed until `nextAttemptAt`. */
+  held: Hold | null
 }
 
 /** Tries again for `forMs` after the delivery was made. */
@@ -41,19 +44,38 @@ export function judge(
   now: number,
   random: number,
 ): Verdict {
-  if (outcome.kind === 'sent') return { status: 'sent', nextAttemptAt: null, lastError: null, disable: null }
+  if (outcome.kind === 'sent')
+    return { status: 'sent', nextAttemptAt: null, lastError: null, disable: null, held: null }
   if (outcome.kind === 'suppressed')
-    return { status: 'suppressed', nextAttemptAt: null, lastError: outcome.reason, disable: null }
+    return {
+      status: 'suppressed',
+      nextAttemptAt: outcome.until,
+      lastError: outcome.reason,
+      disable: null,
+      held: outcome.held,
+    }
   // Free for another replica at once; the idempotency key tells the destination that it may have it already.
   if (outcome.kind === 'interrupted')
-    return { status: 'retrying', nextAttemptAt: now, lastError: 'interrupted by a shutdown', disable: null }
+    return {
+      status: 'retrying',
+      nextAttemptAt: now,
+      lastError: `interrupted by a ${outcome.by}`,
+      disable: null,
+      held: null,
+    }
 
   const { error } = outcome
   const lastError = error.message.slice(0, errorMaxLength)
-  const dead: Verdict = { status: 'dead', nextAttemptAt: null, lastError, disable: error.permanent ? lastError : null }
+  const dead: Verdict = {
+    status: 'dead',
+    nextAttemptAt: null,
+    lastError,
+    disable: error.permanent ? lastError : null,
+    held: null,
+  }
   if (error.permanent || !error.retryable) return dead
   const asked = Math.min(error.retryAfterMs ?? 0, policy.maxMs)
   const nextAttemptAt = now + Math.max(asked, retryDelayMs(policy, delivery.attempts, random))
   if (nextAttemptAt > delivery.createdAt + policy.forMs) return dead
-  return { status: 'retrying', nextAttemptAt, lastError, disable: null }
+  return { status: 'retrying', nextAttemptAt, lastError, disable: null, held: null }
 }

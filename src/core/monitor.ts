@@ -17,12 +17,14 @@ export type Settings = SignalFilters &
     schedule: string
     tz: string
     maxPingsPerMinute: number | null
+    /** How much an outage matters, for channels that choose. */
+    severity: 'info' | 'warning' | 'critical' | null
     /** Id of the monitor while whose outage nobody is told about this one. */
     parent: string | null
   }
 
 /** The settings on which a status depends. The others are for people. */
-export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'parent'>
+export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'parent' | 'severity'>
 
 export const defaultSettings: Settings = {
   name: '',
@@ -51,6 +53,7 @@ export const defaultSettings: Settings = {
   pausedUntil: null,
   trackRuns: null,
   maxPingsPerMinute: null,
+  severity: null,
   parent: null,
 }
 

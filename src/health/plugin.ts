@@ -11,6 +11,12 @@ import { statusRoutes } from './status-routes.ts'
 import { pingDatabase } from './store.ts'
 import { diskUsage, processCounts } from './usage.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    health: Health
+  }
+}
+
 export const healthPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, heartbeats, detector, lifecycle, domainMetrics: metrics } = app
@@ -21,6 +27,7 @@ export const healthPlugin = fp<{ config: Config }>(
     const limitBytes = memoryLimitBytes()
 
     const health = createHealth({ monotonic })
+    app.decorate('health', health)
     for (const check of createChecks(app, config, { stalenessMs, limitBytes })) health.register(check)
     if (app.redis) health.register(checks.redisCheck(app.redis.ping))
 

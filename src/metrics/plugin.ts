@@ -6,11 +6,13 @@ import { type Config, version } from '../config.ts'
 import { unshed } from '../http/pressure.ts'
 import { createDomainMetrics, type DomainMetrics } from './domain.ts'
 import { createMetricsListener } from './listener.ts'
-import { createServiceLevel } from './service-level.ts'
+import { createServiceLevel, type ServiceLevel } from './service-level.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     domainMetrics: DomainMetrics
+    /** How well requests were answered lately. */
+    serviceLevel: ServiceLevel
     /** What /metrics serves. */
     metricsRegistry: { contentType: string; metrics(): Promise<string> }
   }
@@ -33,7 +35,9 @@ export const metricsPlugin = fp<{ config: Config }>(
     const metrics = createDomainMetrics(client, registry, config.features.metricsTenantsMax)
     app.decorate('domainMetrics', metrics)
     app.decorate('metricsRegistry', registry)
-    countRequests(app, metrics)
+    const serviceLevel = createServiceLevel(Date.now)
+    app.decorate('serviceLevel', serviceLevel)
+    countRequests(app, metrics, serviceLevel)
     observeProcess(app, metrics, config.environment)
     if (config.features.metricsPort !== undefined) openListener(app, config.server.host, config.features.metricsPort)
   },
@@ -62,8 +66,7 @@ function openListener(app: FastifyInstance, host: string, wanted: number): void 
   app.addHook('onClose', () => listener.close())
 }
 
-function countRequests(app: FastifyInstance, { requests, observe }: DomainMetrics): void {
-  const serviceLevel = createServiceLevel(Date.now)
+function countRequests(app: FastifyInstance, { requests, observe }: DomainMetrics, serviceLevel: ServiceLevel): void {
   const routeOf = ({ routeOptions: { config, url } }: FastifyRequest) => config?.statsId ?? url ?? '__unknown__'
   app.addHook('onResponse', (request, reply, done) => {
     const seconds = reply.elapsedTime / 1000

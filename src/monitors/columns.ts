@@ -24,6 +24,7 @@ export const settingColumns = {
   pausedUntil: 'paused_until',
   trackRuns: 'track_runs',
   maxPingsPerMinute: 'max_pings_per_minute',
+  severity: 'severity',
   methods: 'methods',
   manualResume: 'manual_resume',
   filterSubject: 'filter_subject',
@@ -63,7 +64,7 @@ const columnOf: Record<Field, string> = {
 }
 
 /** Only for people: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'parent', 'badgeKey', 'createdAt']
+const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'parent', 'severity', 'badgeKey', 'createdAt']
 
 const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 

@@ -36,6 +36,7 @@ const fields = {
   earlyToleranceS: 'early_tolerance',
   trackRuns: 'track_runs',
   maxPingsPerMinute: 'max_pings_per_minute',
+  severity: 'severity',
   manualResume: 'manual_resume',
   methods: 'methods',
   filterSubject: 'filter_subject',

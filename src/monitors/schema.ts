@@ -87,6 +87,9 @@ export const rules = {
     string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
   recovery_threshold: nullable(integer(1, 720)),
+  severity: nullable((value) =>
+    ['info', 'warning', 'critical'].includes(value as string) ? undefined : 'is not one of info, warning, critical',
+  ),
   track_runs: nullable(boolean),
 } satisfies Record<string, Rule>
 
@@ -114,6 +117,7 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   min_runtime: 'minRuntimeS',
   parent: 'parent',
   recovery_threshold: 'recoveryThreshold',
+  severity: 'severity',
   track_runs: 'trackRuns',
 }
 

@@ -158,7 +158,7 @@ export async function deleteMonitor(tx: Queryable, projectId: string, id: string
   await tx.query(endDeliveries, [id])
 }
 
-const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips'].map((table) =>
+const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips', 'attention'].map((table) =>
   statement(`delete_${table}`, `DELETE FROM ${table} WHERE monitor_id = $1`),
 )
 

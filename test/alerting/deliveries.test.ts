@@ -10,6 +10,9 @@ import { createWorld } from './world.ts'
 
 const told = (received: readonly { body: string }[]) => received.map(({ body }) => JSON.parse(body).event)
 
+const states = async (world: Awaited<ReturnType<typeof createWorld>>) =>
+  (await world.deliveries()).map(({ event, status }) => `${event} ${status}`)
+
 suite('from flips to deliveries', () => {
   test('every outage and recovery becomes one delivery for each channel that is switched on', async (t) => {
     const world = await createWorld(t)
@@ -19,9 +22,11 @@ suite('from flips to deliveries', () => {
     await sql(world.url, 'UPDATE channels SET disabled_at = now() WHERE id = $1', [off])
     await world.webhook(replica, { url: 'http://not-attached.example' })
     const id = await world.monitor(replica, [on, off])
-    await world.flips(id, ['down', 'up', 'paused', 'down'])
+    await world.flips(id, ['down'])
+    assert.deepEqual(await replica.alerting.relay(), { made: 1, more: false })
+    await world.flips(id, ['paused', 'up', 'down'], 2)
     await sql(world.url, 'UPDATE flips SET processed_at = now() WHERE seq = 4')
-    assert.deepEqual(await replica.alerting.relay(), { made: 2, more: false })
+    assert.deepEqual(await replica.alerting.relay(), { made: 1, more: false })
     assert.deepEqual(await replica.alerting.relay(), { made: 0, more: false })
     assert.deepEqual(
       (await world.deliveries()).map(({ event, status }) => [event, status]),
@@ -51,9 +56,11 @@ suite('from flips to deliveries', () => {
       }
     }
     const running = replicas.map(run)
-    for (const first of [1, 3]) await Promise.all(monitors.map((id) => world.flips(id, ['down', 'up'], first)))
     const finished = async () => (await world.deliveries()).filter(({ status }) => status === 'sent').length
-    await eventually('all to be told', async () => (await finished()) >= 30 * 4 * 2, 60_000)
+    for (const [index, to] of ['down', 'up', 'down', 'up'].entries()) {
+      await Promise.all(monitors.map((id) => world.flips(id, [to], index + 1)))
+      await eventually('all to be told', async () => (await finished()) >= 30 * 2 * (index + 1), 60_000)
+    }
     going = false
     await Promise.all(running)
 
@@ -166,22 +173,103 @@ suite('sending', () => {
     assert.deepEqual(replica.outcomes, [...Array(4).fill('webhook retrying'), 'webhook sent'])
   })
 
-  test('a recovery waits for its outage, and goes when that is dead', async (t) => {
+  test('a recovery goes when its outage is dead, and tells of it', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ retryForMs: 10_000 })
+    const replica = await world.replica({ retryForMs: 1 })
     const far = await createReceiver(t, ({ body }) => (JSON.parse(body).event === 'down' ? 500 : 200))
-    await world.flips(await world.monitor(replica, [await world.webhook(replica, { url: far.url })]), ['down', 'up'])
-    const states = async () => (await world.deliveries()).map(({ event, status }) => `${event} ${status}`)
+    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    await world.flips(id, ['down'])
     await replica.turn()
-    assert.deepEqual(await states(), ['down retrying', 'up pending'])
-    while ((await states())[0] === 'down retrying') {
-      world.clock.now += 1000
-      await replica.turn()
-    }
+    await world.flips(id, ['up'], 2)
     await replica.turn()
-    assert.deepEqual(await states(), ['down dead', 'up sent'])
-    assert.equal(told(far.received).indexOf('up'), far.received.length - 1)
+    assert.deepEqual(await states(world), ['down dead', 'up sent'])
     assert.ok(replica.lines.some(({ event }) => event === 'delivery.dead'))
+    const { outage } = JSON.parse(far.received.at(-1)?.body ?? '')
+    assert.deepEqual([outage.reason, outage.untold], ['timeout', true])
+  })
+
+  test('an outage that is still unsent when its recovery comes is told together with it', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    let works = false
+    const far = await createReceiver(t, () => (works ? 200 : 500))
+    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    await world.flips(id, ['down'])
+    await replica.turn()
+    assert.deepEqual(await states(world), ['down retrying'])
+    await world.flips(id, ['up'], 2)
+    works = true
+    await replica.turn()
+    assert.deepEqual(await states(world), ['down suppressed', 'up sent'])
+    assert.equal((await world.deliveries())[0]?.last_error, 'told together with its recovery')
+    assert.deepEqual(told(far.received), ['down', 'up'])
+    assert.notEqual(far.received[0]?.headers['idempotency-key'], far.received[1]?.headers['idempotency-key'])
+    assert.equal(JSON.parse(far.received[1]?.body ?? '').outage.untold, true)
+    await world.flips(id, ['down'], 3)
+    await replica.turn()
+    await world.flips(id, ['up'], 4)
+    await replica.turn()
+    assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.untold, false, 'this one was told of by itself')
+  })
+
+  test('a recovery that comes while its outage is being sent waits, and takes it over when that fails', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const other = await world.replica()
+    let answer: (() => void) | undefined
+    const events: string[] = []
+    const url = await listen(t, async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      events.push(JSON.parse(Buffer.concat(chunks).toString()).event)
+      if (events.length > 1) return void response.end()
+      answer = () => response.writeHead(500).end()
+    })
+    const id = await world.monitor(replica, [await world.webhook(replica, { url })])
+    await world.flips(id, ['down'])
+    await replica.alerting.relay()
+    await replica.alerting.claim()
+    await eventually('the first attempt', () => answer)
+    await world.flips(id, ['up'], 2)
+    await other.turn()
+    assert.deepEqual(await states(world), ['down pending', 'up pending'], 'nothing overtakes what is under way')
+    answer?.()
+    await replica.alerting.drain(5000)
+    await other.turn()
+    assert.deepEqual(await states(world), ['down suppressed', 'up sent'])
+    assert.deepEqual(events, ['down', 'up'])
+  })
+
+  test('an outage is told by itself after all on a channel that tells no recoveries', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    let works = false
+    const far = await createReceiver(t, () => (works ? 200 : 500))
+    const id = await world.monitor(replica, [await world.webhook(replica, { url_down: far.url })])
+    await world.flips(id, ['down'])
+    await replica.turn()
+    await world.flips(id, ['up'], 2)
+    works = true
+    await replica.turn()
+    await replica.turn()
+    assert.deepEqual(await states(world), ['down sent', 'up suppressed'])
+  })
+
+  test('whoever was paused for longer than the lease sends nothing, and leaves it to the others', async (t) => {
+    const world = await createWorld(t)
+    const paused = await world.replica()
+    const far = await createReceiver(t)
+    await world.flips(await world.monitor(paused, [await world.webhook(paused, { url: far.url })]), ['down'])
+    await paused.alerting.relay()
+    const claiming = paused.alerting.claim()
+    await claiming
+    world.clock.now += 60_000
+    await paused.alerting.drain(5000)
+    assert.equal(far.received.length, 0)
+    const [{ status, last_error } = {}] = await world.deliveries()
+    assert.deepEqual([status, last_error], ['retrying', 'interrupted by a pause'])
+    await paused.turn()
+    assert.equal(far.received.length, 1)
   })
 
   test('a claim that was never concluded runs out, and what its owner finds out later does not count', async (t) => {
@@ -204,7 +292,7 @@ suite('sending', () => {
     const { delivery } = JSON.parse(far.received[0]?.body ?? '')
     assert.deepEqual(delivery, { id: claimed?.id, attempt: 2 })
 
-    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null } as const
+    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null, held: null } as const
     assert.equal(await store.writeVerdict(lost.database, claimed as store.ClaimedDelivery, late, now()), false)
     assert.equal((await world.deliveries())[0]?.status, 'sent')
   })
@@ -214,17 +302,23 @@ suite('sending', () => {
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
     const channel = await world.webhook(replica, { url: `${far.url}/gone` })
+    const other = await world.webhook(replica, { url: `${far.url}/other` })
     const id = await world.monitor(replica, [channel])
-    await world.flips(id, ['down', 'up'])
+    await world.flips(id, ['down', 'paused', 'down'])
     await replica.turn()
     await replica.turn()
     assert.deepEqual(
-      (await world.deliveries()).map(({ status, last_error }) => [status, last_error]),
+      (await world.deliveries()).map(({ event, status, last_error }) => [event, status, last_error]),
       [
-        ['dead', 'answered 410 Gone'],
-        ['suppressed', 'the channel is switched off'],
+        ['down', 'dead', 'answered 410 Gone'],
+        ['down', 'suppressed', 'the channel is switched off'],
+        ['notice', 'sent', null],
       ],
     )
+    const { event, notice } = JSON.parse(far.received.find(({ url }) => url === '/other')?.body ?? '')
+    assert.deepEqual([event, notice.severity, notice.title], ['notice', 'warning', 'The channel hook is switched off'])
+    assert.match(notice.text, /answered 410 Gone/)
+    assert.notEqual(other, channel)
     const document = { id: channel, kind: 'webhook', name: 'hook', disabled: 'answered 410 Gone' }
     assert.deepEqual(await replica.alerting.channels.get(world.projectId, channel), document)
     assert.ok(replica.lines.some(({ event }) => event === 'channel.disabled'))
@@ -232,7 +326,7 @@ suite('sending', () => {
     assert.deepEqual(audit, [{ actor: 'system', target: channel }])
 
     await replica.alerting.channels.update(world.caller, channel, { settings: { url: `${far.url}/new` } })
-    await world.flips(id, ['down'], 3)
+    await world.flips(id, ['down'], 4)
     await replica.turn()
     assert.equal(far.received.at(-1)?.url, '/new')
   })

@@ -184,6 +184,7 @@ suite('from a ping to an alert', () => {
     await call('POST', channels, { kind: 'webhook', name: 'hook', settings: { url: far.url }, checks: '*' })
     await call('POST', `/ping/${uuid}`, undefined, {})
     await call('POST', `/ping/${uuid}/7`, undefined, {})
+    await eventually('the first alert', () => far.received.length === 1)
     await call('POST', `/ping/${uuid}`, undefined, {})
     await eventually('both alerts', () => far.received.length >= 2)
     const told = far.received.map(({ body }) => JSON.parse(body))
@@ -240,6 +241,7 @@ suite('deliveries', () => {
     assert.deepEqual(rest, {
       check: other,
       channel,
+      event: 'down',
       flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
       status: 'retrying',
       last_error: 'connection refused: 127.0.0.1',
@@ -290,5 +292,40 @@ suite('deliveries', () => {
       assert.deepEqual([answer.status, answer.json().field], [400, field], `${query}: ${answer.text}`)
     }
     assert.equal((await call('GET', '/api/v3/deliveries/', undefined, {})).status, 401)
+  })
+
+  test('what was given up is sent again under the same key, as long as it is the latest of its check', async (t) => {
+    const { call, databaseUrl } = await build(t, { FLATLINE__ALERTING__RETRY_FOR_MS: '1' })
+    let works = false
+    const far = await createReceiver(t, () => (works ? 200 : 500))
+    const settings = { url: far.url }
+    await call('POST', channels, { kind: 'webhook', name: 'hook', settings })
+    const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly', channels: '*' })).json()
+    await call('GET', `/ping/${uuid}/fail`, undefined, {})
+    const deliveries = async (status = '') =>
+      (await call('GET', `/api/v3/deliveries/${status && `?status=${status}`}`)).json().deliveries as { id: string }[]
+    const dead = await eventually('the dead letter', async () => (await deliveries('dead'))[0])
+    const again = `/api/v3/deliveries/${dead.id}/resend/`
+    assert.equal((await call('POST', again, undefined, readOnly)).status, 401)
+    assert.equal((await call('POST', `/api/v3/deliveries/${unknown}/resend/`)).status, 404)
+    await sql(databaseUrl, 'UPDATE channels SET disabled_at = now()')
+    assert.match((await call('POST', again)).text, /switched off/)
+    await sql(databaseUrl, 'UPDATE channels SET disabled_at = NULL')
+
+    works = true
+    const answer = await call('POST', again)
+    assert.deepEqual([answer.status, answer.json().status, answer.json().id], [200, 'pending', dead.id])
+    await eventually('the alert', async () => (await deliveries('sent')).length === 1)
+    assert.equal(new Set(far.received.map(({ headers }) => headers['idempotency-key'])).size, 1)
+    assert.equal((await call('POST', again)).status, 409)
+    const [entry] = await sql(databaseUrl, "SELECT target, actor FROM audit WHERE action = 'delivery.resend'")
+    assert.deepEqual(entry, { target: dead.id, actor: 'api_key' })
+
+    await sql(databaseUrl, "UPDATE deliveries SET status = 'dead'")
+    await call('GET', `/ping/${uuid}`, undefined, {})
+    await eventually('the recovery', async () => (await deliveries('sent')).length === 1)
+    const outdated = await call('POST', again)
+    assert.deepEqual([outdated.status, outdated.json().code], [409, 'conflict'])
+    assert.match(outdated.text, /changed/)
   })
 })

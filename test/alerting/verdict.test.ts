@@ -13,7 +13,7 @@ const failed = (options: ConstructorParameters<typeof DeliveryError>[1]): Outcom
 
 suite('what an attempt means', () => {
   test('a success ends the delivery without an error', () => {
-    const verdict = { status: 'sent', nextAttemptAt: null, lastError: null, disable: null }
+    const verdict = { status: 'sent', nextAttemptAt: null, lastError: null, disable: null, held: null }
     assert.deepEqual(judge({ kind: 'sent' }, fresh, policy, now, 0), verdict)
   })
 
@@ -47,7 +47,7 @@ suite('what an attempt means', () => {
   })
 
   test('an interrupted attempt is free at once for another replica', () => {
-    const { status, nextAttemptAt } = judge({ kind: 'interrupted' }, fresh, policy, now, 0)
+    const { status, nextAttemptAt } = judge({ kind: 'interrupted', by: 'shutdown' }, fresh, policy, now, 0)
     assert.deepEqual([status, nextAttemptAt], ['retrying', now])
   })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { suite, type TestContext, test } from 'node:test'
 import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
-import { type Message, testMessage } from '../../src/alerting/message.ts'
+import { type CheckMessage, testMessage } from '../../src/alerting/message.ts'
 import { DeliveryError } from '../../src/alerting/transport.ts'
 import { webhook } from '../../src/alerting/transports/webhook.ts'
 import { createReceiver, type Received } from '../helper.ts'
@@ -21,14 +21,15 @@ const context = { fetch, signal: new AbortController().signal, now: () => now }
 const code = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 const check = { name: 'Näme "€" $TAGS', slug: 'nightly', tags: 'prod $CODE', status: 'down', uuid: code }
 
-const message: Message = {
+const message: CheckMessage = {
   event: 'down',
   check,
   flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
+  incident: 'flatline-1',
   delivery: { id: 'd-1', attempt: 2 },
   lastPing: { body: Buffer.from('line 1\n"$NAME"'), exitStatus: 3 },
 }
-const recovery: Message = {
+const recovery: CheckMessage = {
   ...message,
   event: 'up',
   flip: { ...message.flip, from: 'down', to: 'up', reason: 'recovered' },

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { createEncryption } from '../../src/alerting/encryption.ts'
 import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
 import { type Alerting, type AlertingLimits, createAlerting } from '../../src/alerting/service.ts'
+import type { Transport } from '../../src/alerting/transport.ts'
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
 import { createBlindTime } from '../../src/blind-time/service.ts'
@@ -27,12 +28,15 @@ const limits: AlertingLimits = {
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,
+  flappingOutages: 10,
+  stormSingly: 25,
+  stormGatherMs: 10_000,
 }
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const unmeasured = { statement() {}, attempt() {}, failure() {} }
 const unguarded = { run: <T>(work: () => Promise<T>) => work() }
 
-export async function createWorld(t: TestContext) {
+export async function createWorld(t: TestContext, kinds: Record<string, Transport> = transports) {
   const url = await createDatabase(t)
   const keys = [randomBytes(32)]
   const clock = { now: Date.now() }
@@ -78,7 +82,8 @@ export async function createWorld(t: TestContext) {
     const alerting = createAlerting({
       database,
       encryption: createEncryption(keys),
-      transports,
+      keys,
+      transports: kinds,
       fetch: createGuardedFetch({
         allowPrivateTargets: true,
         timeoutMs: own.requestTimeoutMs,

@@ -29,6 +29,7 @@ const own = [
   ]),
   'POST /api/v3/channels',
   'POST /api/v3/channels/',
+  ...['', '/'].flatMap((slash) => ['GET', 'POST'].map((method) => `${method} /api/v3/maintenance${slash}`)),
   'GET /api/v3/deliveries',
   'GET /api/v3/deliveries/',
   'GET /api/v3/audit',
@@ -53,12 +54,18 @@ const one = [
   ...['', '/'].flatMap((slash) => [
     ...['GET', 'PATCH', 'DELETE'].map((method) => `${method} /api/v3/channels/:id${slash}`),
     `POST /api/v3/channels/:id/test${slash}`,
+    `POST /api/v3/deliveries/:id/resend${slash}`,
+    ...['GET', 'PUT', 'DELETE'].map((method) => `${method} /api/v3/maintenance/:id${slash}`),
+    `GET /api/v3/checks/:id/attention${slash}`,
+    `POST /api/v3/checks/:id/acknowledge${slash}`,
+    `POST /api/v3/checks/:id/snooze${slash}`,
   ]),
 ]
 /** For the administrator alone: no key will do. */
 const operators = [
   ...['', '/'].flatMap((slash) => [
     `GET /api/v3/projects${slash}`,
+    `GET /api/v3/service-alerts${slash}`,
     `POST /api/v3/projects${slash}`,
     `DELETE /api/v3/projects/:id${slash}`,
     `POST /api/v3/projects/:id/keys/:kind/rotate${slash}`,
@@ -77,6 +84,13 @@ const bodies: Record<string, unknown> = {
   ...Object.fromEntries(versions.map((api) => [`POST ${api}/checks/`, { name: 'of B' }])),
   'POST /api/v3/channels': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
   'POST /api/v3/channels/': { kind: 'webhook', name: 'of B', settings: { url: 'http://127.0.0.1:9/' } },
+  ...Object.fromEntries(
+    ['', '/'].flatMap((slash) => [
+      [`POST /api/v3/maintenance${slash}`, { name: 'of B', cron: '0 3 * * *', duration: 60 }],
+      [`PUT /api/v3/maintenance/:id${slash}`, { name: 'of B', cron: '0 3 * * *', duration: 60 }],
+      [`POST /api/v3/checks/:id/snooze${slash}`, { for: 60 }],
+    ]),
+  ),
   'POST /api/v3/definitions': { checks: [{ name: 'of B' }] },
   'POST /api/v3/definitions/': { checks: [{ name: 'of B' }] },
   'POST /api/v3/keys/adopt': { ping_key: 'b'.repeat(22) },

@@ -103,8 +103,7 @@ function headersProblem(field: string, headers: Record<string, string> = {}): Se
 
 /** Everybody may read the address, so a receiver that has the secret can tell who sent the document, and when. */
 function ownRequest(message: Message, settings: WebhookSettings, now: number): Request {
-  const { event, check, flip, delivery, blind } = message
-  const body = JSON.stringify({ event, check, flip, ...(blind && { blind }), delivery })
+  const body = JSON.stringify(ownDocument(message))
   const headers = merged({ 'content-type': 'application/json' }, settings.headers)
   if (settings.secret !== undefined) {
     const at = Math.floor(now / 1000)
@@ -114,7 +113,14 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
   return { url: settings.url as string, method: 'POST', headers, body }
 }
 
+function ownDocument(message: Message): object {
+  if (message.event === 'notice') return { event: 'notice', notice: message.notice, delivery: message.delivery }
+  const { event, check, flip, delivery, blind, outage, links } = message
+  return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), ...(links && { links }), delivery }
+}
+
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {
+  if (message.event === 'notice') return { suppressed: 'its own words of outages do not fit a notice' }
   // A test of a channel that tells only recoveries tells one.
   const up = message.event === 'up' || (message.event === 'test' && !settings.url_down)
   const direction = up ? 'up' : 'down'

@@ -1,0 +1,71 @@
+// That somebody has seen an outage, or wants to hear nothing for a while. Instants in epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `attention_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+export type Attended = {
+  projectId: string
+  name: string
+  isDown: boolean
+  flipSeq: number
+  ackedSeq: number | null
+  snoozedUntil: number | null
+}
+
+const find = statement(
+  'find',
+  `SELECT m.project_id AS "projectId", m.name, m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
+     a.acked_seq AS "ackedSeq", a.snoozed_until AS "snoozedUntil"
+   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1`,
+)
+
+export async function selectAttended(on: Queryable, monitorId: string): Promise<Attended | null> {
+  return (await on.query<Attended>(find, [monitorId]))[0] ?? null
+}
+
+const acknowledge = statement(
+  'acknowledge',
+  `INSERT INTO attention (monitor_id, project_id, acked_seq, acked_at)
+   SELECT m.id, m.project_id, $3::int, ${instant('$4')} FROM monitors m
+   WHERE m.id = $1 AND m.project_id = $2 AND m.status = 'down' AND m.flip_seq = $3
+   ON CONFLICT (monitor_id) DO UPDATE SET acked_seq = EXCLUDED.acked_seq, acked_at = EXCLUDED.acked_at RETURNING monitor_id`,
+)
+
+/** False if the outage that began with flip `seq` is over. */
+export async function acknowledgeOutage(
+  tx: Queryable,
+  projectId: string,
+  monitorId: string,
+  seq: number,
+  now: number,
+): Promise<boolean> {
+  return (await tx.query(acknowledge, [monitorId, projectId, seq, now])).length > 0
+}
+
+const snooze = statement(
+  'snooze',
+  `INSERT INTO attention (monitor_id, project_id, snoozed_until)
+   SELECT m.id, m.project_id, ${instant('$3')} FROM monitors m WHERE m.id = $1 AND m.project_id = $2
+   ON CONFLICT (monitor_id) DO UPDATE SET snoozed_until = EXCLUDED.snoozed_until RETURNING monitor_id`,
+)
+
+const wake = statement(
+  'wake_held',
+  `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
+   WHERE monitor_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND held = 'snooze'`,
+)
+
+/** Until null ends it. What it held back is looked at again. False if there is no such check. */
+export async function snoozeMonitor(
+  tx: Queryable,
+  projectId: string,
+  monitorId: string,
+  until: number | null,
+  now: number,
+): Promise<boolean> {
+  if ((await tx.query(snooze, [monitorId, projectId, until])).length === 0) return false
+  await tx.query(wake, [monitorId, now])
+  return true
+}

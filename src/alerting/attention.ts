@@ -1,0 +1,122 @@
+// People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
+// a while. By key, or by a link that an alert carries: it is signed, for one outage, and good for a week.
+
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import type { WriteAudit } from '../audit/store.ts'
+import { AppError } from '../core/errors.ts'
+import { isUuid } from '../core/identifier.ts'
+import { isoMillis } from '../core/instant.ts'
+import type { Database } from '../database/service.ts'
+import type { Caller } from '../monitors/editing.ts'
+import * as store from './attention-store.ts'
+
+const linkForMs = 7 * 86_400_000
+
+export type AttentionDocument = { acknowledged: boolean; snoozed_until: string | null }
+
+/** Who follows a link is known by nothing but having it. */
+export type Visitor = Omit<Caller, 'projectId'>
+
+export type Attention = ReturnType<typeof createAttention>
+
+export function createAttention(options: {
+  database: Database
+  writeAudit: WriteAudit
+  /** The first signs, all are read. */
+  keys: readonly Buffer[]
+  siteUrl: () => string
+  now: () => number
+}) {
+  const { database, writeAudit, siteUrl, now } = options
+  const linkKeys = options.keys.map((key) => Buffer.from(hkdfSync('sha256', key, '', 'flatline links', 32)))
+  const sign = (text: string, key: Buffer) => createHmac('sha256', key).update(text).digest('base64url')
+
+  function read(token: string): { monitorId: string; seq: number } {
+    const [monitorId = '', seq = '', until = '', mac = ''] = token.split('.')
+    const text = `${monitorId}.${seq}.${until}`
+    const given = Buffer.from(mac)
+    const signed = linkKeys.some((key) => {
+      const right = Buffer.from(sign(text, key))
+      return right.length === given.length && timingSafeEqual(right, given)
+    })
+    if (!signed || !isUuid(monitorId)) throw new AppError('not_found', 'this link is not one of ours')
+    if (Number.parseInt(until, 36) < now()) throw new AppError('gone', 'this link is too old')
+    return { monitorId, seq: Number(seq) }
+  }
+
+  async function attended(monitorId: string): Promise<store.Attended> {
+    const found = await store.selectAttended(database, monitorId)
+    if (found === null) throw new AppError('not_found', 'check not found')
+    return found
+  }
+
+  async function own(projectId: string, monitorId: string): Promise<store.Attended> {
+    const found = await attended(monitorId)
+    if (found.projectId !== projectId) throw new AppError('not_found', 'check not found')
+    return found
+  }
+
+  async function acknowledge(caller: Caller, monitorId: string, seq: number): Promise<AttentionDocument> {
+    await database.transaction(async (tx) => {
+      if (!(await store.acknowledgeOutage(tx, caller.projectId, monitorId, seq, now())))
+        throw new AppError('conflict', 'the check is not down, or not since then')
+      await writeAudit(tx, { ...caller, action: 'check.acknowledge', target: monitorId })
+    })
+    return documentOf(await attended(monitorId))
+  }
+
+  async function snooze(caller: Caller, monitorId: string, forS: number): Promise<AttentionDocument> {
+    const until = forS === 0 ? null : now() + forS * 1000
+    const detail = { until: until === null ? null : isoMillis(until) }
+    await database.transaction(async (tx) => {
+      if (!(await store.snoozeMonitor(tx, caller.projectId, monitorId, until, now())))
+        throw new AppError('not_found', 'check not found')
+      await writeAudit(tx, { ...caller, action: 'check.snooze', target: monitorId, detail })
+    })
+    return documentOf(await attended(monitorId))
+  }
+
+  function documentOf({ isDown, flipSeq, ackedSeq, snoozedUntil }: store.Attended): AttentionDocument {
+    const snoozed = snoozedUntil !== null && snoozedUntil > now()
+    return {
+      acknowledged: isDown && ackedSeq === flipSeq,
+      snoozed_until: snoozed ? isoMillis(snoozedUntil) : null,
+    }
+  }
+
+  return {
+    link({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }): string {
+      const text = `${monitorId}.${flipSeq}.${(now() + linkForMs).toString(36)}`
+      return `${siteUrl()}/acknowledge/${text}.${sign(text, linkKeys[0] as Buffer)}`
+    },
+
+    /** What the page of a link shows. Changes nothing: whatever scans mail follows links. */
+    async look(token: string): Promise<{ name: string; goesOn: boolean } & AttentionDocument> {
+      const { monitorId, seq } = read(token)
+      const found = await attended(monitorId)
+      return { name: found.name, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
+    },
+
+    async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {
+      const { monitorId, seq } = read(token)
+      const { projectId } = await attended(monitorId)
+      await acknowledge({ ...visitor, projectId }, monitorId, seq)
+    },
+
+    async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
+      const { monitorId } = read(token)
+      const { projectId } = await attended(monitorId)
+      await snooze({ ...visitor, projectId }, monitorId, forS)
+    },
+
+    get: async (projectId: string, monitorId: string) => documentOf(await own(projectId, monitorId)),
+
+    async acknowledge(caller: Caller, monitorId: string): Promise<AttentionDocument> {
+      const { flipSeq } = await own(caller.projectId, monitorId)
+      return acknowledge(caller, monitorId, flipSeq)
+    },
+
+    /** In seconds from now; 0 ends it. */
+    snooze,
+  }
+}

@@ -1,0 +1,96 @@
+// Deliveries as people see them. Instants in epoch milliseconds.
+
+import type { FlipReason, Status } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+export const deliveryStatuses = ['pending', 'sent', 'retrying', 'dead', 'suppressed'] as const
+export type DeliveryStatus = (typeof deliveryStatuses)[number]
+
+export type DeliveryPosition = { createdAt: number; flipSeq: number; id: string }
+export type DeliveryFilter = {
+  check?: string | undefined
+  channel?: string | undefined
+  status?: DeliveryStatus | undefined
+  after?: DeliveryPosition | undefined
+}
+
+export type DeliveryRow = DeliveryPosition & {
+  monitorId: string
+  channelId: string
+  event: string
+  status: DeliveryStatus
+  attempts: number
+  nextAttemptAt: number | null
+  lastError: string | null
+  at: number | null
+  from: Status
+  to: Status
+  reason: FlipReason
+  requestId: string | null
+}
+
+const columns = `d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status, d.attempts,
+     d.next_attempt_at AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
+     f.at, f."from", f."to", f.reason, f.request_id AS "requestId"`
+
+const list = statement(
+  'list',
+  `SELECT ${columns}
+   FROM deliveries d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq
+   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.monitor_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
+     AND ($4::text IS NULL OR d.status = $4)
+     AND ($5::float8 IS NULL OR (d.created_at, d.flip_seq, d.id) < (${instant('$5')}, $6::int, $7::uuid))
+   ORDER BY d.created_at DESC, d.flip_seq DESC, d.id DESC LIMIT $8`,
+)
+
+/** Newest first, behind the position `after`. */
+export async function selectDeliveries(
+  on: Queryable,
+  projectId: string,
+  { check, channel, status, after }: DeliveryFilter,
+  limit: number,
+): Promise<DeliveryRow[]> {
+  const position = [after?.createdAt ?? null, after?.flipSeq ?? null, after?.id ?? null]
+  return on.query<DeliveryRow>(list, [projectId, check ?? null, channel ?? null, status ?? null, ...position, limit])
+}
+
+export type Resendable = {
+  monitorId: string
+  id: string
+  status: DeliveryStatus
+  channelOff: boolean
+  /** It is about a change of a check that is not the latest. */
+  outdated: boolean
+}
+
+const forResend = statement(
+  'for_resend',
+  `SELECT d.monitor_id AS "monitorId", d.id, d.status,
+     NOT EXISTS (SELECT FROM channels c WHERE c.id = d.channel_id AND c.project_id = d.project_id AND c.disabled_at IS NULL) AS "channelOff",
+     d.event <> 'notice' AND NOT EXISTS (SELECT FROM monitors m WHERE m.id = d.monitor_id AND m.flip_seq = d.flip_seq) AS outdated
+   FROM deliveries d WHERE d.id = $2 AND d.project_id = $1`,
+)
+
+export async function selectForResend(on: Queryable, projectId: string, id: string): Promise<Resendable | null> {
+  return (await on.query<Resendable>(forResend, [projectId, id]))[0] ?? null
+}
+
+const again = statement(
+  'resend',
+  `WITH d AS (
+     UPDATE deliveries SET status = 'pending', next_attempt_at = ${instant('$3')}, resent_at = ${instant('$3')}, finished_at = NULL
+     WHERE monitor_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
+   SELECT ${columns} FROM d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq`,
+)
+
+/** Null if somebody else was faster. */
+export async function resend(
+  tx: Queryable,
+  { monitorId, id }: Pick<Resendable, 'monitorId' | 'id'>,
+  now: number,
+): Promise<DeliveryRow | null> {
+  return (await tx.query<DeliveryRow>(again, [monitorId, id, now]))[0] ?? null
+}

@@ -1,0 +1,26 @@
+// What follows an alert while its outage goes on: reminders, and the next channel.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+const follow = statement(
+  'follow',
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
+   SELECT $1::uuid, gen_random_uuid(), c.project_id, c.id, $4::int, $5::text, 'pending', ${instant('$6')}, ${instant('$7')}
+   FROM channels c WHERE c.id = $3 AND c.project_id = $2 AND c.disabled_at IS NULL
+     AND EXISTS (SELECT FROM monitors m WHERE m.id = $1 AND m.status = 'down' AND m.flip_seq = $4)
+     AND NOT ($5 = 'escalation' AND EXISTS (SELECT FROM monitor_channels mc WHERE mc.monitor_id = $1 AND mc.channel_id = c.id))
+   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING`,
+)
+
+/** Due later, if the outage goes on; one that is over by then is not sent. Nobody is told by escalation what concerns them anyway. */
+export async function insertFollowUp(
+  tx: Queryable,
+  { monitorId, projectId, flipSeq }: { monitorId: string; projectId: string; flipSeq: number },
+  { channelId, event, due }: { channelId: string; event: string; due: number },
+  now: number,
+): Promise<void> {
+  await tx.query(follow, [monitorId, projectId, channelId, flipSeq, event, due, now])
+}

@@ -1,0 +1,58 @@
+// Alerts of a storm that go out in one message. Until the first attempt a group is whatever gathered in one span of time; from then on it
+// is fixed under the id of one of its deliveries, which is its idempotency key.
+
+import type { Queryable, Statement } from '../database/client.ts'
+import { type ClaimedDelivery, claimedColumns, type DueDelivery } from './store.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+/** In one message. */
+export const groupMax = 200
+
+const recent = statement(
+  'recent_flips',
+  `SELECT p.id, (SELECT count(*) FROM (
+       SELECT DISTINCT d.monitor_id, d.flip_seq FROM deliveries d
+       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.event IN ('down', 'up') LIMIT $3) f) AS count
+   FROM unnest($1::uuid[]) AS p(id)`,
+)
+
+/** How many flips of each project became deliveries since then; counts no further than `limit`. */
+export async function countRecentFlips(
+  on: Queryable,
+  projectIds: readonly string[],
+  since: number,
+  limit: number,
+): Promise<Map<string, number>> {
+  const rows = await on.query<{ id: string; count: number }>(recent, [projectIds, since, limit])
+  return new Map(rows.map(({ id, count }) => [id, count]))
+}
+
+const claim = statement(
+  'claim_group',
+  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$6')}, lease_until = ${instant('$6')},
+     group_id = CASE WHEN d.attempts = 0 THEN $1::uuid ELSE d.group_id END
+   FROM (
+     SELECT o.monitor_id, o.id FROM deliveries o
+     WHERE o.group_id = $2 AND o.channel_id = $3 AND o.attempts = $4 AND o.status IN ('pending', 'retrying')
+       AND o.next_attempt_at <= ${instant('$5')}
+       AND NOT EXISTS (
+         SELECT FROM deliveries e WHERE e.monitor_id = o.monitor_id AND e.channel_id = o.channel_id AND e.flip_seq < o.flip_seq
+           AND e.status IN ('pending', 'retrying'))
+     ORDER BY o.id = $1 DESC, o.created_at, o.monitor_id LIMIT ${groupMax}) seen
+   WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = $4 AND d.status IN ('pending', 'retrying')
+     AND d.next_attempt_at <= ${instant('$5')}
+   RETURNING ${claimedColumns}`,
+)
+
+/** Compare-and-set, as of single ones: the leader's group, as far as nobody else has it. */
+export async function claimGroup(
+  tx: Queryable,
+  leader: DueDelivery,
+  now: number,
+  leaseUntil: number,
+): Promise<ClaimedDelivery[]> {
+  const { id, groupId, channelId, attempts } = leader
+  return tx.query<ClaimedDelivery>(claim, [id, groupId, channelId, attempts, now, leaseUntil])
+}

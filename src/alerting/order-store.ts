@@ -1,0 +1,73 @@
+// Outages and recoveries of one check on one channel: the recovery comes after its outage, or tells both. The text stands in rows,
+// where people read it.
+
+import type { FlipReason } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+export const toldWithRecovery = 'told together with its recovery'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
+
+const combine = statement(
+  'combine',
+  `UPDATE deliveries d SET status = 'suppressed', last_error = '${toldWithRecovery}', next_attempt_at = NULL, lease_until = NULL,
+     finished_at = ${instant('$2')}
+   WHERE d.monitor_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
+     AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = $3::uuid)
+     AND EXISTS (
+       SELECT FROM deliveries u WHERE u.monitor_id = d.monitor_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
+         AND u.event = 'up' AND ${unfinished('u')})
+   RETURNING d.id`,
+)
+
+/**
+ * Leaves it to the recovery to tell of an outage that waits to be told: save for those that somebody is sending now, except
+ * `held`, which is in the caller's own hands. True if that one was left to it.
+ */
+export async function leaveToRecovery(
+  on: Queryable,
+  monitorIds: readonly string[],
+  now: number,
+  held: string | null = null,
+): Promise<boolean> {
+  const left = await on.query<{ id: string }>(combine, [monitorIds, now, held])
+  return left.some(({ id }) => id === held)
+}
+
+const takeBack = statement(
+  'take_back',
+  `UPDATE deliveries SET status = 'pending', last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
+   WHERE monitor_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
+     AND last_error = '${toldWithRecovery}'`,
+)
+
+/** The recovery `seq` will not be sent, so that the outage which was left to it has to be told by itself. */
+export async function takeBackOutage(
+  tx: Queryable,
+  { monitorId, channelId, flipSeq }: { monitorId: string; channelId: string; flipSeq: number },
+  now: number,
+): Promise<void> {
+  await tx.query(takeBack, [monitorId, channelId, flipSeq, now])
+}
+
+export type Outage = { at: number; reason: FlipReason; untold: boolean }
+
+const outage = statement(
+  'outage',
+  `SELECT f.at, f.reason, EXISTS (
+       SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = $2 AND d.event = 'down'
+         AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
+   FROM flips f WHERE f.monitor_id = $1 AND f.seq = $3 - 1 AND f."to" = 'down'`,
+)
+
+/** The outage that the recovery `seq` ends, and whether the channel was told of it; null if it ends none. */
+export async function selectOutage(
+  on: Queryable,
+  monitorId: string,
+  channelId: string,
+  seq: number,
+): Promise<Outage | null> {
+  return (await on.query<Outage>(outage, [monitorId, channelId, seq]))[0] ?? null
+}

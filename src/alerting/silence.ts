@@ -1,0 +1,80 @@
+// Why an alert is not sent: a pure decision. Some reasons pass, and what they held back is looked at again then: an outage that goes on
+// is told as a reminder. A recovery is told to whoever was told of its outage, whatever holds now, or an incident would stay open for ever.
+
+import { type QuietHours, quietUntil } from '../core/quiet-hours.ts'
+
+export const severities = ['info', 'warning', 'critical'] as const
+export type Severity = (typeof severities)[number]
+
+/** What a channel wants to hear. Absent is everything, once. Lengths in seconds. */
+export type ChannelAlerts = {
+  events?: ('down' | 'up')[]
+  severities?: Severity[]
+  quiet_hours?: QuietHours
+  remind_every?: number
+  escalate?: { to: string; after: number }
+}
+
+export type Told = 'told' | 'held' | 'no'
+
+/** What is known at the moment of an attempt. Instants in epoch milliseconds. */
+export type Circumstances = {
+  event: 'down' | 'up' | 'reminder' | 'escalation'
+  alerts: ChannelAlerts
+  severity: Severity | null
+  /** The outage of this delivery, or before this recovery: whether it lasts, whether it was acknowledged, who was told. */
+  goesOn: boolean
+  acknowledged: boolean
+  told: Told
+  parentIsDown: boolean
+  maintenance: { name: string; until: number } | null
+  snoozedUntil: number | null
+  /** Within the last hour. */
+  outages: number
+  outagesMax: number
+}
+
+export type Hold = 'parent' | 'maintenance' | 'snooze' | 'flapping' | 'quiet_hours'
+
+/** `until` is when to look again, null if the reason does not pass. */
+export type Silence = { reason: string; held: Hold | null; until: number | null }
+
+/** A check without one is taken seriously. */
+const severityDefault: Severity = 'critical'
+const parentPauseMs = 15_000
+const flappingPauseMs = 60_000
+
+export function whySilent(facts: Circumstances, now: number): Silence | null {
+  const { event, alerts } = facts
+  const severity = facts.severity ?? severityDefault
+  const unwanted = alerts.severities !== undefined && !alerts.severities.includes(severity)
+  const wanted = alerts.events ?? ['down', 'up']
+  if (event === 'up') {
+    if (!wanted.includes('up')) return final('the channel tells no recoveries')
+    if (facts.told === 'held') return final('nobody was told that the check was down')
+    return unwanted && facts.told !== 'told' ? final(`the channel tells nothing of severity ${severity}`) : null
+  }
+  if (!wanted.includes('down')) return final('the channel tells no outages')
+  if (unwanted) return final(`the channel tells nothing of severity ${severity}`)
+  if (event !== 'down' && !facts.goesOn) return final('the check recovered')
+  if (event !== 'down' && facts.acknowledged) return final('the outage was acknowledged')
+  return hold(facts, now)
+}
+
+function final(reason: string): Silence {
+  return { reason, held: null, until: null }
+}
+
+function hold({ alerts, ...facts }: Circumstances, now: number): Silence | null {
+  if (facts.parentIsDown) return { reason: 'the parent check was down', held: 'parent', until: now + parentPauseMs }
+  if (facts.maintenance) {
+    const { name, until } = facts.maintenance
+    return { reason: `maintenance: ${name}`, held: 'maintenance', until }
+  }
+  if (facts.snoozedUntil !== null && facts.snoozedUntil > now)
+    return { reason: 'the check was snoozed', held: 'snooze', until: facts.snoozedUntil }
+  if (facts.outagesMax > 0 && facts.outages > facts.outagesMax)
+    return { reason: 'the check was flapping', held: 'flapping', until: now + flappingPauseMs }
+  const until = alerts.quiet_hours === undefined ? null : quietUntil(alerts.quiet_hours, now)
+  return until === null ? null : { reason: 'the channel had quiet hours', held: 'quiet_hours', until }
+}

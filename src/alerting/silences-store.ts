@@ -1,0 +1,148 @@
+// Alerts that are not sent for a reason, and what becomes of them. Instants in epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+import type { ChannelAlerts, Hold, Severity, Silence, Told } from './silence.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+/** Whether any ancestor of the monitor is down. A parent that is gone or in another project is none. */
+const underOutage = (monitor: string) => `EXISTS (
+    WITH RECURSIVE up AS (
+      SELECT c.parent_id, c.project_id FROM monitors c WHERE c.id = ${monitor} AND c.parent_id IS NOT NULL
+      UNION SELECT p.parent_id, p.project_id FROM up JOIN monitors p ON p.id = up.parent_id AND p.project_id = up.project_id)
+    SELECT FROM up JOIN monitors p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
+
+export type Facts = {
+  tags: string
+  severity: Severity | null
+  goesOn: boolean
+  acknowledged: boolean
+  parentIsDown: boolean
+  snoozedUntil: number | null
+  outages: number
+  alerts: ChannelAlerts | null
+  told: Told
+}
+
+/** Of the outage that began with flip $3: as long as no reminder was sent, what was held back was not told. */
+const told = `CASE
+    WHEN NOT EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3) THEN 'no'
+    WHEN EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3
+                   AND d.status IN ('sent', 'dead')) THEN 'told'
+    WHEN EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3 AND d.held IS NOT NULL)
+    THEN 'held' ELSE 'no' END`
+
+const facts = statement(
+  'facts',
+  `SELECT m.tags, m.severity, m.status = 'down' AND m.flip_seq = $3 AS "goesOn", coalesce(a.acked_seq = $3, false) AS acknowledged,
+     ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
+     (SELECT count(*) FROM flips f WHERE f.monitor_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
+        AND f.at > ${instant('$4')}) AS outages,
+     (SELECT c.alerts FROM channels c WHERE c.id = $2) AS alerts, ${told} AS told
+   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1`,
+)
+
+/** `since` is from when on outages are counted. Null if the check is gone. */
+export async function selectFacts(
+  on: Queryable,
+  { monitorId, channelId, flipSeq }: { monitorId: string; channelId: string; flipSeq: number },
+  ended: boolean,
+  since: number,
+): Promise<Facts | null> {
+  const outage = ended ? flipSeq - 1 : flipSeq
+  return (await on.query<Facts>(facts, [monitorId, channelId, outage, since]))[0] ?? null
+}
+
+export type Held = {
+  monitorId: string
+  id: string
+  projectId: string
+  channelId: string
+  flipSeq: number
+  event: string
+  held: Hold
+  /** The outage is over, or was paused, or its check deleted: nothing is left to tell. */
+  over: boolean
+}
+
+const held = statement(
+  'held',
+  `SELECT d.monitor_id AS "monitorId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event,
+     d.held,
+     (m.id IS NULL OR m.status <> 'down' OR m.flip_seq <> d.flip_seq) AS over
+   FROM deliveries d LEFT JOIN monitors m ON m.id = d.monitor_id
+   WHERE d.status = 'suppressed' AND d.next_attempt_at <= ${instant('$1')} AND d.next_attempt_at IS NOT NULL
+   ORDER BY d.next_attempt_at LIMIT $2`,
+)
+
+/** Suppressed deliveries whose reason may not hold any more, the longest due first. */
+export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<Held[]> {
+  return on.query<Held>(held, [now, limit])
+}
+
+const settle = statement(
+  'settle_held',
+  `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, last_error = coalesce(h.reason, d.last_error),
+     held = coalesce(h.kind, d.held)
+   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(monitor_id, id, until, reason, kind)
+   WHERE d.monitor_id = h.monitor_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
+   RETURNING d.id`,
+)
+
+/** To be looked at again later, or never if nothing holds. Compare-and-set: returns those that nobody else has dealt with meanwhile. */
+export async function settleHeld(
+  tx: Queryable,
+  all: readonly (Held & { silence: Silence | null })[],
+): Promise<string[]> {
+  const values = [
+    all.map(({ monitorId }) => monitorId),
+    all.map(({ id }) => id),
+    all.map(({ silence }) => silence?.until ?? null),
+    all.map(({ silence }) => silence?.reason ?? null),
+    all.map(({ silence }) => silence?.held ?? null),
+  ]
+  return (await tx.query<{ id: string }>(settle, values)).map(({ id }) => id)
+}
+
+const remind = statement(
+  'remind',
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
+   SELECT monitor_id, gen_random_uuid(), project_id, channel_id, flip_seq, event, 'pending', ${instant('due')}, ${instant('$6')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::text[])
+     AS r(monitor_id, project_id, channel_id, flip_seq, due, event)
+   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO UPDATE
+     SET status = 'pending', attempts = 0, last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = EXCLUDED.next_attempt_at,
+       created_at = EXCLUDED.created_at
+     WHERE deliveries.status = 'suppressed'`,
+)
+
+/** One reminder for each, due at `due`; one that was suppressed before is due again. */
+export async function insertReminders(
+  tx: Queryable,
+  all: readonly (Held & { due: number })[],
+  now: number,
+): Promise<void> {
+  const column = <T>(pick: (one: Held & { due: number }) => T): T[] => all.map(pick)
+  await tx.query(remind, [
+    column(({ monitorId }) => monitorId),
+    column(({ projectId }) => projectId),
+    column(({ channelId }) => channelId),
+    column(({ flipSeq }) => flipSeq),
+    column(({ due }) => due),
+    now,
+    column(({ event }) => (event.startsWith('reminder') ? event : 'reminder')),
+  ])
+}
+
+const ending = statement(
+  'end_reminders',
+  `UPDATE deliveries d SET status = 'suppressed', last_error = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
+   WHERE d.monitor_id = ANY($1::uuid[]) AND (d.event LIKE 'reminder%' OR d.event = 'escalation')
+     AND d.status IN ('pending', 'retrying') AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')})`,
+)
+
+/** A recovery ends the reminders that wait: it would have to wait for them. */
+export async function endReminders(tx: Queryable, monitorIds: readonly string[], now: number): Promise<void> {
+  await tx.query(ending, [monitorIds, now])
+}

@@ -1,0 +1,86 @@
+// Alerts that are not sent, and what becomes of them when the reason has passed. Every one is on record as suppressed, with the reason. A
+// recovery whose outage was held back is not told either. A check that is still down when nothing holds any more was not told about at
+// all, so that a reminder follows; after a parent's outage only once its next heartbeat should have come: whoever was only cut off says so
+// before that.
+
+import { isAffected, openUntil } from '../core/maintenance.ts'
+import type { Settings } from '../core/monitor.ts'
+import { rulesOf, tagsOf } from '../core/monitor.ts'
+import { nextDue } from '../core/schedule.ts'
+import type { Database } from '../database/service.ts'
+import { selectWindows } from './maintenance-store.ts'
+import { type Silence, whySilent } from './silence.ts'
+import * as store from './silences-store.ts'
+import type { ClaimedDelivery } from './store.ts'
+import { eventOf } from './telling.ts'
+
+const releaseMax = 100
+/** A job that runs once a day is not waited for until tomorrow. */
+const patienceMs = 3_600_000
+const flappingWindowMs = 3_600_000
+
+export type Silences = ReturnType<typeof createSilences>
+
+type Asked = Pick<ClaimedDelivery, 'monitorId' | 'channelId' | 'projectId' | 'flipSeq' | 'event'>
+
+export function createSilences(options: {
+  database: Database
+  /** Rejects for a check that is gone. */
+  settingsOf: (projectId: string, id: string) => Promise<Settings>
+  /** More outages within an hour are flapping; 0 is never. */
+  outagesMax: number
+  now: () => number
+}) {
+  const { database, settingsOf, outagesMax, now } = options
+
+  /** Null if it is to be sent, or if the check is gone. */
+  async function why(delivery: Asked): Promise<Silence | null> {
+    const { monitorId, projectId } = delivery
+    const at = now()
+    const event = eventOf(delivery)
+    const [facts, windows] = await Promise.all([
+      store.selectFacts(database, delivery, event === 'up', at - flappingWindowMs),
+      selectWindows(database, projectId, { openAt: at }),
+    ])
+    if (facts === null) return null
+    const check = { id: monitorId, tags: tagsOf(facts) }
+    const maintenance = windows.flatMap(({ name, time, scope }) => {
+      const until = isAffected(scope, check) ? openUntil(time, at) : null
+      return until === null ? [] : [{ name, until }]
+    })[0]
+    return whySilent({ ...facts, alerts: facts.alerts ?? {}, event, maintenance: maintenance ?? null, outagesMax }, at)
+  }
+
+  async function dueOf({ projectId, monitorId, held }: store.Held): Promise<number> {
+    const settings = held === 'parent' ? await settingsOf(projectId, monitorId).catch(() => null) : null
+    if (settings === null) return now()
+    const rules = rulesOf(settings)
+    const next = nextDue(rules.schedule, now()) ?? Number.POSITIVE_INFINITY
+    return Math.min(next + rules.graceS * 1000, now() + patienceMs)
+  }
+
+  return {
+    why,
+
+    /** Looks again at what was held back; true if there may be more. */
+    async release(): Promise<boolean> {
+      const held = await store.selectReleasable(database, now(), releaseMax)
+      const judged = await Promise.all(
+        held.map(async (one) => {
+          const silence = one.over ? null : await why({ ...one, event: 'reminder' })
+          const reminder = one.over || silence !== null ? null : await dueOf(one)
+          return { ...one, silence, reminder }
+        }),
+      )
+      if (judged.length === 0) return false
+      await database.transaction(async (tx) => {
+        const settled = new Set(await store.settleHeld(tx, judged))
+        const reminders = judged.flatMap(({ reminder: due, ...one }) =>
+          due !== null && settled.has(one.id) ? [{ ...one, due }] : [],
+        )
+        if (reminders.length > 0) await store.insertReminders(tx, reminders, now())
+      })
+      return held.length === releaseMax
+    },
+  }
+}

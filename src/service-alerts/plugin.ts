@@ -1,0 +1,71 @@
+import { hostname } from 'node:os'
+import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { createLoop } from '../loop.ts'
+import { beat } from './heartbeat.ts'
+import { serviceAlertRoutes } from './routes.ts'
+import { createServiceAlerts } from './service.ts'
+
+export const serviceAlertsPlugin = fp<{ config: Config }>(
+  async (app, { config }) => {
+    const { database, alerting, health, serviceLevel, circuitBreakers, heartbeats, log } = app
+    const { serviceChannels: channels, serviceAvailability, serviceLatencyP95Ms, serviceLookMs } = config.alerting
+    const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
+    const { clock } = database
+    const serviceAlerts = createServiceAlerts({
+      database,
+      node: hostname().slice(0, 100),
+      targets: {
+        availability: serviceAvailability,
+        latencyP95Ms: serviceLatencyP95Ms,
+        maxStalenessMs: config.health.maxStalenessMs,
+      },
+      read: async () => ({
+        // Whole minutes, so that the one under way counts with the one before it.
+        minute: serviceLevel.level(2),
+        twoMinutes: serviceLevel.level(3),
+        fiveMinutes: serviceLevel.level(5),
+        hour: serviceLevel.level(60),
+        openBreakers: [
+          ...new Set(circuitBreakers.states().flatMap(({ kind, state }) => (state === 'open' ? [kind] : []))),
+        ].sort(),
+        stalenessMs: Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now())),
+        health: (await health.report()).status,
+      }),
+      notify: (tx, notice) => alerting.notify(tx, { ...notice, channelIds: channels }),
+      log,
+      now: clock.now,
+    })
+    const look = createLoop({
+      name: 'service-alerts',
+      intervalMs: serviceLookMs,
+      log,
+      step: async () => {
+        await serviceAlerts.look()
+        return false
+      },
+    })
+    const isWell = async () => (await health.report()).status !== 'unhealthy'
+    const heart = createLoop({
+      name: 'self-heartbeat',
+      intervalMs: selfHeartbeatMs,
+      log,
+      step: async (signal) => {
+        if (url !== undefined) await beat({ url, isWell, signal, log })
+        return false
+      },
+    })
+    app.lifecycle.onStart('service-alerts', async () => {
+      look.start()
+      if (url !== undefined) heart.start()
+    })
+    app.addHook('onClose', async () => {
+      await Promise.all([look.stop(), heart.stop()])
+    })
+    await app.register(serviceAlertRoutes, { serviceAlerts })
+  },
+  {
+    name: 'service-alerts',
+    dependencies: ['database', 'alerting', 'health', 'metrics', 'circuit-breakers', 'lifecycle', 'auth'],
+  },
+)

@@ -1,0 +1,106 @@
+// Flatline watches itself: each process judges what it knows, and every change of a judgement is an entry in the history and a notice to the
+// operators' channels, in one transaction. While the database is away changes are kept, a bounded number, and written afterwards.
+
+import { createHash } from 'node:crypto'
+import { isoMillis } from '../core/instant.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import { type Level, type Reading, type Rule, rules, type Targets } from './rules.ts'
+import * as store from './store.ts'
+
+const pendingMax = 1000
+/** At least the last thousand are always there. */
+const keptMax = 10_000
+
+export type ServiceAlertDocument = Omit<store.ServiceAlert, 'at'> & { at: string }
+
+export type ServiceAlerts = ReturnType<typeof createServiceAlerts>
+
+export function createServiceAlerts(options: {
+  database: Database
+  node: string
+  targets: Targets
+  read: () => Promise<Reading>
+  /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */
+  notify: (
+    tx: Queryable,
+    notice: {
+      about: string
+      seq: number
+      text: { severity: ReturnType<typeof severityOf>; title: string; text: string }
+    },
+  ) => Promise<unknown>
+  log: { warn(o: object, message: string): void; info(o: object, message: string): void }
+  now: () => number
+}) {
+  const { database, node, targets, notify, log, now } = options
+  const levels = new Map<Rule, Level>()
+  const pending: Omit<store.ServiceAlert, 'id'>[] = []
+  let known = false
+
+  /** What a process of this name left open before. */
+  async function recall(): Promise<void> {
+    for (const { rule, level } of await store.selectLatest(database, node))
+      if (level !== 'RESOLVED' && Object.hasOwn(rules, rule)) levels.set(rule as Rule, level)
+    known = true
+  }
+
+  function judge(reading: Reading): void {
+    for (const [rule, judgeBy] of Object.entries(rules) as [Rule, (typeof rules)[Rule]][]) {
+      const judgement = judgeBy(reading, targets)
+      const before = levels.get(rule)
+      if (before === judgement?.level) continue
+      if (judgement) levels.set(rule, judgement.level)
+      else levels.delete(rule)
+      const level = judgement?.level ?? 'RESOLVED'
+      const text = judgement?.text ?? 'as it should be again'
+      const line = { event: 'service.alert', rule, alertLevel: level, reason: text }
+      log[level === 'RESOLVED' ? 'info' : 'warn'](line, 'how this service does has changed')
+      if (pending.length < pendingMax) pending.push({ at: now(), node, rule, level, text })
+    }
+  }
+
+  async function flush(): Promise<void> {
+    for (let next = pending[0]; next !== undefined; next = pending[0]) {
+      const alert = next
+      await database.transaction(async (tx) => {
+        const seq = await store.insertServiceAlert(tx, alert)
+        await store.deleteUntil(tx, seq - keptMax)
+        const title = `Flatline on ${node}: ${alert.rule.replace('_', ' ')} ${alert.level.toLowerCase()}`
+        await notify(tx, {
+          about: subjectOf(node, alert.rule),
+          seq,
+          text: { severity: severityOf(alert.level), title, text: alert.text },
+        })
+      })
+      pending.shift()
+    }
+  }
+
+  return {
+    /** One look. Rejects while what was found cannot be written; it is kept. */
+    async look(): Promise<void> {
+      if (!known) await recall()
+      judge(await options.read())
+      await flush()
+    },
+
+    /** Newest first; `next` is the `after` of the next page. */
+    async list(after: number | null, limit: number): Promise<{ alerts: ServiceAlertDocument[]; next: string | null }> {
+      const rows = await store.selectServiceAlerts(database, after, limit + 1)
+      const page = rows.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        alerts: page.map((row) => ({ ...row, at: isoMillis(row.at) })),
+        next: rows.length > limit && last ? String(last.id) : null,
+      }
+    },
+  }
+}
+
+const severityOf = (level: store.ServiceAlert['level']) => level.toLowerCase() as Lowercase<typeof level>
+
+function subjectOf(node: string, rule: string): string {
+  const hex = createHash('sha256').update(`${node}/${rule}`).digest('hex')
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5')
+}

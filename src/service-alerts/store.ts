@@ -1,0 +1,56 @@
+// The history of Flatline's alerts about itself. Instants in epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+export type ServiceAlert = {
+  id: number
+  at: number
+  node: string
+  rule: string
+  level: 'INFO' | 'WARNING' | 'CRITICAL' | 'RESOLVED'
+  text: string
+}
+
+const statement = (name: string, text: string): Statement => ({ name: `service_alerts_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+const insert = statement(
+  'insert',
+  `INSERT INTO service_alerts (at, node, rule, level, text) VALUES (${instant('$1')}, $2, $3, $4, left($5, 500)) RETURNING id`,
+)
+
+export async function insertServiceAlert(tx: Queryable, alert: Omit<ServiceAlert, 'id'>): Promise<number> {
+  const { at, node, rule, level, text } = alert
+  return (await tx.query<{ id: number }>(insert, [at, node, rule, level, text]))[0]?.id ?? 0
+}
+
+const sweep = statement('sweep', 'DELETE FROM service_alerts WHERE id <= $1')
+
+/** Deletes all up to this one. */
+export async function deleteUntil(tx: Queryable, id: number): Promise<void> {
+  await tx.query(sweep, [id])
+}
+
+const list = statement(
+  'list',
+  `SELECT id, at, node, rule, level, text FROM service_alerts WHERE $1::int IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`,
+)
+
+/** Newest first, behind the one with the id `before`. */
+export async function selectServiceAlerts(
+  on: Queryable,
+  before: number | null,
+  limit: number,
+): Promise<ServiceAlert[]> {
+  return on.query<ServiceAlert>(list, [before, limit])
+}
+
+const latest = statement(
+  'latest',
+  'SELECT DISTINCT ON (rule) id, at, node, rule, level, text FROM service_alerts WHERE node = $1 ORDER BY rule, id DESC',
+)
+
+/** How each rule of this node stands. */
+export async function selectLatest(on: Queryable, node: string): Promise<ServiceAlert[]> {
+  return on.query<ServiceAlert>(latest, [node])
+}

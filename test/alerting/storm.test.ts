@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Type } from 'typebox'
+import type { CheckMessage } from '../../src/alerting/message.ts'
+import { restOfStorm } from '../../src/alerting/storm.ts'
+import { DeliveryError, type Transport } from '../../src/alerting/transport.ts'
+import { webhook } from '../../src/alerting/transports/webhook.ts'
+import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
+import { createReceiver } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { createWorld } from './world.ts'
+
+const policy = { singly: 25, windowMs: 60_000, gatherMs: 10_000 }
+
+test('the first of a project within a minute go singly, the rest together, and no project counts for another', () => {
+  const flips = Array.from({ length: 30 }, (_, n) => ({ projectId: n % 3 === 0 ? 'a' : 'b' }))
+  const judged = restOfStorm(flips, new Map([['a', 20]]), policy)
+  const rest = (project: string) => judged.filter(({ projectId, grouped }) => projectId === project && grouped).length
+  assert.deepEqual([rest('a'), rest('b')], [5, 0])
+})
+
+test('a storm on a chat is 25 messages and one that tells the rest, under one key on every attempt; a machine gets each by itself', async (t) => {
+  const messages: CheckMessage[] = []
+  let works = true
+  const chat: Transport = {
+    kind: 'chat',
+    settings: Type.Object({}),
+    category: 'chat',
+    async send(message) {
+      if (message.event !== 'notice') messages.push(message)
+      if (!works) throw new DeliveryError('away', { retryable: true })
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { chat, webhook })
+  const [replica, other] = [await world.replica(), await world.replica()]
+  await ensurePartitions(replica.database, 1)
+  const far = await createReceiver(t)
+  const channels = [
+    (await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })).id,
+    await world.webhook(replica, { url: far.url }),
+  ]
+  const monitors = await Promise.all(Array.from({ length: 60 }, (_, n) => world.monitor(replica, channels, `job ${n}`)))
+  world.clock.now = Math.ceil(world.clock.now / 10_000) * 10_000 + 1
+  for (const id of monitors) await world.flips(id, ['down'])
+  const turns = async () => {
+    for (let n = 0; n < 20; n++) await Promise.all([replica.turn(), other.turn()])
+  }
+  await turns()
+  assert.deepEqual([messages.length, far.received.length], [25, 60])
+  works = false
+  world.clock.now += 10_000
+  await turns()
+  assert.equal(messages.length, 26)
+  works = true
+  world.clock.now += 10_000
+  await turns()
+  assert.equal(messages.length, 27)
+  const [first, second] = messages.slice(25) as [CheckMessage, CheckMessage]
+  assert.equal(first.delivery.id, second.delivery.id)
+  assert.deepEqual([first.others?.length, second.others?.length], [34, 34])
+  const names = [
+    ...messages.slice(0, 25).map(({ check }) => check.name),
+    ...[second, ...(second.others ?? [])].map(({ check }) => check.name),
+  ]
+  assert.equal(new Set(names).size, 60, 'everything was told one time')
+  const rows = await sql<{ status: string; n: number }>(
+    world.url,
+    'SELECT status, count(*)::int AS n FROM deliveries WHERE channel_id = $1 GROUP BY 1',
+    [channels[0]],
+  )
+  assert.deepEqual(rows, [{ status: 'sent', n: 60 }], 'each has its delivery')
+})
+
+test('a destination gets no more within a minute than its kind takes, and the others do not wait for it', async (t) => {
+  const told: string[] = []
+  const slow: Transport = {
+    kind: 'slow',
+    settings: Type.Object({}),
+    perMinute: 6,
+    async send() {
+      told.push('slow')
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { slow, webhook })
+  const replica = await world.replica()
+  const far = await createReceiver(t)
+  const { id } = await replica.alerting.channels.create(world.caller, { kind: 'slow', name: 'slow', settings: {} })
+  const quick = await world.webhook(replica, { url: far.url })
+  for (let n = 0; n < 20; n++) await world.flips(await world.monitor(replica, [id, quick]), ['down'])
+  const turns = async () => {
+    for (let n = 0; n < 20; n++) await replica.turn()
+  }
+  await turns()
+  assert.deepEqual([told.length, far.received.length], [6, 20])
+  world.clock.now += 59_000
+  await turns()
+  assert.equal(told.length, 6)
+  for (const expected of [12, 18, 20]) {
+    world.clock.now += 60_000
+    await turns()
+    assert.equal(told.length, expected)
+  }
+})

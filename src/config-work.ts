@@ -105,6 +105,7 @@ const days = (fallback: number, description: string) => integer(fallback, descri
 export const retention = Type.Object(
   {
     heartbeatsDays: days(400, 'How long heartbeats and their bodies are kept'),
+    heartbeatKeysDays: days(3, 'How long a heartbeat that its sender gave an id is known by it'),
     flipsDays: days(400, 'How long changes of status are kept'),
     deliveriesDays: days(90, 'How long alerts are kept, from their end on'),
     auditDays: days(400, 'How long entries of the audit trail are kept'),

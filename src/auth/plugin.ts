@@ -79,6 +79,13 @@ export const authPlugin = fp<AuthOptions>(
       return callerOf(request, { projectId: principal.projectId, actor: principal.kind, readOnly: true })
     }
 
+    const pingKeyCaller = async (request: FastifyRequest) => {
+      const key = givenKey(request)
+      const principal = key.length === 22 ? await projects.authenticate(key) : null
+      if (principal?.kind !== 'ping_key') return projectCaller(request, true)
+      return callerOf(request, { projectId: principal.projectId, actor: principal.kind, readOnly: false })
+    }
+
     const { adminToken, adminTokenPrevious, metricsToken, metricsTokenPrevious } = config.security
     const adminTokens = [adminToken, adminTokenPrevious]
     const metricsTokens = [metricsToken, metricsTokenPrevious]
@@ -95,6 +102,7 @@ export const authPlugin = fp<AuthOptions>(
       read: (request) => projectCaller(request, false),
       'read-only': scrapingCaller,
       write: (request) => projectCaller(request, true),
+      'write or ping': pingKeyCaller,
       'read or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, false)),
       'write or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, true)),
     }
@@ -107,7 +115,8 @@ export const authPlugin = fp<AuthOptions>(
         request.caller = await authorize[access](request)
       }
       // A token is in a header: nothing of a stranger's request is read. The Healthchecks API takes keys from the body, too.
-      if (access === 'admin' || access === 'metrics') route.onRequest = [...[route.onRequest ?? []].flat(), hook]
+      if (['admin', 'metrics', 'write or ping'].includes(access))
+        route.onRequest = [...[route.onRequest ?? []].flat(), hook]
       else route.preValidation = [hook, ...[route.preValidation ?? []].flat()]
     })
 

@@ -107,6 +107,8 @@ export function createMailListener(options: MailListenerOptions) {
       body: raw.length === 0 ? null : raw,
       mail: await readMail(raw),
       pingKeyHash: null,
+      key: null,
+      at: null,
       requestId: `${session.id}-${session.transaction}`,
     } as const
     const recipients = rcptTo

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { createLoop, type Loop } from '../loop.ts'
+import { bulkRoutes } from './bulk-routes.ts'
 import type { Diversion } from './diversion.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
@@ -81,6 +82,12 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       await heartbeats.flush()
     })
 
+    await app.register(bulkRoutes, {
+      heartbeats,
+      monitors,
+      bodyLimitBytes: config.ingest.pingBodyLimitBytes,
+      now: database.clock.now,
+    })
     await app.register(pingRoutes, {
       heartbeats,
       ownerOf: ownerOf(app.projects, spool !== null),

@@ -9,6 +9,7 @@ import type { Database } from '../database/service.ts'
 import type { Monitors } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
 import { applySignals } from './apply-signals.ts'
+import { insertKeys, selectKnownKeys } from './keys-store.ts'
 import type { Outcome, Received } from './service.ts'
 import { recordSteady } from './steady-store.ts'
 import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
@@ -81,21 +82,46 @@ export function createRecording(options: {
       outcomes.clear()
       for (const { id, projectId } of locked) found.projects.set(id, projectId)
       const already = again ? await selectRecorded(tx, entries) : null
+      const repeated = await repeatedOf(tx, locked, entries, already)
       const recent = await recentOf(tx, locked, entries)
       const decided = locked.map((monitor) => {
-        const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id))
+        const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
         return applySignals(monitor, received, windows(), recent.get(monitor.id) ?? [])
       })
       const rows = decided.flatMap(({ recorded }) => recorded)
       for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
+      for (const id of repeated) outcomes.set(id, 'duplicate')
       for (const { id, kind, created } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
+      const keys = rows.flatMap(({ received: { monitorId, key } }) => (key === null ? [] : [{ monitorId, key }]))
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
-        within: () => insertHeartbeats(tx, rows),
+        within: async () => {
+          await Promise.all([insertHeartbeats(tx, rows), insertKeys(tx, keys)])
+        },
       }
     })
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
+  }
+
+  /** Ids of those whose names their monitors have seen before, in the database or in this batch. */
+  async function repeatedOf(
+    tx: Queryable,
+    locked: readonly WatchedMonitor[],
+    entries: readonly Received[],
+    already: ReadonlySet<string> | null,
+  ): Promise<Set<string>> {
+    const there = new Set(locked.map(({ id }) => id))
+    const named = entries.filter(({ id, key, monitorId }) => key !== null && there.has(monitorId) && !already?.has(id))
+    const nameOf = ({ monitorId, key }: { monitorId: string; key: string | null }) => `${monitorId}/${key}`
+    const keys = named.map(({ monitorId, key }) => ({ monitorId, key: key as string }))
+    const seen = new Set((await selectKnownKeys(tx, keys)).map(nameOf))
+    const repeated = new Set<string>()
+    for (const entry of named) {
+      if (seen.has(nameOf(entry))) repeated.add(entry.id)
+      seen.add(nameOf(entry))
+    }
+    return repeated
   }
 
   /** What was recorded within the last minute of those monitors whose owner limits that; for all others nothing is asked. */
@@ -145,6 +171,6 @@ export function createRecording(options: {
   }
 }
 
-function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
-  return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null
+function isPlainSuccess({ kind, exitStatus, mail, key }: Received): boolean {
+  return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null && key === null
 }

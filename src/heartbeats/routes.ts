@@ -115,12 +115,12 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   function answer(reply: FastifyReply, outcome: Outcome): void {
     if (outcome === 'unknown') unknown(reply)
     else if (outcome === 'ambiguous') refuse(reply, 409, 'ambiguous slug')
-    else if ('limitedForMs' in outcome) {
+    else if (typeof outcome === 'object' && 'limitedForMs' in outcome) {
       reply.header('retry-after', Math.ceil(outcome.limitedForMs / 1000))
       refuse(reply, 429, 'rate limit exceeded')
     } else {
       reply.headers(accepted).header('expires', expires())
-      if (outcome.created) reply.code(201).send('Created')
+      if (outcome !== 'duplicate' && outcome.created) reply.code(201).send('Created')
       else reply.send('OK')
     }
   }
@@ -156,6 +156,8 @@ function incoming(
     body: request.body ?? null,
     mail: null,
     pingKeyHash: null,
+    key: null,
+    at: null,
     requestId: request.id,
   }
 }

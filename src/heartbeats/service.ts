@@ -12,7 +12,11 @@ import { createRecording } from './recording.ts'
 import type { Spool } from './spool.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
-export type Received = Incoming & { id: string; at: number /** Whether it made its monitor. */; created: boolean }
+export type Received = Omit<Incoming, 'at'> & {
+  id: string
+  at: number /** Whether it made its monitor. */
+  created: boolean
+}
 
 export type Incoming = {
   /** Empty until its slug has been looked up. */
@@ -20,6 +24,10 @@ export type Incoming = {
   /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
   slug: SlugAddress | null
   pingKeyHash: string | null
+  /** What its sender calls it, to be counted once however often it is sent; null for no name. */
+  key: string | null
+  /** When it was sent, by its sender and within limits, in epoch milliseconds; null for now. */
+  at: number | null
   kind: SignalKind
   exitStatus: number | null
   rid: string | null
@@ -35,7 +43,12 @@ export type Incoming = {
 }
 
 /** All but `recorded` mean that nothing was stored: no such monitor, several with this slug, or more than its owner allows just now. */
-export type Outcome = { recorded: HeartbeatKind; created: boolean } | { limitedForMs: number } | 'unknown' | 'ambiguous'
+export type Outcome =
+  | { recorded: HeartbeatKind; created: boolean }
+  | { limitedForMs: number }
+  | 'duplicate'
+  | 'unknown'
+  | 'ambiguous'
 
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
@@ -62,7 +75,7 @@ export type HeartbeatsOptions = {
   /** `projectId` is empty where it is not known. */
   count: (
     kind: HeartbeatKind,
-    outcome: 'recorded' | 'unknown' | 'limited' | 'refused' | 'spooled' | 'dropped',
+    outcome: 'recorded' | 'duplicate' | 'unknown' | 'limited' | 'refused' | 'spooled' | 'dropped',
     projectId: string,
     n: number,
   ) => void
@@ -142,10 +155,11 @@ export function createHeartbeats(options: HeartbeatsOptions) {
      * promised: the client must try again.
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
-      const at = clock.now()
+      const at = incoming.at ?? clock.now()
       const received = { ...incoming, at, id: heartbeatId(at), created: false }
       const taken = push(received, (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
+        else if (outcome === 'duplicate') count(incoming.kind, 'duplicate', '', 1)
         else if (typeof outcome === 'string') count(incoming.kind, 'unknown', '', 1)
         else if ('limitedForMs' in outcome) count(incoming.kind, 'limited', '', 1)
         done(error, outcome)

@@ -7,7 +7,7 @@ import fp from 'fastify-plugin'
 /**
  * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
  * read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key. ping: the address itself
- * is the credential. With `or admin` ADMIN_TOKEN will do, too.
+ * is the credential; `or ping` means the project's ping key. With `or admin` ADMIN_TOKEN will do, too.
  */
 export type Access =
   | 'public'
@@ -18,6 +18,7 @@ export type Access =
   | 'write'
   | 'read or admin'
   | 'write or admin'
+  | 'write or ping'
   | 'ping'
 
 declare module 'fastify' {

@@ -136,3 +136,10 @@ export async function selectFlips(
 ): Promise<FlipRow[]> {
   return on.query<FlipRow>(flips, [monitorId, from, to, before, limit])
 }
+
+const owned = statement('owned', 'SELECT id FROM monitors WHERE project_id = $1 AND id = ANY($2::uuid[])')
+
+export async function selectOwned(on: Queryable, projectId: string, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  return new Set((await on.query<{ id: string }>(owned, [projectId, ids])).map(({ id }) => id))
+}

@@ -103,6 +103,10 @@ export function createReading(options: {
     uniqueKey,
     now: () => database.clock.now(),
 
+    /** Which of these ids are of this project. */
+    owned: (projectId: string, ids: readonly string[]): Promise<Set<string>> =>
+      store.selectOwned(database, projectId, ids),
+
     exists: async (id: string): Promise<boolean> => (await store.selectMonitor(database, id)) !== null,
 
     /** How each check of a project stands, page by page. */

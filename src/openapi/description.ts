@@ -26,6 +26,7 @@ const security: Record<Access, Requirement[]> = {
   'read-only': [{ bearer: [] }],
   'read or admin': [...keys, ...admin],
   'write or admin': [...keys, ...admin],
+  'write or ping': [{ apiKey: [] }, { bearer: [] }],
 }
 
 export function nameOf({ method, url }: Pick<RouteOptions, 'method' | 'url'>): string {

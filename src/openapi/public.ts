@@ -1,7 +1,7 @@
 // What is open to whoever has the address: pings, badges, and a project's metrics.
 
 import { Type } from 'typebox'
-import { nothing, type Operations, type Parameter, text } from './operation.ts'
+import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
 import { projectId, uuid } from './schemas.ts'
 
 const id: Parameter = { type: 'string', description: 'uuid of the check', example: uuid }
@@ -150,4 +150,45 @@ const metrics: Operations = {
   },
 }
 
-export const publicOperations: Operations = { ...pings, ...badges, ...metrics }
+const beat = Type.Object({
+  check: Type.String({ description: 'uuid or slug of a check' }),
+  kind: Type.Optional(Type.String({ enum: ['success', 'start', 'fail', 'log'] })),
+  at: Type.Optional(Type.String({ description: 'When it was sent: from 7 days ago to 5 minutes ahead' })),
+  exit_status: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
+  rid: Type.Optional(Type.String({ description: 'Run id' })),
+  body: Type.Optional(Type.String()),
+  id: Type.Optional(
+    Type.String({ description: 'Known to its check for 72 hours: the second with the same id is a duplicate' }),
+  ),
+})
+
+const bulk: Operations = {
+  'POST /api/v3/heartbeats/': {
+    id: 'uploadHeartbeats',
+    tag: 'pings',
+    summary: 'Many heartbeats at once',
+    description:
+      'A JSON array, or one JSON object a line. With an API key or the ping key. A line that is broken is a rejected entry, an array that is broken is refused as a whole. At most 10,000 heartbeats and 16 MB.',
+    body: {
+      schema: Type.Array(beat),
+      example: [
+        { check: uuid, at: '2026-11-24T03:15:00+00:00', exit_status: 0, id: 'upload-7-1' },
+        { check: 'nightly-backup' },
+      ],
+    },
+    answers: {
+      200: json(
+        'What became of them, also where all are rejected',
+        Type.Object({
+          accepted: Type.Integer(),
+          duplicates: Type.Integer(),
+          rejected: Type.Array(Type.Object({ index: Type.Integer(), error: Type.String() })),
+        }),
+        { accepted: 1, duplicates: 0, rejected: [{ index: 1, error: 'check not found' }] },
+      ),
+      ...refusals('ours', 400, 401, 413),
+    },
+  },
+}
+
+export const publicOperations: Operations = { ...pings, ...bulk, ...badges, ...metrics }

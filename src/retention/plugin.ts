@@ -17,6 +17,7 @@ export const retentionPlugin = fp<{ retention: Config['retention'] }>(
         audit: kept.auditDays,
         health_metrics: kept.healthMetricsDays,
         blind_windows: kept.blindWindowsDays,
+        heartbeat_keys: kept.heartbeatKeysDays,
       },
       count: (table, n) => domainMetrics.retentionRemoved.inc({ table }, n),
       log,

@@ -37,6 +37,11 @@ const deletions = {
        WHERE found.name <> 'graceful_shutdowns_total' LIMIT $2)
      DELETE FROM health_metrics WHERE id = ANY(ARRAY(SELECT id FROM old)) RETURNING 1`,
   ),
+  heartbeat_keys: statement(
+    'heartbeat_keys',
+    `DELETE FROM heartbeat_keys WHERE (monitor_id, key) IN (
+       SELECT monitor_id, key FROM heartbeat_keys WHERE recorded_at < ${until} ORDER BY recorded_at LIMIT $2) RETURNING 1`,
+  ),
   // All of them are read twice a second, and a service that is restarted over and over makes one each time.
   blind_windows: statement(
     'blind_windows',

@@ -194,6 +194,7 @@ function received(n: number): Received {
     slug: null,
     mail: null,
     pingKeyHash: null,
+    key: null,
     created: false,
   }
 }

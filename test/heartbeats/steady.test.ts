@@ -128,6 +128,6 @@ function success(monitorId: string, at: number): Received {
   return {
     ...{ id: heartbeatId(at), at, monitorId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
     ...{ scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null, requestId: 'r' },
-    ...{ slug: null, mail: null, pingKeyHash: null, created: false },
+    ...{ slug: null, mail: null, pingKeyHash: null, key: null, created: false },
   }
 }

@@ -13,6 +13,7 @@ const defaults: RetentionDays = {
   deliveries: 90,
   audit: 400,
   health_metrics: 30,
+  heartbeat_keys: 3,
   blind_windows: 800,
 }
 const quiet = { info() {}, warn() {} }

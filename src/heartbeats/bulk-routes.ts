@@ -1,0 +1,121 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { AppError } from '../core/errors.ts'
+import { isUuid } from '../core/identifier.ts'
+import { unshed } from '../http/pressure.ts'
+import type { Monitors } from '../monitors/service.ts'
+import { type BulkEntry, parseEntry, splitEntries } from './bulk.ts'
+import { senderOf } from './protocols/healthchecks.ts'
+import type { Heartbeats, Incoming, Outcome } from './service.ts'
+
+export type BulkRoutesOptions = {
+  heartbeats: Pick<Heartbeats, 'receive'>
+  monitors: Pick<Monitors, 'owned'>
+  bodyLimitBytes: number
+  now: () => number
+}
+
+type Rejected = { index: number; error: string }
+type Result = { accepted: number; duplicates: number; rejected: Rejected[]; unavailable: number }
+
+export const bulkPath = '/api/v3/heartbeats'
+const uploadMaxBytes = 16 * 2 ** 20
+const entriesMax = 10_000
+/** The rest of the process gets its turn in between. */
+const chunk = 250
+
+const refusals = {
+  unknown: 'check not found',
+  ambiguous: 'several checks have this slug',
+  limited: 'rate limit exceeded',
+  unavailable: 'could not be stored, try again shortly',
+}
+
+/** Uploads of devices that were offline, and of whoever has much to tell. 200 also where some or all entries are rejected. */
+export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, options) => {
+  const { heartbeats, monitors, now } = options
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: uploadMaxBytes }, (_request, body, done) =>
+    done(null, body),
+  )
+
+  const config = { access: 'write or ping', quiet: true, ...unshed } as const
+  for (const url of [`${bulkPath}/`, bulkPath]) {
+    app.post<{ Body: string | undefined }>(url, { config: { ...config, aside: url === bulkPath } }, async (request) => {
+      const texts = splitEntries(request.body ?? '')
+      if (texts === null) throw new AppError('bad_request', 'the body is not a JSON array', { field: 'body' })
+      if (texts.length === 0) throw new AppError('bad_request', 'the body has no heartbeats', { field: 'body' })
+      if (texts.length > entriesMax)
+        throw new AppError('payload_too_large', `at most ${entriesMax} heartbeats at once`, { field: 'body' })
+      const { unavailable, ...result } = await record(request, texts)
+      if (unavailable === texts.length) throw new AppError('unavailable', refusals.unavailable, { retryAfterS: 1 })
+      return result
+    })
+  }
+
+  async function record(request: FastifyRequest, texts: readonly string[]): Promise<Result> {
+    const result: Result = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
+    for (let from = 0; from < texts.length; from += chunk) {
+      const entries = texts
+        .slice(from, from + chunk)
+        .map((text, i) => ({ index: from + i, parsed: parseEntry(text, now()) }))
+      const whole = entries.flatMap(({ index, parsed }) => ('error' in parsed ? [] : [{ index, entry: parsed }]))
+      for (const { index, parsed } of entries)
+        if ('error' in parsed) result.rejected.push({ index, error: parsed.error })
+      const uuids = [...new Set(whole.map(({ entry }) => entry.check).filter(isUuid))]
+      const owned = await monitors.owned(request.caller.projectId, uuids)
+      await Promise.all(whole.map(({ index, entry }) => recordOne(request, index, entry, owned, result)))
+      await turn()
+    }
+    result.rejected.sort((a, b) => a.index - b.index)
+    return result
+  }
+
+  function recordOne(
+    request: FastifyRequest,
+    index: number,
+    entry: BulkEntry,
+    owned: ReadonlySet<string>,
+    result: Result,
+  ): Promise<void> {
+    const reject = (reason: keyof typeof refusals) => {
+      if (reason === 'unavailable') result.unavailable++
+      result.rejected.push({ index, error: refusals[reason] })
+    }
+    if (isUuid(entry.check) && !owned.has(entry.check)) return Promise.resolve(reject('unknown'))
+    return new Promise((resolve) => {
+      const taken = heartbeats.receive(incoming(request, entry), (error, outcome) => {
+        const refused = error || outcome === undefined ? 'unavailable' : refusalOf(outcome)
+        if (refused) reject(refused)
+        else if (outcome === 'duplicate') result.duplicates++
+        else result.accepted++
+        resolve()
+      })
+      if (!taken) resolve(reject('unavailable'))
+    })
+  }
+
+  function incoming(request: FastifyRequest, { check, at, body, id, ...signal }: BulkEntry): Incoming {
+    const byId = isUuid(check)
+    const { projectId } = request.caller
+    return {
+      ...signal,
+      ...senderOf(request.headers, request.socket.remoteAddress),
+      monitorId: byId ? check : '',
+      slug: byId ? null : { projectId, slug: check, create: false, requestId: request.id, address: request.ip },
+      pingKeyHash: null,
+      method: request.method,
+      ua: (request.headers['user-agent'] ?? '').slice(0, 200),
+      body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),
+      mail: null,
+      key: id,
+      at,
+      requestId: request.id,
+    }
+  }
+}
+
+function refusalOf(outcome: Outcome): keyof typeof refusals | null {
+  if (outcome === 'unknown' || outcome === 'ambiguous') return outcome
+  return typeof outcome === 'object' && 'limitedForMs' in outcome ? 'limited' : null
+}

@@ -1,0 +1,115 @@
+// Many heartbeats in one request: a JSON array, or one JSON object a line. An array is checked as a whole before anything of it counts; a line
+// stands for itself. Entries are made into objects one after the other, so that 16 MB of text never are 16 MB of objects at once.
+
+import { type SignalKind, signalKinds } from '../core/heartbeat.ts'
+import { isUuid } from '../core/identifier.ts'
+import { parseInstant } from '../core/instant.ts'
+
+/** `check` is a uuid or a slug; `at` is null for now. */
+export type BulkEntry = {
+  check: string
+  kind: SignalKind
+  at: number | null
+  exitStatus: number | null
+  rid: string | null
+  body: string | null
+  id: string | null
+}
+
+/** An entry, or why it is none. */
+export type Parsed = BulkEntry | { error: string }
+
+/** Before and after now, in milliseconds. */
+const earliestMs = 7 * 86_400_000
+const latestMs = 5 * 60_000
+const fields = ['check', 'kind', 'at', 'exit_status', 'rid', 'body', 'id']
+
+/** The text of each entry. Null if it is an array that is not whole. */
+export function splitEntries(text: string): string[] | null {
+  if (!text.trimStart().startsWith('[')) return text.split('\n').filter((line) => line.trim() !== '')
+  const parts = splitArray(text)
+  return parts?.every(isJson) ? parts : null
+}
+
+/** Finds the elements of an array by its brackets, commas and quotes; what is between them is not looked at. */
+function splitArray(text: string): string[] | null {
+  const parts: string[] = []
+  const open = text.indexOf('[')
+  let depth = 0
+  let begin = open + 1
+  for (let i = open; i < text.length; i++) {
+    const c = text[i]
+    if (c === '"') {
+      for (i++; i < text.length && text[i] !== '"'; i++) if (text[i] === '\\') i++
+    } else if (c === '[' || c === '{') depth++
+    else if (c === ']' || c === '}') {
+      depth--
+      if (depth > 0) continue
+      const last = text.slice(begin, i)
+      if (last.trim() !== '') parts.push(last)
+      else if (parts.length > 0) return null
+      return c === ']' && text.slice(i + 1).trim() === '' ? parts : null
+    } else if (c === ',' && depth === 1) {
+      parts.push(text.slice(begin, i))
+      begin = i + 1
+    }
+  }
+  return null
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `now` in epoch milliseconds. An instant in the near future is a clock that is fast, and counts as now. */
+export function parseEntry(text: string, now: number): Parsed {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return { error: 'is not JSON' }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { error: 'must be an object' }
+  const given = value as Record<string, unknown>
+  const unknown = Object.keys(given).find((field) => !fields.includes(field))
+  if (unknown !== undefined) return { error: `${unknown} is not a field of a heartbeat` }
+  return problemOf(given, now) ?? entryOf(given, now)
+}
+
+function problemOf(given: Record<string, unknown>, now: number): { error: string } | null {
+  const { check, kind, at, exit_status: exitStatus, rid, body, id } = given
+  const wrong = (error: string) => ({ error })
+  if (typeof check !== 'string' || check === '') return wrong('check must be the uuid or the slug of a check')
+  if (kind != null && !signalKinds.includes(kind as SignalKind))
+    return wrong(`kind must be one of ${signalKinds.join(', ')}`)
+  if (exitStatus != null && !(Number.isInteger(exitStatus) && Number(exitStatus) >= 0 && Number(exitStatus) <= 255))
+    return wrong('exit_status must be a whole number from 0 to 255')
+  if (rid != null && !(typeof rid === 'string' && isUuid(rid.toLowerCase()))) return wrong('rid must be a uuid')
+  if (body != null && typeof body !== 'string') return wrong('body must be a string')
+  if (id != null && !(typeof id === 'string' && /^[^\0]{1,100}$/s.test(id)))
+    return wrong('id must be a string of 1 to 100 characters')
+  if (at == null) return null
+  const instant = typeof at === 'string' ? parseInstant(at) : null
+  if (instant === null) return wrong('at must be an ISO 8601 instant with a time zone')
+  if (instant < now - earliestMs) return wrong('at must not be more than 7 days ago')
+  return instant > now + latestMs ? wrong('at must not be more than 5 minutes ahead') : null
+}
+
+function entryOf(given: Record<string, unknown>, now: number): BulkEntry {
+  const { check, kind, at, exit_status: exitStatus, rid, body, id } = given as Record<string, string | null | undefined>
+  const status = exitStatus == null ? null : Number(exitStatus)
+  return {
+    check: check as string,
+    kind: (kind as SignalKind) ?? (status === null || status === 0 ? 'success' : 'fail'),
+    at: at == null ? null : Math.min(parseInstant(at) as number, now),
+    exitStatus: status,
+    rid: rid?.toLowerCase() ?? null,
+    body: body || null,
+    id: id ?? null,
+  }
+}

@@ -4,46 +4,64 @@ import { Type } from 'typebox'
 import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
 import { projectId, uuid } from './schemas.ts'
 
-const id: Parameter = { type: 'string', description: 'uuid of the check', example: uuid }
 const rid: Parameter = {
   type: 'string',
   description: 'Run id: ties the start of a run to its end',
   example: '2c1d0a52-8a44-4d6c-9d1e-0d9f4b7f7a11',
 }
+const create: Parameter = {
+  type: 'string',
+  description: '`1` makes the check if no check has the slug',
+  example: '1',
+}
 
 const pinged = {
   200: text('Recorded: the heartbeat is on disk', 'OK'),
-  400: text('The exit status is above 255, or `rid` is no uuid', 'invalid uuid format'),
+  201: text('Recorded, and the check was made', 'Created'),
+  400: text('The address or `rid` is malformed', 'invalid uuid format'),
   404: text('There is no such check', 'not found'),
+  409: text('Several checks have the slug', 'ambiguous slug'),
+  429: text("More than the check's owner allows; Retry-After says when to try again", 'rate limit exceeded'),
   503: text('Not recorded; Retry-After says when to try again', 'too many heartbeats, try again shortly'),
 }
 
+const actions = '`start`, `fail`, `log`, or an exit status: 0 is success, 1 to 255 failure'
+const parts: Record<string, Parameter> = {
+  first: { type: 'string', description: "uuid of the check, or the project's ping key", example: uuid },
+  second: { type: 'string', description: `Behind a uuid: ${actions}; behind a ping key: the slug`, example: 'start' },
+  third: { type: 'string', description: actions, example: 'start' },
+}
+
+const shapes = [
+  { suffix: '', id: 'ping', summary: 'The job succeeded' },
+  { suffix: '/', id: 'pingSlash', summary: 'The job succeeded' },
+  {
+    suffix: '/:second',
+    id: 'pingAction',
+    summary: 'A run begins, fails, ends or says something; or by slug: it succeeded',
+  },
+  { suffix: '/:second/:third', id: 'pingSlugAction', summary: 'A run begins, fails, ends or says something, by slug' },
+]
+
+/** Under /ping/, and on the bare root for ping hosts. */
 const pings: Operations = Object.fromEntries(
-  ['/ping/:id', '/ping/:id/', '/ping/:id/:action'].flatMap((url, index) => [
-    [
-      `GET,HEAD,POST,PUT ${url}`,
+  [
+    { prefix: '/ping/:first', name: (id: string) => id },
+    { prefix: '/:first(^(?:[\\w-]{22}|[\\w-]{36})$)', name: (id: string) => `${id}OnRoot` },
+  ].flatMap(({ prefix, name }) =>
+    shapes.map(({ suffix, id, summary }) => [
+      `GET,HEAD,POST,PUT ${prefix}${suffix}`,
       {
-        id: ['ping', 'pingSlash', 'pingAction'][index] as string,
+        id: name(id),
         tag: 'pings' as const,
-        summary: ['The job succeeded', 'The job succeeded', 'A run begins, fails, ends, or says something'][
-          index
-        ] as string,
+        summary,
         description: 'A body of any type is kept, cut at `Ping-Body-Limit`.',
-        path: {
-          id,
-          ...(url.endsWith(':action') && {
-            action: {
-              type: 'string' as const,
-              description: '`start`, `fail`, `log`, or an exit status: 0 is success, 1 to 255 failure',
-              example: 'start',
-            },
-          }),
-        },
-        query: { rid },
+        path: Object.fromEntries(Object.entries(parts).filter(([part]) => `${prefix}${suffix}`.includes(`:${part}`))),
+        query: { rid, create },
         answers: pinged,
       },
-    ],
-  ]),
+    ]),
+  ),
 )
 
 const format = { type: 'string' as const, description: 'Signature and format', example: 'eSzysSXX.json' }

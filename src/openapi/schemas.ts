@@ -25,6 +25,7 @@ const extensions = {
   track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
   max_pings_per_minute: whole('More pings than that are answered 429 and not recorded'),
   paused_until: text('Paused until then, ISO 8601 with a zone'),
+  severity: Type.String({ enum: ['info', 'warning', 'critical'], description: 'How bad it is when it is down' }),
   parent: text(
     'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
   ),
@@ -144,6 +145,7 @@ const Channel = Type.Object(
     kind: Type.String(),
     name: Type.String(),
     disabled: optional(nullable('Why it is switched off')),
+    alerts: optional(Type.Object({}, { description: 'When and of what it tells' })),
   },
   closed,
 )
@@ -151,8 +153,9 @@ const Channel = Type.Object(
 const Delivery = Type.Object(
   {
     id: Type.String(),
-    check: Type.String(),
+    check: nullable('Null if it tells about no check'),
     channel: Type.String(),
+    event: text('`down`, `up`, `reminder`, …'),
     flip: Type.Union([
       Type.Object({ at: Type.String(), from: Type.String(), to: Type.String(), reason: Type.String() }, closed),
       Type.Null(),
@@ -165,6 +168,19 @@ const Delivery = Type.Object(
   },
   closed,
 )
+
+const Maintenance = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  from: optional(text('Once: from then')),
+  to: optional(text('until then')),
+  cron: optional(text('Again and again: when it begins')),
+  duration: optional(whole('and how many seconds it lasts')),
+  tz: optional(Type.String()),
+  checks: optional(Type.Array(Type.String())),
+  tags: optional(Type.Array(Type.String())),
+  open: flag('It is going on'),
+})
 
 const ApplyResult = Type.Object(
   {
@@ -208,6 +224,7 @@ export const components = {
   Flip,
   Channel,
   Delivery,
+  Maintenance,
   ApplyResult,
   AuditEntry,
   BadgeUrls,

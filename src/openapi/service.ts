@@ -141,6 +141,56 @@ const admin: Operations = {
       ...refusals('ours', 401, 404, 429),
     },
   },
+  'POST /admin/reencrypt': {
+    id: 'reencrypt',
+    tag: 'service',
+    summary: "Encrypt channels' settings with the first ENCRYPTION_KEY, so that the others can go",
+    answers: {
+      200: json(
+        'What was done',
+        Type.Object({ channels: Type.Integer(), reencrypted: Type.Integer(), unreadable: Type.Integer() }),
+        { channels: 12, reencrypted: 12, unreadable: 0 },
+      ),
+      ...refusals('ours', 401, 404, 429),
+    },
+  },
+  'GET /api/v3/service-alerts/': {
+    id: 'listServiceAlerts',
+    tag: 'service',
+    summary: 'What Flatline had to say of itself, the newest first',
+    answers: {
+      200: json(
+        'The alerts',
+        Type.Object({
+          alerts: Type.Array(
+            Type.Object({
+              id: Type.Integer(),
+              at: Type.String(),
+              node: Type.String(),
+              rule: Type.String(),
+              level: Type.String({ enum: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'] }),
+              text: Type.String(),
+            }),
+          ),
+          next: Type.Union([Type.String(), Type.Null()]),
+        }),
+        {
+          alerts: [
+            {
+              id: 7,
+              at: '2026-11-24T09:12:01.004+00:00',
+              node: 'flatline-0',
+              rule: 'detector_late',
+              level: 'RESOLVED',
+              text: 'as it should be again',
+            },
+          ],
+          next: null,
+        },
+      ),
+      ...refusals('ours', 400, 401, 404, 429),
+    },
+  },
   'GET /admin/log-level': {
     id: 'getLogLevel',
     tag: 'service',

@@ -147,7 +147,7 @@ test('real answers follow the schemas of the document', async (t) => {
   const parent = (await ask('POST', '/api/v3/checks/', {}, { name: 'parent' })).json()
   const { uuid } = (await ask('POST', '/api/v3/checks/', {}, { ...settings, parent: parent.uuid })).json()
   for (const [action, body] of [['start'], ['0', 'fine'], ['fail', 'broken']] as const)
-    await ask('POST', '/ping/{id}/{action}', { id: uuid, action }, body, {})
+    await ask('POST', '/ping/{first}/{second}', { first: uuid, second: action }, body, {})
   await eventually('the alert', () => receiver.received.length > 0)
   for (const version of [1, 2, 3]) {
     const api = `/api/v${version}`
@@ -207,6 +207,17 @@ test('real answers follow the schemas of the document', async (t) => {
   await ask('GET', '/api/v1/circuit-breakers/status/', {}, undefined, admin)
   await ask('POST', '/api/v1/circuit-breakers/{name}/reset/', { name: 'database' }, undefined, admin)
   await ask('GET', '/admin/log-level', {}, undefined, admin)
+  await ask('POST', '/admin/reencrypt', {}, undefined, admin)
+  await ask('GET', '/api/v3/service-alerts/', {}, undefined, admin)
+  const window = { name: 'weekly', cron: '0 2 * * SUN', duration: 3600, tags: ['x'] }
+  const kept = (await ask('POST', '/api/v3/maintenance/', {}, window)).json()
+  await ask('GET', '/api/v3/maintenance/', {})
+  await ask('PUT', '/api/v3/maintenance/{id}/', { id: kept.id }, { ...window, name: 'nightly' })
+  await ask('GET', '/api/v3/maintenance/{id}/', { id: kept.id })
+  await ask('DELETE', '/api/v3/maintenance/{id}/', { id: kept.id })
+  await ask('POST', '/api/v3/checks/{id}/snooze/', { id: uuid }, { for: 60 })
+  await ask('GET', '/api/v3/checks/{id}/attention/', { id: uuid })
+  await ask('GET', '/acknowledge/{token}', { token: 'x' }, undefined, {})
   await ask('DELETE', '/api/v3/channels/{id}/', { id })
   await ask('DELETE', '/api/v3/checks/{id}', { id: uuid })
   t.diagnostic(`${checked} answers compared`)

@@ -84,6 +84,7 @@ const channels: Operations = {
             id: '9d1f2c8e-3b53-4a0e-8a55-2f7c1b0d9e11',
             check: uuid,
             channel: channelId,
+            event: 'down',
             flip: { at: '2026-11-24T03:25:00.000+00:00', from: 'up', to: 'down', reason: 'timeout' },
             status: 'retrying',
             attempts: 2,

@@ -5,6 +5,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../config.ts'
+import { alertingOperations } from './alerting.ts'
 import { checkOperations } from './checks.ts'
 import { describe, nameOperations, securitySchemes } from './description.ts'
 import { managementOperations } from './management.ts'
@@ -22,6 +23,7 @@ declare module 'fastify' {
 const operations: Operations = {
   ...checkOperations,
   ...managementOperations,
+  ...alertingOperations,
   ...publicOperations,
   ...serviceOperations,
 }

@@ -23,6 +23,12 @@ const extensions = {
   recovery_threshold: whole('So many successes in a row make it up again'),
   early_tolerance: whole('A heartbeat that comes so many seconds before its slot counts for it'),
   track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
+  severity: Type.Optional(
+    Type.String({
+      enum: ['info', 'warning', 'critical'],
+      description: 'How much an outage matters, for channels that choose',
+    }),
+  ),
   max_pings_per_minute: whole('More pings than that are answered 429 and not recorded'),
   paused_until: text('Paused until then, ISO 8601 with a zone'),
   parent: text(
@@ -144,6 +150,7 @@ const Channel = Type.Object(
     kind: Type.String(),
     name: Type.String(),
     disabled: optional(nullable('Why it is switched off')),
+    alerts: optional(Type.Object({}, { additionalProperties: true, description: 'What it wants to hear' })),
   },
   closed,
 )
@@ -151,8 +158,9 @@ const Channel = Type.Object(
 const Delivery = Type.Object(
   {
     id: Type.String(),
-    check: Type.String(),
+    check: nullable('Null for a notice, which is about no check'),
     channel: Type.String(),
+    event: text('down, up, escalation, notice, reminder, reminder:1 and so on'),
     flip: Type.Union([
       Type.Object({ at: Type.String(), from: Type.String(), to: Type.String(), reason: Type.String() }, closed),
       Type.Null(),
@@ -162,6 +170,39 @@ const Delivery = Type.Object(
     next_attempt: nullable('When it is tried again'),
     last_error: nullable('What went wrong, or why it was not sent'),
     request_id: nullable('Of the request that caused the flip'),
+  },
+  closed,
+)
+
+const Maintenance = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    from: optional(Type.String()),
+    to: optional(Type.String()),
+    cron: optional(Type.String()),
+    duration: optional(Type.Integer({ description: 'Seconds' })),
+    tz: optional(Type.String()),
+    checks: optional(Type.Array(Type.String())),
+    tags: optional(Type.Array(Type.String())),
+    open: Type.Boolean({ description: 'Whether it holds now' }),
+  },
+  closed,
+)
+
+const Attention = Type.Object(
+  { acknowledged: Type.Boolean(), snoozed_until: nullable('Null while it is not snoozed') },
+  closed,
+)
+
+const ServiceAlert = Type.Object(
+  {
+    id: Type.Integer(),
+    at: Type.String(),
+    node: Type.String(),
+    rule: Type.String(),
+    level: Type.String({ enum: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'] }),
+    text: Type.String(),
   },
   closed,
 )
@@ -208,6 +249,9 @@ export const components = {
   Flip,
   Channel,
   Delivery,
+  Maintenance,
+  Attention,
+  ServiceAlert,
   ApplyResult,
   AuditEntry,
   BadgeUrls,

@@ -1,0 +1,163 @@
+// Our own calls on who hears what and when.
+
+import { Type } from 'typebox'
+import { json, nothing, type Operations, type Parameter, ref, refusals, text } from './operation.ts'
+import { channelId, uuid } from './schemas.ts'
+
+const path = (of: string, example: string): Record<string, Parameter> => ({
+  id: { type: 'string', description: `uuid of the ${of}`, example },
+})
+const windowId = '7d2a4c1e-93b0-4f5e-8d6a-1b2c3d4e5f60'
+const input = { name: 'upgrade', cron: '0 3 * * SUN', duration: 7200, tz: 'Europe/Riga', tags: ['db'] }
+const window = { id: windowId, ...input, open: false }
+const deliveryId = '9d1f2c8e-3b53-4a0e-8a55-2f7c1b0d9e11'
+
+const maintenance: Operations = {
+  'GET /api/v3/maintenance/': {
+    id: 'listMaintenance',
+    tag: 'channels',
+    summary: 'Maintenance windows, in order of creation',
+    answers: {
+      200: json('The windows', Type.Object({ maintenance: Type.Array(Type.Unsafe(ref('Maintenance'))) }), {
+        maintenance: [window],
+      }),
+      ...refusals('ours', 401, 429),
+    },
+  },
+  'POST /api/v3/maintenance/': {
+    id: 'createMaintenance',
+    tag: 'channels',
+    summary: 'Tell nobody for a while: once (from, to) or by cron and duration',
+    description: 'For all checks, or for those with one of `tags` and those in `checks`.',
+    body: { example: input },
+    answers: { 201: json('Created', ref('Maintenance'), window), ...refusals('ours', 400, 401, 409, 429) },
+  },
+  'GET /api/v3/maintenance/:id/': {
+    id: 'getMaintenance',
+    tag: 'channels',
+    summary: 'Read a maintenance window',
+    path: path('window', windowId),
+    answers: { 200: json('The window', ref('Maintenance'), window), ...refusals('ours', 400, 401, 404, 429) },
+  },
+  'PUT /api/v3/maintenance/:id/': {
+    id: 'replaceMaintenance',
+    tag: 'channels',
+    summary: 'Replace a maintenance window',
+    path: path('window', windowId),
+    body: { example: input },
+    answers: { 200: json('As it is now', ref('Maintenance'), window), ...refusals('ours', 400, 401, 404, 429) },
+  },
+  'DELETE /api/v3/maintenance/:id/': {
+    id: 'deleteMaintenance',
+    tag: 'channels',
+    summary: 'Delete a maintenance window',
+    path: path('window', windowId),
+    answers: { 204: nothing('Deleted'), ...refusals('ours', 400, 401, 404, 429) },
+  },
+}
+
+const attention = { acknowledged: true, snoozed_until: null }
+const token: Record<string, Parameter> = {
+  token: { type: 'string', description: 'As an alert carries it', example: `${uuid}.3.mfz0k1.c2lnbmF0dXJl` },
+}
+const page = (what: string) => text(what, '<!doctype html><html lang="en">…</html>', 'text/html')
+
+const attentions: Operations = {
+  'GET /api/v3/checks/:id/attention/': {
+    id: 'getAttention',
+    tag: 'channels',
+    summary: 'Whether somebody has seen the outage, and until when the check is snoozed',
+    path: path('check', uuid),
+    answers: { 200: json('What holds', ref('Attention'), attention), ...refusals('ours', 400, 401, 404, 429) },
+  },
+  'POST /api/v3/checks/:id/acknowledge/': {
+    id: 'acknowledge',
+    tag: 'channels',
+    summary: 'End the reminders and the escalation of the outage that lasts',
+    path: path('check', uuid),
+    answers: { 200: json('What holds', ref('Attention'), attention), ...refusals('ours', 400, 401, 404, 409, 429) },
+  },
+  'POST /api/v3/checks/:id/snooze/': {
+    id: 'snooze',
+    tag: 'channels',
+    summary: 'Tell nobody of the check for so many seconds; 0 ends it',
+    path: path('check', uuid),
+    body: { example: { for: 3600 } },
+    answers: { 200: json('What holds', ref('Attention'), attention), ...refusals('ours', 400, 401, 404, 429) },
+  },
+  'GET /acknowledge/:token': {
+    id: 'showLink',
+    tag: 'channels',
+    summary: 'The page of a link in an alert; changes nothing',
+    path: token,
+    answers: { 200: page('A page with buttons'), ...refusals('ours', 404) },
+  },
+  'POST /acknowledge/:token': {
+    id: 'acknowledgeByLink',
+    tag: 'channels',
+    summary: 'Acknowledge the outage of the link',
+    path: token,
+    answers: { 200: page('Done'), ...refusals('ours', 404, 409) },
+  },
+  'POST /acknowledge/:token/snooze/:hours': {
+    id: 'snoozeByLink',
+    tag: 'channels',
+    summary: 'Snooze the check of the link',
+    path: { ...token, hours: { type: 'integer', description: 'How long', example: 4 } },
+    answers: { 200: page('Done'), ...refusals('ours', 400, 404) },
+  },
+}
+
+const others: Operations = {
+  'POST /api/v3/deliveries/:id/resend/': {
+    id: 'resendDelivery',
+    tag: 'channels',
+    summary: 'Begin another day of attempts at an alert that was given up',
+    path: path('delivery', deliveryId),
+    answers: {
+      200: json('As it is now', ref('Delivery'), {
+        id: deliveryId,
+        check: uuid,
+        channel: channelId,
+        event: 'down',
+        flip: { at: '2026-11-24T03:25:00.000+00:00', from: 'up', to: 'down', reason: 'timeout' },
+        status: 'pending',
+        attempts: 31,
+        next_attempt: '2026-11-25T04:00:00.000+00:00',
+        last_error: 'the destination answered 503',
+        request_id: null,
+      }),
+      ...refusals('ours', 400, 401, 404, 409, 429),
+    },
+  },
+  'GET /api/v3/service-alerts/': {
+    id: 'listServiceAlerts',
+    tag: 'service',
+    summary: 'What Flatline had to say of itself, the newest first',
+    answers: {
+      200: json(
+        'The alerts',
+        Type.Object({
+          alerts: Type.Array(Type.Unsafe(ref('ServiceAlert'))),
+          next: Type.Union([Type.String(), Type.Null()]),
+        }),
+        {
+          alerts: [
+            {
+              id: 12,
+              at: '2026-11-24T09:12:01.004+00:00',
+              node: 'flatline-0',
+              rule: 'breaker',
+              level: 'INFO',
+              text: 'circuit breakers are open: webhook',
+            },
+          ],
+          next: null,
+        },
+      ),
+      ...refusals('ours', 400, 401, 404, 429),
+    },
+  },
+}
+
+export const alertingOperations: Operations = { ...maintenance, ...attentions, ...others }

@@ -94,7 +94,7 @@ export const alerting = Type.Object(
       maximum: 1,
       description: 'Share of requests within an hour that are to be answered; less is an alert about Flatline itself',
     }),
-    serviceLatencyP95Ms: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
+    serviceLatencyMs: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
     serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
   },
   { description: 'Telling people' },

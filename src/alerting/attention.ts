@@ -1,7 +1,7 @@
 // People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
 // a while. By key, or by a link that an alert carries: it is signed, for one outage, and good for a week.
 
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
@@ -28,7 +28,7 @@ export function createAttention(options: {
   now: () => number
 }) {
   const { database, writeAudit, siteUrl, now } = options
-  const linkKeys = options.keys.map((key) => Buffer.from(hkdfSync('sha256', key, '', 'flatline links', 32)))
+  const linkKeys = options.keys.map((key) => createHmac('sha256', key).update('flatline links').digest())
   const sign = (text: string, key: Buffer) => createHmac('sha256', key).update(text).digest('base64url')
 
   function read(token: string): { monitorId: string; seq: number } {

@@ -73,6 +73,31 @@ const channels: Operations = {
       ...refusals('ours', 400, 401, 404, 429),
     },
   },
+  'GET /api/v3/deliveries/': {
+    id: 'listDeliveries',
+    tag: 'channels',
+    summary: 'Every alert and what became of it, the newest first',
+    answers: {
+      200: json('The deliveries', list('deliveries', 'Delivery'), {
+        deliveries: [
+          {
+            id: '9d1f2c8e-3b53-4a0e-8a55-2f7c1b0d9e11',
+            check: uuid,
+            channel: channelId,
+            event: 'down',
+            flip: { at: '2026-11-24T03:25:00.000+00:00', from: 'up', to: 'down', reason: 'timeout' },
+            status: 'retrying',
+            attempts: 2,
+            next_attempt: '2026-11-24T03:25:17.210+00:00',
+            last_error: 'the destination answered 503',
+            request_id: null,
+          },
+        ],
+        next: null,
+      }),
+      ...refusals('ours', 400, 401, 429),
+    },
+  },
 }
 
 const definition = {

@@ -23,9 +23,14 @@ const extensions = {
   recovery_threshold: whole('So many successes in a row make it up again'),
   early_tolerance: whole('A heartbeat that comes so many seconds before its slot counts for it'),
   track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
+  severity: Type.Optional(
+    Type.String({
+      enum: ['info', 'warning', 'critical'],
+      description: 'How much an outage matters, for channels that choose',
+    }),
+  ),
   max_pings_per_minute: whole('More pings than that are answered 429 and not recorded'),
   paused_until: text('Paused until then, ISO 8601 with a zone'),
-  severity: Type.String({ enum: ['info', 'warning', 'critical'], description: 'How bad it is when it is down' }),
   parent: text(
     'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
   ),
@@ -145,7 +150,7 @@ const Channel = Type.Object(
     kind: Type.String(),
     name: Type.String(),
     disabled: optional(nullable('Why it is switched off')),
-    alerts: optional(Type.Object({}, { description: 'When and of what it tells' })),
+    alerts: optional(Type.Object({}, { additionalProperties: true, description: 'What it wants to hear' })),
   },
   closed,
 )
@@ -153,9 +158,9 @@ const Channel = Type.Object(
 const Delivery = Type.Object(
   {
     id: Type.String(),
-    check: nullable('Null if it tells about no check'),
+    check: nullable('Null for a notice, which is about no check'),
     channel: Type.String(),
-    event: text('`down`, `up`, `reminder`, …'),
+    event: text('down, up, escalation, notice, reminder, reminder:1 and so on'),
     flip: Type.Union([
       Type.Object({ at: Type.String(), from: Type.String(), to: Type.String(), reason: Type.String() }, closed),
       Type.Null(),
@@ -169,18 +174,38 @@ const Delivery = Type.Object(
   closed,
 )
 
-const Maintenance = Type.Object({
-  id: Type.String(),
-  name: Type.String(),
-  from: optional(text('Once: from then')),
-  to: optional(text('until then')),
-  cron: optional(text('Again and again: when it begins')),
-  duration: optional(whole('and how many seconds it lasts')),
-  tz: optional(Type.String()),
-  checks: optional(Type.Array(Type.String())),
-  tags: optional(Type.Array(Type.String())),
-  open: flag('It is going on'),
-})
+const Maintenance = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    from: optional(Type.String()),
+    to: optional(Type.String()),
+    cron: optional(Type.String()),
+    duration: optional(Type.Integer({ description: 'Seconds' })),
+    tz: optional(Type.String()),
+    checks: optional(Type.Array(Type.String())),
+    tags: optional(Type.Array(Type.String())),
+    open: Type.Boolean({ description: 'Whether it holds now' }),
+  },
+  closed,
+)
+
+const Attention = Type.Object(
+  { acknowledged: Type.Boolean(), snoozed_until: nullable('Null while it is not snoozed') },
+  closed,
+)
+
+const ServiceAlert = Type.Object(
+  {
+    id: Type.Integer(),
+    at: Type.String(),
+    node: Type.String(),
+    rule: Type.String(),
+    level: Type.String({ enum: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'] }),
+    text: Type.String(),
+  },
+  closed,
+)
 
 const ApplyResult = Type.Object(
   {
@@ -225,6 +250,8 @@ export const components = {
   Channel,
   Delivery,
   Maintenance,
+  Attention,
+  ServiceAlert,
   ApplyResult,
   AuditEntry,
   BadgeUrls,

@@ -9,7 +9,7 @@ import { createServiceAlerts } from './service.ts'
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, alerting, health, serviceLevel, circuitBreakers, heartbeats, log } = app
-    const { serviceChannels: channels, serviceAvailability, serviceLatencyP95Ms, serviceLookMs } = config.alerting
+    const { serviceChannels: channels, serviceAvailability, serviceLatencyMs, serviceLookMs } = config.alerting
     const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
     const { clock } = database
     const serviceAlerts = createServiceAlerts({
@@ -17,7 +17,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       node: hostname().slice(0, 100),
       targets: {
         availability: serviceAvailability,
-        latencyP95Ms: serviceLatencyP95Ms,
+        latencyP95Ms: serviceLatencyMs,
         maxStalenessMs: config.health.maxStalenessMs,
       },
       read: async () => ({

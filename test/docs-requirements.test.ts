@@ -17,7 +17,7 @@ const numbered: [document: string, ...ids: (string | [first: number, last: numbe
   ['003', [1, 64]],
   ['004', [1, 74]],
 ]
-const kinds = ['met', 'mapped', 'partly', 'not met', 'deployment'] as const
+const kinds = ['met', 'mapped', 'partly', 'not met'] as const
 
 type Row = { id: string; section: string; requirement: string; metBy: string; shownBy: string }
 

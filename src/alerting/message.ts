@@ -1,27 +1,62 @@
-// What a transport is given to tell: plain data, ready for the wire.
+// What a transport is given to tell: plain data, ready for the wire. alert.ts turns it into words.
 
+import { createHash } from 'node:crypto'
 import type { FlipReason, Status } from '../core/status.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 
-export type MessageEvent = 'down' | 'up' | 'reminder' | 'test'
+export type Severity = 'critical' | 'warning' | 'info' | 'resolved'
 
-/** Instants are ISO 8601 with milliseconds and +00:00. `delivery.id` is the same on every attempt. */
-export type Message = {
-  event: MessageEvent
+/** Instants are ISO 8601 with milliseconds and +00:00. */
+export type Message = CheckMessage | NoticeMessage
+
+/** Of one check, or of several that changed together. */
+export type CheckMessage = Envelope & {
+  event: 'down' | 'up' | 'reminder' | 'test'
   /** The v3 document as a read-write key sees it, with the status that the flip led to. */
   check: CheckDocument
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
-  delivery: { id: string; attempt: number }
-  /** Of the request that caused the flip. */
-  requestId?: string
+  /** Critical for an outage, unless this says otherwise. */
+  severity?: Severity
+  /** With a recovery: the outage that it ended. `untold`: nobody was told before. */
+  outage?: { at: string; reason: FlipReason; untold?: boolean }
+  /** How often the outage was told again, this time included. */
+  reminder?: number
+  /** The rest of a group: `check` and `flip` are the first of it. */
+  others?: Pick<CheckMessage, 'check' | 'flip'>[]
   /** Time in which a heartbeat may have been refused. */
   blind?: { from: string; to: string }
   /** The last one before the flip. */
   lastPing?: { body: Buffer | null; exitStatus: number | null }
 }
 
+/** Of something else than a check: a channel that was switched off, the service itself. */
+export type NoticeMessage = Envelope & {
+  event: 'notice'
+  notice: { severity: Severity; at: string; title: string; text: string; facts?: { label: string; value: string }[] }
+}
+
+type Envelope = {
+  /** Names what lasts from an outage to its recovery: the same in both, another for the next outage. */
+  incident: string
+  /** `id` is the same on every attempt. */
+  delivery: { id: string; attempt: number }
+  /** Of the request that caused the message. */
+  requestId?: string
+  links?: { check?: string; acknowledge?: string; snooze?: string; unsubscribe?: string }
+}
+
+/** `seq` is of the flip that began the outage. */
+export function incidentKey(monitorId: string, seq: number): string {
+  return `flatline-${uniqueKey(monitorId)}-${seq}`
+}
+
+/** Healthchecks' public alias of a check, whose own id is the credential of its pings. */
+export function uniqueKey(monitorId: string): string {
+  return createHash('sha1').update(monitorId.replaceAll('-', '').slice(0, 16)).digest('hex')
+}
+
 /** What a test of a channel tells about: no check of anybody's. */
-export function testMessage(options: { deliveryId: string; at: string; siteUrl: string }): Message {
+export function testMessage(options: { deliveryId: string; at: string; siteUrl: string }): CheckMessage {
   const { deliveryId, at, siteUrl } = options
   const uuid = '00000000-0000-4000-8000-000000000000'
   const update = `${siteUrl}/api/v3/checks/${uuid}`
@@ -47,6 +82,7 @@ export function testMessage(options: { deliveryId: string; at: string; siteUrl: 
       timeout: 86_400,
     },
     flip: { at, from: 'up', to: 'down', reason: 'timeout' },
+    incident: `flatline-test-${deliveryId}`,
     delivery: { id: deliveryId, attempt: 1 },
   }
 }

@@ -2,7 +2,7 @@
 // further ones, and unknown names are left as they are.
 
 import { isoSeconds } from '../core/instant.ts'
-import type { Message } from './message.ts'
+import type { CheckMessage } from './message.ts'
 
 // Longer names first; a tag's number is taken whole, so that $TAG10 is never the first tag and a zero.
 const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SLUG|BODY|JSON|NOW)/g
@@ -10,7 +10,7 @@ const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SL
 export type Placeholders = ReturnType<typeof placeholdersOf>
 
 /** `status` is the direction that is told, which a test may choose. */
-export function placeholdersOf(message: Message, status: 'down' | 'up') {
+export function placeholdersOf(message: CheckMessage, status: 'down' | 'up') {
   const { check, flip, lastPing } = message
   const text = (value: unknown) => (typeof value === 'string' ? value : '')
   const tags = text(check.tags).split(/\s+/).filter(Boolean)

@@ -1,10 +1,13 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
+import { createAddressList } from '../http/address-list.ts'
 import { createLoop } from '../loop.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
+import { createSignedLinks } from './signed-links.ts'
+import { createSmtp, type SmtpRelay } from './smtp.ts'
 import { transports } from './transports.ts'
 
 declare module 'fastify' {
@@ -28,16 +31,23 @@ export const alertingPlugin = fp<{ config: Config }>(
     const limits = { ...config.alerting, requestTimeoutMs }
     const metrics = app.domainMetrics
 
+    const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
+    const relay = relayOf(config.alerting)
+    const links = createSignedLinks({ keys, siteUrl: app.siteUrl })
+
     const alerting = createAlerting({
       database,
-      encryption: createEncryption(loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })),
+      encryption: createEncryption(keys),
       transports,
       fetch: createGuardedFetch({
         allowPrivateTargets: limits.allowPrivateTargets,
+        isExempt: createAddressList(limits.allowedTargets),
         timeoutMs: limits.requestTimeoutMs,
         responseMaxBytes: limits.responseMaxBytes,
         userAgent: `Flatline/${version}`,
       }),
+      facilities: { smtp: relay && createSmtp(relay), shell: limits.allowShellChannels },
+      links,
       breakers,
       writeAudit: app.audit.write,
       checkDocument: (projectId, id) => monitors.get(projectId, id, false),
@@ -84,3 +94,11 @@ export const alertingPlugin = fp<{ config: Config }>(
     dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
   },
 )
+
+function relayOf(settings: Config['alerting']): SmtpRelay | null {
+  const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings
+  if (smtpHost === undefined || smtpFrom === undefined) return null
+  const login =
+    smtpUser !== undefined && smtpPassword !== undefined ? { user: smtpUser, pass: smtpPassword } : undefined
+  return { host: smtpHost, port: smtpPort, security: smtpSecurity, from: smtpFrom, login }
+}

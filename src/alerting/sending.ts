@@ -2,18 +2,20 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
-import { AppError } from '../core/errors.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import { type Channel, disableChannel, findChannel } from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
+import { forwardDelivery, insertChannelNotices } from './onward-store.ts'
+import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
-import { DeliveryError, type Transport } from './transport.ts'
+import type { Telling } from './telling.ts'
+import { DeliveryError, type Facilities, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
 export type AlertingLog = {
@@ -28,9 +30,10 @@ export type SendingOptions = {
   transports: Record<string, Transport>
   fetch: GuardedFetch
   destinations: Pick<Destinations, 'requestTimeoutMs'>
+  facilities: Facilities
+  links: Pick<SignedLinks, 'unsubscribe'>
   writeAudit: WriteAudit
-  /** Rejects with AppError('not_found') for a check that is gone. */
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  messageOf: Telling
   policy: DeliveryPolicy
   now: () => number
   random: () => number
@@ -50,8 +53,11 @@ const unreadableMax = 10_000
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
-  const { database, encryption, transports, destinations, checkDocument, policy, now, random, log } = options
+  const { database, encryption, transports, destinations, messageOf, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
+  const noticeKinds = Object.entries(transports).flatMap(([kind, { category }]) =>
+    takesNotices(kind, category) ? [kind] : [],
+  )
 
   /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
   async function send(channel: Channel, message: Message, signal: AbortSignal, call: Call): Promise<Outcome> {
@@ -72,8 +78,18 @@ export function createSending(options: SendingOptions) {
       // Left by a newer version that was rolled back.
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
-      const result = await transport.send(message, settings as never, { fetch, signal, now })
-      return result === 'sent' ? { kind: 'sent' } : { kind: 'suppressed', reason: result.suppressed }
+      const silence = unwanted(transport, settings, message)
+      if (silence !== undefined) return { kind: 'suppressed', reason: silence }
+      const mail = transport.category === 'mail' && { unsubscribe: options.links.unsubscribe(channel.id) }
+      const context = { fetch, signal, now, timeoutMs, facilities: options.facilities }
+      const result = await transport.send(
+        { ...message, links: { ...message.links, ...mail } },
+        settings as never,
+        context,
+      )
+      if (result === 'sent') return { kind: 'sent' }
+      if ('forwarded' in result) return { kind: 'forwarded', channelIds: result.forwarded }
+      return { kind: 'suppressed', reason: result.suppressed }
     } catch (error) {
       if (signal.aborted) return { kind: 'interrupted' }
       return { kind: 'failed', error: toDeliveryError(error, channel.kind) }
@@ -117,52 +133,40 @@ export function createSending(options: SendingOptions) {
     return send(channel, message, signal, call)
   }
 
-  /** What to tell, or why there is nothing to tell any more. */
-  async function messageOf(delivery: store.ClaimedDelivery): Promise<Message | string> {
-    const { monitorId, projectId, flipSeq, event, id, attempts, requestId } = delivery
-    const flip = await store.selectFlip(database, monitorId, flipSeq)
-    if (flip === null) return 'the change is not on record any more'
-    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
-      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
-      throw error
-    })
-    if (check === null) return 'the check was deleted'
-    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
-    const { blindFrom, blindTo } = flip
-    return {
-      event,
-      // A late alert is about the change, not about what has become of the check since.
-      check: { ...check, status: flip.to },
-      flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
-      delivery: { id, attempt: attempts },
-      ...(requestId !== null && { requestId }),
-      ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
-      ...(lastPing && { lastPing }),
-    }
-  }
-
   async function conclude(delivery: store.ClaimedDelivery, channel: Channel | null, outcome: Outcome): Promise<void> {
     const at = now()
-    const verdict = judge(outcome, delivery, policy, at, random())
-    const reason = verdict.disable
-    const { written, disabled } = await database.transaction(async (tx) => {
+    const judged = judge(outcome, delivery, policy, at, random())
+    const { verdict, written, disabled } = await database.transaction(async (tx) => {
+      const verdict = outcome.kind === 'forwarded' ? await forward(tx, delivery, outcome.channelIds, judged) : judged
       const written = await store.writeVerdict(tx, delivery, verdict, at)
-      const disabled = reason !== null && channel !== null && (await disableChannel(tx, channel, reason))
-      if (disabled)
-        await options.writeAudit(tx, {
-          projectId: delivery.projectId,
-          actor: 'system',
-          action: 'channel.disable',
-          target: delivery.channelId,
-          detail: { reason },
-        })
-      return { written, disabled }
+      const disabled = verdict.disable !== null && channel !== null && (await disable(tx, channel, verdict.disable))
+      return { verdict, written, disabled }
     })
+    const reason = verdict.disable
     if (disabled)
       log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
+  }
+
+  async function forward(
+    tx: Queryable,
+    delivery: store.ClaimedDelivery,
+    channelIds: readonly string[],
+    verdict: Verdict,
+  ): Promise<Verdict> {
+    if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return verdict
+    return { ...verdict, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
+  }
+
+  async function disable(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
+    if (!(await disableChannel(tx, channel, reason))) return false
+    const { id, projectId } = channel
+    const detail = { reason }
+    await options.writeAudit(tx, { projectId, actor: 'system', action: 'channel.disable', target: id, detail })
+    await insertChannelNotices(tx, channel, noticeKinds, now())
+    return true
   }
 
   return {
@@ -202,6 +206,20 @@ export function createSending(options: SendingOptions) {
       }
     },
   }
+}
+
+/** Nobody is called, and no incident opened, because a channel does not work. A group's channels are told themselves. */
+function takesNotices(kind: string, category: Transport['category']): boolean {
+  return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
+}
+
+/** Why a channel's switches keep the message from it; undefined if they do not. */
+function unwanted(transport: Transport, settings: unknown, { event }: Message): string | undefined {
+  if (event === 'test' || event === 'notice') return undefined
+  const name = event === 'up' ? 'send_up' : 'send_down'
+  const { properties } = transport.settings as { properties?: Record<string, { default?: unknown }> }
+  const wanted = (settings as Record<string, unknown>)[name] ?? properties?.[name]?.default ?? true
+  return wanted === true ? undefined : `the channel has ${name} off`
 }
 
 function report(

@@ -15,8 +15,10 @@ import type { GuardedFetch } from './guarded-fetch.ts'
 import { createOutbox } from './outbox.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
+import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
-import type { Transport } from './transport.ts'
+import { createTelling } from './telling.ts'
+import type { Facilities, Transport } from './transport.ts'
 import type { Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
@@ -26,6 +28,7 @@ export type AlertingLimits = {
   retryBaseMs: number
   retryMaxMs: number
   retryForMs: number
+  suspectMs: number
 }
 
 export type AlertingOptions = {
@@ -33,6 +36,8 @@ export type AlertingOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   fetch: GuardedFetch
+  facilities: Facilities
+  links: SignedLinks
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
@@ -49,8 +54,10 @@ export type AlertingOptions = {
 
 export type DeliveryDocument = {
   id: string
-  check: string
+  /** Null if it is about a channel that was switched off. */
+  check: string | null
   channel: string
+  event: string
   flip: { at: string; from: string; to: string; reason: string } | null
   status: store.DeliveryStatus
   attempts: number
@@ -64,9 +71,14 @@ export type Alerting = ReturnType<typeof createAlerting>
 
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
-  const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
+  const policy = {
+    baseMs: limits.retryBaseMs,
+    maxMs: limits.retryMaxMs,
+    forMs: limits.retryForMs,
+    suspectMs: limits.suspectMs,
+  }
   const destinations = createDestinations(options.breakers)
-  const sending = createSending({ ...options, destinations, policy })
+  const sending = createSending({ ...options, destinations, policy, messageOf: createTelling(options) })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
@@ -109,8 +121,9 @@ function deliveryDocument(row: store.DeliveryRow): DeliveryDocument {
   const { at, from, to, reason } = row
   return {
     id: row.id,
-    check: row.monitorId,
+    check: row.event === 'disabled' ? null : row.monitorId,
     channel: row.channelId,
+    event: row.event,
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },
     status: row.status,
     attempts: row.attempts,

@@ -94,7 +94,8 @@ export async function selectDue(
 export type ClaimedDelivery = DueDelivery & {
   projectId: string
   flipSeq: number
-  event: 'down' | 'up'
+  /** With `disabled` the delivery is about a channel, whose id stands for the monitor's. */
+  event: 'down' | 'up' | 'disabled'
   createdAt: number
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
@@ -230,6 +231,7 @@ export type DeliveryFilter = {
 export type DeliveryRow = DeliveryPosition & {
   monitorId: string
   channelId: string
+  event: string
   status: DeliveryStatus
   attempts: number
   nextAttemptAt: number | null
@@ -243,7 +245,8 @@ export type DeliveryRow = DeliveryPosition & {
 
 const list = statement(
   'list',
-  `SELECT d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.status, d.attempts,
+  `SELECT d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status,
+     d.attempts,
      d.next_attempt_at AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
      f.at, f."from", f."to", f.reason, f.request_id AS "requestId"
    FROM deliveries d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq

@@ -46,7 +46,12 @@ suite('channels', () => {
 
   const valid = { kind: 'webhook', name: 'hook', settings: { url: 'http://a.example' } }
   const refusals: [string, unknown, string, RegExp][] = [
-    ['an unknown kind, with the known ones', { ...valid, kind: 'pigeon' }, 'kind', /must be one of webhook/],
+    [
+      'an unknown kind, with the known ones',
+      { ...valid, kind: 'pigeon' },
+      'kind',
+      /must be one of alertmanager, .*, webhook, zulip/,
+    ],
     ['a kind that is a word of the language', { ...valid, kind: 'constructor' }, 'kind', /must be one of/],
     ['no name', { kind: 'webhook', settings: {} }, 'name', /is required/],
     ['a long name', { ...valid, name: 'x'.repeat(101) }, 'name', /100/],
@@ -240,6 +245,7 @@ suite('deliveries', () => {
     assert.deepEqual(rest, {
       check: other,
       channel,
+      event: 'down',
       flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
       status: 'retrying',
       last_error: 'connection refused: 127.0.0.1',

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { createEncryption } from '../../src/alerting/encryption.ts'
 import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
 import { type Alerting, type AlertingLimits, createAlerting } from '../../src/alerting/service.ts'
+import { createSignedLinks } from '../../src/alerting/signed-links.ts'
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
 import { createBlindTime } from '../../src/blind-time/service.ts'
@@ -27,6 +28,7 @@ const limits: AlertingLimits = {
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,
+  suspectMs: 3_600_000,
 }
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const unmeasured = { statement() {}, attempt() {}, failure() {} }
@@ -85,6 +87,8 @@ export async function createWorld(t: TestContext) {
         responseMaxBytes: 1000,
         userAgent: 'Flatline/test',
       }),
+      facilities: { smtp: null, shell: false },
+      links: createSignedLinks({ keys, siteUrl: () => 'http://flatline.example' }),
       breakers,
       writeAudit,
       checkDocument: (project, id) => monitors.get(project, id, false),

@@ -9,6 +9,7 @@ import { type Alerting, createAlerting } from './service.ts'
 import { createSignedLinks } from './signed-links.ts'
 import { createSmtp, type SmtpRelay } from './smtp.ts'
 import { transports } from './transports.ts'
+import { unsubscribeRoutes } from './unsubscribe-routes.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -88,6 +89,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     })
 
     await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
+    await app.register(unsubscribeRoutes, { channels: alerting.channels, links })
   },
   {
     name: 'alerting',

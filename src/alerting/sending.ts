@@ -1,19 +1,19 @@
 // One attempt at one delivery: reads what is to be told, sends it, and writes what came of it.
 
-import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { type Channel, disableChannel, findChannel } from './channels-store.ts'
+import { type Channel, findChannel } from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
-import { forwardDelivery, insertChannelNotices } from './onward-store.ts'
+import { forwardDelivery } from './onward-store.ts'
 import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
+import type { SwitchOff } from './switch-off.ts'
 import type { Telling } from './telling.ts'
 import { DeliveryError, type Facilities, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
@@ -32,7 +32,7 @@ export type SendingOptions = {
   destinations: Pick<Destinations, 'requestTimeoutMs'>
   facilities: Facilities
   links: Pick<SignedLinks, 'unsubscribe'>
-  writeAudit: WriteAudit
+  switchOff: SwitchOff
   messageOf: Telling
   policy: DeliveryPolicy
   now: () => number
@@ -55,9 +55,6 @@ export const settingsContext = (channelId: string) => `channels/${channelId}`
 export function createSending(options: SendingOptions) {
   const { database, encryption, transports, destinations, messageOf, policy, now, random, log } = options
   const unreadable = new Map<string, number>()
-  const noticeKinds = Object.entries(transports).flatMap(([kind, { category }]) =>
-    takesNotices(kind, category) ? [kind] : [],
-  )
 
   /** Never rejects. The channel's circuit breaker learns by `call` what came of it. */
   async function send(channel: Channel, message: Message, signal: AbortSignal, call: Call): Promise<Outcome> {
@@ -139,7 +136,8 @@ export function createSending(options: SendingOptions) {
     const { verdict, written, disabled } = await database.transaction(async (tx) => {
       const verdict = outcome.kind === 'forwarded' ? await forward(tx, delivery, outcome.channelIds, judged) : judged
       const written = await store.writeVerdict(tx, delivery, verdict, at)
-      const disabled = verdict.disable !== null && channel !== null && (await disable(tx, channel, verdict.disable))
+      const disabled =
+        verdict.disable !== null && channel !== null && (await options.switchOff(tx, channel, verdict.disable))
       return { verdict, written, disabled }
     })
     const reason = verdict.disable
@@ -158,15 +156,6 @@ export function createSending(options: SendingOptions) {
   ): Promise<Verdict> {
     if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return verdict
     return { ...verdict, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
-  }
-
-  async function disable(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
-    if (!(await disableChannel(tx, channel, reason))) return false
-    const { id, projectId } = channel
-    const detail = { reason }
-    await options.writeAudit(tx, { projectId, actor: 'system', action: 'channel.disable', target: id, detail })
-    await insertChannelNotices(tx, channel, noticeKinds, now())
-    return true
   }
 
   return {
@@ -206,11 +195,6 @@ export function createSending(options: SendingOptions) {
       }
     },
   }
-}
-
-/** Nobody is called, and no incident opened, because a channel does not work. A group's channels are told themselves. */
-function takesNotices(kind: string, category: Transport['category']): boolean {
-  return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
 }
 
 /** Why a channel's switches keep the message from it; undefined if they do not. */

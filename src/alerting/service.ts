@@ -17,6 +17,7 @@ import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
 import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
+import { createSwitchOff } from './switch-off.ts'
 import { createTelling } from './telling.ts'
 import type { Facilities, Transport } from './transport.ts'
 import type { Verdict } from './verdict.ts'
@@ -78,7 +79,8 @@ export function createAlerting(options: AlertingOptions) {
     suspectMs: limits.suspectMs,
   }
   const destinations = createDestinations(options.breakers)
-  const sending = createSending({ ...options, destinations, policy, messageOf: createTelling(options) })
+  const switchOff = createSwitchOff(options)
+  const sending = createSending({ ...options, destinations, policy, switchOff, messageOf: createTelling(options) })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
@@ -87,7 +89,7 @@ export function createAlerting(options: AlertingOptions) {
   })
 
   return {
-    channels: createChannels({ ...options, sending, destinations }),
+    channels: createChannels({ ...options, sending, switchOff, destinations }),
     reencrypt: createReencryption(options),
     relay: createOutbox({ database, now }),
     claim: deliverer.claim,

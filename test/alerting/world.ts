@@ -136,6 +136,9 @@ export async function createWorld(t: TestContext) {
     webhook: async (on: Replica, settings: object): Promise<string> =>
       (await on.alerting.channels.create(caller, { kind: 'webhook', name: 'hook', settings })).id,
 
+    channel: async (on: Replica, kind: string, settings: object): Promise<string> =>
+      (await on.alerting.channels.create(caller, { kind, name: kind, settings })).id,
+
     /** Flips to these statuses, numbered from `first`, a second apart. */
     async flips(monitorId: string, statuses: string[], first = 1): Promise<void> {
       for (const [index, to] of statuses.entries()) {

@@ -23,9 +23,9 @@ export const apprise = httpTransport({
     tag: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   }),
   problem({ key, urls, tag }) {
-    if ((key === undefined) === (urls === undefined))
-      return { field: key === undefined ? 'key' : 'urls', rule: 'or the other of key and urls is required, not both' }
-    return tag !== undefined && key === undefined ? { field: 'tag', rule: 'needs a key' } : undefined
+    if (key === undefined && urls === undefined) return { field: 'key', rule: 'is required, or urls' }
+    if (key !== undefined && urls !== undefined) return { field: 'urls', rule: 'must not be combined with key' }
+    return tag !== undefined && key === undefined ? { field: 'tag', rule: 'needs key' } : undefined
   },
   request: (alert, { url, key, urls, tag }) => ({
     url: `${base(url)}/notify${key === undefined ? '' : `/${key}`}`,

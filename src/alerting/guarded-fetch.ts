@@ -133,6 +133,9 @@ function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: stri
   const target = URL.parse(location, hop.url.href)
   if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
   const url = checkedUrl(target.href, isAllowed)
+  // What was meant for TLS, credentials in the body or path included, would go over the wire in clear.
+  if (hop.url.protocol === 'https:' && url.protocol === 'http:')
+    throw new FetchError(`${hop.url.hostname} redirects from https to http`)
   const repeats = response.status === 307 || response.status === 308
   const headers = Object.entries(hop.headers).filter(
     ([name]) =>

@@ -177,8 +177,8 @@ function expectation(check: CheckDocument): string {
 function nextExpected({ event, check }: CheckMessage, now: number): string | undefined {
   if (event === 'up') return check.next_ping ? atText(string(check.next_ping)) : undefined
   const schedule = string(check.schedule)
-  if (schedule === '' || detectKind(schedule) !== 'cron') return undefined
-  const due = nextDue({ kind: 'cron', schedule, tz: string(check.tz) }, now)
+  if (schedule === '') return undefined
+  const due = nextDue({ kind: detectKind(schedule), schedule, tz: string(check.tz) }, now)
   return due === null ? undefined : instantText(due)
 }
 

@@ -18,7 +18,7 @@ export type DelivererOptions = {
   now: () => number
   concurrency: number
   requestTimeoutMs: number
-  destinations: Pick<Destinations, 'resting' | 'begin'>
+  destinations: Pick<Destinations, 'resting' | 'paced' | 'begin'>
   sending: Pick<Sending, 'attempt' | 'unreadable' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
@@ -77,7 +77,7 @@ export function createDeliverer(options: DelivererOptions) {
       const full = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
       const resting = destinations.resting()
       await expire(resting)
-      const busy = [...full, ...sending.unreadable(), ...resting]
+      const busy = [...full, ...sending.unreadable(), ...resting, ...destinations.paced()]
       const limit = free * candidatesPerSlot
       const candidates = await store.selectDue(database, now(), busy, limit)
       const chosen = choose(candidates, free)

@@ -48,6 +48,7 @@ export function httpTransport<S extends TSchema>(options: {
   kind: string
   category: Transport['category']
   settings: S
+  pace?: Transport['pace']
   problem?: Transport<Static<S>>['problem']
   request(alert: Alert, settings: Static<S>): ApiRequest | { suppressed: string }
   answers?: Answers

@@ -29,7 +29,7 @@ export type SendingOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   fetch: GuardedFetch
-  destinations: Pick<Destinations, 'requestTimeoutMs'>
+  destinations: Pick<Destinations, 'requestTimeoutMs' | 'rest'>
   facilities: Facilities
   links: Pick<SignedLinks, 'unsubscribe'>
   switchOff: SwitchOff
@@ -63,6 +63,8 @@ export function createSending(options: SendingOptions) {
     if (health === null) call.release()
     else if (health.works) call.succeed()
     else call.fail(health.reason)
+    const restMs = outcome.kind === 'failed' ? outcome.error.retryAfterMs : undefined
+    if (restMs !== undefined) destinations.rest(channel, Math.min(restMs, policy.maxMs))
     return outcome
   }
 

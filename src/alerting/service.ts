@@ -78,7 +78,8 @@ export function createAlerting(options: AlertingOptions) {
     forMs: limits.retryForMs,
     suspectMs: limits.suspectMs,
   }
-  const destinations = createDestinations(options.breakers)
+  const paceOf = (kind: string) => options.transports[kind]?.pace
+  const destinations = createDestinations({ ...options, paceOf })
   const switchOff = createSwitchOff(options)
   const sending = createSending({ ...options, destinations, policy, switchOff, messageOf: createTelling(options) })
   const deliverer = createDeliverer({

@@ -3,6 +3,7 @@
 
 import { STATUS_CODES } from 'node:http'
 import { type TProperties, type TSchema, Type } from 'typebox'
+import type { Pace } from '../core/pace.ts'
 import type { FetchResponse, GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
 import type { Smtp } from './smtp.ts'
@@ -30,6 +31,8 @@ export type Transport<Settings = never> = {
   /** Incident tools keep something open until it is resolved, phones ring; the others just tell. */
   category: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
   settings: TSchema
+  /** How fast the vendor lets one channel go, where it says so. */
+  pace?: Pace
   /** What the schema cannot say about settings that pass it. */
   problem?(settings: Settings): SettingsProblem | undefined
   /** What the operator would have to provide before there can be channels of this kind. */

@@ -86,6 +86,10 @@ suite('an alert in words', () => {
       [Expected, next],
       ['15 3 * * * (Europe/Berlin), with 5 minutes of grace', '2026-11-23 02:15:00 UTC'],
     )
+    assert.equal(
+      facts({ ...down, check: { ...check, schedule: 'Mon 04:00' } })['Next expected'],
+      '2026-11-23 03:00:00 UTC',
+    )
   })
 
   test('of a check without a name, a heartbeat or an output still reads well', () => {

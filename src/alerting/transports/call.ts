@@ -14,6 +14,7 @@ const spokenMax = 250
 export const call = httpTransport({
   kind: 'call',
   category: 'phone',
+  pace: { burst: 3, perMinute: 60 },
   settings: settingsOf({
     ...account,
     from: Type.String(phone),

@@ -15,6 +15,7 @@ const styles: Record<Severity, string> = { critical: 'attention', warning: 'warn
 export const msteams = httpTransport({
   kind: 'msteams',
   category: 'chat',
+  pace: { burst: 4, perMinute: 120 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({
     url,

@@ -26,6 +26,7 @@ const tags: Record<Severity, string> = {
 export const ntfy = httpTransport({
   kind: 'ntfy',
   category: 'push',
+  pace: { burst: 30, perMinute: 12 },
   settings: settingsOf({
     url: Type.Optional(address({ default: vendor })),
     topic: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', rule: 'must be 1 to 64 of A-Z a-z 0-9 _ -' }),

@@ -15,6 +15,7 @@ const colours = { critical: 'danger', warning: 'warning', resolved: 'good', info
 export const slack = httpTransport({
   kind: 'slack',
   category: 'chat',
+  pace: { burst: 5, perMinute: 60 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({
     url,

@@ -37,6 +37,7 @@ const answers: Answers = {
 export const telegram: Transport<Static<typeof Settings>> = {
   kind: 'telegram',
   category: 'chat',
+  pace: { burst: 5, perMinute: 20 },
   settings: Settings,
 
   async send(message, settings, context) {

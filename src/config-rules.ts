@@ -42,6 +42,22 @@ const fitting: Rule[] = [
     text: 'retention.deliveriesDays must not be longer than retention.flipsDays: an alert tells of its change',
     broken: ({ retention }) => retention.deliveriesDays > retention.flipsDays,
   },
+  {
+    about: ['alerting.smtpFrom', 'alerting.smtpHost'],
+    text: 'SMTP_RELAY_HOST and SMTP_RELAY_FROM go together',
+    broken: ({ alerting }) => (alerting.smtpHost === undefined) !== (alerting.smtpFrom === undefined),
+  },
+  {
+    about: ['alerting.smtpPassword', 'alerting.smtpUser'],
+    text: 'SMTP_RELAY_USER and SMTP_RELAY_PASSWORD go together',
+    broken: ({ alerting }) => (alerting.smtpUser === undefined) !== (alerting.smtpPassword === undefined),
+  },
+  {
+    about: ['alerting.smtpSecurity', 'alerting.smtpUser'],
+    text: 'a password is not sent without TLS: SMTP_RELAY_SECURITY must be tls or starttls where there is SMTP_RELAY_USER',
+    broken: ({ alerting }) =>
+      alerting.smtpUser !== undefined && ['none', 'opportunistic'].includes(alerting.smtpSecurity),
+  },
 ]
 
 const profileDemands: Rule[] = [

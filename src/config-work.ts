@@ -1,6 +1,6 @@
 // Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
-import { flag, integer, milliseconds } from './config-kinds.ts'
+import { flag, integer, milliseconds, secret } from './config-kinds.ts'
 import { uuidPattern } from './core/identifier.ts'
 
 export const ingest = Type.Object(
@@ -96,6 +96,46 @@ export const alerting = Type.Object(
     }),
     serviceLatencyMs: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
     serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
+    suspectMs: milliseconds(
+      3_600_000,
+      'How long a destination may refuse our credentials before its channel is switched off for good',
+    ),
+    allowedTargets: Type.Array(Type.String(), {
+      default: [],
+      env: 'ALLOWED_TARGETS',
+      reading: 'addresses',
+      description:
+        'Private addresses that alerts may go to where ALLOW_PRIVATE_TARGETS is false: addresses, CIDR ranges, loopback, linklocal, uniquelocal',
+    }),
+    allowShellChannels: flag(
+      'ALLOW_SHELL_CHANNELS',
+      'Whether channels may run commands on this machine, as the account of this process; whoever has a read-write key can then do so',
+    ),
+    smtpHost: Type.Optional(
+      Type.String({
+        env: 'SMTP_RELAY_HOST',
+        pattern: '^[A-Za-z0-9.:_-]+$',
+        rule: 'must be a host name or an address',
+        description: 'Mail server by which e-mail channels send; without it there are none',
+      }),
+    ),
+    smtpPort: integer(587, 'Port of the mail server', { env: 'SMTP_RELAY_PORT', maximum: 65_535 }),
+    smtpSecurity: Type.Enum(['tls', 'starttls', 'opportunistic', 'none'], {
+      default: 'starttls',
+      env: 'SMTP_RELAY_SECURITY',
+      description:
+        'tls from the start (port 465), starttls or nothing, opportunistic: starttls where it is offered, none: never',
+    }),
+    smtpUser: Type.Optional(Type.String({ env: 'SMTP_RELAY_USER', description: 'Login at the mail server' })),
+    smtpPassword: secret('SMTP_RELAY_PASSWORD', 'Password at the mail server', '^.+$', 'must not be empty'),
+    smtpFrom: Type.Optional(
+      Type.String({
+        env: 'SMTP_RELAY_FROM',
+        pattern: '^([^<>@]*<[^<>@\\s]+@[^<>@\\s]+>|[^<>@\\s]+@[^<>@\\s]+)$',
+        rule: 'must be an address: alerts@example.org, or Alerts <alerts@example.org>',
+        description: 'Sender of alerts by e-mail',
+      }),
+    ),
   },
   { description: 'Telling people' },
 )

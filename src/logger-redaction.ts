@@ -23,6 +23,7 @@ const rules: Rule[] = [
   [/\bfl[wr]_[a-z0-9]{28}\b/g, '***'],
   [/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi, '***'],
   // Addresses that are passwords.
+  [/(\/unsubscribe\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
   [/(\/ping\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
   // A ping key and a slug on the bare root.
   [/(^|["'\s:]|:\/\/[^\s/?#"'\\]+)\/[\w-]{22}(?=\/)/g, '$1/***'],
@@ -52,11 +53,11 @@ export function createLineCleaner(config: Config): (line: string) => string {
 }
 
 // Short ones are left out: a metrics token `ok` or a password `flatline` would cut every line to pieces.
-function secretTexts({ security, database }: Config): string[] {
+function secretTexts({ security, database, alerting }: Config): string[] {
   const { encryptionKey = [], ...tokens } = security
   const keys = encryptionKey.flatMap((hex) => [hex, Buffer.from(hex, 'hex').toString('base64')])
   const password = database.url ? (databaseTarget(database.url)?.password ?? '') : ''
-  return [...Object.values(tokens), ...keys, password]
+  return [...Object.values(tokens), ...keys, password, alerting.smtpPassword ?? '']
     .filter((secret) => secret.length >= 12)
     .map((secret) => JSON.stringify(secret).slice(1, -1))
 }

@@ -27,6 +27,9 @@ test('whatever cannot be read strictly is refused, with the name of its variable
     ['BOOTSTRAP_API_KEY_READONLY', ['a'.repeat(31)]],
     ['BOOTSTRAP_PING_KEY', ['a'.repeat(21), 'a'.repeat(32)]],
     ['DEPLOYMENT_ENV', ['prod']],
+    ['ALLOWED_TARGETS', ['example.org', '10.0.0.0/33']],
+    ['SMTP_RELAY_PORT', ['0', '65536']],
+    ['SMTP_RELAY_SECURITY', ['ssl']],
   ]
   for (const [name, texts] of refused) {
     for (const text of texts) {
@@ -64,6 +67,10 @@ test('settings that do not fit each other are refused under the name that was se
     [{ FLATLINE__RETENTION__FLIPS_DAYS: '89' }, 'FLATLINE__RETENTION__FLIPS_DAYS'],
     [{ ADMIN_TOKEN_PREVIOUS: 'p'.repeat(32) }, 'ADMIN_TOKEN_PREVIOUS'],
     [{ METRICS_TOKEN_PREVIOUS: 'previous' }, 'METRICS_TOKEN_PREVIOUS'],
+    [{ SMTP_RELAY_HOST: 'mail.example.org' }, 'SMTP_RELAY_HOST'],
+    [{ SMTP_RELAY_FROM: 'alerts@example.org' }, 'SMTP_RELAY_FROM'],
+    [{ SMTP_RELAY_USER: 'me' }, 'SMTP_RELAY_USER'],
+    [{ SMTP_RELAY_USER: 'me', SMTP_RELAY_PASSWORD: 'pw', SMTP_RELAY_SECURITY: 'none' }, 'SMTP_RELAY_SECURITY'],
   ]
   for (const [env, name] of table) {
     const problems = problemsOf(env)
@@ -118,7 +125,7 @@ test('staging and docker need an encryption key, local does not', () => {
 })
 
 test('every rule is one of those that the tests above break', () => {
-  assert.equal(rules.length, 15, 'add the new rule to the tables above')
+  assert.equal(rules.length, 18, 'add the new rule to the tables above')
 })
 
 test('two secrets with the same value are refused, however they are written', () => {

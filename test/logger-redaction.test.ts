@@ -37,6 +37,7 @@ const secrets: Record<string, [text: string, secret: string]> = {
   'ping key on the bare root': ['GET /abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
   'ping key behind a host': ['https://beats.example.org/abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
   'scrape address': ['GET /projects/x/metrics/0123456789abcdefghijABCDEFGHIJ_- HTTP/1.1', '0123456789abcdefghij'],
+  'address that ends a subscription': ['GET /api/v3/channels/1/unsubscribe/s1gnaturE_-x', 's1gnaturE_-x'],
   'ping address': ['GET /ping/1b4e28ba-2fa1-4bd2-883f-0016d3cca427/start', '4bd2-883f-0016d3cca427'],
 }
 

@@ -20,19 +20,63 @@ const statement = (name: string, text: string): Statement => ({ name: `channels_
 /** Of this project; null if there is none. */
 export async function findChannel(prisma: PrismaClient, projectId: string, id: string): Promise<Channel | null> {
   const row = await prisma.channel.findFirst({ where: { id, projectId } })
-  return row && { ...row, alerts: row.alerts as ChannelAlerts | null }
+  return row && toChannel(row)
 }
 
-/** In order of creation. */
-export async function listChannels(
+const toChannel = <Row extends { alerts: unknown }>(row: Row) => ({
+  ...row,
+  alerts: row.alerts as ChannelAlerts | null,
+})
+
+export type ChannelSummary = {
+  id: string
+  kind: string
+  name: string
+  createdAt: number
+  disabledAt: number | null
+  disabledReason: string | null
+  /** How many checks tell through it. */
+  checks: number
+  lastSent: number | null
+  /** Of the newest delivery that has failed, and when that was made. */
+  lastError: string | null
+  lastErrorAt: number | null
+}
+
+const summaries = statement(
+  'summaries',
+  `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
+     (SELECT count(*) FROM monitor_channels mc WHERE mc.channel_id = c.id) AS checks,
+     (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
+     failed.last_error AS "lastError", failed.created_at AS "lastErrorAt"
+   FROM channels c LEFT JOIN LATERAL (
+     SELECT d.last_error, d.created_at FROM deliveries d WHERE d.channel_id = c.id AND d.status IN ('retrying', 'dead')
+     ORDER BY d.created_at DESC LIMIT 1) failed ON true
+   WHERE c.project_id = $1 AND ($2::uuid IS NULL OR c.id = $2) ORDER BY c.created_at, c.id`,
+)
+
+/** Of all channels of the project in the order of creation, or of one. */
+export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
+  return on.query<ChannelSummary>(summaries, [projectId, id ?? null])
+}
+
+/** Of any project: only for who has shown that they may. */
+export async function findAnyChannel(prisma: PrismaClient, id: string): Promise<Channel | null> {
+  const row = await prisma.channel.findUnique({ where: { id } })
+  return row && toChannel(row)
+}
+
+/** Those of these ids that the project has. */
+export async function findChannels(
   prisma: PrismaClient,
   projectId: string,
-): Promise<{ id: string; name: string; kind: string }[]> {
-  return prisma.channel.findMany({
-    where: { projectId },
-    select: { id: true, name: true, kind: true },
+  ids: readonly string[],
+): Promise<Channel[]> {
+  const rows = await prisma.channel.findMany({
+    where: { projectId, id: { in: [...ids] } },
     orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
   })
+  return rows.map(toChannel)
 }
 
 const insert = statement(

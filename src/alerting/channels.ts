@@ -1,49 +1,82 @@
-// What people do with channels. Settings go in and never come out.
+// What people do with channels. Secrets in their settings go in and never come out.
 
 import { randomUUID } from 'node:crypto'
-import { Errors } from 'typebox/value'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import { isTimeZone } from '../core/time-zone.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
+import { masked, settingsProblem, unmasked } from './channel-settings.ts'
 import * as store from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { testMessage } from './message.ts'
 import { type Sending, settingsContext } from './sending.ts'
 import type { ChannelAlerts } from './silence.ts'
-import type { SettingsProblem, Transport } from './transport.ts'
+import type { SwitchOff } from './switch-off.ts'
+import type { Facilities, Transport } from './transport.ts'
+import type { Outcome } from './verdict.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
 
+/** What has become of a channel. `last_error` is null unless a delivery of the last months failed, for good or for now. */
+export type ChannelState = ChannelDocument & {
+  created: string
+  /** Why it was switched off. */
+  disabled: string | null
+  disabled_at: string | null
+  checks: number
+  last_sent: string | null
+  last_error: { at: string; error: string } | null
+}
+
+export type TestResult = { delivered: boolean; error: string | null }
+
 export type Channels = ReturnType<typeof createChannels>
 
-export function createChannels(options: {
+export type ChannelsOptions = {
   database: Database
   encryption: Encryption
   transports: Record<string, Transport>
+  facilities: Facilities
   sending: Pick<Sending, 'send'>
   destinations: Pick<Destinations, 'beginAnyway' | 'forget'>
+  switchOff: SwitchOff
   writeAudit: WriteAudit
   siteUrl: () => string
   now: () => number
-}) {
-  const { database, encryption, transports, sending, destinations, writeAudit, siteUrl, now } = options
+}
 
-  function sealedSettings(kind: string, id: string, settings: unknown): Buffer<ArrayBuffer> {
+export function createChannels(options: ChannelsOptions) {
+  const { database, encryption, transports, facilities, sending, destinations, writeAudit, siteUrl, now } = options
+
+  function transportOf(kind: string): Transport {
     const transport = Object.hasOwn(transports, kind) ? transports[kind] : undefined
     if (transport === undefined) {
       const known = Object.keys(transports).sort().join(', ')
       throw new AppError('bad_request', `kind must be one of ${known}`, { field: 'kind' })
     }
-    const problem = schemaProblem(transport, settings) ?? transport.problem?.(settings as never)
-    if (problem) {
-      const field = problem.field === '' ? 'settings' : `settings.${problem.field}`
-      throw new AppError('bad_request', `${field} ${problem.rule}`, { field })
+    const lacking = transport.lacks?.(facilities)
+    if (lacking !== undefined) throw new AppError('bad_request', `kind ${kind} ${lacking}`, { field: 'kind' })
+    return transport
+  }
+
+  async function sealed(transport: Transport, channel: { id: string; projectId: string }, settings: unknown) {
+    const problem = settingsProblem(transport, settings)
+    if (problem) throw badSettings(problem.field, problem.rule)
+    const ids = transport.channels?.(settings as never) ?? []
+    if (ids.length > 0) await checkMembers(channel.projectId, ids)
+    return encryption.encrypt(JSON.stringify(settings), settingsContext(channel.id))
+  }
+
+  async function checkMembers(projectId: string, ids: readonly string[]): Promise<void> {
+    const found = new Map((await store.findChannels(database.prisma, projectId, ids)).map((one) => [one.id, one]))
+    for (const [index, id] of ids.entries()) {
+      const member = found.get(id)
+      if (member === undefined) throw badSettings(`channels.${index}`, 'is not a channel of this project')
+      if (transports[member.kind]?.channels) throw badSettings(`channels.${index}`, 'must not be a group itself')
     }
-    return encryption.encrypt(JSON.stringify(settings), settingsContext(id))
   }
 
   async function find(projectId: string, id: string): Promise<store.Channel> {
@@ -64,6 +97,31 @@ export function createChannels(options: {
       refuse('escalate.to', 'is not a channel of this project')
   }
 
+  /** Null if they cannot be read with the keys of this process. */
+  function opened(channel: store.Channel): unknown {
+    try {
+      return JSON.parse(encryption.decrypt(channel.settings, settingsContext(channel.id)))
+    } catch {
+      return null
+    }
+  }
+
+  async function tryOut(channel: store.Channel, signal: AbortSignal): Promise<Outcome> {
+    const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
+    return sending.send(channel, message, signal, destinations.beginAnyway(channel))
+  }
+
+  async function tryMembers(projectId: string, ids: readonly string[], signal: AbortSignal): Promise<TestResult> {
+    const members = await store.findChannels(database.prisma, projectId, ids)
+    const results = await Promise.all(
+      members.map(async (member) => resultOf(await tryOut(member, signal), member.name)),
+    )
+    const errors = results.flatMap(({ error }) => error ?? [])
+    if (members.length === 0) return { delivered: false, error: 'none of its channels is there any more' }
+    if (errors.length === 0) return { delivered: true, error: null }
+    return { delivered: false, error: `${errors.length} of ${members.length} failed: ${errors.join('; ')}` }
+  }
+
   return {
     async create(
       caller: Caller,
@@ -78,7 +136,7 @@ export function createChannels(options: {
       const { kind, name, checks, alerts } = input
       const { projectId } = caller
       const id = randomUUID()
-      const settings = sealedSettings(kind, id, input.settings)
+      const settings = await sealed(transportOf(kind), { id, projectId }, input.settings)
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
         await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts: alerts ?? null })
@@ -89,15 +147,19 @@ export function createChannels(options: {
       return { id, kind, name }
     },
 
-    /** In Healthchecks' shape and in order of creation. */
-    list: (projectId: string) => store.listChannels(database.prisma, projectId),
+    /** In order of creation. */
+    async list(projectId: string): Promise<ChannelState[]> {
+      return (await store.selectSummaries(database, projectId)).map(stateOf)
+    },
 
-    async get(
-      projectId: string,
-      id: string,
-    ): Promise<ChannelDocument & { disabled: string | null; alerts?: ChannelAlerts }> {
-      const { kind, name, disabledReason, alerts } = await find(projectId, id)
-      return { id, kind, name, disabled: disabledReason, ...(alerts && { alerts }) }
+    /** Secrets are masked; `settings` is null where no key of ours opens them. */
+    async get(projectId: string, id: string): Promise<ChannelState & { settings: unknown; alerts?: ChannelAlerts }> {
+      const channel = await find(projectId, id)
+      const [summary] = await store.selectSummaries(database, projectId, id)
+      if (summary === undefined) throw notFound()
+      const transport = transports[channel.kind]
+      const settings = transport === undefined ? null : opened(channel)
+      return { ...stateOf(summary), settings: transport && settings !== null ? masked(transport, settings) : null }
     },
 
     /** New settings switch a channel on again that was switched off. */
@@ -108,7 +170,9 @@ export function createChannels(options: {
     ): Promise<ChannelDocument> {
       const { projectId } = caller
       const before = await find(projectId, id)
-      const settings = input.settings === undefined ? undefined : sealedSettings(before.kind, id, input.settings)
+      const transport = input.settings === undefined ? undefined : transportOf(before.kind)
+      const settings =
+        transport && (await sealed(transport, before, unmasked(transport, input.settings, opened(before))))
       const { alerts } = input
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
@@ -137,44 +201,57 @@ export function createChannels(options: {
       destinations.forget(channel)
     },
 
+    /** For who has shown that they receive its messages: it is switched off. Its name; null if there is none any more. */
+    async unsubscribe(id: string, by: { requestId: string; address: string }): Promise<string | null> {
+      const channel = await store.findAnyChannel(database.prisma, id)
+      if (channel === null) return null
+      const actor = { actor: 'recipient', ...by }
+      await database.transaction((tx) => options.switchOff(tx, channel, 'its recipient has unsubscribed', actor))
+      return channel.name
+    },
+
     /**
      * One attempt at once, also on a channel that is switched off or whose circuit breaker is open; it leaves no delivery
-     * behind.
+     * behind. A group's is one on each of its channels.
      */
-    async test(
-      projectId: string,
-      id: string,
-      signal: AbortSignal,
-    ): Promise<{ delivered: boolean; error: string | null }> {
+    async test(projectId: string, id: string, signal: AbortSignal): Promise<TestResult> {
       const channel = await find(projectId, id)
-      const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
-      const outcome = await sending.send(channel, message, signal, destinations.beginAnyway(channel))
-      if (outcome.kind === 'sent') return { delivered: true, error: null }
-      if (outcome.kind === 'failed') return { delivered: false, error: outcome.error.message }
-      return {
-        delivered: false,
-        error: outcome.kind === 'suppressed' ? outcome.reason : `interrupted by a ${outcome.by}`,
-      }
+      const outcome = await tryOut(channel, signal)
+      if (outcome.kind === 'forwarded') return tryMembers(projectId, outcome.channelIds, signal)
+      return resultOf(outcome)
     },
+  }
+}
+
+function resultOf(outcome: Outcome, name?: string): TestResult {
+  if (outcome.kind === 'sent' || outcome.kind === 'forwarded') return { delivered: true, error: null }
+  const error =
+    outcome.kind === 'failed'
+      ? outcome.error.message
+      : outcome.kind === 'suppressed'
+        ? outcome.reason
+        : 'interrupted by a shutdown'
+  return { delivered: false, error: name === undefined ? error : `${name}: ${error}` }
+}
+
+function stateOf(summary: store.ChannelSummary): ChannelState {
+  const { id, kind, name, createdAt, disabledAt, disabledReason, checks, lastSent, lastError, lastErrorAt } = summary
+  return {
+    id,
+    name,
+    kind,
+    created: isoMillis(createdAt),
+    disabled: disabledReason,
+    disabled_at: disabledAt === null ? null : isoMillis(disabledAt),
+    checks,
+    last_sent: lastSent === null ? null : isoMillis(lastSent),
+    last_error: lastError === null || lastErrorAt === null ? null : { at: isoMillis(lastErrorAt), error: lastError },
   }
 }
 
 const notFound = () => new AppError('not_found', 'channel not found')
 
-/** The first broken rule of the transport's schema, in words. */
-function schemaProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
-  // An unknown field is reported two times, and the terse one comes first.
-  const error = Errors(transport.settings, settings).find(({ keyword }) => keyword !== 'boolean')
-  if (error === undefined) return undefined
-  const params = error.params as {
-    additionalProperties?: string[]
-    requiredProperties?: string[]
-    allowedValues?: unknown[]
-  }
-  const path = error.instancePath.slice(1).replaceAll('/', '.')
-  const below = (name: string | undefined) => [path, name].filter(Boolean).join('.')
-  if (params.additionalProperties) return { field: below(params.additionalProperties[0]), rule: 'is not a known field' }
-  if (params.requiredProperties) return { field: below(params.requiredProperties[0]), rule: 'is required' }
-  if (params.allowedValues) return { field: path, rule: `must be one of ${params.allowedValues.join(', ')}` }
-  return { field: path, rule: error.message }
+function badSettings(field: string, rule: string): AppError {
+  const path = field === '' ? 'settings' : `settings.${field}`
+  return new AppError('bad_request', `${path} ${rule}`, { field: path })
 }

@@ -1,10 +1,8 @@
 // What follows from an attempt besides its result, in the same transaction.
 
-import type { WriteAudit } from '../audit/store.ts'
 import type { Queryable } from '../database/client.ts'
-import { type Channel, disableChannel } from './channels-store.ts'
+import type { Channel } from './channels-store.ts'
 import { insertFollowUp } from './following-store.ts'
-import { insertNotice } from './notices-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 import { eventOf } from './telling.ts'
 
@@ -21,31 +19,4 @@ export async function follow(tx: Queryable, delivery: ClaimedDelivery, channel: 
     const next = { channelId: escalate.to, event: 'escalation', due: at + escalate.after * 1000 }
     await insertFollowUp(tx, delivery, next, at)
   }
-}
-
-/** For good, and the project's other channels say so. False if it is off already, or leads somewhere else now. */
-export async function switchOff(
-  tx: Queryable,
-  channel: Channel,
-  reason: string,
-  at: number,
-  writeAudit: WriteAudit,
-): Promise<boolean> {
-  if (!(await disableChannel(tx, channel, reason))) return false
-  const { id, projectId, kind, name } = channel
-  await writeAudit(tx, {
-    projectId,
-    actor: 'system',
-    action: 'channel.disable',
-    target: id,
-    detail: { reason },
-  })
-  const title = `The channel ${name} is switched off`
-  const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
-  await insertNotice(
-    tx,
-    { projectId, about: id, seq: Math.floor(at / 1000), text: { severity: 'warning', title, text } },
-    at,
-  )
-  return true
 }

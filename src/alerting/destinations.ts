@@ -1,42 +1,26 @@
-// A circuit breaker for each channel, and the pace that its kind of destination takes. What waits for one that refuses, or that has had
-// its share of this minute, is not claimed, so that no attempt is spent on it. Each replica keeps the pace by itself.
+// What is known of the place that a channel leads to: its circuit breaker, how fast it may be sent to, and whether it has asked for rest. What
+// waits for it is not claimed, so that no attempt is spent on it. Pace and rest are each replica's own; what they add up to is the
+// destination's to refuse.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, Call, CircuitBreakers } from '../circuit-breakers/service.ts'
+import { type Allowance, allowanceAt, type Pace } from '../core/pace.ts'
 
 export type Destination = { id: string; kind: string }
 
 export type Destinations = ReturnType<typeof createDestinations>
 
-const minuteMs = 60_000
-
 export function createDestinations(options: {
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
-  /** Messages within a minute that a destination of this kind takes; undefined is any number. */
-  perMinute: (kind: string) => number | undefined
+  paceOf: (kind: string) => Pace | undefined
   now: () => number
 }) {
-  const { breakers, perMinute, now } = options
-  /** When something was sent within the last minute, by channel of a kind that has a pace. */
-  const sent = new Map<string, number[]>()
-  /** Channels that have had their share, with their kinds. */
-  const full = new Map<string, string>()
+  const { breakers, paceOf, now } = options
   /** Those that were not closed when last seen, by channel. */
   const ailing = new Map<string, Breaker>()
-
-  function lately(id: string): number[] {
-    const times = (sent.get(id) ?? []).filter((at) => at > now() - minuteMs)
-    if (times.length === 0) sent.delete(id)
-    else sent.set(id, times)
-    return times
-  }
-
-  const hasPace = ({ id, kind }: Destination) => lately(id).length < (perMinute(kind) ?? Number.POSITIVE_INFINITY)
-
-  function step({ id, kind }: Destination): void {
-    if (perMinute(kind) !== undefined) sent.set(id, [...lately(id), now()])
-    if (!hasPace({ id, kind })) full.set(id, kind)
-  }
+  /** Those with less than their burst left. */
+  const allowances = new Map<string, Allowance & { pace: Pace }>()
+  const restsUntil = new Map<string, number>()
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
 
@@ -56,24 +40,40 @@ export function createDestinations(options: {
     }
   }
 
+  function spend({ id, kind }: Destination): boolean {
+    const pace = paceOf(kind)
+    if (pace === undefined) return true
+    const { left, at } = allowanceAt(pace, allowances.get(id), now())
+    if (left >= 1) allowances.set(id, { left: left - 1, at, pace })
+    return left >= 1
+  }
+
   return {
-    /** Channels to which nothing may be sent now. */
+    /** Channels whose circuit breaker refuses now. */
     resting(): string[] {
       for (const [id, breaker] of ailing) note(id, breaker)
       return [...ailing].filter(([, breaker]) => !breaker.admits()).map(([id]) => id)
     },
 
-    /** Channels that have had their share of this minute. */
+    /** Channels that have to wait a little: they have been sent to fast enough, or have asked for rest. */
     paced(): string[] {
-      for (const [id, kind] of full) if (hasPace({ id, kind })) full.delete(id)
-      return [...full.keys()]
+      const at = now()
+      for (const [id, until] of restsUntil) if (until <= at) restsUntil.delete(id)
+      const spent: string[] = []
+      for (const [id, { pace, ...before }] of allowances) {
+        const { left } = allowanceAt(pace, before, at)
+        if (left >= pace.burst) allowances.delete(id)
+        else if (left < 1) spent.push(id)
+      }
+      return [...restsUntil.keys(), ...spent]
     },
 
     /** Null if nothing may be sent there now. */
     begin(destination: Destination): Call | null {
+      if (restsUntil.has(destination.id)) return null
       const breaker = breakerOf(destination)
-      const call = hasPace(destination) && breaker.admits() ? breaker.begin() : null
-      if (call) step(destination)
+      if (!breaker.admits() || !spend(destination)) return null
+      const call = breaker.begin()
       return call && watched(destination.id, breaker, call)
     },
 
@@ -82,13 +82,18 @@ export function createDestinations(options: {
       return watched(destination.id, breaker, breaker.beginAnyway())
     },
 
+    /** It has asked for so much rest, which holds for everything that is to be sent there. */
+    rest(destination: Destination, ms: number): void {
+      restsUntil.set(destination.id, now() + ms)
+    },
+
     requestTimeoutMs: (destination: Destination): number => breakerOf(destination).settings.requestTimeoutMs,
 
     /** The channel is gone, or leads somewhere else now. */
     forget(destination: Destination): void {
       ailing.delete(destination.id)
-      sent.delete(destination.id)
-      full.delete(destination.id)
+      allowances.delete(destination.id)
+      restsUntil.delete(destination.id)
       breakers.forget(breakerName(destination))
     },
   }

@@ -8,7 +8,7 @@ import { Client, type Dispatcher } from 'undici'
 import { isPublicAddress } from './addresses.ts'
 
 export type FetchRequest = {
-  method: 'GET' | 'POST' | 'PUT'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH'
   headers?: Record<string, string>
   body?: string
   signal: AbortSignal
@@ -45,6 +45,8 @@ const portableHeaders = ['accept', 'content-type', 'idempotency-key', 'user-agen
 
 export function createGuardedFetch(options: {
   allowPrivateTargets: boolean
+  /** Addresses that are allowed although they are private. */
+  isExempt?: (address: string) => boolean
   /** For the whole exchange, redirects included. */
   timeoutMs: number
   responseMaxBytes: number
@@ -52,7 +54,8 @@ export function createGuardedFetch(options: {
   resolve?: Resolve
 }): GuardedFetch {
   const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
-  const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address)
+  const isExempt = options.isExempt ?? (() => false)
+  const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address) || isExempt(address)
   const connect = { lookup: checkedLookup(resolve, isAllowed), timeout: connectTimeoutMs, rejectUnauthorized: true }
 
   async function exchange({ url, ...hop }: Hop, signal: AbortSignal): Promise<FetchResponse> {
@@ -130,6 +133,9 @@ function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: stri
   const target = URL.parse(location, hop.url.href)
   if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
   const url = checkedUrl(target.href, isAllowed)
+  // What was meant for TLS, credentials in the body or path included, would go over the wire in clear.
+  if (hop.url.protocol === 'https:' && url.protocol === 'http:')
+    throw new FetchError(`${hop.url.hostname} redirects from https to http`)
   const repeats = response.status === 307 || response.status === 308
   const headers = Object.entries(hop.headers).filter(
     ([name]) =>

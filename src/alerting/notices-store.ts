@@ -13,24 +13,25 @@ const insert = statement(
   `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
    SELECT $2::uuid, gen_random_uuid(), c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
    FROM channels c WHERE ($1::uuid IS NULL OR c.project_id = $1) AND c.disabled_at IS NULL AND ($6::uuid[] IS NULL OR c.id = ANY($6))
+     AND ($7::text[] IS NULL OR c.kind = ANY($7))
    ORDER BY c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
    RETURNING id`,
 )
 
 /**
- * One delivery for each channel of the project that is switched on, or of these, whatever their project. Notices with the same `about` are told in the order
+ * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever their project. Notices with the same `about` are told in the order
  * of `seq`. Returns how many were made.
  */
 export async function insertNotice(
   tx: Queryable,
   notice: { about: string; seq: number; text: NoticeText } & (
-    | { projectId: string; channelIds?: undefined }
-    | { projectId: null; channelIds: readonly string[] }
+    | { projectId: string; kinds: readonly string[]; channelIds?: undefined }
+    | { projectId: null; kinds?: undefined; channelIds: readonly string[] }
   ),
   now: number,
 ): Promise<number> {
-  const { projectId, about, seq, text, channelIds } = notice
-  const values = [projectId, about, seq, JSON.stringify(text), now, channelIds ?? null]
+  const { projectId, about, seq, text, channelIds, kinds } = notice
+  const values = [projectId, about, seq, JSON.stringify(text), now, channelIds ?? null, kinds ?? null]
   return (await tx.query(insert, values)).length
 }

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
+import { createAddressList } from '../http/address-list.ts'
 import { createLoop } from '../loop.ts'
 import { attentionRoutes } from './attention-routes.ts'
 import { channelListRoutes } from './channel-list-routes.ts'
@@ -8,7 +9,10 @@ import { createGuardedFetch } from './guarded-fetch.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
+import { createSignedLinks } from './signed-links.ts'
+import { createSmtp, type SmtpRelay } from './smtp.ts'
 import { transports } from './transports.ts'
+import { unsubscribeRoutes } from './unsubscribe-routes.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -35,6 +39,9 @@ export const alertingPlugin = fp<{ config: Config }>(
     const metrics = app.domainMetrics
 
     const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
+    const relay = relayOf(config.alerting)
+    const links = createSignedLinks({ keys, siteUrl: app.siteUrl })
+
     const alerting = createAlerting({
       database,
       encryption: createEncryption(keys),
@@ -42,10 +49,13 @@ export const alertingPlugin = fp<{ config: Config }>(
       transports,
       fetch: createGuardedFetch({
         allowPrivateTargets: limits.allowPrivateTargets,
+        isExempt: createAddressList(limits.allowedTargets),
         timeoutMs: limits.requestTimeoutMs,
         responseMaxBytes: limits.responseMaxBytes,
         userAgent: `Flatline/${version}`,
       }),
+      facilities: { smtp: relay && createSmtp(relay), shell: limits.allowShellChannels },
+      links,
       breakers,
       writeAudit: app.audit.write,
       checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
@@ -92,9 +102,18 @@ export const alertingPlugin = fp<{ config: Config }>(
     await app.register(maintenanceRoutes, { maintenance: alerting.maintenance })
     await app.register(attentionRoutes, { attention: alerting.attention })
     await app.register(channelListRoutes, { channels: alerting.channels })
+    await app.register(unsubscribeRoutes, { channels: alerting.channels, links })
   },
   {
     name: 'alerting',
     dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
   },
 )
+
+function relayOf(settings: Config['alerting']): SmtpRelay | null {
+  const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings
+  if (smtpHost === undefined || smtpFrom === undefined) return null
+  const login =
+    smtpUser !== undefined && smtpPassword !== undefined ? { user: smtpUser, pass: smtpPassword } : undefined
+  return { host: smtpHost, port: smtpPort, security: smtpSecurity, from: smtpFrom, login }
+}

@@ -1,20 +1,23 @@
 // One attempt at one delivery: reads what is to be told, sends it, and writes what came of it.
 
-import type { WriteAudit } from '../audit/store.ts'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../core/instant.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { type Channel, findChannel } from './channels-store.ts'
-import { follow, switchOff } from './consequences.ts'
+import { follow } from './consequences.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { CheckMessage, Message } from './message.ts'
+import { forwardDelivery } from './onward-store.ts'
 import { leaveToRecovery, takeBackOutage } from './order-store.ts'
+import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
+import type { SwitchOff } from './switch-off.ts'
 import type { Tell } from './telling.ts'
-import { DeliveryError, type Transport } from './transport.ts'
+import { DeliveryError, type Facilities, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
 
 export type AlertingLog = {
@@ -28,8 +31,10 @@ export type SendingOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   fetch: GuardedFetch
-  destinations: Pick<Destinations, 'requestTimeoutMs'>
-  writeAudit: WriteAudit
+  destinations: Pick<Destinations, 'requestTimeoutMs' | 'rest'>
+  facilities: Facilities
+  links: Pick<SignedLinks, 'unsubscribe'>
+  switchOff: SwitchOff
   tell: Tell
   policy: DeliveryPolicy
   now: () => number
@@ -66,6 +71,8 @@ export function createSending(options: SendingOptions) {
     if (health === null) call.release()
     else if (health.works) call.succeed()
     else call.fail(health.reason)
+    const restMs = outcome.kind === 'failed' ? outcome.error.retryAfterMs : undefined
+    if (restMs !== undefined) destinations.rest(channel, Math.min(restMs, policy.maxMs))
     return outcome
   }
 
@@ -91,8 +98,15 @@ export function createSending(options: SendingOptions) {
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
       checkLease()
-      const result = await transport.send(message, settings as never, { fetch, signal, now })
-      return result === 'sent' ? { kind: 'sent' } : suppressed(result.suppressed)
+      const silence = unwanted(transport, settings, message)
+      if (silence !== undefined) return suppressed(silence)
+      const mail = transport.category === 'mail' && { unsubscribe: options.links.unsubscribe(channel.id) }
+      const context = { fetch, signal, now, timeoutMs, facilities: options.facilities }
+      const whole = { ...message, links: { ...message.links, ...mail } }
+      const result = await transport.send(whole, settings as never, context)
+      if (result === 'sent') return { kind: 'sent' }
+      if ('forwarded' in result) return { kind: 'forwarded', channelIds: result.forwarded }
+      return suppressed(result.suppressed)
     } catch (error) {
       if (error instanceof LeaseOverError) return { kind: 'interrupted', by: 'pause' }
       if (signal.aborted) return { kind: 'interrupted', by: 'shutdown' }
@@ -171,24 +185,34 @@ export function createSending(options: SendingOptions) {
     at = now(),
     chance = random(),
   ): Promise<void> {
-    const verdict = judge(outcome, delivery, policy, at, chance)
-    const reason = verdict.disable
-    const { written, disabled } = await database.transaction(async (tx) => {
+    const judged = judge(outcome, delivery, policy, at, chance)
+    const reason = judged.disable
+    const { verdict, written, disabled } = await database.transaction(async (tx) => {
+      const verdict = outcome.kind === 'forwarded' ? await forward(tx, delivery, outcome.channelIds, judged) : judged
       const written = await store.writeVerdict(tx, delivery, verdict, at)
       if (written && delivery.event === 'down' && verdict.status === 'retrying')
         await leaveToRecovery(tx, [delivery.monitorId], at)
       if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
         await follow(tx, delivery, channel, at)
       if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
-      const disabled =
-        reason !== null && channel !== null && (await switchOff(tx, channel, reason, at, options.writeAudit))
-      return { written, disabled }
+      const disabled = reason !== null && channel !== null && (await options.switchOff(tx, channel, reason))
+      return { verdict, written, disabled }
     })
     if (disabled)
       log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
+  }
+
+  async function forward(
+    tx: Queryable,
+    delivery: store.ClaimedDelivery,
+    channelIds: readonly string[],
+    verdict: Verdict,
+  ): Promise<Verdict> {
+    if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return verdict
+    return { ...verdict, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
   }
 
   return {
@@ -252,6 +276,15 @@ export function createSending(options: SendingOptions) {
 }
 
 const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason, held: null, until: null })
+
+/** Why a channel's switches keep the message from it; undefined if they do not. */
+function unwanted(transport: Transport, settings: unknown, { event }: Message): string | undefined {
+  if (event === 'test' || event === 'notice') return undefined
+  const name = event === 'up' ? 'send_up' : 'send_down'
+  const { properties } = transport.settings as { properties?: Record<string, { default?: unknown }> }
+  const wanted = (settings as Record<string, unknown>)[name] ?? properties?.[name]?.default ?? true
+  return wanted === true ? undefined : `the channel has ${name} off`
+}
 
 class LeaseOverError extends Error {}
 

@@ -19,10 +19,12 @@ import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
 import { createReencryption } from './reencryption.ts'
 import { type AlertingLog, createSending } from './sending.ts'
+import type { SignedLinks } from './signed-links.ts'
 import { createSilences } from './silences.ts'
 import * as store from './store.ts'
+import { createSwitchOff } from './switch-off.ts'
 import { createTelling } from './telling.ts'
-import type { Transport } from './transport.ts'
+import type { Facilities, Transport } from './transport.ts'
 import type { Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
@@ -32,6 +34,7 @@ export type AlertingLimits = {
   retryBaseMs: number
   retryMaxMs: number
   retryForMs: number
+  suspectMs: number
   /** More outages of one check within an hour are flapping; 0 is never. */
   flappingOutages: number
   stormSingly: number
@@ -45,6 +48,8 @@ export type AlertingOptions = {
   keys: readonly Buffer[]
   transports: Record<string, Transport>
   fetch: GuardedFetch
+  facilities: Facilities
+  links: SignedLinks
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
   checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
@@ -64,16 +69,19 @@ export type Alerting = ReturnType<typeof createAlerting>
 
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
-  const policy = { baseMs: limits.retryBaseMs, maxMs: limits.retryMaxMs, forMs: limits.retryForMs }
-  const destinations = createDestinations({
-    breakers: options.breakers,
-    perMinute: (kind) => options.transports[kind]?.perMinute,
-    now,
-  })
+  const policy = {
+    baseMs: limits.retryBaseMs,
+    maxMs: limits.retryMaxMs,
+    forMs: limits.retryForMs,
+    suspectMs: limits.suspectMs,
+  }
+  const paceOf = (kind: string) => options.transports[kind]?.pace
+  const destinations = createDestinations({ ...options, paceOf })
+  const switchOff = createSwitchOff(options)
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
   const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
-  const sending = createSending({ ...options, destinations, tell, policy })
+  const sending = createSending({ ...options, destinations, tell, switchOff, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
@@ -82,7 +90,7 @@ export function createAlerting(options: AlertingOptions) {
   })
 
   return {
-    channels: createChannels({ ...options, sending, destinations }),
+    channels: createChannels({ ...options, sending, switchOff, destinations }),
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
     relay: createOutbox({

@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import { incidentKey, type Message, type Severity } from './message.ts'
+import { incidentKey, type Message, type Severity, uniqueKey } from './message.ts'
 import { leaveToRecovery, selectOutage, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
 import type { Silences } from './silences.ts'
@@ -20,6 +20,7 @@ export type TellingOptions = {
   silences: Pick<Silences, 'why'>
   /** Where people say that they have seen it. */
   acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
+  siteUrl: () => string
   now: () => number
 }
 
@@ -63,7 +64,10 @@ export function createTelling(options: TellingOptions): Tell {
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
-      ...(event !== 'up' && { links: { acknowledge: options.acknowledgeLink(delivery) } }),
+      links: {
+        check: `${options.siteUrl()}/api/v3/checks/${uniqueKey(monitorId)}`,
+        ...(event !== 'up' && { acknowledge: options.acknowledgeLink(delivery) }),
+      },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
   }

@@ -2,37 +2,87 @@
 // addresses are around it, once for all kinds.
 
 import { STATUS_CODES } from 'node:http'
-import type { TSchema } from 'typebox'
+import { type TProperties, type TSchema, Type } from 'typebox'
+import type { Pace } from '../core/pace.ts'
 import type { FetchResponse, GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
+import type { Smtp } from './smtp.ts'
 
-export type SendContext = { fetch: GuardedFetch; signal: AbortSignal; now: () => number }
+/** What the operator has provided for channels that need it. */
+export type Facilities = { smtp: Smtp | null; shell: boolean }
+
+export type SendContext = {
+  fetch: GuardedFetch
+  signal: AbortSignal
+  now: () => number
+  /** For the whole of an exchange that is not made by `fetch`. */
+  timeoutMs: number
+  facilities: Facilities
+}
 
 /** `field` is a path below the settings. */
 export type SettingsProblem = { field: string; rule: string }
 
+/** Suppressed: the settings ask for silence here. Forwarded: to be told on these channels of the same project instead. */
+export type Sent = 'sent' | { suppressed: string } | { forwarded: readonly string[] }
+
 export type Transport<Settings = never> = {
   kind: string
+  /** Incident tools keep something open until it is resolved, phones ring; the others just tell. */
+  category: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
   settings: TSchema
-  /** On `chat` and in `mail` one message can tell several alerts of a storm. */
-  category?: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
-  /** Messages that the destination takes from one sender within a minute. */
-  perMinute?: number
+  /** How fast the vendor lets one channel go, where it says so. */
+  pace?: Pace
   /** What the schema cannot say about settings that pass it. */
   problem?(settings: Settings): SettingsProblem | undefined
-  /** Rejects with DeliveryError, or with what `fetch` rejected with. Suppressed: the settings ask for silence here. */
-  send(message: Message, settings: Settings, context: SendContext): Promise<'sent' | { suppressed: string }>
+  /** What the operator would have to provide before there can be channels of this kind. */
+  lacks?(facilities: Facilities): string | undefined
+  /** Channels of the same project that the settings name. */
+  channels?(settings: Settings): readonly string[]
+  /** Rejects with DeliveryError, or with what `fetch` rejected with. */
+  send(message: Message, settings: Settings, context: SendContext): Promise<Sent>
 }
+
+/** Which direction is told. */
+export const directions = {
+  send_down: Type.Optional(Type.Boolean({ default: true })),
+  send_up: Type.Optional(Type.Boolean({ default: true })),
+}
+
+/** Settings of every kind that tells of checks in our words. */
+const common = {
+  ...directions,
+  title: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })),
+  body: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
+}
+
+export const settingsOf = <Own extends TProperties>(own: Own) =>
+  Type.Object({ ...common, ...own } as Omit<typeof common, keyof Own> & Own, { additionalProperties: false })
+
+/** Never shown again. */
+export const secret = (extra: { maxLength?: number; pattern?: string; rule?: string } = {}) =>
+  Type.String({ minLength: 1, maxLength: 500, secret: true, ...extra })
+
+const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@]+$'
+const urlRule = 'must be an http:// or https:// URL without spaces or credentials'
+
+/** Where to send. With `secret` it is a credential: only its host is ever shown. */
+export const address = (extra: { secret?: 'url'; default?: string } = {}) =>
+  Type.String({ maxLength: 1000, pattern: urlPattern, rule: urlRule, ...extra })
+
+/** Base of a vendor's or somebody's own server: what is appended begins with a slash. */
+export const base = (url: string) => url.replace(/\/+$/, '')
 
 /**
  * The message is shown to the channel's owner: short, without secrets or paths. `permanent`: the destination is gone for
- * good, the channel is switched off. `status` is what it answered, `away` in a word why it could not be reached; neither if it was
- * not asked.
+ * good, the channel is switched off. `suspect`: so it is, if the answer stays the same for a while. `status` is what it answered,
+ * `away` in a word why it could not be reached; neither if it was not asked.
  */
 export class DeliveryError extends Error {
   override name = 'DeliveryError'
   readonly retryable: boolean
   readonly permanent: boolean
+  readonly suspect: boolean
   readonly retryAfterMs: number | undefined
   readonly status: number | undefined
   readonly away: string | undefined
@@ -42,6 +92,7 @@ export class DeliveryError extends Error {
     options: {
       retryable: boolean
       permanent?: boolean
+      suspect?: boolean
       retryAfterMs?: number | undefined
       status?: number
       away?: string
@@ -51,6 +102,7 @@ export class DeliveryError extends Error {
     super(message, { cause: options.cause })
     this.retryable = options.retryable
     this.permanent = options.permanent ?? false
+    this.suspect = options.suspect ?? false
     this.retryAfterMs = options.retryAfterMs
     this.status = options.status
     this.away = options.away
@@ -59,21 +111,23 @@ export class DeliveryError extends Error {
 
 /** Of an HTTP answer that is not a success. `permanent` lists the statuses that the destination means for good. */
 export function refusal(response: FetchResponse, permanent: readonly number[], now: number): DeliveryError {
-  const { status, headers } = response
+  const { status } = response
   const isPermanent = permanent.includes(status)
-  const rests = status === 429 || status === 503
-  return new DeliveryError(`answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(), {
+  return new DeliveryError(statusText(status), {
     retryable: !isPermanent,
     permanent: isPermanent,
     status,
-    retryAfterMs: rests ? parseRetryAfter([headers['retry-after']].flat()[0], now) : undefined,
+    retryAfterMs: retryAfterMs(response, now),
   })
 }
 
-/** Seconds or an HTTP date. */
-function parseRetryAfter(text: string | undefined, now: number): number | undefined {
-  if (text === undefined) return undefined
-  if (/^\d{1,9}$/.test(text.trim())) return Number(text) * 1000
+export const statusText = (status: number) => `answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd()
+
+/** How long a busy destination asks for rest: seconds or an HTTP date. */
+export function retryAfterMs({ status, headers }: FetchResponse, now: number): number | undefined {
+  const text = [headers['retry-after']].flat()[0]?.trim()
+  if (text === undefined || (status !== 429 && status !== 503)) return undefined
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000)
   const at = Date.parse(text)
   return Number.isNaN(at) ? undefined : Math.max(0, at - now)
 }

@@ -4,9 +4,13 @@ import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
 import type { Hold } from './silence.ts'
 import type { DeliveryError } from './transport.ts'
 
-/** Interrupted: the process stops, and nobody knows whether the destination has it, or it was paused for so long that the claim ran out. */
+/**
+ * Interrupted: the process stops, and nobody knows whether the destination has it, or it was paused for so long that the claim ran out.
+ * Forwarded: others are to tell it.
+ */
 export type Outcome =
   | { kind: 'sent' }
+  | { kind: 'forwarded'; channelIds: readonly string[] }
   | { kind: 'suppressed'; reason: string; held: Hold | null; until: number | null }
   | { kind: 'failed'; error: DeliveryError }
   | { kind: 'interrupted'; by: 'shutdown' | 'pause' }
@@ -21,10 +25,12 @@ export type Verdict = {
   held: Hold | null
 }
 
-/** Tries again for `forMs` after the delivery was made. */
-export type DeliveryPolicy = RetryPolicy & { forMs: number }
+/** Tries again for `forMs` after the delivery was made. A destination that is only suspected to be gone is believed after `suspectMs`. */
+export type DeliveryPolicy = RetryPolicy & { forMs: number; suspectMs: number }
 
 const errorMaxLength = 500
+/** Before that, time has passed for other reasons. */
+const suspectAttempts = 5
 
 /** What an outcome says of the destination: it works, it does not and why, or nothing. An answer that it does not want is an answer. */
 export function healthOf(outcome: Outcome): { works: true } | { works: false; reason: string } | null {
@@ -44,7 +50,7 @@ export function judge(
   now: number,
   random: number,
 ): Verdict {
-  if (outcome.kind === 'sent')
+  if (outcome.kind === 'sent' || outcome.kind === 'forwarded')
     return { status: 'sent', nextAttemptAt: null, lastError: null, disable: null, held: null }
   if (outcome.kind === 'suppressed')
     return {
@@ -66,14 +72,17 @@ export function judge(
 
   const { error } = outcome
   const lastError = error.message.slice(0, errorMaxLength)
+  const suspected =
+    error.suspect && delivery.attempts >= suspectAttempts && now - delivery.createdAt >= policy.suspectMs
+  const permanent = error.permanent || suspected
   const dead: Verdict = {
     status: 'dead',
     nextAttemptAt: null,
     lastError,
-    disable: error.permanent ? lastError : null,
+    disable: permanent ? lastError : null,
     held: null,
   }
-  if (error.permanent || !error.retryable) return dead
+  if (permanent || !error.retryable) return dead
   const asked = Math.min(error.retryAfterMs ?? 0, policy.maxMs)
   const nextAttemptAt = now + Math.max(asked, retryDelayMs(policy, delivery.attempts, random))
   if (nextAttemptAt > delivery.createdAt + policy.forMs) return dead

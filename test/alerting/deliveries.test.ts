@@ -319,8 +319,9 @@ suite('sending', () => {
     assert.deepEqual([event, notice.severity, notice.title], ['notice', 'warning', 'The channel hook is switched off'])
     assert.match(notice.text, /answered 410 Gone/)
     assert.notEqual(other, channel)
-    const document = { id: channel, kind: 'webhook', name: 'hook', disabled: 'answered 410 Gone' }
-    assert.deepEqual(await replica.alerting.channels.get(world.projectId, channel), document)
+    const { disabled, disabled_at, last_error } = await replica.alerting.channels.get(world.projectId, channel)
+    assert.deepEqual([disabled, last_error?.error], ['answered 410 Gone', 'answered 410 Gone'])
+    assert.ok(disabled_at)
     assert.ok(replica.lines.some(({ event }) => event === 'channel.disabled'))
     const audit = await sql(world.url, "SELECT actor, target FROM audit WHERE action = 'channel.disable'")
     assert.deepEqual(audit, [{ actor: 'system', target: channel }])

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer as createPlainServer } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { suite, test } from 'node:test'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { isPublicAddress } from '../../src/alerting/addresses.ts'
 import { createGuardedFetch, FetchError, type Resolve } from '../../src/alerting/guarded-fetch.ts'
-import { createReceiver, eventually } from '../helper.ts'
+import { createReceiver, eventually, scratchDir } from '../helper.ts'
 import { listen } from './far-side.ts'
 
 const limits = { timeoutMs: 2000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
@@ -50,7 +55,40 @@ const hostileUrls = [
   'http://[fe80::1]/',
   'http://[fec0::1]/',
   'http://[ff02::1]/',
+  'http://[0:0:0:0:0:ffff:7f00:0001]/',
+  'http://[::ffff:169.254.169.254]/latest/meta-data/',
+  'http://[::ffff:100.64.0.1]/',
+  'http://[64:ff9b::7f00:1]/',
+  'http://[64:ff9b::a9fe:a9fe]/',
+  'http://[64:ff9b::6440:1]/',
+  'http://[2002:c0a8:101::]/',
+  'http://[2002:6440:1::]/',
+  'http://[100::1]/',
+  'http://[fd12:3456:789a::1]/',
+  'http://[::7f00:1]/',
+  'http://0xa9.0xfe.0xa9.0xfe/latest/',
+  'http://0251.0376.0251.0376/',
+  'http://2852039166/',
+  'http://169.254.43518/',
+  'http://100.64.0.1/',
+  'http://192.0.2.1/',
+  'http://192.88.99.1/',
+  'http://240.0.0.1/',
+  'http://１２７.0.0.1/',
+  'http://127。0。0。1/',
+  'http://127.0.0.1\\@example.org/',
+  'http://127.0.0.1:80#@example.org/',
+  'http://example.org:x@127.0.0.1/',
+  'http:\\\\127.0.0.1/',
+  'http:127.0.0.1/',
+  ' http://127.0.0.1/ ',
+  'http://127.0.0.1\t/',
   'http://localhost/',
+  'http://LOCALHOST:8080/',
+  'https://127.0.0.1/',
+  'ws://example.org/',
+  'jar:http://example.org!/',
+  'javascript:fetch("http://127.0.0.1")',
   'ftp://example.org/',
   'file:///etc/passwd',
   'gopher://example.org/',
@@ -120,7 +158,54 @@ suite('the guard', () => {
 })
 
 suite('redirects', () => {
-  // A private address at the end of a redirect takes the same path; no test can own a public one to redirect from.
+  test('lead to no private address, whether it is written or resolved, and ask for nothing there', async (t) => {
+    const inner = await createReceiver(t)
+    // The first server is one that the operator has exempted.
+    const door = createServerAt('127.0.0.2')
+    const source = await door.listen(t, (path) =>
+      path === '/name' ? inner.url.replace('127.0.0.1', 'inward.example') : inner.url,
+    )
+    const fetch = createGuardedFetch({
+      ...limits,
+      allowPrivateTargets: false,
+      isExempt: (address) => address === '127.0.0.2',
+      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+    })
+    for (const [path, message] of [
+      ['/address', /127\.0\.0\.1 is not an allowed destination/],
+      ['/name', /inward\.example resolves to no allowed destination/],
+    ] as const) {
+      await assert.rejects(fetch(source + path, get()), message)
+    }
+    assert.equal(door.asked, 2)
+    assert.equal(inner.received.length, 0)
+  })
+
+  test('from https to http are not followed', async (t) => {
+    const plain = await createReceiver(t)
+    const server = createServer({ key, cert }, (_request, response) =>
+      response.writeHead(307, { location: plain.url }).end(),
+    )
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const script = `
+      import { createGuardedFetch } from ${JSON.stringify(new URL('../../src/alerting/guarded-fetch.ts', import.meta.url).href)}
+      const fetch = createGuardedFetch({ ...${JSON.stringify(limits)}, allowPrivateTargets: true })
+      const { signal } = new AbortController()
+      fetch('https://localhost:${port}/', { method: 'POST', body: 'secret', signal }).then(
+        () => console.log('followed'),
+        (error) => console.log(error.message),
+      )`
+    // Only a process of its own can be told to trust the certificate.
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: await certificateFile(t) },
+    })
+    assert.equal(stdout, 'localhost redirects from https to http\n')
+    assert.equal(plain.received.length, 0)
+  })
+
   test('are checked like the first address', async (t) => {
     for (const location of ['file:///etc/passwd', 'http://user:pw@example.org/', 'gopher://example.org', 'http://[']) {
       const evil = await listen(t, (_request, response) => response.writeHead(302, { location }).end())
@@ -267,6 +352,32 @@ suite('bounds', () => {
     await assert.rejects(open(`https://localhost:${port}/`, get()), /SELF_SIGNED_CERT/)
   })
 })
+
+function createServerAt(host: string) {
+  const door = {
+    asked: 0,
+    async listen(t: Pick<TestContext, 'after'>, locationOf: (path: string) => string): Promise<string> {
+      const server = createPlainServer((request, response) => {
+        door.asked++
+        response.writeHead(302, { location: locationOf(request.url ?? '') }).end()
+      })
+      server.listen(0, host)
+      await once(server, 'listening')
+      t.after(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+      return `http://${host}:${(server.address() as AddressInfo).port}`
+    },
+  }
+  return door
+}
+
+async function certificateFile(t: Pick<TestContext, 'after'>): Promise<string> {
+  const file = join(await scratchDir(t), 'cert.pem')
+  await writeFile(file, cert)
+  return file
+}
 
 // Of this test alone, and trusted by nobody.
 const key = `-----BEGIN PRIVATE KEY-----

@@ -19,13 +19,17 @@ suite('channels', () => {
 
     const path = `${channels}${id}/`
     const listed = await call('GET', channels)
-    assert.deepEqual(listed.json(), { channels: [{ id, name: 'hook', kind: 'webhook' }] })
+    const [{ created, ...state }] = listed.json().channels as [Record<string, unknown>]
+    const unused = { disabled: null, disabled_at: null, checks: 0, last_sent: null, last_error: null }
+    assert.deepEqual(state, { id, name: 'hook', kind: 'webhook', ...unused })
+    assert.match(String(created), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$/)
     const renamed = await call('PATCH', path, { name: 'new' })
     assert.deepEqual([renamed.status, renamed.json()], [200, { id, kind: 'webhook', name: 'new' }])
     const changed = await call('PATCH', path.slice(0, -1), { settings: { url: 'http://b.example/T0PSECRET' } })
     assert.equal(changed.status, 200)
     const one = await call('GET', path)
-    assert.deepEqual(one.json(), { id, kind: 'webhook', name: 'new', disabled: null })
+    const shown = { url: 'http://b.example/********' }
+    assert.deepEqual(one.json(), { id, kind: 'webhook', name: 'new', created, ...unused, settings: shown })
     const deleted = await call('DELETE', path)
     assert.deepEqual([deleted.status, deleted.text], [204, ''])
     assert.deepEqual((await call('GET', channels)).json(), { channels: [] })
@@ -46,7 +50,12 @@ suite('channels', () => {
 
   const valid = { kind: 'webhook', name: 'hook', settings: { url: 'http://a.example' } }
   const refusals: [string, unknown, string, RegExp][] = [
-    ['an unknown kind, with the known ones', { ...valid, kind: 'pigeon' }, 'kind', /must be one of webhook/],
+    [
+      'an unknown kind, with the known ones',
+      { ...valid, kind: 'pigeon' },
+      'kind',
+      /must be one of alertmanager, .*, webhook, zulip/,
+    ],
     ['a kind that is a word of the language', { ...valid, kind: 'constructor' }, 'kind', /must be one of/],
     ['no name', { kind: 'webhook', settings: {} }, 'name', /is required/],
     ['a long name', { ...valid, name: 'x'.repeat(101) }, 'name', /100/],
@@ -166,6 +175,126 @@ suite('channels', () => {
     assert.equal(far.received.length, 3)
   })
 
+  test('show what they do, and their settings with the secrets masked; a mask that comes back changes nothing', async (t) => {
+    const { call } = await build(t)
+    const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
+    const settings = {
+      url: `${far.url}/T0PSECRET?a=b`,
+      headers: { 'x-key': 'T0PSECRET' },
+      secret: 'T0PSECRET',
+      send_up: false,
+    }
+    const { id } = (await call('POST', channels, { kind: 'webhook', name: 'hook', settings, checks: '*' })).json()
+    const path = `${channels}${id}/`
+    const shown = (await call('GET', path)).json().settings
+    const mask = '********'
+    assert.deepEqual(shown, { url: `${far.url}/${mask}`, headers: { 'x-key': mask }, secret: mask, send_up: false })
+
+    const changed = { ...(shown as object), headers: { 'x-key': mask, 'x-other': 'new' }, send_up: true }
+    assert.equal((await call('PATCH', path, { settings: changed })).status, 200)
+    assert.deepEqual((await call('POST', `${path}test/`)).json(), { delivered: true, error: null })
+    const [received] = far.received
+    assert.deepEqual(
+      [received?.url, received?.headers['x-key'], received?.headers['x-other']],
+      ['/T0PSECRET?a=b', 'T0PSECRET', 'new'],
+    )
+    assert.match(received?.headers['x-flatline-signature'] as string, /^t=/)
+
+    const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly', channels: '*' })).json() as {
+      uuid: string
+    }
+    await call('POST', `/ping/${uuid}`, undefined, {})
+    await call('POST', `/ping/${uuid}/fail`, undefined, {})
+    const used = await eventually('the alert', async () => {
+      const state = (await call('GET', path)).json()
+      return state.last_sent !== null && state
+    })
+    assert.deepEqual([used.checks, used.last_error], [1, null])
+
+    await call('PATCH', path, { settings: { url: `${far.url}/broken` } })
+    await call('POST', `/ping/${uuid}`, undefined, {})
+    const failing = await eventually('the failure', async () => {
+      const [state] = (await call('GET', channels)).json().channels as [Record<string, { error: string } | null>]
+      return state.last_error && state
+    })
+    assert.equal(failing.last_error?.error, 'answered 500 Internal Server Error')
+    assert.ok(failing.last_sent)
+  })
+
+  test('of kinds that the operator has to provide for are refused, and say what is missing', async (t) => {
+    const { call } = await build(t)
+    for (const [kind, settings, missing] of [
+      ['email', { to: 'me@example.org' }, /SMTP_RELAY_HOST/],
+      ['shell', { cmd_down: 'true' }, /ALLOW_SHELL_CHANNELS/],
+    ] as const) {
+      const answer = await call('POST', channels, { kind, name: kind, settings })
+      assert.deepEqual([answer.status, answer.json().field], [400, 'kind'])
+      assert.match(answer.json().error as string, missing)
+    }
+    const { call: allowed } = await build(t, { ALLOW_SHELL_CHANNELS: 'true' })
+    const { id } = (
+      await allowed('POST', channels, { kind: 'shell', name: 's', settings: { cmd_down: 'exit 3' } })
+    ).json()
+    assert.deepEqual((await allowed('POST', `${channels}${id}/test/`)).json(), {
+      delivered: false,
+      error: 'the command ended with exit status 3',
+    })
+  })
+
+  test('of every kind name the field and the rule that settings break', async (t) => {
+    const { call } = await build(t)
+    const cases: [kind: string, settings: object, field: string, rule: RegExp][] = [
+      ['slack', {}, 'url', /is required/],
+      ['slack', { url: 'ftp://a.example' }, 'url', /must be an http:\/\/ or https:\/\/ URL/],
+      ['slack', { url: 'http://a.example', colour: 'red' }, 'colour', /is not a known field/],
+      ['slack', { url: 'http://a.example', title: '' }, 'title', /fewer than 1/],
+      ['pagerduty', { routing_key: 'short' }, 'routing_key', /must be an integration key/],
+      ['pagerduty', { routing_key: 'x'.repeat(32), severity: 'bad' }, 'severity', /critical, error, warning, info/],
+      ['telegram', { token: 'x', chat_id: '1' }, 'token', /as BotFather gives it/],
+      ['telegram', { token: '1:a', chat_id: 'x' }, 'chat_id', /must be the number of a chat/],
+      ['ntfy', { topic: 'a/b' }, 'topic', /must be 1 to 64 of/],
+      ['ntfy', { topic: 'a', priority_down: 6 }, 'priority_down', /<= 5/],
+      ['pushover', { token: 'x'.repeat(30), user: 'y' }, 'user', /30 letters and digits/],
+      [
+        'signal',
+        { api_url: 'http://a.example', number: '+491511234567', recipients: ['x'] },
+        'recipients.0',
+        /phone numbers/,
+      ],
+      [
+        'signal',
+        { api_url: 'http://a.example', number: '+491511234567', recipients: [] },
+        'recipients',
+        /fewer than 1/,
+      ],
+      ['matrix', { homeserver: 'http://a.example', token: 'x', room_id: '#a:b' }, 'room_id', /internal id of a room/],
+      ['github', { repo: 'me', token: 'x' }, 'repo', /owner\/name/],
+      ['sms', { account_sid: 'AC1', auth_token: 'x', from: '+491511', to: '+491511' }, 'account_sid', /32 hex digits/],
+      ['apprise', { url: 'http://a.example' }, 'key', /one of|required/],
+      ['alertmanager', { url: 'http://a.example', labels: { 'a b': 'x' } }, 'labels.a b', /known field|labels/],
+      [
+        'zulip',
+        { site: 'http://a.example', bot_email: 'a@b', api_key: 'x', to: 'y', type: 'z' },
+        'type',
+        /stream, direct/,
+      ],
+      ['group', { channels: [] }, 'channels', /fewer than 1/],
+      ['group', { channels: ['x'] }, 'channels.0', /ids of channels/],
+      ['group', { channels: [unknown] }, 'channels.0', /not a channel of this project/],
+    ]
+    for (const [kind, settings, field, rule] of cases) {
+      const answer = await call('POST', channels, { kind, name: 'x', settings })
+      const { error, field: named } = answer.json() as Record<string, string>
+      assert.deepEqual(
+        [answer.status, named],
+        [400, `settings.${field}`],
+        `${kind} ${JSON.stringify(settings)}: ${error}`,
+      )
+      assert.match(error ?? '', rule)
+      assert.ok((error ?? '').startsWith(`settings.${field} `), error)
+    }
+  })
+
   test('refuse private addresses unless these are allowed', async (t) => {
     const { call } = await build(t, { ALLOW_PRIVATE_TARGETS: 'false' })
     const far = await createReceiver(t)
@@ -173,6 +302,16 @@ suite('channels', () => {
     const answer = await call('POST', `${channels}${id}/test/`)
     assert.deepEqual(answer.json(), { delivered: false, error: '127.0.0.1 is not an allowed destination' })
     assert.equal(far.received.length, 0)
+
+    const { call: exempt } = await build(t, {
+      ALLOW_PRIVATE_TARGETS: 'false',
+      ALLOWED_TARGETS: '127.0.0.1,10.1.0.0/16',
+    })
+    const made = await exempt('POST', channels, { kind: 'webhook', name: 'hook', settings: { url: far.url } })
+    assert.deepEqual((await exempt('POST', `${channels}${made.json().id}/test/`)).json(), {
+      delivered: true,
+      error: null,
+    })
   })
 })
 

@@ -76,8 +76,9 @@ test('a destination gets no more within a minute than its kind takes, and the ot
   const told: string[] = []
   const slow: Transport = {
     kind: 'slow',
+    category: 'custom',
     settings: Type.Object({}),
-    perMinute: 6,
+    pace: { burst: 6, perMinute: 6 },
     async send() {
       told.push('slow')
       return 'sent'
@@ -94,7 +95,7 @@ test('a destination gets no more within a minute than its kind takes, and the ot
   }
   await turns()
   assert.deepEqual([told.length, far.received.length], [6, 20])
-  world.clock.now += 59_000
+  world.clock.now += 9000
   await turns()
   assert.equal(told.length, 6)
   for (const expected of [12, 18, 20]) {

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { DeliveryError, refusal } from '../../src/alerting/transport.ts'
 import { judge, type Outcome } from '../../src/alerting/verdict.ts'
 
-const policy = { baseMs: 1000, maxMs: 60_000, forMs: 3_600_000 }
+const policy = { baseMs: 1000, maxMs: 60_000, forMs: 3_600_000, suspectMs: 600_000 }
 const now = 10_000_000
 const fresh = { attempts: 1, createdAt: now }
 const failed = (options: ConstructorParameters<typeof DeliveryError>[1]): Outcome => ({

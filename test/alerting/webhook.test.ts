@@ -11,13 +11,10 @@ import { listen } from './far-side.ts'
 type Settings = Parameters<typeof webhook.send>[1]
 
 const now = Date.parse('2026-11-22T21:10:05Z')
-const fetch = createGuardedFetch({
-  allowPrivateTargets: true,
-  timeoutMs: 300,
-  responseMaxBytes: 1000,
-  userAgent: 'Flatline/test',
-})
-const context = { fetch, signal: new AbortController().signal, now: () => now }
+const limits = { allowPrivateTargets: true, timeoutMs: 10_000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
+const fetch = createGuardedFetch(limits)
+const facilities = { smtp: null, shell: false }
+const context = { fetch, signal: new AbortController().signal, now: () => now, timeoutMs: limits.timeoutMs, facilities }
 const code = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 const check = { name: 'Näme "€" $TAGS', slug: 'nightly', tags: 'prod $CODE', status: 'down', uuid: code }
 
@@ -25,7 +22,7 @@ const message: CheckMessage = {
   event: 'down',
   check,
   flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
-  incident: 'flatline-1',
+  incident: 'flatline-key-7',
   delivery: { id: 'd-1', attempt: 2 },
   lastPing: { body: Buffer.from('line 1\n"$NAME"'), exitStatus: 3 },
 }
@@ -47,8 +44,12 @@ suite("Flatline's own document", () => {
   test('is posted as JSON with an idempotency key', async (t) => {
     const { method, url, headers, body } = await received(t, (url) => ({ url: `${url}/hook?a=1` }))
     assert.deepEqual([method, url], ['POST', '/hook?a=1'])
-    const { event, flip, delivery } = message
-    assert.deepEqual(JSON.parse(body), { event, check, flip, delivery })
+    const { event, flip, incident, delivery } = message
+    const { title, text, last_ping, ...rest } = JSON.parse(body)
+    assert.deepEqual(rest, { event, check, flip, incident, delivery })
+    assert.equal(title, 'Näme "€" $TAGS is down')
+    assert.match(text, /^No heartbeat came in time\.\n\nDown since: 2026-11-22 21:10:00 UTC\n/)
+    assert.deepEqual(last_ping, { exit_status: 3, output: 'line 1\n"$NAME"' })
     assert.equal(headers['content-type'], 'application/json')
     assert.equal(headers['user-agent'], 'Flatline/test')
     assert.equal(headers['idempotency-key'], 'd-1')
@@ -206,7 +207,8 @@ suite('answers', () => {
 
   test('none at all ends with the time-out', async (t) => {
     const url = await listen(t, () => undefined)
-    await assert.rejects(webhook.send(message, { url }, context), /no answer within 300 ms/)
+    const impatient = { ...context, fetch: createGuardedFetch({ ...limits, timeoutMs: 300 }) }
+    await assert.rejects(webhook.send(message, { url }, impatient), /no answer within 300 ms/)
   })
 })
 

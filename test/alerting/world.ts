@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { createEncryption } from '../../src/alerting/encryption.ts'
 import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
 import { type Alerting, type AlertingLimits, createAlerting } from '../../src/alerting/service.ts'
+import { createSignedLinks } from '../../src/alerting/signed-links.ts'
 import type { Transport } from '../../src/alerting/transport.ts'
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
@@ -31,6 +32,7 @@ const limits: AlertingLimits = {
   flappingOutages: 10,
   stormSingly: 25,
   stormGatherMs: 10_000,
+  suspectMs: 3_600_000,
 }
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const unmeasured = { statement() {}, attempt() {}, failure() {} }
@@ -90,6 +92,8 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
         responseMaxBytes: 1000,
         userAgent: 'Flatline/test',
       }),
+      facilities: { smtp: null, shell: false },
+      links: createSignedLinks({ keys, siteUrl: () => 'http://flatline.example' }),
       breakers,
       writeAudit,
       checkDocument: (project, id) => monitors.get(project, id, { version: 3, readOnly: false }),
@@ -137,6 +141,9 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
 
     webhook: async (on: Replica, settings: object): Promise<string> =>
       (await on.alerting.channels.create(caller, { kind: 'webhook', name: 'hook', settings })).id,
+
+    channel: async (on: Replica, kind: string, settings: object): Promise<string> =>
+      (await on.alerting.channels.create(caller, { kind, name: kind, settings })).id,
 
     /** Flips to these statuses, numbered from `first`, a second apart. */
     async flips(monitorId: string, statuses: string[], first = 1): Promise<void> {

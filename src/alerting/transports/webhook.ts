@@ -3,21 +3,25 @@
 
 import { createHmac } from 'node:crypto'
 import { type Static, Type } from 'typebox'
+import { alertOf } from '../alert.ts'
 import type { FetchRequest } from '../guarded-fetch.ts'
+import { bodyOf, plain } from '../markup.ts'
 import type { Message } from '../message.ts'
 import { placeholdersOf } from '../placeholders.ts'
-import { refusal, type SettingsProblem, type Transport } from '../transport.ts'
+import { refusal, type SettingsProblem, secret, directions as switches, type Transport } from '../transport.ts'
 
-const Url = Type.Optional(Type.String({ maxLength: 1000 }))
-const Headers = Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 1000 }), { maxProperties: 30 }))
+const Url = Type.Optional(Type.String({ maxLength: 1000, secret: 'url' }))
+const Headers = Type.Optional(
+  Type.Record(Type.String(), Type.String({ maxLength: 1000, secret: true }), { maxProperties: 30 }),
+)
 const Method = Type.Optional(Type.Enum(['GET', 'POST', 'PUT']))
-const Body = Type.Optional(Type.String({ maxLength: 1000 }))
+const Body = Type.Optional(Type.String({ maxLength: 1000, secret: true }))
 
 const Settings = Type.Object(
   {
     url: Url,
     headers: Headers,
-    secret: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+    secret: Type.Optional(secret({ maxLength: 200 })),
     url_down: Url,
     method_down: Method,
     headers_down: Headers,
@@ -26,6 +30,7 @@ const Settings = Type.Object(
     method_up: Method,
     headers_up: Headers,
     body_up: Body,
+    ...switches,
   },
   { additionalProperties: false },
 )
@@ -43,6 +48,7 @@ const reservedHeaders =
 
 export const webhook: Transport<WebhookSettings> = {
   kind: 'webhook',
+  category: 'custom',
   settings: Settings,
   problem,
 
@@ -61,7 +67,7 @@ export const webhook: Transport<WebhookSettings> = {
 
 function problem(settings: WebhookSettings): SettingsProblem | undefined {
   const own = ['url', 'headers', 'secret'].find((field) => field in settings)
-  const styled = Object.keys(settings).find((field) => /_(down|up)$/.test(field))
+  const styled = Object.keys(settings).find((field) => /^(url|method|headers|body)_(down|up)$/.test(field))
   if (own !== undefined && styled !== undefined)
     return { field: styled, rule: `must not be combined with ${own}: use url, or url_down and url_up` }
   if (!settings.url && !settings.url_down && !settings.url_up)
@@ -103,7 +109,7 @@ function headersProblem(field: string, headers: Record<string, string> = {}): Se
 
 /** Everybody may read the address, so a receiver that has the secret can tell who sent the document, and when. */
 function ownRequest(message: Message, settings: WebhookSettings, now: number): Request {
-  const body = JSON.stringify(ownDocument(message))
+  const body = JSON.stringify(documentOf(message, now))
   const headers = merged({ 'content-type': 'application/json' }, settings.headers)
   if (settings.secret !== undefined) {
     const at = Math.floor(now / 1000)
@@ -113,14 +119,30 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
   return { url: settings.url as string, method: 'POST', headers, body }
 }
 
-function ownDocument(message: Message): object {
-  if (message.event === 'notice') return { event: 'notice', notice: message.notice, delivery: message.delivery }
-  const { event, check, flip, delivery, blind, outage, links } = message
-  return { event, check, flip, ...(blind && { blind }), ...(outage && { outage }), ...(links && { links }), delivery }
+function documentOf(message: Message, now: number): object {
+  const { event, incident, delivery, links } = message
+  const alert = alertOf(message, now)
+  const told = { incident, title: alert.title, text: bodyOf({ ...alert, links: [] }, plain), ...(links && { links }) }
+  if (message.event === 'notice') return { event, notice: message.notice, ...told, delivery }
+  const { check, flip, severity, outage, reminder, others, blind, lastPing } = message
+  return {
+    event,
+    check,
+    flip,
+    ...(severity && { severity }),
+    ...(outage && { outage }),
+    ...(reminder && { reminder }),
+    ...(others && { others }),
+    ...(blind && { blind }),
+    ...(lastPing && { last_ping: { exit_status: lastPing.exitStatus, output: alert.output } }),
+    ...told,
+    delivery,
+  }
 }
 
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {
-  if (message.event === 'notice') return { suppressed: 'its own words of outages do not fit a notice' }
+  if (message.event === 'notice')
+    return { suppressed: 'a notice has none of the values that the placeholders stand for' }
   // A test of a channel that tells only recoveries tells one.
   const up = message.event === 'up' || (message.event === 'test' && !settings.url_down)
   const direction = up ? 'up' : 'down'

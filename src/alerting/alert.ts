@@ -1,0 +1,201 @@
+// A message in plain words: the same facts for every transport, which only lays them out. Pure.
+
+import { detectKind, nextDue } from '../core/schedule.ts'
+import type { FlipReason } from '../core/status.ts'
+import type { CheckDocument } from '../monitors/document.ts'
+import type { CheckMessage, Message, NoticeMessage, Severity } from './message.ts'
+import { placeholdersOf } from './placeholders.ts'
+import { cut, durationText, instantText, oneLine, readable, tail } from './text.ts'
+
+export type Fact = { label: string; value: string }
+export type Link = { label: string; url: string }
+
+export type Alert = {
+  severity: Severity
+  /** What: one line. */
+  title: string
+  /** Why: a sentence or two. */
+  text: string
+  facts: Fact[]
+  /** The end of what the job printed last. */
+  output: string | null
+  links: Link[]
+  /** Epoch milliseconds. */
+  at: number
+  /** What it is about: the check's name, or Flatline. */
+  source: string
+  tags: string[]
+  incident: string
+  /** Whether it opens the incident, ends it or only tells something. */
+  phase: 'open' | 'resolved' | 'told'
+  deliveryId: string
+}
+
+/** What a channel's owner wrote instead of our words, with placeholders. A body replaces everything below the title. */
+export type Templates = { title?: string | undefined; body?: string | undefined }
+
+const outputMax = 1000
+const namedMax = 10
+const notesMax = 500
+
+export function alertOf(message: Message, now: number, templates: Templates = {}): Alert {
+  const alert = message.event === 'notice' ? noticeAlert(message) : checkAlert(message, now)
+  return message.event === 'notice' || message.others ? alert : { ...alert, ...overridden(message, templates) }
+}
+
+function overridden(message: CheckMessage, { title, body }: Templates): Partial<Alert> {
+  const fill = placeholdersOf(message, message.event === 'up' ? 'up' : 'down')
+  return {
+    ...(title && { title: oneLine(fill.body(title)) }),
+    ...(body && { text: readable(fill.body(body)), facts: [], output: null }),
+  }
+}
+
+function noticeAlert({ notice, incident, delivery, links }: NoticeMessage): Alert {
+  const { severity, title, text, facts = [] } = notice
+  return {
+    severity,
+    title: oneLine(title),
+    text: readable(text),
+    facts: facts.map(({ label, value }) => ({ label, value: oneLine(value) })),
+    output: null,
+    links: linksOf(links),
+    at: Date.parse(notice.at),
+    source: 'Flatline',
+    tags: [],
+    incident,
+    phase: severity === 'resolved' ? 'resolved' : severity === 'info' ? 'told' : 'open',
+    deliveryId: delivery.id,
+  }
+}
+
+function checkAlert(message: CheckMessage, now: number): Alert {
+  const { event, check, flip, others = [], incident, delivery, lastPing } = message
+  const output = lastPing?.body ? outputOf(lastPing.body) : ''
+  return {
+    severity: event === 'up' ? 'resolved' : event === 'test' ? 'info' : (message.severity ?? 'critical'),
+    title: others.length > 0 ? groupTitle(message, others) : titleOf(message),
+    text: event === 'test' ? testText : whyText(message),
+    facts: event === 'test' ? [] : others.length > 0 ? groupFacts(message, others) : factsOf(message, now),
+    output: output === '' || others.length > 0 ? null : output,
+    links: linksOf(message.links),
+    at: Date.parse(flip.at),
+    source: nameOf(check),
+    tags: string(check.tags).split(/\s+/).filter(Boolean),
+    incident,
+    phase: event === 'up' ? 'resolved' : 'open',
+    deliveryId: delivery.id,
+  }
+}
+
+// --- what ---------------------------------------------------------------------------------------------------------
+
+const testText = 'This is a test. When a check goes down or recovers, you will be told here.'
+
+function titleOf({ event, check, outage }: CheckMessage): string {
+  if (event === 'test') return 'Test of this channel'
+  if (event === 'reminder') return `${nameOf(check)} is still down`
+  if (event === 'down') return `${nameOf(check)} is down`
+  return outage?.untold ? `${nameOf(check)} was down and is up again` : `${nameOf(check)} is up again`
+}
+
+function groupTitle(message: CheckMessage, others: NonNullable<CheckMessage['others']>): string {
+  const all = [message, ...others]
+  const up = all.filter(({ flip }) => flip.to === 'up').length
+  const counts = [up < all.length && `${all.length - up} down`, up > 0 && `${up} up again`].filter(Boolean)
+  return `${all.length} checks changed: ${counts.join(', ')}`
+}
+
+function nameOf(check: CheckDocument): string {
+  return cut(oneLine(string(check.name)) || string(check.slug) || `Check ${string(check.uuid).slice(0, 8)}`, 100)
+}
+
+// --- why ----------------------------------------------------------------------------------------------------------
+
+const reasons: Record<string, string> = {
+  timeout: 'No heartbeat came in time.',
+  overrun: 'A run took longer than it may.',
+  too_short: 'A run ended sooner than it may.',
+  fail: 'The job reported a failure.',
+  recovered: 'A heartbeat came: the job works again.',
+  paused: 'The check was paused.',
+  resumed: 'The check is watched again.',
+}
+
+function reasonText(reason: FlipReason): string {
+  return reasons[reason] ?? `The job ended with ${reason.replace('exit', 'exit status')}.`
+}
+
+function whyText({ flip, outage, reminder, others, blind }: CheckMessage): string {
+  if (others) return 'Many checks changed at about the same time.'
+  const before = outage ? `Before, it was down: ${lowered(reasonText(outage.reason))}` : ''
+  const times = reminder ? `This is reminder ${reminder}.` : ''
+  const doubt = blind
+    ? `Flatline itself could not receive heartbeats from ${atText(blind.from)} to ${atText(blind.to)}, so one may have been lost then.`
+    : ''
+  return [reasonText(flip.reason), before, times, doubt].filter(Boolean).join(' ')
+}
+
+const lowered = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1)
+
+// --- the facts ----------------------------------------------------------------------------------------------------
+
+function factsOf(message: CheckMessage, now: number): Fact[] {
+  const { event, check, flip, outage, lastPing } = message
+  const since = Date.parse(flip.at)
+  const exit = lastPing?.exitStatus
+  const facts: [label: string, value: string | false | undefined][] = [
+    [event === 'up' ? 'Up since' : 'Down since', instantText(since)],
+    ['Down for', event === 'reminder' && durationText(now - since)],
+    ['Was down for', outage && `${durationText(since - Date.parse(outage.at))}, since ${atText(outage.at)}`],
+    ['Exit status', event !== 'up' && exit != null && String(exit)],
+    ['Last heartbeat', event !== 'up' && (check.last_ping ? atText(string(check.last_ping)) : 'none yet')],
+    ['Expected', expectation(check)],
+    ['Next expected', nextExpected(message, now)],
+    ['Tags', oneLine(string(check.tags))],
+    ['Notes', cut(readable(string(check.desc)), notesMax)],
+  ]
+  return facts.flatMap(([label, value]) => (value ? [{ label, value }] : []))
+}
+
+function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['others']>): Fact[] {
+  const all = [message, ...others]
+  const named = all.slice(0, namedMax).map(({ check, flip }) => ({
+    label: nameOf(check),
+    value: `${flip.to} since ${atText(flip.at)}. ${reasonText(flip.reason)}`,
+  }))
+  return all.length > namedMax ? [...named, { label: 'And', value: `${all.length - namedMax} more` }] : named
+}
+
+function expectation(check: CheckDocument): string {
+  const grace = Number(check.grace) > 0 ? `, with ${durationText(Number(check.grace) * 1000)} of grace` : ''
+  if (check.schedule) return `${oneLine(string(check.schedule))} (${string(check.tz)})${grace}`
+  return `every ${durationText(Number(check.timeout) * 1000).replace(/^1 (?=\w+$)/, '')}${grace}`
+}
+
+/** A check that is down has a next moment only by a calendar; otherwise its heartbeat is overdue. */
+function nextExpected({ event, check }: CheckMessage, now: number): string | undefined {
+  if (event === 'up') return check.next_ping ? atText(string(check.next_ping)) : undefined
+  const schedule = string(check.schedule)
+  if (schedule === '') return undefined
+  const due = nextDue({ kind: detectKind(schedule), schedule, tz: string(check.tz) }, now)
+  return due === null ? undefined : instantText(due)
+}
+
+function outputOf(body: Buffer): string {
+  // A character has four bytes at most; what was cut in half at the start is dropped.
+  const end = body.subarray(Math.max(0, body.length - 4 * outputMax))
+  return tail(readable(end.toString('utf8').replace(/^\uFFFD+/, '')), outputMax)
+}
+
+function linksOf({ check, acknowledge, snooze }: NonNullable<Message['links']> = {}): Link[] {
+  const links: [label: string, url: string | undefined][] = [
+    ['Open the check', check],
+    ['Acknowledge', acknowledge],
+    ['Snooze', snooze],
+  ]
+  return links.flatMap(([label, url]) => (url ? [{ label, url }] : []))
+}
+
+const atText = (iso: string) => instantText(Date.parse(iso))
+const string = (value: unknown) => (typeof value === 'string' ? value : '')

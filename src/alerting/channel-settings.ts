@@ -1,0 +1,84 @@
+// Settings of a channel as people give and see them: checked by the transport's schema, and with its secrets masked. A mask that comes
+// back unchanged stands for what it hides.
+
+import type { TSchema } from 'typebox'
+import { Errors } from 'typebox/value'
+import type { SettingsProblem, Transport } from './transport.ts'
+
+const mask = '********'
+
+type Annotated = {
+  secret?: true | 'url'
+  rule?: string
+  properties?: Record<string, Annotated>
+  patternProperties?: Record<string, Annotated>
+  items?: Annotated
+}
+
+/** The first rule that they break; undefined if they are good. */
+export function settingsProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
+  return schemaProblem(transport.settings, settings) ?? transport.problem?.(settings as never)
+}
+
+function schemaProblem(schema: TSchema, settings: unknown): SettingsProblem | undefined {
+  // An unknown field is reported two times, and the terse one comes first.
+  const error = Errors(schema, settings).find(({ keyword }) => keyword !== 'boolean')
+  if (error === undefined) return undefined
+  const params = error.params as {
+    additionalProperties?: string[]
+    requiredProperties?: string[]
+    allowedValues?: unknown[]
+  }
+  const path = error.instancePath.slice(1).split('/').filter(Boolean)
+  const field = path.join('.')
+  const below = (name: string | undefined) => [...path, name].filter(Boolean).join('.')
+  if (params.additionalProperties) return { field: below(params.additionalProperties[0]), rule: 'is not a known field' }
+  if (params.requiredProperties) return { field: below(params.requiredProperties[0]), rule: 'is required' }
+  if (params.allowedValues) return { field, rule: `must be one of ${params.allowedValues.join(', ')}` }
+  const stated = error.keyword === 'pattern' ? annotationAt(schema as Annotated, path)?.rule : undefined
+  return { field, rule: stated ?? error.message }
+}
+
+function annotationAt(schema: Annotated, path: readonly string[]): Annotated | undefined {
+  return path.reduce<Annotated | undefined>((at, name) => at && inner(at, name), schema)
+}
+
+function inner({ properties, patternProperties, items }: Annotated, name: string): Annotated | undefined {
+  return properties?.[name] ?? Object.values(patternProperties ?? {})[0] ?? items
+}
+
+/** Of an address that is a secret the origin stays, to tell one from another. */
+export function masked(transport: Transport, settings: unknown): unknown {
+  return mapped(transport.settings as Annotated, settings, (schema, value) => maskOf(schema, value))
+}
+
+/** What was given, with the masks in it replaced by what they stand for in `stored`. */
+export function unmasked(transport: Transport, given: unknown, stored: unknown): unknown {
+  return mapped(transport.settings as Annotated, given, (schema, value, path) => {
+    const old = path.reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], stored)
+    return old !== undefined && value === maskOf(schema, old) ? old : value
+  })
+}
+
+function maskOf(schema: Annotated, value: unknown): unknown {
+  if (typeof value !== 'string' || value === '') return value
+  const origin = schema.secret === 'url' ? URL.parse(value)?.origin : undefined
+  return origin === undefined || origin === 'null' ? mask : `${origin}/${mask}`
+}
+
+/** With `change` made of each value that is secret. */
+function mapped(
+  schema: Annotated,
+  value: unknown,
+  change: (schema: Annotated, value: unknown, path: string[]) => unknown,
+  path: string[] = [],
+): unknown {
+  if (schema.secret !== undefined) return change(schema, value, path)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => {
+      const below = inner(schema, name)
+      return [name, below === undefined ? part : mapped(below, part, change, [...path, name])]
+    }),
+  )
+}

@@ -1,0 +1,50 @@
+// A channel that can tell nobody anything any more is switched off, in one transaction with what that entails: the audit trail says so,
+// and the project hears of it through its other channels.
+
+import type { Actor, WriteAudit } from '../audit/store.ts'
+import type { Queryable } from '../database/client.ts'
+import { type Channel, disableChannel } from './channels-store.ts'
+import { insertNotice } from './notices-store.ts'
+import type { Transport } from './transport.ts'
+
+export type SwitchOff = ReturnType<typeof createSwitchOff>
+
+export function createSwitchOff(options: {
+  transports: Record<string, Transport>
+  writeAudit: WriteAudit
+  now: () => number
+}) {
+  const { transports, writeAudit, now } = options
+  const kinds = Object.entries(transports).flatMap(([kind, { category }]) =>
+    takesNotices(kind, category) ? [kind] : [],
+  )
+
+  /** False if its settings have changed since, or it is off already. */
+  return async function switchOff(
+    tx: Queryable,
+    channel: Channel,
+    reason: string,
+    by: Actor = { actor: 'system' },
+  ): Promise<boolean> {
+    if (!(await disableChannel(tx, channel, reason))) return false
+    const { id, projectId, kind, name } = channel
+    const at = now()
+    await writeAudit(tx, { projectId, ...by, action: 'channel.disable', target: id, detail: { reason } })
+    const title = `The channel ${name} is switched off`
+    const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
+    const notice = {
+      projectId,
+      kinds,
+      about: id,
+      seq: Math.floor(at / 1000),
+      text: { severity: 'warning', title, text },
+    } as const
+    await insertNotice(tx, notice, at)
+    return true
+  }
+}
+
+/** Nobody is called, and no incident opened, because a channel does not work. A group's channels are told themselves. */
+function takesNotices(kind: string, category: Transport['category']): boolean {
+  return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
+}

@@ -1,0 +1,72 @@
+// Words and numbers as people read them, and cutting them to length.
+
+import { stripVTControlCharacters } from 'node:util'
+
+/** Half of a character that is written as two units. */
+const halfAtEnd = /[\uD800-\uDBFF]$/
+const halfAtStart = /^[\uDC00-\uDFFF]/
+
+/** At most `max` UTF-16 units: who counts code points counts fewer. A character is never cut in half. */
+export function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, Math.max(0, max - 1)).replace(halfAtEnd, '')}…`
+}
+
+/** The end of it. */
+export function tail(text: string, max: number): string {
+  return text.length <= max ? text : `…${text.slice(text.length - max + 1).replace(halfAtStart, '')}`
+}
+
+/** At most `max` bytes of UTF-8. */
+export function cutBytes(text: string, max: number): string {
+  const bytes = Buffer.from(text)
+  if (bytes.length <= max) return text
+  let end = max - Buffer.byteLength('…')
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
+  return `${bytes.toString('utf8', 0, end)}…`
+}
+
+/** Without control characters, on one line. */
+export function oneLine(text: string): string {
+  return text
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
+    .replace(/ {2,}/g, ' ')
+    .trim()
+}
+
+/** Text of several lines without control characters, colours of terminals and blank ends. */
+export function readable(text: string): string {
+  return stripVTControlCharacters(text)
+    .replace(/\r\n?/g, '\n')
+    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()
+}
+
+/** `2026-11-22 21:10:05 UTC` */
+export function instantText(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}
+
+const units: [seconds: number, name: string][] = [
+  [86_400, 'day'],
+  [3600, 'hour'],
+  [60, 'minute'],
+  [1, 'second'],
+]
+
+/** Its two largest units: `2 hours 5 minutes`. */
+export function durationText(ms: number): string {
+  let left = Math.max(0, Math.round(ms / 1000))
+  const parts = units.map(([seconds, name]) => {
+    const count = Math.floor(left / seconds)
+    left -= count * seconds
+    return { count, text: `${count} ${name}${count === 1 ? '' : 's'}` }
+  })
+  const first = parts.findIndex(({ count }) => count > 0)
+  if (first === -1) return '0 seconds'
+  return parts
+    .slice(first, first + 2)
+    .filter(({ count }) => count > 0)
+    .map(({ text }) => text)
+    .join(' ')
+}

@@ -1,0 +1,48 @@
+// Everything else, by way of an Apprise API server: addresses kept there under a key, or given along.
+
+import { Type } from 'typebox'
+import { fitText } from '../fit.ts'
+import { httpTransport, pick, words } from '../http-transport.ts'
+import { bodyOf, markdown } from '../markup.ts'
+import type { Severity } from '../message.ts'
+import { cut } from '../text.ts'
+import { address, base, secret, settingsOf } from '../transport.ts'
+
+const titleMax = 250
+const bodyMax = 8000
+
+const types: Record<Severity, string> = { critical: 'failure', warning: 'warning', info: 'info', resolved: 'success' }
+
+export const apprise = httpTransport({
+  kind: 'apprise',
+  category: 'custom',
+  settings: settingsOf({
+    url: address(),
+    key: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{1,128}$', rule: 'must be 1 to 128 of A-Z a-z 0-9 _ -' })),
+    urls: Type.Optional(secret({ maxLength: 2000 })),
+    tag: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  }),
+  problem({ key, urls, tag }) {
+    if (key === undefined && urls === undefined) return { field: 'key', rule: 'is required, or urls' }
+    if (key !== undefined && urls !== undefined) return { field: 'urls', rule: 'must not be combined with key' }
+    return tag !== undefined && key === undefined ? { field: 'tag', rule: 'needs key' } : undefined
+  },
+  request: (alert, { url, key, urls, tag }) => ({
+    url: `${base(url)}/notify${key === undefined ? '' : `/${key}`}`,
+    json: {
+      title: cut(alert.title, titleMax),
+      body: fitText(alert, bodyMax, (part) => bodyOf(part, markdown)),
+      type: types[alert.severity],
+      format: 'markdown',
+      ...(urls !== undefined && { urls }),
+      ...(tag !== undefined && { tag }),
+    },
+  }),
+  answers: {
+    // 204: there is nothing under the key and tag, so nobody was told. 424: at least one service was not reached.
+    read: (body, { status }) => ({
+      says: status === 204 ? 'nothing is configured there under the key and tag' : words(pick(body, 'error')),
+      failed: status === 204,
+    }),
+  },
+})

@@ -1,0 +1,32 @@
+// Phone calls by Twilio.
+
+import { Type } from 'typebox'
+import type { Alert } from '../alert.ts'
+import { httpTransport } from '../http-transport.ts'
+import { xml } from '../markup.ts'
+import { cut } from '../text.ts'
+import { settingsOf } from '../transport.ts'
+import { account, phone, twilioAnswers, twilioRequest } from '../twilio.ts'
+
+/** Of each sentence; Twilio takes 4,000 characters of TwiML. */
+const spokenMax = 250
+
+export const call = httpTransport({
+  kind: 'call',
+  category: 'phone',
+  pace: { burst: 3, perMinute: 60 },
+  settings: settingsOf({
+    ...account,
+    from: Type.String(phone),
+    // Nobody wants to be woken to hear that all is well.
+    send_up: Type.Optional(Type.Boolean({ default: false })),
+  }),
+  request: (alert, settings) => twilioRequest('Calls', settings, { From: settings.from, Twiml: spoken(alert) }),
+  answers: twilioAnswers,
+})
+
+/** Said two times: the first words of a call are often missed. */
+function spoken({ title, text }: Alert): string {
+  const say = `<Say>Flatline alert. ${xml(cut(title, spokenMax))}. ${xml(cut(text, spokenMax))}</Say>`
+  return `<?xml version="1.0" encoding="UTF-8"?><Response>${say}<Pause length="1"/>${say}</Response>`
+}

@@ -1,0 +1,86 @@
+// GitHub: an issue for each outage, which its recovery comments on and closes. A comment in the issue's source names the incident; by
+// that it is found again, through a search that needs a moment to know new issues.
+
+import { type Static, Type } from 'typebox'
+import type { Alert } from '../alert.ts'
+import { fitText } from '../fit.ts'
+import { type Answers, type ApiRequest, bearer, exchange, pick, words, wordsFor } from '../http-transport.ts'
+import { bodyOf, markdown } from '../markup.ts'
+import { cut } from '../text.ts'
+import { address, base, DeliveryError, type SendContext, secret, settingsOf, type Transport } from '../transport.ts'
+
+const vendor = 'https://api.github.com'
+const titleMax = 256
+const bodyMax = 65_000
+/** So often a recovery looks for the issue of its outage. */
+const looksMax = 6
+
+const Settings = settingsOf({
+  repo: Type.String({ pattern: '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$', rule: 'must be owner/name' }),
+  token: secret(),
+  labels: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 50 }), { maxItems: 10 })),
+  api_url: Type.Optional(address({ default: vendor })),
+})
+
+const answers: Answers = {
+  gone: [404, 410],
+  read(body, { status, headers }, now) {
+    const reset = Number(headers['x-ratelimit-reset']) * 1000
+    const limited =
+      [403, 429].includes(status) && (headers['x-ratelimit-remaining'] === '0' || 'retry-after' in headers)
+    const wait = Number(headers['retry-after']) * 1000 || reset - now
+    return { says: words(pick(body, 'message')), busy: limited, ...(limited && wait > 0 && { retryAfterMs: wait }) }
+  },
+}
+
+export const github: Transport<Static<typeof Settings>> = {
+  kind: 'github',
+  category: 'incident',
+  pace: { burst: 10, perMinute: 20 },
+  settings: Settings,
+
+  async send(message, settings, context) {
+    const alert = wordsFor(message, settings, context)
+    const { attempt } = message.delivery
+    const { repo, labels = [] } = settings
+    const ask = asker(settings, context)
+    if (alert.phase === 'resolved') {
+      const number = await find(alert, repo, ask)
+      if (number === undefined && attempt < looksMax)
+        throw new DeliveryError('the issue of the outage is not found yet', { retryable: true })
+      if (number === undefined) return { suppressed: 'there is no open issue of the outage' }
+      await ask('POST', `/repos/${repo}/issues/${number}/comments`, { body: `${alert.title}\n\n${issueBody(alert)}` })
+      await ask('PATCH', `/repos/${repo}/issues/${number}`, { state: 'closed', state_reason: 'completed' })
+      return 'sent'
+    }
+    // The answer to an earlier attempt may have been lost.
+    if (attempt > 1 && (await find(alert, repo, ask)) !== undefined) return 'sent'
+    await ask('POST', `/repos/${repo}/issues`, {
+      title: cut(alert.title, titleMax),
+      body: `${issueBody(alert)}\n\n<!-- ${alert.incident} -->`,
+      ...(labels.length > 0 && { labels }),
+    })
+    return 'sent'
+  },
+}
+
+type Ask = (method: NonNullable<ApiRequest['method']>, path: string, json?: object) => Promise<unknown>
+
+function asker({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): Ask {
+  const headers = { ...bearer(token), accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
+  return async (method, path, json) => {
+    const response = await exchange(
+      { url: base(api_url) + path, method, headers, ...(json && { json }) },
+      answers,
+      context,
+    )
+    return JSON.parse(response.body.toString('utf8')) as unknown
+  }
+}
+
+async function find({ incident }: Alert, repo: string, ask: Ask): Promise<string | number | undefined> {
+  const query = new URLSearchParams({ q: `repo:${repo} is:issue is:open in:body "${incident}"`, per_page: '1' })
+  return pick(await ask('GET', `/search/issues?${query}`), 'items', 0, 'number')
+}
+
+const issueBody = (alert: Alert) => fitText(alert, bodyMax, (part) => bodyOf(part, markdown))

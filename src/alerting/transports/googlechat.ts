@@ -1,0 +1,42 @@
+// Google Chat: an incoming webhook of a space. A card, because its text can be made harmless; plain text could mention everybody.
+
+import type { Alert } from '../alert.ts'
+import { fitJson } from '../fit.ts'
+import { httpTransport, pick, words } from '../http-transport.ts'
+import { html, marks } from '../markup.ts'
+import { address, settingsOf } from '../transport.ts'
+
+const messageMaxBytes = 31_000
+
+export const googlechat = httpTransport({
+  kind: 'googlechat',
+  category: 'chat',
+  pace: { burst: 5, perMinute: 60 },
+  settings: settingsOf({ url: address({ secret: 'url' }) }),
+  request: (alert, { url }) => ({ url, json: fitJson(alert, messageMaxBytes, message) }),
+  answers: { gone: [404], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },
+})
+
+function message({ title, text, severity, facts, output, links }: Alert): object {
+  const paragraph = (content: string) => ({ textParagraph: { text: content } })
+  const widgets = [
+    paragraph(html.text(text)),
+    ...facts.map(({ label, value }) => ({
+      decoratedText: { topLabel: label, text: html.text(value), wrapText: true },
+    })),
+    ...(output === null ? [] : [paragraph(`<b>Last output</b><br>${html.text(output)}`)]),
+    ...(links.length === 0
+      ? []
+      : [
+          {
+            buttonList: {
+              buttons: links.map(({ label, url }) => ({ text: label, onClick: { openLink: { url } } })),
+            },
+          },
+        ]),
+  ]
+  return {
+    fallbackText: title,
+    cardsV2: [{ cardId: 'alert', card: { header: { title: `${marks[severity]} ${title}` }, sections: [{ widgets }] } }],
+  }
+}

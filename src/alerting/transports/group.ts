@@ -1,0 +1,26 @@
+// A group tells through other channels of the project: each of them gets a delivery of its own, with its own attempts.
+
+import { type Static, Type } from 'typebox'
+import { uuidPattern } from '../../core/identifier.ts'
+import type { Transport } from '../transport.ts'
+
+const membersMax = 50
+
+const Settings = Type.Object(
+  {
+    channels: Type.Array(Type.String({ pattern: `^${uuidPattern}$`, rule: 'must be ids of channels' }), {
+      minItems: 1,
+      maxItems: membersMax,
+      uniqueItems: true,
+    }),
+  },
+  { additionalProperties: false },
+)
+
+export const group: Transport<Static<typeof Settings>> = {
+  kind: 'group',
+  category: 'custom',
+  settings: Settings,
+  channels: ({ channels }) => channels,
+  send: async (_message, { channels }) => ({ forwarded: channels }),
+}

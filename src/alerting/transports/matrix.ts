@@ -1,0 +1,50 @@
+// Matrix: a message into a room that the user of the token has joined. The delivery's id is the transaction's, so that a message
+// which is sent again appears one time.
+
+import { Type } from 'typebox'
+import { fitJson } from '../fit.ts'
+import { bearer, httpTransport, pick, words } from '../http-transport.ts'
+import { html, marks, messageOf, plain } from '../markup.ts'
+import { address, base, secret, settingsOf } from '../transport.ts'
+
+/** An event may have 65,536 bytes, with what the server adds. */
+const eventMaxBytes = 60_000
+
+export const matrix = httpTransport({
+  kind: 'matrix',
+  category: 'chat',
+  settings: settingsOf({
+    homeserver: address(),
+    token: secret(),
+    room_id: Type.String({
+      maxLength: 255,
+      pattern: '^![^\\s:]+(:\\S+)?$',
+      rule: 'must be the internal id of a room: !abc:example.org',
+    }),
+  }),
+  request: (alert, { homeserver, token, room_id }) => ({
+    url: `${base(homeserver)}/_matrix/client/v3/rooms/${encodeURIComponent(room_id)}/send/m.room.message/${alert.deliveryId}`,
+    method: 'PUT',
+    headers: bearer(token),
+    json: fitJson(alert, eventMaxBytes, (part) => ({
+      msgtype: 'm.text',
+      body: `${marks[part.severity]} ${messageOf(part, plain)}`,
+      format: 'org.matrix.custom.html',
+      formatted_body: `${marks[part.severity]} ${messageOf(part, html)}`,
+      'm.mentions': {},
+    })),
+  }),
+  answers: {
+    read: (body) => {
+      const code = pick(body, 'errcode')
+      const wait = Number(pick(body, 'retry_after_ms'))
+      return {
+        says: words(pick(body, 'error')),
+        ...(wait > 0 && { retryAfterMs: wait }),
+        ...(code === 'M_UNKNOWN_TOKEN' || code === 'M_USER_DEACTIVATED' || code === 'M_FORBIDDEN'
+          ? { gone: true }
+          : {}),
+      }
+    },
+  },
+})

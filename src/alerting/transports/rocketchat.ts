@@ -1,0 +1,30 @@
+// Rocket.Chat: an incoming webhook. A busy server says in milliseconds of the epoch when it will listen again.
+
+import { Type } from 'typebox'
+import { attachmentOf } from '../attachment.ts'
+import { httpTransport, pick, words } from '../http-transport.ts'
+import { address, settingsOf } from '../transport.ts'
+
+export const rocketchat = httpTransport({
+  kind: 'rocketchat',
+  category: 'chat',
+  settings: settingsOf({
+    url: address({ secret: 'url' }),
+    channel: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  }),
+  request: (alert, { url, channel }) => ({
+    url,
+    json: { alias: 'Flatline', ...(channel !== undefined && { channel }), attachments: [attachmentOf(alert)] },
+  }),
+  answers: {
+    gone: [404, 410],
+    read: (body, { status, headers }, now) => {
+      const reset = Number(headers['x-ratelimit-reset'])
+      return {
+        says: words(pick(body, 'error')),
+        failed: (body as { success?: unknown } | undefined)?.success === false,
+        ...(status === 429 && reset > now && { retryAfterMs: reset - now }),
+      }
+    },
+  },
+})

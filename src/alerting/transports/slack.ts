@@ -1,0 +1,53 @@
+// Slack, and what understands its incoming webhooks. The title is the text, which notifications show; the rest is an attachment of
+// blocks, because only attachments have a colour.
+
+import type { Alert } from '../alert.ts'
+import { within } from '../fit.ts'
+import { httpTransport } from '../http-transport.ts'
+import { mrkdwn } from '../markup.ts'
+import { address, settingsOf } from '../transport.ts'
+
+const textMax = 3000
+const fieldMax = 2000
+const fieldsPerSection = 10
+const colours = { critical: 'danger', warning: 'warning', resolved: 'good', info: '#439FE0' }
+
+export const slack = httpTransport({
+  kind: 'slack',
+  category: 'chat',
+  pace: { burst: 5, perMinute: 60 },
+  settings: settingsOf({ url: address({ secret: 'url' }) }),
+  request: (alert, { url }) => ({
+    url,
+    json: {
+      text: mrkdwn.strong(within(textMax, alert.title, mrkdwn.text)),
+      attachments: [{ color: colours[alert.severity], fallback: alert.text, blocks: blocks(alert) }],
+    },
+  }),
+  answers: {
+    gone: [404, 410],
+    // Errors are a word of plain text. A token that is not valid any more belongs to somebody who left.
+    read: (_body, { status, body }) => {
+      const word = body.toString('utf8')
+      const says = status !== 200 && /^[a-z_]{2,50}$/.test(word) ? word : undefined
+      return { says, ...(says === 'invalid_token' && { gone: true }) }
+    },
+  },
+})
+
+function blocks({ text, facts, output, links }: Alert): object[] {
+  const section = (marked: string) => ({ type: 'section', text: { type: 'mrkdwn', text: marked } })
+  const fields = facts.map(({ label, value }) => ({
+    type: 'mrkdwn',
+    text: within(fieldMax, value, (part) => `${mrkdwn.strong(mrkdwn.text(label))}\n${mrkdwn.text(part)}`),
+  }))
+  const groups = Array.from({ length: Math.ceil(fields.length / fieldsPerSection) }, (_, index) =>
+    fields.slice(index * fieldsPerSection, (index + 1) * fieldsPerSection),
+  )
+  return [
+    section(within(textMax, text, mrkdwn.text)),
+    ...groups.map((group) => ({ type: 'section', fields: group })),
+    ...(output === null ? [] : [section(within(textMax, output, (part) => `*Last output*\n${mrkdwn.code(part)}`))]),
+    ...(links.length === 0 ? [] : [section(links.map(({ label, url }) => mrkdwn.link(label, url)).join('  '))]),
+  ]
+}

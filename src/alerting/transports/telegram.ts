@@ -1,0 +1,75 @@
+// Telegram: a message of a bot to a chat, a group, a channel or one of its topics.
+
+import type { Static } from 'typebox'
+import { Type } from 'typebox'
+import { fitText } from '../fit.ts'
+import { type Answers, exchange, pick, seconds, words, wordsFor } from '../http-transport.ts'
+import { marks, messageOf, simpleHtml } from '../markup.ts'
+import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
+
+const vendor = 'https://api.telegram.org'
+const textMax = 4096
+
+const Settings = settingsOf({
+  token: secret({ pattern: '^\\d+:[A-Za-z0-9_-]+$', rule: 'must be a token as BotFather gives it: 123456:ABC-DEF…' }),
+  chat_id: Type.String({
+    pattern: '^(-?\\d{1,20}|@\\w{1,64})$',
+    rule: 'must be the number of a chat or the @name of a channel',
+  }),
+  thread_id: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** Recoveries make no sound. */
+  silent_up: Type.Optional(Type.Boolean({ default: false })),
+  api_url: Type.Optional(address({ default: vendor })),
+})
+
+const answers: Answers = {
+  gone: [404],
+  read: (body, { status }) => {
+    const says = words(pick(body, 'description'))
+    return {
+      says,
+      retryAfterMs: seconds(pick(body, 'parameters', 'retry_after')),
+      ...((status === 403 || /chat not found/.test(says ?? '')) && { gone: true }),
+    }
+  },
+}
+
+export const telegram: Transport<Static<typeof Settings>> = {
+  kind: 'telegram',
+  category: 'chat',
+  pace: { burst: 5, perMinute: 20 },
+  settings: Settings,
+
+  async send(message, settings, context) {
+    const { token, chat_id, thread_id, silent_up, api_url = vendor } = settings
+    const alert = wordsFor(message, settings, context)
+    const text = fitText(alert, textMax, (part) => `${marks[part.severity]} ${messageOf(part, simpleHtml)}`)
+    const request = (chat: string) => ({
+      url: `${base(api_url)}/bot${token}/sendMessage`,
+      json: {
+        chat_id: chat,
+        text,
+        parse_mode: 'HTML',
+        link_preview_options: { is_disabled: true },
+        disable_notification: alert.severity === 'resolved' && silent_up === true,
+        ...(thread_id !== undefined && { message_thread_id: thread_id }),
+      },
+    })
+    let moved: string | undefined
+    const following: Answers = {
+      ...answers,
+      read(body, response, now) {
+        moved = words(pick(body, 'parameters', 'migrate_to_chat_id'))
+        return answers.read?.(body, response, now) ?? {}
+      },
+    }
+    try {
+      await exchange(request(chat_id), following, context)
+    } catch (error) {
+      // A group that became a supergroup has a new number, and the answer says which.
+      if (moved === undefined) throw error
+      await exchange(request(moved), answers, context)
+    }
+    return 'sent'
+  },
+}

@@ -1,0 +1,50 @@
+// Zulip: a message of a bot to a channel's topic or to a person.
+
+import { Type } from 'typebox'
+import { fitText } from '../fit.ts'
+import { basic, httpTransport, pick, seconds, words } from '../http-transport.ts'
+import { bodyOf, chatMarkdown, marks } from '../markup.ts'
+import { cut } from '../text.ts'
+import { address, base, secret, settingsOf } from '../transport.ts'
+
+const contentMax = 10_000
+const topicMax = 60
+
+const goneCodes = ['STREAM_DOES_NOT_EXIST', 'USER_DEACTIVATED', 'REALM_DEACTIVATED', 'UNAUTHORIZED_PRINCIPAL']
+
+export const zulip = httpTransport({
+  kind: 'zulip',
+  category: 'chat',
+  pace: { burst: 20, perMinute: 200 },
+  settings: settingsOf({
+    site: address(),
+    bot_email: Type.String({ minLength: 3, maxLength: 254 }),
+    api_key: secret(),
+    /** A channel's name, or the e-mail address of a person. */
+    to: Type.String({ minLength: 1, maxLength: 254 }),
+    type: Type.Optional(Type.Enum(['stream', 'direct'], { default: 'stream' })),
+    /** Without it each check has a topic of its own. */
+    topic: Type.Optional(Type.String({ minLength: 1, maxLength: topicMax })),
+  }),
+  request: (alert, { site, bot_email, api_key, to, type = 'stream', topic }) => ({
+    url: `${base(site)}/api/v1/messages`,
+    headers: basic(bot_email, api_key),
+    form: {
+      type,
+      to: type === 'direct' ? JSON.stringify([to]) : to,
+      ...(type === 'stream' && { topic: cut(topic ?? alert.source, topicMax) }),
+      content: fitText(
+        alert,
+        contentMax,
+        (part) => `${marks[part.severity]} **${chatMarkdown.text(part.title)}**\n\n${bodyOf(part, chatMarkdown)}`,
+      ),
+    },
+  }),
+  answers: {
+    read: (body) => ({
+      says: words(pick(body, 'msg')),
+      retryAfterMs: seconds(pick(body, 'retry-after')),
+      ...(goneCodes.includes(String(pick(body, 'code'))) && { gone: true }),
+    }),
+  },
+})

@@ -1,0 +1,45 @@
+// Where a mail's recipient says that they want no more. Opening the address changes nothing, because programs that look at mails for
+// their recipients open every address in them; the button there, or a mail program's own (RFC 8058), does.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../core/errors.ts'
+import { Uuid } from '../http/schema.ts'
+import type { Channels } from './channels.ts'
+import type { SignedLinks } from './signed-links.ts'
+
+const Address = Type.Object({ id: Uuid, signature: Type.String({ maxLength: 100 }) })
+
+export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
+  channels: Pick<Channels, 'unsubscribe'>
+  links: Pick<SignedLinks, 'mayUnsubscribe'>
+}> = async (app, { channels, links }) => {
+  const url = '/api/v3/channels/:id/unsubscribe/:signature'
+  const open = { config: { access: 'public' }, schema: { params: Address } } as const
+
+  // What browsers and mail programs send along says nothing.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, _body, done) => done(null, undefined))
+
+  const check = ({ id, signature }: { id: string; signature: string }) => {
+    if (!links.mayUnsubscribe(id, signature)) throw new AppError('not_found', 'not found')
+  }
+
+  app.get(url, open, async (request, reply) => {
+    check(request.params)
+    reply.type('text/html; charset=utf-8')
+    return page(
+      '<form method="post"><p>Do you want no more alerts at this address?</p><button>Unsubscribe</button></form>',
+    )
+  })
+
+  app.post(url, open, async (request, reply) => {
+    check(request.params)
+    await channels.unsubscribe(request.params.id, { requestId: request.id, address: request.ip })
+    reply.type('text/html; charset=utf-8')
+    return page('<p>You will get no more alerts at this address.</p>')
+  })
+}
+
+const page = (content: string) =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Flatline</title></head><body>${content}</body></html>\n`

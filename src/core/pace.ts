@@ -1,0 +1,12 @@
+// How fast something may go: so many at once, and so many in a minute in the long run. What was not used is saved up to the burst.
+
+export type Pace = { burst: number; perMinute: number }
+
+/** What is left at `at`, epoch milliseconds. */
+export type Allowance = { left: number; at: number }
+
+export function allowanceAt({ burst, perMinute }: Pace, before: Allowance | undefined, at: number): Allowance {
+  if (before === undefined) return { left: burst, at }
+  const regained = (Math.max(0, at - before.at) * perMinute) / 60_000
+  return { left: Math.min(burst, before.left + regained), at }
+}

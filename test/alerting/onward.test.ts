@@ -1,0 +1,198 @@
+// Deliveries that come from deliveries: a group's, and those that tell of a channel which was switched off.
+
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { createReceiver } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { createWorld } from './world.ts'
+
+const paths = (received: readonly { url: string; body: string }[]) =>
+  received.map(({ url, body }) => `${url} ${JSON.parse(body).event}`).sort()
+
+suite('a group', () => {
+  test('tells through each of its channels, which have attempts of their own', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    let broken = true
+    const far = await createReceiver(t, ({ url }) => (url === '/b' && broken ? 500 : 200))
+    const [a, b] = [
+      await world.webhook(replica, { url: `${far.url}/a` }),
+      await world.webhook(replica, { url: `${far.url}/b` }),
+    ]
+    const group = await world.channel(replica, 'group', { channels: [a, b] })
+    await world.flips(await world.monitor(replica, [group]), ['down'])
+    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    assert.deepEqual(paths(far.received), ['/a down', '/b down'])
+    const states = async () => (await world.deliveries()).map(({ status }) => status).sort()
+    assert.deepEqual(await states(), ['retrying', 'sent', 'sent'])
+
+    broken = false
+    world.clock.now += 60_000
+    await replica.turn()
+    assert.deepEqual(paths(far.received), ['/a down', '/b down', '/b down'])
+    assert.deepEqual(await states(), ['sent', 'sent', 'sent'])
+  })
+
+  test('tells nobody twice who is told directly, and keeps the order', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const a = await world.webhook(replica, { url: `${far.url}/a` })
+    const group = await world.channel(replica, 'group', { channels: [a] })
+    await world.flips(await world.monitor(replica, [a, group]), ['down', 'up'])
+    for (let turn = 0; turn < 5; turn++) await replica.turn()
+    assert.deepEqual(
+      far.received.map(({ body }) => JSON.parse(body).event),
+      ['down', 'up'],
+    )
+  })
+
+  test('without a channel that works is dead and says so', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const a = await world.webhook(replica, { url: 'http://127.0.0.1:1' })
+    const group = await world.channel(replica, 'group', { channels: [a] })
+    await replica.alerting.channels.remove(world.caller, a)
+    await world.flips(await world.monitor(replica, [group]), ['down'])
+    await replica.turn()
+    const [{ status, last_error } = {}] = await world.deliveries()
+    assert.deepEqual([status, last_error], ['dead', 'none of its channels is there any more and switched on'])
+  })
+
+  test('is tried out by trying all of it', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/b' ? 500 : 200))
+    const members = [
+      await world.webhook(replica, { url: `${far.url}/a` }),
+      await world.webhook(replica, { url: `${far.url}/b` }),
+    ]
+    const group = await world.channel(replica, 'group', { channels: members })
+    const result = await replica.alerting.channels.test(world.projectId, group, new AbortController().signal)
+    assert.deepEqual(result, { delivered: false, error: '1 of 2 failed: hook: answered 500 Internal Server Error' })
+    assert.deepEqual(paths(far.received), ['/a test', '/b test'])
+    assert.deepEqual(await world.deliveries(), [])
+  })
+
+  test('holds channels of its project only, and no groups', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const a = await world.webhook(replica, { url: 'http://a.example' })
+    const group = await world.channel(replica, 'group', { channels: [a] })
+    await assert.rejects(world.channel(replica, 'group', { channels: [a, group] }), /channels\.1 must not be a group/)
+    const update = replica.alerting.channels.update(world.caller, group, { settings: { channels: [group] } })
+    await assert.rejects(update, /channels\.0 must not be a group/)
+  })
+})
+
+suite('a channel that is switched off', () => {
+  test('is told of through the others of its project, one time each', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
+    const gone = await world.webhook(replica, { url: `${far.url}/gone` })
+    for (const path of ['/a', '/b']) await world.webhook(replica, { url: far.url + path })
+    const off = await world.webhook(replica, { url: `${far.url}/off` })
+    await sql(world.url, 'UPDATE channels SET disabled_at = now() WHERE id = $1', [off])
+    // Pages and calls are for outages.
+    await world.channel(replica, 'pagerduty', { routing_key: 'x'.repeat(32), api_url: `${far.url}/pagerduty` })
+    const monitors = [await world.monitor(replica, [gone]), await world.monitor(replica, [gone])]
+    for (const id of monitors) await world.flips(id, ['down'])
+    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    const notices = far.received.filter(({ body }) => JSON.parse(body).event === 'notice')
+    assert.deepEqual(notices.map(({ url }) => url).sort(), ['/a', '/b'])
+    const { notice, text } = JSON.parse(notices[0]?.body ?? '')
+    assert.equal(notice.title, 'The channel hook is switched off')
+    assert.equal(notice.severity, 'warning')
+    assert.match(text, /answered 410 Gone/)
+
+    const { deliveries } = await replica.alerting.deliveries.list(world.projectId, {}, 100)
+    const told = deliveries.filter(({ event }) => event === 'notice')
+    assert.deepEqual(
+      told.map(({ check, flip, status }) => [check, flip, status]),
+      [
+        [null, null, 'sent'],
+        [null, null, 'sent'],
+      ],
+    )
+  })
+
+  test('is told of again when it is switched off again', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
+    const gone = await world.webhook(replica, { url: `${far.url}/gone` })
+    await world.webhook(replica, { url: `${far.url}/a` })
+    const id = await world.monitor(replica, [gone])
+    for (const first of [1, 2]) {
+      await world.flips(id, ['down'], first)
+      for (let turn = 0; turn < 3; turn++) await replica.turn()
+      await replica.alerting.channels.update(world.caller, gone, { settings: { url: `${far.url}/gone` } })
+    }
+    assert.equal(far.received.filter(({ url }) => url === '/a').length, 2)
+  })
+
+  test('is not told of once it works again', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
+    const gone = await world.webhook(replica, { url: `${far.url}/gone` })
+    await world.webhook(replica, { url: `${far.url}/a` })
+    await world.flips(await world.monitor(replica, [gone]), ['down'])
+    await replica.turn()
+    await replica.alerting.channels.update(world.caller, gone, { settings: { url: `${far.url}/new` } })
+    await replica.turn()
+    assert.deepEqual(
+      (await world.deliveries()).map(({ event, status, last_error }) => `${event} ${status}: ${last_error}`).sort(),
+      ['disabled suppressed: the channel was switched on again', 'down dead: answered 410 Gone'],
+    )
+  })
+
+  test('refused credentials switch it off when they are refused for an hour', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, () => 401)
+    const slack = await world.channel(replica, 'slack', { url: `${far.url}/services/x` })
+    await world.flips(await world.monitor(replica, [slack]), ['down'])
+    const state = async () => (await replica.alerting.channels.get(world.projectId, slack)).disabled
+    const until = world.clock.now + 3_600_000
+    while (world.clock.now < until) {
+      await replica.turn()
+      assert.equal(await state(), null)
+      world.clock.now += 300_000
+    }
+    await replica.turn()
+    assert.equal(await state(), 'answered 401 Unauthorized')
+    assert.equal((await world.deliveries())[0]?.status, 'dead')
+  })
+})
+
+suite('switches', () => {
+  test('keep a direction from a channel, but not a test', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const quiet = await world.channel(replica, 'slack', { url: `${far.url}/quiet`, send_up: false })
+    const never = await world.channel(replica, 'slack', { url: `${far.url}/never`, send_up: false, send_down: false })
+    const account = { account_sid: `AC${'0'.repeat(32)}`, auth_token: 'x', from: '+4915112345', to: '+4915112345' }
+    const call = await world.channel(replica, 'call', { ...account, api_url: `${far.url}/call` })
+    await world.flips(await world.monitor(replica, [quiet, never, call]), ['down', 'up'])
+    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    assert.deepEqual(
+      far.received.map(({ url }) => url.split('/')[1]).sort(),
+      ['call', 'quiet'],
+      'a call tells outages only, unless it is asked to',
+    )
+    const reasons = (await world.deliveries())
+      .filter(({ status }) => status === 'suppressed')
+      .map(({ last_error }) => last_error)
+    assert.deepEqual(reasons.sort(), [
+      'the channel has send_down off',
+      'the channel has send_up off',
+      'the channel has send_up off',
+      'the channel has send_up off',
+    ])
+    const tried = await replica.alerting.channels.test(world.projectId, never, new AbortController().signal)
+    assert.equal(tried.delivered, true)
+  })
+})

@@ -14,7 +14,8 @@ export const channelListRoutes: FastifyPluginAsync<{ channels: Pick<Channels, 'l
     const urls = version === 3 ? [url, url.slice(0, -1)] : [url]
     for (const own of urls) {
       app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {
-        return { channels: await channels.list(request.caller.projectId) }
+        const all = await channels.list(request.caller.projectId)
+        return { channels: all.map(({ id, name, kind }) => ({ id, name, kind })) }
       })
       offer(own, ['GET'], { redirect: version !== 3, elsewhere: version === 3 ? ['POST'] : [] })
     }

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createAddressList } from '../http/address-list.ts'
@@ -9,7 +10,7 @@ import { createGuardedFetch } from './guarded-fetch.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
-import { createSignedLinks } from './signed-links.ts'
+import { createSignedLinks, type SignedLinks } from './signed-links.ts'
 import { createSmtp, type SmtpRelay } from './smtp.ts'
 import { transports } from './transports.ts'
 import { unsubscribeRoutes } from './unsubscribe-routes.ts'
@@ -98,17 +99,22 @@ export const alertingPlugin = fp<{ config: Config }>(
       await alerting.drain(drainMs)
     })
 
-    await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
-    await app.register(maintenanceRoutes, { maintenance: alerting.maintenance })
-    await app.register(attentionRoutes, { attention: alerting.attention })
-    await app.register(channelListRoutes, { channels: alerting.channels })
-    await app.register(unsubscribeRoutes, { channels: alerting.channels, links })
+    await registerRoutes(app, alerting, links)
   },
   {
     name: 'alerting',
     dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
   },
 )
+
+async function registerRoutes(app: FastifyInstance, alerting: Alerting, links: SignedLinks): Promise<void> {
+  const { channels, maintenance, attention } = alerting
+  await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
+  await app.register(maintenanceRoutes, { maintenance })
+  await app.register(attentionRoutes, { attention })
+  await app.register(channelListRoutes, { channels })
+  await app.register(unsubscribeRoutes, { channels, links })
+}
 
 function relayOf(settings: Config['alerting']): SmtpRelay | null {
   const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings

@@ -2,11 +2,11 @@
 
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { type Channel, findChannel } from './channels-store.ts'
 import { follow } from './consequences.ts'
+import { type AlertingLog, report } from './delivery-report.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
@@ -19,12 +19,6 @@ import type { SwitchOff } from './switch-off.ts'
 import type { Tell } from './telling.ts'
 import { DeliveryError, type Facilities, type Transport } from './transport.ts'
 import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
-
-export type AlertingLog = {
-  info(o: object, message: string): void
-  warn(o: object, message: string): void
-  error(o: object, message: string): void
-}
 
 export type SendingOptions = {
   database: Database
@@ -287,27 +281,3 @@ function unwanted(transport: Transport, settings: unknown, { event }: Message): 
 }
 
 class LeaseOverError extends Error {}
-
-function report(
-  log: AlertingLog,
-  delivery: Pick<store.ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,
-  verdict: Verdict,
-): void {
-  const { status, lastError: reason, nextAttemptAt } = verdict
-  const line = {
-    event: `delivery.${status === 'retrying' ? 'retry' : status}`,
-    delivery: delivery.id,
-    channel: delivery.channelId,
-    kind: delivery.kind,
-    attempt: delivery.attempts,
-    requestId: delivery.requestId ?? undefined,
-    ...(reason !== null && { reason }),
-  }
-  if (status === 'sent') log.info(line, 'alert sent')
-  else if (status === 'suppressed') log.info(line, 'alert suppressed')
-  else if (status === 'dead') log.error(line, 'alert given up')
-  else {
-    const nextAttempt = nextAttemptAt === null ? null : isoMillis(nextAttemptAt)
-    log.warn({ ...line, nextAttempt }, 'alert failed, will be tried again')
-  }
-}

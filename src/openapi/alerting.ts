@@ -62,6 +62,11 @@ const token: Record<string, Parameter> = {
 }
 const page = (what: string) => text(what, '<!doctype html><html lang="en">…</html>', 'text/html')
 
+const unsubscribing: Record<string, Parameter> = {
+  id: { type: 'string', description: 'uuid of the channel', example: channelId },
+  signature: { type: 'string', description: 'What makes the link one of ours', example: 'Rk1fVG9rZW5TaWduYXR1cmU' },
+}
+
 const attentions: Operations = {
   'GET /api/v3/checks/:id/attention/': {
     id: 'getAttention',
@@ -98,6 +103,20 @@ const attentions: Operations = {
     summary: 'Acknowledge the outage of the link',
     path: token,
     answers: { 200: page('Done'), ...refusals('ours', 404, 409) },
+  },
+  'GET /api/v3/channels/:id/unsubscribe/:signature': {
+    id: 'showUnsubscribing',
+    tag: 'channels',
+    summary: 'The page of the link in a mail with which its recipient ends it; changes nothing',
+    path: unsubscribing,
+    answers: { 200: page('A page with a button'), ...refusals('ours', 400, 404) },
+  },
+  'POST /api/v3/channels/:id/unsubscribe/:signature': {
+    id: 'unsubscribe',
+    tag: 'channels',
+    summary: 'Switch the channel of the link off',
+    path: unsubscribing,
+    answers: { 200: page('Done'), ...refusals('ours', 400, 404) },
   },
   'POST /acknowledge/:token/snooze/:hours': {
     id: 'snoozeByLink',

@@ -151,6 +151,18 @@ const Channel = Type.Object(
     name: Type.String(),
     disabled: optional(nullable('Why it is switched off')),
     alerts: optional(Type.Object({}, { additionalProperties: true, description: 'What it wants to hear' })),
+    created: optional(Type.String()),
+    disabled_at: optional(nullable('When it was switched off')),
+    checks: optional(Type.Integer({ description: 'How many checks tell through it' })),
+    last_sent: optional(nullable('When something was last sent')),
+    last_error: optional(
+      Type.Union([Type.Object({ at: Type.String(), error: Type.String() }, closed), Type.Null()], {
+        description: 'Of the newest delivery that has failed',
+      }),
+    ),
+    settings: optional(
+      Type.Unknown({ description: 'With secrets masked; a mask that is sent back stands for what it hides' }),
+    ),
   },
   closed,
 )

@@ -11,7 +11,11 @@ const admin = (requestId: string) => ({ authorization: `Bearer ${adminToken}`, '
 test('what the operator does without a database is on record once it is back, in order and with its time', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
-  const { call } = await build(t, { DATABASE_URL: proxy.url, FLATLINE__DATABASE__CONNECT_TIMEOUT_MS: '1000' })
+  const { call } = await build(t, {
+    DATABASE_URL: proxy.url,
+    FLATLINE__DATABASE__CONNECT_TIMEOUT_MS: '1000',
+    INGEST_MODE: 'consistent',
+  })
   const put = (level: string, id: string) => call('PUT', '/admin/log-level', { level }, admin(id))
 
   for (const fault of ['refuse', 'blackhole'] as const) {

@@ -61,6 +61,8 @@ const one = [
     `POST /api/v3/checks/:id/snooze${slash}`,
   ]),
 ]
+/** Of heartbeats of the caller's own checks, with the ping key, too. */
+const uploads = ['', '/'].map((slash) => `POST /api/v3/heartbeats${slash}`)
 /** For the administrator alone: no key will do. */
 const operators = [
   ...['', '/'].flatMap((slash) => [
@@ -118,7 +120,7 @@ test('no key opens what is another project’s, no route forgets to ask', async 
   const b = (await callAt(url, 'POST', '/api/v3/projects/', { name: 'project-b' }, admin)).json()
 
   const guarded = routes.filter(({ name, access }) => !open.includes(access) && !name.startsWith('HEAD '))
-  const known = [...own, ...one, ...operators]
+  const known = [...own, ...one, ...operators, ...uploads]
   assert.deepEqual(
     guarded.map(({ name }) => name).filter((name) => !known.includes(name)),
     [],
@@ -157,7 +159,10 @@ test('no key opens what is another project’s, no route forgets to ask', async 
       .replace(':name', 'database')
     const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
     for (const [who, headers] of callers) {
-      const answer = await call(method, path + query, bodies[name], headers)
+      const isUpload = uploads.includes(name)
+      // It is of the project to which the check belongs.
+      if (isUpload && who === "A's ping key") continue
+      const answer = await call(method, path + query, isUpload ? [{ check: check.uuid }] : bodies[name], headers)
       const what = `${name} as ${who}: ${answer.status} ${answer.text.slice(0, 200)}`
       for (const secret of secretsOfA) {
         // What was asked for may come back in the error.
@@ -165,6 +170,7 @@ test('no key opens what is another project’s, no route forgets to ask', async 
       }
       // Keys are in the path there, and this one is nobody's.
       if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
+      else if (isUpload && ['B', "B's ping key"].includes(who)) assert.equal(answer.json().accepted, 0, what)
       else if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
       else assert.ok([401, 403, 404].includes(answer.status), what)
     }

@@ -27,6 +27,11 @@ export type HealthRoutesOptions = {
 }
 
 const blindWindowsMax = 10
+/**
+ * How long a replica stays ready without what it needs: as long as heartbeats wait for the database. All replicas share that one, and a restart of
+ * it, or a moment in which it is slow, would otherwise leave the load balancer with nobody to ask.
+ */
+const patienceMs = 5000
 
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
@@ -59,6 +64,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       }
       const reasons = Object.entries(checks)
         .filter(([name, status]) => !shown.includes(name) && !['ready', 'healthy', 'degraded'].includes(status))
+        .filter(([name]) => !health.wellWithin(name, patienceMs))
         .map(([name, status]) => `${name} is ${status}`)
       return send(reply, reasons.length === 0, { ready: reasons.length === 0, timestamp: timestamp(), checks, reasons })
     })

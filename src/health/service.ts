@@ -25,10 +25,12 @@ const severity: HealthStatus[] = ['healthy', 'degraded', 'unknown', 'unhealthy']
 export function createHealth(options: { monotonic: () => number }) {
   const { monotonic } = options
   const registered: HealthCheck[] = []
+  const wellAt = new Map<string, number>()
   let remembered: { at: number; report: Promise<HealthReport> } | undefined
 
   async function look(): Promise<HealthReport> {
     const findings = await Promise.all(registered.map((check) => timed(check, monotonic)))
+    for (const [i, { name }] of registered.entries()) if (isWell(findings[i]?.status)) wellAt.set(name, monotonic())
     return {
       status: overall(registered.map(({ critical }, i) => ({ critical, status: findings[i]?.status ?? 'unknown' }))),
       checks: Object.fromEntries(registered.map(({ name }, i) => [name, findings[i] as (typeof findings)[number]])),
@@ -39,6 +41,9 @@ export function createHealth(options: { monotonic: () => number }) {
     register(check: HealthCheck): void {
       registered.push(check)
     },
+    /** Whether a check was found healthy or degraded within that time. */
+    wellWithin: (name: string, ms: number): boolean =>
+      monotonic() - (wellAt.get(name) ?? Number.NEGATIVE_INFINITY) <= ms,
     /** The next report looks anew. */
     forget(): void {
       remembered = undefined
@@ -50,6 +55,10 @@ export function createHealth(options: { monotonic: () => number }) {
       return remembered.report
     },
   }
+}
+
+function isWell(status: HealthStatus | undefined): boolean {
+  return status === 'healthy' || status === 'degraded'
 }
 
 /** Critical checks count as they are, except that one nobody can judge degrades; of the others only what is known to be bad degrades. */

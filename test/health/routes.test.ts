@@ -13,6 +13,8 @@ type HealthBody = {
   checks: Record<string, Record<string, unknown>>
 }
 
+type Ready = { ready: boolean; checks: Record<string, string>; reasons: string[] }
+
 const probes = ['/health', '/health/ready', '/health/live', '/status'] as const
 const statuses = async (url: string) => Promise.all(probes.map(async (path) => (await fetch(url + path)).status))
 
@@ -108,7 +110,7 @@ test('without a spool a lost database ends readiness and not liveness, whether i
 
   for (const fault of ['refuse', 'reset', 'blackhole'] as const) {
     await proxy.set(fault)
-    await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503)
+    await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503, 30_000)
     assert.deepEqual(await statuses(url), [503, 503, 200, 200], fault)
     const began = performance.now()
     const metrics = await fetch(`${url}/metrics`)
@@ -120,6 +122,25 @@ test('without a spool a lost database ends readiness and not liveness, whether i
     await proxy.set('pass')
     await eventually(`${fault}: ready again`, async () => (await fetch(`${url}/health/ready`)).status === 200, 30_000)
   }
+})
+
+test('a replica stays ready while heartbeats wait for a database that is away for a moment', async (t) => {
+  const proxy = await createFaultProxy(t, await createDatabase(t))
+  const { call } = await build(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  const ready = async () => (await call('GET', '/health/ready', undefined, {})).json() as unknown as Ready
+  assert.equal((await ready()).ready, true)
+  await proxy.set('refuse')
+  const away = await eventually('the loss is noticed', async () => {
+    const report = await ready()
+    return report.checks.database === 'unhealthy' && report
+  })
+  assert.deepEqual([away.ready, away.reasons], [true, []])
+  const waiting = call('GET', `/ping/${uuid}`, undefined, {})
+  await proxy.set('pass')
+  assert.equal((await waiting).text, 'OK')
+  assert.equal((await ready()).ready, true)
+  assert.equal((await call('GET', '/health/live')).status, 200)
 })
 
 test('with a spool a lost database makes health degraded, and the replica stays ready', async (t) => {

@@ -70,7 +70,7 @@ test('without a spool PostgreSQL restarts two times under ping load: what was ac
     const events = (name: string) => service.lines().filter(({ event }) => event === name).length
     await eventually('the loss is noticed', () => events('database.lost') >= round)
     assert.equal((await fetch(`${service.url}/health/live`)).status, 200)
-    await eventually('readiness ends', async () => (await fetch(`${service.url}/health/ready`)).status === 503)
+    await eventually('readiness ends', async () => (await fetch(`${service.url}/health/ready`)).status === 503, 30_000)
     await postgres.start()
     await eventually('the database is back', () => events('database.back') >= round, 30_000)
     await eventually('readiness returns', async () => (await fetch(`${service.url}/health/ready`)).status === 200)

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { call, eventually, keys } from '../helper.ts'
 import { sql } from '../postgres.ts'
-import { type Balancer, startBalancer } from './balancer.ts'
+import { type Balancer, favour, startBalancer } from './balancer.ts'
 import type { ClientOptions, Progress, Report } from './rolling-client.ts'
-import { type Service, startService } from './service.ts'
+import { type Service, spawnService } from './service.ts'
 
 /** The replicas, and places in the balancer for as many again. */
 export const blue = ['a', 'b', 'c'] as const
@@ -27,12 +27,26 @@ export type Fleet = {
   replace: (name: Name, root?: string) => Promise<void>
 }
 
+const shared = {
+  // As on Kubernetes: DATA_DIR goes with the process, and what was acknowledged must not.
+  INGEST_MODE: 'consistent',
+  // A machine that is busy with other tests sheds management calls, which is not what is looked at here.
+  FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
+  FLATLINE__DATABASE__POOL_MAX: '6',
+}
+
 /** The balancer knows this port as one where nobody is. */
 const nowhere = 1
 
 export async function startFleet(t: TestContext, env: Record<string, string>): Promise<Fleet> {
   const services = new Map<Name, Service>()
-  const launch = (root?: string) => startService(t, { env, ready: false, ...(root && { root }) })
+  async function launch(root?: string): Promise<Service> {
+    const started = await spawnService(t, { ...shared, ...env }, { root })
+    favour(started.child.pid)
+    const { url } = await started.event('server.listening', 60_000)
+    started.url = String(url)
+    return started
+  }
   for (const [index, service] of (await Promise.all(blue.map(() => launch()))).entries()) {
     services.set(blue[index] as Name, service)
   }
@@ -91,6 +105,7 @@ export type Load = {
 export async function startLoad(t: TestContext, options: Omit<ClientOptions, 'apiKey'>): Promise<Load> {
   const settings: ClientOptions = { ...options, apiKey: keys.api_key }
   const child = fork(join(import.meta.dirname, 'rolling-client.ts'), [JSON.stringify(settings)], { execArgv: [] })
+  favour(child.pid)
   let progress: Progress = { sent: 0, answered: 0 }
   const { promise: report, resolve, reject } = Promise.withResolvers<Report>()
   report.catch(() => undefined)
@@ -100,7 +115,7 @@ export async function startLoad(t: TestContext, options: Omit<ClientOptions, 'ap
   })
   child.once('exit', (code) => reject(new Error(`the client ended with ${code}`)))
   t.after(() => child.kill('SIGKILL'))
-  await eventually('answers to the client', () => progress.answered > 50, 20_000)
+  await eventually('answers to the client', () => progress.answered > 50, 60_000)
   return {
     progress: () => progress,
     stop() {

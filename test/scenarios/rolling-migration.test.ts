@@ -11,7 +11,7 @@ import { makeVersion } from './version.ts'
 const skip = needsTool('haproxy')
 const timeout = 400_000
 /** Longer than the two seconds in which the balancer finds a replica down. */
-const env = { DRAIN_MS: '2500', FLATLINE__DATABASE__POOL_MAX: '6' }
+const env = { DRAIN_MS: '2500' }
 
 const expansion = {
   '29990101000000_owner': "ALTER TABLE monitors ADD COLUMN owner VARCHAR(100) NOT NULL DEFAULT 'nobody';",

@@ -12,7 +12,7 @@ const skip = needsTool('haproxy')
 const timeout = 400_000
 const load = { pingsPerSecond: 80, storiesPerSecond: 4, slowEvery: 25 }
 /** As shipped: how long a replica goes on serving is what lets the balancer notice in time. */
-const shipped = { DRAIN_MS: '', FLATLINE__DATABASE__POOL_MAX: '6' }
+const shipped = { DRAIN_MS: '' }
 
 test('three replicas are replaced twice under load: nobody notices; one is killed: what it was at fails', {
   skip,

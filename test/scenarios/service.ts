@@ -19,7 +19,7 @@ export type Service = {
 }
 
 /** `openFilesMax` is what the system allows the process; `root` is where the sources lie that it runs, if they are another version's. */
-export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number; root?: string }
+export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number; root?: string | undefined }
 
 const sources = new URL('../..', import.meta.url).pathname
 

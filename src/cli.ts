@@ -1,9 +1,6 @@
 // The same service for the command line.
 
-import pg from 'pg'
-import { backup } from './cli/backup.ts'
 import { applyDefinitions, definitionsUsage, exportDefinitions, importDefinitions } from './cli/definitions.ts'
-import { restore } from './cli/restore.ts'
 import { CommandError } from './cli/server.ts'
 import { ConfigError, loadConfig, resolveConfig } from './config.ts'
 import { renderConfig, reportConfig } from './config-report.ts'
@@ -22,12 +19,12 @@ ${definitionsUsage}
 `
 
 const commands: Record<string, (args: string[]) => Promise<void>> = {
-  // The service is the largest part, and no other command needs it.
+  // Each loads what it needs: a health check every few seconds must not cost what a start does.
   serve: async () => (await import('./server.ts')).serve(),
   migrate: migrateOnly,
   config: printConfig,
-  backup,
-  restore,
+  backup: async (args) => (await import('./cli/backup.ts')).backup(args),
+  restore: async (args) => (await import('./cli/restore.ts')).restore(args),
   healthcheck,
   export: exportDefinitions,
   import: importDefinitions,
@@ -38,6 +35,7 @@ async function migrateOnly(): Promise<void> {
   const { database } = loadConfig()
   if (database.url === undefined)
     throw new ConfigError(['DATABASE_URL is needed: an embedded database is migrated when it starts'])
+  const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString: database.url, connectionTimeoutMillis: database.connectTimeoutMs })
   await client.connect()
   try {

@@ -11,12 +11,16 @@ const admin = (requestId: string) => ({ authorization: `Bearer ${adminToken}`, '
 test('what the operator does without a database is on record once it is back, in order and with its time', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
-  const { call } = await build(t, { DATABASE_URL: proxy.url, FLATLINE__DATABASE__CONNECT_TIMEOUT_MS: '1000' })
+  const { call } = await build(t, {
+    DATABASE_URL: proxy.url,
+    FLATLINE__DATABASE__CONNECT_TIMEOUT_MS: '1000',
+    INGEST_MODE: 'consistent',
+  })
   const put = (level: string, id: string) => call('PUT', '/admin/log-level', { level }, admin(id))
 
   for (const fault of ['refuse', 'blackhole'] as const) {
     await proxy.set(fault)
-    await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503)
+    await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503, 30_000)
     for (const id of ['1', '2']) {
       const began = performance.now()
       assert.equal((await put('silent', `${fault}-${id}`)).status, 200)

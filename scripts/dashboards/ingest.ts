@@ -67,6 +67,10 @@ export const ingest = dashboard('ingest', 'Ingest', 'Receiving heartbeats and wr
         [`data_staleness_ms{${scope}}`, '{{instance}}'],
         [`max(max_staleness_ms{${scope}})`, 'limit'],
       ]),
+      graph('Heartbeats on disk', 'none', [[`spool_records{${scope}}`, '{{instance}}']], {
+        description: 'Received while the database was away, and not in it yet.',
+      }),
+      graph('Bytes on disk', 'bytes', [[`spool_bytes{${scope}}`, '{{instance}}']]),
       graph('Blind time', 's', [[`max(flatline:blind_time_seconds:max{${scope}})`, 'kept windows']], {
         description: 'Nobody could accept heartbeats; deadlines are moved by it. A step up is a new window.',
       }),

@@ -111,6 +111,17 @@ export const replicas = dashboard(
         ),
       ],
     },
+    {
+      title: 'Turned away and removed',
+      panels: [
+        graph('Connections refused', 'cps', [[rate('connections_refused_total'), one]], {
+          description: 'More clients than the process lets in, or than it may open files.',
+        }),
+        graph('Removed for their age', 'none', [
+          [`sum by (table) (increase(retention_removed_total{${replica}}[1h]))`, '{{table}}'],
+        ]),
+      ],
+    },
   ],
   true,
 )

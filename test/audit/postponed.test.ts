@@ -20,7 +20,7 @@ test('what the operator does without a database is on record once it is back, in
 
   for (const fault of ['refuse', 'blackhole'] as const) {
     await proxy.set(fault)
-    await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503)
+    await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503, 30_000)
     for (const id of ['1', '2']) {
       const began = performance.now()
       assert.equal((await put('silent', `${fault}-${id}`)).status, 200)

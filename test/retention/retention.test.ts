@@ -73,6 +73,7 @@ test('what is older than its retention goes, and nothing else', async (t) => {
     'deliveries 1',
     'flips 1',
     'health_metrics 1',
+    'heartbeat_keys 0',
     'heartbeats 0',
   ])
   assert.deepEqual(await left(databaseUrl, 'SELECT reason AS mark FROM flips'), ['399 days'])

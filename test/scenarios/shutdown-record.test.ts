@@ -111,10 +111,14 @@ test('a shutdown that is on record already is not recorded again from its file',
 test('a data directory that nobody needs may be unusable: the start succeeds, and so does the end without a database', async (t) => {
   const file = join(await scratchDir(t), 'file')
   await writeFile(file, '')
-  const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: join(file, 'data') }
+  const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: join(file, 'data'), INGEST_MODE: 'consistent' }
   const service = await startService(t, { env })
   await allowConnections(env.DATABASE_URL, false)
-  await eventually('it is noticed', async () => (await call(service.url, 'GET', '/health/ready')).status === 503)
+  await eventually(
+    'it is noticed',
+    async () => (await call(service.url, 'GET', '/health/ready')).status === 503,
+    30_000,
+  )
   assert.equal(await service.stop(), 0, service.output())
   const lost = service.lines().find(({ event }) => event === 'audit.not_written')
   assert.equal(lost?.cause, 'SIGTERM')

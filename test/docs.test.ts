@@ -5,6 +5,8 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import client from '@prometheus-io/client'
+import type { Transport } from '../src/alerting/transport.ts'
+import { transports } from '../src/alerting/transports.ts'
 import { statusOf } from '../src/http/errors.ts'
 import { createDomainMetrics } from '../src/metrics/domain.ts'
 
@@ -35,6 +37,34 @@ test('docs/protocols.md has a row for each file of src/heartbeats/protocols', ()
   const files = readdirSync(join(root, 'src/heartbeats/protocols'))
   const linked = tableOf('docs/protocols.md').map((row) => basename(/\]\(([^)]+)\)/.exec(row)?.[1] ?? row))
   assert.deepEqual(linked, files.sort())
+})
+
+test('docs/channels.md has a row for each kind of src/alerting/transports.ts, with its settings and which of them are needed', () => {
+  const common = ['body', 'send_down', 'send_up', 'title']
+  const start = read('docs/channels.md').split('## Kinds')[1] ?? ''
+  const rows = [...start.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, kind, cell]) => [
+    kind,
+    cell?.split(', ').sort(),
+  ])
+  const kinds = Object.values<Transport>(transports).map(({ kind, settings }) => {
+    const { properties, required = [] } = settings as unknown as { properties: object; required?: string[] }
+    const own = Object.keys(properties).filter((name) => kind === 'webhook' || !common.includes(name))
+    return [kind, own.map((name) => `\`${name}\`${required.includes(name) ? '' : '?'}`).sort()]
+  })
+  assert.deepEqual(rows.sort(), kinds.sort())
+  for (const [kind, transport] of Object.entries<Transport>(transports)) assert.equal(transport.kind, kind)
+})
+
+test('every kind of channel has a file of its own and a test', () => {
+  const names = (dir: string, end: string) =>
+    readdirSync(join(root, dir))
+      .filter((name) => name.endsWith(end))
+      .map((name) => name.slice(0, -end.length))
+  assert.deepEqual(names('src/alerting/transports', '.ts').sort(), Object.keys(transports).sort())
+  const elsewhere: Record<string, string> = { call: 'twilio', sms: 'twilio', jsm: 'opsgenie' }
+  const tested = [...names('test/alerting/transports', '.test.ts'), ...names('test/alerting', '.test.ts'), 'group']
+  const missing = Object.keys(transports).filter((kind) => !tested.includes(elsewhere[kind] ?? kind))
+  assert.deepEqual(missing, [])
 })
 
 test('ARCHITECTURE.md names every folder of src', () => {

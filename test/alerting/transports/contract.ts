@@ -170,6 +170,8 @@ export function answersMean(subject: Subject, own: Case[]): void {
     [{ status: 400 }, { retryable: false }],
     [{ status: 401 }, { suspect: true }],
     [{ status: 403 }, { suspect: true }],
+    [{ status: 404 }, {}],
+    [{ status: 410 }, {}],
     [{ status: 429, headers: { 'retry-after': '7' } }, { retryAfterMs: 7000 }],
     [{ status: 500 }, {}],
     [{ status: 502, body: '<html>' }, {}],

@@ -1,8 +1,8 @@
 // Our own calls on who hears what and when.
 
 import { Type } from 'typebox'
+import { channelId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals, text } from './operation.ts'
-import { channelId, uuid } from './schemas.ts'
 
 const path = (of: string, example: string): Record<string, Parameter> => ({
   id: { type: 'string', description: `uuid of the ${of}`, example },

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { channelId, checkExample, site, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals, text } from './operation.ts'
-import { channelId, checkExample, site, uuid } from './schemas.ts'
 
 const versions: readonly ApiVersion[] = [1, 2, 3]
 

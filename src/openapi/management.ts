@@ -1,8 +1,8 @@
 // Our own calls on what a project has beside its checks, and on projects.
 
 import { Type } from 'typebox'
+import { channelId, checkExample, projectId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals } from './operation.ts'
-import { channelId, checkExample, projectId, uuid } from './schemas.ts'
 
 const channel = { id: channelId, kind: 'webhook', name: 'on call' }
 const channelPath: Record<string, Parameter> = {

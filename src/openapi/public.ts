@@ -1,8 +1,8 @@
 // What is open to whoever has the address: pings, badges, and a project's metrics.
 
 import { Type } from 'typebox'
+import { projectId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
-import { projectId, uuid } from './schemas.ts'
 
 const rid: Parameter = {
   type: 'string',

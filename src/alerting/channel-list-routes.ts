@@ -15,8 +15,7 @@ export const channelListRoutes: FastifyPluginAsync<{ channels: Pick<Channels, 'l
     for (const own of urls) {
       app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {
         const all = await channels.list(request.caller.projectId)
-        // Of version 3 with what channels do, as our own calls tell it.
-        return { channels: version === 3 ? all : all.map(({ id, name, kind }) => ({ id, name, kind })) }
+        return { channels: all.map(({ id, name, kind }) => ({ id, name, kind })) }
       })
       offer(own, ['GET'], { redirect: version !== 3, elsewhere: version === 3 ? ['POST'] : [] })
     }

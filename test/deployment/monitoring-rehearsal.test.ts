@@ -20,7 +20,7 @@ test('an outage of the database pages and resolves, and what follows from it doe
   skip,
 }, async (t) => {
   const postgres = await ownPostgres(t)
-  const service = await startService(t, { env: { DATABASE_URL: postgres.url } })
+  const service = await startService(t, { env: { DATABASE_URL: postgres.url, INGEST_MODE: 'consistent' } })
   const vendors = await startVendors(t)
   const settings = { url: `${vendors.url}/flatline` }
   await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'by another way', settings })

@@ -516,7 +516,8 @@ test('product 3: a limit that its owner sets answers 429, records nothing, and h
   assert.equal(answers.filter(({ status }) => status === 429).length, 50)
   assert.equal(refused?.text, 'rate limit exceeded')
   const wait = Number(refused?.headers.get('retry-after'))
-  assert.ok(wait > 50 && wait <= 60, String(wait))
+  // The clocks of two replicas differ by milliseconds, and a wait is rounded up.
+  assert.ok(wait > 50 && wait <= 61, String(wait))
   assert.equal((await recorded(running, uuid)).length, 10)
   assert.equal((await ping(running, `/ping/${free.uuid}`)).status, 200)
   const changed = (await running.call('POST', `/api/v3/checks/${uuid}`, { max_pings_per_minute: null })).json()

@@ -34,7 +34,7 @@ RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
 # A bill of materials of what is really there: with --omit=dev it would miss what development needs as well.
 RUN npm pkg delete devDependencies optionalDependencies && npm sbom --sbom-format=cyclonedx > sbom.cdx.json && \
     find node_modules -type f '(' -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' ')' -delete && \
-    find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name 'query_compiler_fast_bg.postgresql.*mjs' -delete && \
+    find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name 'query_compiler_small_bg.postgresql.*mjs' -delete && \
     rm -rf node_modules/.bin && \
     find node_modules -depth -type d -empty -delete
 

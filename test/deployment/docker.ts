@@ -21,7 +21,17 @@ export type Docker = {
   env: Record<string, string>
 }
 
-export const engineTools = ['dockerd', 'docker', 'docker-compose', 'unshare', 'nsenter', 'ip', 'iptables', 'curl']
+export const engineTools = [
+  'dockerd',
+  'docker',
+  'docker-compose',
+  'setpriv',
+  'unshare',
+  'nsenter',
+  'ip',
+  'iptables',
+  'curl',
+]
 
 /** `project` is the directory of docker-compose.yml, `settings` what is set for it. */
 export async function startDocker(
@@ -40,7 +50,9 @@ export async function startDocker(
     '--storage-driver=overlay2',
     '--default-ulimit=nofile=20000:20000',
   ]
-  const daemon = spawn('unshare', ['-n', 'sh', '-c', 'ip link set lo up; exec dockerd "$@"', 'dockerd', ...engine])
+  const start = 'ip link set lo up; exec dockerd "$@"'
+  // The engine ends with this process, whichever way that ends.
+  const daemon = spawn('setpriv', ['--pdeathsig', 'TERM', 'unshare', '-n', 'sh', '-c', start, 'dockerd', ...engine])
   const output = createWriteStream(log)
   for (const stream of [daemon.stdout, daemon.stderr]) stream.pipe(output, { end: false })
   const ended = new Promise((resolve) => daemon.once('exit', resolve))

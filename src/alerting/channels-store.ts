@@ -41,6 +41,7 @@ export type ChannelSummary = {
   /** Of the newest delivery that has failed, and when that was made. */
   lastError: string | null
   lastErrorAt: number | null
+  alerts: ChannelAlerts | null
 }
 
 const summaries = statement(
@@ -48,7 +49,7 @@ const summaries = statement(
   `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
      (SELECT count(*) FROM monitor_channels mc WHERE mc.channel_id = c.id) AS checks,
      (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
-     failed.last_error AS "lastError", failed.created_at AS "lastErrorAt"
+     failed.last_error AS "lastError", failed.created_at AS "lastErrorAt", c.alerts
    FROM channels c LEFT JOIN LATERAL (
      SELECT d.last_error, d.created_at FROM deliveries d WHERE d.channel_id = c.id AND d.status IN ('retrying', 'dead')
      ORDER BY d.created_at DESC LIMIT 1) failed ON true

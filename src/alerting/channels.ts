@@ -29,6 +29,8 @@ export type ChannelState = ChannelDocument & {
   checks: number
   last_sent: string | null
   last_error: { at: string; error: string } | null
+  /** What it wants to hear; absent is everything, once. */
+  alerts?: ChannelAlerts
 }
 
 export type TestResult = { delivered: boolean; error: string | null }
@@ -153,7 +155,7 @@ export function createChannels(options: ChannelsOptions) {
     },
 
     /** Secrets are masked; `settings` is null where no key of ours opens them. */
-    async get(projectId: string, id: string): Promise<ChannelState & { settings: unknown; alerts?: ChannelAlerts }> {
+    async get(projectId: string, id: string): Promise<ChannelState & { settings: unknown }> {
       const channel = await find(projectId, id)
       const [summary] = await store.selectSummaries(database, projectId, id)
       if (summary === undefined) throw notFound()
@@ -230,12 +232,13 @@ function resultOf(outcome: Outcome, name?: string): TestResult {
       ? outcome.error.message
       : outcome.kind === 'suppressed'
         ? outcome.reason
-        : 'interrupted by a shutdown'
+        : `interrupted by a ${outcome.by}`
   return { delivered: false, error: name === undefined ? error : `${name}: ${error}` }
 }
 
 function stateOf(summary: store.ChannelSummary): ChannelState {
   const { id, kind, name, createdAt, disabledAt, disabledReason, checks, lastSent, lastError, lastErrorAt } = summary
+  const { alerts } = summary
   return {
     id,
     name,
@@ -246,6 +249,7 @@ function stateOf(summary: store.ChannelSummary): ChannelState {
     checks,
     last_sent: lastSent === null ? null : isoMillis(lastSent),
     last_error: lastError === null || lastErrorAt === null ? null : { at: isoMillis(lastErrorAt), error: lastError },
+    ...(alerts && { alerts }),
   }
 }
 

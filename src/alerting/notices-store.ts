@@ -20,8 +20,8 @@ const insert = statement(
 )
 
 /**
- * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever their project. Notices with the same `about` are told in the order
- * of `seq`. Returns how many were made.
+ * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever their project.
+ * Notices with the same `about` are told in the order of `seq`. Returns how many were made.
  */
 export async function insertNotice(
   tx: Queryable,

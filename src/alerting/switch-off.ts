@@ -31,7 +31,7 @@ export function createSwitchOff(options: {
     const at = now()
     await writeAudit(tx, { projectId, ...by, action: 'channel.disable', target: id, detail: { reason } })
     const title = `The channel ${name} is switched off`
-    const text = `The channel ${name} (${kind}) ${reason}, which means that nothing will arrive there any more. Give it new settings.`
+    const text = `Nothing will arrive at the channel ${name} (${kind}) any more: ${reason}. New settings switch it on again.`
     const notice = {
       projectId,
       kinds,

@@ -1,6 +1,7 @@
 // Deliveries that come from deliveries: a group's, and those that tell of a channel which was switched off.
 
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { createReceiver } from '../helper.ts'
 import { sql } from '../postgres.ts'
@@ -44,6 +45,36 @@ suite('a group', () => {
     assert.deepEqual(
       far.received.map(({ body }) => JSON.parse(body).event),
       ['up'],
+    )
+  })
+
+  test('takes along an outage that was left to its recovery: one of its channels may want to hear of outages only', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const all = await world.channel(replica, 'webhook', { url: `${far.url}/all` })
+    const outages = await world.channel(replica, 'webhook', { url: `${far.url}/outages` })
+    await replica.alerting.channels.update(world.caller, outages, { alerts: { events: ['down'] } })
+    const group = await world.channel(replica, 'group', { channels: [all, outages] })
+    await world.flips(await world.monitor(replica, [group]), ['down', 'up'])
+    for (let turn = 0; turn < 5; turn++) await replica.turn()
+    assert.deepEqual(paths(far.received), ['/all up', '/outages down'])
+    const recovery = JSON.parse(far.received.find(({ url }) => url === '/all')?.body ?? '')
+    assert.equal(recovery.outage.untold, true)
+  })
+
+  test('forwards what Flatline has to say of itself', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t)
+    const group = await world.channel(replica, 'group', { channels: [await world.webhook(replica, { url: far.url })] })
+    const text = { severity: 'critical', title: 'Circuit breakers are open', text: 'webhook' } as const
+    const notice = { about: randomUUID(), seq: 1, text, channelIds: [group] }
+    await replica.database.transaction((tx) => replica.alerting.notify(tx, notice))
+    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    assert.deepEqual(
+      far.received.map(({ body }) => [JSON.parse(body).event, JSON.parse(body).notice.title]),
+      [['notice', 'Circuit breakers are open']],
     )
   })
 
@@ -104,7 +135,7 @@ suite('a channel that is switched off', () => {
     const { notice, text } = JSON.parse(notices[0]?.body ?? '')
     assert.equal(notice.title, 'The channel hook is switched off')
     assert.equal(notice.severity, 'warning')
-    assert.match(text, /answered 410 Gone/)
+    assert.match(text, /any more: answered 410 Gone\. New settings/)
 
     const { deliveries } = await replica.alerting.deliveries.list(world.projectId, {}, 100)
     const told = deliveries.filter(({ event }) => event === 'notice')

@@ -221,6 +221,17 @@ suite('channels', () => {
     assert.ok(failing.last_sent)
   })
 
+  test('say what they want to hear, alone and in the list', async (t) => {
+    const { call } = await build(t)
+    const alerts = { events: ['down'], remind_every: 3600 }
+    const { id } = (await call('POST', channels, { ...valid, alerts })).json()
+    assert.deepEqual((await call('GET', `${channels}${id}/`)).json().alerts, alerts)
+    const [listed] = (await call('GET', channels)).json().channels as [Record<string, unknown>]
+    assert.deepEqual(listed.alerts, alerts)
+    await call('PATCH', `${channels}${id}/`, { alerts: null })
+    assert.equal((await call('GET', `${channels}${id}/`)).json().alerts, undefined)
+  })
+
   test('of kinds that the operator has to provide for are refused, and say what is missing', async (t) => {
     const { call } = await build(t)
     for (const [kind, settings, missing] of [

@@ -135,13 +135,15 @@ export function createChannels(options: ChannelsOptions) {
         alerts?: ChannelAlerts | undefined
       },
     ): Promise<ChannelDocument> {
-      const { kind, name, checks, alerts } = input
+      const { kind, name, checks } = input
       const { projectId } = caller
       const id = randomUUID()
-      const settings = await sealed(transportOf(kind), { id, projectId }, input.settings)
+      const transport = transportOf(kind)
+      const settings = await sealed(transport, { id, projectId }, input.settings)
+      const alerts = transport.alerts || input.alerts ? { ...transport.alerts, ...input.alerts } : null
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
-        await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts: alerts ?? null })
+        await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts })
         if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
         const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })

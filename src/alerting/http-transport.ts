@@ -49,6 +49,7 @@ export function httpTransport<S extends TSchema>(options: {
   category: Transport['category']
   settings: S
   pace?: Transport['pace']
+  alerts?: Transport['alerts']
   problem?: Transport<Static<S>>['problem']
   request(alert: Alert, settings: Static<S>): ApiRequest | { suppressed: string }
   answers?: Answers

@@ -92,8 +92,6 @@ export function createSending(options: SendingOptions) {
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
       checkLease()
-      const silence = unwanted(transport, settings, message)
-      if (silence !== undefined) return suppressed(silence)
       const mail = transport.category === 'mail' && { unsubscribe: options.links.unsubscribe(channel.id) }
       const context = { fetch, signal, now, timeoutMs, facilities: options.facilities }
       const whole = { ...message, links: { ...message.links, ...mail } }
@@ -270,14 +268,5 @@ export function createSending(options: SendingOptions) {
 }
 
 const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason, held: null, until: null })
-
-/** Why a channel's switches keep the message from it; undefined if they do not. */
-function unwanted(transport: Transport, settings: unknown, { event }: Message): string | undefined {
-  if (event === 'test' || event === 'notice') return undefined
-  const name = event === 'up' ? 'send_up' : 'send_down'
-  const { properties } = transport.settings as { properties?: Record<string, { default?: unknown }> }
-  const wanted = (settings as Record<string, unknown>)[name] ?? properties?.[name]?.default ?? true
-  return wanted === true ? undefined : `the channel has ${name} off`
-}
 
 class LeaseOverError extends Error {}

@@ -6,6 +6,7 @@ import { type TProperties, type TSchema, Type } from 'typebox'
 import type { Pace } from '../core/pace.ts'
 import type { FetchResponse, GuardedFetch } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
+import type { ChannelAlerts } from './silence.ts'
 import type { Smtp } from './smtp.ts'
 
 /** What the operator has provided for channels that need it. */
@@ -28,9 +29,11 @@ export type Sent = 'sent' | { suppressed: string } | { forwarded: readonly strin
 
 export type Transport<Settings = never> = {
   kind: string
-  /** Incident tools keep something open until it is resolved, phones ring; the others just tell. */
+  /** In chat and mail one message can tell several alerts of a storm; incident tools keep something open, phones ring. */
   category: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
   settings: TSchema
+  /** What a channel of the kind wants to hear, unless its owner says otherwise. */
+  alerts?: ChannelAlerts
   /** How fast the vendor lets one channel go, where it says so. */
   pace?: Pace
   /** What the schema cannot say about settings that pass it. */
@@ -43,15 +46,8 @@ export type Transport<Settings = never> = {
   send(message: Message, settings: Settings, context: SendContext): Promise<Sent>
 }
 
-/** Which direction is told. */
-export const directions = {
-  send_down: Type.Optional(Type.Boolean({ default: true })),
-  send_up: Type.Optional(Type.Boolean({ default: true })),
-}
-
-/** Settings of every kind that tells of checks in our words. */
+/** Settings of every kind that tells in our words. */
 const common = {
-  ...directions,
   title: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })),
   body: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
 }

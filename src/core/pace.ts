@@ -1,4 +1,5 @@
-// How fast something may go: so many at once, and so many in a minute in the long run. What was not used is saved up to the burst.
+// How fast something may go: so many at once, and so many in a minute in the long run. What was not used is saved up to the burst, so
+// that no minute has more than both together.
 
 export type Pace = { burst: number; perMinute: number }
 

@@ -183,32 +183,27 @@ suite('a channel that is switched off', () => {
   })
 })
 
-suite('switches', () => {
-  test('keep a direction from a channel, but not a test', async (t) => {
+suite('a call', () => {
+  test('tells of outages only, unless its owner wants more', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
-    const quiet = await world.channel(replica, 'slack', { url: `${far.url}/quiet`, send_up: false })
-    const never = await world.channel(replica, 'slack', { url: `${far.url}/never`, send_up: false, send_down: false })
-    const account = { account_sid: `AC${'0'.repeat(32)}`, auth_token: 'x', from: '+4915112345', to: '+4915112345' }
-    const call = await world.channel(replica, 'call', { ...account, api_url: `${far.url}/call` })
-    await world.flips(await world.monitor(replica, [quiet, never, call]), ['down', 'up'])
-    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    const account = { account_sid: `AC${'0'.repeat(32)}`, auth_token: 'x', from: '+4915112345', api_url: far.url }
+    const quiet = await world.channel(replica, 'call', { ...account, to: '+4915112345' })
+    assert.deepEqual((await replica.alerting.channels.get(world.projectId, quiet)).alerts, { events: ['down'] })
+    const all = await world.channel(replica, 'call', { ...account, to: '+4915112346' })
+    await replica.alerting.channels.update(world.caller, all, { alerts: null })
+    const id = await world.monitor(replica, [quiet, all])
+    for (const [index, to] of ['down', 'up'].entries()) {
+      await world.flips(id, [to], index + 1)
+      for (let turn = 0; turn < 3; turn++) await replica.turn()
+    }
+    const called = far.received.map(({ body }) => new URLSearchParams(body).get('To'))
+    assert.deepEqual(called.sort(), ['+4915112345', '+4915112346', '+4915112346'])
+    const suppressed = (await world.deliveries()).filter(({ status }) => status === 'suppressed')
     assert.deepEqual(
-      far.received.map(({ url }) => url.split('/')[1]).sort(),
-      ['call', 'quiet'],
-      'a call tells outages only, unless it is asked to',
+      suppressed.map(({ last_error }) => last_error),
+      ['the channel tells no recoveries'],
     )
-    const reasons = (await world.deliveries())
-      .filter(({ status }) => status === 'suppressed')
-      .map(({ last_error }) => last_error)
-    assert.deepEqual(reasons.sort(), [
-      'the channel has send_down off',
-      'the channel has send_up off',
-      'the channel has send_up off',
-      'the channel has send_up off',
-    ])
-    const tried = await replica.alerting.channels.test(world.projectId, never, new AbortController().signal)
-    assert.equal(tried.delivered, true)
   })
 })

@@ -22,7 +22,7 @@ suite('the pace of a destination', () => {
     await world.flips(await world.monitor(replica, [other]), ['down'])
     await replica.turn()
     assert.deepEqual([sent('/slack'), sent('/other')], [5, 1])
-    world.clock.now += 1000
+    world.clock.now += 1100
     await replica.turn()
     assert.equal(sent('/slack'), 6)
     world.clock.now += 5000

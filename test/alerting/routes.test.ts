@@ -182,15 +182,14 @@ suite('channels', () => {
       url: `${far.url}/T0PSECRET?a=b`,
       headers: { 'x-key': 'T0PSECRET' },
       secret: 'T0PSECRET',
-      send_up: false,
     }
     const { id } = (await call('POST', channels, { kind: 'webhook', name: 'hook', settings, checks: '*' })).json()
     const path = `${channels}${id}/`
     const shown = (await call('GET', path)).json().settings
     const mask = '********'
-    assert.deepEqual(shown, { url: `${far.url}/${mask}`, headers: { 'x-key': mask }, secret: mask, send_up: false })
+    assert.deepEqual(shown, { url: `${far.url}/${mask}`, headers: { 'x-key': mask }, secret: mask })
 
-    const changed = { ...(shown as object), headers: { 'x-key': mask, 'x-other': 'new' }, send_up: true }
+    const changed = { ...(shown as object), headers: { 'x-key': mask, 'x-other': 'new' } }
     assert.equal((await call('PATCH', path, { settings: changed })).status, 200)
     assert.deepEqual((await call('POST', `${path}test/`)).json(), { delivered: true, error: null })
     const [received] = far.received

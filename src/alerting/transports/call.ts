@@ -14,13 +14,10 @@ const spokenMax = 250
 export const call = httpTransport({
   kind: 'call',
   category: 'phone',
-  pace: { burst: 3, perMinute: 60 },
-  settings: settingsOf({
-    ...account,
-    from: Type.String(phone),
-    // Nobody wants to be woken to hear that all is well.
-    send_up: Type.Optional(Type.Boolean({ default: false })),
-  }),
+  pace: { burst: 3, perMinute: 50 },
+  // Nobody wants to be woken to hear that all is well.
+  alerts: { events: ['down'] },
+  settings: settingsOf({ ...account, from: Type.String(phone) }),
   request: (alert, settings) => twilioRequest('Calls', settings, { From: settings.from, Twiml: spoken(alert) }),
   answers: twilioAnswers,
 })

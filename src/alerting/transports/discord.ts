@@ -20,7 +20,7 @@ type Embed = { title: string; description: string; fields: { name: string; value
 export const discord = httpTransport({
   kind: 'discord',
   category: 'chat',
-  pace: { burst: 5, perMinute: 30 },
+  pace: { burst: 5, perMinute: 25 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({
     url,

@@ -36,7 +36,7 @@ const answers: Answers = {
 export const github: Transport<Static<typeof Settings>> = {
   kind: 'github',
   category: 'incident',
-  pace: { burst: 10, perMinute: 20 },
+  pace: { burst: 5, perMinute: 15 },
   settings: Settings,
 
   async send(message, settings, context) {

@@ -11,7 +11,7 @@ const messageMaxBytes = 31_000
 export const googlechat = httpTransport({
   kind: 'googlechat',
   category: 'chat',
-  pace: { burst: 5, perMinute: 60 },
+  pace: { burst: 5, perMinute: 55 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({ url, json: fitJson(alert, messageMaxBytes, message) }),
   answers: { gone: [404], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },

@@ -15,7 +15,7 @@ const styles: Record<Severity, string> = { critical: 'attention', warning: 'warn
 export const msteams = httpTransport({
   kind: 'msteams',
   category: 'chat',
-  pace: { burst: 4, perMinute: 120 },
+  pace: { burst: 3, perMinute: 60 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({
     url,

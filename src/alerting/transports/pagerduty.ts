@@ -14,7 +14,7 @@ const summaryMax = 1024
 export const pagerduty = httpTransport({
   kind: 'pagerduty',
   category: 'incident',
-  pace: { burst: 30, perMinute: 120 },
+  pace: { burst: 30, perMinute: 90 },
   settings: settingsOf({
     routing_key: secret({ pattern: '^[A-Za-z0-9]{32}$', rule: 'must be an integration key: 32 letters and digits' }),
     severity: Type.Optional(Type.Enum(['critical', 'error', 'warning', 'info'], { default: 'critical' })),

@@ -15,7 +15,7 @@ const colours = { critical: 'danger', warning: 'warning', resolved: 'good', info
 export const slack = httpTransport({
   kind: 'slack',
   category: 'chat',
-  pace: { burst: 5, perMinute: 60 },
+  pace: { burst: 5, perMinute: 55 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({
     url,

@@ -15,7 +15,7 @@ const messagingService = /^MG[0-9a-fA-F]{32}$/
 export const sms = httpTransport({
   kind: 'sms',
   category: 'phone',
-  pace: { burst: 5, perMinute: 60 },
+  pace: { burst: 5, perMinute: 50 },
   settings: settingsOf({
     ...account,
     from: Type.String({

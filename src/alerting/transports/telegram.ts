@@ -37,7 +37,7 @@ const answers: Answers = {
 export const telegram: Transport<Static<typeof Settings>> = {
   kind: 'telegram',
   category: 'chat',
-  pace: { burst: 5, perMinute: 20 },
+  pace: { burst: 5, perMinute: 15 },
   settings: Settings,
 
   async send(message, settings, context) {

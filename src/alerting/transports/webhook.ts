@@ -8,7 +8,7 @@ import type { FetchRequest } from '../guarded-fetch.ts'
 import { bodyOf, plain } from '../markup.ts'
 import type { Message } from '../message.ts'
 import { placeholdersOf } from '../placeholders.ts'
-import { refusal, type SettingsProblem, secret, directions as switches, type Transport } from '../transport.ts'
+import { refusal, type SettingsProblem, secret, type Transport } from '../transport.ts'
 
 const Url = Type.Optional(Type.String({ maxLength: 1000, secret: 'url' }))
 const Headers = Type.Optional(
@@ -30,7 +30,6 @@ const Settings = Type.Object(
     method_up: Method,
     headers_up: Headers,
     body_up: Body,
-    ...switches,
   },
   { additionalProperties: false },
 )

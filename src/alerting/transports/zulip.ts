@@ -15,7 +15,7 @@ const goneCodes = ['STREAM_DOES_NOT_EXIST', 'USER_DEACTIVATED', 'REALM_DEACTIVAT
 export const zulip = httpTransport({
   kind: 'zulip',
   category: 'chat',
-  pace: { burst: 20, perMinute: 200 },
+  pace: { burst: 20, perMinute: 180 },
   settings: settingsOf({
     site: address(),
     bot_email: Type.String({ minLength: 3, maxLength: 254 }),

@@ -1,7 +1,6 @@
 // People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
 // a while. By key, or by a link that an alert carries: it is signed, for one outage, and good for a week.
 
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
@@ -9,6 +8,7 @@ import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './attention-store.ts'
+import { createSigner } from './signature.ts'
 
 const linkForMs = 7 * 86_400_000
 
@@ -28,18 +28,13 @@ export function createAttention(options: {
   now: () => number
 }) {
   const { database, writeAudit, siteUrl, now } = options
-  const linkKeys = options.keys.map((key) => createHmac('sha256', key).update('flatline links').digest())
-  const sign = (text: string, key: Buffer) => createHmac('sha256', key).update(text).digest('base64url')
+  const signer = createSigner(options.keys)
 
   function read(token: string): { monitorId: string; seq: number } {
     const [monitorId = '', seq = '', until = '', mac = ''] = token.split('.')
     const text = `${monitorId}.${seq}.${until}`
-    const given = Buffer.from(mac)
-    const signed = linkKeys.some((key) => {
-      const right = Buffer.from(sign(text, key))
-      return right.length === given.length && timingSafeEqual(right, given)
-    })
-    if (!signed || !isUuid(monitorId)) throw new AppError('not_found', 'this link is not one of ours')
+    if (!signer.isSigned(text, mac) || !isUuid(monitorId))
+      throw new AppError('not_found', 'this link is not one of ours')
     if (Number.parseInt(until, 36) < now()) throw new AppError('gone', 'this link is too old')
     return { monitorId, seq: Number(seq) }
   }
@@ -87,7 +82,7 @@ export function createAttention(options: {
   return {
     link({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }): string {
       const text = `${monitorId}.${flipSeq}.${(now() + linkForMs).toString(36)}`
-      return `${siteUrl()}/acknowledge/${text}.${sign(text, linkKeys[0] as Buffer)}`
+      return `${siteUrl()}/acknowledge/${text}.${signer.sign(text)}`
     },
 
     /** What the page of a link shows. Changes nothing: whatever scans mail follows links. */

@@ -29,6 +29,7 @@ export type Mail = {
 export type Smtp = ReturnType<typeof createSmtp>
 
 const wordsMax = 150
+const libraryMarginMs = 10_000
 
 export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
   const domain = /@([^\s>]+)/.exec(from)?.[1] ?? host
@@ -47,10 +48,11 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
         requireTLS: security === 'starttls',
         ignoreTLS: security === 'none',
         ...(login && { auth: login }),
-        connectionTimeout: timeoutMs,
-        greetingTimeout: timeoutMs,
-        socketTimeout: timeoutMs,
-        dnsTimeout: timeoutMs,
+        // Longer than ours, which then says what it was.
+        connectionTimeout: timeoutMs + libraryMarginMs,
+        greetingTimeout: timeoutMs + libraryMarginMs,
+        socketTimeout: timeoutMs + libraryMarginMs,
+        dnsTimeout: timeoutMs + libraryMarginMs,
       })
       try {
         await transport.sendMail({

@@ -170,7 +170,10 @@ test('no key opens what is another project’s, no route forgets to ask', async 
       }
       // Keys are in the path there, and this one is nobody's.
       if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
-      else if (isUpload && ['B', "B's ping key"].includes(who)) assert.equal(answer.json().accepted, 0, what)
+      else if (isUpload && who === 'B') assert.equal(answer.json().accepted, 0, what)
+      // Another call of this table replaces that key.
+      else if (isUpload && who === "B's ping key" && answer.status !== 401)
+        assert.equal(answer.json().accepted, 0, what)
       else if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
       else assert.ok([401, 403, 404].includes(answer.status), what)
     }

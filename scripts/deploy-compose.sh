@@ -40,7 +40,9 @@ compose_migrate() { run compose run --rm --no-deps -T flatline node dist/cli.js 
 compose_remember() {
   local first id name
   previous=''
-  first=$(containers | head -n 1)
+  # Not by head: it ends after one line, and the list of several replicas with SIGPIPE.
+  first=$(containers)
+  first=${first%%$'\n'*}
   [ -n "$first" ] || return 0
   id=$(docker inspect --format '{{.Image}}' "$first")
   name=$(docker inspect --format '{{.Config.Image}}' "$first")

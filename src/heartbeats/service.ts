@@ -92,7 +92,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     ...options,
     count: (kind, projectId, n) => count(kind, 'recorded', projectId, n),
   })
-  const batcher = createBatcher<Received, Outcome>({ write, ...limits, inFlightMax: 2 })
+  const batcher = createBatcher<Received, Outcome>({ write, ...limits })
   const diversion =
     options.spool &&
     createDiversion({
@@ -194,13 +194,9 @@ function isMissingPartition(error: unknown): boolean {
 }
 
 /** What comes later than that changes nothing any more: the database knows each heartbeat by its id. */
-async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(reject, limitMs, new Error('the database took too long'))
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-    work.catch(() => undefined)
-  }
+function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the database took too long')), limitMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }

@@ -14,8 +14,10 @@ import type { Outcome, Received } from './service.ts'
 import { recordSteady } from './steady-store.ts'
 import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 
-/** What has come of the heartbeats of a batch, and the projects of their monitors. */
-type Found = { outcomes: Map<string, Outcome>; projects: Map<string, string> }
+/** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
+type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
+
+const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
 export type Recording = ReturnType<typeof createRecording>
 
@@ -65,11 +67,11 @@ export function createRecording(options: {
       if (!isPlain) byMonitor.delete(monitorId)
     }
     if (byMonitor.size === 0) return entries
-    const steady = await recordSteady(database, byMonitor)
-    for (const { id: monitorId, projectId } of steady) {
-      found.projects.set(monitorId, projectId)
-      for (const { id, created } of byMonitor.get(monitorId) ?? [])
-        found.outcomes.set(id, { recorded: 'success', created })
+    const { counts, left } = await recordSteady(database, byMonitor)
+    for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
+    for (const { id, monitorId, created } of entries) {
+      if (!byMonitor.has(monitorId) || left.has(monitorId)) continue
+      found.outcomes.set(id, created ? { recorded: 'success', created } : recordedSuccess)
     }
     return entries.filter(({ id }) => !found.outcomes.has(id))
   }
@@ -78,9 +80,10 @@ export function createRecording(options: {
   async function decide(entries: readonly Received[], again: boolean, found: Found): Promise<void> {
     const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
     const outcomes = new Map<string, Outcome>()
+    const projects = new Map<string, string>()
     await monitors.change([...byMonitor.keys()], async (locked, tx) => {
       outcomes.clear()
-      for (const { id, projectId } of locked) found.projects.set(id, projectId)
+      for (const { id, projectId } of locked) projects.set(id, projectId)
       const already = again ? await selectRecorded(tx, entries) : null
       const repeated = await repeatedOf(tx, locked, entries, already)
       const recent = await recentOf(tx, locked, entries)
@@ -102,6 +105,11 @@ export function createRecording(options: {
       }
     })
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
+    for (const { id, monitorId } of entries) {
+      const outcome = outcomes.get(id)
+      if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
+      found.counts.push({ kind: outcome.recorded, projectId: projects.get(monitorId) ?? '', count: 1 })
+    }
   }
 
   /** Ids of those whose names their monitors have seen before, in the database or in this batch. */
@@ -144,28 +152,25 @@ export function createRecording(options: {
   }
 
   /** A call to the metrics for each heartbeat would cost as much as routing it. */
-  function countRecorded(entries: readonly Received[], { outcomes, projects }: Found): void {
-    const counts = new Map<string, { kind: HeartbeatKind; projectId: string; n: number }>()
-    for (const { id, monitorId } of entries) {
-      const outcome = outcomes.get(id)
-      if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
-      const kind = outcome.recorded
-      const projectId = projects.get(monitorId) ?? ''
-      const known = counts.get(kind + projectId)
-      if (known) known.n++
-      else counts.set(kind + projectId, { kind, projectId, n: 1 })
+  function tell({ counts }: Found): void {
+    const sums = new Map<string, Found['counts'][number]>()
+    for (const one of counts) {
+      const key = one.kind + one.projectId
+      const sum = sums.get(key)
+      if (sum) sum.count += one.count
+      else sums.set(key, { ...one })
     }
-    for (const { kind, projectId, n } of counts.values()) count(kind, projectId, n)
+    for (const { kind, projectId, count: n } of sums.values()) count(kind, projectId, n)
   }
 
   return {
     /** Outcomes by the heartbeat's id; one that has none has no monitor. With `again` some may be recorded already. */
     async record(entries: readonly Received[], again: boolean): Promise<ReadonlyMap<string, Outcome>> {
-      const found: Found = { outcomes: await locate(entries), projects: new Map() }
+      const found: Found = { outcomes: await locate(entries), counts: [] }
       let left: readonly Received[] = entries.filter(({ id }) => !found.outcomes.has(id))
       if (!again && isCurrent()) left = await recordPlain(left, found)
       if (left.length > 0) await decide(left, again, found)
-      countRecorded(entries, found)
+      tell(found)
       return found.outcomes
     },
   }

@@ -8,9 +8,10 @@ import type { Received } from './service.ts'
 
 const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
 
-// Locked in the order of ids, like every batch. Whoever waited for a lock has its conditions checked again on the new row.
-const record: Statement = {
-  name: 'heartbeats_record_steady',
+// Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written meanwhile. Whoever
+// waited for a lock has its conditions checked again on the new row. Where a batch has no bodies, the part that would keep them is left out.
+const record = (name: string, bodies: string): Statement => ({
+  name: `heartbeats_${name}`,
   text: `WITH steady AS (
      SELECT m.id, b.count, b.last_at
      FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]) AS b(monitor_id, count, first_at, last_at)
@@ -18,38 +19,51 @@ const record: Statement = {
      WHERE m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
        AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL
        AND ${instant('b.last_at')} < m.deadline AND m.last_ping <= ${instant('b.first_at')}
-     ORDER BY m.id FOR UPDATE OF m),
+     ORDER BY m.id FOR NO KEY UPDATE OF m),
    moved AS (
      UPDATE monitors m SET n = m.n + s.count, last_ping = ${instant('s.last_at')},
        deadline = ${instant('s.last_at + (m.timeout_s::float8 + m.grace_s) * 1000')}, last_duration_ms = NULL, failures = 0, successes = 0
      FROM steady s WHERE m.id = s.id
-     RETURNING m.id, m.project_id, m.n - s.count AS before_n),
+     RETURNING m.id, m.project_id, s.count, m.n - s.count AS before_n),
    recorded AS (
      INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, scheme, method, remote_addr, ua, body_size)
      SELECT h.monitor_id, ${instant('h.at')}, h.id, moved.before_n + h.nth, 'success', h.exit_status, h.rid, h.scheme, h.method,
-       h.remote_addr, h.ua, coalesce(length(h.body), 0)
+       h.remote_addr, h.ua, h.body_size
      FROM unnest($5::uuid[], $6::int[], $7::float8[], $8::uuid[], $9::int[], $10::uuid[], $11::text[], $12::text[], $13::text[],
-         $14::text[], $15::bytea[])
-         AS h(monitor_id, nth, at, id, exit_status, rid, scheme, method, remote_addr, ua, body)
-       JOIN moved ON moved.id = h.monitor_id),
+         $14::text[], $15::int[])
+         AS h(monitor_id, nth, at, id, exit_status, rid, scheme, method, remote_addr, ua, body_size)
+       JOIN moved ON moved.id = h.monitor_id)${bodies}
+   SELECT project_id AS "projectId", sum(count)::int AS count, NULL AS "leftId" FROM moved GROUP BY project_id
+   UNION ALL SELECT NULL, 0, b.id FROM unnest($1::uuid[]) AS b(id) WHERE NOT EXISTS (SELECT FROM moved WHERE moved.id = b.id)`,
+})
+
+const withoutBodies = record('record_steady', '')
+const withBodies = record(
+  'record_steady_with_bodies',
+  `,
    kept AS (
      INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
      SELECT h.monitor_id, ${instant('h.at')}, h.id, h.body
-     FROM unnest($5::uuid[], $7::float8[], $8::uuid[], $15::bytea[]) AS h(monitor_id, at, id, body)
+     FROM unnest($5::uuid[], $7::float8[], $8::uuid[], $16::bytea[]) AS h(monitor_id, at, id, body)
        JOIN moved ON moved.id = h.monitor_id
-     WHERE h.body IS NOT NULL)
-   SELECT id, project_id AS "projectId" FROM moved`,
-}
+     WHERE h.body IS NOT NULL)`,
+)
 
-/** `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns the monitors whose are recorded. */
+type Row = { projectId: string; count: number; leftId: null } | { projectId: null; count: 0; leftId: string }
+
+/**
+ * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded of each project,
+ * and the monitors of which none were.
+ */
 export async function recordSteady(
   on: Queryable,
   byMonitor: ReadonlyMap<string, readonly Received[]>,
-): Promise<{ id: string; projectId: string }[]> {
+): Promise<{ counts: { projectId: string; count: number }[]; left: ReadonlySet<string> }> {
   const groups = [...byMonitor.values()]
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
-  return on.query(record, [
+  const bodies = heartbeats.some(({ body }) => body !== null) ? [column(({ body }) => body)] : []
+  const rows = await on.query<Row>(bodies.length > 0 ? withBodies : withoutBodies, [
     [...byMonitor.keys()],
     groups.map((group) => group.length),
     groups.map((group) => group[0]?.at),
@@ -64,6 +78,11 @@ export async function recordSteady(
     column(({ method }) => method),
     column(({ remoteAddr }) => remoteAddr),
     column(({ ua }) => ua),
-    column(({ body }) => body),
+    column(({ body }) => body?.length ?? 0),
+    ...bodies,
   ])
+  return {
+    counts: rows.flatMap(({ projectId, count }) => (projectId === null ? [] : [{ projectId, count }])),
+    left: new Set(rows.flatMap(({ leftId }) => leftId ?? [])),
+  }
 }

@@ -46,7 +46,10 @@ test('a heartbeat is recorded by the fast statement only where the state machine
   const inOrder = (monitors: Awaited<ReturnType<typeof lockMonitors>>) => new Map(monitors.map((m) => [m.id, m]))
   const before = inOrder(await lockMonitors(client, ids))
   const received = new Map(cases.map(({ id, offsets }) => [id, offsets.map((offset) => success(id, base + offset))]))
-  const taken = new Set((await recordSteady(client, received)).map(({ id }) => id))
+  const { counts, left } = await recordSteady(client, received)
+  const taken = new Set(ids.filter((id) => !left.has(id)))
+  const offered = cases.filter(({ id }) => taken.has(id)).reduce((sum, { offsets }) => sum + offsets.length, 0)
+  assert.deepEqual(counts, [{ projectId, count: offered }])
   const after = inOrder(await lockMonitors(client, ids))
 
   for (const { id } of cases) {

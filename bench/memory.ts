@@ -1,14 +1,13 @@
 // Resident memory of the service under a long flood of pings: node bench/memory.ts [--minutes 10] [--connections 64]. Prints the peak of
 // each minute; it never passes or fails.
 
-import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import {
-  cleanUp,
+  bench,
   createMonitors,
+  readNumbers,
   requireWrk,
   runWrk,
   serviceEnvironment,
@@ -17,21 +16,12 @@ import {
 } from './service.ts'
 
 const sampleMs = 1000
-const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '10' }, connections: { type: 'string', default: '64' } },
-})
+const { minutes, connections } = readNumbers({ minutes: 10, connections: 64 })
 
 requireWrk()
-const scratch = await mkdtemp(join(tmpdir(), 'flatline-bench-'))
-// Under root the database runs as another account, which must be able to pass through here.
-await chmod(scratch, 0o711)
-try {
-  await measure(Number(values.minutes), Number(values.connections))
-} finally {
-  await cleanUp(scratch)
-}
+await bench(measure)
 
-async function measure(minutes: number, connections: number): Promise<void> {
+async function measure(scratch: string): Promise<void> {
   const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
   await waitUntilReady(service)
   const list = join(scratch, 'paths')

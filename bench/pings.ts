@@ -2,17 +2,17 @@
 // same run: npm run bench -- [--pairs 5] [--seconds 6] [--connections 128]. A machine's speed drifts, so the two take turns
 // and only the ratio of each pair means anything. Prints figures; it never passes or fails.
 
-import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { arch, cpus, loadavg, platform, tmpdir, totalmem } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import {
-  apiKey,
-  cleanUp,
+  bench,
+  countPings,
   createMonitors,
+  median,
   monitorCount,
   type Run,
+  readNumbers,
   requireWrk,
   runWrk,
   type Server,
@@ -25,23 +25,10 @@ type Pair = { bare: Run; durable: Run }
 type Options = { pairs: number; seconds: number; connections: number }
 
 const warmUpSeconds = 3
+const options = readNumbers({ pairs: 5, seconds: 6, connections: 128 })
 
-await main(readOptions())
-
-async function main(options: Options): Promise<void> {
-  requireWrk()
-  const scratch = await mkdtemp(join(tmpdir(), 'flatline-bench-'))
-  // Under root the database runs as another account, which must be able to pass through here.
-  await chmod(scratch, 0o711)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => cleanUp(scratch).finally(() => process.exit(130)))
-  }
-  try {
-    await measure(options, scratch)
-  } finally {
-    await cleanUp(scratch)
-  }
-}
+requireWrk()
+await bench((scratch) => measure(options, scratch))
 
 async function measure(options: Options, scratch: string): Promise<void> {
   const bare = await startServer('bench/bare.ts', {})
@@ -63,32 +50,12 @@ async function measure(options: Options, scratch: string): Promise<void> {
     printPair(i, pair)
   }
   printResult(pairs)
-  await printStored(service.url, durableRuns, options.connections)
-}
-
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      pairs: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '6' },
-      connections: { type: 'string', default: '128' },
-    },
-  })
-  const entries = Object.entries(values).map(([name, text]) => [name, Number(text)] as const)
-  const wrong = entries.find(([, value]) => !Number.isInteger(value) || value < 1 || value > 10_000)
-  if (wrong) {
-    console.error(`--${wrong[0]} must be a whole number from 1 to 10000`)
-    process.exit(1)
-  }
-  return Object.fromEntries(entries) as Options
+  await printStored(service, durableRuns, options.connections)
 }
 
 async function describeRun({ pairs, seconds, connections }: Options, scratch: string): Promise<void> {
   const version = (await readFile(join(scratch, 'data/postgres/PG_VERSION'), 'utf8')).trim()
-  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
-  console.log(`machine: ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, ${platform()} ${arch()}`)
-  console.log(`Node ${process.version}, embedded PostgreSQL ${version}, both and wrk on the same cores`)
-  console.log(`load average before: ${loadavg()[0]?.toFixed(1)}`)
+  console.log(`embedded PostgreSQL ${version}, Node and wrk on the same cores`)
   console.log(`${pairs} pairs of ${seconds} s at ${connections} connections, ${monitorCount} monitors\n`)
   console.log('pair   bare req/s   durable req/s   ratio   bare p99   durable p50   durable p99')
 }
@@ -116,11 +83,9 @@ function printResult(pairs: readonly Pair[]): void {
 }
 
 /** When wrk stops, up to one request per connection is recorded and its answer read by nobody. */
-async function printStored(url: string, runs: readonly Run[], connections: number): Promise<void> {
+async function printStored(service: Server, runs: readonly Run[], connections: number): Promise<void> {
   await sleep(1000)
-  const answer = await fetch(`${url}/api/v3/checks/`, { headers: { 'x-api-key': apiKey } })
-  const { checks } = (await answer.json()) as { checks: { n_pings: number }[] }
-  const stored = checks.reduce((sum, check) => sum + check.n_pings, 0)
+  const stored = await countPings(service)
   const acknowledged = runs.reduce((sum, run) => sum + run.answered - run.refused, 0)
   const inFlightMax = runs.length * connections
   const surplus = stored - acknowledged
@@ -139,11 +104,4 @@ function perSecond({ answered, refused, seconds }: Run): number {
 
 function ratio({ bare, durable }: Pair): number {
   return perSecond(durable) / perSecond(bare)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] as number
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
 }

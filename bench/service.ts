@@ -3,11 +3,12 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { arch, cpus, loadavg, platform, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 
 export type Run = { answered: number; refused: number; failed: number; seconds: number; p50Ms: number; p99Ms: number }
 export type Server = { url: string; child: ChildProcess }
@@ -19,6 +20,56 @@ const root = join(import.meta.dirname, '..')
 export const apiKey = randomBytes(16).toString('hex')
 const children: ChildProcess[] = []
 
+/** Gives a bench a directory for what it writes, and clears up behind it, whatever comes. */
+export async function bench(measure: (scratch: string) => Promise<void>): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), 'flatline-bench-'))
+  // Under root the database runs as another account, which must be able to pass through here.
+  await chmod(scratch, 0o711)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => cleanUp(scratch).finally(() => process.exit(130)))
+  }
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
+  console.log(`machine: ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${memory}, ${platform()} ${arch()}`)
+  console.log(`Node ${process.version}, load average before: ${loadavg()[0]?.toFixed(1)}`)
+  try {
+    await measure(scratch)
+  } finally {
+    await cleanUp(scratch)
+  }
+}
+
+/** Options that are whole numbers; the values given are the defaults. */
+export function readNumbers<Name extends string>(defaults: Record<Name, number>): Record<Name, number> {
+  const options = Object.fromEntries(
+    Object.entries<number>(defaults).map(([name, value]) => [
+      name,
+      { type: 'string' as const, default: String(value) },
+    ]),
+  )
+  const entries = Object.entries(parseArgs({ options }).values).map(([name, text]) => [name, Number(text)] as const)
+  const wrong = entries.find(([, value]) => !Number.isInteger(value) || value < 1 || value > 100_000_000)
+  if (wrong) {
+    console.error(`--${wrong[0]} must be a whole number from 1 to 100000000`)
+    process.exit(1)
+  }
+  return Object.fromEntries(entries) as Record<Name, number>
+}
+
+/** Of `values`, which it sorts. */
+export function percentile(values: number[], share: number): number {
+  values.sort((a, b) => a - b)
+  return values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
+}
+
+export const median = (values: readonly number[]): number => percentile([...values], 0.5)
+
+/** The value of a metric of the service, summed over its labels. */
+export async function metric({ url }: Server, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const samples = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))
+  return [...samples].reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
 export function requireWrk(): void {
   // wrk --version answers with exit status 1.
   if (spawnSync('wrk', ['--version']).error === undefined) return
@@ -29,6 +80,13 @@ export function requireWrk(): void {
 /** Everything as shipped, on an embedded database of its own; nothing of the caller's settings. */
 export function serviceEnvironment(dataDir: string): Record<string, string> {
   return { DEPLOYMENT_ENV: 'local', PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json', BOOTSTRAP_API_KEY: apiKey }
+}
+
+/** How many heartbeats the checks have had, by their own count. */
+export async function countPings({ url }: Server): Promise<number> {
+  const answer = await fetch(`${url}/api/v3/checks/`, { headers: { 'x-api-key': apiKey } })
+  const { checks } = (await answer.json()) as { checks: { n_pings: number }[] }
+  return checks.reduce((sum, check) => sum + check.n_pings, 0)
 }
 
 /** Resolves once the server has logged its address; both log lines of JSON. */
@@ -61,9 +119,9 @@ export async function waitUntilReady({ url }: Server): Promise<void> {
 }
 
 /** Returns their ping addresses. */
-export async function createMonitors(url: string): Promise<string[]> {
+export async function createMonitors(url: string, count = monitorCount): Promise<string[]> {
   const paths: string[] = []
-  for (let i = 0; i < monitorCount; i++) {
+  for (let i = 0; i < count; i++) {
     const answer = await fetch(`${url}/api/v3/checks/`, {
       method: 'POST',
       headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
@@ -82,7 +140,7 @@ export async function runWrk({ url }: Server, seconds: number, connections: numb
   return JSON.parse(stdout.trim().split('\n').at(-1) as string)
 }
 
-export async function cleanUp(scratch: string): Promise<void> {
+async function cleanUp(scratch: string): Promise<void> {
   await Promise.all(children.map(stop))
   await rm(scratch, { recursive: true, force: true })
 }

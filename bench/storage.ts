@@ -2,16 +2,15 @@
 // node bench/storage.ts [--heartbeats 100000] [--bodies 20000]. Prints figures; it never passes or fails.
 
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../src/database/embedded.ts'
+import { type Postgres, startPostgres } from './postgres.ts'
 import {
-  cleanUp,
+  bench,
   createMonitors,
   monitorCount,
+  readNumbers,
   requireWrk,
   runWrk,
   type Server,
@@ -20,37 +19,26 @@ import {
   waitUntilReady,
 } from './service.ts'
 
-const { values } = parseArgs({
-  options: { heartbeats: { type: 'string', default: '100000' }, bodies: { type: 'string', default: '20000' } },
-})
+const { heartbeats, bodies } = readNumbers({ heartbeats: 100_000, bodies: 20_000 })
 const bodyBytes = 1000
 const clients = 32
 const samplesADay = 5760
 
 requireWrk()
-const scratch = await mkdtemp(join(tmpdir(), 'flatline-bench-'))
-// Under root the database runs as another account, which must be able to pass through here.
-await chmod(scratch, 0o711)
-const databaseDir = join(scratch, 'database')
-await mkdir(databaseDir)
-await chmod(databaseDir, 0o711)
-const postgres = await startEmbeddedPostgres({
-  dataDir: databaseDir,
-  log: { info() {}, warn() {}, error: console.error },
+let client: pg.Client
+await bench(async (scratch) => {
+  const postgres = await startPostgres(scratch)
+  client = new pg.Client({ connectionString: postgres.url })
+  await client.connect()
+  try {
+    await measure(scratch, postgres)
+  } finally {
+    await client.end()
+    await postgres.stop()
+  }
 })
-const { host, port, user, database } = postgres.connection
-const url = `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
-const client = new pg.Client({ connectionString: url })
-await client.connect()
-try {
-  await measure(Number(values.heartbeats), Number(values.bodies))
-} finally {
-  await cleanUp(scratch)
-  await client.end()
-  await postgres.stop()
-}
 
-async function measure(heartbeats: number, bodies: number): Promise<void> {
+async function measure(scratch: string, { url }: Postgres): Promise<void> {
   const service = await startServer('src/server.ts', {
     ...serviceEnvironment(join(scratch, 'data')),
     DATABASE_URL: url,

@@ -1,0 +1,95 @@
+// Whether a flood of pings starves what else the service does: node bench/fairness.ts [--seconds 20] [--connections 128]. How long a
+// management call takes, and how long after its deadline a silent check is seen to be down, without load and during a flood. Prints
+// figures; it never passes or fails.
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  apiKey,
+  bench,
+  createMonitors,
+  percentile,
+  readNumbers,
+  requireWrk,
+  runWrk,
+  type Server,
+  serviceEnvironment,
+  startServer,
+  waitUntilReady,
+} from './service.ts'
+
+const { seconds, connections } = readNumbers({ seconds: 20, connections: 128 })
+const pauseMs = 20
+const silentEveryMs = 500
+const timeoutS = 2
+const graceS = 1
+
+requireWrk()
+await bench(async (scratch) => {
+  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
+  await waitUntilReady(service)
+  const paths = await createMonitors(service.url)
+  const list = join(scratch, 'paths')
+  await writeFile(list, `${paths.join('\n')}\n`)
+  await observe(service, paths, 2)
+  report('without load', await observe(service, paths, seconds))
+  const [run, observed] = await Promise.all([
+    // Until the last silent check is down.
+    runWrk(service, seconds + timeoutS + graceS + 2, connections, list),
+    observe(service, paths, seconds),
+  ])
+  report(`during ${(run.answered / run.seconds).toFixed(0)} pings/s over ${connections} connections`, observed)
+})
+
+type Observed = { callsMs: number[]; lateMs: number[] }
+
+async function observe(service: Server, paths: readonly string[], forSeconds: number): Promise<Observed> {
+  const until = performance.now() + forSeconds * 1000
+  const observed: Observed = { callsMs: [], lateMs: [] }
+  const read = async () => {
+    for (let i = 0; performance.now() < until; i++) {
+      const began = performance.now()
+      await get(service, (paths[i % paths.length] as string).split('/').at(-1) as string)
+      observed.callsMs.push(performance.now() - began)
+      await sleep(pauseMs)
+    }
+  }
+  const silent: Promise<void>[] = []
+  const fallSilent = async () => {
+    for (; performance.now() < until; await sleep(silentEveryMs)) silent.push(waitForDown(service, observed))
+  }
+  await Promise.all([read(), fallSilent()])
+  await Promise.all(silent)
+  return observed
+}
+
+/** One ping and then none: the time from the deadline until the API says so, with what the asking takes. */
+async function waitForDown(service: Server, { lateMs }: Observed): Promise<void> {
+  const made = await fetch(`${service.url}/api/v3/checks/`, {
+    method: 'POST',
+    headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'silent', timeout: timeoutS, grace: graceS }),
+  })
+  const { uuid } = (await made.json()) as { uuid: string }
+  await (await fetch(`${service.url}/ping/${uuid}`)).text()
+  const { last_ping: lastPing } = await get(service, uuid)
+  const deadline = Date.parse(lastPing) + (timeoutS + graceS) * 1000
+  await sleep(deadline - Date.now())
+  while ((await get(service, uuid)).status !== 'down') await sleep(pauseMs)
+  lateMs.push(Date.now() - deadline)
+}
+
+async function get({ url }: Server, uuid: string): Promise<{ status: string; last_ping: string }> {
+  const answer = await fetch(`${url}/api/v3/checks/${uuid}`, { headers: { 'x-api-key': apiKey } })
+  if (!answer.ok) throw new Error(`answered ${answer.status}`)
+  return (await answer.json()) as { status: string; last_ping: string }
+}
+
+function report(when: string, { callsMs, lateMs }: Observed): void {
+  const two = (values: number[]) => [0.5, 0.99].map((share) => percentile(values, share).toFixed(0))
+  const [call50, call99] = two(callsMs)
+  const [late50, late99] = two(lateMs)
+  console.log(`${when}: management call p50 ${call50} ms, p99 ${call99} ms (${callsMs.length} calls)`)
+  console.log(`  down after the deadline: p50 ${late50} ms, p99 ${late99} ms (${lateMs.length} checks; target: 1 s)`)
+}

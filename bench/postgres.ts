@@ -1,0 +1,18 @@
+// The embedded PostgreSQL as a server of its own, for benches that ask it themselves or take it away.
+
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startEmbeddedPostgres } from '../src/database/embedded.ts'
+
+export type Postgres = { url: string; stop: () => Promise<unknown> }
+
+/** Again in the same directory it is the same database, at the same address. */
+export async function startPostgres(scratch: string): Promise<Postgres> {
+  const dataDir = join(scratch, 'database')
+  await mkdir(dataDir, { recursive: true })
+  await chmod(dataDir, 0o711)
+  const postgres = await startEmbeddedPostgres({ dataDir, log: { info() {}, warn() {}, error: console.error } })
+  const { host, port, user, database } = postgres.connection
+  const url = `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+  return { url, stop: postgres.stop }
+}

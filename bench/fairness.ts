@@ -76,7 +76,8 @@ async function waitForDown(service: Server, { lateMs }: Observed): Promise<void>
   // The API gives whole seconds; this is at most the time of the answer too late.
   const deadline = Date.now() + (timeoutS + graceS) * 1000
   await sleep(deadline - Date.now())
-  const isDown = async () => (await get<{ up: number }[]>(service, `${uuid}/flips/`)).some(({ up }) => up === 0)
+  const isDown = async () =>
+    (await get<{ flips: { up: number }[] }>(service, `${uuid}/flips/`)).flips.some(({ up }) => up === 0)
   while (!(await isDown())) await sleep(pauseMs)
   lateMs.push(Date.now() - deadline)
 }

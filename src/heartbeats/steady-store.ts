@@ -9,14 +9,15 @@ import type { Received } from './service.ts'
 const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
 
 // Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written meanwhile. Whoever
-// waited for a lock has its conditions checked again on the new row. Where a batch has no bodies, the part that would keep them is left out.
+// waited for a lock has its conditions checked again on the new row. The ids are said twice: from a join alone the planner reads the
+// whole table as long as it is small. Where a batch has no bodies, the part that would keep them is left out.
 const record = (name: string, bodies: string): Statement => ({
   name: `heartbeats_${name}`,
   text: `WITH steady AS (
      SELECT m.id, b.count, b.last_at
      FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]) AS b(monitor_id, count, first_at, last_at)
        JOIN monitors m ON m.id = b.monitor_id
-     WHERE m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
+     WHERE m.id = ANY($1::uuid[]) AND m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
        AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL
        AND ${instant('b.last_at')} < m.deadline AND m.last_ping <= ${instant('b.first_at')}
      ORDER BY m.id FOR NO KEY UPDATE OF m),

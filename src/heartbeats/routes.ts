@@ -64,10 +64,14 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     reply.type(plainText).send(failure.message)
   })
 
-  function ping(request: FastifyRequest<Ping>, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+  /** Returns nothing where the answer comes later by a callback: Fastify would listen for the end of a reply that is returned. */
+  function ping(request: FastifyRequest<Ping>, reply: FastifyReply): undefined | Promise<FastifyReply> {
     const { first, second, third } = request.params
     const address = parseAddress(first, second, third)
-    if (address === null) return refuse(reply, 404, 'not found')
+    if (address === null) {
+      refuse(reply, 404, 'not found')
+      return
+    }
     const rid = parseRid(request.query.rid)
     const { to, action } = address
     if ('slug' in to) return pingBySlug(request, reply, to, action, rid)
@@ -75,7 +79,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
       const problem = problemOf(action)
       return monitors.exists(to.monitorId).then((known) => (known ? refuse(reply, 400, problem) : unknown(reply)))
     }
-    return receive(incoming(request, action, rid), to.monitorId, null, reply)
+    receive(incoming(request, action, rid), to.monitorId, null, reply)
   }
 
   async function pingBySlug(

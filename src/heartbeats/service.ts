@@ -97,7 +97,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     options.spool &&
     createDiversion({
       spool: options.spool,
-      record: (entries) => writeBatch(entries, true),
+      record: (entries) => writeBatch(entries),
       ping: database.synchronise,
       count: (kind, outcome, n) => count(kind, outcome, '', n),
       log: options.log,
@@ -106,7 +106,10 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
     if (diversion === null) return writeBatch(entries)
     try {
-      return await inTime(writeBatch(entries), limits.divertAfterMs)
+      return await inTime(
+        diversion.handedOver().then(() => writeBatch(entries)),
+        limits.divertAfterMs,
+      )
     } catch (error) {
       return diversion.divert(entries, error as Error)
     }

@@ -30,8 +30,9 @@ export type Target = { url: string }
 
 type Answer = { status: number; text: string }
 
-const uploadMax = 100
-const pauseMs = 10
+const uploadMax = 60
+/** Between two requests of one sender. Without it, the clients of a spool would be served faster than any replay could follow. */
+const pauseMs = { single: 4, upload: 40 }
 const patienceMs = 30_000
 
 /** `targets` are those of the moment; one of them is chosen for each request. */
@@ -75,7 +76,6 @@ export function startClient(options: {
     else if (answer?.status === 503) tally.refused++
     else if (answer) tally.strange.push(`${path}: ${answer.status} ${answer.text}`)
     else tally.unanswered++
-    if (answer?.status !== 200) await sleep(pauseMs)
   }
 
   async function sendUpload(): Promise<void> {
@@ -99,16 +99,16 @@ export function startClient(options: {
         return
       }
       if (attempt === 1) tally.repeated++
-      await sleep(pauseMs * 5)
+      await sleep(pauseMs.upload)
     }
   }
 
-  async function repeat(work: () => Promise<void>): Promise<void> {
-    while (going) await work()
+  async function repeat(work: () => Promise<void>, ms: number): Promise<void> {
+    for (; going; await sleep(ms)) await work()
   }
   const running = Promise.all([
-    ...Array.from({ length: options.singles }, () => repeat(sendSingle)),
-    ...Array.from({ length: options.uploaders }, () => repeat(sendUpload)),
+    ...Array.from({ length: options.singles }, () => repeat(sendSingle, pauseMs.single)),
+    ...Array.from({ length: options.uploaders }, () => repeat(sendUpload, pauseMs.upload)),
   ])
   return {
     tally,
@@ -124,7 +124,7 @@ export function startClient(options: {
 /** One half of the checks gets nothing but successes, which take the shortest way to the disk; the others get everything. */
 function suffix(check: string, checks: readonly string[]): string {
   if (checks.indexOf(check) % 2 === 0) return ''
-  return ['', '', '/start', '/fail', '/log', '/3'][randomInt(6)] as string
+  return ['/start', '/fail', '/log', '/3'][randomInt(40)] ?? ''
 }
 
 function send(agent: Agent, method: string, url: string, body?: string): Promise<Answer> {

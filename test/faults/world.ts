@@ -22,7 +22,7 @@ const recoveryMs = 60_000
 const run = promisify(execFile)
 
 const spoolDiskBytes = 8 * 2 ** 20
-const checkCount = 10
+const checkCount = 40
 
 /** What a fault may need beside: clocks that can be set, or spools on a small disk of their own. */
 export type Special = 'clocks' | 'disk'

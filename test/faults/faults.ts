@@ -23,6 +23,7 @@ const both = ['available', 'consistent'] as const
 const spooling = ['available'] as const
 /** Longer than a service waits for a database that does not answer, shorter than its statements are given. */
 const frozenMs = 3000
+const spoolingMs = 2000
 const cuts = 6
 const spikeRequests = 400
 /** What a full disk has left is less than a block. */
@@ -116,15 +117,15 @@ async function endInSpike(world: World, load: Client): Promise<void> {
   await world.start(place)
 }
 
-async function spoolFor(world: World, outageMs: number): Promise<void> {
+async function fillSpools(world: World): Promise<void> {
   await world.postgres.stop()
   await eventually('spools in use', async () => (await world.spooled()).length > 0, 30_000)
-  await sleep(outageMs)
+  await sleep(randomInt(spoolingMs))
 }
 
 /** One of the replicas dies with part of its spool in the database; its spool is taken over by whoever finds it. */
-async function killInReplay(world: World, _load: Client, { outageMs }: FaultOptions): Promise<void> {
-  await spoolFor(world, outageMs)
+async function killInReplay(world: World): Promise<void> {
+  await fillSpools(world)
   const place = world.anyPlace()
   const back = world.services[place]?.lines().filter(({ event }) => event === 'database.back').length ?? 0
   await world.postgres.start()
@@ -139,8 +140,8 @@ async function killInReplay(world: World, _load: Client, { outageMs }: FaultOpti
 }
 
 /** Nobody is left; then one comes while the database is still away, and finds what all have left. */
-async function abandonSpools(world: World, _load: Client, { outageMs }: FaultOptions): Promise<void> {
-  await spoolFor(world, outageMs)
+async function abandonSpools(world: World): Promise<void> {
+  await fillSpools(world)
   await Promise.all(world.services.map((_, place) => world.kill(place)))
   const abandoned = await world.spooled()
   assert.ok(abandoned.length > 0)

@@ -49,7 +49,7 @@ export async function createWorld(scope: Scope, mode: Mode, replicas: number, sp
     services[place] = await startService(scope, { env, ready })
   }
 
-  for (let place = 0; place < replicas; place++) await start(place)
+  await Promise.all(Array.from({ length: replicas }, (_, place) => start(place)))
   const [first] = services as [Service]
   const made = await Promise.all(
     Array.from({ length: checkCount }, () => call(first.url, 'POST', '/api/v3/checks/', check)),

@@ -79,5 +79,9 @@ test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index o
   )
   assert.equal(updates, pings, 'one update for each ping')
   assert.ok(share >= 0.99, `${share}`)
-  assert.equal(after.indexBytes, before.indexBytes)
+  // The few that were not may split a page. If none were, each would put an entry into each index: many times what is there.
+  assert.ok(
+    after.indexBytes <= before.indexBytes * 1.05,
+    `${before.indexBytes} to ${after.indexBytes} bytes of indexes`,
+  )
 })

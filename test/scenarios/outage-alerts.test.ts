@@ -101,7 +101,9 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   assert.equal(await service.stop(), 0)
 }
 
-test('an outage for longer than the checks wait alerts nobody who beats, and names itself where somebody does not', async (t) => {
+test('an outage for longer than the checks wait alerts nobody who beats, and names itself where somebody does not', {
+  concurrency: true,
+}, async (t) => {
   const ways = { 'of PostgreSQL': 'database', 'of PostgreSQL and the service': 'both' } as const
   await Promise.all(Object.entries(ways).map(([name, kill]) => t.test(name, (each) => outage(each, kill))))
 })

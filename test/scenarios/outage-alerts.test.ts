@@ -19,7 +19,8 @@ const lives = [
 const outageMs = { min: 4500, max: 7000 }
 const retryMs = 250
 
-type Flip = { id: string; waited: number; blind: number; reason: string }
+/** `blind` is how long nobody could accept heartbeats while it waited, in seconds like `waited`; `from` and `to` are the window that it names. */
+type Flip = { id: string; waited: number; blind: number; reason: string; from: Date; to: Date }
 type Alert = { event: string; check: { uuid: string }; blind?: { from: string; to: string } }
 
 /** Beats every `timeout` seconds until told to stop, and until it is answered OK, as `curl --retry` does. */
@@ -73,8 +74,9 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   for (const stop of beating) await stop()
   const flips = await sql<Flip>(
     postgres.url,
-    `SELECT m.id, f.reason, extract(epoch FROM f.at - m.last_ping)::float8 AS waited,
-       extract(epoch FROM f.blind_to - greatest(f.blind_from, m.last_ping))::float8 AS blind
+    `SELECT m.id, f.reason, f.blind_from AS "from", f.blind_to AS "to", extract(epoch FROM f.at - m.last_ping)::float8 AS waited,
+       (SELECT sum(extract(epoch FROM w.to_at - greatest(w.from_at, m.last_ping)))::float8 FROM blind_windows w
+        WHERE w.from_at < f.at AND w.to_at > m.last_ping) AS blind
      FROM flips f JOIN monitors m ON m.id = f.monitor_id WHERE f."to" = 'down'`,
   )
   assert.deepEqual(
@@ -94,9 +96,13 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   }
   const alerts = receiver.received.map(({ body }): Alert => JSON.parse(body))
   assert.deepEqual(alerts.map(({ check }) => check.uuid).sort(), [...silent.keys()].sort())
-  for (const { event, blind } of alerts) {
+  for (const { event, check, blind } of alerts) {
+    const flip = flips.find(({ id }) => id === check.uuid)
     assert.equal(event, 'down')
-    assert.ok(blind && Date.parse(blind.to) - Date.parse(blind.from) > outageMs.min - 1000, JSON.stringify(blind))
+    assert.deepEqual(blind && [Date.parse(blind.from), Date.parse(blind.to)], [
+      flip?.from.getTime(),
+      flip?.to.getTime(),
+    ])
   }
   assert.equal(await service.stop(), 0)
 }

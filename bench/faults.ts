@@ -1,6 +1,7 @@
 // The faults of test/faults for as long as one likes, and a table of what has come of every heartbeat:
 // node bench/faults.ts [--rounds 15] [--outage 30000] [--only WORD] [--mode MODE]. Exit status 1 if a promise was broken.
 
+import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { faults } from '../test/faults/faults.ts'
 import { type Result, requireKept, runFaults } from '../test/faults/rounds.ts'
@@ -17,6 +18,9 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const outageMs = Number(values.outage)
 
+console.log(
+  `${cpus().length} processors (${cpus()[0]?.model}), Node.js ${process.version}, ${new Date().toISOString()}\n`,
+)
 console.log(`| fault | mode | rounds | sent | acknowledged | refused | no answer | missing | doubled |`)
 console.log(`|---|---|---|---|---|---|---|---|---|`)
 let failed = false

@@ -28,7 +28,8 @@ export type Client = { tally: Tally /** Waits for every answer. */; stop: () => 
 
 export type Target = { url: string }
 
-type Answer = { status: number; text: string }
+/** `mayRetry` says that it came with a time to come again. */
+type Answer = { status: number; text: string; mayRetry: boolean }
 
 const uploadMax = 60
 /** Between two requests of one sender. Without it, the clients of a spool would be served faster than any replay could follow. */
@@ -73,7 +74,7 @@ export function startClient(options: {
     const path = `/ping/${sent.check}${suffix(sent.check, checks)}?rid=${rid}`
     const answer = await exchange(sent.body === null ? 'GET' : 'POST', path, sent.body ?? undefined)
     if (answer?.status === 200 && answer.text === 'OK') tally.acknowledged.add(rid)
-    else if (answer?.status === 503) tally.refused++
+    else if (answer?.status === 503 && answer.mayRetry) tally.refused++
     else if (answer) tally.strange.push(`${path}: ${answer.status} ${answer.text}`)
     else tally.unanswered++
   }
@@ -92,7 +93,8 @@ export function startClient(options: {
         tally.refused += refused.size
         return
       }
-      if (answer && answer.status !== 503) tally.strange.push(`upload: ${answer.status} ${answer.text}`)
+      if (answer && !(answer.status === 503 && answer.mayRetry))
+        tally.strange.push(`upload: ${answer.status} ${answer.text}`)
       if (!going || performance.now() > giveUp) {
         if (answer) tally.refused += entries.length
         else tally.unanswered += entries.length
@@ -132,7 +134,8 @@ function send(agent: Agent, method: string, url: string, body?: string): Promise
   const headers: Record<string, string | number> = { 'x-api-key': keys.api_key }
   if (body !== undefined) headers['content-length'] = Buffer.byteLength(body)
   const sent = request(url, { method, agent, headers, timeout: patienceMs }, (response) => {
-    text(response).then((answer) => resolve({ status: response.statusCode ?? 0, text: answer }), reject)
+    const { statusCode: status = 0, headers } = response
+    text(response).then((body) => resolve({ status, text: body, mayRetry: 'retry-after' in headers }), reject)
   })
   sent.once('error', reject).once('timeout', () => sent.destroy(new Error('no answer')))
   sent.end(body)

@@ -1,16 +1,15 @@
 // What faults happen to: replicas that share a DATA_DIR, behind nothing, and a PostgreSQL behind a proxy that can fail.
 
-import { execFile } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { call, eventually, scratchDir } from '../helper.ts'
 import { type Service, startService } from '../scenarios/service.ts'
 import { createClocks } from './clocks.ts'
 import { createPostgres } from './postgres.ts'
 import type { Scope } from './scope.ts'
+import { mountSmallDisk } from './small-disk.ts'
 
 export type Mode = 'available' | 'consistent'
 
@@ -19,7 +18,6 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 /** Nothing that runs is slow on purpose, and nobody is silent for so long. */
 const check = { timeout: 30 * 86_400, grace: 86_400 }
 const recoveryMs = 60_000
-const run = promisify(execFile)
 
 const spoolDiskBytes = 8 * 2 ** 20
 const checkCount = 40
@@ -34,7 +32,7 @@ export async function createWorld(scope: Scope, mode: Mode, replicas: number, sp
   const dataDir = await scratchDir(scope)
   const spoolDir = join(dataDir, 'spool')
   await mkdir(spoolDir)
-  if (special === 'disk') await mount(scope, spoolDir, spoolDiskBytes)
+  if (special === 'disk') await mountSmallDisk(scope, spoolDir, spoolDiskBytes)
   const services: Service[] = []
   const env = {
     ...{ DATABASE_URL: proxy.url, DATA_DIR: dataDir, INGEST_MODE: mode, LOG_FORMAT: 'json' },
@@ -93,14 +91,4 @@ export async function createWorld(scope: Scope, mode: Mode, replicas: number, sp
 async function spoolFiles(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { recursive: true })
   return entries.filter((path) => path.endsWith('.spool'))
-}
-
-async function mount(scope: Scope, dir: string, bytes: number): Promise<void> {
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'none', dir])
-  scope.after(() => run('umount', ['--lazy', dir]))
-}
-
-/** For the skip of a test: only root may, and not in every container. */
-export function canMount(): boolean {
-  return process.getuid?.() === 0
 }

@@ -7,7 +7,18 @@ import type { TestContext } from 'node:test'
 /** blackhole: connections are accepted and bytes vanish. refuse: nobody listens. reset: connections break, new ones at once. */
 export type Fault = 'pass' | 'blackhole' | 'refuse' | 'reset'
 
-export type FaultProxy = { url: string; set: (fault: Fault) => Promise<void> }
+/**
+ * When a connection breaks on which the client has asked for a commit, which is all that the client sees: before the database heard of
+ * it, once it had heard, and once it had answered.
+ */
+export type CommitCut = 'unheard' | 'heard' | 'answered'
+
+export type FaultProxy = {
+  url: string
+  set: (fault: Fault) => Promise<void>
+  /** Breaks the next connection that carries one of these words; resolves once it has. */
+  cutAt: (words: readonly string[], moment: CommitCut) => Promise<void>
+}
 
 /** In front of a database whose URL names a Unix socket's directory (`?host=`), as the tests' own do. */
 export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUrl: string): Promise<FaultProxy> {
@@ -15,6 +26,7 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
   const socketPath = join(target.searchParams.get('host') ?? '', `.s.PGSQL.${target.port || 5432}`)
   const sockets = new Set<Socket>()
   let fault: Fault = 'pass'
+  let cut: { words: readonly string[]; moment: CommitCut; done: () => void } | null = null
 
   function keep(socket: Socket): Socket {
     sockets.add(socket)
@@ -24,9 +36,18 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
     keep(near)
     if (fault === 'reset') return near.resetAndDestroy()
     const far = keep(createConnection(socketPath))
-    near.on('data', (bytes) => fault === 'pass' && far.write(bytes))
-    far.on('data', (bytes) => fault === 'pass' && near.write(bytes))
-    near.on('close', () => far.destroy())
+    let isCut = false
+    near.on('data', (bytes) => {
+      if (fault !== 'pass' || isCut) return
+      if (cut?.words.some((word) => bytes.includes(word))) {
+        isCut = true
+        breakAt(cut.moment, near, far, bytes)
+        cut.done()
+        cut = null
+      } else far.write(bytes)
+    })
+    far.on('data', (bytes) => fault === 'pass' && !isCut && near.write(bytes))
+    near.on('close', () => isCut || far.destroy())
     far.on('close', () => near.destroy())
   })
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
@@ -48,5 +69,14 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
       if (next === 'reset') for (const socket of sockets) if (socket.remoteAddress) socket.resetAndDestroy()
       if (!server.listening) await listen(port)
     },
+    cutAt: (words, moment) => new Promise((done) => (cut = { words, moment, done })),
   }
+}
+
+function breakAt(moment: CommitCut, near: Socket, far: Socket, bytes: Buffer): void {
+  if (moment === 'unheard') far.destroy()
+  else if (moment === 'heard') {
+    far.end(bytes)
+    near.resetAndDestroy()
+  } else far.once('data', () => far.destroy()).write(bytes)
 }

@@ -1,8 +1,10 @@
 // What happens to heartbeats while the database is away, where there is a spool: they are diverted into it, and once one is, so are all
 // that follow until the spool has been replayed, or a failure that was reported during the outage would be overtaken by the success
-// that came after it.
+// that came after it. Under load something new has always come when the last was replayed: once little is left, what comes goes to the
+// database again, and waits for that little.
 
 import { isDatabaseAway } from '../core/availability.ts'
+import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Done } from './batcher.ts'
 import { createKnownMonitors } from './known-monitors.ts'
@@ -13,7 +15,10 @@ export type Diversion = ReturnType<typeof createDiversion>
 
 export type DiversionOptions = {
   spool: Spool
-  /** Writes heartbeats of which some may be in the database already; rejects if it cannot be reached. */
+  /**
+   * Writes heartbeats of which some may be in the database already, in which case it finds out by itself; rejects if it cannot be
+   * reached.
+   */
   record: (entries: Received[]) => Promise<(Outcome | Error)[]>
   /** Rejects while the database does not answer. */
   ping: () => Promise<void>
@@ -22,6 +27,8 @@ export type DiversionOptions = {
 }
 
 const replayMax = 500
+/** Whoever comes after these waits for them: a few batches. */
+const handoverMax = 2000
 const listedMax = 100
 const known = { maxEntries: 100_000 }
 
@@ -30,6 +37,8 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
   // Until the start is done there is no database.
   let active = true
   let since = performance.now()
+  /** While the last of the spool is moved on; rejects if that fails. */
+  let handover: Promise<void> | null = null
 
   function push(received: Received, done: Done<Outcome>): boolean {
     return spool.push(received, monitors.has(received.monitorId), (error) => {
@@ -66,9 +75,23 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
   }
 
   function end(): void {
-    active = false
     const seconds = Math.round((performance.now() - since) / 1000)
     log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
+  }
+
+  /** Moves on the last of the spool, while nothing is added to it. */
+  async function empty(): Promise<void> {
+    active = false
+    try {
+      do await spool.written()
+      while (!active && (await spool.replay(replaySegment)))
+    } catch (error) {
+      active = true
+      throw error
+    }
+    // Those that waited for too long have been diverted meanwhile.
+    if (active) throw new AppError('unavailable', 'heartbeats go to the spool again')
+    end()
   }
 
   return {
@@ -95,19 +118,25 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
     /** Remembers which monitors there are. */
     saw: monitors.add,
 
+    /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
+    async handedOver(): Promise<void> {
+      await handover
+    },
+
     /** Moves on what is in the spool; true if there may be more. */
     async replay(): Promise<boolean> {
       if (!active) return false
       try {
-        if (await spool.replay(replaySegment)) return true
+        if (spool.backlog().records > handoverMax) return await spool.replay(replaySegment)
         await ping()
+        handover = empty()
+        await handover
       } catch (error) {
         if (!isDatabaseAway(error)) throw error
-        return false
+      } finally {
+        handover = null
       }
-      // Nothing was awaited since the last look that could have let another one in.
-      if (spool.isEmpty()) end()
-      return !spool.isEmpty()
+      return false
     },
 
     /** Takes over the heartbeats of processes that are gone; returns the ids of those. */

@@ -97,7 +97,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     options.spool &&
     createDiversion({
       spool: options.spool,
-      record: (entries) => writeBatch(entries, true),
+      record: (entries) => writeBatch(entries),
       ping: database.synchronise,
       count: (kind, outcome, n) => count(kind, outcome, '', n),
       log: options.log,
@@ -106,7 +106,10 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
     if (diversion === null) return writeBatch(entries)
     try {
-      return await inTime(writeBatch(entries), limits.divertAfterMs)
+      return await inTime(
+        diversion.handedOver().then(() => writeBatch(entries)),
+        limits.divertAfterMs,
+      )
     } catch (error) {
       return diversion.divert(entries, error as Error)
     }
@@ -128,6 +131,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
         const waited = clock.now() - (entries[0]?.at ?? 0)
         if (isMissingPartition(error) && attempt < attemptsMax) {
           await options.makePartitions(entries.map(({ at }) => at))
+        } else if (isThere(error) && attempt < attemptsMax) {
+          // The next attempt asks which of them are.
         } else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
         else if (diversion) throw error
         else if (waited > holdForMs) throw reported(error as Error, entries.length)
@@ -191,6 +196,11 @@ export function createHeartbeats(options: HeartbeatsOptions) {
 /** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
 function isMissingPartition(error: unknown): boolean {
   return (error as { code?: string }).code === '23514'
+}
+
+/** "Duplicate key value violates unique constraint": a replay that was cut short is repeated, or another was faster. */
+function isThere(error: unknown): boolean {
+  return (error as { code?: string }).code === '23505'
 }
 
 /** What comes later than that changes nothing any more: the database knows each heartbeat by its id. */

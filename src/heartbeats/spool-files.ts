@@ -2,7 +2,7 @@
 // replayed. What is appended counts only after it has been synced and the file is still where it was: somebody who took this
 // process for dead may have taken the directory over, and then reads what was there at that moment and no later.
 
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeRecords } from './spool-record.ts'
 
@@ -17,6 +17,7 @@ export type SpoolFiles = ReturnType<typeof createSpoolFiles>
 type Active = Segment & { file: FileHandle; inode: number }
 
 const suffix = '.spool'
+const trialBytes = 65_536
 
 export function createSpoolFiles(dir: string, segmentBytes: number) {
   const sealed: Segment[] = []
@@ -59,6 +60,11 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
     else await rm(segment.path, { force: true })
   }
 
+  function forget(segment: Segment): void {
+    const index = sealed.indexOf(segment)
+    if (index !== -1) sealed.splice(index, 1)
+  }
+
   // One thing at a time: a segment must not be sealed in the middle of a write.
   let last: Promise<unknown> = Promise.resolve()
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -80,8 +86,13 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
 
     async remove(segment: Segment): Promise<void> {
       await rm(segment.path, { force: true })
-      sealed.splice(sealed.indexOf(segment), 1)
+      forget(segment)
     },
+
+    forget,
+
+    /** Whether a group of the usual size would fit now. */
+    canWrite: () => inTurn(() => tryWriting(join(dir, 'trial'))),
 
     /** Segments that somebody else wrote come before what is written from now on. */
     adopt(segments: readonly Segment[]): void {
@@ -112,6 +123,17 @@ async function describe(path: string): Promise<Segment> {
   const bytes = await readFile(path)
   const { records } = decodeRecords(bytes)
   return { path, bytes: bytes.length, records: records.length, oldestAt: records[0]?.at ?? Date.now() }
+}
+
+async function tryWriting(path: string): Promise<boolean> {
+  try {
+    await writeFile(path, Buffer.alloc(trialBytes), { mode: 0o600, flush: true })
+    return true
+  } catch {
+    return false
+  } finally {
+    await rm(path, { force: true }).catch(() => undefined)
+  }
 }
 
 /** Without this the name of a new file may be gone after a loss of power, whatever was synced into it. */

@@ -84,6 +84,9 @@ export async function openSpool(options: {
       return true
     },
 
+    /** Resolves when what has been pushed is in a file, or its senders have been told that it is not. */
+    written: (): Promise<void> => batcher.drained(),
+
     /**
      * Hands the oldest segment to `write` and removes it when that resolves; false if there was none. When it rejects the segment
      * stays.
@@ -91,7 +94,13 @@ export async function openSpool(options: {
     async replay(write: (records: Received[]) => Promise<void>): Promise<boolean> {
       const segment = await files.oldest()
       if (segment === null) return false
-      const { records, damagedBytes } = decodeRecords(await readFile(segment.path))
+      const bytes = await readFile(segment.path).catch(unlessMissing)
+      if (bytes === null) {
+        log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken part of this spool over')
+        files.forget(segment)
+        return true
+      }
+      const { records, damagedBytes } = decodeRecords(bytes)
       if (damagedBytes > 0) {
         const line = { event: 'spool.damaged', damagedBytes, segment: segment.path }
         log.error(line, 'part of a spool cannot be read: an unfinished write, or a damaged disk')
@@ -114,9 +123,10 @@ export async function openSpool(options: {
       return { records, bytes: storedBytes(), oldestAt: segments[0]?.oldestAt ?? null }
     },
 
-    /** Says that this process lives, and takes over what others have left behind; returns the ids of those. */
+    /** Says that this process lives, looks whether a disk that failed works again, and takes over what others have left behind; returns the ids of those. */
     async tend(): Promise<string[]> {
       await owner.touch()
+      if (!isWell) isWell = await files.canWrite()
       const adopted = await owner.adoptAbandoned()
       for (const { dir } of adopted) {
         const segments = await findSegments(dir)
@@ -134,4 +144,10 @@ export async function openSpool(options: {
       await owner.release()
     },
   }
+}
+
+/** Whoever took this process for dead has moved its files away, and what is in them is theirs now. */
+function unlessMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null
+  throw error
 }

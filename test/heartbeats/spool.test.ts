@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Received } from '../../src/heartbeats/service.ts'
@@ -104,6 +104,26 @@ test('whoever had its files taken over promises nothing more, and starts anew', 
     [1],
   )
   await push(spool, 3)
+  assert.deepEqual(await replayAll(spool), [3], 'what was taken over does not stand in the way of what came after it')
+  assert.deepEqual(spool.backlog(), { records: 0, bytes: 0, oldestAt: null })
+})
+
+test('a disk that failed and works again is noticed, also when nothing comes any more', async (t) => {
+  const root = await scratchDir(t)
+  const spool = await open(t, {}, root)
+  const dir = join(root, (await readdir(root))[0] as string)
+  await rm(dir, { recursive: true })
+  await writeFile(dir, 'in the way')
+  await assert.rejects(push(spool, 1))
+  assert.equal(spool.hasRoom(), false)
+  await assert.rejects(spool.tend())
+  assert.equal(spool.hasRoom(), false)
+  await rm(dir)
+  await spool.tend()
+  assert.equal(spool.hasRoom(), true)
+  assert.deepEqual(await readdir(dir), ['owner.json'])
+  await push(spool, 2)
+  assert.deepEqual(await replayAll(spool), [2])
 })
 
 test('a spool whose owner was killed is taken over by one of two others, and its heartbeats come first', async (t) => {

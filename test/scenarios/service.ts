@@ -4,6 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { adminToken, eventually, keys, scratchDir } from '../helper.ts'
 
+type Scope = Pick<TestContext, 'after'>
+
 type Line = Record<string, unknown> & { event?: string; msg?: string }
 
 export type Service = {
@@ -24,7 +26,7 @@ export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMa
 const sources = new URL('../..', import.meta.url).pathname
 
 /** Starts a service and waits until it is ready, or, if `ready` is false, only until it listens. */
-export async function startService(t: TestContext, { env = {}, ready = true, ...how }: Start = {}): Promise<Service> {
+export async function startService(t: Scope, { env = {}, ready = true, ...how }: Start = {}): Promise<Service> {
   const service = await spawnService(t, env, how)
   const { url } = await service.event('server.listening', 30_000)
   service.url = String(url)
@@ -34,7 +36,7 @@ export async function startService(t: TestContext, { env = {}, ready = true, ...
 
 /** Starts a service and waits for nothing. */
 export async function spawnService(
-  t: TestContext,
+  t: Scope,
   env: Record<string, string>,
   { openFilesMax, root = sources }: Pick<Start, 'openFilesMax' | 'root'> = {},
 ): Promise<Service> {

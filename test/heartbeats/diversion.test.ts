@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDiversion } from '../../src/heartbeats/diversion.ts'
+import type { Outcome, Received } from '../../src/heartbeats/service.ts'
+import { openSpool } from '../../src/heartbeats/spool.ts'
+import { eventually, scratchDir } from '../helper.ts'
+
+const log = { info() {}, warn() {}, error() {} }
+const recorded: Outcome = { recorded: 'success', created: false }
+
+/** A diversion before a database that is slow, or away; `stored` is what it has, in the order in which it came. */
+async function open(t: TestContext, database: { isAway: boolean; writeMs: number }) {
+  const spool = await openSpool({
+    root: await scratchDir(t),
+    limits: { maxBytes: 1e7, segmentBytes: 1e5, queueMaxEntries: 1000 },
+    log,
+  })
+  const stored: number[] = []
+  const requireDatabase = () => {
+    if (database.isAway) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+  }
+  const diversion = createDiversion({
+    spool,
+    record: async (entries) => {
+      await sleep(database.writeMs)
+      requireDatabase()
+      stored.push(...entries.map(({ at }) => at))
+      return entries.map(() => recorded)
+    },
+    ping: async () => requireDatabase(),
+    count() {},
+    log,
+  })
+  t.after(() => diversion.close())
+  return { diversion, stored }
+}
+
+/** Arrives, and is on disk or in the database afterwards, as heartbeats/service.ts does it. */
+async function arrive({ diversion, stored }: Awaited<ReturnType<typeof open>>, n: number): Promise<void> {
+  if (diversion.active) {
+    await new Promise((resolve) => assert.ok(diversion.push(received(n), resolve)))
+    return
+  }
+  await diversion.handedOver().then(
+    () => stored.push(n),
+    (error) => diversion.divert([received(n)], error),
+  )
+}
+
+test('heartbeats that never cease do not keep the spool in use for ever, and none overtakes another', async (t) => {
+  const world = await open(t, { isAway: false, writeMs: 15 })
+  const arriving: Promise<void>[] = []
+  let n = 0
+  const arrivals = setInterval(() => arriving.push(arrive(world, ++n)), 2)
+  t.after(() => clearInterval(arrivals))
+  await sleep(100)
+  assert.ok(world.diversion.active)
+  await eventually('the spool to be left', async () => {
+    await world.diversion.replay()
+    return !world.diversion.active && world.diversion.isEmpty()
+  })
+  await sleep(50)
+  clearInterval(arrivals)
+  await Promise.all(arriving)
+  assert.deepEqual(
+    world.stored,
+    Array.from({ length: n }, (_, index) => index + 1),
+  )
+})
+
+test('a database that goes away while the last of the spool is moved on sends those that wait for it into the spool', async (t) => {
+  const database = { isAway: false, writeMs: 30 }
+  const world = await open(t, database)
+  await arrive(world, 1)
+  const replaying = world.diversion.replay()
+  await eventually('the hand-over', () => !world.diversion.active)
+  const waiting = arrive(world, 2)
+  database.isAway = true
+  assert.equal(await replaying, false)
+  await waiting
+  assert.ok(world.diversion.active)
+  assert.equal(world.diversion.backlog().records, 2)
+  assert.deepEqual(world.stored, [])
+  database.isAway = false
+  await world.diversion.replay()
+  assert.deepEqual(world.stored, [1, 2])
+  assert.ok(!world.diversion.active)
+})
+
+function received(at: number): Received {
+  return {
+    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, monitorId: 'm', kind: 'success' },
+    ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
+    ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, key: null, created: false },
+  }
+}

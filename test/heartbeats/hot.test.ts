@@ -1,0 +1,89 @@
+// Steady heartbeats must not wear out the table of monitors: an update that touches no index (HOT) leaves nothing behind that a vacuum would
+// have to take away. HOT_PINGS=1000000 makes it a million.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createPostgres } from '../faults/postgres.ts'
+import { build, eventually, type Running } from '../helper.ts'
+import { sql } from '../postgres.ts'
+
+const pings = Number(process.env.HOT_PINGS ?? 100_000)
+/** Each with monitors of its own: two heartbeats of one monitor in the same batch would be one update. */
+const uploaders = 2
+const monitorsEach = 500
+const monitorCount = uploaders * monitorsEach
+/** A page is filled anew when all of its monitors beat in one batch; what has no room then finds some elsewhere, once and for all. */
+const settling = 20
+
+type Wear = { updates: number; hot: number; indexBytes: number; tableBytes: number; dead: number }
+
+async function wear(url: string): Promise<Wear> {
+  const [row] = await sql<Wear>(
+    url,
+    `SELECT n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot, n_dead_tup::float8 AS dead,
+       pg_indexes_size(relid)::float8 AS "indexBytes", pg_relation_size(relid)::float8 AS "tableBytes"
+     FROM pg_stat_user_tables WHERE relname = 'monitors'`,
+  )
+  assert.ok(row)
+  return row
+}
+
+/** Sends `times` heartbeats to each of the checks, many in each request, as entries without an id. */
+async function beat({ call }: Running, checks: readonly string[], times: number): Promise<void> {
+  const one = async (own: readonly string[]) => {
+    const upload = JSON.stringify(own.map((check) => ({ check })))
+    for (let n = 0; n < times; n++) {
+      const { status, text } = await call('POST', '/api/v3/heartbeats/', upload)
+      assert.deepEqual([status, text], [200, `{"accepted":${own.length},"duplicates":0,"rejected":[]}`])
+    }
+  }
+  await Promise.all(
+    Array.from({ length: uploaders }, (_, i) => one(checks.slice(i * monitorsEach, (i + 1) * monitorsEach))),
+  )
+}
+
+test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index of monitors grows`, {
+  timeout: 600_000,
+}, async (t) => {
+  // A server of its own: an update finds room once no transaction needs the old row, and those of all databases count.
+  const running = await build(t, { DATABASE_URL: (await createPostgres(t)).url })
+  const { call, databaseUrl } = running
+  const checks: string[] = []
+  while (checks.length < monitorCount) {
+    const some = Array.from({ length: 50 }, () => call('POST', '/api/v3/checks/', { timeout: 86_400, grace: 3600 }))
+    for (const answer of await Promise.all(some)) checks.push(String(answer.json().uuid))
+  }
+  await beat(running, checks, settling)
+  const updated = async (count: number) => {
+    // A connection tells the statistics what it did when it has been idle for ten seconds, or ends.
+    await sql(
+      databaseUrl,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'",
+    )
+    return (await wear(databaseUrl)).updates >= count
+  }
+  await eventually('the first in the statistics', () => updated(settling * monitorCount), 30_000)
+  const before = await wear(databaseUrl)
+
+  const began = performance.now()
+  await beat(running, checks, pings / monitorCount)
+  const seconds = (performance.now() - began) / 1000
+  await eventually('all in the statistics', () => updated(before.updates + pings), 30_000)
+  const after = await wear(databaseUrl)
+
+  const [stored] = await sql<{ n: string }>(databaseUrl, 'SELECT sum(n) AS n FROM monitors')
+  assert.equal(Number(stored?.n), pings + settling * monitorCount)
+  const updates = after.updates - before.updates
+  const share = (after.hot - before.hot) / updates
+  t.diagnostic(
+    `${updates} updates, ${(share * 100).toFixed(3)} % of them HOT; indexes ${before.indexBytes} to ${after.indexBytes} bytes, ` +
+      `table ${before.tableBytes} to ${after.tableBytes} bytes; ${Math.round(pings / seconds)} pings/s`,
+  )
+  assert.equal(updates, pings, 'one update for each ping')
+  assert.ok(share >= 0.99, `${share}`)
+  // The few that were not may split a page. If none were, each would put an entry into each index: many times what is there.
+  assert.ok(
+    after.indexBytes <= before.indexBytes * 1.05,
+    `${before.indexBytes} to ${after.indexBytes} bytes of indexes`,
+  )
+})

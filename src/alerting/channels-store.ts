@@ -1,7 +1,6 @@
 // Channels. Their settings are encrypted before they come here.
 
 import type { Queryable, Statement } from '../database/client.ts'
-import type { PrismaClient } from '../database/generated/client.ts'
 import type { ChannelAlerts } from './silence.ts'
 
 export type Channel = {
@@ -10,23 +9,33 @@ export type Channel = {
   kind: string
   name: string
   settings: Uint8Array<ArrayBuffer>
-  disabledAt: Date | null
+  /** Epoch milliseconds. */
+  disabledAt: number | null
   disabledReason: string | null
   alerts: ChannelAlerts | null
 }
 
 const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
 
-/** Of this project; null if there is none. */
-export async function findChannel(prisma: PrismaClient, projectId: string, id: string): Promise<Channel | null> {
-  const row = await prisma.channel.findFirst({ where: { id, projectId } })
-  return row && toChannel(row)
+const byIds = statement(
+  'by_ids',
+  `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts
+   FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
+)
+
+/** Those of these ids that the project has; `null` is any project, for who has shown that they may. */
+export async function findChannels(
+  on: Queryable,
+  projectId: string | null,
+  ids: readonly string[],
+): Promise<Channel[]> {
+  return on.query<Channel>(byIds, [ids, projectId])
 }
 
-const toChannel = <Row extends { alerts: unknown }>(row: Row) => ({
-  ...row,
-  alerts: row.alerts as ChannelAlerts | null,
-})
+/** Null if there is none. */
+export async function findChannel(on: Queryable, projectId: string | null, id: string): Promise<Channel | null> {
+  return (await findChannels(on, projectId, [id]))[0] ?? null
+}
 
 export type ChannelSummary = {
   id: string
@@ -59,25 +68,6 @@ const summaries = statement(
 /** Of all channels of the project in the order of creation, or of one. */
 export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
   return on.query<ChannelSummary>(summaries, [projectId, id ?? null])
-}
-
-/** Of any project: only for who has shown that they may. */
-export async function findAnyChannel(prisma: PrismaClient, id: string): Promise<Channel | null> {
-  const row = await prisma.channel.findUnique({ where: { id } })
-  return row && toChannel(row)
-}
-
-/** Those of these ids that the project has. */
-export async function findChannels(
-  prisma: PrismaClient,
-  projectId: string,
-  ids: readonly string[],
-): Promise<Channel[]> {
-  const rows = await prisma.channel.findMany({
-    where: { projectId, id: { in: [...ids] } },
-    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-  })
-  return rows.map(toChannel)
 }
 
 const insert = statement(

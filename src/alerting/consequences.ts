@@ -6,10 +6,16 @@ import { insertFollowUp } from './following-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 import { eventOf } from './telling.ts'
 
+/** Whether something may follow once it was told, or given up. */
+export function isFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
+  if (eventOf(delivery) === 'up' || delivery.notice !== null) return false
+  return alerts?.remind_every !== undefined || alerts?.escalate !== undefined
+}
+
 /** While an outage goes on and nobody acknowledges it: the next reminder, and whoever is to hear of it then. */
 export async function follow(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
+  if (!isFollowed(delivery, channel)) return
   const event = eventOf(delivery)
-  if (event === 'up' || delivery.notice !== null) return
   const { remind_every: every, escalate } = channel.alerts ?? {}
   if (every !== undefined) {
     const reminder = `reminder:${Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 0) + 1}`

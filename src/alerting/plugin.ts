@@ -59,7 +59,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       links,
       breakers,
       writeAudit: app.audit.write,
-      checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
+      checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
       settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,

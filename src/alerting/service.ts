@@ -9,6 +9,7 @@ import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createAttention } from './attention.ts'
 import { createChannels } from './channels.ts'
+import { createConcluding } from './concluding.ts'
 import { createDeliverer } from './deliverer.ts'
 import { createDeliveries } from './deliveries.ts'
 import type { AlertingLog } from './delivery-report.ts'
@@ -53,7 +54,7 @@ export type AlertingOptions = {
   links: SignedLinks
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
   settingsOf: (projectId: string, id: string) => Promise<Settings>
   siteUrl: () => string
   limits: AlertingLimits
@@ -82,7 +83,8 @@ export function createAlerting(options: AlertingOptions) {
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
   const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
-  const sending = createSending({ ...options, destinations, tell, switchOff, policy })
+  const conclude = createConcluding({ ...options, switchOff, policy })
+  const sending = createSending({ ...options, destinations, tell, conclude, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,

@@ -1,6 +1,6 @@
 // The outbox and the deliveries. Instants in epoch milliseconds.
 
-import type { FlipReason, Status } from '../core/status.ts'
+import type { Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
@@ -92,26 +92,37 @@ export type DueDelivery = {
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
+// From channel to channel by the index, so that a backlog costs those no time who have none.
 const due = statement(
   'due',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
-     d.group_id AS "groupId"
-   FROM deliveries d
-   WHERE ${unfinished('d')} AND d.next_attempt_at <= ${instant('$1')} AND d.channel_id <> ALL($2::uuid[])
-     AND NOT EXISTS (
-       SELECT FROM deliveries e
-       WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${unfinished('e')})
-   ORDER BY d.next_attempt_at LIMIT $3`,
+  `WITH RECURSIVE waiting AS (
+     (SELECT d.channel_id FROM deliveries d WHERE ${unfinished('d')} ORDER BY d.channel_id LIMIT 1)
+     UNION ALL
+     SELECT (SELECT d.channel_id FROM deliveries d WHERE ${unfinished('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
+     FROM waiting w WHERE w.channel_id IS NOT NULL)
+   SELECT found.* FROM waiting w CROSS JOIN LATERAL (
+     SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     FROM deliveries d
+     WHERE ${unfinished('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
+       AND d.flip_seq = (
+         SELECT e.flip_seq FROM deliveries e WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND ${unfinished('e')}
+         ORDER BY e.flip_seq LIMIT 1)
+     ORDER BY d.next_attempt_at LIMIT $4) found
+   WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[])
+   ORDER BY found.due LIMIT $3`,
 )
 
-/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for `busy` channels. */
+/** `ofChannel` is the most of one channel, `ofAll` of all together. */
+export type DueLimits = { ofChannel: number; ofAll: number }
+
+/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for `busy` channels and kinds. */
 export async function selectDue(
   on: Queryable,
   now: number,
-  busy: readonly string[],
-  limit: number,
+  busy: { channels: readonly string[]; kinds: readonly string[] },
+  limits: DueLimits,
 ): Promise<DueDelivery[]> {
-  return on.query<DueDelivery>(due, [now, busy, limit])
+  return on.query<DueDelivery>(due, [now, busy.channels, limits.ofAll, limits.ofChannel, busy.kinds])
 }
 
 export type ClaimedDelivery = DueDelivery & {
@@ -159,20 +170,31 @@ export async function claimDeliveries(
 
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL, held = $8,
-     finished_at = CASE WHEN $4::text <> 'retrying' THEN ${instant('$7')} END
-   WHERE d.monitor_id = $1 AND d.id = $2 AND d.attempts = $3 AND ${unfinished('d')} RETURNING d.id`,
+  `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
+     lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
+     AS v(monitor_id, id, attempts, status, next_attempt_at, last_error, held, at)
+   WHERE d.monitor_id = v.monitor_id AND d.id = v.id AND d.attempts = v.attempts AND ${unfinished('d')} RETURNING d.id`,
 )
 
-/** False if the attempt is not the latest any more, or somebody has ended the delivery. */
-export async function writeVerdict(
-  tx: Queryable,
-  { monitorId, id, attempts }: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>,
-  verdict: Verdict,
-  now: number,
-): Promise<boolean> {
-  const { status, nextAttemptAt, lastError, held } = verdict
-  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now, held])).length > 0
+/** `at` is when the attempt ended. */
+export type Verdicted = { delivery: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
+
+/** For each, false if the attempt is not the latest any more, or somebody has ended the delivery. */
+export async function writeVerdicts(tx: Queryable, all: readonly Verdicted[]): Promise<boolean[]> {
+  const column = <T>(pick: (one: Verdicted) => T): T[] => all.map(pick)
+  const rows = await tx.query<{ id: string }>(finish, [
+    column(({ delivery }) => delivery.monitorId),
+    column(({ delivery }) => delivery.id),
+    column(({ delivery }) => delivery.attempts),
+    column(({ verdict }) => verdict.status),
+    column(({ verdict }) => verdict.nextAttemptAt),
+    column(({ verdict }) => verdict.lastError),
+    column(({ verdict }) => verdict.held),
+    column(({ at }) => at),
+  ])
+  const written = new Set(rows.map(({ id }) => id))
+  return column(({ delivery }) => written.has(delivery.id))
 }
 
 export type ExpiredDelivery = Pick<
@@ -206,42 +228,6 @@ export async function expireDeliveries(
   lastError: string,
 ): Promise<ExpiredDelivery[]> {
   return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, lastError, expiredMax])
-}
-
-export type ToldFlip = {
-  at: number
-  from: Status
-  to: Status
-  reason: FlipReason
-  blindFrom: number | null
-  blindTo: number | null
-}
-
-const flip = statement(
-  'flip',
-  `SELECT at, "from", "to", reason, blind_from AS "blindFrom", blind_to AS "blindTo" FROM flips
-   WHERE monitor_id = $1 AND seq = $2`,
-)
-
-export async function selectFlip(on: Queryable, monitorId: string, seq: number): Promise<ToldFlip | null> {
-  const [row] = await on.query<ToldFlip>(flip, [monitorId, seq])
-  return row ?? null
-}
-
-export type LastPing = { exitStatus: number | null; body: Buffer | null }
-
-const lastPing = statement(
-  'last_ping',
-  `SELECT h.exit_status AS "exitStatus", b.body
-   FROM (SELECT * FROM heartbeats WHERE monitor_id = $1 AND received_at <= ${instant('$2')}
-         ORDER BY received_at DESC, id DESC LIMIT 1) h
-     LEFT JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id`,
-)
-
-/** The newest heartbeat up to `until`. */
-export async function selectLastPing(on: Queryable, monitorId: string, until: number): Promise<LastPing | null> {
-  const [row] = await on.query<LastPing>(lastPing, [monitorId, until])
-  return row ?? null
 }
 
 const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)

@@ -279,7 +279,7 @@ suite('sending', () => {
     await world.flips(await world.monitor(lost, [await world.webhook(lost, { url: far.url })]), ['down'])
     await lost.alerting.relay()
     const now = () => world.clock.now
-    const seen = await store.selectDue(lost.database, now(), [], 10)
+    const seen = await store.selectDue(lost.database, now(), { channels: [], kinds: [] }, { ofChannel: 10, ofAll: 10 })
     const [claimed] = await store.claimDeliveries(lost.database, seen, now(), now() + 17_000)
     assert.equal(claimed?.attempts, 1)
     assert.deepEqual(await store.claimDeliveries(other.database, seen, now(), now() + 17_000), [])
@@ -293,7 +293,8 @@ suite('sending', () => {
     assert.deepEqual(delivery, { id: claimed?.id, attempt: 2 })
 
     const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null, held: null } as const
-    assert.equal(await store.writeVerdict(lost.database, claimed as store.ClaimedDelivery, late, now()), false)
+    const verdicted = { delivery: claimed as store.ClaimedDelivery, verdict: late, at: now() }
+    assert.deepEqual(await store.writeVerdicts(lost.database, [verdicted]), [false])
     assert.equal((await world.deliveries())[0]?.status, 'sent')
   })
 
@@ -347,7 +348,7 @@ suite('sending', () => {
 
   test('a destination that hangs keeps nobody else waiting', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 8, requestTimeoutMs: 5000 })
+    const replica = await world.replica({ concurrency: 32, requestTimeoutMs: 5000 })
     let hanging = 0
     const hole = await listen(t, () => {
       hanging++

@@ -6,7 +6,7 @@ import { createWorld } from './world.ts'
 suite('the pace of a destination', () => {
   test('is kept before the vendor has to refuse, without spending attempts, and others do not wait', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 40 })
+    const replica = await world.replica({ concurrency: 160 })
     const seen: string[] = []
     const url = await listen(t, (request, response) => {
       seen.push(request.url ?? '')

@@ -29,10 +29,8 @@ export type Facts = {
 const ofOutage = 'd.monitor_id = w.monitor_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
 
 /** Of the outage: as long as no reminder was sent, what was held back was not told. */
-const told = `CASE
-    WHEN NOT EXISTS (SELECT FROM deliveries d WHERE ${ofOutage}) THEN 'no'
-    WHEN EXISTS (SELECT FROM deliveries d WHERE ${ofOutage} AND d.status IN ('sent', 'dead')) THEN 'told'
-    WHEN EXISTS (SELECT FROM deliveries d WHERE ${ofOutage} AND d.held IS NOT NULL) THEN 'held' ELSE 'no' END`
+const told = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'told' WHEN bool_or(d.held IS NOT NULL) THEN 'held' ELSE 'no' END
+    FROM deliveries d WHERE ${ofOutage})`
 
 const facts = statement(
   'facts',

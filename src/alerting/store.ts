@@ -37,6 +37,7 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
   return flips.sort((a, b) => (a.monitorId === b.monitorId ? a.seq - b.seq : a.monitorId < b.monitorId ? -1 : 1))
 }
 
+// OFFSET 0 keeps the order of the joins: from the flips on, however many channels there are, also where nothing was analysed yet.
 const insert = statement(
   'insert',
   `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
@@ -48,7 +49,8 @@ const insert = statement(
        SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
        UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
          AND e.event = 'escalation' AND e.status = 'sent') told ON true
-     JOIN channels c ON c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
+     JOIN LATERAL (
+       SELECT c.id, c.kind FROM channels c WHERE c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL OFFSET 0) c ON true
      CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
@@ -92,18 +94,21 @@ export type DueDelivery = {
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
+/** In the words of the index by channel. */
+const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
+
 // From channel to channel by the index, so that a backlog costs those no time who have none.
 const due = statement(
   'due',
   `WITH RECURSIVE waiting AS (
-     (SELECT d.channel_id FROM deliveries d WHERE ${unfinished('d')} ORDER BY d.channel_id LIMIT 1)
+     (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} ORDER BY d.channel_id LIMIT 1)
      UNION ALL
-     SELECT (SELECT d.channel_id FROM deliveries d WHERE ${unfinished('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
+     SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
      FROM waiting w WHERE w.channel_id IS NOT NULL)
    SELECT found.* FROM waiting w CROSS JOIN LATERAL (
      SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
      FROM deliveries d
-     WHERE ${unfinished('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
+     WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
        AND d.flip_seq = (
          SELECT e.flip_seq FROM deliveries e WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND ${unfinished('e')}
          ORDER BY e.flip_seq LIMIT 1)

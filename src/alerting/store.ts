@@ -37,7 +37,8 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
   return flips.sort((a, b) => (a.monitorId === b.monitorId ? a.seq - b.seq : a.monitorId < b.monitorId ? -1 : 1))
 }
 
-// OFFSET 0 keeps the order of the joins: from the flips on, however many channels there are, also where nothing was analysed yet.
+// OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
+// channels, or everything that was ever sent.
 const insert = statement(
   'insert',
   `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
@@ -47,8 +48,10 @@ const insert = statement(
    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
      JOIN LATERAL (
        SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
-       UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
-         AND e.event = 'escalation' AND e.status = 'sent') told ON true
+       UNION SELECT e.channel_id FROM (
+         SELECT d.channel_id, d.status FROM deliveries d
+         WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1 AND d.event = 'escalation' OFFSET 0) e
+         WHERE e.status = 'sent') told ON true
      JOIN LATERAL (
        SELECT c.id, c.kind FROM channels c WHERE c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL OFFSET 0) c ON true
      CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g

@@ -6,6 +6,7 @@ import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
 import type { Destinations } from './destinations.ts'
 import { claimGroup } from './groups-store.ts'
+import type { Pacing } from './pacing.ts'
 import type { Sending } from './sending.ts'
 import { createSlots } from './slots.ts'
 import * as store from './store.ts'
@@ -20,7 +21,8 @@ export type DelivererOptions = {
   now: () => number
   concurrency: number
   requestTimeoutMs: number
-  destinations: Pick<Destinations, 'resting' | 'paced' | 'begin'>
+  destinations: Pick<Destinations, 'resting' | 'asleep' | 'begin'>
+  pacing: Pacing
   sending: Pick<Sending, 'attempt' | 'attemptGroup' | 'unreadable' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
@@ -31,7 +33,7 @@ export type Deliverer = ReturnType<typeof createDeliverer>
 type Chosen = { call: Call; leave: () => void }
 
 export function createDeliverer(options: DelivererOptions) {
-  const { database, now, concurrency, requestTimeoutMs, destinations, sending, onFree } = options
+  const { database, now, concurrency, requestTimeoutMs, destinations, pacing, sending, onFree } = options
   const slots = createSlots(concurrency)
   const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
@@ -67,15 +69,16 @@ export function createDeliverer(options: DelivererOptions) {
     return chosen
   }
 
-  /** What nobody else has claimed meanwhile: each by itself, or with its group. */
+  /** What may go now and nobody else has claimed meanwhile: each by itself, or with its group. */
   async function claimChosen(chosen: readonly store.DueDelivery[]): Promise<store.ClaimedDelivery[][]> {
     const at = now()
     const leaseUntil = at + requestTimeoutMs + leaseMarginMs
-    const single = chosen.filter(({ groupId }) => groupId === null)
     return database.transaction(async (tx) => {
+      const granted = await pacing.spend(tx, chosen)
+      const single = granted.filter(({ groupId }) => groupId === null)
       const claimed = single.length === 0 ? [] : await store.claimDeliveries(tx, single, at, leaseUntil)
       const groups: store.ClaimedDelivery[][] = []
-      for (const leader of chosen)
+      for (const leader of granted)
         if (leader.groupId !== null) groups.push(await claimGroup(tx, leader, at, leaseUntil))
       return [...claimed.map((delivery) => [delivery]), ...groups.filter((group) => group.length > 0)]
     })
@@ -91,7 +94,7 @@ export function createDeliverer(options: DelivererOptions) {
     const { channels, kinds } = slots.busy()
     const resting = destinations.resting()
     await expire(resting)
-    const waiting = [...channels, ...sending.unreadable(), ...resting, ...destinations.paced()]
+    const waiting = [...channels, ...sending.unreadable(), ...resting, ...destinations.asleep(), ...pacing.waiting()]
     return store.selectDue(database, now(), { channels: waiting, kinds }, limits)
   }
 

@@ -19,6 +19,7 @@ import type { GuardedFetch } from './guarded-fetch.ts'
 import { createMaintenance } from './maintenance.ts'
 import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
+import { createPacing } from './pacing.ts'
 import { createReencryption } from './reencryption.ts'
 import { createSending } from './sending.ts'
 import type { SignedLinks } from './signed-links.ts'
@@ -78,7 +79,7 @@ export function createAlerting(options: AlertingOptions) {
     suspectMs: limits.suspectMs,
   }
   const paceOf = (kind: string) => options.transports[kind]?.pace
-  const destinations = createDestinations({ ...options, paceOf })
+  const destinations = createDestinations(options)
   const switchOff = createSwitchOff(options)
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
@@ -89,6 +90,7 @@ export function createAlerting(options: AlertingOptions) {
     ...options,
     ...limits,
     destinations,
+    pacing: createPacing({ paceOf, now }),
     sending,
   })
 

@@ -140,6 +140,18 @@ export async function disableChannel(tx: Queryable, channel: Channel, reason: st
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
 }
 
+const unreachable = statement(
+  'unreachable_projects',
+  `SELECT count(DISTINCT c.project_id)::int AS count FROM channels c
+   WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM monitor_channels mc WHERE mc.channel_id = c.id)
+     AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
+)
+
+/** Of all projects: how many have checks that tell somebody, and no channel any more that is switched on. */
+export async function countUnreachableProjects(on: Queryable): Promise<number> {
+  return (await on.query<{ count: number }>(unreachable))[0]?.count ?? 0
+}
+
 const byKey = statement(
   'by_key',
   `SELECT encode(substring(settings FROM 2 FOR 4), 'hex') AS "keyId", count(*)::int AS count FROM channels GROUP BY 1 ORDER BY 1`,

@@ -74,6 +74,9 @@ export const alertingPlugin = fp<{ config: Config }>(
     const waiting = async () => [{ value: await alerting.queueLength(), labels: { queue: 'deliveries' } }]
     metrics.observe('queue_length', waiting, { everyMs: countEveryMs })
 
+    const unreachable = async () => [{ value: await alerting.unreachableProjects() }]
+    metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
+
     const outbox = createLoop({
       name: 'outbox',
       intervalMs: limits.intervalMs,

@@ -141,7 +141,7 @@ export function createSending(options: SendingOptions) {
     call: Call,
   ): Promise<Outcome> {
     if (channel === null) return suppressed('the channel was deleted')
-    if (channel.disabledAt !== null) return suppressed('the channel is switched off')
+    if (channel.disabledAt !== null) return suppressed(store.channelOff)
     const message = await options.tell(delivery)
     if ('reason' in message) return { kind: 'suppressed', ...message }
     return send(channel, message, signal, call, delivery.leaseUntil)

@@ -9,6 +9,7 @@ import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createAttention } from './attention.ts'
 import { createChannels } from './channels.ts'
+import { countUnreachableProjects } from './channels-store.ts'
 import { createConcluding } from './concluding.ts'
 import { createDeliverer } from './deliverer.ts'
 import { createDeliveries } from './deliveries.ts'
@@ -117,6 +118,9 @@ export function createAlerting(options: AlertingOptions) {
       tx: Queryable,
       { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
     ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
+
+    /** How many projects nobody can be told of, because all of their channels are switched off. */
+    unreachableProjects: () => countUnreachableProjects(database),
 
     /** How many deliveries are not finished. */
     queueLength: () => store.countUnfinished(database),

@@ -7,6 +7,9 @@ import type { Verdict } from './verdict.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+/** Why nothing was sent, where people read it. */
+export const channelOff = 'the channel is switched off'
+
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 // --- step one: from flips to deliveries ---------------------------------------------------------------------------
@@ -41,9 +44,11 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
 // channels, or everything that was ever sent.
 const insert = statement(
   'insert',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
-   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')},
-     CASE WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, created_at, status, last_error, finished_at,
+     next_attempt_at, group_id)
+   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, ${instant('$5')},
+     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
+     CASE WHEN c.off THEN NULL WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
      CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
      JOIN LATERAL (
@@ -53,22 +58,23 @@ const insert = statement(
          WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1 AND d.event = 'escalation' OFFSET 0) e
          WHERE e.status = 'sent') told ON true
      JOIN LATERAL (
-       SELECT c.id, c.kind FROM channels c WHERE c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL OFFSET 0) c ON true
-     CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g
+       SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
+       WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
+     CROSS JOIN LATERAL (SELECT f.grouped AND NOT c.off AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
-   RETURNING id`,
+   RETURNING status`,
 )
 
-/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too.
- * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many were made. */
+/** One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery goes to whom its outage was escalated, too.
+ * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
 export async function insertDeliveries(
   tx: Queryable,
   flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
   now: number,
   group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
-  const made = await tx.query(insert, [
+  const made = await tx.query<{ status: string }>(insert, [
     flips.map(({ monitorId }) => monitorId),
     flips.map(({ seq }) => seq),
     flips.map(({ projectId }) => projectId),
@@ -79,7 +85,7 @@ export async function insertDeliveries(
     group.span,
     group.kinds,
   ])
-  return made.length
+  return made.filter(({ status }) => status === 'pending').length
 }
 
 // --- step two: due deliveries -------------------------------------------------------------------------------------

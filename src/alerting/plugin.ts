@@ -7,6 +7,7 @@ import { attentionRoutes } from './attention-routes.ts'
 import { channelListRoutes } from './channel-list-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
+import { lookingRoutes } from './looking-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
@@ -111,10 +112,11 @@ export const alertingPlugin = fp<{ config: Config }>(
 )
 
 async function registerRoutes(app: FastifyInstance, alerting: Alerting, links: SignedLinks): Promise<void> {
-  const { channels, maintenance, attention } = alerting
+  const { channels, maintenance, attention, looking } = alerting
   await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
   await app.register(maintenanceRoutes, { maintenance })
   await app.register(attentionRoutes, { attention })
+  await app.register(lookingRoutes, { looking })
   await app.register(channelListRoutes, { channels })
   await app.register(unsubscribeRoutes, { channels, links })
 }

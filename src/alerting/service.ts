@@ -17,6 +17,7 @@ import type { AlertingLog } from './delivery-report.ts'
 import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
+import { createLooking } from './looking.ts'
 import { createMaintenance } from './maintenance.ts'
 import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
@@ -84,7 +85,8 @@ export function createAlerting(options: AlertingOptions) {
   const switchOff = createSwitchOff(options)
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
-  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
+  const looking = createLooking(options)
+  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link, checkLink: looking.link })
   const conclude = createConcluding({ ...options, switchOff, policy })
   const sending = createSending({ ...options, destinations, tell, conclude, policy })
   const deliverer = createDeliverer({
@@ -109,6 +111,7 @@ export function createAlerting(options: AlertingOptions) {
     }),
     maintenance: createMaintenance(options),
     attention,
+    looking,
     release: silences.release,
     claim: deliverer.claim,
     drain: deliverer.drain,

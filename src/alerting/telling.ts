@@ -4,7 +4,7 @@ import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import { together } from '../database/together.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import { incidentKey, type Message, type Severity, uniqueKey } from './message.ts'
+import { incidentKey, type Message, type Severity } from './message.ts'
 import { leaveToRecovery, selectOutages, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
 import type { Silences } from './silences.ts'
@@ -21,7 +21,8 @@ export type TellingOptions = {
   silences: Pick<Silences, 'why'>
   /** Where people say that they have seen it. */
   acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
-  siteUrl: () => string
+  /** Where people see how it stands. */
+  checkLink: (monitorId: string) => string
   now: () => number
 }
 
@@ -75,7 +76,7 @@ export function createTelling(options: TellingOptions): Tell {
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
       links: {
-        check: `${options.siteUrl()}/api/v3/checks/${uniqueKey(monitorId)}`,
+        check: options.checkLink(monitorId),
         ...(event !== 'up' && { acknowledge: options.acknowledgeLink(delivery) }),
       },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),

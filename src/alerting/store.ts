@@ -150,12 +150,15 @@ export type ClaimedDelivery = DueDelivery & {
   notice: NoticeText | null
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
+  /** As its check says, whatever the channel does. */
+  remindEveryS: number | null
 }
 
 export const claimedColumns = `d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
      d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
      d.lease_until AS "leaseUntil", d.group_id AS "groupId",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId",
+     (SELECT m.remind_every_s FROM monitors m WHERE m.id = d.monitor_id) AS "remindEveryS"`
 
 const claim = statement(
   'claim',

@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Epoch milliseconds: when a message came, and when what it tells happened. */
-export type Arrival = { at: number; flippedAt: number }
+/** Epoch milliseconds: when a message came, and when what it tells happened. An outage and its recovery may come as one. */
+export type Arrival = { at: number; flippedAt: number; changes: number }
 
 export type FarSide = {
   url: string
   /** Of messages that were answered, each once. */
   arrivals: Arrival[]
-  /** How many changes they told: an outage and its recovery may come as one. */
+  /** How many changes they told. */
   told: () => number
   hang: () => void
   /** From now on, and what waits for an answer too. */
@@ -31,8 +31,9 @@ export async function startFarSide(): Promise<FarSide> {
     if (keys.has(key)) return
     keys.add(key)
     const { flip, outage } = JSON.parse(text) as { flip: { at: string }; outage?: { untold: boolean } }
-    arrivals.push({ at, flippedAt: Date.parse(flip.at) })
-    told += outage?.untold ? 2 : 1
+    const changes = outage?.untold ? 2 : 1
+    arrivals.push({ at, flippedAt: Date.parse(flip.at), changes })
+    told += changes
   }
 
   const server = createServer((request, response) => {

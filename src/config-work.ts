@@ -65,7 +65,7 @@ export const alerting = Type.Object(
       'Whether alerts may go to private, loopback and link-local addresses',
     ),
     intervalMs: milliseconds(500, 'Pause between two looks for deliveries that are due'),
-    concurrency: integer(32, 'Most deliveries sent at once', { maximum: 1000 }),
+    concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
     responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
     retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),

@@ -106,7 +106,7 @@ function groupTitle(message: CheckMessage, others: NonNullable<CheckMessage['oth
   return `${all.length} checks changed: ${counts.join(', ')}`
 }
 
-function nameOf(check: CheckDocument): string {
+export function nameOf(check: CheckDocument): string {
   return cut(oneLine(string(check.name)) || string(check.slug) || `Check ${string(check.uuid).slice(0, 8)}`, 100)
 }
 
@@ -122,7 +122,7 @@ const reasons: Record<string, string> = {
   resumed: 'The check is watched again.',
 }
 
-function reasonText(reason: FlipReason): string {
+export function reasonText(reason: FlipReason): string {
   return reasons[reason] ?? `The job ended with ${reason.replace('exit', 'exit status')}.`
 }
 
@@ -167,7 +167,7 @@ function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['oth
   return all.length > namedMax ? [...named, { label: 'And', value: `${all.length - namedMax} more` }] : named
 }
 
-function expectation(check: CheckDocument): string {
+export function expectation(check: CheckDocument): string {
   const grace = Number(check.grace) > 0 ? `, with ${durationText(Number(check.grace) * 1000)} of grace` : ''
   if (check.schedule) return `${oneLine(string(check.schedule))} (${string(check.tz)})${grace}`
   return `every ${durationText(Number(check.timeout) * 1000).replace(/^1 (?=\w+$)/, '')}${grace}`

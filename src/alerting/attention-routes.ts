@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Attention } from './attention.ts'
+import { escaped, page } from './page.ts'
 import { ChannelId } from './schema.ts'
 
 const closed = { additionalProperties: false }
@@ -72,12 +73,4 @@ const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: reques
 
 function form(action: string, label: string): string {
   return `<form method="post" action="${escaped(action)}"><button>${escaped(label)}</button></form>`
-}
-
-function page(body: string): string {
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Flatline</title><meta name="robots" content="noindex"></head><body>${body}</body></html>`
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

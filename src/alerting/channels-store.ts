@@ -1,7 +1,6 @@
 // Channels. Their settings are encrypted before they come here.
 
 import type { Queryable, Statement } from '../database/client.ts'
-import type { PrismaClient } from '../database/generated/client.ts'
 import type { ChannelAlerts } from './silence.ts'
 
 export type Channel = {
@@ -10,23 +9,33 @@ export type Channel = {
   kind: string
   name: string
   settings: Uint8Array<ArrayBuffer>
-  disabledAt: Date | null
+  /** Epoch milliseconds. */
+  disabledAt: number | null
   disabledReason: string | null
   alerts: ChannelAlerts | null
 }
 
 const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
 
-/** Of this project; null if there is none. */
-export async function findChannel(prisma: PrismaClient, projectId: string, id: string): Promise<Channel | null> {
-  const row = await prisma.channel.findFirst({ where: { id, projectId } })
-  return row && toChannel(row)
+const byIds = statement(
+  'by_ids',
+  `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts
+   FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
+)
+
+/** Those of these ids that the project has; `null` is any project, for who has shown that they may. */
+export async function findChannels(
+  on: Queryable,
+  projectId: string | null,
+  ids: readonly string[],
+): Promise<Channel[]> {
+  return on.query<Channel>(byIds, [ids, projectId])
 }
 
-const toChannel = <Row extends { alerts: unknown }>(row: Row) => ({
-  ...row,
-  alerts: row.alerts as ChannelAlerts | null,
-})
+/** Null if there is none. */
+export async function findChannel(on: Queryable, projectId: string | null, id: string): Promise<Channel | null> {
+  return (await findChannels(on, projectId, [id]))[0] ?? null
+}
 
 export type ChannelSummary = {
   id: string
@@ -59,25 +68,6 @@ const summaries = statement(
 /** Of all channels of the project in the order of creation, or of one. */
 export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
   return on.query<ChannelSummary>(summaries, [projectId, id ?? null])
-}
-
-/** Of any project: only for who has shown that they may. */
-export async function findAnyChannel(prisma: PrismaClient, id: string): Promise<Channel | null> {
-  const row = await prisma.channel.findUnique({ where: { id } })
-  return row && toChannel(row)
-}
-
-/** Those of these ids that the project has. */
-export async function findChannels(
-  prisma: PrismaClient,
-  projectId: string,
-  ids: readonly string[],
-): Promise<Channel[]> {
-  const rows = await prisma.channel.findMany({
-    where: { projectId, id: { in: [...ids] } },
-    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-  })
-  return rows.map(toChannel)
 }
 
 const insert = statement(
@@ -148,6 +138,18 @@ const disable = statement(
 /** Compare-and-set on the settings that failed: false if they have been changed since, or the channel is off already. */
 export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
+}
+
+const unreachable = statement(
+  'unreachable_projects',
+  `SELECT count(DISTINCT c.project_id)::int AS count FROM channels c
+   WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM monitor_channels mc WHERE mc.channel_id = c.id)
+     AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
+)
+
+/** Of all projects: how many have checks that tell somebody, and no channel any more that is switched on. */
+export async function countUnreachableProjects(on: Queryable): Promise<number> {
+  return (await on.query<{ count: number }>(unreachable))[0]?.count ?? 0
 }
 
 const byKey = statement(

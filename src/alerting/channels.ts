@@ -73,7 +73,7 @@ export function createChannels(options: ChannelsOptions) {
   }
 
   async function checkMembers(projectId: string, ids: readonly string[]): Promise<void> {
-    const found = new Map((await store.findChannels(database.prisma, projectId, ids)).map((one) => [one.id, one]))
+    const found = new Map((await store.findChannels(database, projectId, ids)).map((one) => [one.id, one]))
     for (const [index, id] of ids.entries()) {
       const member = found.get(id)
       if (member === undefined) throw badSettings(`channels.${index}`, 'is not a channel of this project')
@@ -82,7 +82,7 @@ export function createChannels(options: ChannelsOptions) {
   }
 
   async function find(projectId: string, id: string): Promise<store.Channel> {
-    const channel = await store.findChannel(database.prisma, projectId, id)
+    const channel = await store.findChannel(database, projectId, id)
     if (channel === null) throw notFound()
     return channel
   }
@@ -95,7 +95,7 @@ export function createChannels(options: ChannelsOptions) {
     const to = alerts?.escalate?.to
     if (to === undefined) return
     if (to === id) refuse('escalate.to', 'must be another channel')
-    if ((await store.findChannel(database.prisma, projectId, to)) === null)
+    if ((await store.findChannel(database, projectId, to)) === null)
       refuse('escalate.to', 'is not a channel of this project')
   }
 
@@ -114,7 +114,7 @@ export function createChannels(options: ChannelsOptions) {
   }
 
   async function tryMembers(projectId: string, ids: readonly string[], signal: AbortSignal): Promise<TestResult> {
-    const members = await store.findChannels(database.prisma, projectId, ids)
+    const members = await store.findChannels(database, projectId, ids)
     const results = await Promise.all(
       members.map(async (member) => resultOf(await tryOut(member, signal), member.name)),
     )
@@ -207,7 +207,7 @@ export function createChannels(options: ChannelsOptions) {
 
     /** For who has shown that they receive its messages: it is switched off. Its name; null if there is none any more. */
     async unsubscribe(id: string, by: { requestId: string; address: string }): Promise<string | null> {
-      const channel = await store.findAnyChannel(database.prisma, id)
+      const channel = await store.findChannel(database, null, id)
       if (channel === null) return null
       const actor = { actor: 'recipient', ...by }
       await database.transaction((tx) => options.switchOff(tx, channel, 'its recipient has unsubscribed', actor))

@@ -6,11 +6,23 @@ import { insertFollowUp } from './following-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 import { eventOf } from './telling.ts'
 
+/** Whether something may follow once it was told, or given up. */
+export function isFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
+  if (eventOf(delivery) === 'up' || delivery.notice !== null) return false
+  return remindEvery(delivery, alerts) !== undefined || alerts?.escalate !== undefined
+}
+
+/** In seconds. What is said of the check holds for all of its channels. */
+function remindEvery({ remindEveryS }: ClaimedDelivery, alerts: Channel['alerts']): number | undefined {
+  return remindEveryS ?? alerts?.remind_every
+}
+
 /** While an outage goes on and nobody acknowledges it: the next reminder, and whoever is to hear of it then. */
 export async function follow(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
+  if (!isFollowed(delivery, channel)) return
   const event = eventOf(delivery)
-  if (event === 'up' || delivery.notice !== null) return
-  const { remind_every: every, escalate } = channel.alerts ?? {}
+  const every = remindEvery(delivery, channel.alerts)
+  const escalate = channel.alerts?.escalate
   if (every !== undefined) {
     const reminder = `reminder:${Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 0) + 1}`
     await insertFollowUp(tx, delivery, { channelId: channel.id, event: reminder, due: at + every * 1000 }, at)

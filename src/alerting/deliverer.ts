@@ -1,12 +1,14 @@
 // Step two: due deliveries are claimed and sent. A claim is a compare-and-set that moves the next attempt past the longest time that
-// this one can take; who dies with it leaves it to whoever looks then. No more than a quarter of the slots go to one channel, so that
-// a destination that hangs does not keep the others waiting, and none to one whose circuit breaker is open.
+// this one can take; who dies with it leaves it to whoever looks then. Nothing is claimed for a channel that has its share of the slots, or
+// whose circuit breaker is open.
 
 import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
 import type { Destinations } from './destinations.ts'
 import { claimGroup } from './groups-store.ts'
+import type { Pacing } from './pacing.ts'
 import type { Sending } from './sending.ts'
+import { createSlots } from './slots.ts'
 import * as store from './store.ts'
 
 /** The rest of an attempt besides the request: reading what to tell, writing what came of it. */
@@ -19,7 +21,8 @@ export type DelivererOptions = {
   now: () => number
   concurrency: number
   requestTimeoutMs: number
-  destinations: Pick<Destinations, 'resting' | 'paced' | 'begin'>
+  destinations: Pick<Destinations, 'resting' | 'asleep' | 'begin'>
+  pacing: Pacing
   sending: Pick<Sending, 'attempt' | 'attemptGroup' | 'unreadable' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
@@ -27,60 +30,55 @@ export type DelivererOptions = {
 
 export type Deliverer = ReturnType<typeof createDeliverer>
 
+type Chosen = { call: Call; leave: () => void }
+
 export function createDeliverer(options: DelivererOptions) {
-  const { database, now, concurrency, requestTimeoutMs, destinations, sending, onFree } = options
-  const channelMax = Math.max(1, Math.floor(concurrency / 4))
+  const { database, now, concurrency, requestTimeoutMs, destinations, pacing, sending, onFree } = options
+  const slots = createSlots(concurrency)
   const inFlight = new Set<Promise<void>>()
-  const perChannel = new Map<string, number>()
   const stopping = new AbortController()
   let expireAt = Number.NEGATIVE_INFINITY
 
-  function start(deliveries: readonly store.ClaimedDelivery[], call: Call): void {
+  function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: Chosen): void {
     const [delivery] = deliveries as [store.ClaimedDelivery]
-    const { channelId } = delivery
-    perChannel.set(channelId, (perChannel.get(channelId) ?? 0) + 1)
     const { signal } = stopping
     const sent = delivery.groupId
       ? sending.attemptGroup(deliveries, signal, call)
       : sending.attempt(delivery, signal, call)
     const attempt = sent.finally(() => {
       inFlight.delete(attempt)
-      const left = (perChannel.get(channelId) ?? 1) - 1
-      if (left === 0) perChannel.delete(channelId)
-      else perChannel.set(channelId, left)
+      leave()
       onFree()
     })
     inFlight.add(attempt)
   }
 
   /** In order, as many as there are slots: none of a channel that has its share, and what its circuit breaker lets through. */
-  function choose(candidates: readonly store.DueDelivery[], free: number): Map<store.DueDelivery, Call> {
-    const counts = new Map(perChannel)
-    const chosen = new Map<store.DueDelivery, Call>()
+  function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Chosen> {
+    const chosen = new Map<store.DueDelivery, Chosen>()
     const groups = new Set<string>()
     for (const candidate of candidates) {
-      if (chosen.size === free) break
       const { channelId, kind, groupId } = candidate
       if (groupId !== null && groups.has(groupId)) continue
-      const count = counts.get(channelId) ?? 0
-      const call = count < channelMax ? destinations.begin({ id: channelId, kind }) : null
+      const call = slots.isFree(candidate) ? destinations.begin({ id: channelId, kind }) : null
       if (call === null) continue
-      counts.set(channelId, count + 1)
+      const { watched, leave } = slots.take(candidate, call)
       if (groupId !== null) groups.add(groupId)
-      chosen.set(candidate, call)
+      chosen.set(candidate, { call: watched, leave })
     }
     return chosen
   }
 
-  /** What nobody else has claimed meanwhile: each by itself, or with its group. */
+  /** What may go now and nobody else has claimed meanwhile: each by itself, or with its group. */
   async function claimChosen(chosen: readonly store.DueDelivery[]): Promise<store.ClaimedDelivery[][]> {
     const at = now()
     const leaseUntil = at + requestTimeoutMs + leaseMarginMs
-    const single = chosen.filter(({ groupId }) => groupId === null)
     return database.transaction(async (tx) => {
+      const granted = await pacing.spend(tx, chosen)
+      const single = granted.filter(({ groupId }) => groupId === null)
       const claimed = single.length === 0 ? [] : await store.claimDeliveries(tx, single, at, leaseUntil)
       const groups: store.ClaimedDelivery[][] = []
-      for (const leader of chosen)
+      for (const leader of granted)
         if (leader.groupId !== null) groups.push(await claimGroup(tx, leader, at, leaseUntil))
       return [...claimed.map((delivery) => [delivery]), ...groups.filter((group) => group.length > 0)]
     })
@@ -92,31 +90,38 @@ export function createDeliverer(options: DelivererOptions) {
     await sending.expire(channelIds)
   }
 
+  async function selectCandidates(limits: store.DueLimits): Promise<store.DueDelivery[]> {
+    const { channels, kinds } = slots.busy()
+    const resting = destinations.resting()
+    await expire(resting)
+    const waiting = [...channels, ...sending.unreadable(), ...resting, ...destinations.asleep(), ...pacing.waiting()]
+    return store.selectDue(database, now(), { channels: waiting, kinds }, limits)
+  }
+
   return {
     /** Starts as many due deliveries as there are slots, without waiting for them; true if more may be due at once. */
     async claim(): Promise<boolean> {
-      const free = concurrency - inFlight.size
+      const free = slots.free()
       if (free <= 0) return false
-      const full = [...perChannel].filter(([, count]) => count >= channelMax).map(([channelId]) => channelId)
-      const resting = destinations.resting()
-      await expire(resting)
-      const busy = [...full, ...sending.unreadable(), ...resting, ...destinations.paced()]
-      const limit = free * candidatesPerSlot
-      const candidates = await store.selectDue(database, now(), busy, limit)
-      const chosen = choose(candidates, free)
+      const limits = { ofChannel: slots.widest, ofAll: free * candidatesPerSlot }
+      const candidates = await selectCandidates(limits)
+      const chosen = choose(candidates)
       if (chosen.size === 0) return false
-      const calls = new Map([...chosen].map(([{ id }, call]) => [id, call]))
+      const byId = new Map([...chosen].map(([{ id }, one]) => [id, one]))
       try {
         for (const claimed of await claimChosen([...chosen.keys()])) {
-          const own = claimed.find(({ id }) => calls.has(id))
+          const own = claimed.find(({ id }) => byId.has(id))
           if (own === undefined) continue
-          start(claimed, calls.get(own.id) as Call)
-          calls.delete(own.id)
+          start(claimed, byId.get(own.id) as Chosen)
+          byId.delete(own.id)
         }
       } finally {
-        for (const call of calls.values()) call.release()
+        for (const { call, leave } of byId.values()) {
+          call.release()
+          leave()
+        }
       }
-      return candidates.length === limit
+      return candidates.length === limits.ofAll
     },
 
     /** Waits for those under way, at most `graceMs`; then they are given up and left to another replica. */

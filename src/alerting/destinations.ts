@@ -1,25 +1,17 @@
-// What is known of the place that a channel leads to: its circuit breaker, how fast it may be sent to, and whether it has asked for rest. What
-// waits for it is not claimed, so that no attempt is spent on it. Pace and rest are each replica's own; what they add up to is the
-// destination's to refuse.
+// What is known of the place that a channel leads to: its circuit breaker, and whether it has asked for rest. What waits for it is not claimed,
+// so that no attempt is spent on it. Both are each replica's own; how fast it may be sent to is counted for all of them together, in pacing.ts.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, Call, CircuitBreakers } from '../circuit-breakers/service.ts'
-import { type Allowance, allowanceAt, type Pace } from '../core/pace.ts'
 
 export type Destination = { id: string; kind: string }
 
 export type Destinations = ReturnType<typeof createDestinations>
 
-export function createDestinations(options: {
-  breakers: Pick<CircuitBreakers, 'get' | 'forget'>
-  paceOf: (kind: string) => Pace | undefined
-  now: () => number
-}) {
-  const { breakers, paceOf, now } = options
+export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'get' | 'forget'>; now: () => number }) {
+  const { breakers, now } = options
   /** Those that were not closed when last seen, by channel. */
   const ailing = new Map<string, Breaker>()
-  /** Those with less than their burst left. */
-  const allowances = new Map<string, Allowance & { pace: Pace }>()
   const restsUntil = new Map<string, number>()
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
@@ -40,14 +32,6 @@ export function createDestinations(options: {
     }
   }
 
-  function spend({ id, kind }: Destination): boolean {
-    const pace = paceOf(kind)
-    if (pace === undefined) return true
-    const { left, at } = allowanceAt(pace, allowances.get(id), now())
-    if (left >= 1) allowances.set(id, { left: left - 1, at, pace })
-    return left >= 1
-  }
-
   return {
     /** Channels whose circuit breaker refuses now. */
     resting(): string[] {
@@ -55,24 +39,18 @@ export function createDestinations(options: {
       return [...ailing].filter(([, breaker]) => !breaker.admits()).map(([id]) => id)
     },
 
-    /** Channels that have to wait a little: they have been sent to fast enough, or have asked for rest. */
-    paced(): string[] {
+    /** Channels whose destination has asked for rest. */
+    asleep(): string[] {
       const at = now()
       for (const [id, until] of restsUntil) if (until <= at) restsUntil.delete(id)
-      const spent: string[] = []
-      for (const [id, { pace, ...before }] of allowances) {
-        const { left } = allowanceAt(pace, before, at)
-        if (left >= pace.burst) allowances.delete(id)
-        else if (left < 1) spent.push(id)
-      }
-      return [...restsUntil.keys(), ...spent]
+      return [...restsUntil.keys()]
     },
 
     /** Null if nothing may be sent there now. */
     begin(destination: Destination): Call | null {
       if (restsUntil.has(destination.id)) return null
       const breaker = breakerOf(destination)
-      if (!breaker.admits() || !spend(destination)) return null
+      if (!breaker.admits()) return null
       const call = breaker.begin()
       return call && watched(destination.id, breaker, call)
     },
@@ -92,7 +70,6 @@ export function createDestinations(options: {
     /** The channel is gone, or leads somewhere else now. */
     forget(destination: Destination): void {
       ailing.delete(destination.id)
-      allowances.delete(destination.id)
       restsUntil.delete(destination.id)
       breakers.forget(breakerName(destination))
     },

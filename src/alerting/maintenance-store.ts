@@ -27,18 +27,30 @@ export const windowsMax = 1000
 const list = statement(
   'list',
   `SELECT ${columns} FROM maintenance_windows
-   WHERE project_id = $1 AND ($2::uuid IS NULL OR id = $2)
-     AND ($3::float8 IS NULL OR from_at IS NULL OR (from_at <= ${instant('$3')} AND to_at > ${instant('$3')}))
-   ORDER BY created_at, id LIMIT ${windowsMax}`,
+   WHERE project_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT ${windowsMax}`,
 )
 
-/** In order of creation; of those that happen once only the ones that are open at `openAt`. */
-export async function selectWindows(
+/** In order of creation. */
+export async function selectWindows(on: Queryable, projectId: string, id?: string): Promise<MaintenanceWindow[]> {
+  return (await on.query<Row>(list, [projectId, id ?? null])).map(toWindow)
+}
+
+const current = statement(
+  'current',
+  `SELECT project_id AS "projectId", ${columns} FROM maintenance_windows
+   WHERE project_id = ANY($1::uuid[]) AND (from_at IS NULL OR (from_at <= ${instant('$2')} AND to_at > ${instant('$2')}))
+   ORDER BY created_at, id`,
+)
+
+/** Of each of these projects, in their order: windows that are open at `at`, or may be, because they come again and again. */
+export async function selectCurrentWindows(
   on: Queryable,
-  projectId: string,
-  { id, openAt }: { id?: string; openAt?: number } = {},
-): Promise<MaintenanceWindow[]> {
-  return (await on.query<Row>(list, [projectId, id ?? null, openAt ?? null])).map(toWindow)
+  projectIds: readonly string[],
+  at: number,
+): Promise<MaintenanceWindow[][]> {
+  const rows = await on.query<Row & { projectId: string }>(current, [[...new Set(projectIds)], at])
+  const byProject = Map.groupBy(rows, ({ projectId }) => projectId)
+  return projectIds.map((id) => (byProject.get(id) ?? []).map(toWindow))
 }
 
 function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: Row): MaintenanceWindow {

@@ -31,7 +31,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
   const { database, writeAudit, now } = options
 
   async function find(projectId: string, id: string): Promise<store.MaintenanceWindow> {
-    const [window] = await store.selectWindows(database, projectId, { id })
+    const [window] = await store.selectWindows(database, projectId, id)
     if (window === undefined) throw notFound()
     return window
   }

@@ -3,6 +3,7 @@
 
 import type { FlipReason } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import { placed } from './telling-store.ts'
 
 export const toldWithRecovery = 'told together with its recovery'
 
@@ -15,7 +16,7 @@ const combine = statement(
   `UPDATE deliveries d SET status = 'suppressed', last_error = '${toldWithRecovery}', next_attempt_at = NULL, lease_until = NULL,
      finished_at = ${instant('$2')}
    WHERE d.monitor_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
-     AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = $3::uuid)
+     AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = ANY($3::uuid[]))
      AND EXISTS (
        SELECT FROM deliveries u WHERE u.monitor_id = d.monitor_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
          AND u.event = 'up' AND ${unfinished('u')})
@@ -24,16 +25,16 @@ const combine = statement(
 
 /**
  * Leaves it to the recovery to tell of an outage that waits to be told: save for those that somebody is sending now, except
- * `held`, which is in the caller's own hands. True if that one was left to it.
+ * `held`, which are in the caller's own hands. Returns which were left to it.
  */
 export async function leaveToRecovery(
   on: Queryable,
   monitorIds: readonly string[],
   now: number,
-  held: string | null = null,
-): Promise<boolean> {
+  held: readonly string[] = [],
+): Promise<Set<string>> {
   const left = await on.query<{ id: string }>(combine, [monitorIds, now, held])
-  return left.some(({ id }) => id === held)
+  return new Set(left.map(({ id }) => id))
 }
 
 const takeBack = statement(
@@ -54,20 +55,25 @@ export async function takeBackOutage(
 
 export type Outage = { at: number; reason: FlipReason; untold: boolean }
 
-const outage = statement(
-  'outage',
-  `SELECT f.at, f.reason, EXISTS (
-       SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = $2 AND d.event = 'down'
+const outages = statement(
+  'outages',
+  `SELECT w.place, f.at, f.reason, EXISTS (
+       SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
          AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
-   FROM flips f WHERE f.monitor_id = $1 AND f.seq = $3 - 1 AND f."to" = 'down'`,
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(monitor_id, channel_id, seq, place)
+     JOIN flips f ON f.monitor_id = w.monitor_id AND f.seq = w.seq - 1 AND f."to" = 'down'`,
 )
 
-/** The outage that the recovery `seq` ends, and whether the channel was told of it; null if it ends none. */
-export async function selectOutage(
+/** The outage that each of these recoveries ends, and whether the channel was told of it; null if it ends none. */
+export async function selectOutages(
   on: Queryable,
-  monitorId: string,
-  channelId: string,
-  seq: number,
-): Promise<Outage | null> {
-  return (await on.query<Outage>(outage, [monitorId, channelId, seq]))[0] ?? null
+  recoveries: readonly { monitorId: string; channelId: string; flipSeq: number }[],
+): Promise<(Outage | null)[]> {
+  const values = [
+    recoveries.map(({ monitorId }) => monitorId),
+    recoveries.map(({ channelId }) => channelId),
+    recoveries.map(({ flipSeq }) => flipSeq),
+  ]
+  const rows = await on.query<Outage & { place: number }>(outages, values)
+  return placed(rows, recoveries.length).map((row) => row && { at: row.at, reason: row.reason, untold: row.untold })
 }

@@ -7,6 +7,7 @@ import { attentionRoutes } from './attention-routes.ts'
 import { channelListRoutes } from './channel-list-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
+import { lookingRoutes } from './looking-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { alertingRoutes } from './routes.ts'
 import { type Alerting, createAlerting } from './service.ts'
@@ -59,7 +60,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       links,
       breakers,
       writeAudit: app.audit.write,
-      checkDocument: (projectId, id) => monitors.get(projectId, id, { version: 3, readOnly: false }),
+      checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
       settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,
@@ -73,6 +74,9 @@ export const alertingPlugin = fp<{ config: Config }>(
     app.decorate('alerting', alerting)
     const waiting = async () => [{ value: await alerting.queueLength(), labels: { queue: 'deliveries' } }]
     metrics.observe('queue_length', waiting, { everyMs: countEveryMs })
+
+    const unreachable = async () => [{ value: await alerting.unreachableProjects() }]
+    metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
 
     const outbox = createLoop({
       name: 'outbox',
@@ -108,10 +112,11 @@ export const alertingPlugin = fp<{ config: Config }>(
 )
 
 async function registerRoutes(app: FastifyInstance, alerting: Alerting, links: SignedLinks): Promise<void> {
-  const { channels, maintenance, attention } = alerting
+  const { channels, maintenance, attention, looking } = alerting
   await app.register(alertingRoutes, { alerting, stopping: app.lifecycle.closing })
   await app.register(maintenanceRoutes, { maintenance })
   await app.register(attentionRoutes, { attention })
+  await app.register(lookingRoutes, { looking })
   await app.register(channelListRoutes, { channels })
   await app.register(unsubscribeRoutes, { channels, links })
 }

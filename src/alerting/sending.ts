@@ -1,24 +1,21 @@
-// One attempt at one delivery: reads what is to be told, sends it, and writes what came of it.
+// One attempt at one delivery, or at a group of them: what is to be told is read and sent. What comes of it is written by concluding.ts.
 
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
-import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { type Channel, findChannel } from './channels-store.ts'
-import { follow } from './consequences.ts'
+import { together } from '../database/together.ts'
+import { type Channel, findChannels } from './channels-store.ts'
+import type { Concluding } from './concluding.ts'
 import { type AlertingLog, report } from './delivery-report.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { CheckMessage, Message } from './message.ts'
-import { forwardDelivery } from './onward-store.ts'
-import { leaveToRecovery, takeBackOutage } from './order-store.ts'
 import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
-import type { SwitchOff } from './switch-off.ts'
 import type { Tell } from './telling.ts'
 import { DeliveryError, type Facilities, type Transport } from './transport.ts'
-import { type DeliveryPolicy, healthOf, judge, type Outcome, type Verdict } from './verdict.ts'
+import { type DeliveryPolicy, healthOf, type Outcome, type Verdict } from './verdict.ts'
 
 export type SendingOptions = {
   database: Database
@@ -28,8 +25,8 @@ export type SendingOptions = {
   destinations: Pick<Destinations, 'requestTimeoutMs' | 'rest'>
   facilities: Facilities
   links: Pick<SignedLinks, 'unsubscribe'>
-  switchOff: SwitchOff
   tell: Tell
+  conclude: Concluding
   policy: DeliveryPolicy
   now: () => number
   random: () => number
@@ -49,7 +46,15 @@ const unreadableMax = 10_000
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
-  const { database, encryption, transports, destinations, policy, now, random, log } = options
+  const { database, encryption, transports, destinations, policy, conclude, now, random, log } = options
+  const channelOf = together(async (wanted: { projectId: string; channelId: string }[]) => {
+    const ids = [...new Set(wanted.map(({ channelId }) => channelId))]
+    const byId = new Map((await findChannels(database, null, ids)).map((channel) => [channel.id, channel]))
+    return wanted.map(({ projectId, channelId }) => {
+      const channel = byId.get(channelId)
+      return channel?.projectId === projectId ? channel : null
+    })
+  })
   const unreadable = new Map<string, number>()
 
   /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent that might outlast the lease. */
@@ -136,7 +141,7 @@ export function createSending(options: SendingOptions) {
     call: Call,
   ): Promise<Outcome> {
     if (channel === null) return suppressed('the channel was deleted')
-    if (channel.disabledAt !== null) return suppressed('the channel is switched off')
+    if (channel.disabledAt !== null) return suppressed(store.channelOff)
     const message = await options.tell(delivery)
     if ('reason' in message) return { kind: 'suppressed', ...message }
     return send(channel, message, signal, call, delivery.leaseUntil)
@@ -150,9 +155,10 @@ export function createSending(options: SendingOptions) {
   ): Promise<Map<store.ClaimedDelivery, Outcome>> {
     const outcomes = new Map<store.ClaimedDelivery, Outcome>()
     const told: CheckMessage[] = []
-    for (const delivery of group) {
-      const off = channel === null || channel.disabledAt !== null
-      const message = off ? null : await options.tell(delivery)
+    const off = channel === null || channel.disabledAt !== null
+    const messages = await Promise.all(group.map((delivery) => (off ? null : options.tell(delivery))))
+    for (const [index, delivery] of group.entries()) {
+      const message = messages[index] ?? null
       if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
       else if ('reason' in message) outcomes.set(delivery, { kind: 'suppressed', ...message })
       // Only changes of checks are grouped.
@@ -169,44 +175,6 @@ export function createSending(options: SendingOptions) {
     return outcomes
   }
 
-  /** What went out together is tried again together: the same moment and chance for all. */
-  async function conclude(
-    delivery: store.ClaimedDelivery,
-    channel: Channel | null,
-    outcome: Outcome,
-    at = now(),
-    chance = random(),
-  ): Promise<void> {
-    const judged = judge(outcome, delivery, policy, at, chance)
-    const reason = judged.disable
-    const { verdict, written, disabled } = await database.transaction(async (tx) => {
-      const verdict = outcome.kind === 'forwarded' ? await forward(tx, delivery, outcome.channelIds, judged) : judged
-      const written = await store.writeVerdict(tx, delivery, verdict, at)
-      if (written && delivery.event === 'down' && verdict.status === 'retrying')
-        await leaveToRecovery(tx, [delivery.monitorId], at)
-      if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
-        await follow(tx, delivery, channel, at)
-      if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
-      const disabled = reason !== null && channel !== null && (await options.switchOff(tx, channel, reason))
-      return { verdict, written, disabled }
-    })
-    if (disabled)
-      log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
-    if (!written) return
-    options.count(delivery.kind, verdict.status, delivery.projectId)
-    report(log, delivery, verdict)
-  }
-
-  async function forward(
-    tx: Queryable,
-    delivery: store.ClaimedDelivery,
-    channelIds: readonly string[],
-    verdict: Verdict,
-  ): Promise<Verdict> {
-    if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return verdict
-    return { ...verdict, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
-  }
-
   return {
     send,
 
@@ -219,8 +187,9 @@ export function createSending(options: SendingOptions) {
     /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
       try {
-        const channel = await findChannel(database.prisma, delivery.projectId, delivery.channelId)
-        await conclude(delivery, channel, await outcomeOf(delivery, channel, signal, call))
+        const channel = await channelOf(delivery)
+        const outcome = await outcomeOf(delivery, channel, signal, call)
+        await conclude(delivery, channel, outcome, now(), random())
       } catch (err) {
         log.error(
           { err, event: 'delivery.error', delivery: delivery.id },
@@ -235,7 +204,7 @@ export function createSending(options: SendingOptions) {
     async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
       const [first] = group as [store.ClaimedDelivery]
       try {
-        const channel = await findChannel(database.prisma, first.projectId, first.channelId)
+        const channel = await channelOf(first)
         const outcomes = await outcomesOf(group, channel, signal, call)
         const [at, chance] = [now(), random()]
         for (const [delivery, outcome] of outcomes) await conclude(delivery, channel, outcome, at, chance)

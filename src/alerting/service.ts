@@ -9,15 +9,19 @@ import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createAttention } from './attention.ts'
 import { createChannels } from './channels.ts'
+import { countUnreachableProjects } from './channels-store.ts'
+import { createConcluding } from './concluding.ts'
 import { createDeliverer } from './deliverer.ts'
 import { createDeliveries } from './deliveries.ts'
 import type { AlertingLog } from './delivery-report.ts'
 import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
+import { createLooking } from './looking.ts'
 import { createMaintenance } from './maintenance.ts'
 import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
+import { createPacing } from './pacing.ts'
 import { createReencryption } from './reencryption.ts'
 import { createSending } from './sending.ts'
 import type { SignedLinks } from './signed-links.ts'
@@ -53,7 +57,7 @@ export type AlertingOptions = {
   links: SignedLinks
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
   settingsOf: (projectId: string, id: string) => Promise<Settings>
   siteUrl: () => string
   limits: AlertingLimits
@@ -77,16 +81,19 @@ export function createAlerting(options: AlertingOptions) {
     suspectMs: limits.suspectMs,
   }
   const paceOf = (kind: string) => options.transports[kind]?.pace
-  const destinations = createDestinations({ ...options, paceOf })
+  const destinations = createDestinations(options)
   const switchOff = createSwitchOff(options)
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
-  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link })
-  const sending = createSending({ ...options, destinations, tell, switchOff, policy })
+  const looking = createLooking(options)
+  const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link, checkLink: looking.link })
+  const conclude = createConcluding({ ...options, switchOff, policy })
+  const sending = createSending({ ...options, destinations, tell, conclude, policy })
   const deliverer = createDeliverer({
     ...options,
     ...limits,
     destinations,
+    pacing: createPacing({ paceOf, now }),
     sending,
   })
 
@@ -104,6 +111,7 @@ export function createAlerting(options: AlertingOptions) {
     }),
     maintenance: createMaintenance(options),
     attention,
+    looking,
     release: silences.release,
     claim: deliverer.claim,
     drain: deliverer.drain,
@@ -113,6 +121,9 @@ export function createAlerting(options: AlertingOptions) {
       tx: Queryable,
       { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
     ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
+
+    /** How many projects nobody can be told of, because all of their channels are switched off. */
+    unreachableProjects: () => countUnreachableProjects(database),
 
     /** How many deliveries are not finished. */
     queueLength: () => store.countUnfinished(database),

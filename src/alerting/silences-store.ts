@@ -2,6 +2,7 @@
 
 import type { Queryable, Statement } from '../database/client.ts'
 import type { ChannelAlerts, Hold, Severity, Silence, Told } from './silence.ts'
+import { placed } from './telling-store.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
@@ -25,33 +26,39 @@ export type Facts = {
   told: Told
 }
 
-/** Of the outage that began with flip $3: as long as no reminder was sent, what was held back was not told. */
-const told = `CASE
-    WHEN NOT EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3) THEN 'no'
-    WHEN EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3
-                   AND d.status IN ('sent', 'dead')) THEN 'told'
-    WHEN EXISTS (SELECT FROM deliveries d WHERE d.monitor_id = m.id AND d.channel_id = $2 AND d.flip_seq = $3 AND d.held IS NOT NULL)
-    THEN 'held' ELSE 'no' END`
+const ofOutage = 'd.monitor_id = w.monitor_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
+
+/** Of the outage: as long as no reminder was sent, what was held back was not told. */
+const told = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'told' WHEN bool_or(d.held IS NOT NULL) THEN 'held' ELSE 'no' END
+    FROM deliveries d WHERE ${ofOutage})`
 
 const facts = statement(
   'facts',
-  `SELECT m.tags, m.severity, m.status = 'down' AND m.flip_seq = $3 AS "goesOn", coalesce(a.acked_seq = $3, false) AS acknowledged,
-     ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
+  `SELECT w.place, m.tags, m.severity, m.status = 'down' AND m.flip_seq = w.seq AS "goesOn",
+     coalesce(a.acked_seq = w.seq, false) AS acknowledged, ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
      (SELECT count(*) FROM flips f WHERE f.monitor_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
         AND f.at > ${instant('$4')}) AS outages,
-     (SELECT c.alerts FROM channels c WHERE c.id = $2) AS alerts, ${told} AS told
-   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1`,
+     (SELECT c.alerts FROM channels c WHERE c.id = w.channel_id) AS alerts, ${told} AS told
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(monitor_id, channel_id, seq, place)
+     JOIN monitors m ON m.id = w.monitor_id LEFT JOIN attention a ON a.monitor_id = m.id`,
 )
 
-/** `since` is from when on outages are counted. Null if the check is gone. */
+/** A channel, and the outage of a check that began with flip `seq`. */
+export type OutageOnChannel = { monitorId: string; channelId: string; seq: number }
+
+/** `since` is from when on outages are counted. Null of a check that is gone. */
 export async function selectFacts(
   on: Queryable,
-  { monitorId, channelId, flipSeq }: { monitorId: string; channelId: string; flipSeq: number },
-  ended: boolean,
+  outages: readonly OutageOnChannel[],
   since: number,
-): Promise<Facts | null> {
-  const outage = ended ? flipSeq - 1 : flipSeq
-  return (await on.query<Facts>(facts, [monitorId, channelId, outage, since]))[0] ?? null
+): Promise<(Facts | null)[]> {
+  const values = [
+    outages.map(({ monitorId }) => monitorId),
+    outages.map(({ channelId }) => channelId),
+    outages.map(({ seq }) => seq),
+    since,
+  ]
+  return placed(await on.query<Facts & { place: number }>(facts, values), outages.length)
 }
 
 export type Held = {

@@ -8,7 +8,8 @@ import type { Settings } from '../core/monitor.ts'
 import { rulesOf, tagsOf } from '../core/monitor.ts'
 import { nextDue } from '../core/schedule.ts'
 import type { Database } from '../database/service.ts'
-import { selectWindows } from './maintenance-store.ts'
+import { together } from '../database/together.ts'
+import { selectCurrentWindows } from './maintenance-store.ts'
 import { type Silence, whySilent } from './silence.ts'
 import * as store from './silences-store.ts'
 import type { ClaimedDelivery } from './store.ts'
@@ -32,16 +33,18 @@ export function createSilences(options: {
   now: () => number
 }) {
   const { database, settingsOf, outagesMax, now } = options
+  const factsOf = together((outages: store.OutageOnChannel[]) =>
+    store.selectFacts(database, outages, now() - flappingWindowMs),
+  )
+  const windowsOf = together((projectIds: string[]) => selectCurrentWindows(database, projectIds, now()))
 
   /** Null if it is to be sent, or if the check is gone. */
   async function why(delivery: Asked): Promise<Silence | null> {
-    const { monitorId, projectId } = delivery
+    const { monitorId, channelId, projectId, flipSeq } = delivery
     const at = now()
     const event = eventOf(delivery)
-    const [facts, windows] = await Promise.all([
-      store.selectFacts(database, delivery, event === 'up', at - flappingWindowMs),
-      selectWindows(database, projectId, { openAt: at }),
-    ])
+    const outage = { monitorId, channelId, seq: event === 'up' ? flipSeq - 1 : flipSeq }
+    const [facts, windows] = await Promise.all([factsOf(outage), windowsOf(projectId)])
     if (facts === null) return null
     const check = { id: monitorId, tags: tagsOf(facts) }
     const maintenance = windows.flatMap(({ name, time, scope }) => {

@@ -1,12 +1,15 @@
 // The outbox and the deliveries. Instants in epoch milliseconds.
 
-import type { FlipReason, Status } from '../core/status.ts'
+import type { Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+/** Why nothing was sent, where people read it. */
+export const channelOff = 'the channel is switched off'
+
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 // --- step one: from flips to deliveries ---------------------------------------------------------------------------
@@ -37,33 +40,41 @@ export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): 
   return flips.sort((a, b) => (a.monitorId === b.monitorId ? a.seq - b.seq : a.monitorId < b.monitorId ? -1 : 1))
 }
 
+// OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
+// channels, or everything that was ever sent.
 const insert = statement(
   'insert',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, created_at, next_attempt_at, group_id)
-   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, 'pending', ${instant('$5')},
-     CASE WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, created_at, status, last_error, finished_at,
+     next_attempt_at, group_id)
+   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, ${instant('$5')},
+     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
+     CASE WHEN c.off THEN NULL WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
      CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
      JOIN LATERAL (
        SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
-       UNION SELECT e.channel_id FROM deliveries e WHERE f.event = 'up' AND e.monitor_id = f.monitor_id AND e.flip_seq = f.seq - 1
-         AND e.event = 'escalation' AND e.status = 'sent') told ON true
-     JOIN channels c ON c.id = told.channel_id AND c.project_id = f.project_id AND c.disabled_at IS NULL
-     CROSS JOIN LATERAL (SELECT f.grouped AND c.kind = ANY($9::text[]) AS grouped) g
+       UNION SELECT e.channel_id FROM (
+         SELECT d.channel_id, d.status FROM deliveries d
+         WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1 AND d.event = 'escalation' OFFSET 0) e
+         WHERE e.status = 'sent') told ON true
+     JOIN LATERAL (
+       SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
+       WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
+     CROSS JOIN LATERAL (SELECT f.grouped AND NOT c.off AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.monitor_id, f.seq, c.id
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
-   RETURNING id`,
+   RETURNING status`,
 )
 
-/** One delivery for each flip and channel of its monitor that is switched on; a recovery goes to whom its outage was escalated, too.
- * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many were made. */
+/** One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery goes to whom its outage was escalated, too.
+ * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
 export async function insertDeliveries(
   tx: Queryable,
   flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
   now: number,
   group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
-  const made = await tx.query(insert, [
+  const made = await tx.query<{ status: string }>(insert, [
     flips.map(({ monitorId }) => monitorId),
     flips.map(({ seq }) => seq),
     flips.map(({ projectId }) => projectId),
@@ -74,7 +85,7 @@ export async function insertDeliveries(
     group.span,
     group.kinds,
   ])
-  return made.length
+  return made.filter(({ status }) => status === 'pending').length
 }
 
 // --- step two: due deliveries -------------------------------------------------------------------------------------
@@ -92,26 +103,40 @@ export type DueDelivery = {
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
+/** In the words of the index by channel. */
+const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
+
+// From channel to channel by the index, so that a backlog costs those no time who have none.
 const due = statement(
   'due',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
-     d.group_id AS "groupId"
-   FROM deliveries d
-   WHERE ${unfinished('d')} AND d.next_attempt_at <= ${instant('$1')} AND d.channel_id <> ALL($2::uuid[])
-     AND NOT EXISTS (
-       SELECT FROM deliveries e
-       WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${unfinished('e')})
-   ORDER BY d.next_attempt_at LIMIT $3`,
+  `WITH RECURSIVE waiting AS (
+     (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} ORDER BY d.channel_id LIMIT 1)
+     UNION ALL
+     SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
+     FROM waiting w WHERE w.channel_id IS NOT NULL)
+   SELECT found.* FROM waiting w CROSS JOIN LATERAL (
+     SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     FROM deliveries d
+     WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
+       AND d.flip_seq = (
+         SELECT e.flip_seq FROM deliveries e WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND ${unfinished('e')}
+         ORDER BY e.flip_seq LIMIT 1)
+     ORDER BY d.next_attempt_at LIMIT $4) found
+   WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[])
+   ORDER BY found.due LIMIT $3`,
 )
 
-/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for `busy` channels. */
+/** `ofChannel` is the most of one channel, `ofAll` of all together. */
+export type DueLimits = { ofChannel: number; ofAll: number }
+
+/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for `busy` channels and kinds. */
 export async function selectDue(
   on: Queryable,
   now: number,
-  busy: readonly string[],
-  limit: number,
+  busy: { channels: readonly string[]; kinds: readonly string[] },
+  limits: DueLimits,
 ): Promise<DueDelivery[]> {
-  return on.query<DueDelivery>(due, [now, busy, limit])
+  return on.query<DueDelivery>(due, [now, busy.channels, limits.ofAll, limits.ofChannel, busy.kinds])
 }
 
 export type ClaimedDelivery = DueDelivery & {
@@ -125,12 +150,15 @@ export type ClaimedDelivery = DueDelivery & {
   notice: NoticeText | null
   /** Of the request that caused the flip; null if time did. */
   requestId: string | null
+  /** As its check says, whatever the channel does. */
+  remindEveryS: number | null
 }
 
 export const claimedColumns = `d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
      d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
      d.lease_until AS "leaseUntil", d.group_id AS "groupId",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`
+     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId",
+     (SELECT m.remind_every_s FROM monitors m WHERE m.id = d.monitor_id) AS "remindEveryS"`
 
 const claim = statement(
   'claim',
@@ -159,20 +187,31 @@ export async function claimDeliveries(
 
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = $4::text, next_attempt_at = ${instant('$5')}, last_error = $6, lease_until = NULL, held = $8,
-     finished_at = CASE WHEN $4::text <> 'retrying' THEN ${instant('$7')} END
-   WHERE d.monitor_id = $1 AND d.id = $2 AND d.attempts = $3 AND ${unfinished('d')} RETURNING d.id`,
+  `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
+     lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
+     AS v(monitor_id, id, attempts, status, next_attempt_at, last_error, held, at)
+   WHERE d.monitor_id = v.monitor_id AND d.id = v.id AND d.attempts = v.attempts AND ${unfinished('d')} RETURNING d.id`,
 )
 
-/** False if the attempt is not the latest any more, or somebody has ended the delivery. */
-export async function writeVerdict(
-  tx: Queryable,
-  { monitorId, id, attempts }: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>,
-  verdict: Verdict,
-  now: number,
-): Promise<boolean> {
-  const { status, nextAttemptAt, lastError, held } = verdict
-  return (await tx.query(finish, [monitorId, id, attempts, status, nextAttemptAt, lastError, now, held])).length > 0
+/** `at` is when the attempt ended. */
+export type Verdicted = { delivery: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
+
+/** For each, false if the attempt is not the latest any more, or somebody has ended the delivery. */
+export async function writeVerdicts(tx: Queryable, all: readonly Verdicted[]): Promise<boolean[]> {
+  const column = <T>(pick: (one: Verdicted) => T): T[] => all.map(pick)
+  const rows = await tx.query<{ id: string }>(finish, [
+    column(({ delivery }) => delivery.monitorId),
+    column(({ delivery }) => delivery.id),
+    column(({ delivery }) => delivery.attempts),
+    column(({ verdict }) => verdict.status),
+    column(({ verdict }) => verdict.nextAttemptAt),
+    column(({ verdict }) => verdict.lastError),
+    column(({ verdict }) => verdict.held),
+    column(({ at }) => at),
+  ])
+  const written = new Set(rows.map(({ id }) => id))
+  return column(({ delivery }) => written.has(delivery.id))
 }
 
 export type ExpiredDelivery = Pick<
@@ -206,42 +245,6 @@ export async function expireDeliveries(
   lastError: string,
 ): Promise<ExpiredDelivery[]> {
   return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, lastError, expiredMax])
-}
-
-export type ToldFlip = {
-  at: number
-  from: Status
-  to: Status
-  reason: FlipReason
-  blindFrom: number | null
-  blindTo: number | null
-}
-
-const flip = statement(
-  'flip',
-  `SELECT at, "from", "to", reason, blind_from AS "blindFrom", blind_to AS "blindTo" FROM flips
-   WHERE monitor_id = $1 AND seq = $2`,
-)
-
-export async function selectFlip(on: Queryable, monitorId: string, seq: number): Promise<ToldFlip | null> {
-  const [row] = await on.query<ToldFlip>(flip, [monitorId, seq])
-  return row ?? null
-}
-
-export type LastPing = { exitStatus: number | null; body: Buffer | null }
-
-const lastPing = statement(
-  'last_ping',
-  `SELECT h.exit_status AS "exitStatus", b.body
-   FROM (SELECT * FROM heartbeats WHERE monitor_id = $1 AND received_at <= ${instant('$2')}
-         ORDER BY received_at DESC, id DESC LIMIT 1) h
-     LEFT JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id`,
-)
-
-/** The newest heartbeat up to `until`. */
-export async function selectLastPing(on: Queryable, monitorId: string, until: number): Promise<LastPing | null> {
-  const [row] = await on.query<LastPing>(lastPing, [monitorId, until])
-  return row ?? null
 }
 
 const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)

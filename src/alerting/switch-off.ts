@@ -15,9 +15,10 @@ export function createSwitchOff(options: {
   now: () => number
 }) {
   const { transports, writeAudit, now } = options
-  const kinds = Object.entries(transports).flatMap(([kind, { category }]) =>
-    takesNotices(kind, category) ? [kind] : [],
-  )
+  const kindsOf = (takes: typeof takesNotices) =>
+    Object.entries(transports).flatMap(([kind, { category }]) => (takes(kind, category) ? [kind] : []))
+  const kinds = kindsOf(takesNotices)
+  const lastResort = kindsOf((_kind, category) => category === 'incident')
 
   /** False if its settings have changed since, or it is off already. */
   return async function switchOff(
@@ -34,17 +35,17 @@ export function createSwitchOff(options: {
     const text = `Nothing will arrive at the channel ${name} (${kind}) any more: ${reason}. New settings switch it on again.`
     const notice = {
       projectId,
-      kinds,
       about: id,
       seq: Math.floor(at / 1000),
       text: { severity: 'warning', title, text },
     } as const
-    await insertNotice(tx, notice, at)
+    if ((await insertNotice(tx, { ...notice, kinds }, at)) === 0)
+      await insertNotice(tx, { ...notice, kinds: lastResort }, at)
     return true
   }
 }
 
-/** Nobody is called, and no incident opened, because a channel does not work. A group's channels are told themselves. */
+/** Nobody is called because a channel does not work, and no incident opened unless nobody would hear of it. A group's channels are told themselves. */
 function takesNotices(kind: string, category: Transport['category']): boolean {
   return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
 }

@@ -1,34 +1,46 @@
 // What a delivery has to tell at the moment of an attempt.
 
-import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
+import { together } from '../database/together.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import { incidentKey, type Message, type Severity, uniqueKey } from './message.ts'
-import { leaveToRecovery, selectOutage, toldWithRecovery } from './order-store.ts'
+import { incidentKey, type Message, type Severity } from './message.ts'
+import { leaveToRecovery, selectOutages, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
 import type { Silences } from './silences.ts'
-import * as store from './store.ts'
+import type { ClaimedDelivery } from './store.ts'
+import { type FlipKey, selectFlips, selectLastPings } from './telling-store.ts'
 
 /** The message, or why it is not to be told. */
-export type Tell = (delivery: store.ClaimedDelivery) => Promise<Message | Silence>
+export type Tell = (delivery: ClaimedDelivery) => Promise<Message | Silence>
 
 export type TellingOptions = {
   database: Database
-  /** Rejects with AppError('not_found') for a check that is gone. */
-  checkDocument: (projectId: string, id: string) => Promise<CheckDocument>
+  /** In their order; null of a check that the project does not have any more. */
+  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
   silences: Pick<Silences, 'why'>
   /** Where people say that they have seen it. */
   acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
-  siteUrl: () => string
+  /** Where people see how it stands. */
+  checkLink: (monitorId: string) => string
   now: () => number
 }
 
 export function createTelling(options: TellingOptions): Tell {
-  const { database, checkDocument, silences, now } = options
+  const { database, silences, now } = options
+  const flipOf = together((keys: FlipKey[]) => selectFlips(database, keys))
+  const lastPingOf = together((keys: FlipKey[]) => selectLastPings(database, keys))
+  const outageOf = together((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
+  const checkOf = together(options.checkDocuments)
+  const isLeftToRecovery = together(async (outages: { monitorId: string; id: string }[]) => {
+    const monitorIds = outages.map(({ monitorId }) => monitorId)
+    const ids = outages.map(({ id }) => id)
+    const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now(), ids))
+    return ids.map((id) => left.has(id))
+  })
 
   return async function tell(delivery) {
-    const { monitorId, channelId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
+    const { monitorId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
     const event = eventOf(delivery)
     if (notice !== null) {
       const at = isoMillis(delivery.createdAt)
@@ -39,18 +51,17 @@ export function createTelling(options: TellingOptions): Tell {
         delivery: { id, attempt: attempts },
       }
     }
-    if (event === 'down' && (await leaveToRecovery(database, [monitorId], now(), id))) return nothing(toldWithRecovery)
-    const flip = await store.selectFlip(database, monitorId, flipSeq)
+    if (event === 'down' && (await isLeftToRecovery(delivery))) return nothing(toldWithRecovery)
+    const [flip, silence, check, lastPing, outage] = await Promise.all([
+      flipOf(delivery),
+      silences.why(delivery),
+      checkOf({ projectId, id: monitorId }),
+      lastPingOf(delivery),
+      event === 'up' ? outageOf(delivery) : null,
+    ])
     if (flip === null) return nothing('the change is not on record any more')
-    const silence = await silences.why(delivery)
     if (silence !== null) return silence
-    const check = await checkDocument(projectId, monitorId).catch((error: unknown) => {
-      if (error instanceof AppError && ['not_found', 'forbidden'].includes(error.code)) return null
-      throw error
-    })
     if (check === null) return nothing('the check was deleted')
-    const lastPing = await store.selectLastPing(database, monitorId, flip.at)
-    const outage = event === 'up' ? await selectOutage(database, monitorId, channelId, flipSeq) : null
     const { blindFrom, blindTo } = flip
     return {
       event: event === 'escalation' ? 'down' : event,
@@ -65,7 +76,7 @@ export function createTelling(options: TellingOptions): Tell {
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
       links: {
-        check: `${options.siteUrl()}/api/v3/checks/${uniqueKey(monitorId)}`,
+        check: options.checkLink(monitorId),
         ...(event !== 'up' && { acknowledge: options.acknowledgeLink(delivery) }),
       },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),

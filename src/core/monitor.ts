@@ -19,12 +19,17 @@ export type Settings = SignalFilters &
     maxPingsPerMinute: number | null
     /** How much an outage matters, for channels that choose. */
     severity: 'info' | 'warning' | 'critical' | null
+    /** Between reminders of an outage, on every channel; null leaves it to each channel. */
+    remindEveryS: number | null
     /** Id of the monitor while whose outage nobody is told about this one. */
     parent: string | null
   }
 
 /** The settings on which a status depends. The others are for people. */
-export type DecidingSettings = Omit<Settings, 'name' | 'slug' | 'tags' | 'desc' | 'parent' | 'severity'>
+export type DecidingSettings = Omit<
+  Settings,
+  'name' | 'slug' | 'tags' | 'desc' | 'parent' | 'severity' | 'remindEveryS'
+>
 
 export const defaultSettings: Settings = {
   name: '',
@@ -54,6 +59,7 @@ export const defaultSettings: Settings = {
   trackRuns: null,
   maxPingsPerMinute: null,
   severity: null,
+  remindEveryS: null,
   parent: null,
 }
 

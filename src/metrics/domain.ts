@@ -64,6 +64,7 @@ const observed = {
   },
   spool_bytes: { help: 'Bytes of heartbeats on disk that are not in the database yet' },
   spool_records: { help: 'Heartbeats on disk that are not in the database yet' },
+  unreachable_projects: { help: 'Projects with checks whose channels are all switched off: nobody is told about them' },
 }
 
 export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {

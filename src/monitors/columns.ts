@@ -25,6 +25,7 @@ export const settingColumns = {
   trackRuns: 'track_runs',
   maxPingsPerMinute: 'max_pings_per_minute',
   severity: 'severity',
+  remindEveryS: 'remind_every_s',
   methods: 'methods',
   manualResume: 'manual_resume',
   filterSubject: 'filter_subject',
@@ -64,7 +65,17 @@ const columnOf: Record<Field, string> = {
 }
 
 /** Only for people: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = ['name', 'slug', 'tags', 'desc', 'parent', 'severity', 'badgeKey', 'createdAt']
+const undeciding: Field[] = [
+  'name',
+  'slug',
+  'tags',
+  'desc',
+  'parent',
+  'severity',
+  'remindEveryS',
+  'badgeKey',
+  'createdAt',
+]
 
 const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
 

@@ -37,6 +37,7 @@ const fields = {
   trackRuns: 'track_runs',
   maxPingsPerMinute: 'max_pings_per_minute',
   severity: 'severity',
+  remindEveryS: 'remind_every',
   manualResume: 'manual_resume',
   methods: 'methods',
   filterSubject: 'filter_subject',

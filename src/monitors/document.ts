@@ -73,6 +73,7 @@ function extensions({ settings }: MonitorWithChannels, { readOnly }: View): Chec
     track_runs: settings.trackRuns,
     max_pings_per_minute: settings.maxPingsPerMinute,
     severity: settings.severity,
+    remind_every: settings.remindEveryS,
     early_tolerance: settings.earlyToleranceS,
     paused_until: settings.pausedUntil === null ? null : isoSeconds(settings.pausedUntil),
     parent: parent !== null && readOnly ? uniqueKey(parent) : parent,

@@ -26,6 +26,16 @@ export async function selectMonitor(on: Queryable, id: string): Promise<MonitorW
   return row ? withChannels(row) : null
 }
 
+const many = statement(
+  'select_many',
+  `SELECT ${monitorColumns}, ${channels} FROM monitors m WHERE m.id = ANY($1::uuid[])`,
+)
+
+/** Of any project, in no order: those of these ids that there are. */
+export async function selectMonitors(on: Queryable, ids: readonly string[]): Promise<MonitorWithChannels[]> {
+  return (await on.query<Row>(many, [ids])).map(withChannels)
+}
+
 const badgeKeyTaken = statement('badge_key', 'SELECT id FROM monitors WHERE badge_key = $1 LIMIT 1')
 
 export async function selectBadgeKeyTaken(on: Queryable, badgeKey: string): Promise<boolean> {

@@ -121,6 +121,19 @@ export function createReading(options: {
       return document(await findByEither(projectId, id), view)
     },
 
+    /** Of each of these, in their order; null of one that its project does not have. */
+    async documents(
+      checks: readonly { projectId: string; id: string }[],
+      view: View,
+    ): Promise<(CheckDocument | null)[]> {
+      const found = await store.selectMonitors(database, [...new Set(checks.map(({ id }) => id))])
+      const byId = new Map(found.map((monitor) => [monitor.id, monitor]))
+      return checks.map(({ projectId, id }) => {
+        const monitor = byId.get(id)
+        return monitor?.projectId === projectId ? document(monitor, view) : null
+      })
+    },
+
     async *list(projectId: string, filter: CheckFilter, view: View): AsyncGenerator<CheckDocument[], void, undefined> {
       for await (const page of pages(projectId, filter)) yield page.map((monitor) => document(monitor, view))
     },

@@ -87,6 +87,7 @@ export const rules = {
     string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
   recovery_threshold: nullable(integer(1, 720)),
+  remind_every: nullable(integer(60, longestS)),
   severity: nullable((value) =>
     ['info', 'warning', 'critical'].includes(value as string) ? undefined : 'is not one of info, warning, critical',
   ),
@@ -118,6 +119,7 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   parent: 'parent',
   recovery_threshold: 'recoveryThreshold',
   severity: 'severity',
+  remind_every: 'remindEveryS',
   track_runs: 'trackRuns',
 }
 

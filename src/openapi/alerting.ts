@@ -90,19 +90,29 @@ const attentions: Operations = {
     body: { example: { for: 3600 } },
     answers: { 200: json('What holds', ref('Attention'), attention), ...refusals('ours', 400, 401, 404, 429) },
   },
+  'GET /checks/:token': {
+    id: 'lookAtCheck',
+    tag: 'channels',
+    summary: 'How a check stands, for who has the link of an alert; changes nothing',
+    path: token,
+    answers: {
+      200: page('A page with the status, since when, what is expected and the last heartbeats'),
+      ...refusals('ours', 404, 410),
+    },
+  },
   'GET /acknowledge/:token': {
     id: 'showLink',
     tag: 'channels',
     summary: 'The page of a link in an alert; changes nothing',
     path: token,
-    answers: { 200: page('A page with buttons'), ...refusals('ours', 404) },
+    answers: { 200: page('A page with buttons'), ...refusals('ours', 404, 410) },
   },
   'POST /acknowledge/:token': {
     id: 'acknowledgeByLink',
     tag: 'channels',
     summary: 'Acknowledge the outage of the link',
     path: token,
-    answers: { 200: page('Done'), ...refusals('ours', 404, 409) },
+    answers: { 200: page('Done'), ...refusals('ours', 404, 409, 410) },
   },
   'GET /api/v3/channels/:id/unsubscribe/:signature': {
     id: 'showUnsubscribing',
@@ -123,7 +133,7 @@ const attentions: Operations = {
     tag: 'channels',
     summary: 'Snooze the check of the link',
     path: { ...token, hours: { type: 'integer', description: 'How long', example: 4 } },
-    answers: { 200: page('Done'), ...refusals('ours', 400, 404) },
+    answers: { 200: page('Done'), ...refusals('ours', 400, 404, 410) },
   },
 }
 

@@ -70,6 +70,7 @@ const ours: Record<number, [description: string, example: object]> = {
     'The object is not in the state that the call needs',
     { error: 'ping_key belongs to another project', code: 'conflict', field: 'ping_key' },
   ],
+  410: ['It was good for a time that is over', { error: 'this link is too old', code: 'gone' }],
   413: ['The body is too long', { error: 'Request body is too large', code: 'payload_too_large' }],
   429: [
     'Too many calls; Retry-After says when to try again',

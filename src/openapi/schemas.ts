@@ -17,6 +17,9 @@ const extensions = {
   recovery_threshold: whole('So many successes in a row make it up again'),
   early_tolerance: whole('A heartbeat that comes so many seconds before its slot counts for it'),
   track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
+  remind_every: whole(
+    'Seconds between reminders of an outage, on every channel that was told; without it as each channel says',
+  ),
   severity: Type.Optional(
     Type.String({
       enum: ['info', 'warning', 'critical'],

@@ -12,6 +12,12 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     const { serviceChannels: channels, serviceAvailability, serviceLatencyMs, serviceLookMs } = config.alerting
     const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
     const { clock } = database
+    let unreachable = 0
+    /** What was last known while the database is away: the rest must be judged all the same. */
+    const countUnreachable = async () => {
+      unreachable = await alerting.unreachableProjects().catch(() => unreachable)
+      return unreachable
+    }
     const serviceAlerts = createServiceAlerts({
       database,
       node: hostname().slice(0, 100),
@@ -30,6 +36,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
           ...new Set(circuitBreakers.states().flatMap(({ kind, state }) => (state === 'open' ? [kind] : []))),
         ].sort(),
         stalenessMs: Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now())),
+        unreachableProjects: await countUnreachable(),
         health: (await health.report()).status,
       }),
       notify: (tx, notice) => alerting.notify(tx, { ...notice, channelIds: channels }),

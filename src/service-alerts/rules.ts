@@ -13,6 +13,8 @@ export type Reading = {
   /** Kinds whose circuit breakers are open. */
   openBreakers: readonly string[]
   stalenessMs: number
+  /** Whose channels are all switched off. */
+  unreachableProjects: number
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
 }
 
@@ -61,6 +63,12 @@ export const rules = {
       level,
       text: `the oldest heartbeat that is not in the database is ${Math.round(stalenessMs / 1000)} s old`,
     }
+  },
+
+  channels({ unreachableProjects: count }) {
+    if (count === 0) return null
+    const whose = count === 1 ? 'one project' : `${count} projects`
+    return { level: 'WARNING', text: `nobody hears of the checks of ${whose}: all of the channels are switched off` }
   },
 
   health({ health }) {

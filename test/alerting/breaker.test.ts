@@ -30,7 +30,7 @@ async function opened(world: World, replica: Replica, url: string): Promise<stri
 suite('the circuit breaker of a destination', () => {
   test('keeps alerts back while it is open, without spending attempts, and those of others go', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 20 })
+    const replica = await world.replica({ concurrency: 80 })
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
     const broken = await opened(world, replica, `${far.url}/broken`)
     assert.equal(far.received.length, 5)
@@ -54,7 +54,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('tries with three at a time, and one failure is enough to wait again', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 40 })
+    const replica = await world.replica({ concurrency: 160 })
     let underWay = 0
     let most = 0
     let seen = 0
@@ -82,7 +82,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('closes after three successes, and everything is told one time', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 40 })
+    const replica = await world.replica({ concurrency: 160 })
     let works = false
     const far = await createReceiver(t, () => (works ? 200 : 500))
     const channel = await opened(world, replica, far.url)
@@ -114,7 +114,7 @@ suite('the circuit breaker of a destination', () => {
       ],
     ] as const) {
       const world = await createWorld(t)
-      const replica = await world.replica({ requestTimeoutMs: 200, concurrency: 20 })
+      const replica = await world.replica({ requestTimeoutMs: 200, concurrency: 80 })
       const channel = await world.webhook(replica, { url })
       await outages(world, replica, channel, 5)
       await replica.turn()
@@ -142,7 +142,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('lets nothing wait for ever: what is too old is dead, also while nobody is asked', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ retryForMs: 30_000, concurrency: 20 })
+    const replica = await world.replica({ retryForMs: 30_000, concurrency: 80 })
     const far = await createReceiver(t, () => 500)
     const channel = await opened(world, replica, far.url)
     await outages(world, replica, channel, 2)
@@ -162,7 +162,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('does not keep a person from trying, and learns what came of it', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 20 })
+    const replica = await world.replica({ concurrency: 80 })
     let works = false
     const far = await createReceiver(t, () => (works ? 200 : 500))
     const channel = await opened(world, replica, far.url)
@@ -176,7 +176,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('starts anew with new settings, and goes with the channel', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 20 })
+    const replica = await world.replica({ concurrency: 80 })
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
     const channel = await opened(world, replica, `${far.url}/broken`)
     await replica.alerting.channels.update(world.caller, channel, { settings: { url: `${far.url}/new` } })
@@ -189,7 +189,7 @@ suite('the circuit breaker of a destination', () => {
 
   test('gets its trial back when the attempt was interrupted', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 20, requestTimeoutMs: 60_000 })
+    const replica = await world.replica({ concurrency: 80, requestTimeoutMs: 60_000 })
     let hangs = false
     const url = await listen(t, (_request, response) => {
       if (!hangs) response.writeHead(500).end()

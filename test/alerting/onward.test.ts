@@ -164,6 +164,25 @@ suite('a channel that is switched off', () => {
     assert.equal(far.received.filter(({ url }) => url === '/a').length, 2)
   })
 
+  test('is told of by an incident where nobody else would hear of it, and counts where nobody can at all', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 202))
+    const gone = await world.webhook(replica, { url: `${far.url}/gone` })
+    const pager = { routing_key: 'x'.repeat(32), api_url: `${far.url}/pagerduty` }
+    const pagerduty = await world.channel(replica, 'pagerduty', pager)
+    await world.flips(await world.monitor(replica, [gone]), ['down'])
+    for (let turn = 0; turn < 2; turn++) await replica.turn()
+    const [, paged] = far.received
+    assert.match(paged?.body ?? '', /The channel hook is switched off/)
+    assert.equal(await replica.alerting.unreachableProjects(), 0)
+
+    await replica.alerting.channels.remove(world.caller, pagerduty)
+    assert.equal(await replica.alerting.unreachableProjects(), 1)
+    await replica.alerting.channels.update(world.caller, gone, { settings: { url: far.url } })
+    assert.equal(await replica.alerting.unreachableProjects(), 0)
+  })
+
   test('refused credentials switch it off when they are refused for an hour', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()

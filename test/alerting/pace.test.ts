@@ -6,7 +6,7 @@ import { createWorld } from './world.ts'
 suite('the pace of a destination', () => {
   test('is kept before the vendor has to refuse, without spending attempts, and others do not wait', async (t) => {
     const world = await createWorld(t)
-    const replica = await world.replica({ concurrency: 40 })
+    const replica = await world.replica({ concurrency: 160 })
     const seen: string[] = []
     const url = await listen(t, (request, response) => {
       seen.push(request.url ?? '')
@@ -29,6 +29,28 @@ suite('the pace of a destination', () => {
     await replica.turn()
     assert.equal(sent('/slack'), 8)
     assert.deepEqual([...new Set((await world.deliveries()).map(({ attempts }) => attempts))], [1])
+  })
+
+  test('is kept by all replicas together, and by one that starts anew', async (t) => {
+    const world = await createWorld(t)
+    const replicas = await Promise.all([1, 2, 3].map(() => world.replica({ concurrency: 160 })))
+    const [first] = replicas as [(typeof replicas)[number]]
+    let seen = 0
+    const url = await listen(t, (_request, response) => {
+      seen++
+      response.end('ok')
+    })
+    const slack = await world.channel(first, 'slack', { url })
+    for (let n = 0; n < 12; n++) await world.flips(await world.monitor(first, [slack], `job ${n}`), ['down'])
+    await first.alerting.relay()
+    await Promise.all(replicas.map((replica) => replica.turn()))
+    assert.equal(seen, 5, 'what Slack takes at once')
+    await (await world.replica({ concurrency: 160 })).turn()
+    assert.equal(seen, 5)
+    world.clock.now += 2200
+    await Promise.all(replicas.map((replica) => replica.turn()))
+    assert.equal(seen, 7, 'and what it takes in two seconds')
+    assert.ok((await world.deliveries()).every(({ attempts }) => attempts <= 1))
   })
 
   test('asked for, holds for everything that is to be sent there', async (t) => {

@@ -24,7 +24,7 @@ type Replica = { database: Database; alerting: Alerting }
 type Overrides = Partial<AlertingLimits> & { failureThreshold?: number }
 
 const limits: AlertingLimits = {
-  concurrency: 16,
+  concurrency: 64,
   requestTimeoutMs: 2000,
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
@@ -96,7 +96,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       links: createSignedLinks({ keys, siteUrl: () => 'http://flatline.example' }),
       breakers,
       writeAudit,
-      checkDocument: (project, id) => monitors.get(project, id, { version: 3, readOnly: false }),
+      checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
       settingsOf: async (project, id) => (await monitors.find(project, id)).settings,
       siteUrl: () => 'http://flatline.example',
       limits: own,

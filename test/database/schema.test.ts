@@ -9,6 +9,7 @@ import { createDatabase, sql } from '../postgres.ts'
 
 const byHand = {
   indexes: [
+    'deliveries_channel_due_idx ON deliveries (channel_id, next_attempt_at) WHERE',
     'deliveries_channel_error_idx ON deliveries (channel_id, created_at) WHERE',
     'deliveries_channel_sent_idx ON deliveries (channel_id, finished_at) WHERE',
     'deliveries_due_idx ON deliveries (next_attempt_at) WHERE',

@@ -11,6 +11,7 @@ const well: Reading = {
   hour: fine,
   openBreakers: [],
   stalenessMs: 0,
+  unreachableProjects: 0,
   health: 'healthy',
 }
 const failing = (errorRate: number, requests = 100) => ({ ...fine, requests, errorRate, availability: 1 - errorRate })
@@ -32,6 +33,7 @@ const table: [what: string, rule: Rule, change: Partial<Reading>, level: string 
   ['the database', 'breaker', { openBreakers: ['database', 'webhook'] }, 'CRITICAL'],
   ['old heartbeats', 'staleness', { stalenessMs: 60_001 }, 'WARNING'],
   ['very old heartbeats', 'staleness', { stalenessMs: 300_001 }, 'CRITICAL'],
+  ['a project that nobody can be told of', 'channels', { unreachableProjects: 1 }, 'WARNING'],
   ['degraded', 'health', { health: 'degraded' }, 'WARNING'],
   ['unhealthy', 'health', { health: 'unhealthy' }, 'CRITICAL'],
 ]

@@ -1,0 +1,1 @@
+ALTER TABLE "monitors" ADD COLUMN     "remind_every_s" INTEGER;

@@ -1,0 +1,47 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { expectation, nameOf, reasonText } from './alert.ts'
+import type { Look, Looking } from './looking.ts'
+import { escaped, page } from './page.ts'
+import { instantText } from './text.ts'
+
+const Token = Type.Object({ token: Type.String({ maxLength: 200 }) })
+
+const statusTexts: Record<string, string> = {
+  new: 'No heartbeat has come yet.',
+  up: 'It is up.',
+  grace: 'A heartbeat is late; it is not down yet.',
+  down: 'It is down.',
+  paused: 'It is paused.',
+}
+
+export const lookingRoutes: FastifyPluginAsyncTypebox<{ looking: Looking }> = async (app, { looking }) => {
+  const config = { access: 'public' } as const
+
+  app.get('/checks/:token', { config, schema: { params: Token } }, async (request, reply) => {
+    const look = await looking.look(request.params.token)
+    reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').header('referrer-policy', 'no-referrer')
+    return pageOf(look)
+  })
+}
+
+function pageOf({ check, since, pings }: Look): string {
+  const at = (iso: unknown) => (typeof iso === 'string' ? instantText(Date.parse(iso)) : undefined)
+  const facts: [label: string, value: string | undefined][] = [
+    ['Since', since === null ? undefined : `${instantText(since.at)}. ${reasonText(since.reason)}`],
+    ['Running', check.started === true ? 'a run is under way' : undefined],
+    ['Last heartbeat', at(check.last_ping) ?? 'none yet'],
+    ['Expected', expectation(check)],
+    ['Next expected', at(check.next_ping)],
+    ['Tags', String(check.tags)],
+    ['Notes', String(check.desc)],
+  ]
+  const rows = facts.flatMap(([label, value]) => (value ? [`<dt>${label}</dt><dd>${escaped(value)}</dd>`] : []))
+  const list = pings.map(({ n, kind, at, exitStatus }) => {
+    const exit = exitStatus === null ? '' : `, exit status ${exitStatus}`
+    return `<li>#${n} ${instantText(at)}: ${kind}${exit}</li>`
+  })
+  const heard = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
+  const status = statusTexts[String(check.status)] ?? ''
+  return page(`<h1>${escaped(nameOf(check))}</h1><p>${status}</p><dl>${rows.join('')}</dl>${heard}`)
+}

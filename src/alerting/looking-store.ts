@@ -1,0 +1,28 @@
+// What people see of a check who have only a link to it. Instants in epoch milliseconds.
+
+import type { HeartbeatKind } from '../core/heartbeat.ts'
+import type { FlipReason } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `looking_${name}`, text })
+
+export type LatestFlip = { at: number; reason: FlipReason }
+
+const flip = statement('flip', 'SELECT at, reason FROM flips WHERE monitor_id = $1 ORDER BY seq DESC LIMIT 1')
+
+export async function selectLatestFlip(on: Queryable, monitorId: string): Promise<LatestFlip | null> {
+  return (await on.query<LatestFlip>(flip, [monitorId]))[0] ?? null
+}
+
+export type SeenPing = { n: number; kind: HeartbeatKind; at: number; exitStatus: number | null }
+
+const pings = statement(
+  'pings',
+  `SELECT n, kind, received_at AS at, exit_status AS "exitStatus" FROM heartbeats WHERE monitor_id = $1
+   ORDER BY received_at DESC, id DESC LIMIT $2`,
+)
+
+/** The newest first. */
+export async function selectSeenPings(on: Queryable, monitorId: string, limit: number): Promise<SeenPing[]> {
+  return on.query<SeenPing>(pings, [monitorId, limit])
+}

@@ -1,0 +1,56 @@
+// What there is to tell about deliveries, of many at once. Instants in epoch milliseconds.
+
+import type { FlipReason, Status } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+
+/** A change of a check. */
+export type FlipKey = { monitorId: string; flipSeq: number }
+
+export type ToldFlip = {
+  at: number
+  from: Status
+  to: Status
+  reason: FlipReason
+  blindFrom: number | null
+  blindTo: number | null
+}
+
+/** What was found of each in its place, by the number that it was asked under; null where nothing was. */
+export function placed<Row extends { place: number }>(rows: readonly Row[], count: number): (Row | null)[] {
+  const places = new Array<Row | null>(count).fill(null)
+  for (const row of rows) places[row.place - 1] = row
+  return places
+}
+
+const asked = 'unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(monitor_id, seq, place)'
+
+const flips = statement(
+  'flips',
+  `SELECT w.place, f.at, f."from", f."to", f.reason, f.blind_from AS "blindFrom", f.blind_to AS "blindTo"
+   FROM ${asked} JOIN flips f ON f.monitor_id = w.monitor_id AND f.seq = w.seq`,
+)
+
+export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(ToldFlip | null)[]> {
+  const values = [keys.map(({ monitorId }) => monitorId), keys.map(({ flipSeq }) => flipSeq)]
+  return placed(await on.query<ToldFlip & { place: number }>(flips, values), keys.length)
+}
+
+export type LastPing = { exitStatus: number | null; body: Buffer | null }
+
+const lastPings = statement(
+  'last_pings',
+  `SELECT w.place, h.exit_status AS "exitStatus", b.body
+   FROM ${asked} JOIN flips f ON f.monitor_id = w.monitor_id AND f.seq = w.seq
+     JOIN LATERAL (
+       SELECT * FROM heartbeats WHERE monitor_id = f.monitor_id AND received_at <= f.at ORDER BY received_at DESC, id DESC LIMIT 1) h ON true
+     LEFT JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id`,
+)
+
+/** The newest heartbeat up to each change. */
+export async function selectLastPings(on: Queryable, keys: readonly FlipKey[]): Promise<(LastPing | null)[]> {
+  const values = [keys.map(({ monitorId }) => monitorId), keys.map(({ flipSeq }) => flipSeq)]
+  const rows = await on.query<LastPing & { place: number }>(lastPings, values)
+  return placed(rows, keys.length).map((row) => row && { exitStatus: row.exitStatus, body: row.body })
+}

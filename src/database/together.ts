@@ -1,0 +1,34 @@
+// What is asked of the database at the same moment, one by one, goes there as one statement: whoever asks reads as if alone, and a flood
+// costs one round trip and one commit instead of hundreds. What comes while a statement is under way forms the next. Who calls bounds how
+// many call at once.
+
+/** One result for each entry, in their order. */
+export type Ask<Entry, Result> = (entries: Entry[]) => Promise<Result[]>
+
+export function together<Entry, Result>(ask: Ask<Entry, Result>, batchMax = 200): (entry: Entry) => Promise<Result> {
+  type Waiting = { entry: Entry; resolve: (result: Result) => void; reject: (error: unknown) => void }
+  let queue: Waiting[] = []
+  let asking = false
+
+  async function next(): Promise<void> {
+    asking = true
+    while (queue.length > 0) {
+      const batch = queue.slice(0, batchMax)
+      queue = queue.slice(batchMax)
+      try {
+        const results = await ask(batch.map(({ entry }) => entry))
+        for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result)
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    asking = false
+  }
+
+  return (entry) =>
+    new Promise((resolve, reject) => {
+      queue.push({ entry, resolve, reject })
+      // More may follow in the same turn of the event loop.
+      if (queue.length === 1 && !asking) setImmediate(next)
+    })
+}

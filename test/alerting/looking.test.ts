@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { build, createReceiver, eventually } from '../helper.ts'
+import { listen } from './far-side.ts'
+import { createWorld } from './world.ts'
+
+test('the link in an alert shows without a key how the check stands, and is no way to ping or to change it', async (t) => {
+  const { call } = await build(t)
+  const far = await createReceiver(t)
+  await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: far.url } })
+  const wanted = { name: '<i>nightly', desc: 'see <wiki>', tags: 'prod', channels: '*' }
+  const { uuid } = (await call('POST', '/api/v3/checks/', wanted)).json() as { uuid: string }
+  await call('GET', `/ping/${uuid}/3`, undefined, {})
+  await eventually('the alert', () => far.received.length === 1)
+  const link = new URL(JSON.parse(far.received[0]?.body ?? '').links.check).pathname
+  assert.doesNotMatch(link, new RegExp(uuid))
+
+  const page = await call('GET', link, undefined, {})
+  assert.equal(page.status, 200)
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
+  assert.equal(page.headers.get('cache-control'), 'no-store')
+  assert.match(
+    page.text,
+    /It is down\..*Since.*exit status 3.*Expected.*every 1? ?day.*prod.*#1 .*fail, exit status 3/s,
+  )
+  assert.doesNotMatch(page.text, /<i>nightly|<wiki>/)
+  assert.doesNotMatch(page.text, new RegExp(uuid))
+  assert.doesNotMatch(page.text, /<form|<script/)
+
+  await call('GET', `/ping/${uuid}`, undefined, {})
+  assert.match((await call('GET', link, undefined, {})).text, /It is up\..*#2 .*success/s)
+  assert.equal((await call('POST', link, undefined, {})).status, 404)
+  for (const wrong of [`${link}x`, link.slice(0, -3), '/checks/x', `/checks/${uuid}`])
+    assert.equal((await call('GET', wrong, undefined, {})).status, 404, wrong)
+  await call('DELETE', `/api/v3/checks/${uuid}`)
+  assert.equal((await call('GET', link, undefined, {})).status, 404)
+})
+
+test('the link is good for a week', async (t) => {
+  const world = await createWorld(t)
+  const replica = await world.replica()
+  const links: string[] = []
+  const url = await listen(t, (request, response) => {
+    let text = ''
+    request.on('data', (chunk) => (text += chunk))
+    request.on('end', () => {
+      links.push(JSON.parse(text).links.check)
+      response.end()
+    })
+  })
+  await world.flips(await world.monitor(replica, [await world.webhook(replica, { url })]), ['down'])
+  await replica.turn()
+  const token = links[0]?.split('/').at(-1) as string
+  world.clock.now += 6 * 86_400_000
+  assert.equal((await replica.alerting.looking.look(token)).check.name, 'nightly')
+  world.clock.now += 2 * 86_400_000
+  await assert.rejects(replica.alerting.looking.look(token), /too old/)
+})

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { together } from '../../src/database/together.ts'
+
+test('what is asked at the same moment is asked together, and what comes meanwhile is asked next', async () => {
+  const asked: number[][] = []
+  let release = () => {}
+  const double = together(async (entries: number[]) => {
+    asked.push(entries)
+    if (asked.length === 1) await new Promise<void>((resolve) => (release = resolve))
+    return entries.map((entry) => 2 * entry)
+  })
+  const first = [1, 2].map(double)
+  await new Promise(setImmediate)
+  const later = [3, 4, 5].map(double)
+  await new Promise(setImmediate)
+  release()
+  assert.deepEqual(await Promise.all([...first, ...later]), [2, 4, 6, 8, 10])
+  assert.deepEqual(asked, [
+    [1, 2],
+    [3, 4, 5],
+  ])
+})
+
+test('no more is asked at once than is allowed', async () => {
+  const sizes: number[] = []
+  const same = together(async (entries: number[]) => {
+    sizes.push(entries.length)
+    return entries
+  }, 2)
+  assert.deepEqual(await Promise.all([1, 2, 3, 4, 5].map(same)), [1, 2, 3, 4, 5])
+  assert.deepEqual(sizes, [2, 2, 1])
+})
+
+test('who asked together with what fails learns it, and who asks afterwards is answered', async () => {
+  let fails = true
+  const same = together(async (entries: number[]) => {
+    if (fails) throw new Error('away')
+    return entries
+  })
+  const outcomes = await Promise.allSettled([1, 2].map(same))
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  fails = false
+  assert.equal(await same(3), 3)
+})

@@ -1,9 +1,12 @@
-// Group commit: what arrives while a batch is being written forms the next batch, so that a lone entry waits for nobody and a
+// Group commit: what arrives while batches are being written forms the next one, so that a lone entry waits for nobody and a
 // flood shares transactions. There is no linger timer: it would add its length to every quiet moment and gain nothing in a
-// busy one. One batch at a time: with two the database works no faster, because each is smaller, and their rows wait for each other.
-// Callbacks instead of promises, because an awaited promise per entry costs a tenth of the throughput.
+// busy one. Two batches at a time: while one waits for the disk the other has the processor. Callbacks instead of promises, because an
+// awaited promise per entry costs a tenth of the throughput.
 
 export type Done<Result> = (error: Error | null, result?: Result) => void
+
+/** Entries that are enough for a batch: with more of them each costs little less. */
+const amongMany = 32
 
 type Waiting<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
 
@@ -13,7 +16,7 @@ export type Batcher<Entry, Result> = {
   readonly length: number
   /** The entry that has waited longest, queued or being written. */
   oldest(): Entry | undefined
-  /** Resolves when nothing waits and nothing is being written. */
+  /** Resolves when nothing waits, nothing is being written and everybody has been called back. */
   drained(): Promise<void>
 }
 
@@ -23,19 +26,22 @@ export function createBatcher<Entry, Result>(options: {
   queueMaxEntries: number
   queueMaxBytes: number
   batchMax: number
+  /** Batches written at the same time. */
+  inFlightMax: number
 }): Batcher<Entry, Result> {
-  const { write, queueMaxEntries, queueMaxBytes, batchMax } = options
+  const { write, queueMaxEntries, queueMaxBytes, batchMax, inFlightMax } = options
   let queue: Waiting<Entry, Result>[] = []
   let queuedBytes = 0
-  let writing: Waiting<Entry, Result>[] | null = null
+  const writing: Waiting<Entry, Result>[][] = []
+  let answering = 0
   let whenDrained: (() => void)[] = []
 
   function next(): void {
-    if (writing !== null || queue.length === 0) return
+    if (writing.length >= inFlightMax || queue.length === 0) return
     const batch = queue.length <= batchMax ? queue : queue.slice(0, batchMax)
     queue = queue.length <= batchMax ? [] : queue.slice(batchMax)
     for (const { bytes } of batch) queuedBytes -= bytes
-    writing = batch
+    writing.push(batch)
     write(batch.map(({ entry }) => entry)).then(
       (results) => finish(batch, null, results),
       (error: Error) => finish(batch, error, []),
@@ -43,17 +49,26 @@ export function createBatcher<Entry, Result>(options: {
   }
 
   function finish(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
-    writing = null
+    writing.splice(writing.indexOf(batch), 1)
     next()
+    // What `next` began goes on in microtasks, and these come first: the database has its next batch before this one's answers are written.
+    answering++
+    setImmediate(answer, batch, error, results)
+  }
+
+  function answer(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
+    answering--
     for (let i = 0; i < batch.length; i++) {
       const result = results[i]
       if (error || result instanceof Error) batch[i]?.done(error ?? (result as Error))
       else batch[i]?.done(null, result)
     }
-    if (writing !== null || queue.length > 0) return
+    if (!isIdle()) return
     for (const resolve of whenDrained) resolve()
     whenDrained = []
   }
+
+  const isIdle = () => writing.length === 0 && queue.length === 0 && answering === 0
 
   return {
     get length() {
@@ -63,15 +78,17 @@ export function createBatcher<Entry, Result>(options: {
       if (queue.length >= queueMaxEntries || queuedBytes + bytes > queueMaxBytes) return false
       queue.push({ entry, bytes, done })
       queuedBytes += bytes
-      // In the same turn of the event loop more entries may follow; they shall share the first batch.
+      // In the same turn of the event loop more entries may follow; they shall share the first batch. A flood of them is no reason to keep
+      // the database waiting until the turn is over.
       if (queue.length === 1) setImmediate(next)
+      else if (queue.length >= amongMany) next()
       return true
     },
     oldest() {
-      return (writing ?? queue)[0]?.entry
+      return (writing[0] ?? queue)[0]?.entry
     },
     drained() {
-      if (writing === null && queue.length === 0) return Promise.resolve()
+      if (isIdle()) return Promise.resolve()
       return new Promise((resolve) => whenDrained.push(resolve))
     },
   }

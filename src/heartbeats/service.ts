@@ -92,7 +92,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     ...options,
     count: (kind, projectId, n) => count(kind, 'recorded', projectId, n),
   })
-  const batcher = createBatcher<Received, Outcome>({ write, ...limits })
+  const batcher = createBatcher<Received, Outcome>({ write, ...limits, inFlightMax: 2 })
   const diversion =
     options.spool &&
     createDiversion({

@@ -43,6 +43,7 @@ export async function openSpool(options: {
     queueMaxEntries: limits.queueMaxEntries,
     queueMaxBytes: limits.maxBytes,
     batchMax: groupMax,
+    inFlightMax: 1,
   })
 
   async function append(entries: Entry[]): Promise<true[]> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createBatcher } from '../../src/heartbeats/batcher.ts'
 
-const limits = { queueMaxEntries: 100, queueMaxBytes: 1000, batchMax: 10 }
+const limits = { queueMaxEntries: 100, queueMaxBytes: 1000, batchMax: 10, inFlightMax: 1 }
 
 function push<Entry, Result>(batcher: ReturnType<typeof createBatcher<Entry, Result>>, entry: Entry, bytes = 1) {
   return new Promise<Result | Error | 'full' | undefined>((resolve) => {

@@ -3,6 +3,7 @@
 // one statement locks, checks, moves the deadline and writes the history, without the rows travelling here and back. Anything else it leaves
 // alone, and core/status.ts decides. test/heartbeats/steady.test.ts holds the two equal.
 
+import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import type { Received } from './service.ts'
 
@@ -10,7 +11,8 @@ const instant = (expression: string) => `to_timestamp((${expression})::float8 / 
 
 // Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written meanwhile. Whoever
 // waited for a lock has its conditions checked again on the new row. The ids are said twice: from a join alone the planner reads the
-// whole table as long as it is small. Where a batch has no bodies, the part that would keep them is left out.
+// whole table as long as it is small. Heartbeats name their monitor and their sender by their places in $1 and in $13 to $16, because those of
+// a batch have few of either. Where a batch has no bodies, the part that would keep them is left out.
 const record = (name: string, bodies: string): Statement => ({
   name: `heartbeats_${name}`,
   text: `WITH steady AS (
@@ -28,12 +30,13 @@ const record = (name: string, bodies: string): Statement => ({
      RETURNING m.id, m.project_id, s.count, m.n - s.count AS before_n),
    recorded AS (
      INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, scheme, method, remote_addr, ua, body_size)
-     SELECT h.monitor_id, ${instant('h.at')}, h.id, moved.before_n + h.nth, 'success', h.exit_status, h.rid, h.scheme, h.method,
-       h.remote_addr, h.ua, h.body_size
-     FROM unnest($5::uuid[], $6::int[], $7::float8[], $8::uuid[], $9::int[], $10::uuid[], $11::text[], $12::text[], $13::text[],
-         $14::text[], $15::int[])
-         AS h(monitor_id, nth, at, id, exit_status, rid, scheme, method, remote_addr, ua, body_size)
-       JOIN moved ON moved.id = h.monitor_id)${bodies}
+     SELECT moved.id, ${instant('h.at')}, h.id, moved.before_n + h.nth, 'success', h.exit_status, h.rid, sender.scheme, sender.method,
+       sender.remote_addr, sender.ua, coalesce(h.body_size, 0)
+     FROM unnest($5::int[], $6::int[], $7::float8[], $8::uuid[], $9::int[], $10::uuid[], $11::int[], $12::int[])
+         AS h(monitor, nth, at, id, exit_status, rid, body_size, sender)
+       JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
+       JOIN unnest($13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY AS sender(scheme, method, remote_addr, ua, nr)
+         ON sender.nr = h.sender)${bodies}
    SELECT project_id AS "projectId", sum(count)::int AS count, NULL AS "leftId" FROM moved GROUP BY project_id
    UNION ALL SELECT NULL, 0, b.id FROM unnest($1::uuid[]) AS b(id) WHERE NOT EXISTS (SELECT FROM moved WHERE moved.id = b.id)`,
 })
@@ -44,9 +47,9 @@ const withBodies = record(
   `,
    kept AS (
      INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
-     SELECT h.monitor_id, ${instant('h.at')}, h.id, h.body
-     FROM unnest($5::uuid[], $7::float8[], $8::uuid[], $16::bytea[]) AS h(monitor_id, at, id, body)
-       JOIN moved ON moved.id = h.monitor_id
+     SELECT moved.id, ${instant('h.at')}, h.id, h.body
+     FROM unnest($5::int[], $7::float8[], $8::uuid[], $17::bytea[]) AS h(monitor, at, id, body)
+       JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
      WHERE h.body IS NOT NULL)`,
 )
 
@@ -63,27 +66,49 @@ export async function recordSteady(
   const groups = [...byMonitor.values()]
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
+  const senders = sendersOf(heartbeats)
   const bodies = heartbeats.some(({ body }) => body !== null) ? [column(({ body }) => body)] : []
   const rows = await on.query<Row>(bodies.length > 0 ? withBodies : withoutBodies, [
-    [...byMonitor.keys()],
-    groups.map((group) => group.length),
-    groups.map((group) => group[0]?.at),
-    groups.map((group) => group.at(-1)?.at),
-    column(({ monitorId }) => monitorId),
-    groups.flatMap((group) => group.map((_, index) => index + 1)),
-    column(({ at }) => at),
-    column(({ id }) => id),
-    column(({ exitStatus }) => exitStatus),
-    column(({ rid }) => rid),
-    column(({ scheme }) => scheme),
-    column(({ method }) => method),
-    column(({ remoteAddr }) => remoteAddr),
-    column(({ ua }) => ua),
-    column(({ body }) => body?.length ?? 0),
+    uuidArray([...byMonitor.keys()]),
+    intArray(groups.map((group) => group.length)),
+    floatArray(groups.map((group) => (group[0] as Received).at)),
+    floatArray(groups.map((group) => (group.at(-1) as Received).at)),
+    intArray(groups.flatMap((group, index) => group.map(() => index + 1))),
+    intArray(groups.flatMap((group) => group.map((_, index) => index + 1))),
+    floatArray(column(({ at }) => at)),
+    uuidArray(column(({ id }) => id)),
+    unlessEmpty(column(({ exitStatus }) => exitStatus)),
+    unlessEmpty(column(({ rid }) => rid)),
+    unlessEmpty(column(({ body }) => body?.length ?? null)),
+    intArray(senders.places),
+    senders.distinct.map(({ scheme }) => scheme),
+    senders.distinct.map(({ method }) => method),
+    senders.distinct.map(({ remoteAddr }) => remoteAddr),
+    senders.distinct.map(({ ua }) => ua),
     ...bodies,
   ])
   return {
     counts: rows.flatMap(({ projectId, count }) => (projectId === null ? [] : [{ projectId, count }])),
     left: new Set(rows.flatMap(({ leftId }) => leftId ?? [])),
   }
+}
+
+/** `unnest` fills up what is missing with nulls, and of nothing there is nothing to send. */
+function unlessEmpty<T>(column: (T | null)[]): (T | null)[] | null {
+  return column.some((value) => value !== null) ? column : null
+}
+
+/** Who sent these, each once, and for each heartbeat its sender's place among them, from 1. */
+function sendersOf(heartbeats: readonly Received[]): { distinct: Received[]; places: number[] } {
+  const known = new Map<string, number>()
+  const distinct: Received[] = []
+  const places = heartbeats.map((heartbeat) => {
+    const { scheme, method, remoteAddr, ua } = heartbeat
+    const name = `${scheme}\n${method}\n${remoteAddr}\n${ua}`
+    const place = known.get(name)
+    if (place !== undefined) return place
+    known.set(name, distinct.push(heartbeat))
+    return distinct.length
+  })
+  return { distinct, places }
 }

@@ -1,11 +1,11 @@
 // What the one statement for steady heartbeats takes upon itself, the state machine would have decided the same way.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { defaultSettings, rulesOf, type Settings } from '../../src/core/monitor.ts'
 import { deadlineOf, initialState, type State } from '../../src/core/status.ts'
-import { createClient } from '../../src/database/client.ts'
+import { createClient, type Queryable } from '../../src/database/client.ts'
 import type { Database } from '../../src/database/service.ts'
 import { applySignals } from '../../src/heartbeats/apply-signals.ts'
 import { heartbeatId } from '../../src/heartbeats/heartbeat-id.ts'
@@ -19,26 +19,13 @@ const count = 1500
 const base = Date.now()
 
 test('a heartbeat is recorded by the fast statement only where the state machine would do exactly the same', async (t) => {
-  const url = await createDatabase(t)
-  const limits = { poolMax: 2, connectTimeoutMs: 5000, statementTimeoutMs: 60_000, idleTimeoutMs: 5000 }
-  const hooks = { connectionLost() {}, statement() {}, guard: <T>(work: () => Promise<T>) => work() }
-  const client = createClient({ connection: { connectionString: url }, ...limits }, hooks)
-  t.after(() => client.close())
-  await ensurePartitions({ ...client, clock: { now: () => base } } as unknown as Database, 1)
-  const projectId = crypto.randomUUID()
-  await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
-
+  const { url, client, projectId } = await open(t)
   const cases = fc
     .sample(caseOf, { numRuns: count, seed: 20261124 })
     .map((given) => ({ ...given, id: crypto.randomUUID() }))
   await client.transaction(async (tx) => {
     for (const { id, settings, state } of cases) {
-      const monitor = { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }
-      await insertMonitor(tx, monitor)
-      const deadline = deadlineOf(rulesOf(settings), state, [])
-      const [read] = await lockMonitors(tx, [id])
-      assert.ok(read)
-      await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, flips: [] }])
+      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
     }
   })
 
@@ -79,6 +66,74 @@ test('a heartbeat is recorded by the fast statement only where the state machine
   const plain = cases.filter(({ settings, state, offsets }) => isPlain(settings, state, offsets))
   assert.ok(plain.length > 20 && plain.every(({ id }) => taken.has(id)), 'what is plainly steady is taken')
 })
+
+test('of each heartbeat everything is kept as it was received, and with its own sender', async (t) => {
+  const { url, client, projectId } = await open(t)
+  const state: State = { ...initialState, status: 'up', n: 5, lastPing: base - 1000 }
+  const ids = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()]
+  await client.transaction(async (tx) => {
+    const settings = { ...defaultSettings, timeoutS: 60, graceS: 60 }
+    for (const id of ids) {
+      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
+    }
+  })
+  const browser = { scheme: 'https', method: 'POST', remoteAddr: '2001:db8::1', ua: 'quote " comma , brace } \\ ä' }
+  const [first, second, third] = ids as [string, string, string]
+  const received = [
+    success(first, base),
+    { ...success(first, base + 1), ...browser, body: Buffer.from([0, 1, 255]) },
+    { ...success(first, base + 2), exitStatus: 0 },
+    { ...success(second, base), ...browser, rid: crypto.randomUUID() },
+    { ...success(second, base + 0.5), ua: '', body: Buffer.alloc(3) },
+    { ...success(third, base), ua: 'NULL' },
+  ]
+  const batches = [received.filter(({ body }) => body === null), received.filter(({ body }) => body !== null)]
+  for (const batch of batches) {
+    const { left } = await recordSteady(
+      client,
+      Map.groupBy(batch, ({ monitorId }) => monitorId),
+    )
+    // What is older than the newest is not for this statement, and the first batch held what came last.
+    assert.deepEqual([...left], batch === batches[0] ? [] : [first])
+  }
+  const [withBody] = batches[1]?.filter(({ monitorId }) => monitorId === first) ?? []
+  const kept = received.filter((one) => one !== withBody)
+  const rows = await sql<{ id: string }>(
+    url,
+    `SELECT h.id, h.monitor_id, round(extract(epoch FROM h.received_at) * 1000)::float8 AS at, kind, exit_status, rid, duration_ms, scheme, method,
+       remote_addr, ua, body_size, body FROM heartbeats h LEFT JOIN heartbeat_bodies b USING (monitor_id, received_at, id)`,
+  )
+  const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
+  assert.deepEqual(
+    rows.toSorted(byId),
+    kept
+      .map(({ id, monitorId, at, kind, exitStatus, rid, scheme, method, remoteAddr, ua, body }) => ({
+        ...{ id, monitor_id: monitorId, at: Math.round(at), kind, exit_status: exitStatus, rid, duration_ms: null },
+        ...{ scheme, method, remote_addr: remoteAddr, ua, body_size: body?.length ?? 0, body },
+      }))
+      .toSorted(byId),
+  )
+})
+
+async function open(t: TestContext) {
+  const url = await createDatabase(t)
+  const limits = { poolMax: 2, connectTimeoutMs: 5000, statementTimeoutMs: 60_000, idleTimeoutMs: 5000 }
+  const hooks = { connectionLost() {}, statement() {}, guard: <T>(work: () => Promise<T>) => work() }
+  const client = createClient({ connection: { connectionString: url }, ...limits }, hooks)
+  t.after(() => client.close())
+  await ensurePartitions({ ...client, clock: { now: () => base } } as unknown as Database, 1)
+  const projectId = crypto.randomUUID()
+  await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
+  return { url, client, projectId }
+}
+
+async function putMonitor(tx: Queryable, monitor: Parameters<typeof insertMonitor>[1], state: State): Promise<void> {
+  await insertMonitor(tx, monitor)
+  const deadline = deadlineOf(rulesOf(monitor.settings), state, [])
+  const [read] = await lockMonitors(tx, [monitor.id])
+  assert.ok(read)
+  await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, flips: [] }])
+}
 
 const caseOf = fc
   .record({

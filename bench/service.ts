@@ -79,7 +79,15 @@ export function requireWrk(): void {
 
 /** Everything as shipped, on an embedded database of its own; nothing of the caller's settings. */
 export function serviceEnvironment(dataDir: string): Record<string, string> {
-  return { DEPLOYMENT_ENV: 'local', PORT: '0', DATA_DIR: dataDir, LOG_FORMAT: 'json', BOOTSTRAP_API_KEY: apiKey }
+  const shipped = { NODE_OPTIONS: '--max-semi-space-size=16' }
+  return {
+    ...shipped,
+    DEPLOYMENT_ENV: 'local',
+    PORT: '0',
+    DATA_DIR: dataDir,
+    LOG_FORMAT: 'json',
+    BOOTSTRAP_API_KEY: apiKey,
+  }
 }
 
 /** How many heartbeats the checks have had, by their own count. */

@@ -1,8 +1,18 @@
 // Numbers of different documents that must fit each other.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { find, type Node, ofKind, overlay, rendering } from './kustomize.ts'
+
+test('however it is started, the young generation may grow to the same size', async () => {
+  const files = ['package.json', 'Dockerfile', 'k8s/base/kustomization.yaml', 'bench/service.ts']
+  for (const file of files) {
+    const found = [...(await readFile(file, 'utf8')).matchAll(/--max-semi-space-size=(\d+)/g)].map(([, size]) => size)
+    assert.ok(found.length > 0, file)
+    assert.deepEqual(new Set(found), new Set(['16']), file)
+  }
+})
 
 for (const name of ['staging', 'production']) {
   const spec = (kind: string, of = 'flatline'): Node => find(overlay(name), kind, of).spec

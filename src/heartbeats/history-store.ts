@@ -23,19 +23,29 @@ const newest = statement(
   `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid, body_size AS "bodySize",
      coalesce(CASE WHEN kind IN ('success', 'fail') AND lag(kind) OVER run = 'start'
          AND received_at - lag(received_at) OVER run <= interval '72 hours'
-       THEN (extract(epoch FROM received_at - lag(received_at) OVER run) * 1000)::float8 END, duration_ms) AS "durationMs"
-   FROM (SELECT * FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2 + 1000) newest
+       THEN (extract(epoch FROM received_at - lag(received_at) OVER run) * 1000)::float8 END, duration_ms) AS "durationMs",
+     kind IN ('success', 'fail') AND lag(kind) OVER run IS NULL AND read = $2::int + $3::int AS "startMayLieBefore"
+   FROM (SELECT *, count(*) OVER () AS read
+     FROM (SELECT * FROM heartbeats WHERE monitor_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2::int + $3::int) h) newest
    WINDOW run AS (PARTITION BY rid, kind IN ('start', 'success', 'fail') ORDER BY n)
-   ORDER BY n DESC LIMIT $2`,
+   ORDER BY n DESC LIMIT $2::int`,
 )
 
+/** How many more than are asked for are read: what came in the same instant may be numbered in another order. */
+const beyond = 100
+/** As many, where the start of a run may lie before the first that is listed. */
+const farBeyond = 1000
+
 /**
- * The newest first, by number. Walks the primary key backwards, partition by partition, further than the limit: what came in the same
- * instant may be numbered in another order, and the start of a run may lie before the first that is listed. A duration is the time
- * since the nearest start of the same run that nothing has ended yet, whichever runs were open beside it.
+ * The newest first, by number. Walks the primary key backwards, partition by partition. A duration is the time since the nearest start of
+ * the same run that nothing has ended yet, whichever runs were open beside it; few runs have so much between their start and their end that
+ * it must be looked for further back.
  */
 export async function selectNewest(on: Queryable, monitorId: string, limit: number): Promise<HistoryRow[]> {
-  return on.query<HistoryRow>(newest, [monitorId, limit])
+  type Row = HistoryRow & { startMayLieBefore: boolean }
+  const read = (more: number) => on.query<Row>(newest, [monitorId, limit, more])
+  const rows = await read(beyond)
+  return rows.some(({ startMayLieBefore }) => startMayLieBefore) ? read(farBeyond) : rows
 }
 
 const bodyOf = statement(

@@ -1,14 +1,25 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import type { Access } from '../http/access.ts'
 import { sameSecret } from './keys.ts'
 import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
 
-/** Who a request comes from, and from where. `projectId` is empty for the administrator, who belongs to none. */
-export type Caller = { projectId: string; actor: string; readOnly: boolean; requestId: string; address: string }
+/**
+ * Who a request comes from, and from where. `projectId` is empty for the administrator, who belongs to none, and for a key of which nobody
+ * can tell whose it is: that one's `keyHash` is to be asked about later.
+ */
+export type Caller = {
+  projectId: string
+  actor: string
+  readOnly: boolean
+  keyHash: string | null
+  requestId: string
+  address: string
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,9 +28,13 @@ declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller
   }
+  interface FastifyContextConfig {
+    /** Served while the database is away, too, and whose key it is asked before anything is done. */
+    unverified?: boolean
+  }
 }
 
-const nobody: Caller = { projectId: '', actor: 'anonymous', readOnly: true, requestId: '', address: '' }
+const nobody: Caller = { projectId: '', actor: 'anonymous', readOnly: true, keyHash: null, requestId: '', address: '' }
 
 /** Why a call was refused, in one word, and the project if the key is one of its own. */
 type Refusal = {
@@ -86,6 +101,16 @@ export const authPlugin = fp<AuthOptions>(
       return callerOf(request, { projectId: principal.projectId, actor: principal.kind, readOnly: false })
     }
 
+    const uploadingCaller = async (request: FastifyRequest) => {
+      try {
+        return await pingKeyCaller(request)
+      } catch (error) {
+        if (!request.routeOptions.config.unverified || !isDatabaseAway(error)) throw error
+        const keyHash = projects.hashOf(givenKey(request))
+        return { ...callerOf(request, { projectId: '', actor: 'unverified', readOnly: false }), keyHash }
+      }
+    }
+
     const { adminToken, adminTokenPrevious, metricsToken, metricsTokenPrevious } = config.security
     const adminTokens = [adminToken, adminTokenPrevious]
     const metricsTokens = [metricsToken, metricsTokenPrevious]
@@ -102,7 +127,7 @@ export const authPlugin = fp<AuthOptions>(
       read: (request) => projectCaller(request, false),
       'read-only': scrapingCaller,
       write: (request) => projectCaller(request, true),
-      'write or ping': pingKeyCaller,
+      'write or ping': uploadingCaller,
       'read or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, false)),
       'write or admin': (request) => (isAdmin(request) ? authorize.admin(request) : projectCaller(request, true)),
     }
@@ -131,7 +156,7 @@ export const authPlugin = fp<AuthOptions>(
 )
 
 function callerOf(request: FastifyRequest, who: Pick<Caller, 'projectId' | 'actor' | 'readOnly'>): Caller {
-  return { ...who, requestId: request.id, address: request.ip }
+  return { ...who, keyHash: null, requestId: request.id, address: request.ip }
 }
 
 /** Each is compared, whatever the result of the one before. */

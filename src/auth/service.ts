@@ -57,9 +57,10 @@ export function createProjects(options: {
     /** What is kept of a key, to ask later whose it is. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
-    async projectOfPingKey(hash: string): Promise<string | null> {
+    /** Whose key of these kinds has this hash; null if nobody's. */
+    async projectOfKey(hash: string, kinds: readonly store.KeyKind[]): Promise<string | null> {
       const owner = await store.selectKey(database, Buffer.from(hash, 'base64'))
-      return owner?.kind === 'ping_key' ? owner.projectId : null
+      return owner !== null && kinds.includes(owner.kind) ? owner.projectId : null
     },
 
     /** Lookups of keys so far, by whether the database had to be asked. */

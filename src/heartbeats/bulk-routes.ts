@@ -3,14 +3,14 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { unshed } from '../http/pressure.ts'
-import type { Monitors } from '../monitors/service.ts'
 import { type BulkEntry, parseEntry, splitEntries } from './bulk.ts'
 import { senderOf } from './protocols/healthchecks.ts'
 import type { Heartbeats, Incoming, Outcome } from './service.ts'
 
 export type BulkRoutesOptions = {
   heartbeats: Pick<Heartbeats, 'receive'>
-  monitors: Pick<Monitors, 'owned'>
+  /** Whether heartbeats are taken while nobody can tell whose key they come with. */
+  early: boolean
   bodyLimitBytes: number
   now: () => number
 }
@@ -33,13 +33,13 @@ const refusals = {
 
 /** Uploads of devices that were offline, and of whoever has much to tell. 200 also where some or all entries are rejected. */
 export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, options) => {
-  const { heartbeats, monitors, now } = options
+  const { heartbeats, early, now } = options
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: uploadMaxBytes }, (_request, body, done) =>
     done(null, body),
   )
 
-  const config = { access: 'write or ping', quiet: true, ...unshed } as const
+  const config = { access: 'write or ping', unverified: early, early, quiet: true, ...unshed } as const
   for (const url of [`${bulkPath}/`, bulkPath]) {
     app.post<{ Body: string | undefined }>(url, { config: { ...config, aside: url === bulkPath } }, async (request) => {
       const texts = splitEntries(request.body ?? '')
@@ -62,27 +62,18 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       const whole = entries.flatMap(({ index, parsed }) => ('error' in parsed ? [] : [{ index, entry: parsed }]))
       for (const { index, parsed } of entries)
         if ('error' in parsed) result.rejected.push({ index, error: parsed.error })
-      const uuids = [...new Set(whole.map(({ entry }) => entry.check).filter(isUuid))]
-      const owned = await monitors.owned(request.caller.projectId, uuids)
-      await Promise.all(whole.map(({ index, entry }) => recordOne(request, index, entry, owned, result)))
+      await Promise.all(whole.map(({ index, entry }) => recordOne(request, index, entry, result)))
       await turn()
     }
     result.rejected.sort((a, b) => a.index - b.index)
     return result
   }
 
-  function recordOne(
-    request: FastifyRequest,
-    index: number,
-    entry: BulkEntry,
-    owned: ReadonlySet<string>,
-    result: Result,
-  ): Promise<void> {
+  function recordOne(request: FastifyRequest, index: number, entry: BulkEntry, result: Result): Promise<void> {
     const reject = (reason: keyof typeof refusals) => {
       if (reason === 'unavailable') result.unavailable++
       result.rejected.push({ index, error: refusals[reason] })
     }
-    if (isUuid(entry.check) && !owned.has(entry.check)) return Promise.resolve(reject('unknown'))
     return new Promise((resolve) => {
       const taken = heartbeats.receive(incoming(request, entry), (error, outcome) => {
         const refused = error || outcome === undefined ? 'unavailable' : refusalOf(outcome)
@@ -97,13 +88,14 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
 
   function incoming(request: FastifyRequest, { check, at, body, id, ...signal }: BulkEntry): Incoming {
     const byId = isUuid(check)
-    const { projectId } = request.caller
+    const { projectId, keyHash } = request.caller
     return {
       ...signal,
       ...senderOf(request.headers, request.socket.remoteAddress),
       monitorId: byId ? check : '',
       slug: byId ? null : { projectId, slug: check, create: false, requestId: request.id, address: request.ip },
       pingKeyHash: null,
+      uploader: { projectId, keyHash },
       method: request.method,
       ua: (request.headers['user-agent'] ?? '').slice(0, 200),
       body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),

@@ -107,6 +107,7 @@ export function createMailListener(options: MailListenerOptions) {
       body: raw.length === 0 ? null : raw,
       mail: await readMail(raw),
       pingKeyHash: null,
+      uploader: null,
       key: null,
       at: null,
       requestId: `${session.id}-${session.transaction}`,

@@ -36,7 +36,8 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
         : null
     const heartbeats = createHeartbeats({
       spool,
-      projectOfPingKey: app.projects.projectOfPingKey,
+      projectOfKey: (hash, may) =>
+        app.projects.projectOfKey(hash, may === 'ping' ? ['ping_key'] : ['ping_key', 'api_key']),
       database,
       monitors,
       windows: app.blindTime.windows,
@@ -84,7 +85,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
 
     await app.register(bulkRoutes, {
       heartbeats,
-      monitors,
+      early: spool !== null,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
       now: database.clock.now,
     })

@@ -19,12 +19,15 @@ type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; pr
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
+/** Whose key this is, of those that may do so; null if nobody's. */
+export type ProjectOfKey = (hash: string, may: 'ping' | 'upload') => Promise<string | null>
+
 export type Recording = ReturnType<typeof createRecording>
 
 export function createRecording(options: {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate'>
-  projectOfPingKey: (hash: string) => Promise<string | null>
+  monitors: Pick<Monitors, 'change' | 'locate' | 'owned'>
+  projectOfKey: ProjectOfKey
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
@@ -33,21 +36,26 @@ export function createRecording(options: {
 }) {
   const { database, monitors, isCurrent, windows, count } = options
 
-  /** Whose ping keys they are that came while nobody could tell. */
+  /** Whose keys they are that came while nobody could tell. What was found once is kept for the next attempt. */
   async function findProjects(entries: readonly Received[]): Promise<void> {
     for (const entry of entries) {
-      if (entry.slug === null || entry.slug.projectId !== '' || entry.pingKeyHash === null) continue
-      const projectId = await options.projectOfPingKey(entry.pingKeyHash)
-      if (projectId !== null) entry.slug = { ...entry.slug, projectId }
+      const { slug, pingKeyHash, uploader } = entry
+      if (uploader !== null && uploader.projectId === '' && uploader.keyHash !== null) {
+        const projectId = (await options.projectOfKey(uploader.keyHash, 'upload')) ?? ''
+        entry.uploader = { ...uploader, projectId }
+        if (slug !== null) entry.slug = { ...slug, projectId }
+      } else if (slug !== null && slug.projectId === '' && pingKeyHash !== null) {
+        const projectId = await options.projectOfKey(pingKeyHash, 'ping')
+        if (projectId !== null) entry.slug = { ...slug, projectId }
+      }
     }
   }
 
-  /** Finds the monitors of those that came by slug; returns why some have none. What was found once is kept for the next attempt. */
+  /** Finds the monitors of those that came by slug; returns why some have none. */
   async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
     const lost = new Map<string, Outcome>()
     const unlocated = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
     if (unlocated.length === 0) return lost
-    await findProjects(unlocated)
     const bySlug = unlocated.filter(({ slug }) => slug?.projectId !== '')
     const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
     for (const [i, entry] of bySlug.entries()) {
@@ -58,6 +66,18 @@ export function createRecording(options: {
     return lost
   }
 
+  /** Uploads by uuid to monitors that are not their uploaders'. */
+  async function strangersOf(entries: readonly Received[]): Promise<Received[]> {
+    const byId = entries.filter(({ slug, uploader }) => slug === null && uploader !== null)
+    const strangers: Received[] = []
+    for (const [projectId, uploaded] of Map.groupBy(byId, ({ uploader }) => uploader?.projectId ?? '')) {
+      const ids = [...new Set(uploaded.map(({ monitorId }) => monitorId))]
+      const owned = projectId === '' ? new Set() : await monitors.owned(projectId, ids)
+      strangers.push(...uploaded.filter(({ monitorId }) => !owned.has(monitorId)))
+    }
+    return strangers
+  }
+
   /** Those that one statement can record; the rest is returned. */
   async function recordPlain(entries: readonly Received[], found: Found): Promise<readonly Received[]> {
     const blindUntil = windows().at(-1)?.to ?? 0
@@ -66,6 +86,9 @@ export function createRecording(options: {
       const isPlain = received.every((signal) => isPlainSuccess(signal) && signal.at >= blindUntil)
       if (!isPlain) byMonitor.delete(monitorId)
     }
+    // Asked beforehand, because a name that is known fails the whole statement; one that becomes known meanwhile does.
+    const named = [...byMonitor.values()].flat().filter(({ key }) => key !== null)
+    for (const { monitorId } of (await repeatedOf(database, named)).values()) byMonitor.delete(monitorId)
     if (byMonitor.size === 0) return entries
     const { counts, left } = await recordSteady(database, byMonitor)
     for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
@@ -85,7 +108,11 @@ export function createRecording(options: {
       outcomes.clear()
       for (const { id, projectId } of locked) projects.set(id, projectId)
       const already = again ? await selectRecorded(tx, entries) : null
-      const repeated = await repeatedOf(tx, locked, entries, already)
+      const there = new Set(locked.map(({ id }) => id))
+      const named = entries.filter(
+        (entry) => entry.key !== null && there.has(entry.monitorId) && !already?.has(entry.id),
+      )
+      const repeated = await repeatedOf(tx, named)
       const recent = await recentOf(tx, locked, entries)
       const decided = locked.map((monitor) => {
         const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
@@ -94,7 +121,7 @@ export function createRecording(options: {
       const rows = decided.flatMap(({ recorded }) => recorded)
       for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
-      for (const id of repeated) outcomes.set(id, 'duplicate')
+      for (const id of repeated.keys()) outcomes.set(id, 'duplicate')
       for (const { id, kind, created } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
       const keys = rows.flatMap(({ received: { monitorId, key } }) => (key === null ? [] : [{ monitorId, key }]))
       return {
@@ -110,26 +137,6 @@ export function createRecording(options: {
       if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
       found.counts.push({ kind: outcome.recorded, projectId: projects.get(monitorId) ?? '', count: 1 })
     }
-  }
-
-  /** Ids of those whose names their monitors have seen before, in the database or in this batch. */
-  async function repeatedOf(
-    tx: Queryable,
-    locked: readonly WatchedMonitor[],
-    entries: readonly Received[],
-    already: ReadonlySet<string> | null,
-  ): Promise<Set<string>> {
-    const there = new Set(locked.map(({ id }) => id))
-    const named = entries.filter(({ id, key, monitorId }) => key !== null && there.has(monitorId) && !already?.has(id))
-    const nameOf = ({ monitorId, key }: { monitorId: string; key: string | null }) => `${monitorId}/${key}`
-    const keys = named.map(({ monitorId, key }) => ({ monitorId, key: key as string }))
-    const seen = new Set((await selectKnownKeys(tx, keys)).map(nameOf))
-    const repeated = new Set<string>()
-    for (const entry of named) {
-      if (seen.has(nameOf(entry))) repeated.add(entry.id)
-      seen.add(nameOf(entry))
-    }
-    return repeated
   }
 
   /** What was recorded within the last minute of those monitors whose owner limits that; for all others nothing is asked. */
@@ -166,7 +173,9 @@ export function createRecording(options: {
   return {
     /** Outcomes by the heartbeat's id; one that has none has no monitor. With `again` some may be recorded already. */
     async record(entries: readonly Received[], again: boolean): Promise<ReadonlyMap<string, Outcome>> {
+      await findProjects(entries)
       const found: Found = { outcomes: await locate(entries), counts: [] }
+      for (const { id } of await strangersOf(entries)) found.outcomes.set(id, 'unknown')
       let left: readonly Received[] = entries.filter(({ id }) => !found.outcomes.has(id))
       if (!again && isCurrent()) left = await recordPlain(left, found)
       if (left.length > 0) await decide(left, again, found)
@@ -176,6 +185,19 @@ export function createRecording(options: {
   }
 }
 
-function isPlainSuccess({ kind, exitStatus, mail, key }: Received): boolean {
-  return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null && key === null
+function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
+  return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null
+}
+
+/** Of heartbeats that have names, by their ids, those whose names their monitors have seen before, in the database or among these. */
+async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Map<string, Received>> {
+  const nameOf = ({ monitorId, key }: { monitorId: string; key: string | null }) => `${monitorId}/${key}`
+  const keys = named.map(({ monitorId, key }) => ({ monitorId, key: key as string }))
+  const seen = new Set((await selectKnownKeys(on, keys)).map(nameOf))
+  const repeated = new Map<string, Received>()
+  for (const entry of named) {
+    if (seen.has(nameOf(entry))) repeated.set(entry.id, entry)
+    seen.add(nameOf(entry))
+  }
+  return repeated
 }

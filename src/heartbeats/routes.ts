@@ -160,6 +160,7 @@ function incoming(
     body: request.body ?? null,
     mail: null,
     pingKeyHash: null,
+    uploader: null,
     key: null,
     at: null,
     requestId: request.id,

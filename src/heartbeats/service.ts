@@ -8,7 +8,7 @@ import type { SlugAddress } from '../monitors/slugs.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import { createDiversion } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
-import { createRecording } from './recording.ts'
+import { createRecording, type ProjectOfKey } from './recording.ts'
 import type { Spool } from './spool.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
@@ -18,12 +18,17 @@ export type Received = Omit<Incoming, 'at'> & {
   created: boolean
 }
 
+/** The project is empty while only the hash of the key is known. */
+export type Uploader = { projectId: string; keyHash: string | null }
+
 export type Incoming = {
   /** Empty until its slug has been looked up. */
   monitorId: string
   /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
   slug: SlugAddress | null
   pingKeyHash: string | null
+  /** Who uploaded it, whose monitor it must be; null where the address is the credential. */
+  uploader: Uploader | null
   /** What its sender calls it, to be counted once however often it is sent; null for no name. */
   key: string | null
   /** When it was sent, by its sender and within limits, in epoch milliseconds; null for now. */
@@ -64,10 +69,10 @@ const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate'>
+  monitors: Pick<Monitors, 'change' | 'locate' | 'owned'>
   /** Null where nothing is accepted without the database. */
   spool: Spool | null
-  projectOfPingKey: (hash: string) => Promise<string | null>
+  projectOfKey: ProjectOfKey
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean

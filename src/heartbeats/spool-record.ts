@@ -56,8 +56,8 @@ function payloadAt(bytes: Buffer, offset: number): Buffer | null {
 function decodePayload(payload: Buffer): Received {
   const jsonEnd = 4 + payload.readUInt32LE(0)
   const { hasBody, ...fields } = JSON.parse(payload.toString('utf8', 4, jsonEnd))
-  // A copy: the record would otherwise keep the whole segment in memory.
-  return { ...fields, body: hasBody ? Buffer.from(payload.subarray(jsonEnd)) : null }
+  // A copy: the record would otherwise keep the whole segment in memory. Before there were uploaders, nobody wrote that there is none.
+  return { uploader: null, ...fields, body: hasBody ? Buffer.from(payload.subarray(jsonEnd)) : null }
 }
 
 function nextMark(bytes: Buffer, from: number): number {

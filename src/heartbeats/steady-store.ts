@@ -12,9 +12,10 @@ const instant = (expression: string) => `to_timestamp((${expression})::float8 / 
 // Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written meanwhile. Whoever
 // waited for a lock has its conditions checked again on the new row. The ids are said twice: from a join alone the planner reads the
 // whole table as long as it is small. Heartbeats name their monitor and their sender by their places in $1 and in $13 to $16, because those of
-// a batch have few of either. Where a batch has no bodies, the part that would keep them is left out.
-const record = (name: string, bodies: string): Statement => ({
-  name: `heartbeats_${name}`,
+// a batch have few of either. What few batches have, bodies and names, is a part of its own, left out where there are none. A name that was
+// given before makes all of it fail, with a violation of the key's uniqueness.
+const record = (...parts: Part[]): Statement => ({
+  name: ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
   text: `WITH steady AS (
      SELECT m.id, b.count, b.last_at
      FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]) AS b(monitor_id, count, first_at, last_at)
@@ -36,28 +37,46 @@ const record = (name: string, bodies: string): Statement => ({
          AS h(monitor, nth, at, id, exit_status, rid, body_size, sender)
        JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
        JOIN unnest($13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY AS sender(scheme, method, remote_addr, ua, nr)
-         ON sender.nr = h.sender)${bodies}
+         ON sender.nr = h.sender)${parts.map(({ insert }, i) => `,\n   ${insert(`$${17 + i}`)}`).join('')}
    SELECT project_id AS "projectId", sum(count)::int AS count, NULL AS "leftId" FROM moved GROUP BY project_id
    UNION ALL SELECT NULL, 0, b.id FROM unnest($1::uuid[]) AS b(id) WHERE NOT EXISTS (SELECT FROM moved WHERE moved.id = b.id)`,
 })
 
-const withoutBodies = record('record_steady', '')
-const withBodies = record(
-  'record_steady_with_bodies',
-  `,
-   kept AS (
+type Part = {
+  name: string
+  insert: (parameter: string) => string
+  column: (received: Received) => Buffer | string | null
+}
+
+const parts: Part[] = [
+  {
+    name: 'bodies',
+    insert: (parameter) => `kept AS (
      INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
      SELECT moved.id, ${instant('h.at')}, h.id, h.body
-     FROM unnest($5::int[], $7::float8[], $8::uuid[], $17::bytea[]) AS h(monitor, at, id, body)
+     FROM unnest($5::int[], $7::float8[], $8::uuid[], ${parameter}::bytea[]) AS h(monitor, at, id, body)
        JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
      WHERE h.body IS NOT NULL)`,
-)
+    column: ({ body }) => body,
+  },
+  {
+    name: 'keys',
+    insert: (parameter) => `named AS (
+     INSERT INTO heartbeat_keys (monitor_id, key)
+     SELECT moved.id, h.key FROM unnest($5::int[], ${parameter}::text[]) AS h(monitor, key) JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
+     WHERE h.key IS NOT NULL)`,
+    column: ({ key }) => key,
+  },
+]
+
+/** By which of the parts it has, each as a bit. */
+const statements = [record(), record(parts[0]!), record(parts[1]!), record(...parts)]
 
 type Row = { projectId: string; count: number; leftId: null } | { projectId: null; count: 0; leftId: string }
 
 /**
  * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded of each project,
- * and the monitors of which none were.
+ * and the monitors of which none were. Rejects, with nothing done, if one has a name that its monitor knows.
  */
 export async function recordSteady(
   on: Queryable,
@@ -67,8 +86,11 @@ export async function recordSteady(
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
   const senders = sendersOf(heartbeats)
-  const bodies = heartbeats.some(({ body }) => body !== null) ? [column(({ body }) => body)] : []
-  const rows = await on.query<Row>(bodies.length > 0 ? withBodies : withoutBodies, [
+  const columns = parts.map((part) => unlessEmpty(column(part.column)))
+  const statement = statements[
+    columns.reduce((bits, present, i) => bits | (present === null ? 0 : 1 << i), 0)
+  ] as Statement
+  const rows = await on.query<Row>(statement, [
     uuidArray([...byMonitor.keys()]),
     intArray(groups.map((group) => group.length)),
     floatArray(groups.map((group) => (group[0] as Received).at)),
@@ -85,7 +107,7 @@ export async function recordSteady(
     senders.distinct.map(({ method }) => method),
     senders.distinct.map(({ remoteAddr }) => remoteAddr),
     senders.distinct.map(({ ua }) => ua),
-    ...bodies,
+    ...columns.filter((present) => present !== null),
   ])
   return {
     counts: rows.flatMap(({ projectId, count }) => (projectId === null ? [] : [{ projectId, count }])),

@@ -92,6 +92,6 @@ function received(at: number): Received {
   return {
     ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, monitorId: 'm', kind: 'success' },
     ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
-    ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, key: null, created: false },
+    ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }
 }

@@ -69,6 +69,6 @@ function received({ id, at, monitorId, kind, rid }: Stored): Received {
   return {
     ...{ id, at: Math.round(at), monitorId, kind, rid, exitStatus: null, method: 'POST', scheme: 'http' },
     ...{ remoteAddr: '127.0.0.1', ua: 'test', body: Buffer.from('body'), requestId: 'r', created: false },
-    ...{ slug: null, mail: null, pingKeyHash: null, key: null },
+    ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null },
   }
 }

@@ -214,6 +214,7 @@ function received(n: number): Received {
     slug: null,
     mail: null,
     pingKeyHash: null,
+    uploader: null,
     key: null,
     created: false,
   }

@@ -115,6 +115,35 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   )
 })
 
+test('a name is kept with the first heartbeat that bears it; a second one records nothing of its batch', async (t) => {
+  const { url, client, projectId } = await open(t)
+  const ids = [crypto.randomUUID(), crypto.randomUUID()] as const
+  const settings = { ...defaultSettings, timeoutS: 60, graceS: 60 }
+  const state: State = { ...initialState, status: 'up', n: 5, lastPing: base - 1000 }
+  await client.transaction(async (tx) => {
+    for (const id of ids) {
+      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
+    }
+  })
+  const record = (...batch: Received[]) =>
+    recordSteady(
+      client,
+      Map.groupBy(batch, ({ monitorId }) => monitorId),
+    )
+  const named = (id: string, key: string, body: Buffer | null) => ({ ...success(id, base), key, body })
+  await record(named(ids[0], 'a', null), success(ids[0], base), named(ids[1], 'a', Buffer.from('x')))
+  const seen = () =>
+    sql(
+      url,
+      `SELECT (SELECT count(*)::int FROM heartbeats) AS kept, (SELECT sum(n)::int FROM monitors) AS n,
+         (SELECT string_agg(key || ' ' || (monitor_id = '${ids[0]}'), ', ' ORDER BY monitor_id = '${ids[0]}') FROM heartbeat_keys) AS keys`,
+    )
+  const before = [{ kept: 3, n: 13, keys: 'a false, a true' }]
+  assert.deepEqual(await seen(), before)
+  await assert.rejects(record(named(ids[0], 'b', null), named(ids[1], 'a', null)), { code: '23505' })
+  assert.deepEqual(await seen(), before)
+})
+
 async function open(t: TestContext) {
   const url = await createDatabase(t)
   const limits = { poolMax: 2, connectTimeoutMs: 5000, statementTimeoutMs: 60_000, idleTimeoutMs: 5000 }
@@ -186,6 +215,6 @@ function success(monitorId: string, at: number): Received {
   return {
     ...{ id: heartbeatId(at), at, monitorId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
     ...{ scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null, requestId: 'r' },
-    ...{ slug: null, mail: null, pingKeyHash: null, key: null, created: false },
+    ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }
 }

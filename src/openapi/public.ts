@@ -186,7 +186,7 @@ const bulk: Operations = {
     tag: 'pings',
     summary: 'Many heartbeats at once',
     description:
-      'A JSON array, or one JSON object a line. With an API key or the ping key. A line that is broken is a rejected entry, an array that is broken is refused as a whole. At most 10,000 heartbeats and 16 MB.',
+      'A JSON array, or one JSON object a line. With an API key or the ping key. A line that is broken is a rejected entry, an array that is broken is refused as a whole. At most 10,000 heartbeats and 16 MB. While the database is away and heartbeats are spooled, `accepted` means on disk: what proves to have no check of the caller, or to be known by its `id`, is left out later.',
     body: {
       schema: Type.Array(beat),
       example: [

@@ -112,6 +112,8 @@ test('without a spool, while PostgreSQL is away for longer than a client waits, 
   assert.deepEqual([ping.status, ping.headers.get('retry-after')], [503, '1'])
   const list = await call(service.url, 'GET', '/api/v3/checks/')
   assert.deepEqual([list.status, list.headers.get('retry-after')], [503, '1'])
+  const upload = await call(service.url, 'POST', '/api/v3/heartbeats/', [{ check: check?.uuid }])
+  assert.deepEqual([upload.status, upload.headers.get('retry-after')], [503, '1'])
   const metrics = await (await fetch(`${service.url}/metrics`)).text()
   assert.match(metrics, /^db_connection_failures_total\{reason="refused"\} [1-9]/m)
   assert.match(metrics, /^circuit_breaker_state\{name="database"\} [12]$/m)

@@ -38,15 +38,20 @@ export function createRecording(options: {
 
   /** Whose keys they are that came while nobody could tell. What was found once is kept for the next attempt. */
   async function findProjects(entries: readonly Received[]): Promise<void> {
+    const asked = new Map<string, Promise<string | null>>()
+    const projectOf = (hash: string, may: 'ping' | 'upload') => {
+      const name = `${may} ${hash}`
+      if (!asked.has(name)) asked.set(name, options.projectOfKey(hash, may))
+      return asked.get(name) as Promise<string | null>
+    }
     for (const entry of entries) {
       const { slug, pingKeyHash, uploader } = entry
       if (uploader !== null && uploader.projectId === '' && uploader.keyHash !== null) {
-        const projectId = (await options.projectOfKey(uploader.keyHash, 'upload')) ?? ''
+        const projectId = (await projectOf(uploader.keyHash, 'upload')) ?? ''
         entry.uploader = { ...uploader, projectId }
         if (slug !== null) entry.slug = { ...slug, projectId }
       } else if (slug !== null && slug.projectId === '' && pingKeyHash !== null) {
-        const projectId = await options.projectOfKey(pingKeyHash, 'ping')
-        if (projectId !== null) entry.slug = { ...slug, projectId }
+        entry.slug = { ...slug, projectId: (await projectOf(pingKeyHash, 'ping')) ?? '' }
       }
     }
   }

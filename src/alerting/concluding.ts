@@ -32,6 +32,10 @@ export function createConcluding(options: {
 }): Concluding {
   const { database, policy, now, log } = options
   const writeAlone = together((all: Verdicted[]) => database.transaction((tx) => writeVerdicts(tx, all)))
+  const leaveOutage = together(async (monitorIds: string[]) => {
+    const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now()))
+    return monitorIds.map(() => left.size)
+  })
 
   async function writeWithConsequences(
     delivery: ClaimedDelivery,
@@ -44,8 +48,6 @@ export function createConcluding(options: {
     const { verdict, written, disabled } = await database.transaction(async (tx) => {
       const verdict = outcome.kind === 'forwarded' ? await forward(tx, delivery, outcome.channelIds, judged) : judged
       const [written = false] = await writeVerdicts(tx, [{ delivery, verdict, at }])
-      if (written && delivery.event === 'down' && verdict.status === 'retrying')
-        await leaveToRecovery(tx, [delivery.monitorId], at)
       if (written && channel !== null && ['sent', 'dead'].includes(verdict.status))
         await follow(tx, delivery, channel, at)
       if (written && delivery.event === 'up' && verdict.status === 'suppressed') await takeBackOutage(tx, delivery, at)
@@ -75,6 +77,8 @@ export function createConcluding(options: {
     if (!written) return
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
+    const forwards = outcome.kind === 'forwarded' && delivery.event === 'up'
+    if (forwards || (delivery.event === 'down' && verdict.status === 'retrying')) await leaveOutage(delivery.monitorId)
   }
 }
 
@@ -85,7 +89,6 @@ function concernsOnlyItself(
   { status, disable }: Verdict,
 ): boolean {
   if (outcome.kind === 'forwarded' || disable !== null) return false
-  if (delivery.event === 'down' && status === 'retrying') return false
   if (delivery.event === 'up' && status === 'suppressed') return false
   return channel === null || !isFollowed(delivery, channel)
 }

@@ -2,7 +2,7 @@
 // is fixed under the id of one of its deliveries, which is its idempotency key.
 
 import type { Queryable, Statement } from '../database/client.ts'
-import { type ClaimedDelivery, claimedColumns, type DueDelivery } from './store.ts'
+import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from './store.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
@@ -39,7 +39,7 @@ const claim = statement(
        AND o.next_attempt_at <= ${instant('$5')}
        AND NOT EXISTS (
          SELECT FROM deliveries e WHERE e.monitor_id = o.monitor_id AND e.channel_id = o.channel_id AND e.flip_seq < o.flip_seq
-           AND e.status IN ('pending', 'retrying'))
+           AND ${precedes('e', instant('$5'))})
      ORDER BY o.id = $1 DESC, o.created_at, o.monitor_id LIMIT ${groupMax}) seen
    WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = $4 AND d.status IN ('pending', 'retrying')
      AND d.next_attempt_at <= ${instant('$5')}

@@ -1,7 +1,7 @@
 // Deliveries that come from deliveries: those of a group's channels.
 
 import type { Queryable, Statement } from '../database/client.ts'
-import { leaveToRecovery, toldWithRecovery } from './order-store.ts'
+import { toldWithRecovery } from './order-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
@@ -39,6 +39,5 @@ export async function forwardDelivery(
   const text = notice === null ? null : JSON.stringify(notice)
   const values = [monitorId, projectId, channelIds, flipSeq, event, now, channelId, text]
   const [row] = await tx.query<{ count: number }>(forward, values)
-  if (event === 'up') await leaveToRecovery(tx, [monitorId], now)
   return row?.count ?? 0
 }

@@ -25,7 +25,8 @@ const combine = statement(
 
 /**
  * Leaves it to the recovery to tell of an outage that waits to be told: save for those that somebody is sending now, except
- * `held`, which are in the caller's own hands. Returns which were left to it.
+ * `held`, which are in the caller's own hands. Returns which were left to it. Who has made a recovery, or has put down an outage again,
+ * calls it after the commit: of two that do so at the same moment neither would see what the other one has not committed.
  */
 export async function leaveToRecovery(
   on: Queryable,

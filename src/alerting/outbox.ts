@@ -25,10 +25,12 @@ export function createOutbox(options: {
   return async function relay(): Promise<{ made: number; more: boolean }> {
     const monitorIds = await store.pickMonitorsWithFlips(database, monitorsMax)
     if (monitorIds.length === 0) return { made: 0, more: false }
+    let recovered: string[] = []
     const made = await database.transaction(async (tx) => {
       const flips = (await store.claimFlips(tx, monitorIds)).flatMap((flip) =>
         flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
       )
+      recovered = flips.flatMap(({ monitorId, event }) => (event === 'up' ? [monitorId] : []))
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
       await endReminders(tx, flipped, now())
@@ -36,10 +38,9 @@ export function createOutbox(options: {
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
       const recent = await countRecentFlips(tx, projects, at - storm.windowMs, storm.singly)
       const group = { ...gathering(at, storm), kinds: groupingKinds }
-      const made = await store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
-      await leaveToRecovery(tx, flipped, now())
-      return made
+      return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
     })
+    if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
     return { made, more: monitorIds.length === monitorsMax }
   }
 }

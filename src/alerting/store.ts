@@ -103,6 +103,13 @@ export type DueDelivery = {
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
+/**
+ * What a later delivery of its monitor and channel waits for. A reminder or an escalation whose time has not come is not: one that was made
+ * while its outage ended would hold back the recovery until then.
+ */
+export const precedes = (row: string, now: string) =>
+  `${unfinished(row)} AND (${row}.event IN ('down', 'up', 'notice') OR ${row}.lease_until > ${now})`
+
 /** In the words of the index by channel. */
 const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
 
@@ -118,9 +125,10 @@ const due = statement(
      SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
      FROM deliveries d
      WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
-       AND d.flip_seq = (
-         SELECT e.flip_seq FROM deliveries e WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND ${unfinished('e')}
-         ORDER BY e.flip_seq LIMIT 1)
+       AND (
+         SELECT e.flip_seq FROM deliveries e
+         WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
+         LIMIT 1) IS NULL
      ORDER BY d.next_attempt_at LIMIT $4) found
    WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[])
    ORDER BY found.due LIMIT $3`,

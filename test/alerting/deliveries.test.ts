@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as store from '../../src/alerting/store.ts'
+import type { Queryable } from '../../src/database/client.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
 import { createReceiver, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
@@ -12,6 +13,27 @@ const told = (received: readonly { body: string }[]) => received.map(({ body }) 
 
 const states = async (world: Awaited<ReturnType<typeof createWorld>>) =>
   (await world.deliveries()).map(({ event, status }) => `${event} ${status}`)
+
+/** The next transaction of each commits when that of the other one has nothing left to do. */
+function commitTogether(...databases: { transaction: <T>(work: (tx: Queryable) => Promise<T>) => Promise<T> }[]): void {
+  let waiting = databases.length
+  let meet = () => {}
+  const met = new Promise<void>((resolve) => {
+    meet = resolve
+  })
+  for (const database of databases) {
+    const { transaction } = database
+    database.transaction = (work) => {
+      database.transaction = transaction
+      return transaction(async (tx) => {
+        const result = await work(tx)
+        if (--waiting === 0) meet()
+        await met
+        return result
+      })
+    }
+  }
+}
 
 suite('from flips to deliveries', () => {
   test('every outage and recovery becomes one delivery for each channel, of one that is switched off on record only', async (t) => {
@@ -240,6 +262,65 @@ suite('sending', () => {
     await other.turn()
     assert.deepEqual(await states(world), ['down suppressed', 'up sent'])
     assert.deepEqual(events, ['down', 'up'])
+  })
+
+  test('an outage that fails at the moment in which its recovery is made waits for no retry', async (t) => {
+    const world = await createWorld(t)
+    const [sender, maker] = [await world.replica(), await world.replica()]
+    let answer: (() => void) | undefined
+    const far = await listen(t, (request, response) => {
+      request.resume()
+      if (answer === undefined) answer = () => response.writeHead(500).end()
+      else response.end()
+    })
+    const id = await world.monitor(sender, [await world.webhook(sender, { url: far })])
+    await world.flips(id, ['down'])
+    await sender.alerting.relay()
+    await sender.alerting.claim()
+    await eventually('the first attempt', () => answer)
+    await world.flips(id, ['up'], 2)
+    commitTogether(sender.database, maker.database)
+    answer?.()
+    await Promise.all([maker.alerting.relay(), sender.alerting.drain(10_000)])
+    assert.deepEqual(await states(world), ['down suppressed', 'up pending'])
+    await maker.turn()
+    assert.deepEqual(
+      (await world.deliveries()).map(({ event, status, attempts }) => `${event} ${status} ${attempts}`),
+      ['down suppressed 1', 'up sent 1'],
+    )
+  })
+
+  test('a reminder that is made while its outage ends does not hold back the recovery', async (t) => {
+    const world = await createWorld(t)
+    const [sender, maker] = [await world.replica(), await world.replica()]
+    const events: string[] = []
+    let answer: (() => void) | undefined
+    const url = await listen(t, async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+      events.push(JSON.parse(Buffer.concat(chunks).toString()).event)
+      if (events.length > 1) return void response.end()
+      answer = () => response.end()
+    })
+    const id = await world.monitor(sender, [await world.webhook(sender, { url })])
+    // As whoever writes the reminder still sees the check.
+    const down = "UPDATE monitors SET status = 'down', flip_seq = 1, remind_every_s = 86400 WHERE id = $1"
+    await sql(world.url, down, [id])
+    await world.flips(id, ['down'])
+    await sender.alerting.relay()
+    await sender.alerting.claim()
+    await eventually('the first attempt', () => answer)
+    await world.flips(id, ['up'], 2)
+    await maker.alerting.relay()
+    answer?.()
+    await sender.alerting.drain(10_000)
+    assert.deepEqual((await states(world)).sort(), ['down sent', 'reminder:1 pending', 'up pending'])
+    await sql(world.url, "UPDATE monitors SET status = 'up', flip_seq = 2 WHERE id = $1", [id])
+    await maker.turn()
+    assert.deepEqual(events, ['down', 'up'])
+    world.clock.now += 86_400_000
+    await maker.turn()
+    assert.deepEqual((await states(world)).sort(), ['down sent', 'reminder:1 suppressed', 'up sent'])
   })
 
   test('an outage is told by itself after all on a channel that tells no recoveries', async (t) => {

@@ -48,6 +48,14 @@ const integer =
     if ((value as number) < minimum) return 'is too small'
     return (value as number) > maximum ? 'is too large' : undefined
   }
+/** Of a field of ours: the original's texts do not name the limit. */
+const within =
+  (minimum: number, maximum: number): Rule =>
+  (value) => {
+    if (!Number.isInteger(value)) return 'is not a whole number'
+    if ((value as number) < minimum) return `is too small, at least ${minimum} is needed`
+    return (value as number) > maximum ? `is too large, at most ${maximum} is possible` : undefined
+  }
 const nullable =
   (rule: Rule): Rule =>
   (value) =>
@@ -77,17 +85,19 @@ export const rules = {
   timeout: integer(1, longestS),
   tz: string(undefined, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
-  early_tolerance: nullable(integer(1, longestS)),
-  failure_threshold: nullable(integer(1, 720)),
-  max_pings_per_minute: nullable(integer(1, 6000)),
-  max_runtime: nullable(integer(1, longestS)),
-  min_runtime: nullable(integer(1, longestS)),
+  early_tolerance: nullable(within(1, longestS)),
+  failure_threshold: nullable(within(1, 720)),
+  max_pings_per_minute: nullable(within(1, 6000)),
+  max_runtime: nullable(within(1, longestS)),
+  min_runtime: nullable(within(1, longestS)),
   parent: nullable(string(undefined, (text) => (isUuid(text) ? undefined : 'is not a uuid'))),
   paused_until: nullable(
-    string(40, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
+    string(undefined, (text) =>
+      text.length > 40 || parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined,
+    ),
   ),
-  recovery_threshold: nullable(integer(1, 720)),
-  remind_every: nullable(integer(60, longestS)),
+  recovery_threshold: nullable(within(1, 720)),
+  remind_every: nullable(within(60, longestS)),
   severity: nullable((value) =>
     ['info', 'warning', 'critical'].includes(value as string) ? undefined : 'is not one of info, warning, critical',
   ),

@@ -63,7 +63,16 @@ const refusals: [Record<string, unknown>, string][] = [
   [{ manual_resume: 1 }, 'manual_resume is not a boolean'],
   [{ unique: 'name' }, 'unique is not an array'],
   [{ name: null }, 'name is not a string'],
-  [{ failure_threshold: 721 }, 'failure_threshold is too large'],
+  [{ failure_threshold: 721 }, 'failure_threshold is too large, at most 720 is possible'],
+  [{ recovery_threshold: 0 }, 'recovery_threshold is too small, at least 1 is needed'],
+  [{ remind_every: 59 }, 'remind_every is too small, at least 60 is needed'],
+  [{ max_pings_per_minute: 6001 }, 'max_pings_per_minute is too large, at most 6000 is possible'],
+  [{ max_runtime: 31_536_001 }, 'max_runtime is too large, at most 31536000 is possible'],
+  [{ min_runtime: true }, 'min_runtime is not a whole number'],
+  [{ early_tolerance: 1.5 }, 'early_tolerance is not a whole number'],
+  [{ severity: 'high' }, 'severity is not one of info, warning, critical'],
+  [{ parent: 'nightly' }, 'parent is not a uuid'],
+  [{ paused_until: '2'.repeat(41) }, 'paused_until is not an ISO 8601 instant with a zone'],
   [{ paused_until: 'tomorrow' }, 'paused_until is not an ISO 8601 instant with a zone'],
 ]
 

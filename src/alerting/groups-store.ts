@@ -12,21 +12,25 @@ export const groupMax = 200
 
 const recent = statement(
   'recent_flips',
-  `SELECT p.id, (SELECT count(*) FROM (
-       SELECT DISTINCT d.monitor_id, d.flip_seq FROM deliveries d
-       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.event IN ('down', 'up') LIMIT $3) f) AS count
-   FROM unnest($1::uuid[]) AS p(id)`,
+  `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
+     SELECT count(*) AS count, min(at) AS since FROM (
+       SELECT max(d.created_at) AS at FROM deliveries d
+       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.event IN ('down', 'up')
+       GROUP BY d.monitor_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
 )
 
-/** How many flips of each project became deliveries since then; counts no further than `limit`. */
+/** How many, no further than was asked, and when the first of these was made; null of none. */
+export type RecentFlips = { count: number; since: number | null }
+
+/** How many flips of each project became deliveries since then, of the newest `limit`. */
 export async function countRecentFlips(
   on: Queryable,
   projectIds: readonly string[],
   since: number,
   limit: number,
-): Promise<Map<string, number>> {
-  const rows = await on.query<{ id: string; count: number }>(recent, [projectIds, since, limit])
-  return new Map(rows.map(({ id, count }) => [id, count]))
+): Promise<Map<string, RecentFlips>> {
+  const rows = await on.query<RecentFlips & { id: string }>(recent, [projectIds, since, limit])
+  return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
 }
 
 const claim = statement(

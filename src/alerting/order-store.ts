@@ -62,7 +62,8 @@ const outages = statement(
        SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
          AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(monitor_id, channel_id, seq, place)
-     JOIN flips f ON f.monitor_id = w.monitor_id AND f.seq = w.seq - 1 AND f."to" = 'down'`,
+     JOIN LATERAL (
+       SELECT * FROM flips f WHERE f.monitor_id = w.monitor_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,
 )
 
 /** The outage that each of these recoveries ends, and whether the channel was told of it; null if it ends none. */

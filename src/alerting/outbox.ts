@@ -1,6 +1,7 @@
 // Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
 // flips for the next, and two at once make each delivery one time.
 
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { countRecentFlips } from './groups-store.ts'
 import { leaveToRecovery } from './order-store.ts'
@@ -20,6 +21,20 @@ export function createOutbox(options: {
   groupingKinds: readonly string[]
 }) {
   const { database, now, storm, groupingKinds } = options
+  /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
+  const storming = new Map<string, number>()
+
+  async function countRecent(tx: Queryable, projectIds: readonly string[], at: number): Promise<Map<string, number>> {
+    for (const [id, until] of storming) if (until <= at) storming.delete(id)
+    const calm = projectIds.filter((id) => !storming.has(id))
+    const counts = new Map(projectIds.map((id) => [id, storm.singly]))
+    if (calm.length === 0) return counts
+    for (const [id, { count, since }] of await countRecentFlips(tx, calm, at - storm.windowMs, storm.singly)) {
+      counts.set(id, count)
+      if (since !== null && count >= storm.singly) storming.set(id, since + storm.windowMs)
+    }
+    return counts
+  }
 
   /** `made` counts deliveries; `more` says that flips may be left. */
   return async function relay(): Promise<{ made: number; more: boolean }> {
@@ -36,7 +51,7 @@ export function createOutbox(options: {
       await endReminders(tx, flipped, now())
       const at = now()
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
-      const recent = await countRecentFlips(tx, projects, at - storm.windowMs, storm.singly)
+      const recent = await countRecent(tx, projects, at)
       const group = { ...gathering(at, storm), kinds: groupingKinds }
       return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
     })

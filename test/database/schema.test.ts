@@ -12,7 +12,6 @@ const byHand = {
     'deliveries_channel_due_idx ON deliveries (channel_id, next_attempt_at) WHERE',
     'deliveries_channel_error_idx ON deliveries (channel_id, created_at) WHERE',
     'deliveries_channel_sent_idx ON deliveries (channel_id, finished_at) WHERE',
-    'deliveries_due_idx ON deliveries (next_attempt_at) WHERE',
     'deliveries_group_idx ON deliveries (group_id) WHERE',
     'deliveries_held_idx ON deliveries (next_attempt_at) WHERE',
     'deliveries_order_idx ON deliveries (monitor_id, channel_id, flip_seq) WHERE',

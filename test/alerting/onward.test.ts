@@ -148,6 +148,38 @@ suite('a channel that is switched off', () => {
     )
   })
 
+  test('is told of on a webhook of placeholders that has a place for it, and on no other', async (t) => {
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
+    const gone = await world.webhook(replica, { url: `${far.url}/gone` })
+    const post = { method_down: 'POST', headers_down: { 'X-Status': '$STATUS' } }
+    await world.webhook(replica, {
+      url_down: `${far.url}/words`,
+      ...post,
+      body_down: '{"t":$NAME_JSON,"b":$BODY_JSON}',
+    })
+    await world.webhook(replica, { url_down: `${far.url}/address?$NAME&$CODE` })
+    await world.webhook(replica, { url_down: `${far.url}/siren`, ...post, body_down: 'on' })
+    await world.webhook(replica, { url_up: `${far.url}/up?$NAME` })
+    await world.flips(await world.monitor(replica, [gone]), ['down'])
+    for (let turn = 0; turn < 3; turn++) await replica.turn()
+    const told = far.received.filter(({ url }) => url !== '/gone')
+    const words = told.find(({ url }) => url === '/words')
+    const { t: title, b: text } = JSON.parse(words?.body ?? '')
+    assert.equal(title, 'The channel hook is switched off')
+    assert.match(text, /any more: answered 410 Gone\. New settings/)
+    assert.equal(words?.headers['x-status'], 'down')
+    const address = told.find(({ url }) => url?.startsWith('/address'))?.url
+    assert.match(address ?? '', /\?The%20channel%20hook%20is%20switched%20off&flatline-[0-9a-f]{40}-0$/)
+    assert.equal(told.length, 2)
+    const suppressed = (await world.deliveries()).filter(({ status }) => status === 'suppressed')
+    assert.deepEqual(suppressed.map(({ last_error }) => last_error).sort(), [
+      'a notice, and the channel has no $NAME, $BODY or $JSON that could tell it',
+      'the channel has no url_down',
+    ])
+  })
+
   test('is told of again when it is switched off again', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()

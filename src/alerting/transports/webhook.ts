@@ -7,7 +7,7 @@ import { alertOf } from '../alert.ts'
 import type { FetchRequest } from '../guarded-fetch.ts'
 import { bodyOf, plain } from '../markup.ts'
 import type { Message } from '../message.ts'
-import { placeholdersOf } from '../placeholders.ts'
+import { canTellNotice, placeholdersOf } from '../placeholders.ts'
 import { refusal, type SettingsProblem, secret, type Transport } from '../transport.ts'
 
 const Url = Type.Optional(Type.String({ maxLength: 1000, secret: 'url' }))
@@ -140,23 +140,28 @@ function documentOf(message: Message, now: number): object {
 }
 
 function styledRequest(message: Message, settings: WebhookSettings): Request | { suppressed: string } {
-  if (message.event === 'notice')
-    return { suppressed: 'a notice has none of the values that the placeholders stand for' }
-  // A test of a channel that tells only recoveries tells one.
-  const up = message.event === 'up' || (message.event === 'test' && !settings.url_down)
-  const direction = up ? 'up' : 'down'
+  const direction = directionOf(message, settings)
   const url = settings[`url_${direction}`]
   if (!url) return { suppressed: `the channel has no url_${direction}` }
   const fill = placeholdersOf(message, direction)
   const method = settings[`method_${direction}`] ?? 'GET'
-  const body = settings[`body_${direction}`]
+  const body = method === 'GET' ? undefined : settings[`body_${direction}`]
   const headers = Object.entries(settings[`headers_${direction}`] ?? {})
+  const templates = [url, body, ...headers.map(([, value]) => value)]
+  if (message.event === 'notice' && !canTellNotice(templates))
+    return { suppressed: 'a notice, and the channel has no $NAME, $BODY or $JSON that could tell it' }
   return {
     url: fill.url(url),
     method,
     headers: merged({}, Object.fromEntries(headers.map(([name, value]) => [name, fill.header(value)]))),
-    ...(method === 'GET' || body === undefined ? {} : { body: fill.body(body) }),
+    ...(body === undefined ? {} : { body: fill.body(body) }),
   }
+}
+
+function directionOf(message: Message, settings: WebhookSettings): 'down' | 'up' {
+  if (message.event === 'notice') return message.notice.severity === 'resolved' ? 'up' : 'down'
+  // A test of a channel that tells only recoveries tells one.
+  return message.event === 'up' || (message.event === 'test' && !settings.url_down) ? 'up' : 'down'
 }
 
 function merged(defaults: Record<string, string>, own: Record<string, string> = {}): Record<string, string> {

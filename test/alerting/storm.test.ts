@@ -72,6 +72,40 @@ test('a storm on a chat is 25 messages and one that tells the rest, under one ke
   assert.deepEqual(rows, [{ status: 'sent', n: 60 }], 'each has its delivery')
 })
 
+test('a storm lasts until fewer than 25 alerts are within a minute, and the replica that saw it notices', async (t) => {
+  const groups: number[] = []
+  const chat: Transport = {
+    kind: 'chat',
+    settings: Type.Object({}),
+    category: 'chat',
+    async send(message) {
+      if (message.event !== 'notice') groups.push(1 + (message.others?.length ?? 0))
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { chat })
+  const replica = await world.replica()
+  await ensurePartitions(replica.database, 1)
+  const channel = await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })
+  const monitors = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => world.monitor(replica, [channel.id], `job ${n}`)),
+  )
+  world.clock.now = Math.ceil(world.clock.now / 10_000) * 10_000 + 1
+  const turns = async () => {
+    for (let n = 0; n < 10; n++) await replica.turn()
+  }
+  const outages = async (from: number, to: number) => {
+    for (const id of monitors.slice(from, to)) await world.flips(id, ['down'])
+    await turns()
+    return groups.splice(0).length
+  }
+  assert.equal(await outages(0, 25), 25)
+  world.clock.now += 55_000
+  assert.equal(await outages(25, 28), 0, 'it gathers')
+  world.clock.now += 10_000
+  assert.equal(await outages(28, 30), 3, 'one message of the three, and two by themselves')
+})
+
 test('a destination gets no more within a minute than its kind takes, and the others do not wait for it', async (t) => {
   const told: string[] = []
   const slow: Transport = {

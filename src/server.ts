@@ -13,6 +13,7 @@ import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
 import { type Config, ConfigError, resolveConfig } from './config.ts'
 import { reportConfig } from './config-report.ts'
+import { onStopSignals } from './lifecycle/stop-signals.ts'
 import { steadyLog } from './logger.ts'
 
 export async function serve(): Promise<void> {
@@ -128,11 +129,12 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
     log.fatal({ event: `shutdown.second_${how}`, ...about }, `second ${how}, exiting at once`)
   }
 
-  closeWithGrace(
+  const grace = closeWithGrace(
     {
       delay: shutdownTimeoutMs,
       logger: false,
-      skip: ['SIGHUP'],
+      // To close-with-grace any repetition would be a second signal.
+      skip: ['SIGHUP', 'SIGINT', 'SIGTERM'],
       onTimeout: forced,
       onSecondSignal: (signal) => onSecond('signal', { signal }),
       onSecondError: (err) => onSecond('error', { err }),
@@ -145,6 +147,19 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
       await begin(signal ?? (err ? 'uncaught error' : 'request'))
     },
   )
+  const exitAtOnce = (signal: NodeJS.Signals) => {
+    onSecond('signal', { signal })
+    process.exit(1)
+  }
+  onStopSignals({
+    first(signal) {
+      if (failed) exitAtOnce(signal)
+      cause ||= signal
+      grace.close()
+    },
+    echo: (signal) => log.info({ event: 'signal.ignored', signal }, `${signal} once more, it is being obeyed already`),
+    second: exitAtOnce,
+  })
   // Not through close-with-grace, to which the SIGTERM that an orchestrator sends after such a request would be a second signal.
   return () => {
     if (ending) return

@@ -130,6 +130,7 @@ function observe(child: ChildProcess, cluster: Cluster, log: { path: string; fro
   })
   child.unref()
   const pid = child.pid ?? 0
+  endWithUs(child, exited)
   return {
     pid,
     exited,
@@ -147,6 +148,14 @@ function observe(child: ChildProcess, cluster: Cluster, log: { path: string; fro
       })
     },
   }
+}
+
+/** An exit that is not in order, as at a second signal, waits for nothing; the server then ends by itself. */
+function endWithUs(child: ChildProcess, exited: Promise<void>): void {
+  if (child.pid === undefined || process.platform === 'win32') return
+  const end = () => void child.kill('SIGINT')
+  process.once('exit', end)
+  exited.then(() => process.off('exit', end))
 }
 
 // Windows has no signals: kill() there ends the process on the spot.

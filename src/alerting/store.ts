@@ -54,9 +54,10 @@ const insert = statement(
      JOIN LATERAL (
        SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
        UNION SELECT e.channel_id FROM (
-         SELECT d.channel_id, d.status FROM deliveries d
-         WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1 AND d.event = 'escalation' OFFSET 0) e
-         WHERE e.status = 'sent') told ON true
+         SELECT d.channel_id, d.status, d.event FROM deliveries d
+         WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1
+           AND (d.event = 'escalation' OR d.event LIKE 'reminder%') OFFSET 0) e
+         GROUP BY e.channel_id HAVING bool_or(e.event = 'escalation') AND bool_or(e.status = 'sent')) told ON true
      JOIN LATERAL (
        SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
        WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
@@ -66,7 +67,7 @@ const insert = statement(
    RETURNING status`,
 )
 
-/** One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery goes to whom its outage was escalated, too.
+/** One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery goes to whom its outage was escalated and told, too.
  * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
 export async function insertDeliveries(
   tx: Queryable,

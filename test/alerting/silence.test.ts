@@ -199,6 +199,30 @@ test('an outage that nobody acknowledges goes to the next channel, which hears o
     })
 })
 
+test('an escalation that quiet hours held back is told after them, and so is its end', async (t) => {
+  const house = await createHouse(t)
+  const at = (ms: number) => iso(house.clock.now + ms).slice(11, 16)
+  const next = await house.make('b', { quiet_hours: { from: at(0), to: at(hour), tz: 'UTC' } })
+  await house.alerting.channels.update(house.caller, house.channel, { alerts: { escalate: { to: next, after: 600 } } })
+  await house.flip('down')
+  await house.pass(600_000)
+  assert.ok((await house.seen()).includes('escalation suppressed the channel had quiet hours'))
+  await house.pass(hour)
+  assert.deepEqual(house.told(), ['a down', 'b reminder'])
+  await house.flip('up')
+  assert.deepEqual(house.told().slice(2).sort(), ['a up', 'b up'])
+})
+
+test('who was to hear of an outage by an escalation that never came does not hear of its end', async (t) => {
+  const house = await createHouse(t)
+  const next = await house.make('b', { quiet_hours: { from: '00:00', to: '00:00', tz: 'UTC' } })
+  await house.alerting.channels.update(house.caller, house.channel, { alerts: { escalate: { to: next, after: 600 } } })
+  await house.flip('down')
+  await house.pass(600_000)
+  await house.flip('up')
+  assert.deepEqual(house.told(), ['a down', 'a up'])
+})
+
 test('from outside: windows are made, refused, listed and deleted, and the deliveries say why', async (t) => {
   const { call, databaseUrl } = await build(t)
   const path = '/api/v3/maintenance/'

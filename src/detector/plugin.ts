@@ -5,8 +5,8 @@ import { createDetector } from './service.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** When the detector last finished a look, in epoch milliseconds; 0 if never. */
-    detector: { lastRun: () => number }
+    /** When the detector last finished a look and when it began to look at all, in epoch milliseconds; 0 if never. */
+    detector: { lastRun: () => number; startedAt: () => number }
   }
 }
 
@@ -26,7 +26,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       observeLateness: (seconds) => metrics.detectorLateness.observe(seconds),
     })
     let lastRun = 0
-    app.decorate('detector', { lastRun: () => lastRun })
+    let startedAt = 0
+    app.decorate('detector', { lastRun: () => lastRun, startedAt: () => startedAt })
     const record = createLoop({
       name: 'acceptance',
       intervalMs: config.acceptanceIntervalMs,
@@ -52,6 +53,7 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
     app.lifecycle.onStart('detector', async () => {
       await blindTime.record()
       record.start()
+      startedAt = database.clock.now()
       detection.start()
     })
     // Before the listener closes: silence is not judged while nobody could break it.

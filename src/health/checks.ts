@@ -170,12 +170,20 @@ export function spoolCheck(options: {
   })
 }
 
-/** A detector that does not come round raises no alarm, which nobody would notice otherwise. */
-export function detectorCheck(options: { lastRun: () => number; now: () => number; degradedMs: number }): HealthCheck {
-  const { lastRun, now, degradedMs } = options
+/** A detector that does not come round raises no alarm, which nobody would notice otherwise. Until its first round its start counts. */
+export function detectorCheck(options: {
+  /** 0 if never. */
+  lastRun: () => number
+  startedAt: () => number
+  now: () => number
+  degradedMs: number
+}): HealthCheck {
+  const { lastRun, startedAt, now, degradedMs } = options
   return check('detector', false, () => {
-    const lastRunAgoMs = Math.round(now() - lastRun())
-    return { status: lastRunAgoMs > degradedMs ? 'degraded' : 'healthy', lastRunAgoMs }
+    const since = lastRun() || startedAt()
+    if (since === 0) return { status: 'unknown', lastRunAgoMs: null }
+    const lastRunAgoMs = lastRun() === 0 ? null : Math.round(now() - lastRun())
+    return { status: now() - since > degradedMs ? 'degraded' : 'healthy', lastRunAgoMs }
   })
 }
 

@@ -94,7 +94,7 @@ function createChecks(
       stalenessMs: figures.stalenessMs,
       maxStalenessMs: limits.maxStalenessMs,
     }),
-    checks.detectorCheck({ lastRun: detector.lastRun, now, degradedMs: limits.detectorDegradedMs }),
+    checks.detectorCheck({ ...detector, now, degradedMs: limits.detectorDegradedMs }),
   ]
 }
 

@@ -173,10 +173,18 @@ test('an open breaker, heartbeats that wait too long and a detector that stands 
   assert.equal(await status(spool(60_001)), 'degraded')
   assert.equal(await status(spool(60_001, true)), 'degraded')
   assert.equal(await status(spool(0, false)), 'unhealthy')
-  const detector = (ago: number) =>
-    checks.detectorCheck({ lastRun: () => 1000, now: () => 1000 + ago, degradedMs: 10_000 })
+  const detector = (ago: number, lastRun = 1000, startedAt = 1) =>
+    checks.detectorCheck({
+      lastRun: () => lastRun,
+      startedAt: () => startedAt,
+      now: () => (lastRun || startedAt) + ago,
+      degradedMs: 10_000,
+    })
   assert.equal(await status(detector(10_000)), 'healthy')
   assert.equal(await status(detector(10_001)), 'degraded')
+  assert.equal(await status(detector(10_000, 0)), 'healthy', 'it has only begun')
+  assert.equal(await status(detector(10_001, 0)), 'degraded', 'it never came round')
+  assert.equal(await status(detector(10_001, 0, 0)), 'unknown')
   const broken = checks.encryptionCheck(() => {
     throw new Error('no')
   }, 'local')

@@ -99,11 +99,12 @@ const update = statement(
   `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
      alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END,
      disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
-     disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END
+     disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END,
+     rests_until = CASE WHEN $4::bytea IS NULL THEN rests_until END
    WHERE id = $1 AND project_id = $2 RETURNING id`,
 )
 
-/** Undefined leaves a value as it is. New settings switch the channel on again. */
+/** Undefined leaves a value as it is. New settings switch the channel on again, and may lead to a place that has not asked for rest. */
 export async function updateChannel(
   tx: Queryable,
   projectId: string,

@@ -1,5 +1,6 @@
 // What is known of the place that a channel leads to: its circuit breaker, and whether it has asked for rest. What waits for it is not claimed,
-// so that no attempt is spent on it. Both are each replica's own; how fast it may be sent to is counted for all of them together, in pacing.ts.
+// so that no attempt is spent on it. Circuit breakers are each replica's own. Rest is kept in the database for all of them, and here besides for
+// the moments until it is written; how fast a destination may be sent to is counted for all together, too, in pacing.ts.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, Call, CircuitBreakers } from '../circuit-breakers/service.ts'

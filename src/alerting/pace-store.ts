@@ -1,4 +1,4 @@
-// How much more the destinations of channels take, of all replicas together. Instants in epoch milliseconds.
+// How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
 
 import type { Allowance } from '../core/pace.ts'
 import type { Queryable, Statement } from '../database/client.ts'
@@ -25,4 +25,14 @@ const write = statement(
 export async function writeAllowances(tx: Queryable, allowances: ReadonlyMap<string, Allowance>): Promise<void> {
   const all = [...allowances]
   await tx.query(write, [all.map(([id]) => id), all.map(([, { left }]) => left), all.map(([, { at }]) => at)])
+}
+
+const rest = statement(
+  'rest',
+  'UPDATE channels SET rests_until = greatest(rests_until, to_timestamp($2::float8 / 1000)) WHERE id = $1',
+)
+
+/** Nobody sends there before that. */
+export async function restChannel(on: Queryable, channelId: string, until: number): Promise<void> {
+  await on.query(rest, [channelId, until])
 }

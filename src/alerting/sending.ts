@@ -11,6 +11,7 @@ import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { CheckMessage, Message } from './message.ts'
+import { restChannel } from './pace-store.ts'
 import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
 import type { Tell } from './telling.ts'
@@ -71,8 +72,15 @@ export function createSending(options: SendingOptions) {
     else if (health.works) call.succeed()
     else call.fail(health.reason)
     const restMs = outcome.kind === 'failed' ? outcome.error.retryAfterMs : undefined
-    if (restMs !== undefined) destinations.rest(channel, Math.min(restMs, policy.maxMs))
+    if (restMs !== undefined) await rest(channel, Math.min(restMs, policy.maxMs))
     return outcome
+  }
+
+  async function rest(channel: Channel, ms: number): Promise<void> {
+    destinations.rest(channel, ms)
+    await restChannel(database, channel.id, now() + ms).catch((err) =>
+      log.warn({ err, event: 'delivery.error', channel: channel.id }, 'the other replicas do not know of the rest'),
+    )
   }
 
   async function exchange(

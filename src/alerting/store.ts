@@ -132,13 +132,14 @@ const due = statement(
          LIMIT 1) IS NULL
      ORDER BY d.next_attempt_at LIMIT $4) found
    WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[])
+     AND NOT EXISTS (SELECT FROM channels r WHERE r.id = w.channel_id AND r.rests_until > ${instant('$1')})
    ORDER BY found.due LIMIT $3`,
 )
 
 /** `ofChannel` is the most of one channel, `ofAll` of all together. */
 export type DueLimits = { ofChannel: number; ofAll: number }
 
-/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for `busy` channels and kinds. */
+/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for channels that rest and `busy` ones and kinds. */
 export async function selectDue(
   on: Queryable,
   now: number,

@@ -77,4 +77,30 @@ suite('the pace of a destination', () => {
     const tried = await replica.alerting.channels.test(world.projectId, channel, new AbortController().signal)
     assert.equal(tried.delivered, true)
   })
+  test('asked for of one replica, is kept by all, and by one that starts anew, until new settings lead elsewhere', async (t) => {
+    const world = await createWorld(t)
+    const [first, second] = [await world.replica(), await world.replica()]
+    let asked = 0
+    const url = await listen(t, (_request, response) => {
+      asked++
+      if (asked === 1) response.writeHead(429, { 'retry-after': '30' })
+      response.end('ok')
+    })
+    const channel = await world.webhook(first, { url })
+    await world.flips(await world.monitor(first, [channel]), ['down'])
+    await first.turn()
+    assert.equal(asked, 1)
+    for (let n = 0; n < 3; n++) await world.flips(await world.monitor(first, [channel]), ['down'])
+    world.clock.now += 29_000
+    await second.turn()
+    await (await world.replica()).turn()
+    assert.equal(asked, 1)
+    assert.deepEqual((await world.deliveries()).map(({ attempts }) => attempts).sort(), [0, 0, 0, 1])
+    await first.alerting.channels.update(world.caller, channel, { settings: { url: `${url}/elsewhere` } })
+    await second.turn()
+    assert.equal(asked, 4, 'what has its own time to wait still does')
+    world.clock.now += 2000
+    await second.turn()
+    assert.equal(asked, 5)
+  })
 })

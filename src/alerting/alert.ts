@@ -78,7 +78,7 @@ function checkAlert(message: CheckMessage, now: number): Alert {
     text: event === 'test' ? testText : whyText(message),
     facts: event === 'test' ? [] : others.length > 0 ? groupFacts(message, others) : factsOf(message, now),
     output: output === '' || others.length > 0 ? null : output,
-    links: linksOf(message.links),
+    links: others.length > 0 ? groupLinks(message) : linksOf(message.links),
     at: Date.parse(flip.at),
     source: nameOf(check),
     tags: string(check.tags).split(/\s+/).filter(Boolean),
@@ -126,14 +126,15 @@ export function reasonText(reason: FlipReason): string {
   return reasons[reason] ?? `The job ended with ${reason.replace('exit', 'exit status')}.`
 }
 
-function whyText({ flip, outage, reminder, others, blind }: CheckMessage): string {
+function whyText({ flip, outage, escalated, reminder, others, blind }: CheckMessage): string {
   if (others) return 'Many checks changed at about the same time.'
   const before = outage ? `Before, it was down: ${lowered(reasonText(outage.reason))}` : ''
+  const nobody = escalated ? 'Nobody has acknowledged it yet.' : ''
   const times = reminder ? `This is reminder ${reminder}.` : ''
   const doubt = blind
     ? `Flatline itself could not receive heartbeats from ${atText(blind.from)} to ${atText(blind.to)}, so one may have been lost then.`
     : ''
-  return [reasonText(flip.reason), before, times, doubt].filter(Boolean).join(' ')
+  return [reasonText(flip.reason), before, nobody, times, doubt].filter(Boolean).join(' ')
 }
 
 const lowered = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1)
@@ -141,12 +142,12 @@ const lowered = (sentence: string) => sentence.charAt(0).toLowerCase() + sentenc
 // --- the facts ----------------------------------------------------------------------------------------------------
 
 function factsOf(message: CheckMessage, now: number): Fact[] {
-  const { event, check, flip, outage, lastPing } = message
+  const { event, check, flip, outage, escalated, lastPing } = message
   const since = Date.parse(flip.at)
   const exit = lastPing?.exitStatus
   const facts: [label: string, value: string | false | undefined][] = [
     [event === 'up' ? 'Up since' : 'Down since', instantText(since)],
-    ['Down for', event === 'reminder' && durationText(now - since)],
+    ['Down for', (event === 'reminder' || escalated) && durationText(now - since)],
     ['Was down for', outage && `${durationText(since - Date.parse(outage.at))}, since ${atText(outage.at)}`],
     ['Exit status', event !== 'up' && exit != null && String(exit)],
     ['Last heartbeat', event !== 'up' && (check.last_ping ? atText(string(check.last_ping)) : 'none yet')],
@@ -165,6 +166,11 @@ function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['oth
     value: `${flip.to} since ${atText(flip.at)}. ${reasonText(flip.reason)}`,
   }))
   return all.length > namedMax ? [...named, { label: 'And', value: `${all.length - namedMax} more` }] : named
+}
+
+/** Acknowledging the first would look like acknowledging all. */
+function groupLinks({ check, links }: CheckMessage): Link[] {
+  return links?.check ? [{ label: `Open ${nameOf(check)}`, url: links.check }] : []
 }
 
 export function expectation(check: CheckDocument): string {

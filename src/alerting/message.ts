@@ -21,7 +21,9 @@ export type CheckMessage = Envelope & {
   outage?: { at: string; reason: FlipReason; untold?: boolean }
   /** How often the outage was told again, this time included. */
   reminder?: number
-  /** The rest of a group: `check` and `flip` are the first of it. */
+  /** Told because nobody has acknowledged it where it was told before. */
+  escalated?: true
+  /** The rest of a group: `check` and `flip` are the first of it, the most severe. */
   others?: Pick<CheckMessage, 'check' | 'flip'>[]
   /** Time in which a heartbeat may have been refused. */
   blind?: { from: string; to: string }

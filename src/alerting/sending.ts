@@ -172,6 +172,8 @@ export function createSending(options: SendingOptions) {
       // Only changes of checks are grouped.
       else if (message.event !== 'notice') told.push(message)
     }
+    // Whoever looks at colour, sound and the first names must not take what is down for what is up again.
+    told.sort((a, b) => urgency(a) - urgency(b))
     const [first, ...rest] = told
     const [leader] = group as [store.ClaimedDelivery]
     if (first === undefined || channel === null) return outcomes
@@ -243,6 +245,9 @@ export function createSending(options: SendingOptions) {
     },
   }
 }
+
+const severities: CheckMessage['severity'][] = ['critical', 'warning', 'info', 'resolved']
+const urgency = ({ severity }: CheckMessage) => severities.indexOf(severity)
 
 const suppressed = (reason: string): Outcome => ({ kind: 'suppressed', reason, held: null, until: null })
 

@@ -73,6 +73,7 @@ export function createTelling(options: TellingOptions): Tell {
       delivery: { id, attempt: attempts },
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
+      ...(event === 'escalation' && { escalated: true }),
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
       links: {

@@ -55,6 +55,12 @@ suite('an alert in words', () => {
     assert.equal(facts({ ...down, event: 'reminder' })['Down for'], '1 hour 5 minutes')
   })
 
+  test('of an escalation says that nobody has acknowledged it, and for how long it has been down', () => {
+    const message: CheckMessage = { ...down, escalated: true }
+    assert.equal(alertOf(message, now).text, 'The job ended with exit status 3. Nobody has acknowledged it yet.')
+    assert.equal(facts(message)['Down for'], '1 hour 5 minutes')
+  })
+
   const reasons: [CheckMessage['flip']['reason'], string][] = [
     ['timeout', 'No heartbeat came in time.'],
     ['overrun', 'A run took longer than it may.'],
@@ -118,6 +124,9 @@ suite('an alert in words', () => {
       value: 'down since 2026-11-22 21:10:00 UTC. The job ended with exit status 3.',
     })
     assert.deepEqual(alert.facts.at(-1), { label: 'And', value: '15 more' })
+    const links = { check: 'https://a.example/c', acknowledge: 'https://a.example/a' }
+    const offered = alertOf({ ...down, others, links }, now).links
+    assert.deepEqual(offered, [{ label: 'Open nightly backup', url: links.check }], 'none that means all of them')
   })
 
   test('of a test and of a notice is short', () => {

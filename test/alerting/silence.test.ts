@@ -186,6 +186,10 @@ test('an outage that nobody acknowledges goes to the next channel, which hears o
   assert.deepEqual(house.told(), ['a down'])
   await house.pass(1000)
   assert.deepEqual(house.told(), ['a down', 'b down'])
+  assert.deepEqual(
+    house.far.received.map(({ body }) => JSON.parse(body).escalated),
+    [undefined, true],
+  )
   await house.flip('up')
   assert.deepEqual(house.told().slice(2).sort(), ['a up', 'b up'])
   await house.flip('down')

@@ -106,6 +106,40 @@ test('a storm lasts until fewer than 25 alerts are within a minute, and the repl
   assert.equal(await outages(28, 30), 3, 'one message of the three, and two by themselves')
 })
 
+test('a group that tells outages and recoveries begins with what is worst', async (t) => {
+  const messages: CheckMessage[] = []
+  const chat: Transport = {
+    kind: 'chat',
+    settings: Type.Object({}),
+    category: 'chat',
+    async send(message) {
+      if (message.event !== 'notice') messages.push(message)
+      return 'sent'
+    },
+  }
+  const world = await createWorld(t, { chat })
+  const replica = await world.replica({ stormSingly: 3 })
+  await ensurePartitions(replica.database, 1)
+  const { id } = await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })
+  const names = ['works', 'works too', 'matters little', 'matters', 'works as well']
+  const monitors = await Promise.all(names.map((name) => world.monitor(replica, [id], name)))
+  await sql(world.url, "UPDATE monitors SET severity = 'info' WHERE id = $1", [monitors[2]])
+  const recovering = [0, 1, 4].map((n) => monitors[n] as string)
+  for (const monitor of recovering) await world.flips(monitor, ['down'])
+  await replica.turn()
+  assert.equal(messages.length, 3)
+  for (const monitor of recovering) await world.flips(monitor, ['up'], 2)
+  for (const n of [2, 3]) await world.flips(monitors[n] as string, ['down'])
+  for (let n = 0; n < 3; n++) {
+    world.clock.now += 10_000
+    await replica.turn()
+  }
+  const [group] = messages.slice(3) as [CheckMessage]
+  assert.deepEqual([group.check.name, group.event, group.severity], ['matters', 'down', 'critical'])
+  assert.equal(group.others?.[0]?.check.name, 'matters little')
+  assert.equal(group.others?.length, 4)
+})
+
 test('a destination gets no more within a minute than its kind takes, and the others do not wait for it', async (t) => {
   const told: string[] = []
   const slow: Transport = {

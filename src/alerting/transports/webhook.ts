@@ -123,7 +123,7 @@ function documentOf(message: Message, now: number): object {
   const alert = alertOf(message, now)
   const told = { incident, title: alert.title, text: bodyOf({ ...alert, links: [] }, plain), ...(links && { links }) }
   if (message.event === 'notice') return { event, notice: message.notice, ...told, delivery }
-  const { check, flip, severity, outage, reminder, others, blind, lastPing } = message
+  const { check, flip, severity, outage, escalated, reminder, others, blind, lastPing } = message
   return {
     event,
     check,
@@ -131,6 +131,7 @@ function documentOf(message: Message, now: number): object {
     ...(severity && { severity }),
     ...(outage && { outage }),
     ...(reminder && { reminder }),
+    ...(escalated && { escalated }),
     ...(others && { others }),
     ...(blind && { blind }),
     ...(lastPing && { last_ping: { exit_status: lastPing.exitStatus, output: alert.output } }),

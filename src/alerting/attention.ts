@@ -1,16 +1,14 @@
 // People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
-// a while. By key, or by a link that an alert carries: it is signed, for one outage, and good for a week.
+// a while. By key, or by a link that an alert carries, for one outage.
 
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import { isUuid } from '../core/identifier.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './attention-store.ts'
-import { createSigner } from './signature.ts'
-
-const linkForMs = 7 * 86_400_000
+import { createCheckLinks } from './check-links.ts'
+import type { Encryption } from './encryption.ts'
 
 export type AttentionDocument = { acknowledged: boolean; snoozed_until: string | null }
 
@@ -22,21 +20,16 @@ export type Attention = ReturnType<typeof createAttention>
 export function createAttention(options: {
   database: Database
   writeAudit: WriteAudit
-  /** The first signs, all are read. */
-  keys: readonly Buffer[]
+  encryption: Encryption
   siteUrl: () => string
   now: () => number
 }) {
   const { database, writeAudit, siteUrl, now } = options
-  const signer = createSigner(options.keys)
+  const links = createCheckLinks({ ...options, purpose: 'link to acknowledge' })
 
-  function read(token: string): { monitorId: string; seq: number } {
-    const [monitorId = '', seq = '', until = '', mac = ''] = token.split('.')
-    const text = `${monitorId}.${seq}.${until}`
-    if (!signer.isSigned(text, mac) || !isUuid(monitorId))
-      throw new AppError('not_found', 'this link is not one of ours')
-    if (Number.parseInt(until, 36) < now()) throw new AppError('gone', 'this link is too old')
-    return { monitorId, seq: Number(seq) }
+  const outageOf = (token: string) => {
+    const { monitorId, about } = links.open(token)
+    return { monitorId, seq: about }
   }
 
   async function attended(monitorId: string): Promise<store.Attended> {
@@ -80,26 +73,24 @@ export function createAttention(options: {
   }
 
   return {
-    link({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }): string {
-      const text = `${monitorId}.${flipSeq}.${(now() + linkForMs).toString(36)}`
-      return `${siteUrl()}/acknowledge/${text}.${signer.sign(text)}`
-    },
+    link: ({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }) =>
+      `${siteUrl()}/acknowledge/${links.seal(monitorId, flipSeq)}`,
 
     /** What the page of a link shows. Changes nothing: whatever scans mail follows links. */
     async look(token: string): Promise<{ name: string; goesOn: boolean } & AttentionDocument> {
-      const { monitorId, seq } = read(token)
+      const { monitorId, seq } = outageOf(token)
       const found = await attended(monitorId)
       return { name: found.name, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
     },
 
     async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {
-      const { monitorId, seq } = read(token)
+      const { monitorId, seq } = outageOf(token)
       const { projectId } = await attended(monitorId)
       await acknowledge({ ...visitor, projectId }, monitorId, seq)
     },
 
     async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
-      const { monitorId } = read(token)
+      const { monitorId } = outageOf(token)
       const { projectId } = await attended(monitorId)
       await snooze({ ...visitor, projectId }, monitorId, forS)
     },

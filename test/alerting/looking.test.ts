@@ -36,7 +36,7 @@ test('the link in an alert shows without a key how the check stands, and is no w
   assert.equal((await call('GET', link, undefined, {})).status, 404)
 })
 
-test('the link is good for a week', async (t) => {
+test('links are good for a week', async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica()
   const links: string[] = []
@@ -44,15 +44,21 @@ test('the link is good for a week', async (t) => {
     let text = ''
     request.on('data', (chunk) => (text += chunk))
     request.on('end', () => {
-      links.push(JSON.parse(text).links.check)
+      const { check, acknowledge } = JSON.parse(text).links
+      links.push(check, acknowledge)
       response.end()
     })
   })
   await world.flips(await world.monitor(replica, [await world.webhook(replica, { url })]), ['down'])
   await replica.turn()
-  const token = links[0]?.split('/').at(-1) as string
+  const [token, seen] = links.map((link) => link.split('/').at(-1)) as [string, string]
   world.clock.now += 6 * 86_400_000
   assert.equal((await replica.alerting.looking.look(token)).check.name, 'nightly')
+  assert.equal((await replica.alerting.attention.look(seen)).name, 'nightly')
   world.clock.now += 2 * 86_400_000
   await assert.rejects(replica.alerting.looking.look(token), /too old/)
+  const visitor = { actor: 'link', requestId: 'r-1' }
+  await assert.rejects(replica.alerting.attention.look(seen), /too old/)
+  await assert.rejects(replica.alerting.attention.acknowledgeByLink(visitor, seen), /too old/)
+  await assert.rejects(replica.alerting.attention.snoozeByLink(visitor, seen, 60), /too old/)
 })

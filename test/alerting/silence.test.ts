@@ -293,8 +293,10 @@ test('from outside: a link in an alert shows a page that changes nothing, and it
       undefined,
       method === 'POST' ? { 'content-type': 'application/x-www-form-urlencoded' } : {},
     )
+  assert.doesNotMatch(link, new RegExp(String(uuid)), 'nobody learns from it where to ping')
   const page = await visit('GET', link)
   assert.equal(page.status, 200)
+  assert.doesNotMatch(page.text, new RegExp(String(uuid)))
   assert.match(page.text, /It is down.*Acknowledge.*Snooze for 4 h/s)
   assert.doesNotMatch(page.text, /<b>x/)
   assert.deepEqual(await attention(), { acknowledged: false, snoozed_until: null })
@@ -303,8 +305,11 @@ test('from outside: a link in an alert shows a page that changes nothing, and it
   const seen = (await attention()) as { acknowledged: boolean; snoozed_until: string }
   assert.equal(seen.acknowledged, true)
   assert.ok(Math.abs(Date.parse(seen.snoozed_until) - Date.now() - 4 * hour) < 60_000)
-  for (const wrong of [`${link}x`, link.replace(/\.1\./, '.2.'), `/acknowledge/${randomBytes(20).toString('hex')}`])
-    assert.equal((await visit('POST', wrong)).status, 404)
+  const altered = link.slice(0, 60) + (link[60] === 'A' ? 'B' : 'A') + link.slice(61)
+  const other = new URL(JSON.parse(far.received[0]?.body ?? '').links.check).pathname.split('/').at(-1)
+  const strange = randomBytes(70).toString('base64url')
+  for (const wrong of [altered, link.slice(0, -4), `/acknowledge/${other}`, `/acknowledge/${strange}`])
+    for (const path of [wrong, `${wrong}/snooze/4`]) assert.equal((await visit('POST', path)).status, 404, path)
   assert.equal((await call('POST', `/api/v3/checks/${uuid}/snooze/`, { for: 0 })).json().snoozed_until, null)
   await call('GET', `/ping/${uuid}`, undefined, {})
   assert.match((await visit('GET', link)).text, /is over/)

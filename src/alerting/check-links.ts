@@ -1,0 +1,35 @@
+// Links to a check in messages: whoever has one needs no key, and learns none. They are encrypted, because the id of a check is the address
+// to which heartbeats are sent, and good for a week.
+
+import { parse, stringify } from 'uuid'
+import { AppError } from '../core/errors.ts'
+import type { Encryption } from './encryption.ts'
+
+const goodForMs = 7 * 86_400_000
+
+/** `purpose` keeps a link from being taken for one of another kind. */
+export function createCheckLinks(options: { encryption: Encryption; purpose: string; now: () => number }) {
+  const { encryption, purpose, now } = options
+
+  function opened(token: string): string {
+    try {
+      return encryption.decrypt(Buffer.from(token, 'base64url'), purpose)
+    } catch {
+      throw new AppError('not_found', 'this link is not one of ours')
+    }
+  }
+
+  return {
+    seal(monitorId: string, about = 0): string {
+      const id = Buffer.from(parse(monitorId)).toString('base64url')
+      const untilS = Math.ceil((now() + goodForMs) / 1000)
+      return encryption.encrypt(`${id}.${untilS.toString(36)}.${about}`, purpose).toString('base64url')
+    },
+
+    open(token: string): { monitorId: string; about: number } {
+      const [id = '', untilS = '', about] = opened(token).split('.')
+      if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')
+      return { monitorId: stringify(Buffer.from(id, 'base64url')), about: Number(about) }
+    },
+  }
+}

@@ -10,6 +10,7 @@ const mask = '********'
 type Annotated = {
   secret?: true | 'url'
   rule?: string
+  url?: true
   properties?: Record<string, Annotated>
   patternProperties?: Record<string, Annotated>
   items?: Annotated
@@ -17,7 +18,23 @@ type Annotated = {
 
 /** The first rule that they break; undefined if they are good. */
 export function settingsProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
-  return schemaProblem(transport.settings, settings) ?? transport.problem?.(settings as never)
+  return (
+    schemaProblem(transport.settings, settings) ??
+    addressProblem(transport.settings as Annotated, settings as Record<string, unknown>) ??
+    transport.problem?.(settings as never)
+  )
+}
+
+/** A pattern can tell what is no address at all, not what no host can be. */
+function addressProblem(
+  { properties = {} }: Annotated,
+  settings: Record<string, unknown>,
+): SettingsProblem | undefined {
+  for (const [field, { url, rule = '' }] of Object.entries(properties)) {
+    const text = settings[field]
+    if (url && typeof text === 'string' && !URL.canParse(text)) return { field, rule }
+  }
+  return undefined
 }
 
 function schemaProblem(schema: TSchema, settings: unknown): SettingsProblem | undefined {

@@ -59,12 +59,12 @@ export const settingsOf = <Own extends TProperties>(own: Own) =>
 export const secret = (extra: { maxLength?: number; pattern?: string; rule?: string } = {}) =>
   Type.String({ minLength: 1, maxLength: 500, secret: true, ...extra })
 
-const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@]+$'
+const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@\\u0000-\\u001f\\u007f]+$'
 const urlRule = 'must be an http:// or https:// URL without spaces or credentials'
 
 /** Where to send. With `secret` it is a credential: only its host is ever shown. */
 export const address = (extra: { secret?: 'url'; default?: string } = {}) =>
-  Type.String({ maxLength: 1000, pattern: urlPattern, rule: urlRule, ...extra })
+  Type.String({ maxLength: 1000, pattern: urlPattern, rule: urlRule, url: true, ...extra })
 
 /** Base of a vendor's or somebody's own server: what is appended begins with a slash. */
 export const base = (url: string) => url.replace(/\/+$/, '')

@@ -34,8 +34,9 @@ const string =
   (value) => {
     if (typeof value !== 'string') return 'is not a string'
     if (maxLength !== undefined && [...value].length > maxLength) return 'is too long'
-    // PostgreSQL stores any character but this one.
+    // PostgreSQL stores any character but this one, and whole ones only.
     if (value.includes('\0')) return 'contains a NUL character'
+    if (!value.isWellFormed()) return 'contains half of a surrogate pair'
     return then?.(value)
   }
 const boolean: Rule = (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean')

@@ -56,6 +56,18 @@ suite('channels', () => {
       'kind',
       /must be one of alertmanager, .*, webhook, zulip/,
     ],
+    [
+      'an address that has no host',
+      { kind: 'slack', name: 'x', settings: { url: 'http://[' } },
+      'settings.url',
+      /must be an http:\/\/ or https:\/\/ URL/,
+    ],
+    [
+      'an address with control characters',
+      { kind: 'ntfy', name: 'x', settings: { topic: 'x', url: 'http://a.example/\u0000' } },
+      'settings.url',
+      /must be an http:\/\/ or https:\/\/ URL/,
+    ],
     ['a kind that is a word of the language', { ...valid, kind: 'constructor' }, 'kind', /must be one of/],
     ['no name', { kind: 'webhook', settings: {} }, 'name', /is required/],
     ['a long name', { ...valid, name: 'x'.repeat(101) }, 'name', /100/],

@@ -221,6 +221,7 @@ suite('settings', () => {
     [{ url_down: 'http://a.example', secret: 's' }, 'url_down', /must not be combined with secret/],
     [{ url: 'ftp://a.example' }, 'url', /http/],
     [{ url: 'a.example' }, 'url', /http/],
+    [{ url: 'http://a.example/\u0000' }, 'url', /http/],
     [{ url_up: 'javascript:alert(1)' }, 'url_up', /http/],
     [{ url: 'http://me:pw@a.example' }, 'url', /credentials/],
     [{ url: 'http://a.example', headers: { 'a b': '' } }, 'headers', /header name/],

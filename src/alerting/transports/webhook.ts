@@ -87,9 +87,12 @@ function directionProblem(direction: 'down' | 'up', settings: WebhookSettings): 
   return urlProblem(url, settings[url]) ?? headersProblem(headers, settings[headers])
 }
 
+// The parser drops them without a word.
+const controlCharacter = /\p{Cc}/u
+
 function urlProblem(field: string, text: string | undefined): SettingsProblem | undefined {
   if (text === undefined || text === '') return undefined
-  const url = URL.parse(text)
+  const url = controlCharacter.test(text) ? null : URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) return { field, rule: 'must be an http:// or https:// URL' }
   if (url.username || url.password)
     return { field, rule: 'must not contain credentials, use an Authorization header instead' }

@@ -32,8 +32,12 @@ export type DeliveryRow = DeliveryPosition & {
   requestId: string | null
 }
 
+/** Nothing goes to a destination that has asked for rest before that is over. */
+const nextAttempt = `CASE WHEN d.status IN ('pending', 'retrying')
+       THEN greatest(d.next_attempt_at, (SELECT c.rests_until FROM channels c WHERE c.id = d.channel_id)) ELSE d.next_attempt_at END`
+
 const columns = `d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status, d.attempts,
-     d.next_attempt_at AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
+     ${nextAttempt} AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
      f.at, f."from", f."to", f.reason, f.request_id AS "requestId"`
 
 const list = statement(

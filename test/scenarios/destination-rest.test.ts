@@ -50,6 +50,13 @@ test('a destination that asks one process for rest is left alone by the other on
     ],
   )
 
+  const { deliveries } = (await call(url, 'GET', '/api/v3/deliveries/?status=pending')).json()
+  const next = (deliveries as { next_attempt: string }[]).map((one) => Date.parse(one.next_attempt) - Date.now())
+  assert.ok(
+    next.every((ms) => ms > 600_000),
+    'when they go next is no secret',
+  )
+
   busy = false
   await sql(env.DATABASE_URL, 'UPDATE channels SET rests_until = NULL')
   await Promise.all(services.map((service) => service.stop()))

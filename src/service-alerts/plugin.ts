@@ -1,9 +1,11 @@
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.ts'
+import type { Health } from '../health/service.ts'
 import { createLoop } from '../loop.ts'
 import { beat } from './heartbeat.ts'
 import { serviceAlertRoutes } from './routes.ts'
+import type { Reading } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
 
 export const serviceAlertsPlugin = fp<{ config: Config }>(
@@ -37,7 +39,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         ].sort(),
         stalenessMs: Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now())),
         unreachableProjects: await countUnreachable(),
-        health: (await health.report()).status,
+        ...(await readHealth(health)),
       }),
       notify: (tx, notice) => alerting.notify(tx, { ...notice, channelIds: channels }),
       log,
@@ -76,3 +78,11 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     dependencies: ['database', 'alerting', 'health', 'metrics', 'circuit-breakers', 'lifecycle', 'auth'],
   },
 )
+
+async function readHealth(health: Health): Promise<Pick<Reading, 'health' | 'ailing'>> {
+  const { status, checks } = await health.report()
+  const ailing = Object.entries(checks).filter(
+    ([, check]) => check.status === 'degraded' || check.status === 'unhealthy',
+  )
+  return { health: status, ailing: ailing.map(([name]) => name) }
+}

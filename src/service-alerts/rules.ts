@@ -16,6 +16,8 @@ export type Reading = {
   /** Whose channels are all switched off. */
   unreachableProjects: number
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
+  /** Names of the checks behind it that are not well. */
+  ailing: readonly string[]
 }
 
 export type Targets = { availability: number; latencyP95Ms: number; maxStalenessMs: number }
@@ -71,9 +73,14 @@ export const rules = {
     return { level: 'WARNING', text: `nobody hears of the checks of ${whose}: all of the channels are switched off` }
   },
 
-  health({ health }) {
-    if (health === 'healthy') return null
-    return { level: health === 'unhealthy' ? 'CRITICAL' : 'WARNING', text: `/health says ${health}` }
+  /** What is wrong with circuit breakers is told by their own rule: a destination that is away is no trouble of this service. */
+  health({ health, ailing }) {
+    const others = ailing.filter((name) => name !== 'circuit_breakers')
+    if (health === 'healthy' || (others.length === 0 && ailing.length > 0)) return null
+    return {
+      level: health === 'unhealthy' ? 'CRITICAL' : 'WARNING',
+      text: [`/health says ${health}`, others.join(', ')].filter(Boolean).join(': '),
+    }
   },
 } satisfies Record<string, (reading: Reading, targets: Targets) => Judgement>
 

@@ -13,6 +13,7 @@ const well: Reading = {
   stalenessMs: 0,
   unreachableProjects: 0,
   health: 'healthy',
+  ailing: [],
 }
 const failing = (errorRate: number, requests = 100) => ({ ...fine, requests, errorRate, availability: 1 - errorRate })
 
@@ -35,9 +36,16 @@ const table: [what: string, rule: Rule, change: Partial<Reading>, level: string 
   ['very old heartbeats', 'staleness', { stalenessMs: 300_001 }, 'CRITICAL'],
   ['a project that nobody can be told of', 'channels', { unreachableProjects: 1 }, 'WARNING'],
   ['degraded', 'health', { health: 'degraded' }, 'WARNING'],
+  ['a destination away', 'health', { health: 'degraded', ailing: ['circuit_breakers'] }, undefined],
+  ['more than that', 'health', { health: 'degraded', ailing: ['disk', 'circuit_breakers'] }, 'WARNING'],
   ['unhealthy', 'health', { health: 'unhealthy' }, 'CRITICAL'],
 ]
 for (const [what, rule, change, level] of table)
   test(`${rule}: ${what} is ${level ?? 'well'}`, () => {
     assert.equal(rules[rule]({ ...well, ...change }, targets)?.level, level)
   })
+
+test('what is told of /health names the checks that are not well', () => {
+  const told = rules.health({ ...well, health: 'unhealthy', ailing: ['database', 'circuit_breakers', 'disk'] })
+  assert.equal(told?.text, '/health says unhealthy: database, disk')
+})

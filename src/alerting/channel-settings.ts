@@ -77,6 +77,17 @@ export function unmasked(transport: Transport, given: unknown, stored: unknown):
   })
 }
 
+/** A mask that stands for nothing, as where the rest of the address was changed, would be taken for the secret. */
+export function maskProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
+  const left: string[] = []
+  mapped(transport.settings as Annotated, settings, (_schema, value, path) => {
+    if (typeof value === 'string' && value.includes(mask)) left.push(path.join('.'))
+    return value
+  })
+  const [field] = left
+  return field === undefined ? undefined : { field, rule: `must be written in full: ${mask} hides nothing here` }
+}
+
 function maskOf(schema: Annotated, value: unknown): unknown {
   if (typeof value !== 'string' || value === '') return value
   const origin = schema.secret === 'url' ? URL.parse(value)?.origin : undefined

@@ -7,7 +7,7 @@ import { isoMillis } from '../core/instant.ts'
 import { isTimeZone } from '../core/time-zone.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
-import { masked, settingsProblem, unmasked } from './channel-settings.ts'
+import { masked, maskProblem, settingsProblem, unmasked } from './channel-settings.ts'
 import * as store from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
@@ -65,7 +65,7 @@ export function createChannels(options: ChannelsOptions) {
   }
 
   async function sealed(transport: Transport, channel: { id: string; projectId: string }, settings: unknown) {
-    const problem = settingsProblem(transport, settings)
+    const problem = settingsProblem(transport, settings) ?? maskProblem(transport, settings)
     if (problem) throw badSettings(problem.field, problem.rule)
     const ids = transport.channels?.(settings as never) ?? []
     if (ids.length > 0) await checkMembers(channel.projectId, ids)

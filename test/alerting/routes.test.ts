@@ -210,6 +210,14 @@ suite('channels', () => {
       ['/T0PSECRET?a=b', 'T0PSECRET', 'new'],
     )
     assert.match(received?.headers['x-flatline-signature'] as string, /^t=/)
+    const elsewhere: [object, string][] = [
+      [{ ...(shown as object), url: `http://b.example/${mask}` }, 'settings.url'],
+      [{ ...(shown as object), headers: { 'x-new': mask } }, 'settings.headers.x-new'],
+    ]
+    for (const [wrong, field] of elsewhere) {
+      const refused = await call('PATCH', path, { settings: wrong })
+      assert.deepEqual([refused.status, refused.json().field], [400, field], 'what it hid would be lost')
+    }
 
     const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly', channels: '*' })).json() as {
       uuid: string

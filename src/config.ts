@@ -30,6 +30,9 @@ export class ConfigError extends Error {
 /** The version of package.json, for logs and metrics. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
+/** `npm start`, which is no setting of ours and changes none. */
+export const startedByNpm = (): boolean => process.env.npm_lifecycle_event === 'start'
+
 export function loadConfig(source: ConfigSource = {}): Config {
   return resolveConfig(source).config
 }

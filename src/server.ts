@@ -11,9 +11,9 @@ import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
-import { type Config, ConfigError, resolveConfig } from './config.ts'
+import { type Config, ConfigError, resolveConfig, startedByNpm } from './config.ts'
 import { reportConfig } from './config-report.ts'
-import { onStopSignals } from './lifecycle/stop-signals.ts'
+import { npmEchoMs, onStopSignals, type StopSignal } from './lifecycle/stop-signals.ts'
 import { steadyLog } from './logger.ts'
 
 export async function serve(): Promise<void> {
@@ -151,15 +151,18 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
     onSecond('signal', { signal })
     process.exit(1)
   }
-  onStopSignals({
-    first(signal) {
+  const on = {
+    first(signal: StopSignal) {
       if (failed) exitAtOnce(signal)
       cause ||= signal
       grace.close()
     },
-    echo: (signal) => log.info({ event: 'signal.ignored', signal }, `${signal} once more, it is being obeyed already`),
+    echo(signal: StopSignal) {
+      log.info({ event: 'signal.ignored', signal }, `${signal} once more, it is being obeyed already`)
+    },
     second: exitAtOnce,
-  })
+  }
+  onStopSignals(on, startedByNpm() ? npmEchoMs : 0)
   // Not through close-with-grace, to which the SIGTERM that an orchestrator sends after such a request would be a second signal.
   return () => {
     if (ending) return

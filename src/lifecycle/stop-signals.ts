@@ -2,13 +2,15 @@
 // itself, so that one wish under `npm start` comes as the same signal two times within moments. The second of those is not impatience.
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
-const echoMs = 1000
+/** For a process that npm has started; any other gets each signal once, and obeys a second one at once. */
+export const npmEchoMs = 1000
 
 export type StopSignal = (typeof stopSignals)[number]
 
-/** `first` is called once; `echo` for what is the same wish as that; `second` for all that comes later. */
+/** `first` is called once; `echo` for the same signal within `echoMs` of that; `second` for all others. */
 export function onStopSignals(
   on: Record<'first' | 'echo' | 'second', (signal: StopSignal) => void>,
+  echoMs: number,
   monotonic: () => number = () => performance.now(),
 ): void {
   let wish: { signal: StopSignal; at: number } | undefined

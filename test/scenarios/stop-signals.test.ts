@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
-import { onStopSignals } from '../../src/lifecycle/stop-signals.ts'
+import { npmEchoMs, onStopSignals } from '../../src/lifecycle/stop-signals.ts'
 import { isAlive, postmasterPid } from '../database/fixtures/embedded.ts'
 import { call, eventually, scratchDir } from '../helper.ts'
 import { startService } from './service.ts'
@@ -41,12 +41,12 @@ test('Ctrl-C under npm start, which comes two times, is one signal and ends the 
   await eventually('the database ended', () => !isAlive(database), 20_000)
 })
 
-test('the same signal within a second is the same wish; another one, or a later one, is not', (t) => {
+test('under npm the same signal within a second is the same wish; another one, or a later one, is not', (t) => {
   let now = 0
   const seen: string[] = []
   const note = (what: string) => (signal: string) => void seen.push(`${what} ${signal}`)
   const before = new Set([...process.listeners('SIGINT'), ...process.listeners('SIGTERM')])
-  onStopSignals({ first: note('first'), echo: note('echo'), second: note('second') }, () => now)
+  onStopSignals({ first: note('first'), echo: note('echo'), second: note('second') }, npmEchoMs, () => now)
   t.after(() => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       for (const listener of process.listeners(signal)) if (!before.has(listener)) process.off(signal, listener)
@@ -68,7 +68,7 @@ test('a second signal ends the service at once, and its database', async (t) => 
   const { service, databaseIsGone } = await startOnOwnDatabase(t, { DRAIN_MS: '60000', SHUTDOWN_TIMEOUT_MS: '90000' })
   service.child.kill('SIGTERM')
   await service.event('shutdown.start')
-  service.child.kill('SIGINT')
+  service.child.kill('SIGTERM')
   assert.equal(await service.exited, 1)
   await service.event('shutdown.second_signal').catch(() => assert.fail(service.output()))
   await databaseIsGone()

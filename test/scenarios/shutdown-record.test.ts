@@ -26,6 +26,15 @@ async function allowConnections(databaseUrl: string, allowed: boolean): Promise<
   if (!allowed) await server(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
 }
 
+/** Also of a connection that was let in before they were forbidden, and came to be listed after the others had been ended. */
+async function cutOff(service: Service, databaseUrl: string): Promise<void> {
+  const isNoticed = async () => {
+    await allowConnections(databaseUrl, false)
+    return (await call(service.url, 'GET', '/health/ready')).status === 503
+  }
+  await eventually('it is noticed', isNoticed, 30_000)
+}
+
 /** A request that never arrives whole: the listener cannot close before it is cut. */
 async function hang(t: TestContext, { url }: Service): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
@@ -113,12 +122,7 @@ test('a data directory that nobody needs may be unusable: the start succeeds, an
   await writeFile(file, '')
   const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: join(file, 'data'), INGEST_MODE: 'consistent' }
   const service = await startService(t, { env })
-  await allowConnections(env.DATABASE_URL, false)
-  await eventually(
-    'it is noticed',
-    async () => (await call(service.url, 'GET', '/health/ready')).status === 503,
-    30_000,
-  )
+  await cutOff(service, env.DATABASE_URL)
   assert.equal(await service.stop(), 0, service.output())
   const lost = service.lines().find(({ event }) => event === 'audit.not_written')
   assert.equal(lost?.cause, 'SIGTERM')

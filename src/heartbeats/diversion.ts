@@ -58,13 +58,13 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
     }
   }
 
-  /** While the database was away nobody could tell that these belong to no monitor. */
+  /** While the database was away nobody could tell that these belong to no monitor, or to none of their uploader's. */
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
     const addresses = new Set(entries.map(({ monitorId, slug }) => monitorId || slug?.slug))
     const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
-    log.warn(line, 'heartbeats from the spool have no monitor and were dropped')
+    log.warn(line, 'heartbeats from the spool have no monitor that their senders may report to, and were dropped')
   }
 
   function begin(): void {

@@ -2,34 +2,22 @@
 // [--rounds 10]. In each round `due` checks at once pass their deadlines; how long after it each is seen to be down. Prints figures; it
 // never passes or fails.
 
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import { startPostgres } from './postgres.ts'
-import { bench, percentile, readNumbers, serviceEnvironment, startServer, waitUntilReady } from './service.ts'
+import type pg from 'pg'
+import { withDatabase } from './postgres.ts'
+import { bench, percentile, readNumbers } from './service.ts'
 
 const { few, many, due, rounds } = readNumbers({ few: 10_000, many: 1_000_000, due: 1000, rounds: 10 })
 const pauseMs = 100
 
-await bench(async (scratch) => {
-  const postgres = await startPostgres(scratch)
-  const client = new pg.Client({ connectionString: postgres.url })
-  await client.connect()
-  try {
-    const service = await startServer('src/server.ts', {
-      ...serviceEnvironment(join(scratch, 'data')),
-      DATABASE_URL: postgres.url,
-    })
-    await waitUntilReady(service)
+await bench((scratch) =>
+  withDatabase(scratch, async (_service, client) => {
     await fill(client, few)
     await report(client, few)
     await fill(client, many - few)
     await report(client, many)
-  } finally {
-    await client.end()
-    await postgres.stop()
-  }
-})
+  }),
+)
 
 /** Checks that are up, with deadlines in a day. */
 async function fill(client: pg.Client, count: number): Promise<void> {

@@ -1,33 +1,14 @@
 // Reading the newest 100 heartbeats of one check among many days of many checks: node bench/history.ts [--rows 3000000] [--days 30]
 // [--reads 500]. The target is 5 ms. Prints figures; it never passes or fails.
 
-import { join } from 'node:path'
-import pg from 'pg'
-import { startPostgres } from './postgres.ts'
-import {
-  apiKey,
-  bench,
-  createMonitors,
-  percentile,
-  readNumbers,
-  type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
-} from './service.ts'
+import type pg from 'pg'
+import { withDatabase } from './postgres.ts'
+import { apiKey, bench, createMonitors, percentile, readNumbers, type Server } from './service.ts'
 
 const { rows, days, reads } = readNumbers({ rows: 3_000_000, days: 30, reads: 500 })
 
-await bench(async (scratch) => {
-  const postgres = await startPostgres(scratch)
-  const client = new pg.Client({ connectionString: postgres.url })
-  await client.connect()
-  try {
-    const service = await startServer('src/server.ts', {
-      ...serviceEnvironment(join(scratch, 'data')),
-      DATABASE_URL: postgres.url,
-    })
-    await waitUntilReady(service)
+await bench((scratch) =>
+  withDatabase(scratch, async (service, client) => {
     const uuids = (await createMonitors(service.url)).map((path) => path.split('/').at(-1) as string)
     const rare = uuids.at(-1) as string
     const began = performance.now()
@@ -41,11 +22,8 @@ await bench(async (scratch) => {
     await read(service, uuids.slice(-51), 50)
     await report('a check that beats often', await read(service, uuids.slice(0, -1)))
     await report('a check that beats once a day', await read(service, [rare]))
-  } finally {
-    await client.end()
-    await postgres.stop()
-  }
-})
+  }),
+)
 
 /** A day's partition: all checks in turn, and at its end one of the check that is rare. */
 async function fill(client: pg.Client, day: number, uuids: readonly string[], rare: string): Promise<void> {

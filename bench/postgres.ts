@@ -2,7 +2,9 @@
 
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import pg from 'pg'
 import { startEmbeddedPostgres } from '../src/database/embedded.ts'
+import { type Server, serviceEnvironment, startServer, waitUntilReady } from './service.ts'
 
 export type Postgres = { url: string; stop: () => Promise<unknown> }
 
@@ -15,4 +17,23 @@ export async function startPostgres(scratch: string): Promise<Postgres> {
   const { host, port, user, database } = postgres.connection
   const url = `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
   return { url, stop: postgres.stop }
+}
+
+/** A service whose database the bench asks, too; stops the database when `work` is done. */
+export async function withDatabase(
+  scratch: string,
+  work: (service: Server, client: pg.Client) => Promise<void>,
+): Promise<void> {
+  const postgres = await startPostgres(scratch)
+  const client = new pg.Client({ connectionString: postgres.url })
+  await client.connect()
+  try {
+    const env = { ...serviceEnvironment(join(scratch, 'data')), DATABASE_URL: postgres.url }
+    const service = await startServer('src/server.ts', env)
+    await waitUntilReady(service)
+    await work(service, client)
+  } finally {
+    await client.end()
+    await postgres.stop()
+  }
 }

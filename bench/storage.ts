@@ -4,20 +4,9 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
-import { type Postgres, startPostgres } from './postgres.ts'
-import {
-  bench,
-  createMonitors,
-  monitorCount,
-  readNumbers,
-  requireWrk,
-  runWrk,
-  type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
-} from './service.ts'
+import type pg from 'pg'
+import { withDatabase } from './postgres.ts'
+import { bench, createMonitors, monitorCount, readNumbers, requireWrk, runWrk, type Server } from './service.ts'
 
 const { heartbeats, bodies } = readNumbers({ heartbeats: 100_000, bodies: 20_000 })
 const bodyBytes = 1000
@@ -26,24 +15,14 @@ const samplesADay = 5760
 
 requireWrk()
 let client: pg.Client
-await bench(async (scratch) => {
-  const postgres = await startPostgres(scratch)
-  client = new pg.Client({ connectionString: postgres.url })
-  await client.connect()
-  try {
-    await measure(scratch, postgres)
-  } finally {
-    await client.end()
-    await postgres.stop()
-  }
-})
+await bench((scratch) =>
+  withDatabase(scratch, (service, asked) => {
+    client = asked
+    return measure(scratch, service)
+  }),
+)
 
-async function measure(scratch: string, { url }: Postgres): Promise<void> {
-  const service = await startServer('src/server.ts', {
-    ...serviceEnvironment(join(scratch, 'data')),
-    DATABASE_URL: url,
-  })
-  await waitUntilReady(service)
+async function measure(scratch: string, service: Server): Promise<void> {
   const before = await size('monitors')
   const paths = await createMonitors(service.url)
   print('a monitor', ((await size('monitors')) - before) / monitorCount)

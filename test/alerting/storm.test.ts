@@ -12,6 +12,19 @@ import { createWorld } from './world.ts'
 
 const policy = { singly: 25, windowMs: 60_000, gatherMs: 10_000 }
 
+/** A kind of channel that can tell several changes at once; `hear` gets what it is sent, and may throw. */
+function chatThat(hear: (message: CheckMessage) => void): Transport {
+  return {
+    kind: 'chat',
+    settings: Type.Object({}),
+    category: 'chat',
+    async send(message) {
+      if (message.event !== 'notice') hear(message)
+      return 'sent'
+    },
+  }
+}
+
 test('the first of a project within a minute go singly, the rest together, and no project counts for another', () => {
   const flips = Array.from({ length: 30 }, (_, n) => ({ projectId: n % 3 === 0 ? 'a' : 'b' }))
   const judged = restOfStorm(flips, new Map([['a', 20]]), policy)
@@ -22,16 +35,10 @@ test('the first of a project within a minute go singly, the rest together, and n
 test('a storm on a chat is 25 messages and one that tells the rest, under one key on every attempt; a machine gets each by itself', async (t) => {
   const messages: CheckMessage[] = []
   let works = true
-  const chat: Transport = {
-    kind: 'chat',
-    settings: Type.Object({}),
-    category: 'chat',
-    async send(message) {
-      if (message.event !== 'notice') messages.push(message)
-      if (!works) throw new DeliveryError('away', { retryable: true })
-      return 'sent'
-    },
-  }
+  const chat = chatThat((message) => {
+    messages.push(message)
+    if (!works) throw new DeliveryError('away', { retryable: true })
+  })
   const world = await createWorld(t, { chat, webhook })
   const [replica, other] = [await world.replica(), await world.replica()]
   await ensurePartitions(replica.database, 1)
@@ -74,15 +81,7 @@ test('a storm on a chat is 25 messages and one that tells the rest, under one ke
 
 test('a storm lasts until fewer than 25 alerts are within a minute, and the replica that saw it notices', async (t) => {
   const groups: number[] = []
-  const chat: Transport = {
-    kind: 'chat',
-    settings: Type.Object({}),
-    category: 'chat',
-    async send(message) {
-      if (message.event !== 'notice') groups.push(1 + (message.others?.length ?? 0))
-      return 'sent'
-    },
-  }
+  const chat = chatThat(({ others }) => groups.push(1 + (others?.length ?? 0)))
   const world = await createWorld(t, { chat })
   const replica = await world.replica()
   await ensurePartitions(replica.database, 1)
@@ -108,15 +107,7 @@ test('a storm lasts until fewer than 25 alerts are within a minute, and the repl
 
 test('a group that tells outages and recoveries begins with what is worst', async (t) => {
   const messages: CheckMessage[] = []
-  const chat: Transport = {
-    kind: 'chat',
-    settings: Type.Object({}),
-    category: 'chat',
-    async send(message) {
-      if (message.event !== 'notice') messages.push(message)
-      return 'sent'
-    },
-  }
+  const chat = chatThat((message) => messages.push(message))
   const world = await createWorld(t, { chat })
   const replica = await world.replica({ stormSingly: 3 })
   await ensurePartitions(replica.database, 1)

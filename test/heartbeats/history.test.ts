@@ -66,7 +66,7 @@ test('the newest 100 of one check are read by an index from the partitions that 
   await createHistory(url, 150)
   const { rows, scans, pages } = await planOf(url, 100)
   assert.equal(rows.length, 100)
-  assert.equal(Number(rows[0]?.n), days * 150 - 150 + 150)
+  assert.equal(Number(rows[0]?.n), days * 150)
   assert.ok(scans.length >= days)
   for (const scan of scans) assert.match(scan['Node Type'], /^Index (Only )?Scan$/, JSON.stringify(scan))
   const touched = scans.filter((scan) => scan['Actual Loops'] > 0).map((scan) => scan['Relation Name'])

@@ -55,10 +55,14 @@ test('a lost server comes back with all but the last seconds, and to the moment 
   await run(`${bin}/pg_basebackup`, ['-d', origin.url('postgres'), '-D', base, '--checkpoint=fast'], account)
   assert.equal((await call(service.url, 'GET', doomed, undefined, {})).status, 200)
 
-  // The mistake, and life goes on until its segment is in the archive.
+  await eventually('heartbeats before the mistake', () => acknowledged.length > 60, 30_000)
+
+  // The mistake, and life goes on until its segment is in the archive, with some of what came after it.
   const [before] = await sql<{ now: string }>(url, 'SELECT now()::text AS now')
   const doomedId = doomed.split('/').at(-1)
   assert.equal((await call(service.url, 'DELETE', `/api/v3/checks/${doomedId}`)).status, 200)
+  const deleted = acknowledged.length
+  await eventually('heartbeats after the mistake', () => acknowledged.length > deleted + 5)
   const [mistake] = await sql<{ segment: string }>(url, 'SELECT pg_walfile_name(pg_current_wal_lsn()) AS segment')
   const archived = 'SELECT FROM pg_stat_archiver WHERE last_archived_wal >= $1'
   await eventually(
@@ -68,7 +72,7 @@ test('a lost server comes back with all but the last seconds, and to the moment 
   )
   // Half a second into the next one.
   const settled = acknowledged.length
-  await eventually('heartbeats after the mistake', () => acknowledged.length > settled + 22)
+  await eventually('heartbeats in the next one', () => acknowledged.length > settled + 22)
 
   const lostAt = Date.now()
   await origin.stop('SIGQUIT')

@@ -24,12 +24,14 @@ const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
 
 type Edit = {
   settings: Partial<Settings>
+  derived?: CheckInput['derived'] | undefined
   channelIds?: string[] | undefined
   alter?: (state: State) => Change
 }
 
 /** What to change; `channels` are ids and names. */
-export type EditInput = { settings: Partial<Settings>; channels: string | readonly string[] | undefined }
+export type EditInput = Pick<CheckInput, 'settings'> &
+  Partial<Pick<CheckInput, 'derived'>> & { channels: string | readonly string[] | undefined }
 
 export type Caller = Actor & { projectId: string }
 
@@ -101,7 +103,7 @@ export function createEditing(options: EditingOptions) {
     const before = await store.lockMonitor(tx, id)
     if (before === null) throw new AppError('not_found', 'not found')
     if (!blindTime.isCurrent()) return null
-    const after = { ...before, settings: { ...before.settings, ...edit.settings } }
+    const after = { ...before, settings: changed(before.settings, edit) }
     // Time first, by the rules that held until now; a tightened schedule takes effect at once.
     const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
     const alter = (state: State) => {
@@ -122,15 +124,15 @@ export function createEditing(options: EditingOptions) {
     return decision
   }
 
-  async function editOf(projectId: string, { settings, channels }: EditInput): Promise<Edit> {
+  async function editOf(projectId: string, { settings, derived, channels }: EditInput): Promise<Edit> {
     const channelIds = channels === undefined ? undefined : await resolveChannels(database, projectId, channels)
-    if (settings.pausedUntil == null) return { settings, channelIds }
+    if (settings.pausedUntil == null) return { settings, derived, channelIds }
     if (settings.pausedUntil <= now()) {
       throw new AppError('bad_request', 'json validation error: paused_until is not in the future', {
         field: 'paused_until',
       })
     }
-    return { settings, channelIds, alter: (state) => onPause(state, now()) }
+    return { settings, derived, channelIds, alter: (state) => onPause(state, now()) }
   }
 
   /** An id that somebody brings along may have been another check's, whose history must not become this one's. */
@@ -157,7 +159,7 @@ export function createEditing(options: EditingOptions) {
         if (input.match || input.settings.parent) await store.serialise(tx, projectId)
         const match = input.match && (await selectIdByFields(tx, projectId, input.match))
         if (match) return { id: match, created: false }
-        const settings = { ...defaultSettings, ...input.settings }
+        const settings = changed(defaultSettings, edit)
         if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
         const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
         if (identity) await makeWay(tx, identity)
@@ -167,7 +169,8 @@ export function createEditing(options: EditingOptions) {
         await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
         return { id, created: true }
       })
-      if (!found.created || edit.alter) await save(caller, found.id, 'update', edit)
+      if (!found.created) await save(caller, found.id, 'update', edit)
+      else if (edit.alter) await save(caller, found.id, 'update', { settings: {}, alter: edit.alter })
       return found
     },
 
@@ -201,4 +204,8 @@ export function createEditing(options: EditingOptions) {
       return monitor
     },
   }
+}
+
+function changed(before: Settings, { settings, derived }: Edit): Settings {
+  return { ...before, ...settings, ...derived?.(before) }
 }

@@ -11,11 +11,12 @@ import { isTimeZone } from '../core/time-zone.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 
 /**
- * `channels` as written: `*`, or ids and names joined by commas. `match` is what an existing check must have to be updated in place of
- * making one; null if nothing is.
+ * `derived` gives the settings that follow from what the check has so far; they go over `settings`. `channels` as written: `*`, or ids and
+ * names joined by commas. `match` is what an existing check must have to be updated in place of making one; null if nothing is.
  */
 export type CheckInput = {
   settings: Partial<Settings>
+  derived: (before: Settings) => Partial<Settings>
   channels: string | undefined
   match: Partial<Settings> | null
 }
@@ -119,6 +120,7 @@ const direct: Partial<Record<Field, keyof Settings>> = {
   filter_body: 'filterBody',
   filter_default_fail: 'filterDefaultFail',
   filter_http_body: 'filterHttpBody',
+  filter_subject: 'filterSubject',
   start_kw: 'startKw',
   success_kw: 'successKw',
   failure_kw: 'failureKw',
@@ -150,7 +152,7 @@ export function parseCheck(values: Record<string, unknown>, version: ApiVersion)
     settings.slug = slugify(settings.name ?? '')
   const isWhole = unique.length > 0 && unique.every((field) => values[field] !== undefined)
   const match = isWhole ? Object.fromEntries(unique.map((field) => [uniqueFields[field], values[field]])) : null
-  return { settings, channels: values.channels as string | undefined, match }
+  return { settings, derived: derivedSettings(values), channels: values.channels as string | undefined, match }
 }
 
 /** As Django does it: what is left of the letters in ASCII, with hyphens for spaces. */
@@ -167,16 +169,12 @@ function slugify(name: string): string {
 
 function toSettings(values: Record<string, unknown>): Partial<Settings> {
   const settings: Record<string, unknown> = {}
+  // The newer name of a keyword wins over the older one.
+  if (values.subject !== undefined) settings.successKw = values.subject
+  if (values.subject_fail !== undefined) settings.failureKw = values.subject_fail
   for (const [field, setting] of Object.entries(direct)) {
     if (values[field] !== undefined) settings[setting] = values[field]
   }
-  // The older names of the two keywords switch the e-mail filter too, unless it is set in the same call.
-  if (values.subject !== undefined || values.subject_fail !== undefined) {
-    if (values.subject !== undefined) settings.successKw = values.subject
-    if (values.subject_fail !== undefined) settings.failureKw = values.subject_fail
-    settings.filterSubject = Boolean(values.subject || values.subject_fail)
-  }
-  if (values.filter_subject !== undefined) settings.filterSubject = values.filter_subject
   if (values.tz !== undefined) settings.tz = currentZone(values.tz as string)
   if (values.paused_until !== undefined) {
     settings.pausedUntil = values.paused_until === null ? null : parseInstant(values.paused_until as string)
@@ -189,6 +187,17 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
     settings.timeoutS = values.timeout
   }
   return settings as Partial<Settings>
+}
+
+/**
+ * The older names of the two keywords switch the filter of subjects, too: on while either of the two keywords is set, be it from before.
+ * A filter that is set in the same call stays as it is set there. (Healthchecks, hc/api/views.py, `_update`.)
+ */
+function derivedSettings(values: Record<string, unknown>): CheckInput['derived'] {
+  const { subject, subject_fail, filter_subject } = values
+  const isLeftAlone = (subject === undefined && subject_fail === undefined) || filter_subject !== undefined
+  if (isLeftAlone) return () => ({})
+  return (before) => ({ filterSubject: Boolean((subject ?? before.successKw) || (subject_fail ?? before.failureKw)) })
 }
 
 export function invalid(problem: string, field?: string): AppError {

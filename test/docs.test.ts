@@ -36,7 +36,7 @@ test('docs/errors.md lists the codes of src/http/errors.ts with their statuses a
 test('docs/protocols.md has a row for each file of src/heartbeats/protocols', () => {
   const files = readdirSync(join(root, 'src/heartbeats/protocols'))
   const linked = tableOf('docs/protocols.md').map((row) => basename(/\]\(([^)]+)\)/.exec(row)?.[1] ?? row))
-  assert.deepEqual(linked, files.sort())
+  assert.deepEqual(linked.sort(), files.sort())
 })
 
 test('docs/channels.md has a row for each kind of src/alerting/transports.ts, with its settings and which of them are needed', () => {

@@ -1,8 +1,10 @@
 import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { prepare, toAppError } from '../http/errors.ts'
 import { unshed } from '../http/pressure.ts'
+import { last } from '../http/query.ts'
 import { keepBodies } from '../http/raw-body.ts'
 import type { Monitors } from '../monitors/service.ts'
+import { stateProblem, withState } from './protocols/cronitor.ts'
 import { type Action, isSlug, parseAddress, parseRid, type Recipient, senderOf } from './protocols/healthchecks.ts'
 import type { Heartbeats, Incoming, Outcome } from './service.ts'
 
@@ -14,7 +16,10 @@ export type PingRoutesOptions = {
   bodyLimitBytes: number
 }
 
-type Query = { rid?: string | string[]; create?: string | string[] }
+type Query = { rid?: string | string[]; create?: string | string[]; state?: string | string[] }
+type Address = NonNullable<ReturnType<typeof parseAddress>>
+/** Of one ping, once all of it is understood. */
+type Said = { action: Action; rid: string | null }
 type Ping = {
   Params: { first: string; second?: string; third?: string }
   Querystring: Query
@@ -72,34 +77,31 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
       refuse(reply, 404, 'not found')
       return
     }
-    const rid = parseRid(request.query.rid)
-    const { to, action } = address
-    if ('slug' in to) return pingBySlug(request, reply, to, action, rid)
-    if (action === 'invalid' || rid === undefined) {
-      const problem = problemOf(action)
-      return monitors.exists(to.monitorId).then((known) => (known ? refuse(reply, 400, problem) : unknown(reply)))
-    }
-    receive(incoming(request, action, rid), to.monitorId, null, reply)
+    const { to } = address
+    const said = readSignal(address, request.query)
+    if ('slug' in to) return pingBySlug(request, reply, to, said)
+    if (typeof said === 'string')
+      return monitors.exists(to.monitorId).then((known) => (known ? refuse(reply, 400, said) : unknown(reply)))
+    receive(incoming(request, said), to.monitorId, null, reply)
   }
 
   async function pingBySlug(
     request: FastifyRequest<Ping>,
     reply: FastifyReply,
     { pingKey, slug }: Extract<Recipient, { slug: string }>,
-    action: Action | 'invalid',
-    rid: string | null | undefined,
+    said: Said | string,
   ): Promise<FastifyReply> {
     if (!isSlug(slug)) return refuse(reply, 400, 'invalid url format')
     const owner = pingKey.length === pingKeyLength ? await ownerOf(pingKey) : null
     if (owner === null) return unknown(reply)
-    const create = [request.query.create].flat().at(-1) === '1'
+    const create = last(request.query.create) === '1'
     const to = { projectId: owner.projectId, slug, create, requestId: request.id, address: request.ip }
-    if (action !== 'invalid' && rid !== undefined) {
-      return receive({ ...incoming(request, action, rid), pingKeyHash: owner.pingKeyHash }, '', to, reply)
+    if (typeof said !== 'string') {
+      return receive({ ...incoming(request, said), pingKeyHash: owner.pingKeyHash }, '', to, reply)
     }
     const [located] = await monitors.locate([{ ...to, create: false }])
     if (located === 'ambiguous') return refuse(reply, 409, 'ambiguous slug')
-    return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, problemOf(action))
+    return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, said)
   }
 
   function receive(
@@ -146,11 +148,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   }
 }
 
-function incoming(
-  request: FastifyRequest<Ping>,
-  action: Action,
-  rid: string | null,
-): Omit<Incoming, 'monitorId' | 'slug'> {
+function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<Incoming, 'monitorId' | 'slug'> {
   return {
     ...action,
     ...senderOf(request.headers, request.socket.remoteAddress),
@@ -167,8 +165,15 @@ function incoming(
   }
 }
 
-function problemOf(action: Action | 'invalid'): string {
-  return action === 'invalid' ? 'invalid url format' : 'invalid uuid format'
+/** What the ping says, or what is wrong with it. */
+function readSignal({ action, isPlain }: Address, query: Query): Said | string {
+  if (action === 'invalid') return 'invalid url format'
+  const rid = parseRid(last(query.rid))
+  if (rid === undefined) return 'invalid uuid format'
+  const state = last(query.state)
+  if (state === undefined) return { action, rid }
+  const stated = withState(action, state, isPlain)
+  return stated === null ? stateProblem : { action: stated, rid }
 }
 
 function unknown(reply: FastifyReply): FastifyReply {

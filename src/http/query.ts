@@ -9,7 +9,7 @@ const limitMax = 1000
 
 /** Of a parameter that is given several times the last counts, as in Django. */
 export function last(value: string | string[] | undefined): string | undefined {
-  return [value].flat().at(-1)
+  return Array.isArray(value) ? value.at(-1) : value
 }
 
 /** How many at most are wanted. */

@@ -14,11 +14,16 @@ const create: Parameter = {
   description: '`1` makes the check if no check has the slug',
   example: '1',
 }
+const state: Parameter = {
+  type: 'string',
+  description: "What happened, in the words of Cronitor's clients: run, complete, ok, tick or fail",
+  example: 'fail',
+}
 
 const pinged = {
   200: text('Recorded: the heartbeat is on disk', 'OK'),
   201: text('Recorded, and the check was made', 'Created'),
-  400: text('The address or `rid` is malformed', 'invalid uuid format'),
+  400: text('The address, `rid` or `state` is malformed', 'invalid uuid format'),
   404: text('There is no such check', 'not found'),
   409: text('Several checks have the slug', 'ambiguous slug'),
   429: text("More than the check's owner allows; Retry-After says when to try again", 'rate limit exceeded'),
@@ -57,7 +62,7 @@ const pings: Operations = Object.fromEntries(
         summary,
         description: 'A body of any type is kept, cut at `Ping-Body-Limit`.',
         path: Object.fromEntries(Object.entries(parts).filter(([part]) => `${prefix}${suffix}`.includes(`:${part}`))),
-        query: { rid, create },
+        query: { rid, create, state },
         answers: pinged,
       },
     ]),

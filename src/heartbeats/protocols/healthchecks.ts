@@ -22,20 +22,21 @@ const word = /^[A-Za-z0-9_-]+$/
 
 /**
  * Reads the parts of a path behind the ping endpoint; null if it is no ping address. What could be two things is a uuid and an action.
+ * `isPlain` tells that the address names no action, and so means success.
  */
 export function parseAddress(
   first: string,
   second: string | undefined,
   third: string | undefined,
-): { to: Recipient; action: Action | 'invalid' } | null {
+): { to: Recipient; action: Action | 'invalid'; isPlain: boolean } | null {
   if (third === undefined && isUuid(first)) {
     const action = parseAction(second)
-    if (action !== null) return { to: { monitorId: first }, action }
+    if (action !== null) return { to: { monitorId: first }, action, isPlain: !second }
   }
   // Behind a slug no slash may follow.
   if (second === undefined || third === '' || !word.test(first) || !word.test(second)) return null
   const action = parseAction(third)
-  return action === null ? null : { to: { pingKey: first, slug: second }, action }
+  return action === null ? null : { to: { pingKey: first, slug: second }, action, isPlain: third === undefined }
 }
 
 const slugMax = 100
@@ -54,10 +55,9 @@ function parseAction(text: string | undefined): Action | 'invalid' | null {
   return exitStatus > 255 ? 'invalid' : { kind: exitStatus === 0 ? 'success' : 'fail', exitStatus }
 }
 
-/** The run id, lower-cased; null if absent, undefined if it is not one uuid. */
-export function parseRid(rid: string | string[] | undefined): string | null | undefined {
+/** The run id, lower-cased; null if absent, undefined if it is no uuid. */
+export function parseRid(rid: string | undefined): string | null | undefined {
   if (rid === undefined) return null
-  if (typeof rid !== 'string') return undefined
   const lower = rid.toLowerCase()
   return isUuid(lower) ? lower : undefined
 }

@@ -2,12 +2,15 @@
 // earliest of all counts; [weekdays] [date] [time] [zone] or one of the words below; numbers from 1970 to 2199 for years, lists, ranges
 // a..b, steps a/n and a..b/n, `~` for days from the end of the month; whole seconds. The zone of an expression beats that of the monitor.
 //
-// It matches whenever the clock shows a match: what the clocks skip in spring does not happen, what they show twice in autumn
-// happens twice. So the calendar is asked anew in each span of one offset from UTC. No library on npm reads these expressions.
+// When clocks change it does what systemd's timers do, which reckon each moment from the last one by the wall clock: what the clocks skip in
+// spring does not happen, and what they show twice in autumn happens the first time alone, be it every minute. A heartbeat that comes while
+// the hour is repeated, as from a job that took long, makes no difference: the timer reckons from when it started the job. (Asked for the next
+// moment after one in the repeated hour, `systemd-analyze calendar` names one there; that is a timer that somebody starts within that hour.)
+// No library on npm reads these expressions.
 
 import { dayMs, findDay } from './days.ts'
 import { memo } from './memo.ts'
-import { isTimeZone, spanAt } from './time-zone.ts'
+import { isTimeZone, latestWallTime, spanAt } from './time-zone.ts'
 
 /** The numbers of a field, ascending. Days from the end of the month are negative, the last is -1; weekdays count from Sunday, 0. */
 type Line = {
@@ -27,7 +30,7 @@ type Field = { min: number; max: number; read?: (value: number) => number }
 
 const expressionLimit = 5_000
 const lastMonth = (2199 - 1970) * 12 + 11
-/** Nobody is further from UTC, and no clock was ever turned back by more. */
+/** Nobody is further from UTC. */
 const furthestMs = dayMs
 
 const fields = {
@@ -68,14 +71,15 @@ export function nextCalendarMatch(calendar: Calendar, after: number, tz: string)
 }
 
 function nextMatch(line: Line, after: number, tz: string): number | null {
+  let seen = latestWallTime(tz, after)
   for (let span = spanAt(tz, after); ; ) {
-    const wall = nextWallTime(line, Math.max(after, span.from - 1) + span.offset)
-    if (wall !== null && wall - span.offset < span.until) return wall - span.offset
-    // A clock that is turned back may show soon what it has shown before.
-    const repeats = span.until <= after + furthestMs
-    if (wall === null && !repeats) return null
+    const wall = nextWallTime(line, seen)
+    if (wall === null) return null
+    if (wall - span.offset < span.until) return wall - span.offset
     // Until the clocks come near the match there is nothing to look for, be it for a hundred years.
-    span = spanAt(tz, wall === null || repeats ? span.until : Math.max(span.until, wall - furthestMs))
+    span = spanAt(tz, Math.max(span.until, wall - furthestMs))
+    // A gap is passed as if the clocks had shown it; an hour that is repeated has been seen.
+    seen = Math.max(seen, span.from - 1 + span.offset)
   }
 }
 

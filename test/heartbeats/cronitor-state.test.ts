@@ -22,7 +22,7 @@ const addressesOf = (uuid: string) => [
 test('a state means what it says on every ping address, and by every method', async (t) => {
   const running = await build(t)
   const { call } = running
-  const { uuid } = (await call('POST', '/api/v3/checks/', { slug: 'job' })).json()
+  const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
   const meanings = { run: 'start', complete: 'success', ok: 'success', tick: 'success', fail: 'fail', FAIL: 'fail' }
   const expected: string[] = []
   for (const [state, kind] of Object.entries(meanings)) {
@@ -39,7 +39,7 @@ test('a state means what it says on every ping address, and by every method', as
 test('a state that is unknown or contradicts the address is refused and not recorded', async (t) => {
   const running = await build(t)
   const { call } = running
-  const { uuid } = (await call('POST', '/api/v3/checks/', { slug: 'job' })).json()
+  const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
   const unknown = ['pause', 'failed', 'bogus', '', 'constructor', '__proto__', 'ok%00', '%20fail', 'fail,ok']
   const contradictions = ['/0?state=fail', '/start?state=complete', '/fail?state=ok', '/1?state=run', '/log?state=tick']
   const suffixes = [
@@ -62,7 +62,7 @@ test('a state that is unknown or contradicts the address is refused and not reco
 test('a state that agrees with the address leaves its exit status, and the last of several counts', async (t) => {
   const running = await build(t)
   const { call } = running
-  const { uuid } = (await call('POST', '/api/v3/checks/', { slug: 'job' })).json()
+  const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
   for (const suffix of ['/3?state=fail', '/0?state=ok', '/start?state=run', '?state=bogus&state=fail'])
     assert.equal((await call('GET', `/ping/${keys.ping_key}/job${suffix}`, undefined, {})).status, 200, suffix)
   assert.deepEqual(await pingsOf(running, uuid), ['fail', 'success', 'start', 'fail'])

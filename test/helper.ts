@@ -1,4 +1,4 @@
-// What tests share: the whole app on a database of its own, a far side, and waiting for a condition.
+// What tests share: the whole app on a database of its own, and a far side. How they wait is in patience.ts.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
@@ -6,11 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { createDatabase } from './postgres.ts'
+
+export { eventually } from './patience.ts'
 
 export const keys = {
   api_key: 'test-api-key-00000000000000000000',
@@ -87,26 +88,6 @@ export async function call(
   })
   const text = await response.text()
   return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) }
-}
-
-/** Waits until `probe` returns something other than undefined, null or false; fails after `timeoutMs`. */
-export async function eventually<T>(
-  what: string,
-  probe: () => T | Promise<T>,
-  timeoutMs = 10_000,
-): Promise<NonNullable<Exclude<T, false>>> {
-  const giveUp = performance.now() + timeoutMs
-  let last: unknown
-  for (;;) {
-    try {
-      const found = await probe()
-      if (found !== undefined && found !== null && found !== false) return found as NonNullable<Exclude<T, false>>
-    } catch (error) {
-      last = error
-    }
-    if (performance.now() > giveUp) throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
-    await sleep(20)
-  }
 }
 
 export type Received = { method: string; url: string; headers: IncomingMessage['headers']; body: string; at: number }

@@ -1,47 +1,68 @@
-// `npm test` after lint and types: boots one PostgreSQL for all tests, migrates a template database, and runs node:test on every
-// test/**/*.test.ts, or on the files that are named. Each test that needs a database clones the template (test/helper.ts).
+// `npm test` after lint and types: boots one PostgreSQL for all tests, migrates a template database, and runs every test/**/*.test.ts, or
+// the files that are named, each in a process of its own. Each test that needs a database clones the template (test/helper.ts).
 
-import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../src/database/embedded.ts'
 import { migrate, readMigrations } from '../src/database/migrate.ts'
+import { runFile } from './runner/file.ts'
+import { limitsOf } from './runner/limits.ts'
+import { measureMachine, slownessNow } from './runner/machine.ts'
+import { createReport } from './runner/report.ts'
 
+const concurrency = 3
 const root = new URL('..', import.meta.url).pathname
 const dataDir = await mkdtemp(join(tmpdir(), 'flatline-test-'))
-const quiet = { info() {}, warn() {}, error: console.error }
-const postgres = await startEmbeddedPostgres({ dataDir, log: quiet })
-
-const { host, port, user, database } = postgres.connection
-const url = `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
-const admin = new pg.Client({ connectionString: url })
-await admin.connect()
-await admin.query('CREATE DATABASE template_flatline')
-const template = new pg.Client({ connectionString: url.replace(`/${database}?`, '/template_flatline?') })
-await template.connect()
-await migrate(template, readMigrations())
-await template.end()
-await admin.end()
-
-const named = process.argv.slice(2)
-const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort()
-const args = ['--test', '--test-concurrency=3', '--test-timeout=180000', '--test-reporter=spec', ...files]
+// Where root runs the tests, the PostgreSQL that a test starts runs as somebody else.
+await chmod(dataDir, 0o711)
+const postgres = await startEmbeddedPostgres({ dataDir, log: { info() {}, warn() {}, error: console.error } })
+const url = await createTemplate()
 // What several files share and is dear to make, such as the container image.
 const scratch = join(dataDir, 'shared')
 await mkdir(scratch)
-const child = spawn(process.execPath, args, {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, TEST_DATABASE_URL: url, TEST_SCRATCH: scratch, NODE_ENV: 'test' },
-})
-const forward = (signal: NodeJS.Signals) => child.kill(signal)
-process.on('SIGINT', forward).on('SIGTERM', forward)
-child.on('exit', async (code) => {
-  await postgres.stop()
-  await rm(dataDir, { recursive: true, force: true })
-  if (code !== 0) console.error(`tests failed in ${relative(process.cwd(), root) || '.'}`)
-  process.exit(code ?? 1)
-})
+
+const machine = measureMachine(scratch)
+const report = createReport(process.stdout)
+const [options = [], named = []] = [true, false].map((is) =>
+  process.argv.slice(2).filter((arg) => arg.startsWith('-') === is),
+)
+const waiting = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort()
+const stop = new AbortController()
+process.on('SIGINT', () => stop.abort()).on('SIGTERM', () => stop.abort())
+
+let started = 0
+await Promise.all(Array.from({ length: concurrency }, runWaiting))
+const passed = await report.end(machine)
+await postgres.stop()
+await rm(dataDir, { recursive: true, force: true })
+process.exit(passed && !stop.signal.aborted ? 0 : 1)
+
+async function runWaiting(): Promise<void> {
+  for (let file = waiting.shift(); file !== undefined && !stop.signal.aborted; file = waiting.shift()) {
+    const dir = join(dataDir, 'files', String(started++).padStart(4, '0'))
+    await mkdir(dir, { recursive: true })
+    const slowness = slownessNow(machine)
+    const given = { TEST_DATABASE_URL: url, TEST_SCRATCH: scratch, TEST_SLOWNESS: String(slowness), NODE_ENV: 'test' }
+    const limits = limitsOf(file, slowness)
+    const start = { file, root, dir, env: { ...process.env, ...given }, args: options, limits }
+    report.add(file, await runFile(start, stop.signal))
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+async function createTemplate(): Promise<string> {
+  const { host, port, user, database } = postgres.connection
+  const url = `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  await admin.query('CREATE DATABASE template_flatline')
+  const template = new pg.Client({ connectionString: url.replace(`/${database}?`, '/template_flatline?') })
+  await template.connect()
+  await migrate(template, readMigrations())
+  await template.end()
+  await admin.end()
+  return url
+}

@@ -1,0 +1,54 @@
+// How tests wait. A wait that passes costs nothing, so limits are generous and grow with the slowness of the machine; a fixed pause is only
+// for a test whose subject is the time that passes.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** How many times slower than a quiet machine this one is, at least 1: measured by test/run.ts before each file. */
+export const slowness = Math.max(1, Number(process.env.TEST_SLOWNESS) || 1)
+
+/** A limit of `ms` on a quiet machine, in ms on this one. For time-outs of tests, child processes, sockets and requests. */
+export const patience = (ms: number): number => Math.ceil(ms * slowness)
+
+const generousMs = 30_000
+const pollMs = 20
+
+/** Waits until `probe` returns something other than undefined, null or false, for `limitMs` on a quiet machine and longer on a slow one. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  limitMs = generousMs,
+): Promise<NonNullable<Exclude<T, false>>> {
+  const giveUp = performance.now() + patience(limitMs)
+  let last: unknown
+  const poll = async () => {
+    for (;;) {
+      try {
+        const found = await probe()
+        if (found !== undefined && found !== null && found !== false) return found as NonNullable<Exclude<T, false>>
+      } catch (error) {
+        last = error
+      }
+      if (performance.now() > giveUp) throw new Error(`waited ${patience(limitMs)} ms for ${what}`, { cause: last })
+      await sleep(pollMs)
+    }
+  }
+  // The probe may hang, too.
+  return within(what, poll(), limitMs + 5000)
+}
+
+/** The result of `promise`, or an error that says what was waited for, after `limitMs` on a quiet machine and later on a slow one. */
+export async function within<T>(what: string, promise: Promise<T>, limitMs = generousMs): Promise<T> {
+  const stop = new AbortController()
+  const late = sleep(patience(limitMs), undefined, { signal: stop.signal }).then(() => {
+    throw new Error(`waited ${patience(limitMs)} ms for ${what}`)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    stop.abort()
+    late.catch(() => undefined)
+  }
+}
+
+/** Lets real time pass: the length of an outage, the pause of a client. Never to wait for something that can be observed. */
+export const pause = (ms: number): Promise<void> => sleep(ms)

@@ -1,22 +1,29 @@
 // The attachment that Mattermost and Rocket.Chat took over from Slack's older messages.
 
 import type { Alert } from './alert.ts'
-import { fitJson } from './fit.ts'
-import { bodyOf, chatMarkdown, colours } from './markup.ts'
+import { fitJson, fitText } from './fit.ts'
+import { bodyOf, chatMarkdown, chatText, colours, messageOf, unmentioned } from './markup.ts'
 
 /** Mattermost keeps attachments beside the text, in a place that holds little in older versions. */
 const attachmentMaxBytes = 7500
+/** Of a message in older versions. */
+const textMax = 4000
 
 export function attachmentOf(whole: Alert): object {
   return fitJson(whole, attachmentMaxBytes, (alert) => ({
     color: colours[alert.severity],
-    fallback: alert.title,
+    fallback: unmentioned(alert.title),
     title: chatMarkdown.text(alert.title),
     text: bodyOf({ ...alert, facts: [] }, chatMarkdown),
     fields: alert.facts.map(({ label, value }) => ({
-      title: label,
+      title: chatMarkdown.text(label),
       value: chatMarkdown.text(value),
       short: value.length < 40,
     })),
   }))
+}
+
+/** The same without an attachment. */
+export function textOf(alert: Alert): string {
+  return fitText(alert, textMax, (part) => messageOf(part, chatText))
 }

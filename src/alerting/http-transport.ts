@@ -42,6 +42,9 @@ const refusedCredentials = [401, 403]
 /** The same request will be refused for ever. */
 const refusedRequests = [400, 405, 406, 411, 413, 414, 415, 422, 431]
 
+/** How vendors call what they cannot read. */
+const malformedRequests = [400, 422]
+
 const wordsMax = 150
 
 export function httpTransport<S extends TSchema>(options: {
@@ -52,15 +55,18 @@ export function httpTransport<S extends TSchema>(options: {
   alerts?: Transport['alerts']
   problem?: Transport<Static<S>>['problem']
   request(alert: Alert, settings: Static<S>): ApiRequest | { suppressed: string }
+  /** The same without markup, of vendors who read it: asked once when the vendor finds the other malformed. */
+  plainly?(alert: Alert, settings: Static<S>): ApiRequest
   answers?: Answers
 }): Transport<Static<S>> {
-  const { request, answers = {}, ...rest } = options
+  const { request, plainly, answers = {}, ...rest } = options
   return {
     ...rest,
     async send(message, settings, context) {
-      const asked = request(wordsFor(message, settings, context), settings)
+      const alert = wordsFor(message, settings, context)
+      const asked = request(alert, settings)
       if ('suppressed' in asked) return asked
-      await exchange(asked, answers, context)
+      await exchangeMarked(asked, plainly && (() => plainly(alert, settings)), answers, context)
       return 'sent'
     },
   }
@@ -83,6 +89,30 @@ export async function exchange(asked: ApiRequest, answers: Answers, context: Sen
   if (taken && !reading.failed && !reading.gone) return response
   throw failure(response, reading, answers.gone ?? [], now())
 }
+
+/** As `exchange`. What is told badly is better than what is not told: a mistake of ours in the markup must not lose an alert. */
+export async function exchangeMarked(
+  asked: ApiRequest,
+  plainly: (() => ApiRequest | undefined) | undefined,
+  answers: Answers,
+  context: SendContext,
+): Promise<FetchResponse> {
+  try {
+    return await exchange(asked, answers, context)
+  } catch (error) {
+    const other = isMalformed(error) ? plainly?.() : undefined
+    if (other === undefined) throw error
+    return await exchange(other, answers, context).catch((second: unknown) => {
+      throw isMalformed(second) ? error : second
+    })
+  }
+}
+
+const isMalformed = (error: unknown) =>
+  error instanceof DeliveryError &&
+  !error.permanent &&
+  error.status !== undefined &&
+  malformedRequests.includes(error.status)
 
 const jsonType = { 'content-type': 'application/json' }
 const formType = { 'content-type': 'application/x-www-form-urlencoded' }

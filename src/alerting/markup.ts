@@ -1,27 +1,50 @@
-// The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a single text.
-// `text` makes a plain text harmless: no markup of its own, nobody mentioned.
+// The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a single text. Every
+// function takes plain text and makes it harmless itself: no markup of its own, nobody mentioned, no character that the format lacks. So
+// no caller can forget to; what one of them returned is never given to another.
 
 import type { Alert } from './alert.ts'
 import type { Severity } from './message.ts'
 
 export type Markup = {
   text: (plain: string) => string
-  strong: (marked: string) => string
+  strong: (plain: string) => string
   link: (label: string, url: string) => string
   code: (plain: string) => string
+  /** Between two lines of text. */
   newline: string
+  /** Between a line and a block of code; twice, between paragraphs. */
+  blockBreak: string
 }
 
-/** Keeps an at sign from calling somebody, everybody or a room. */
-const unmentioned = (text: string) => text.replace(/(?<![\w.])@(?=[\w*])/g, '@\u200b')
+const invisible = '\u200b'
 
+/**
+ * Keeps an at sign from calling somebody, everybody or a room. Vendors differ in what may stand before it, but behind a letter or a digit,
+ * as in an address of mail, it calls nobody anywhere.
+ */
+export const unmentioned = (text: string) => text.replace(/(?<![A-Za-z0-9])@/g, `@${invisible}`)
+
+/** What XML 1.0 has no place for, not even as an entity (https://www.w3.org/TR/xml/#charsets), and the other control characters. */
+const unprintable = /[^\t\n\r\x20-\x7e\xa0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
+
 /** For HTML and XML, in text and in attributes. */
-export const xml = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character] as string)
+export const xml = (text: string) => printable(text).replace(/[&<>"]/g, (character) => entities[character] as string)
+const printable = (text: string) => text.toWellFormed().replace(unprintable, ' ')
 
 /** No run of backticks in it can begin a fence, or end the one around it. */
-const unfenced = (text: string) => text.replaceAll('```', '`\u200b`\u200b`')
+const unfenced = (text: string) => text.replace(/`{3,}/g, spread)
+const spread = (run: string) => [...run].join(invisible)
 const fenced = (text: string) => `\`\`\`\n${unfenced(text)}\n\`\`\``
+
+const oneLined = (text: string) => text.replace(/[\r\n]+/g, ' ').trim()
+
+/** Blanks at the start of a line, which a renderer would leave out or take for code. */
+const nonBreaking = (blanks: string) => '\u00a0'.repeat(blanks.length)
+
+/** Any of these could end the place of an address in a link. */
+const linkable = (url: string) => url.replace(/[\s<>()[\]|"\\`*]/g, (character) => encoded(character))
+const encoded = (character: string) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`
 
 const asIs = (text: string) => text
 
@@ -31,48 +54,110 @@ export const plain: Markup = {
   link: (label, url) => `${label}: ${url}`,
   code: asIs,
   newline: '\n',
+  blockBreak: '\n',
 }
 
-/** As CommonMark has it, where every mark can be escaped. */
-export const markdown: Markup = {
-  text: (text) => unmentioned(text.replace(/[\\`*_~[\]<>#|]/g, '\\$&')),
-  strong: (marked) => `**${marked}**`,
-  link: (label, url) => `[${label}](${url})`,
-  code: fenced,
-  newline: '\n',
+/** Where there is no markup, but people can be called. */
+export const unmarked: Markup = {
+  ...plain,
+  text: unmentioned,
+  strong: unmentioned,
+  link: (label, url) => `${unmentioned(label)}: ${url}`,
+  code: unmentioned,
 }
 
-/** Of chat services that show a backslash before any but the commonest marks. */
-export const chatMarkdown: Markup = {
-  ...markdown,
-  text: (text) => unmentioned(text.replace(/[\\`*_[\]]/g, '\\$&')),
+/** Within a word it is no mark, and a backslash that is shown would spoil names and addresses. */
+const loneUnderscore = /(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu
+
+/** Markdown joins lines that a line feed alone parts. */
+const hardBreak = '  \n'
+
+/** As CommonMark has it (https://spec.commonmark.org), where every mark can be escaped. */
+export const markdown = markdownOf((text) => text.replace(/[\\`*~[\]<>#|$]|&(?=#?\w)/g, '\\$&'))
+
+/**
+ * Of chat services that show a backslash before any but the commonest marks. Those that took Slack's webhooks over also read its links and
+ * mentions, which begin with an angle, and its entities.
+ */
+export const chatMarkdown = markdownOf((text) =>
+  text
+    .replace(/[\\`*[\]]/g, '\\$&')
+    .replace(/<(?=\S)|&(?=#?\w)/g, `$&${invisible}`)
+    .replace(/~{2,}/g, spread),
+)
+
+/** Nothing but text, for chat services that read every text as Markdown. */
+export const chatText: Markup = {
+  ...plain,
+  text: chatMarkdown.text,
+  strong: chatMarkdown.text,
+  link: (label, url) => `${chatMarkdown.text(label)}: ${linkable(url)}`,
+  code: chatMarkdown.text,
 }
 
-/** Slack's own: only three characters can be escaped, and a mention needs one of them. */
+/** Slack's own: only three characters can be escaped, and a mention needs one of them, but not with those who took its format over. */
 export const mrkdwn: Markup = {
-  text: (text) => unfenced(text).replace(/[&<>]/g, (character) => entities[character] as string),
-  strong: (marked) => `*${marked.replaceAll('*', '∗')}*`,
-  link: (label, url) => `<${url}|${label}>`,
+  text: (text) => unmentioned(unfenced(slackText(text))),
+  strong: (text) => `*${mrkdwn.text(oneLined(text)).replaceAll('*', '∗')}*`,
+  link: (label, url) => `<${slackText(linkable(url))}|${mrkdwn.text(oneLined(label)).replaceAll('|', '¦')}>`,
   code: (text) => fenced(mrkdwn.text(text)),
   newline: '\n',
+  blockBreak: '\n',
 }
+
+const slackText = (text: string) => printable(text).replace(/[&<>]/g, (character) => entities[character] as string)
 
 /** For mail and Matrix. */
 export const html: Markup = {
-  text: (text) => xml(text).replaceAll('\n', '<br>'),
-  strong: (marked) => `<strong>${marked}</strong>`,
-  link: (label, url) => `<a href="${xml(url)}">${label}</a>`,
+  text: (text) =>
+    xml(text)
+      .replace(/^[ \t]+/gm, nonBreaking)
+      .replaceAll('\n', '<br>'),
+  strong: (text) => `<strong>${xml(oneLined(text))}</strong>`,
+  link: (label, url) => `<a href="${xml(url)}">${xml(oneLined(label))}</a>`,
   code: (text) => `<pre>${xml(text)}</pre>`,
   newline: '<br>',
+  blockBreak: '<br>',
 }
 
 /** The few tags that Telegram and Pushover know. */
 export const simpleHtml: Markup = {
   ...html,
   text: xml,
-  strong: (marked) => `<b>${marked}</b>`,
+  strong: (text) => `<b>${xml(oneLined(text))}</b>`,
   code: (text) => `<code>${xml(text)}</code>`,
   newline: '\n',
+  blockBreak: '\n',
+}
+
+function markdownOf(escaped: (text: string) => string): Markup {
+  const words = (text: string) => unmentioned(escaped(printable(text)).replace(loneUnderscore, '\\_'))
+  const line = (text: string) => {
+    const bare = text.trimStart()
+    return nonBreaking(text.slice(0, text.length - bare.length)) + unopened(words(bare.trimEnd()))
+  }
+  return {
+    text: (text) => joinedLines(text.split(/\r\n?|\n/).map(line)),
+    strong: (text) => `**${words(oneLined(text))}**`,
+    link: (label, url) => `[${words(oneLined(label))}](${linkable(url)})`,
+    code: (text) => unmentioned(fenced(printable(text))),
+    newline: hardBreak,
+    blockBreak: '\n',
+  }
+}
+
+/** Begins no heading, quotation, rule, table or list. */
+const unopened = (line: string) =>
+  line
+    .replace(/^(?:-(?=[-\s|:]|$)|\+(?=\s|$)|=(?=[=\s]*$)|#(?=#*(?:\s|$))|>)/, '\\$&')
+    .replace(/^\d{1,9}(?=[.)](?:\s|$))/, '$&\\')
+
+/** Nothing is broken beside an empty line. */
+function joinedLines(lines: readonly string[]): string {
+  return lines.reduce((before, line, index) => {
+    const beside = line === '' || lines[index - 1] === ''
+    return `${before}${beside ? '\n' : hardBreak}${line}`
+  })
 }
 
 /** Stands out in a list of messages where there is no colour. */
@@ -86,15 +171,15 @@ export const colours: Record<Severity, string> = {
 }
 
 /** Why, the facts, the last output and the links. */
-export function bodyOf(alert: Alert, { text, strong, link, code, newline }: Markup): string {
-  const facts = alert.facts.map((fact) => `${strong(text(`${fact.label}:`))} ${text(fact.value)}`)
-  const output = alert.output === null ? [] : [`${strong(text('Last output:'))}${newline}${code(alert.output)}`]
+export function bodyOf(alert: Alert, { text, strong, link, code, newline, blockBreak }: Markup): string {
+  const facts = alert.facts.map((fact) => `${strong(`${fact.label}:`)} ${text(fact.value)}`)
+  const output = alert.output === null ? [] : [`${strong('Last output:')}${blockBreak}${code(alert.output)}`]
   const links = alert.links.map(({ label, url }) => link(label, url))
   const paragraphs = [[text(alert.text)], facts, output, links].filter(({ length }) => length > 0)
-  return paragraphs.map((lines) => lines.join(newline)).join(newline + newline)
+  return paragraphs.map((lines) => lines.join(newline)).join(blockBreak + blockBreak)
 }
 
 /** All of it, the title included. */
 export function messageOf(alert: Alert, markup: Markup): string {
-  return markup.strong(markup.text(alert.title)) + markup.newline + bodyOf(alert, markup)
+  return markup.strong(alert.title) + markup.newline + bodyOf(alert, markup)
 }

@@ -19,11 +19,16 @@ export const call = httpTransport({
   alerts: { events: ['down'] },
   settings: settingsOf({ ...account, from: Type.String(phone) }),
   request: (alert, settings) => twilioRequest('Calls', settings, { From: settings.from, Twiml: spoken(alert) }),
+  plainly: (alert, settings) =>
+    twilioRequest('Calls', settings, { From: settings.from, Twiml: spoken(alert, lettersOnly) }),
   answers: twilioAnswers,
 })
 
+/** Without anything that could be markup. */
+const lettersOnly = (text: string) => text.replace(/[^\p{L}\p{N} .,:-]/gu, ' ')
+
 /** Said two times: the first words of a call are often missed. */
-function spoken({ title, text }: Alert): string {
-  const say = `<Say>Flatline alert. ${xml(cut(title, spokenMax))}. ${xml(cut(text, spokenMax))}</Say>`
+function spoken({ title, text }: Alert, written = xml): string {
+  const say = `<Say>Flatline alert. ${written(cut(title, spokenMax))}. ${written(cut(text, spokenMax))}</Say>`
   return `<?xml version="1.0" encoding="UTF-8"?><Response>${say}<Pause length="1"/>${say}</Response>`
 }

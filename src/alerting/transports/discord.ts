@@ -1,13 +1,14 @@
 // Discord: an incoming webhook with one embed. Nobody can be mentioned by what a job's name or output says.
 
 import type { Alert } from '../alert.ts'
-import { fit, within } from '../fit.ts'
+import { fit, fitText, within } from '../fit.ts'
 import { httpTransport, pick, seconds, words } from '../http-transport.ts'
-import { bodyOf, colours, markdown } from '../markup.ts'
+import { bodyOf, chatText, colours, markdown, messageOf } from '../markup.ts'
 import { address, settingsOf } from '../transport.ts'
 
 const titleMax = 256
 const descriptionMax = 4096
+const contentMax = 2000
 const fieldMax = 1024
 const fieldsMax = 25
 const embedMax = 6000
@@ -32,6 +33,13 @@ export const discord = httpTransport({
           timestamp: new Date(alert.at).toISOString(),
         },
       ],
+      allowed_mentions: { parse: [] },
+    },
+  }),
+  plainly: (alert, { url }) => ({
+    url,
+    json: {
+      content: fitText(alert, contentMax, (part) => messageOf(part, chatText)),
       allowed_mentions: { parse: [] },
     },
   }),

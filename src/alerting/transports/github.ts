@@ -3,10 +3,9 @@
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../alert.ts'
-import { fitText } from '../fit.ts'
-import { type Answers, type ApiRequest, bearer, exchange, pick, words, wordsFor } from '../http-transport.ts'
-import { bodyOf, markdown } from '../markup.ts'
-import { cut } from '../text.ts'
+import { fitText, within } from '../fit.ts'
+import { type Answers, type ApiRequest, bearer, exchangeMarked, pick, words, wordsFor } from '../http-transport.ts'
+import { bodyOf, markdown, messageOf, plain, unmentioned } from '../markup.ts'
 import { address, base, DeliveryError, type SendContext, secret, settingsOf, type Transport } from '../transport.ts'
 
 const vendor = 'https://api.github.com'
@@ -49,31 +48,40 @@ export const github: Transport<Static<typeof Settings>> = {
       if (number === undefined && attempt < looksMax)
         throw new DeliveryError('the issue of the outage is not found yet', { retryable: true })
       if (number === undefined) return { suppressed: 'there is no open issue of the outage' }
-      await ask('POST', `/repos/${repo}/issues/${number}/comments`, { body: `${alert.title}\n\n${issueBody(alert)}` })
+      await ask(
+        'POST',
+        `/repos/${repo}/issues/${number}/comments`,
+        { body: `${markdown.text(alert.title)}\n\n${issueBody(alert)}` },
+        { body: codeBody(alert) },
+      )
       await ask('PATCH', `/repos/${repo}/issues/${number}`, { state: 'closed', state_reason: 'completed' })
       return 'sent'
     }
     // The answer to an earlier attempt may have been lost.
     if (attempt > 1 && (await find(alert, repo, ask)) !== undefined) return 'sent'
-    await ask('POST', `/repos/${repo}/issues`, {
-      title: cut(alert.title, titleMax),
-      body: `${issueBody(alert)}\n\n<!-- ${alert.incident} -->`,
+    const issue = (body: string) => ({
+      title: within(titleMax, alert.title, unmentioned),
+      body: `${body}\n\n<!-- ${alert.incident} -->`,
       ...(labels.length > 0 && { labels }),
     })
+    await ask('POST', `/repos/${repo}/issues`, issue(issueBody(alert)), issue(codeBody(alert)))
     return 'sent'
   },
 }
 
-type Ask = (method: NonNullable<ApiRequest['method']>, path: string, json?: object) => Promise<unknown>
+/** `plainly` is asked with what has no markup where `json` is refused. */
+type Ask = (
+  method: NonNullable<ApiRequest['method']>,
+  path: string,
+  json?: object,
+  plainly?: object,
+) => Promise<unknown>
 
 function asker({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): Ask {
   const headers = { ...bearer(token), accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
-  return async (method, path, json) => {
-    const response = await exchange(
-      { url: base(api_url) + path, method, headers, ...(json && { json }) },
-      answers,
-      context,
-    )
+  return async (method, path, json, plainly) => {
+    const request = (body?: object) => ({ url: base(api_url) + path, method, headers, ...(body && { json: body }) })
+    const response = await exchangeMarked(request(json), () => plainly && request(plainly), answers, context)
     return JSON.parse(response.body.toString('utf8')) as unknown
   }
 }
@@ -82,5 +90,8 @@ async function find({ incident }: Alert, repo: string, ask: Ask): Promise<string
   const query = new URLSearchParams({ q: `repo:${repo} is:issue is:open in:body "${incident}"`, per_page: '1' })
   return pick(await ask('GET', `/search/issues?${query}`), 'items', 0, 'number')
 }
+
+/** GitHub takes no plain text; in a block of code nothing is read as anything else. */
+const codeBody = (alert: Alert) => fitText(alert, bodyMax, (part) => markdown.code(messageOf(part, plain)))
 
 const issueBody = (alert: Alert) => fitText(alert, bodyMax, (part) => bodyOf(part, markdown))

@@ -1,12 +1,16 @@
 // Google Chat: an incoming webhook of a space. A card, because its text can be made harmless; plain text could mention everybody.
 
 import type { Alert } from '../alert.ts'
-import { fitJson } from '../fit.ts'
+import { fitJson, fitText } from '../fit.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
-import { html, marks } from '../markup.ts'
+import { html, marks, messageOf, plain } from '../markup.ts'
 import { address, settingsOf } from '../transport.ts'
 
 const messageMaxBytes = 31_000
+const textMax = 4000
+
+/** `<users/all>` would mention everybody, `<https://…|…>` be a link with a label. */
+const harmless = (text: string) => text.replaceAll('<', '<\u200b')
 
 export const googlechat = httpTransport({
   kind: 'googlechat',
@@ -14,6 +18,10 @@ export const googlechat = httpTransport({
   pace: { burst: 5, perMinute: 55 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({ url, json: fitJson(alert, messageMaxBytes, message) }),
+  plainly: (alert, { url }) => ({
+    url,
+    json: { text: fitText(alert, textMax, (part) => harmless(messageOf(part, plain))) },
+  }),
   answers: { gone: [404], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },
 })
 

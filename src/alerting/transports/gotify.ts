@@ -1,9 +1,10 @@
 // Gotify: a message of an application on one's own server.
 
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
-import { httpTransport, pick, words } from '../http-transport.ts'
-import { bodyOf, markdown } from '../markup.ts'
+import { type ApiRequest, httpTransport, pick, words } from '../http-transport.ts'
+import { bodyOf, type Markup, markdown, plain } from '../markup.ts'
 import { address, base, secret, settingsOf } from '../transport.ts'
 
 /** The server has no limit of its own; phones have. */
@@ -11,22 +12,35 @@ const messageMax = 8000
 
 const Priority = (fallback: number) => Type.Optional(Type.Integer({ minimum: 0, maximum: 10, default: fallback }))
 
+const Settings = settingsOf({
+  url: address(),
+  token: secret(),
+  priority_down: Priority(8),
+  priority_up: Priority(5),
+})
+
 export const gotify = httpTransport({
   kind: 'gotify',
   category: 'push',
-  settings: settingsOf({ url: address(), token: secret(), priority_down: Priority(8), priority_up: Priority(5) }),
-  request: (alert, { url, token, priority_down = 8, priority_up = 5 }) => ({
+  settings: Settings,
+  request: (alert, settings) => message(alert, settings, markdown, 'text/markdown'),
+  plainly: (alert, settings) => message(alert, settings, plain, 'text/plain'),
+  answers: { read: (body) => ({ says: words(pick(body, 'errorDescription') ?? pick(body, 'error')) }) },
+})
+
+function message(alert: Alert, settings: Static<typeof Settings>, markup: Markup, contentType: string): ApiRequest {
+  const { url, token, priority_down = 8, priority_up = 5 } = settings
+  return {
     url: `${base(url)}/message`,
     headers: { 'x-gotify-key': token },
     json: {
       title: alert.title,
-      message: fitText(alert, messageMax, (part) => bodyOf(part, markdown)),
+      message: fitText(alert, messageMax, (part) => bodyOf(part, markup)),
       priority: alert.severity === 'resolved' ? priority_up : priority_down,
       extras: {
-        'client::display': { contentType: 'text/markdown' },
+        'client::display': { contentType },
         ...(alert.links[0] && { 'client::notification': { click: { url: alert.links[0].url } } }),
       },
     },
-  }),
-  answers: { read: (body) => ({ says: words(pick(body, 'errorDescription') ?? pick(body, 'error')) }) },
-})
+  }
+}

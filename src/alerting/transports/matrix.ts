@@ -1,39 +1,37 @@
 // Matrix: a message into a room that the user of the token has joined. The delivery's id is the transaction's, so that a message
 // which is sent again appears one time.
 
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import type { Alert } from '../alert.ts'
 import { fitJson } from '../fit.ts'
-import { bearer, httpTransport, pick, words } from '../http-transport.ts'
-import { html, marks, messageOf, plain } from '../markup.ts'
+import { type ApiRequest, bearer, httpTransport, pick, words } from '../http-transport.ts'
+import { html, marks, messageOf, unmarked } from '../markup.ts'
 import { address, base, secret, settingsOf } from '../transport.ts'
 
 /** An event may have 65,536 bytes, with what the server adds. */
 const eventMaxBytes = 60_000
 
+const Settings = settingsOf({
+  homeserver: address(),
+  token: secret(),
+  room_id: Type.String({
+    maxLength: 255,
+    pattern: '^![^\\s:]+(:\\S+)?$',
+    rule: 'must be the internal id of a room: !abc:example.org',
+  }),
+})
+
 export const matrix = httpTransport({
   kind: 'matrix',
   category: 'chat',
-  settings: settingsOf({
-    homeserver: address(),
-    token: secret(),
-    room_id: Type.String({
-      maxLength: 255,
-      pattern: '^![^\\s:]+(:\\S+)?$',
-      rule: 'must be the internal id of a room: !abc:example.org',
-    }),
-  }),
-  request: (alert, { homeserver, token, room_id }) => ({
-    url: `${base(homeserver)}/_matrix/client/v3/rooms/${encodeURIComponent(room_id)}/send/m.room.message/${alert.deliveryId}`,
-    method: 'PUT',
-    headers: bearer(token),
-    json: fitJson(alert, eventMaxBytes, (part) => ({
-      msgtype: 'm.text',
-      body: `${marks[part.severity]} ${messageOf(part, plain)}`,
+  settings: Settings,
+  request: (alert, settings) =>
+    sending(alert, settings, (part) => ({
+      ...textOf(part),
       format: 'org.matrix.custom.html',
       formatted_body: `${marks[part.severity]} ${messageOf(part, html)}`,
-      'm.mentions': {},
     })),
-  }),
+  plainly: (alert, settings) => sending(alert, settings, textOf),
   answers: {
     read: (body) => {
       const code = pick(body, 'errcode')
@@ -47,4 +45,23 @@ export const matrix = httpTransport({
       }
     },
   },
+})
+
+function sending(
+  alert: Alert,
+  { homeserver, token, room_id }: Static<typeof Settings>,
+  event: (part: Alert) => object,
+): ApiRequest {
+  return {
+    url: `${base(homeserver)}/_matrix/client/v3/rooms/${encodeURIComponent(room_id)}/send/m.room.message/${alert.deliveryId}`,
+    method: 'PUT',
+    headers: bearer(token),
+    json: fitJson(alert, eventMaxBytes, event),
+  }
+}
+
+const textOf = (part: Alert) => ({
+  msgtype: 'm.text',
+  body: `${marks[part.severity]} ${messageOf(part, unmarked)}`,
+  'm.mentions': {},
 })

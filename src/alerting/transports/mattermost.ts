@@ -1,7 +1,7 @@
 // Mattermost: an incoming webhook.
 
 import { Type } from 'typebox'
-import { attachmentOf } from '../attachment.ts'
+import { attachmentOf, textOf } from '../attachment.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
 import { address, settingsOf } from '../transport.ts'
 
@@ -15,6 +15,10 @@ export const mattermost = httpTransport({
   request: (alert, { url, channel }) => ({
     url,
     json: { ...(channel !== undefined && { channel }), attachments: [attachmentOf(alert)] },
+  }),
+  plainly: (alert, { url, channel }) => ({
+    url,
+    json: { ...(channel !== undefined && { channel }), text: textOf(alert) },
   }),
   answers: {
     gone: [404, 410],

@@ -3,7 +3,7 @@
 import type { Alert } from '../alert.ts'
 import { fitJson } from '../fit.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
-import { markdown } from '../markup.ts'
+import { markdown, messageOf, plain } from '../markup.ts'
 import type { Severity } from '../message.ts'
 import { address, settingsOf } from '../transport.ts'
 
@@ -17,30 +17,37 @@ export const msteams = httpTransport({
   category: 'chat',
   pace: { burst: 3, perMinute: 60 },
   settings: settingsOf({ url: address({ secret: 'url' }) }),
-  request: (alert, { url }) => ({
-    url,
-    json: {
-      type: 'message',
-      attachments: [
-        {
-          contentType: 'application/vnd.microsoft.card.adaptive',
-          contentUrl: null,
-          content: fitJson(alert, cardMaxBytes, card),
-        },
-      ],
-    },
-  }),
+  request: (alert, { url }) => ({ url, json: posted(fitJson(alert, cardMaxBytes, card)) }),
+  plainly: (alert, { url }) => ({ url, json: posted(fitJson(alert, cardMaxBytes, plainCard)) }),
   answers: { gone: [404, 410], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },
 })
+
+const cardOf = (content: object) => ({
+  $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
+  type: 'AdaptiveCard',
+  version: '1.4',
+  ...content,
+})
+
+const posted = (content: object) => ({
+  type: 'message',
+  attachments: [{ contentType: 'application/vnd.microsoft.card.adaptive', contentUrl: null, content }],
+})
+
+/** The workflow takes cards only. Rich text knows no markup. */
+const plainCard = (alert: Alert) =>
+  cardOf({
+    body: [{ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: messageOf(alert, plain) }] }],
+  })
+
+/** A line feed alone does not end a line in every version of Teams. */
+const linesOf = (text: string) => text.split('\n').filter((line) => line !== '')
 
 function card({ title, text, severity, facts, output, links }: Alert): object {
   const block = (content: string, extra: object = {}) => ({ type: 'TextBlock', text: content, wrap: true, ...extra })
   // Rich text knows no markup, so that output appears as it is.
   const run = { type: 'TextRun', text: output, fontType: 'Monospace', size: 'Small' }
-  return {
-    $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
-    type: 'AdaptiveCard',
-    version: '1.4',
+  return cardOf({
     msteams: { width: 'Full' },
     body: [
       {
@@ -49,13 +56,16 @@ function card({ title, text, severity, facts, output, links }: Alert): object {
         bleed: true,
         items: [block(markdown.text(title), { weight: 'Bolder', size: 'Medium' })],
       },
-      block(markdown.text(text)),
+      ...linesOf(text).map((line, index) => block(markdown.text(line), index > 0 ? { spacing: 'None' } : {})),
       ...(facts.length === 0
         ? []
         : [
             {
               type: 'FactSet',
-              facts: facts.map(({ label, value }) => ({ title: label, value: markdown.text(value) })),
+              facts: facts.map(({ label, value }) => ({
+                title: markdown.text(label),
+                value: linesOf(value).map(markdown.text).join('\n\n'),
+              })),
             },
           ]),
       ...(output === null
@@ -63,5 +73,5 @@ function card({ title, text, severity, facts, output, links }: Alert): object {
         : [block('Last output', { weight: 'Bolder' }), { type: 'RichTextBlock', inlines: [run] }]),
     ],
     actions: links.map(({ label, url }) => ({ type: 'Action.OpenUrl', title: label, url })),
-  }
+  })
 }

@@ -2,8 +2,8 @@
 
 import { type Static, Type } from 'typebox'
 import { fitText } from '../fit.ts'
-import { type Answers, exchange, pick, wordsFor } from '../http-transport.ts'
-import { bodyOf, simpleHtml } from '../markup.ts'
+import { type Answers, exchange, exchangeMarked, pick, wordsFor } from '../http-transport.ts'
+import { bodyOf, type Markup, plain, simpleHtml } from '../markup.ts'
 import { cut } from '../text.ts'
 import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
 
@@ -55,12 +55,11 @@ export const pushover: Transport<Static<typeof Settings>> = {
     }
     const priority = recovered ? priority_up : priority_down
     const [link] = alert.links.filter(({ url }) => url.length <= urlMax)
-    const form = {
+    const form = (markup: Markup) => ({
       token,
       user,
       title: cut(alert.title, titleMax),
-      message: fitText(alert, messageMax, (part) => bodyOf({ ...part, links: [] }, simpleHtml)),
-      html: '1',
+      message: fitText(alert, messageMax, (part) => bodyOf({ ...part, links: [] }, markup)),
       priority: String(priority),
       timestamp: String(Math.floor(alert.at / 1000)),
       ...(priority === emergency && {
@@ -71,8 +70,10 @@ export const pushover: Transport<Static<typeof Settings>> = {
       ...(link && { url: link.url, url_title: link.label }),
       ...(device !== undefined && { device }),
       ...(sound !== undefined && { sound }),
-    }
-    await exchange({ url: `${base(api_url)}/1/messages.json`, form }, answers, context)
+    })
+    const url = `${base(api_url)}/1/messages.json`
+    const marked = { url, form: { ...form(simpleHtml), html: '1' } }
+    await exchangeMarked(marked, () => ({ url, form: form(plain) }), answers, context)
     return 'sent'
   },
 }

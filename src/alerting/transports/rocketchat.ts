@@ -1,7 +1,7 @@
 // Rocket.Chat: an incoming webhook. A busy server says in milliseconds of the epoch when it will listen again.
 
 import { Type } from 'typebox'
-import { attachmentOf } from '../attachment.ts'
+import { attachmentOf, textOf } from '../attachment.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
 import { address, settingsOf } from '../transport.ts'
 
@@ -15,6 +15,10 @@ export const rocketchat = httpTransport({
   request: (alert, { url, channel }) => ({
     url,
     json: { alias: 'Flatline', ...(channel !== undefined && { channel }), attachments: [attachmentOf(alert)] },
+  }),
+  plainly: (alert, { url, channel }) => ({
+    url,
+    json: { alias: 'Flatline', ...(channel !== undefined && { channel }), text: textOf(alert) },
   }),
   answers: {
     gone: [404, 410],

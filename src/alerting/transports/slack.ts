@@ -2,9 +2,9 @@
 // blocks, because only attachments have a colour.
 
 import type { Alert } from '../alert.ts'
-import { within } from '../fit.ts'
+import { fitText, within } from '../fit.ts'
 import { httpTransport } from '../http-transport.ts'
-import { mrkdwn } from '../markup.ts'
+import { messageOf, mrkdwn, plain, unmentioned } from '../markup.ts'
 import { address, settingsOf } from '../transport.ts'
 
 const textMax = 3000
@@ -20,9 +20,14 @@ export const slack = httpTransport({
   request: (alert, { url }) => ({
     url,
     json: {
-      text: mrkdwn.strong(within(textMax, alert.title, mrkdwn.text)),
-      attachments: [{ color: colours[alert.severity], fallback: alert.text, blocks: blocks(alert) }],
+      text: within(textMax, alert.title, mrkdwn.strong),
+      attachments: [{ color: colours[alert.severity], fallback: unmentioned(alert.text), blocks: blocks(alert) }],
     },
+  }),
+  // Also without blocks, addresses and mentions have to be kept from the text.
+  plainly: (alert, { url }) => ({
+    url,
+    json: { text: fitText(alert, textMax, (part) => mrkdwn.text(messageOf(part, plain))), mrkdwn: false },
   }),
   answers: {
     gone: [404, 410],
@@ -39,7 +44,7 @@ function blocks({ text, facts, output, links }: Alert): object[] {
   const section = (marked: string) => ({ type: 'section', text: { type: 'mrkdwn', text: marked } })
   const fields = facts.map(({ label, value }) => ({
     type: 'mrkdwn',
-    text: within(fieldMax, value, (part) => `${mrkdwn.strong(mrkdwn.text(label))}\n${mrkdwn.text(part)}`),
+    text: within(fieldMax, value, (part) => `${mrkdwn.strong(label)}\n${mrkdwn.text(part)}`),
   }))
   const groups = Array.from({ length: Math.ceil(fields.length / fieldsPerSection) }, (_, index) =>
     fields.slice(index * fieldsPerSection, (index + 1) * fieldsPerSection),

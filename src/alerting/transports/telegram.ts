@@ -3,8 +3,8 @@
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { fitText } from '../fit.ts'
-import { type Answers, exchange, pick, seconds, words, wordsFor } from '../http-transport.ts'
-import { marks, messageOf, simpleHtml } from '../markup.ts'
+import { type Answers, exchangeMarked, pick, seconds, words, wordsFor } from '../http-transport.ts'
+import { type Markup, marks, messageOf, plain, simpleHtml } from '../markup.ts'
 import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
 
 const vendor = 'https://api.telegram.org'
@@ -43,18 +43,20 @@ export const telegram: Transport<Static<typeof Settings>> = {
   async send(message, settings, context) {
     const { token, chat_id, thread_id, silent_up, api_url = vendor } = settings
     const alert = wordsFor(message, settings, context)
-    const text = fitText(alert, textMax, (part) => `${marks[part.severity]} ${messageOf(part, simpleHtml)}`)
-    const request = (chat: string) => ({
+    const textIn = (markup: Markup) =>
+      fitText(alert, textMax, (part) => `${marks[part.severity]} ${messageOf(part, markup)}`)
+    const request = (chat: string, text: object) => ({
       url: `${base(api_url)}/bot${token}/sendMessage`,
       json: {
         chat_id: chat,
-        text,
-        parse_mode: 'HTML',
+        ...text,
         link_preview_options: { is_disabled: true },
         disable_notification: alert.severity === 'resolved' && silent_up === true,
         ...(thread_id !== undefined && { message_thread_id: thread_id }),
       },
     })
+    const marked = (chat: string) => request(chat, { text: textIn(simpleHtml), parse_mode: 'HTML' })
+    const plainly = (chat: string) => request(chat, { text: textIn(plain) })
     let moved: string | undefined
     const following: Answers = {
       ...answers,
@@ -64,11 +66,17 @@ export const telegram: Transport<Static<typeof Settings>> = {
       },
     }
     try {
-      await exchange(request(chat_id), following, context)
+      await exchangeMarked(
+        marked(chat_id),
+        () => (moved === undefined ? plainly(chat_id) : undefined),
+        following,
+        context,
+      )
     } catch (error) {
-      // A group that became a supergroup has a new number, and the answer says which.
-      if (moved === undefined) throw error
-      await exchange(request(moved), answers, context)
+      // A group that became a supergroup has a new number, and the answer, which is a 400, says which.
+      const chat = moved
+      if (chat === undefined) throw error
+      await exchangeMarked(marked(chat), () => plainly(chat), answers, context)
     }
     return 'sent'
   },

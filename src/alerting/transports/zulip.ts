@@ -1,9 +1,10 @@
 // Zulip: a message of a bot to a channel's topic or to a person.
 
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
-import { basic, httpTransport, pick, seconds, words } from '../http-transport.ts'
-import { bodyOf, chatMarkdown, marks } from '../markup.ts'
+import { type ApiRequest, basic, httpTransport, pick, seconds, words } from '../http-transport.ts'
+import { bodyOf, chatMarkdown, chatText, type Markup, marks } from '../markup.ts'
 import { cut } from '../text.ts'
 import { address, base, secret, settingsOf } from '../transport.ts'
 
@@ -12,21 +13,36 @@ const topicMax = 60
 
 const goneCodes = ['STREAM_DOES_NOT_EXIST', 'USER_DEACTIVATED', 'REALM_DEACTIVATED', 'UNAUTHORIZED_PRINCIPAL']
 
+const Settings = settingsOf({
+  site: address(),
+  bot_email: Type.String({ minLength: 3, maxLength: 254 }),
+  api_key: secret(),
+  /** A channel's name, or the e-mail address of a person. */
+  to: Type.String({ minLength: 1, maxLength: 254 }),
+  type: Type.Optional(Type.Enum(['stream', 'direct'], { default: 'stream' })),
+  /** Without it each check has a topic of its own. */
+  topic: Type.Optional(Type.String({ minLength: 1, maxLength: topicMax })),
+})
+
 export const zulip = httpTransport({
   kind: 'zulip',
   category: 'chat',
   pace: { burst: 20, perMinute: 180 },
-  settings: settingsOf({
-    site: address(),
-    bot_email: Type.String({ minLength: 3, maxLength: 254 }),
-    api_key: secret(),
-    /** A channel's name, or the e-mail address of a person. */
-    to: Type.String({ minLength: 1, maxLength: 254 }),
-    type: Type.Optional(Type.Enum(['stream', 'direct'], { default: 'stream' })),
-    /** Without it each check has a topic of its own. */
-    topic: Type.Optional(Type.String({ minLength: 1, maxLength: topicMax })),
-  }),
-  request: (alert, { site, bot_email, api_key, to, type = 'stream', topic }) => ({
+  settings: Settings,
+  request: (alert, settings) => message(alert, settings, chatMarkdown),
+  plainly: (alert, settings) => message(alert, settings, chatText),
+  answers: {
+    read: (body) => ({
+      says: words(pick(body, 'msg')),
+      retryAfterMs: seconds(pick(body, 'retry-after')),
+      ...(goneCodes.includes(String(pick(body, 'code'))) && { gone: true }),
+    }),
+  },
+})
+
+function message(alert: Alert, settings: Static<typeof Settings>, markup: Markup): ApiRequest {
+  const { site, bot_email, api_key, to, type = 'stream', topic } = settings
+  return {
     url: `${base(site)}/api/v1/messages`,
     headers: basic(bot_email, api_key),
     form: {
@@ -36,15 +52,8 @@ export const zulip = httpTransport({
       content: fitText(
         alert,
         contentMax,
-        (part) => `${marks[part.severity]} **${chatMarkdown.text(part.title)}**\n\n${bodyOf(part, chatMarkdown)}`,
+        (part) => `${marks[part.severity]} ${markup.strong(part.title)}\n\n${bodyOf(part, markup)}`,
       ),
     },
-  }),
-  answers: {
-    read: (body) => ({
-      says: words(pick(body, 'msg')),
-      retryAfterMs: seconds(pick(body, 'retry-after')),
-      ...(goneCodes.includes(String(pick(body, 'code'))) && { gone: true }),
-    }),
-  },
-})
+  }
+}

@@ -18,11 +18,16 @@ const find = statement(
   'find',
   `SELECT m.project_id AS "projectId", m.name, m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
      a.acked_seq AS "ackedSeq", a.snoozed_until AS "snoozedUntil"
-   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1`,
+   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1 AND ($2::uuid IS NULL OR m.project_id = $2)`,
 )
 
-export async function selectAttended(on: Queryable, monitorId: string): Promise<Attended | null> {
-  return (await on.query<Attended>(find, [monitorId]))[0] ?? null
+/** A null project is any, for whoever has a link. */
+export async function selectAttended(
+  on: Queryable,
+  projectId: string | null,
+  monitorId: string,
+): Promise<Attended | null> {
+  return (await on.query<Attended>(find, [monitorId, projectId]))[0] ?? null
 }
 
 const acknowledge = statement(

@@ -32,15 +32,9 @@ export function createAttention(options: {
     return { monitorId, seq: about }
   }
 
-  async function attended(monitorId: string): Promise<store.Attended> {
-    const found = await store.selectAttended(database, monitorId)
+  async function attended(projectId: string | null, monitorId: string): Promise<store.Attended> {
+    const found = await store.selectAttended(database, projectId, monitorId)
     if (found === null) throw new AppError('not_found', 'check not found')
-    return found
-  }
-
-  async function own(projectId: string, monitorId: string): Promise<store.Attended> {
-    const found = await attended(monitorId)
-    if (found.projectId !== projectId) throw new AppError('not_found', 'check not found')
     return found
   }
 
@@ -50,7 +44,7 @@ export function createAttention(options: {
         throw new AppError('conflict', 'the check is not down, or not since then')
       await writeAudit(tx, { ...caller, action: 'check.acknowledge', target: monitorId })
     })
-    return documentOf(await attended(monitorId))
+    return documentOf(await attended(caller.projectId, monitorId))
   }
 
   async function snooze(caller: Caller, monitorId: string, forS: number): Promise<AttentionDocument> {
@@ -61,7 +55,7 @@ export function createAttention(options: {
         throw new AppError('not_found', 'check not found')
       await writeAudit(tx, { ...caller, action: 'check.snooze', target: monitorId, detail })
     })
-    return documentOf(await attended(monitorId))
+    return documentOf(await attended(caller.projectId, monitorId))
   }
 
   function documentOf({ isDown, flipSeq, ackedSeq, snoozedUntil }: store.Attended): AttentionDocument {
@@ -79,26 +73,26 @@ export function createAttention(options: {
     /** What the page of a link shows. Changes nothing: whatever scans mail follows links. */
     async look(token: string): Promise<{ name: string; goesOn: boolean } & AttentionDocument> {
       const { monitorId, seq } = outageOf(token)
-      const found = await attended(monitorId)
+      const found = await attended(null, monitorId)
       return { name: found.name, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
     },
 
     async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {
       const { monitorId, seq } = outageOf(token)
-      const { projectId } = await attended(monitorId)
+      const { projectId } = await attended(null, monitorId)
       await acknowledge({ ...visitor, projectId }, monitorId, seq)
     },
 
     async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
       const { monitorId } = outageOf(token)
-      const { projectId } = await attended(monitorId)
+      const { projectId } = await attended(null, monitorId)
       await snooze({ ...visitor, projectId }, monitorId, forS)
     },
 
-    get: async (projectId: string, monitorId: string) => documentOf(await own(projectId, monitorId)),
+    get: async (projectId: string, monitorId: string) => documentOf(await attended(projectId, monitorId)),
 
     async acknowledge(caller: Caller, monitorId: string): Promise<AttentionDocument> {
-      const { flipSeq } = await own(caller.projectId, monitorId)
+      const { flipSeq } = await attended(caller.projectId, monitorId)
       return acknowledge(caller, monitorId, flipSeq)
     },
 

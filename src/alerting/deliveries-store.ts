@@ -61,6 +61,12 @@ export async function selectDeliveries(
   return on.query<DeliveryRow>(list, [projectId, check ?? null, channel ?? null, status ?? null, ...position, limit])
 }
 
+const channelIds = statement('channel_ids', 'SELECT id FROM channels WHERE project_id = $1')
+
+export async function selectChannelIds(on: Queryable, projectId: string): Promise<string[]> {
+  return (await on.query<{ id: string }>(channelIds, [projectId])).map(({ id }) => id)
+}
+
 export type Resendable = {
   monitorId: string
   id: string

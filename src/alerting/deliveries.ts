@@ -2,15 +2,18 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
+import { isUuid } from '../core/identifier.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './deliveries-store.ts'
+import { uniqueKey } from './message.ts'
 
 export type DeliveryDocument = {
   id: string
-  /** Null if it tells about no check. */
+  /** Null if it tells about no check. Its unique key for a read-only caller: a check's uuid is the address of its pings. */
   check: string | null
+  /** Its unique key, made like a check's, for a read-only caller. */
   channel: string
   event: string
   flip: { at: string; from: string; to: string; reason: string } | null
@@ -28,23 +31,42 @@ export function createDeliveries(options: {
   database: Database
   writeAudit: WriteAudit
   now: () => number
+  /** The id of the project's check with this unique key. */
+  checkOfKey: (projectId: string, key: string) => Promise<string | null>
   /** Called when one is due. */
   onFree: () => void
 }) {
-  const { database, writeAudit, now, onFree } = options
+  const { database, writeAudit, now, checkOfKey, onFree } = options
+
+  async function channelOfKey(projectId: string, key: string): Promise<string | null> {
+    const ids = await store.selectChannelIds(database, projectId)
+    return ids.find((id) => uniqueKey(id) === key) ?? null
+  }
 
   return {
-    /** Newest first; `next` is the `after` of the next page, null if this is the last. */
+    /**
+     * Newest first; `next` is the `after` of the next page, null if this is the last. `check` and `channel` of the filter are uuids or
+     * unique keys.
+     */
     async list(
-      projectId: string,
+      { projectId, readOnly }: { projectId: string; readOnly: boolean },
       { after, ...filter }: Omit<store.DeliveryFilter, 'after'> & { after?: string | undefined },
       limit: number,
     ): Promise<{ deliveries: DeliveryDocument[]; next: string | null }> {
       const position = after === undefined ? undefined : parseCursor(after)
-      const rows = await store.selectDeliveries(database, projectId, { ...filter, after: position }, limit + 1)
+      const [check, channel] = await Promise.all([
+        idOf(filter.check, (key) => checkOfKey(projectId, key)),
+        idOf(filter.channel, (key) => channelOfKey(projectId, key)),
+      ])
+      if (check === null || channel === null) return { deliveries: [], next: null }
+      const wanted = { status: filter.status, check, channel, after: position }
+      const rows = await store.selectDeliveries(database, projectId, wanted, limit + 1)
       const page = rows.slice(0, limit)
       const last = page.at(-1)
-      return { deliveries: page.map(deliveryDocument), next: rows.length > limit && last ? cursor(last) : null }
+      return {
+        deliveries: page.map((row) => deliveryDocument(row, readOnly)),
+        next: rows.length > limit && last ? cursor(last) : null,
+      }
     },
 
     /**
@@ -65,17 +87,26 @@ export function createDeliveries(options: {
         return sent
       })
       onFree()
-      return deliveryDocument(row)
+      return deliveryDocument(row, false)
     },
   }
 }
 
-function deliveryDocument(row: store.DeliveryRow): DeliveryDocument {
+/** Undefined stays undefined; null is a key that nothing has. */
+async function idOf(
+  text: string | undefined,
+  ofKey: (key: string) => Promise<string | null>,
+): Promise<string | null | undefined> {
+  return text === undefined || isUuid(text) ? text : ofKey(text)
+}
+
+function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDocument {
   const { at, from, to, reason } = row
+  const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
     id: row.id,
-    check: row.event === 'notice' ? null : row.monitorId,
-    channel: row.channelId,
+    check: row.event === 'notice' ? null : shown(row.monitorId),
+    channel: shown(row.channelId),
     event: row.event,
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },
     status: row.status,

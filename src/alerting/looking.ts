@@ -29,7 +29,7 @@ export function createLooking(options: {
 
     async look(token: string): Promise<Look> {
       const { monitorId: id } = links.open(token)
-      const found = await selectAttended(database, id)
+      const found = await selectAttended(database, null, id)
       const [check = null] = found === null ? [] : await checkDocuments([{ projectId: found.projectId, id }])
       if (check === null) throw new AppError('not_found', 'check not found')
       const [since, pings] = await Promise.all([

@@ -61,6 +61,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       breakers,
       writeAudit: app.audit.write,
       checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
+      checkOfKey: monitors.idOfKey,
       settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,

@@ -43,7 +43,7 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
 
     app.get(`/api/v3/deliveries${slash}`, { config: read, schema: { querystring: DeliveryQuery } }, async (request) => {
       const { limit, ...filter } = request.query
-      return deliveries.list(request.caller.projectId, filter, limit)
+      return deliveries.list(request.caller, filter, limit)
     })
 
     const again = `/api/v3/deliveries/:id/resend${slash}`

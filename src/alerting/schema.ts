@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { uuidPattern } from '../core/identifier.ts'
 import { Uuid } from '../http/schema.ts'
 import { deliveryStatuses } from './deliveries-store.ts'
 import { severities } from './silence.ts'
@@ -62,10 +63,13 @@ export const NewMaintenance = Type.Object(
   closed,
 )
 
+// A unique key is what a read-only key knows a check or a channel by.
+const UuidOrKey = Type.String({ pattern: `^(${uuidPattern}|[0-9a-f]{40})$` })
+
 export const DeliveryQuery = Type.Object(
   {
-    check: Type.Optional(Uuid),
-    channel: Type.Optional(Uuid),
+    check: Type.Optional(UuidOrKey),
+    channel: Type.Optional(UuidOrKey),
     status: Type.Optional(Type.Enum([...deliveryStatuses])),
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
     after: Type.Optional(Type.String({ maxLength: 200 })),

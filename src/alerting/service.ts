@@ -58,6 +58,7 @@ export type AlertingOptions = {
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
   checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  checkOfKey: (projectId: string, key: string) => Promise<string | null>
   settingsOf: (projectId: string, id: string) => Promise<Settings>
   siteUrl: () => string
   limits: AlertingLimits

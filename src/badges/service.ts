@@ -12,7 +12,7 @@ export type Badges = ReturnType<typeof createBadges>
 
 export function createBadges(options: {
   database: Database
-  monitors: Pick<Monitors, 'readings' | 'reading'>
+  monitors: Pick<Monitors, 'readings' | 'reading' | 'uniqueKey'>
   siteUrl: () => string
   /** Of the badge of all checks. */
   label: string
@@ -65,11 +65,12 @@ export function createBadges(options: {
       return render(tag ?? label, tag === null ? all : (byTag.get(tag) ?? nothing), wanted)
     },
 
+    /** Anybody may see it: the label of a check without a name is its slug or its unique key, where the original shows the uuid. */
     async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
       const monitor = await store.selectMonitorByBadgeKey(database, badgeKey)
       if (monitor === null) return null
-      const { name, status } = await monitors.reading(monitor.projectId, monitor.id)
-      return render(name || monitor.id, add(nothing, status), wanted)
+      const { name, slug, status } = await monitors.reading(monitor.projectId, monitor.id)
+      return render(name || slug || monitors.uniqueKey(monitor.id), add(nothing, status), wanted)
     },
   }
 }

@@ -11,7 +11,7 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
-import { type MonitorWithChannels, selectBadgeKeyTaken, selectIdByFields, selectMonitor } from './listing-store.ts'
+import { type MonitorWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFields } from './listing-store.ts'
 import { clearParent, selectLineage } from './parents-store.ts'
 import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
@@ -138,7 +138,7 @@ export function createEditing(options: EditingOptions) {
   /** An id that somebody brings along may have been another check's, whose history must not become this one's. */
   async function makeWay(tx: Queryable, { id, badgeKey }: { id: string; badgeKey: string }): Promise<void> {
     const conflict = (what: string) => new AppError('conflict', `${what} is taken by another check`, { field: what })
-    if (await selectMonitor(tx, id)) throw conflict('uuid')
+    if (await selectExists(tx, id)) throw conflict('uuid')
     if (await selectBadgeKeyTaken(tx, badgeKey)) throw conflict('badge_key')
     await store.deleteHistory(tx, id)
   }

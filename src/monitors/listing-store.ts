@@ -18,12 +18,26 @@ const withChannels = (row: Row): MonitorWithChannels => ({ ...toMonitor(row), ch
 const channels = `coalesce((SELECT string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text)
   FROM monitor_channels mc WHERE mc.monitor_id = m.id), '') AS channels`
 
-const one = statement('select_one', `SELECT ${monitorColumns}, ${channels} FROM monitors m WHERE m.id = $1`)
+const one = statement(
+  'select_one',
+  `SELECT ${monitorColumns}, ${channels} FROM monitors m WHERE m.id = $1 AND m.project_id = $2`,
+)
 
-/** Of any project: whoever asks compares the project, because a foreign monitor is answered differently from an unknown one. */
-export async function selectMonitor(on: Queryable, id: string): Promise<MonitorWithChannels | null> {
-  const [row] = await on.query<Row>(one, [id])
+/** Null if the project has no check with this id. */
+export async function selectOwnMonitor(
+  on: Queryable,
+  projectId: string,
+  id: string,
+): Promise<MonitorWithChannels | null> {
+  const [row] = await on.query<Row>(one, [id, projectId])
   return row ? withChannels(row) : null
+}
+
+const exists = statement('exists', 'SELECT id FROM monitors WHERE id = $1')
+
+/** In any project: for pings, whose address is the credential. */
+export async function selectExists(on: Queryable, id: string): Promise<boolean> {
+  return (await on.query(exists, [id])).length > 0
 }
 
 const many = statement(

@@ -17,7 +17,7 @@ export type CheckFilter = { tags: readonly string[]; slug: string | null }
 
 /** How a check stands. */
 export type CheckReading = Pick<Reading, 'status' | 'started'> &
-  Pick<Monitor, 'id' | 'state' | 'deadline'> & { name: string; tags: string[]; tagText: string }
+  Pick<Monitor, 'id' | 'state' | 'deadline'> & { name: string; slug: string; tags: string[]; tagText: string }
 
 export type FlipDocument = { timestamp: string; up: 0 | 1 }
 
@@ -34,11 +34,13 @@ export function createReading(options: {
 }) {
   const { database, blindTime, siteUrl } = options
 
-  /** Of the caller's project, or the error that the Healthchecks API gives. */
+  /**
+   * A check of the caller's project. Another project's check is answered like one that does not exist, by the same statement: the
+   * 403 of the original, and a difference in time, would tell strangers which uuids exist.
+   */
   async function find(projectId: string, id: string, on: Queryable = database): Promise<store.MonitorWithChannels> {
-    const monitor = isUuid(id) ? await store.selectMonitor(on, id) : null
+    const monitor = isUuid(id) ? await store.selectOwnMonitor(on, projectId, id) : null
     if (monitor === null) throw notFound()
-    if (monitor.projectId !== projectId) throw new AppError('forbidden', 'wrong api key')
     return monitor
   }
 
@@ -72,8 +74,8 @@ export function createReading(options: {
 
   function readingOf({ id, settings, state, deadline }: store.MonitorWithChannels): CheckReading {
     const { status, started } = readingAt(rulesOf(settings), state, database.clock.now(), blindTime.windows())
-    const { name, tags: tagText } = settings
-    return { id, name, tags: tagsOf(settings), tagText, status, started, state, deadline }
+    const { name, slug, tags: tagText } = settings
+    return { id, name, slug, tags: tagsOf(settings), tagText, status, started, state, deadline }
   }
 
   /** In order of creation, page by page. */
@@ -98,6 +100,8 @@ export function createReading(options: {
 
   return {
     find,
+    /** The id of the project's check with this unique key; null if there is none. */
+    idOfKey: idOf,
     document,
     pages,
     uniqueKey,
@@ -107,7 +111,7 @@ export function createReading(options: {
     owned: (projectId: string, ids: readonly string[]): Promise<Set<string>> =>
       store.selectOwned(database, projectId, ids),
 
-    exists: async (id: string): Promise<boolean> => (await store.selectMonitor(database, id)) !== null,
+    exists: async (id: string): Promise<boolean> => store.selectExists(database, id),
 
     /** How each check of a project stands, page by page. */
     async *readings(projectId: string): AsyncGenerator<CheckReading[], void, undefined> {

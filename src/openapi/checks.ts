@@ -112,7 +112,7 @@ function collection(version: ApiVersion): Operations {
 function single(version: ApiVersion): Operations {
   const { suffix, deprecated } = about(version)
   const url = `/api/v${version}/checks/:id`
-  const refused = refusals('healthchecks', 401, 403, 404, 429)
+  const refused = refusals('healthchecks', 401, 404, 429)
   const call = { tag: 'checks' as const, path: { id }, deprecated }
   return {
     [`GET ${url}`]: {
@@ -154,7 +154,7 @@ function single(version: ApiVersion): Operations {
 function history(version: ApiVersion): Operations {
   const { suffix, deprecated } = about(version)
   const url = `/api/v${version}/checks/:id`
-  const refused = refusals('healthchecks', 400, 401, 403, 404, 429)
+  const refused = refusals('healthchecks', 400, 401, 404, 429)
   const call = { tag: 'checks' as const, path: { id }, deprecated }
   const ping = {
     type: 'success',
@@ -181,7 +181,7 @@ function history(version: ApiVersion): Operations {
       id: `getPingBody${suffix}`,
       summary: 'The body of a ping, as it came',
       path: { id, n: { type: 'integer', minimum: 1, description: 'Number of the ping', example: 12 } },
-      answers: { 200: text('The body', '70 files copied'), ...refusals('healthchecks', 401, 403, 404, 429) },
+      answers: { 200: text('The body', '70 files copied'), ...refusals('healthchecks', 401, 404, 429) },
     },
     [`GET ${url}/flips/`]: {
       ...call,
@@ -191,7 +191,7 @@ function history(version: ApiVersion): Operations {
       query: range,
       answers: {
         200: json('The flips', list('flips', 'Flip'), { flips: [flip] }),
-        ...refusals('healthchecks', 401, 403, 404, 429),
+        ...refusals('healthchecks', 401, 404, 429),
         400: nothing('A parameter is no whole number, or out of range'),
       },
     },

@@ -64,7 +64,10 @@ const ours: Record<number, [description: string, example: object]> = {
     { error: 'name is required', code: 'bad_request', field: 'name' },
   ],
   401: ['No key, or one that may not make this call', { error: 'wrong api key', code: 'unauthorized' }],
-  403: ['The object belongs to another project', { error: 'wrong api key', code: 'forbidden' }],
+  403: [
+    'The project is not that of the key',
+    { error: 'project is another than that of the key', code: 'forbidden', field: 'project' },
+  ],
   404: ['There is no such object', { error: 'not found', code: 'not_found' }],
   409: [
     'The object is not in the state that the call needs',
@@ -83,7 +86,6 @@ const theirs: Record<number, Answer> = {
     error: 'json validation error: timeout is too small',
   }),
   401: json('No key, or one that may not make this call', ref('HealthchecksError'), { error: 'wrong api key' }),
-  403: nothing('The check belongs to another project'),
   404: nothing('There is no such check'),
   409: text('The check is not in the state that the call needs', 'check is not paused'),
   429: json('Too many calls; Retry-After says when to try again', ref('HealthchecksError'), {

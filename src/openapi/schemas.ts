@@ -167,8 +167,8 @@ const Channel = Type.Object(
 const Delivery = Type.Object(
   {
     id: Type.String(),
-    check: nullable('Null for a notice, which is about no check'),
-    channel: Type.String(),
+    check: nullable('Null for a notice, which is about no check; the unique key for a read-only key'),
+    channel: text('The unique key, made like that of a check, for a read-only key'),
     event: text('down, up, escalation, notice, reminder, reminder:1 and so on'),
     flip: Type.Union([
       Type.Object({ at: Type.String(), from: Type.String(), to: Type.String(), reason: Type.String() }, closed),

@@ -137,7 +137,11 @@ suite('a channel that is switched off', () => {
     assert.equal(notice.severity, 'warning')
     assert.match(text, /any more: answered 410 Gone\. New settings/)
 
-    const { deliveries } = await replica.alerting.deliveries.list(world.projectId, {}, 100)
+    const { deliveries } = await replica.alerting.deliveries.list(
+      { projectId: world.projectId, readOnly: false },
+      {},
+      100,
+    )
     const told = deliveries.filter(({ event }) => event === 'notice')
     assert.deepEqual(
       told.map(({ check, flip, status }) => [check, flip, status]),

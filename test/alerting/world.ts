@@ -97,6 +97,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       breakers,
       writeAudit,
       checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
+      checkOfKey: monitors.idOfKey,
       settingsOf: async (project, id) => (await monitors.find(project, id)).settings,
       siteUrl: () => 'http://flatline.example',
       limits: own,

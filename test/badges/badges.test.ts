@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { uniqueKey } from '../../src/monitors/columns.ts'
 import { build, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -79,7 +80,7 @@ test('states: down over late over up; late only with three; new and paused ones 
   }
 })
 
-test('a check has a badge of its own, under its name or its uuid', async (t) => {
+test('a check has a badge of its own, under its name, its slug or its unique key', async (t) => {
   const running = await build(t)
   const { url } = running
   const named = await create(running, { name: 'nightly <backup> & co' })
@@ -97,7 +98,7 @@ test('a check has a badge of its own, under its name or its uuid', async (t) => 
     ['7', 'up'],
   ] as const)
     assert.deepEqual(await json(badge(nameless, states, 'json')), { status, total: 1, grace: 1, down: 0 })
-  assert.equal((await json(badge(nameless, '3', 'shields'))).label, nameless.uuid)
+  assert.equal((await json(badge(nameless, '3', 'shields'))).label, uniqueKey(nameless.uuid))
   for (const path of [
     `/b/2/${crypto.randomUUID()}.svg`,
     `/b/2/${named.uuid}.svg`,

@@ -186,7 +186,7 @@ test('a check that is refused leaves the others alone, and nothing is pruned on 
   assert.match(stderr, /nothing was pruned/)
   assert.equal(code, 1)
   assert.deepEqual((await listOf(running)).map(({ name }) => name).sort(), ['fine', 'precious', 'twice', 'twice'])
-  assert.equal((await call('GET', `/api/v3/checks/${foreign.uuid}`)).status, 403)
+  assert.equal((await call('GET', `/api/v3/checks/${foreign.uuid}`)).status, 404)
 })
 
 test('files and calls that make no sense end with one clear line and status 1', async (t) => {

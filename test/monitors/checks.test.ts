@@ -101,7 +101,7 @@ test('update changes what is given, switches between schedules, and unsets our f
   assert.ok(simple.timeout === 120 && !('schedule' in simple))
 })
 
-test('another project’s check is 403, an unknown one 404, both without a body', async (t) => {
+test('another project’s check and an unknown one are both answered 404 without a body', async (t) => {
   const { call } = await build(t)
   const other = (await call('POST', '/api/v3/projects/', { name: 'other' }, { 'x-api-key': adminToken })).json()
   const { uuid } = (await call('POST', '/api/v3/checks/', {}, { 'x-api-key': other.api_key as string })).json()
@@ -113,7 +113,7 @@ test('another project’s check is 403, an unknown one 404, both without a body'
     ['GET', '/pings/'],
   ]) {
     const foreign = await call(method as string, `/api/v3/checks/${uuid}${path}`)
-    assert.deepEqual([foreign.status, foreign.text], [403, ''], `${method} ${path}`)
+    assert.deepEqual([foreign.status, foreign.text], [404, ''], `${method} ${path}`)
     const unknown = await call(method as string, `/api/v3/checks/${crypto.randomUUID()}${path}`)
     assert.deepEqual([unknown.status, unknown.text], [404, ''], `${method} ${path}`)
   }

@@ -75,7 +75,6 @@ export const alertingPlugin = fp<{ config: Config }>(
     app.decorate('alerting', alerting)
     const waiting = async () => [{ value: await alerting.queueLength(), labels: { queue: 'deliveries' } }]
     metrics.observe('queue_length', waiting, { everyMs: countEveryMs })
-
     const unreachable = async () => [{ value: await alerting.unreachableProjects() }]
     metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
 

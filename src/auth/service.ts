@@ -1,6 +1,8 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
+import type { Queryable } from '../database/client.ts'
+import { selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import { generateKey, hashKey } from './keys.ts'
 import * as store from './store.ts'
@@ -30,6 +32,12 @@ export function createProjects(options: {
   const { database, writeAudit, countCache } = options
   const remembered = new Map<string, Principal & { until: number }>()
   const lookups = { hits: 0, misses: 0 }
+
+  /** Who has this badge key, or had it. */
+  async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
+    const owner = await store.selectBadgeKeyOwner(tx, badgeKey)
+    return owner ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
+  }
 
   return {
     /** Whose key this is; null if nobody's. */
@@ -101,12 +109,13 @@ export function createProjects(options: {
       return database.transaction(async (tx) => {
         const changed: string[] = []
         if (pingKey !== undefined) {
-          const owner = await store.selectKey(tx, hashKey(pingKey))
-          if (owner && owner.projectId !== id) throw taken('ping_key')
+          const hash = hashKey(pingKey)
+          const owner = (await store.selectKey(tx, hash))?.projectId ?? (await selectRetiredBy(tx, 'ping_key', hash))
+          if (owner !== null && owner !== id) throw taken('ping_key')
           if (await store.writeKey(tx, id, 'ping_key', hashKey(pingKey))) changed.push('ping_key')
         }
         if (badgeKey !== undefined || badgeSecret !== undefined) {
-          const owner = badgeKey === undefined ? null : await store.selectBadgeKeyOwner(tx, badgeKey)
+          const owner = badgeKey === undefined ? null : await ownerOfBadge(tx, badgeKey)
           if (owner !== null && owner !== id) throw taken('badge_key')
           if (await store.writeBadgeKeys(tx, id, badgeKey ?? null, badgeSecret ?? null)) changed.push('badge_key')
         }

@@ -1,5 +1,6 @@
 import type { Queryable, Statement } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
+import { retireChecksOf, retirePingKey, retireProjectBadge } from '../database/retired-addresses.ts'
 
 export const keyKinds = ['api_key', 'api_key_readonly', 'ping_key'] as const
 export type KeyKind = (typeof keyKinds)[number]
@@ -23,8 +24,9 @@ const upsert: Statement = {
     RETURNING kind`,
 }
 
-/** False if this was the key already. */
+/** False if this was the key already. A ping key that is replaced remains the project's: jobs still send with it. */
 export async function writeKey(tx: Queryable, projectId: string, kind: KeyKind, hash: Buffer): Promise<boolean> {
+  if (kind === 'ping_key') await retirePingKey(tx, projectId, hash)
   return (await tx.query(upsert, [projectId, kind, hash])).length > 0
 }
 
@@ -66,13 +68,14 @@ const badgeKeys: Statement = {
     AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
 }
 
-/** Null leaves a value as it is. False if nothing was another. */
+/** Null leaves a value as it is. False if nothing was another. A badge key that is replaced remains the project's. */
 export async function writeBadgeKeys(
   tx: Queryable,
   projectId: string,
   badgeKey: string | null,
   secret: Buffer | null,
 ): Promise<boolean> {
+  if (badgeKey !== null) await retireProjectBadge(tx, projectId, badgeKey)
   return (await tx.query(badgeKeys, [projectId, badgeKey, secret])).length > 0
 }
 
@@ -101,6 +104,8 @@ export async function selectProjects(
   })
 }
 
+// Nobody makes a check in it any more once it is locked: all that there are have their addresses retired.
+const lockOne: Statement = { name: 'projects_lock_one', text: 'SELECT id FROM projects WHERE id = $1 FOR UPDATE' }
 const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING name' }
 const endFlips: Statement = {
   name: 'projects_end_flips',
@@ -112,8 +117,15 @@ const endDeliveries: Statement = {
     WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
 }
 
-/** Deletes a project with its keys, monitors and channels; returns its name, null if there is none. Nothing more is told about it. */
+/**
+ * Deletes a project with its keys, monitors and channels; returns its name, null if there is none. Nothing more is told about it, and
+ * nobody gets its addresses.
+ */
 export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {
+  await tx.query(lockOne, [id])
+  await retireChecksOf(tx, id)
+  await retirePingKey(tx, id, null)
+  await retireProjectBadge(tx, id, null)
   const [deleted] = await tx.query<{ name: string }>(remove, [id])
   await tx.query(endFlips, [id])
   await tx.query(endDeliveries, [id])

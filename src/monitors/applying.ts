@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
+import { selectRetiredChecks } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import { selectChannelNames } from './channels-store.ts'
 import {
@@ -99,15 +100,14 @@ export function createApplying(options: {
     return results
   }
 
-  /** A uuid is a credential and opens one check: another project's is refused. */
+  /** A uuid is a credential and opens one check: what another project has, or had, is refused, in the same words. */
   async function refuseForeign(projectId: string, steps: readonly PlannedStep[]): Promise<Refusal[]> {
     const created = steps.filter(({ before, definition }) => before === null && definition.uuid !== null)
-    const owners = await selectOwners(
-      database,
-      created.map(({ uuid }) => uuid),
-    )
+    const ids = created.map(({ uuid }) => uuid)
+    const owners = await selectOwners(database, ids)
+    const former = await selectRetiredChecks(database, ids)
     return created.flatMap(({ index, uuid }) => {
-      const owner = owners.get(uuid)
+      const owner = owners.get(uuid) ?? former.get(uuid)
       return owner === undefined || owner === projectId ? [] : [{ index, error: 'uuid is taken by another project' }]
     })
   }

@@ -2,12 +2,14 @@
 // row.
 
 import { randomUUID } from 'node:crypto'
+import { parse as uuidBytes } from 'uuid'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { defaultSettings, type Monitor, rulesOf, type Settings, type WatchedMonitor } from '../core/monitor.ts'
 import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
+import { selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
@@ -19,6 +21,8 @@ import * as store from './store.ts'
 
 /** A change whose lock took too long is begun again. */
 const attemptsMax = 3
+
+const uniqueViolation = '23505'
 
 const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
 
@@ -135,11 +139,23 @@ export function createEditing(options: EditingOptions) {
     return { settings, derived, channelIds, alter: (state) => onPause(state, now()) }
   }
 
-  /** An id that somebody brings along may have been another check's, whose history must not become this one's. */
-  async function makeWay(tx: Queryable, { id, badgeKey }: { id: string; badgeKey: string }): Promise<void> {
-    const conflict = (what: string) => new AppError('conflict', `${what} is taken by another check`, { field: what })
-    if (await selectExists(tx, id)) throw conflict('uuid')
-    if (await selectBadgeKeyTaken(tx, badgeKey)) throw conflict('badge_key')
+  /**
+   * An id that somebody brings along may have been another check's. Of the same project: its history must not become this one's. Of
+   * another project: its jobs may still send there, so that it stays that project's for good.
+   */
+  async function makeWay(
+    tx: Queryable,
+    projectId: string,
+    { id, badgeKey }: { id: string; badgeKey: string },
+  ): Promise<void> {
+    const isForeign = async (kind: 'check' | 'check_badge', uuid: string) => {
+      const owner = await selectRetiredBy(tx, kind, Buffer.from(uuidBytes(uuid)))
+      return owner !== null && owner !== projectId
+    }
+    if (await selectExists(tx, id)) throw taken('uuid', 'check')
+    if (await isForeign('check', id)) throw taken('uuid', 'project')
+    if ((await selectBadgeKeyTaken(tx, badgeKey)) || (await isForeign('check_badge', badgeKey)))
+      throw taken('badge_key', 'check')
     await store.deleteHistory(tx, id)
   }
 
@@ -154,7 +170,7 @@ export function createEditing(options: EditingOptions) {
     ): Promise<{ id: string; created: boolean }> {
       const { projectId } = caller
       const edit = await editOf(projectId, input)
-      const found = await database.transaction(async (tx) => {
+      const made = database.transaction(async (tx) => {
         // Look-up and insert under one lock: parallel identical upserts make one check.
         if (input.match || input.settings.parent) await store.serialise(tx, projectId)
         const match = input.match && (await selectIdByFields(tx, projectId, input.match))
@@ -162,12 +178,16 @@ export function createEditing(options: EditingOptions) {
         const settings = changed(defaultSettings, edit)
         if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
         const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
-        if (identity) await makeWay(tx, identity)
+        if (identity) await makeWay(tx, projectId, identity)
         await store.insertMonitor(tx, { id, projectId, badgeKey, createdAt: now(), settings })
         await replaceChannels(tx, id, edit.channelIds ?? [])
         const { after } = settingChanges(defaultSettings, settings)
         await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
         return { id, created: true }
+      })
+      const found = await made.catch((error: { code?: string }) => {
+        // Two brought the same id along at once.
+        throw identity && error.code === uniqueViolation ? taken('uuid', 'project') : error
       })
       if (!found.created) await save(caller, found.id, 'update', edit)
       else if (edit.alter) await save(caller, found.id, 'update', { settings: {}, alter: edit.alter })
@@ -208,4 +228,8 @@ export function createEditing(options: EditingOptions) {
 
 function changed(before: Settings, { settings, derived }: Edit): Settings {
   return { ...before, ...settings, ...derived?.(before) }
+}
+
+function taken(what: 'uuid' | 'badge_key', whose: 'check' | 'project'): AppError {
+  return new AppError('conflict', `${what} is taken by another ${whose}`, { field: what })
 }

@@ -1,6 +1,7 @@
 import type { Monitor, Settings, WatchedMonitor } from '../core/monitor.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import { retireCheck } from '../database/retired-addresses.ts'
 import {
   type MonitorRow,
   monitorColumns,
@@ -151,8 +152,9 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE monitor_id = $1 AND processed_at IS NULL',
 )
 
-/** Deletes the row; nothing more is told about it. Its history stays where nobody can ask for it. */
+/** Deletes the row; nothing more is told about it. Its history stays where nobody can ask for it, and its addresses remain its project's. */
 export async function deleteMonitor(tx: Queryable, projectId: string, id: string): Promise<void> {
+  await retireCheck(tx, projectId, id)
   await tx.query(remove, [id, projectId])
   await tx.query(endFlips, [id])
   await tx.query(endDeliveries, [id])

@@ -1,0 +1,88 @@
+// What was once an address of a project: uuids of deleted checks, ping keys that were replaced, keys of badges. Jobs go on sending there and
+// pages go on showing what is there, so that nobody but the same project may have it again. The rooms of projects and of checks share
+// this table; rows stay when their project goes.
+
+import type { Queryable, Statement } from './client.ts'
+
+export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge'
+
+const statement = (name: string, text: string): Statement => ({ name: `retired_addresses_${name}`, text })
+
+const owner = statement('owner', 'SELECT project_id AS id FROM retired_addresses WHERE kind = $1 AND value = $2')
+
+/**
+ * The project that had this address last; null if none had. To be asked after it was asked whether somebody has the address now, and in a
+ * transaction of its own statements (read committed): whoever gives an address up retires it in the same transaction.
+ */
+export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: Buffer): Promise<string | null> {
+  return (await on.query<{ id: string }>(owner, [kind, value]))[0]?.id ?? null
+}
+
+const checkOwners = statement(
+  'check_owners',
+  `SELECT given.id, r.project_id AS "projectId" FROM unnest($1::uuid[]) AS given(id)
+   JOIN retired_addresses r ON r.kind = 'check' AND r.value = uuid_send(given.id)`,
+)
+
+/** Of uuids that were a check's: the project of that check. */
+export async function selectRetiredChecks(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await on.query<{ id: string; projectId: string }>(checkOwners, [ids])
+  return new Map(rows.map(({ id, projectId }) => [id, projectId]))
+}
+
+const addressesOf = (monitors: string) =>
+  `INSERT INTO retired_addresses (kind, value, project_id)
+   SELECT address.kind, address.value, m.project_id FROM ${monitors} m,
+     LATERAL (VALUES ('check', uuid_send(m.id)), ('check_badge', uuid_send(m.badge_key))) AS address(kind, value)
+   ON CONFLICT DO NOTHING`
+const retireOne = statement(
+  'retire_check',
+  addressesOf('(SELECT id, badge_key, project_id FROM monitors WHERE id = $1 AND project_id = $2)'),
+)
+
+/** To be called while the check is still there. */
+export async function retireCheck(tx: Queryable, projectId: string, id: string): Promise<void> {
+  await tx.query(retireOne, [id, projectId])
+}
+
+const retireSome = statement(
+  'retire_checks',
+  `WITH part AS MATERIALIZED (
+     SELECT id, badge_key, project_id FROM monitors WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
+   retired AS (${addressesOf('part')} RETURNING 1)
+   SELECT id FROM part ORDER BY id DESC LIMIT 1`,
+)
+const atOnce = 20_000
+
+/** Of all checks of a project, in parts that stay below the time limit of a statement. */
+export async function retireChecksOf(tx: Queryable, projectId: string): Promise<void> {
+  let after: string | null = null
+  do {
+    const [last]: { id: string }[] = await tx.query<{ id: string }>(retireSome, [projectId, after, atOnce])
+    after = last?.id ?? null
+  } while (after !== null)
+}
+
+const retireKeys = statement(
+  'retire_ping_keys',
+  `INSERT INTO retired_addresses (kind, value, project_id)
+   SELECT 'ping_key', hash, project_id FROM project_keys
+   WHERE project_id = $1 AND kind = 'ping_key' AND ($2::bytea IS NULL OR hash <> $2) ON CONFLICT DO NOTHING`,
+)
+
+/** The hash of the ping key that the project has, unless that is `except`, which stays. */
+export async function retirePingKey(tx: Queryable, projectId: string, except: Buffer | null): Promise<void> {
+  await tx.query(retireKeys, [projectId, except])
+}
+
+const retireBadge = statement(
+  'retire_project_badge',
+  `INSERT INTO retired_addresses (kind, value, project_id)
+   SELECT 'project_badge', convert_to(badge_key, 'UTF8'), id FROM projects
+   WHERE id = $1 AND ($2::text IS NULL OR badge_key <> $2) ON CONFLICT DO NOTHING`,
+)
+
+/** The key of the project's badges, unless that is `except`, which stays. */
+export async function retireProjectBadge(tx: Queryable, projectId: string, except: string | null): Promise<void> {
+  await tx.query(retireBadge, [projectId, except])
+}

@@ -66,6 +66,11 @@ export const alerting = Type.Object(
     ),
     intervalMs: milliseconds(500, 'Pause between two looks for deliveries that are due'),
     concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
+    leaseMs: milliseconds(
+      15_000,
+      'How long an alert that is being sent is left to a replica that gives no sign of life; then another one sends it, for the second time if it had gone out',
+      { minimum: 3000 },
+    ),
     responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
     retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),

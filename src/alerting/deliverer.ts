@@ -1,18 +1,16 @@
-// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that moves the next attempt past the longest time that
-// this one can take; who dies with it leaves it to whoever looks then. Nothing is claimed for a channel that has its share of the slots, or
-// whose circuit breaker is open.
+// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts); whoever dies with it leaves
+// it to whoever looks when it is over. Nothing is claimed for a channel that has its share of the slots, or whose circuit breaker is open.
 
 import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
 import type { Destinations } from './destinations.ts'
 import { claimGroup } from './groups-store.ts'
+import type { Leases } from './leases.ts'
 import type { Pacing } from './pacing.ts'
 import type { Sending } from './sending.ts'
 import { createSlots } from './slots.ts'
 import * as store from './store.ts'
 
-/** The rest of an attempt besides the request: reading what to tell, writing what came of it. */
-const leaseMarginMs = 15_000
 const candidatesPerSlot = 4
 const expireEveryMs = 10_000
 
@@ -20,7 +18,7 @@ export type DelivererOptions = {
   database: Database
   now: () => number
   concurrency: number
-  requestTimeoutMs: number
+  leases: Pick<Leases, 'claimMs' | 'holds'>
   destinations: Pick<Destinations, 'resting' | 'asleep' | 'begin'>
   pacing: Pacing
   sending: Pick<Sending, 'attempt' | 'attemptGroup' | 'unreadable' | 'expire'>
@@ -33,7 +31,7 @@ export type Deliverer = ReturnType<typeof createDeliverer>
 type Chosen = { call: Call; leave: () => void }
 
 export function createDeliverer(options: DelivererOptions) {
-  const { database, now, concurrency, requestTimeoutMs, destinations, pacing, sending, onFree } = options
+  const { database, now, concurrency, leases, destinations, pacing, sending, onFree } = options
   const slots = createSlots(concurrency)
   const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
@@ -60,7 +58,8 @@ export function createDeliverer(options: DelivererOptions) {
     for (const candidate of candidates) {
       const { channelId, kind, groupId } = candidate
       if (groupId !== null && groups.has(groupId)) continue
-      const call = slots.isFree(candidate) ? destinations.begin({ id: channelId, kind }) : null
+      const call =
+        !leases.holds(candidate) && slots.isFree(candidate) ? destinations.begin({ id: channelId, kind }) : null
       if (call === null) continue
       const { watched, leave } = slots.take(candidate, call)
       if (groupId !== null) groups.add(groupId)
@@ -72,7 +71,7 @@ export function createDeliverer(options: DelivererOptions) {
   /** What may go now and nobody else has claimed meanwhile: each by itself, or with its group. */
   async function claimChosen(chosen: readonly store.DueDelivery[]): Promise<store.ClaimedDelivery[][]> {
     const at = now()
-    const leaseUntil = at + requestTimeoutMs + leaseMarginMs
+    const leaseUntil = at + leases.claimMs
     return database.transaction(async (tx) => {
       const granted = await pacing.spend(tx, chosen)
       const single = granted.filter(({ groupId }) => groupId === null)

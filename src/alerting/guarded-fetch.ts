@@ -4,7 +4,7 @@
 
 import { lookup as resolveName } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { Client, type Dispatcher } from 'undici'
+import { buildConnector, Client, type Dispatcher } from 'undici'
 import { isPublicAddress } from './addresses.ts'
 
 export type FetchRequest = {
@@ -14,12 +14,14 @@ export type FetchRequest = {
   signal: AbortSignal
   /** For the whole exchange, redirects included, instead of the usual one. */
   timeoutMs?: number
+  /** Called when a connection stands and before anything is sent on it. What it throws ends the exchange. */
+  beforeSend?: () => void
 }
 
 /** `body` is cut at the limit, or where the connection broke off after the status. */
 export type FetchResponse = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
 
-/** Rejects with FetchError, or with the signal's reason if the caller gave up. */
+/** Rejects with FetchError, with the signal's reason if the caller gave up, or with what `beforeSend` threw. */
 export type GuardedFetch = (url: string, request: FetchRequest) => Promise<FetchResponse>
 
 export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>
@@ -56,9 +58,17 @@ export function createGuardedFetch(options: {
   const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
   const isExempt = options.isExempt ?? (() => false)
   const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address) || isExempt(address)
-  const connect = { lookup: checkedLookup(resolve, isAllowed), timeout: connectTimeoutMs, rejectUnauthorized: true }
+  const connector = buildConnector({
+    lookup: checkedLookup(resolve, isAllowed),
+    timeout: connectTimeoutMs,
+    rejectUnauthorized: true,
+    // As if each were the first: what one channel's destination has agreed on is no other channel's.
+    maxCachedSessions: 0,
+    allowH2: false,
+  })
 
-  async function exchange({ url, ...hop }: Hop, signal: AbortSignal): Promise<FetchResponse> {
+  async function exchange({ url, ...hop }: Hop, signal: AbortSignal, beforeSend: () => void): Promise<FetchResponse> {
+    const connect = checkedConnector(connector, beforeSend)
     const client = new Client(url.origin, { connect, allowH2: false, pipelining: 0, headersTimeout: 0, bodyTimeout: 0 })
     const giveUp = () => void client.destroy(signal.reason as Error).catch(() => undefined)
     // A signal on the request would be heeded only once it is connected.
@@ -78,12 +88,14 @@ export function createGuardedFetch(options: {
     const withinMs = request.timeoutMs ?? timeoutMs
     const timeout = AbortSignal.timeout(withinMs)
     const signal = AbortSignal.any([request.signal, timeout])
+    const { beforeSend = () => undefined } = request
     const headers = lowerCased({ 'user-agent': userAgent, ...lowerCased(request.headers ?? {}) })
     let hop: Hop = { url: checkedUrl(target, isAllowed), method: request.method, headers, body: request.body }
     for (let redirects = 0; ; redirects++) {
       const { hostname } = hop.url
-      const response = await exchange(hop, signal).catch((error: unknown) => {
+      const response = await exchange(hop, signal, beforeSend).catch((error: unknown) => {
         if (request.signal.aborted) throw request.signal.reason
+        if (error instanceof StoppedError) throw error.cause
         if (timeout.aborted)
           throw new FetchError(`no answer within ${withinMs} ms from ${hostname}`, { cause: timeout.reason })
         throw toFetchError(error, hostname)
@@ -95,6 +107,25 @@ export function createGuardedFetch(options: {
       hop = next
     }
   }
+}
+
+/** The caller did not want it any more when the connection stood. */
+class StoppedError extends Error {}
+
+type Connector = ReturnType<typeof buildConnector>
+
+function checkedConnector(connector: Connector, beforeSend: () => void): Connector {
+  return (options, callback) =>
+    connector(options, (...[error, socket]) => {
+      if (error !== null) return callback(error, null)
+      try {
+        beforeSend()
+      } catch (cause) {
+        socket.destroy()
+        return callback(new StoppedError('not sent', { cause }), null)
+      }
+      callback(null, socket)
+    })
 }
 
 function checkedUrl(text: string, isAllowed: (address: string) => boolean): URL {

@@ -28,6 +28,9 @@ const countEveryMs = 15_000
 /** How often alerts are looked at that were held back for a reason which passes. */
 const releaseEveryMs = 15_000
 
+/** One may fail without the lease being lost. */
+const renewalsPerLease = 3
+
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
 const drainMs = 5000
 
@@ -37,7 +40,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     const { security, server } = config
     const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
     const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
-    const limits = { ...config.alerting, requestTimeoutMs }
+    const limits = config.alerting
     const metrics = app.domainMetrics
 
     const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
@@ -52,7 +55,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       fetch: createGuardedFetch({
         allowPrivateTargets: limits.allowPrivateTargets,
         isExempt: createAddressList(limits.allowedTargets),
-        timeoutMs: limits.requestTimeoutMs,
+        timeoutMs: requestTimeoutMs,
         responseMaxBytes: limits.responseMaxBytes,
         userAgent: `Flatline/${version}`,
       }),
@@ -78,30 +81,9 @@ export const alertingPlugin = fp<{ config: Config }>(
     const unreachable = async () => [{ value: await alerting.unreachableProjects() }]
     metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
 
-    const outbox = createLoop({
-      name: 'outbox',
-      intervalMs: limits.intervalMs,
-      log,
-      step: async () => {
-        const { made, more } = await alerting.relay()
-        if (made > 0) deliveries.wake()
-        return more
-      },
-    })
-    const deliveries = createLoop({ name: 'deliveries', intervalMs: limits.intervalMs, log, step: alerting.claim })
-    const held = createLoop({ name: 'held-alerts', intervalMs: releaseEveryMs, log, step: alerting.release })
+    const { outbox, deliveries } = createLoops(app, alerting, limits)
     monitors.onFlips(() => outbox.wake())
     breakers.onClosed(() => deliveries.wake())
-
-    app.lifecycle.onStart('alerting', async () => {
-      outbox.start()
-      deliveries.start()
-      held.start()
-    })
-    app.addHook('onClose', async () => {
-      await Promise.all([outbox.stop(), deliveries.stop(), held.stop()])
-      await alerting.drain(drainMs)
-    })
 
     await registerRoutes(app, alerting, links)
   },
@@ -110,6 +92,42 @@ export const alertingPlugin = fp<{ config: Config }>(
     dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
   },
 )
+
+/** They run from the start step on until the app closes. */
+function createLoops(app: FastifyInstance, alerting: Alerting, { intervalMs, leaseMs }: Config['alerting']) {
+  const { log } = app
+  const deliveries = createLoop({ name: 'deliveries', intervalMs, log, step: alerting.claim })
+  const outbox = createLoop({
+    name: 'outbox',
+    intervalMs,
+    log,
+    step: async () => {
+      const { made, more } = await alerting.relay()
+      if (made > 0) deliveries.wake()
+      return more
+    },
+  })
+  const held = createLoop({ name: 'held-alerts', intervalMs: releaseEveryMs, log, step: alerting.release })
+  const leases = createLoop({
+    name: 'leases',
+    intervalMs: leaseMs / renewalsPerLease,
+    log,
+    step: async () => {
+      await alerting.renewLeases()
+      return false
+    },
+  })
+  const loops = [outbox, deliveries, held]
+  app.lifecycle.onStart('alerting', async () => {
+    for (const loop of [...loops, leases]) loop.start()
+  })
+  app.addHook('onClose', async () => {
+    await Promise.all(loops.map((loop) => loop.stop()))
+    await alerting.drain(drainMs)
+    await leases.stop()
+  })
+  return { outbox, deliveries }
+}
 
 async function registerRoutes(app: FastifyInstance, alerting: Alerting, links: SignedLinks): Promise<void> {
   const { channels, maintenance, attention, looking } = alerting

@@ -1,7 +1,10 @@
 // One attempt at one delivery, or at a group of them: what is to be told is read and sent. What comes of it is written by concluding.ts.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../circuit-breakers/service.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 import { failureReason } from '../core/failure-reason.ts'
+import { retryDelayMs } from '../core/retry.ts'
 import type { Database } from '../database/service.ts'
 import { together } from '../database/together.ts'
 import { type Channel, findChannels } from './channels-store.ts'
@@ -10,6 +13,7 @@ import { type AlertingLog, report } from './delivery-report.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
+import type { Lease, Leases } from './leases.ts'
 import type { CheckMessage, Message } from './message.ts'
 import { restChannel } from './pace-store.ts'
 import type { SignedLinks } from './signed-links.ts'
@@ -27,6 +31,7 @@ export type SendingOptions = {
   facilities: Facilities
   links: Pick<SignedLinks, 'unsubscribe'>
   tell: Tell
+  leases: Pick<Leases, 'hold'>
   conclude: Concluding
   policy: DeliveryPolicy
   now: () => number
@@ -43,6 +48,9 @@ const unreadableHint =
 /** For so long its deliveries are left to processes that may have the right key. */
 const unreadableForMs = 300_000
 const unreadableMax = 10_000
+const recordRetry = { baseMs: 100, maxMs: 2000 }
+/** Of those that waiting does not mend. */
+const recordFailuresMax = 10
 
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
@@ -58,15 +66,15 @@ export function createSending(options: SendingOptions) {
   })
   const unreadable = new Map<string, number>()
 
-  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent that might outlast the lease. */
+  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent once the lease is over. */
   async function send(
     channel: Channel,
     message: Message,
     signal: AbortSignal,
     call: Call,
-    leaseUntil = Number.POSITIVE_INFINITY,
+    lease: Pick<Lease, 'isOver'> = endless,
   ): Promise<Outcome> {
-    const outcome = await exchange(channel, message, signal, leaseUntil)
+    const outcome = await exchange(channel, message, signal, lease)
     const health = healthOf(outcome)
     if (health === null) call.release()
     else if (health.works) call.succeed()
@@ -87,26 +95,22 @@ export function createSending(options: SendingOptions) {
     channel: Channel,
     message: Message,
     signal: AbortSignal,
-    leaseUntil: number,
+    lease: Pick<Lease, 'isOver'>,
   ): Promise<Outcome> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
     // A process that was paused does not know that another one has taken over, and would repeat what that one has told.
-    const checkLease = () => {
-      if (now() + timeoutMs > leaseUntil) throw new LeaseOverError()
+    const beforeSend = () => {
+      if (lease.isOver()) throw new LeaseOverError()
     }
-    const fetch: GuardedFetch = async (url, request) => {
-      checkLease()
-      return options.fetch(url, { timeoutMs, ...request })
-    }
+    const fetch: GuardedFetch = (url, request) => options.fetch(url, { timeoutMs, beforeSend, ...request })
     const started = performance.now()
     try {
       const transport = transports[channel.kind]
       // Left by a newer version that was rolled back.
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
-      checkLease()
       const mail = transport.category === 'mail' && { unsubscribe: options.links.unsubscribe(channel.id) }
-      const context = { fetch, signal, now, timeoutMs, facilities: options.facilities }
+      const context = { fetch, signal, now, timeoutMs, beforeSend, facilities: options.facilities }
       const whole = { ...message, links: { ...message.links, ...mail } }
       const result = await transport.send(whole, settings as never, context)
       if (result === 'sent') return { kind: 'sent' }
@@ -147,12 +151,14 @@ export function createSending(options: SendingOptions) {
     channel: Channel | null,
     signal: AbortSignal,
     call: Call,
+    lease: Lease,
   ): Promise<Outcome> {
     if (channel === null) return suppressed('the channel was deleted')
     if (channel.disabledAt !== null) return suppressed(store.channelOff)
-    const message = await options.tell(delivery)
+    const [message, ours] = await Promise.all([options.tell(delivery), lease.begin()])
+    if (ours.length === 0) return { kind: 'interrupted', by: 'pause' }
     if ('reason' in message) return { kind: 'suppressed', ...message }
-    return send(channel, message, signal, call, delivery.leaseUntil)
+    return send(channel, message, signal, call, lease)
   }
 
   async function outcomesOf(
@@ -160,14 +166,20 @@ export function createSending(options: SendingOptions) {
     channel: Channel | null,
     signal: AbortSignal,
     call: Call,
+    lease: Lease,
   ): Promise<Map<store.ClaimedDelivery, Outcome>> {
     const outcomes = new Map<store.ClaimedDelivery, Outcome>()
     const told: CheckMessage[] = []
     const off = channel === null || channel.disabledAt !== null
-    const messages = await Promise.all(group.map((delivery) => (off ? null : options.tell(delivery))))
+    const [messages, begun] = await Promise.all([
+      Promise.all(group.map((delivery) => (off ? null : options.tell(delivery)))),
+      lease.begin(),
+    ])
+    const ours = new Set(begun)
     for (const [index, delivery] of group.entries()) {
       const message = messages[index] ?? null
-      if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
+      if (!ours.has(delivery)) outcomes.set(delivery, { kind: 'interrupted', by: 'pause' })
+      else if (message === null) outcomes.set(delivery, suppressed('the channel is switched off or deleted'))
       else if ('reason' in message) outcomes.set(delivery, { kind: 'suppressed', ...message })
       // Only changes of checks are grouped.
       else if (message.event !== 'notice') told.push(message)
@@ -180,7 +192,7 @@ export function createSending(options: SendingOptions) {
     const others = rest.map(({ check, flip }) => ({ check, flip }))
     const delivery = { id: leader.groupId ?? leader.id, attempt: leader.attempts }
     const whole = { ...first, delivery, ...(others.length > 0 && { others }) }
-    const outcome = await send(channel, whole, signal, call, leader.leaseUntil)
+    const outcome = await send(channel, whole, signal, call, lease)
     for (const one of group) if (!outcomes.has(one)) outcomes.set(one, outcome)
     return outcomes
   }
@@ -194,18 +206,21 @@ export function createSending(options: SendingOptions) {
       return [...unreadable.keys()]
     },
 
-    /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. */
+    /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. What came of it is recorded, also late. */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
+      const lease = options.leases.hold([delivery])
       try {
         const channel = await channelOf(delivery)
-        const outcome = await outcomeOf(delivery, channel, signal, call)
-        await conclude(delivery, channel, outcome, now(), random())
+        const outcome = await outcomeOf(delivery, channel, signal, call, lease)
+        const [at, chance] = [now(), random()]
+        await recorded(() => conclude(delivery, channel, outcome, at, chance), signal)
       } catch (err) {
         log.error(
           { err, event: 'delivery.error', delivery: delivery.id },
           'delivery not concluded, will be tried again',
         )
       } finally {
+        lease.release()
         call.release()
       }
     },
@@ -213,14 +228,17 @@ export function createSending(options: SendingOptions) {
     /** As `attempt`, of several at once: one message tells all that is to be told. */
     async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
       const [first] = group as [store.ClaimedDelivery]
+      const lease = options.leases.hold(group)
       try {
         const channel = await channelOf(first)
-        const outcomes = await outcomesOf(group, channel, signal, call)
+        const outcomes = await outcomesOf(group, channel, signal, call, lease)
         const [at, chance] = [now(), random()]
-        for (const [delivery, outcome] of outcomes) await conclude(delivery, channel, outcome, at, chance)
+        for (const [delivery, outcome] of outcomes)
+          await recorded(() => conclude(delivery, channel, outcome, at, chance), signal)
       } catch (err) {
         log.error({ err, event: 'delivery.error', delivery: first.id }, 'deliveries not concluded, will be tried again')
       } finally {
+        lease.release()
         call.release()
       }
     },
@@ -245,6 +263,20 @@ export function createSending(options: SendingOptions) {
     },
   }
 }
+
+/** What was sent must not be sent again because the database was away when it was to be written down: it is written when it is back. */
+async function recorded(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (signal.aborted || (!isDatabaseAway(error) && failures >= recordFailuresMax)) throw error
+      await sleep(retryDelayMs(recordRetry, failures, 1), undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+const endless = { isOver: () => false }
 
 const severities: CheckMessage['severity'][] = ['critical', 'warning', 'info', 'resolved']
 const urgency = ({ severity }: CheckMessage) => severities.indexOf(severity)

@@ -17,6 +17,7 @@ import type { AlertingLog } from './delivery-report.ts'
 import { createDestinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
+import { createLeases } from './leases.ts'
 import { createLooking } from './looking.ts'
 import { createMaintenance } from './maintenance.ts'
 import { insertNotice, type NoticeText } from './notices-store.ts'
@@ -34,8 +35,7 @@ import type { Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
   concurrency: number
-  /** The longest of all kinds. */
-  requestTimeoutMs: number
+  leaseMs: number
   retryBaseMs: number
   retryMaxMs: number
   retryForMs: number
@@ -89,14 +89,10 @@ export function createAlerting(options: AlertingOptions) {
   const looking = createLooking(options)
   const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link, checkLink: looking.link })
   const conclude = createConcluding({ ...options, switchOff, policy })
-  const sending = createSending({ ...options, destinations, tell, conclude, policy })
-  const deliverer = createDeliverer({
-    ...options,
-    ...limits,
-    destinations,
-    pacing: createPacing({ paceOf, now }),
-    sending,
-  })
+  const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
+  const sending = createSending({ ...options, destinations, tell, leases, conclude, policy })
+  const pacing = createPacing({ paceOf, now })
+  const deliverer = createDeliverer({ ...options, ...limits, leases, destinations, pacing, sending })
 
   return {
     channels: createChannels({ ...options, sending, switchOff, destinations }),
@@ -115,6 +111,7 @@ export function createAlerting(options: AlertingOptions) {
     looking,
     release: silences.release,
     claim: deliverer.claim,
+    renewLeases: leases.renew,
     drain: deliverer.drain,
 
     /** Tells these channels, of whatever project, in the transaction of what it is about. */

@@ -1,6 +1,7 @@
 // The mail server that the operator has named. One connection for each mail: alerts are few, and a connection that idles is closed by
 // the other side at the wrong moment.
 
+import { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
 import { failureReason } from '../core/failure-reason.ts'
 import { cut, oneLine } from './text.ts'
@@ -26,6 +27,8 @@ export type Mail = {
   attachments?: { filename: string; content: Buffer; contentType: string }[]
 }
 
+type SendOptions = { signal: AbortSignal; timeoutMs: number; beforeSend: () => void }
+
 export type Smtp = ReturnType<typeof createSmtp>
 
 const wordsMax = 150
@@ -38,9 +41,13 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
     /** For identifiers of mails. */
     domain,
 
-    /** Rejects with DeliveryError, or with the signal's reason. */
-    async send(mail: Mail, { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+    /**
+     * Rejects with DeliveryError, with the signal's reason, or with what `beforeSend` threw, which is called when the server is ready for
+     * the message. A message that was not ended is not delivered (RFC 5321, 4.1.1.4).
+     */
+    async send(mail: Mail, { signal, timeoutMs, beforeSend }: SendOptions): Promise<void> {
       const timeout = AbortSignal.timeout(timeoutMs)
+      let stopped: { by: unknown } | null = null
       const transport = createTransport({
         host,
         port,
@@ -54,6 +61,19 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
         socketTimeout: timeoutMs + libraryMarginMs,
         dnsTimeout: timeoutMs + libraryMarginMs,
       })
+      const check = () => {
+        try {
+          beforeSend()
+        } catch (error) {
+          stopped = { by: error }
+          throw error
+        }
+      }
+      transport.use('stream', (composed, done) => {
+        // Nobody reads from it before the server has asked for the message.
+        composed.message.processFunc((content) => Readable.from(checked(content, check)))
+        done()
+      })
       try {
         await transport.sendMail({
           ...mail,
@@ -64,12 +84,18 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
         })
       } catch (error) {
         signal.throwIfAborted()
+        if (stopped !== null) throw (stopped as { by: unknown }).by
         throw timeout.aborted ? timedOut(timeoutMs, error) : mailError(error)
       } finally {
         transport.close()
       }
     },
   }
+}
+
+async function* checked(content: Readable, check: () => void): AsyncGenerator<Buffer> {
+  check()
+  yield* content as AsyncIterable<Buffer>
 }
 
 const timedOut = (timeoutMs: number, cause: unknown) =>

@@ -195,19 +195,46 @@ export async function claimDeliveries(
   ])
 }
 
+const extend = statement(
+  'extend_leases',
+  `UPDATE deliveries d SET next_attempt_at = ${instant('$4')}, lease_until = ${instant('$4')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(monitor_id, id, attempts)
+   WHERE d.monitor_id = own.monitor_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
+   RETURNING d.id`,
+)
+
+/** Compare-and-set: for each, whether it is still in the hands of this attempt, and is until then. */
+export async function extendLeases(
+  tx: Queryable,
+  claimed: readonly Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>[],
+  until: number,
+): Promise<boolean[]> {
+  const rows = await tx.query<{ id: string }>(extend, [
+    claimed.map(({ monitorId }) => monitorId),
+    claimed.map(({ id }) => id),
+    claimed.map(({ attempts }) => attempts),
+    until,
+  ])
+  const extended = new Set(rows.map(({ id }) => id))
+  return claimed.map(({ id }) => extended.has(id))
+}
+
+// What has arrived has arrived, whoever holds the delivery by now and whatever came of another attempt.
 const finish = statement(
   'finish',
   `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
      lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
      AS v(monitor_id, id, attempts, status, next_attempt_at, last_error, held, at)
-   WHERE d.monitor_id = v.monitor_id AND d.id = v.id AND d.attempts = v.attempts AND ${unfinished('d')} RETURNING d.id`,
+   WHERE d.monitor_id = v.monitor_id AND d.id = v.id
+     AND (d.attempts = v.attempts AND ${unfinished('d')} OR v.status = 'sent' AND d.status IN ('pending', 'retrying', 'dead'))
+   RETURNING d.id`,
 )
 
 /** `at` is when the attempt ended. */
 export type Verdicted = { delivery: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
 
-/** For each, false if the attempt is not the latest any more, or somebody has ended the delivery. */
+/** For each, false if somebody has ended the delivery, or the attempt is not the latest any more and did not succeed. */
 export async function writeVerdicts(tx: Queryable, all: readonly Verdicted[]): Promise<boolean[]> {
   const column = <T>(pick: (one: Verdicted) => T): T[] => all.map(pick)
   const rows = await tx.query<{ id: string }>(finish, [

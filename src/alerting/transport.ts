@@ -18,6 +18,8 @@ export type SendContext = {
   now: () => number
   /** For the whole of an exchange that is not made by `fetch`. */
   timeoutMs: number
+  /** Throws if the message must not be sent any more. `fetch` calls it itself; anything else calls it right before it sends. */
+  beforeSend: () => void
   facilities: Facilities
 }
 

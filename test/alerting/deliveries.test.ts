@@ -338,23 +338,6 @@ suite('sending', () => {
     assert.deepEqual(await states(world), ['down sent', 'up suppressed'])
   })
 
-  test('whoever was paused for longer than the lease sends nothing, and leaves it to the others', async (t) => {
-    const world = await createWorld(t)
-    const paused = await world.replica()
-    const far = await createReceiver(t)
-    await world.flips(await world.monitor(paused, [await world.webhook(paused, { url: far.url })]), ['down'])
-    await paused.alerting.relay()
-    const claiming = paused.alerting.claim()
-    await claiming
-    world.clock.now += 60_000
-    await paused.alerting.drain(5000)
-    assert.equal(far.received.length, 0)
-    const [{ status, last_error } = {}] = await world.deliveries()
-    assert.deepEqual([status, last_error], ['retrying', 'interrupted by a pause'])
-    await paused.turn()
-    assert.equal(far.received.length, 1)
-  })
-
   test('a claim that was never concluded runs out, and what its owner finds out later does not count', async (t) => {
     const world = await createWorld(t)
     const [lost, other] = [await world.replica(), await world.replica()]

@@ -14,7 +14,9 @@ const now = Date.parse('2026-11-22T21:10:05Z')
 const limits = { allowPrivateTargets: true, timeoutMs: 10_000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
 const fetch = createGuardedFetch(limits)
 const facilities = { smtp: null, shell: false }
-const context = { fetch, signal: new AbortController().signal, now: () => now, timeoutMs: limits.timeoutMs, facilities }
+const beforeSend = () => undefined
+const { signal } = new AbortController()
+const context = { fetch, signal, beforeSend, now: () => now, timeoutMs: limits.timeoutMs, facilities }
 const code = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 const check = { name: 'Näme "€" $TAGS', slug: 'nightly', tags: 'prod $CODE', status: 'down', uuid: code }
 

@@ -21,11 +21,11 @@ import { insertMonitor } from '../../src/monitors/store.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 type Replica = { database: Database; alerting: Alerting }
-type Overrides = Partial<AlertingLimits> & { failureThreshold?: number }
+type Overrides = Partial<AlertingLimits> & { failureThreshold?: number; requestTimeoutMs?: number }
 
 const limits: AlertingLimits = {
   concurrency: 64,
-  requestTimeoutMs: 2000,
+  leaseMs: 15_000,
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,
@@ -46,7 +46,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
   await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
   const caller = { projectId, actor: 'api_key', requestId: 'r-1' }
 
-  async function replica({ failureThreshold = 5, ...overrides }: Overrides = {}) {
+  async function replica({ failureThreshold = 5, requestTimeoutMs = 2000, ...overrides }: Overrides = {}) {
     const config = loadConfig({ env: { DATABASE_URL: url } })
     const database = createDatabaseService({
       config,
@@ -74,7 +74,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
         failureThreshold,
         recoveryMs: 60_000,
         successThreshold: 3,
-        requestTimeoutMs: own.requestTimeoutMs,
+        requestTimeoutMs,
       }),
       monotonic: () => clock.now,
       wall: () => clock.now,
@@ -88,7 +88,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       transports: kinds,
       fetch: createGuardedFetch({
         allowPrivateTargets: true,
-        timeoutMs: own.requestTimeoutMs,
+        timeoutMs: requestTimeoutMs,
         responseMaxBytes: 1000,
         userAgent: 'Flatline/test',
       }),

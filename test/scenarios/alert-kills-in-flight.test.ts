@@ -61,7 +61,7 @@ async function createSlowSide(t: TestContext) {
 }
 
 test('what a killed process was sending is sent again by another under the same key, in order, and nothing is lost', async (t) => {
-  const env = { DATABASE_URL: await createDatabase(t), CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS: '3000' }
+  const env = { DATABASE_URL: await createDatabase(t), FLATLINE__ALERTING__LEASE_MS: '5000' }
   const services: Service[] = await Promise.all([0, 1, 2].map(() => startService(t, { env })))
   const urlOf = (index: number) => (services[index % 3] as Service).url
   const far = await createSlowSide(t)
@@ -82,7 +82,7 @@ test('what a killed process was sending is sent again by another under the same 
     await Promise.all(
       ids.map((id, n) => call(urlOf(n), 'GET', `/ping/${id}${round % 2 === 0 ? '/fail' : ''}`, undefined, {})),
     )
-    await eventually('every request to be in flight', () => far.held() === checkCount)
+    await eventually('every request to be in flight', () => far.held() === checkCount, 60_000)
     // Whichever process sends: the first whose end breaks off a request is the one.
     for (let victim = round; far.cut.length === before && victim < round + 3; victim++) {
       const service = services[victim % 3] as Service

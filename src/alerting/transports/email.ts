@@ -29,7 +29,7 @@ export const email: Transport<Static<typeof Settings>> = {
   lacks,
 
   async send(message, { to, ...templates }, context) {
-    const { facilities, signal, timeoutMs } = context
+    const { facilities, signal, timeoutMs, beforeSend } = context
     const { smtp } = facilities
     if (smtp === null) throw new DeliveryError(`e-mail ${lacks(facilities)}`, { retryable: true })
     const alert = wordsFor(message, templates, context)
@@ -46,7 +46,7 @@ export const email: Transport<Static<typeof Settings>> = {
         headers: headers(unsubscribe),
         ...attachments(message, alert),
       },
-      { signal, timeoutMs },
+      { signal, timeoutMs, beforeSend },
     )
     return 'sent'
   },

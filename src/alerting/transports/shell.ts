@@ -30,7 +30,7 @@ export const shell: Transport<Static<typeof Settings>> = {
     cmd_down || cmd_up ? undefined : { field: 'cmd_down', rule: 'is required, or cmd_up' },
 
   async send(message, settings, context) {
-    const { facilities, signal, timeoutMs } = context
+    const { facilities, signal, timeoutMs, beforeSend } = context
     if (!facilities.shell) throw new DeliveryError(`shell ${lacks(facilities)}`, { retryable: true })
     const up = message.event === 'up' || (message.event === 'test' && !settings.cmd_down)
     const direction = up ? 'up' : 'down'
@@ -38,6 +38,7 @@ export const shell: Transport<Static<typeof Settings>> = {
     if (!command) return { suppressed: `the channel has no cmd_${direction}` }
     const alert = wordsFor(message, {}, context)
     const env = { PATH: path, TITLE: alert.title, TEXT: messageOf(alert, plain), ...checkVariables(message, direction) }
+    beforeSend()
     await run(command, env, signal, timeoutMs)
     return 'sent'
   },

@@ -114,16 +114,18 @@ export async function farSide(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
 }
 
-export function contextWith(options: { timeoutMs?: number } & Partial<SendContext> = {}): SendContext {
-  const { timeoutMs = 20_000, ...rest } = options
-  const fetch = createGuardedFetch({
+export function contextWith(options: Partial<SendContext> = {}): SendContext {
+  const { timeoutMs = 20_000, beforeSend = () => undefined, ...rest } = options
+  const guarded = createGuardedFetch({
     allowPrivateTargets: true,
     timeoutMs,
     responseMaxBytes: 65_536,
     userAgent: 'Flatline/test',
   })
+  const fetch: SendContext['fetch'] = (url, request) => guarded(url, { beforeSend, ...request })
   const facilities = { smtp: null, shell: false }
-  return { fetch, signal: new AbortController().signal, now: () => now, timeoutMs, facilities, ...rest }
+  const { signal } = new AbortController()
+  return { fetch, signal, now: () => now, timeoutMs, beforeSend, facilities, ...rest }
 }
 
 export type Subject = {
@@ -194,6 +196,16 @@ export function answersMean(subject: Subject, own: Case[]): void {
         if (says) assert.match(error.message, says)
       })
     }
+
+    test('nothing is sent any more once that is forbidden, though the connection stands', async (t) => {
+      const { url, asked } = await farSide(t, () => taken)
+      const beforeSend = () => {
+        throw new Error('somebody else sends it')
+      }
+      const sending = transport.send(down, settings(url) as never, contextWith({ beforeSend }))
+      await assert.rejects(sending, /^Error: somebody else sends it$/)
+      assert.equal(asked.length, 0)
+    })
 
     test('a connection that is reset is tried again', async (t) => {
       const error = await outcome(t, 'reset')

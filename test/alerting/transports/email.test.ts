@@ -205,6 +205,16 @@ suite('answers to email', () => {
     })
   }
 
+  test('nothing is delivered once that is forbidden, though the server waits for the message', async (t) => {
+    const { relay, received } = await mailServer(t)
+    const beforeSend = () => {
+      throw new Error('somebody else sends it')
+    }
+    const sending = email.send(down, { to }, { ...contextFor(relay), beforeSend })
+    await assert.rejects(sending, /^Error: somebody else sends it$/)
+    assert.equal(received.length, 0)
+  })
+
   test('a wrong login is tried again: the operator can put it right', async (t) => {
     const { relay } = await mailServer(t, {
       disabledCommands: ['STARTTLS'],

@@ -1,5 +1,5 @@
 // Settings of a channel as people give and see them: checked by the transport's schema, and with its secrets masked. A mask that comes
-// back unchanged stands for what it hides.
+// back unchanged stands for what it hides, as long as it goes where that went.
 
 import type { TSchema } from 'typebox'
 import { Errors } from 'typebox/value'
@@ -11,6 +11,7 @@ type Annotated = {
   secret?: true | 'url'
   rule?: string
   url?: true
+  default?: string
   properties?: Record<string, Annotated>
   patternProperties?: Record<string, Annotated>
   items?: Annotated
@@ -69,15 +70,31 @@ export function masked(transport: Transport, settings: unknown): unknown {
   return mapped(transport.settings as Annotated, settings, (schema, value) => maskOf(schema, value))
 }
 
-/** What was given, with the masks in it replaced by what they stand for in `stored`. */
+/**
+ * What was given, with the masks in it replaced by what they stand for in `stored`. Where an address leads to another origin than before they
+ * stand for nothing: whoever may change a channel must not learn its secrets by sending them elsewhere.
+ */
 export function unmasked(transport: Transport, given: unknown, stored: unknown): unknown {
+  if (leadsElsewhere(transport.settings as Annotated, given, stored)) return given
   return mapped(transport.settings as Annotated, given, (schema, value, path) => {
     const old = path.reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], stored)
     return old !== undefined && value === maskOf(schema, old) ? old : value
   })
 }
 
-/** A mask that stands for nothing, as where the rest of the address was changed, would be taken for the secret. */
+function leadsElsewhere({ properties = {} }: Annotated, given: unknown, stored: unknown): boolean {
+  const originOf = (settings: unknown, field: string, fallback: string | undefined) => {
+    const text = (settings as Record<string, unknown> | null | undefined)?.[field] ?? fallback
+    return typeof text !== 'string' || text === '' ? undefined : (URL.parse(text)?.origin ?? text)
+  }
+  return Object.entries(properties).some(([field, { url, secret, default: fallback }]) => {
+    if (!url && secret !== 'url') return false
+    const origin = originOf(given, field, fallback)
+    return origin !== undefined && origin !== originOf(stored, field, fallback)
+  })
+}
+
+/** A mask that stands for nothing, as where an address was changed, would be taken for the secret. */
 export function maskProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   const left: string[] = []
   mapped(transport.settings as Annotated, settings, (_schema, value, path) => {
@@ -85,7 +102,9 @@ export function maskProblem(transport: Transport, settings: unknown): SettingsPr
     return value
   })
   const [field] = left
-  return field === undefined ? undefined : { field, rule: `must be written in full: ${mask} hides nothing here` }
+  return field === undefined
+    ? undefined
+    : { field, rule: `must be written in full: ${mask} stands for a secret only while every address stays` }
 }
 
 function maskOf(schema: Annotated, value: unknown): unknown {

@@ -65,7 +65,7 @@ export function createChannels(options: ChannelsOptions) {
   }
 
   async function sealed(transport: Transport, channel: { id: string; projectId: string }, settings: unknown) {
-    const problem = settingsProblem(transport, settings) ?? maskProblem(transport, settings)
+    const problem = maskProblem(transport, settings) ?? settingsProblem(transport, settings)
     if (problem) throw badSettings(problem.field, problem.rule)
     const ids = transport.channels?.(settings as never) ?? []
     if (ids.length > 0) await checkMembers(channel.projectId, ids)

@@ -17,12 +17,15 @@ import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
+import { addressesPlugin } from './http/addresses.ts'
 import { answerClientError } from './http/client-error.ts'
 import { connectionsPlugin } from './http/connections.ts'
-import { answer, errorsPlugin, toAppError } from './http/errors.ts'
+import { crossOriginPlugin } from './http/cross-origin.ts'
+import { answerFailure, errorsPlugin } from './http/errors.ts'
 import { jsonBodyPlugin } from './http/json-body.ts'
 import { pressurePlugin } from './http/pressure.ts'
 import { rateLimitPlugin } from './http/rate-limit.ts'
+import { readBodyPlugin } from './http/read-body.ts'
 import { requestIdOf, requestIdPlugin } from './http/request-id.ts'
 import { requestLogPlugin } from './http/request-log.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
@@ -56,18 +59,20 @@ const keepAliveProbeMs = 30_000
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
   checkLogFiles(config)
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
     ...serverOptions(config.server),
     logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => answer(toAppError(error), request, reply),
+    frameworkErrors: (error, request, reply) => answerFailure(app, error, request, reply),
     genReqId: (request) => requestIdOf(request.headers),
   })
 
   options.observe?.(app)
   await app.register(accessPlugin)
-  await app.register(openapiPlugin)
+  await app.register(addressesPlugin)
+  await app.register(crossOriginPlugin)
+  await app.register(openapiPlugin, { siteUrl: config.server.siteUrl })
   await app.register(requestIdPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)
@@ -78,6 +83,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(requestLogPlugin)
   await app.register(siteUrlPlugin, { siteUrl: config.server.siteUrl })
   await app.register(metricsPlugin, { config })
+  await app.register(readBodyPlugin, {
+    maxBytes: config.limits.bodiesMaxBytes,
+    strangersMaxBytes: Math.ceil(config.limits.bodiesMaxBytes / 8),
+  })
   await app.register(connectionsPlugin, { max: config.server.maxConnections, reserved: openFilesNeeded(config) })
   await app.register(circuitBreakersPlugin, { config })
   await app.register(redisPlugin, { url: config.features.redisUrl })

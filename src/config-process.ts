@@ -147,6 +147,14 @@ export const limits = Type.Object(
       maximum: 1,
       description: 'Share of time the event loop is busy above which requests are answered 503; 0 is off',
     }),
+    bodiesMaxBytes: integer(
+      67_108_864,
+      'Bytes of the bodies of management calls and uploads that are read and worked on at once; more are answered 503; an eighth of it is for callers whose key is in the body',
+      { minimum: 16_777_216 },
+    ),
+    bodyWithKeyMaxBytes: integer(65_536, 'Read of a body that may hold the key, before anybody knows who is calling', {
+      maximum: 1_048_576,
+    }),
     maxRssBytes: integer(0, 'Resident memory above which requests are answered 503; 0 is off', { minimum: 0 }),
     callsPerMinute: integer(6000, 'Management calls of one API key within a minute; more are answered 429; 0 is off', {
       minimum: 0,

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { configSchema } from '../config-schema.ts'
 import { AppError } from '../core/errors.ts'
+import { bothForms } from '../http/slashes.ts'
 
 const Level = Type.Object({ level: Type.String() }, { additionalProperties: false })
 
@@ -17,24 +18,28 @@ export type AdminRoutesOptions = {
 export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, { shutdown, record, log }) => {
   const config = { access: 'admin', always: true } as const
 
-  app.post('/admin/shutdown', { config }, async (request, reply) => {
-    const { actor, requestId, address } = request.caller
-    await record({ actor, requestId, address, action: 'admin.shutdown', target: 'service' })
-    // Answered first: the answer is the last thing that this connection carries.
-    reply.raw.once('finish', shutdown)
-    return reply.code(202).send({ status: 'shutting down' })
-  })
+  for (const { url, form } of bothForms('/admin/shutdown')) {
+    app.post(url, { config: { ...config, ...form } }, async (request, reply) => {
+      const { actor, requestId, address } = request.caller
+      await record({ actor, requestId, address, action: 'admin.shutdown', target: 'service' })
+      // Answered first: the answer is the last thing that this connection carries.
+      reply.raw.once('finish', shutdown)
+      return reply.code(202).send({ status: 'shutting down' })
+    })
+  }
 
-  app.get('/admin/log-level', { config }, async () => ({ level: log.level }))
+  for (const { url, form } of bothForms('/admin/log-level')) {
+    app.get(url, { config: { ...config, ...form } }, async () => ({ level: log.level }))
 
-  app.put('/admin/log-level', { config, schema: { body: Level } }, async (request) => {
-    const { actor, requestId, address } = request.caller
-    const before = log.level
-    const after = parseLevel(request.body.level)
-    log.level = after
-    await record({ actor, requestId, address, action: 'admin.log_level', target: 'log', detail: { before, after } })
-    return { level: after }
-  })
+    app.put(url, { config: { ...config, ...form }, schema: { body: Level } }, async (request) => {
+      const { actor, requestId, address } = request.caller
+      const before = log.level
+      const after = parseLevel(request.body.level)
+      log.level = after
+      await record({ actor, requestId, address, action: 'admin.log_level', target: 'log', detail: { before, after } })
+      return { level: after }
+    })
+  }
 }
 
 /** The words that LOG_LEVEL takes. */

@@ -3,6 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { bothForms } from '../http/slashes.ts'
 import type { Attention } from './attention.ts'
 import { escaped, page } from './page.ts'
 import { ChannelId } from './schema.ts'
@@ -32,45 +33,57 @@ export const attentionRoutes: FastifyPluginAsyncTypebox<{ attention: Attention }
     })
   }
 
-  // What a form without fields sends.
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, _body, done) => {
-    done(null, null)
-  })
-  const config = { access: 'public' } as const
+  linkRoutes(app, attention)
+}
 
-  app.get('/acknowledge/:token', { config, schema: { params: Token } }, async (request, reply) => {
-    const { name, goesOn, acknowledged, snoozed_until: until } = await attention.look(request.params.token)
-    const { token } = request.params
-    const state = !goesOn
-      ? 'This outage is over.'
-      : acknowledged
-        ? 'Somebody has acknowledged this outage.'
-        : 'It is down.'
-    const snoozed = until === null ? '' : `<p>Snoozed until ${escaped(until)}.</p>`
-    const forms = [
-      ...(goesOn && !acknowledged ? [form(`/acknowledge/${token}`, 'Acknowledge')] : []),
-      ...snoozeHours.map((hours) => form(`/acknowledge/${token}/snooze/${hours}`, `Snooze for ${hours} h`)),
-    ]
-    reply.type('text/html; charset=utf-8').header('cache-control', 'no-store')
-    return page(`<h1>${escaped(name)}</h1><p>${state}</p>${snoozed}${forms.join('')}`)
-  })
+function linkRoutes(app: Parameters<typeof attentionRoutes>[0], attention: Attention): void {
+  const access = 'public'
 
-  app.post('/acknowledge/:token', { config, schema: { params: Token } }, async (request, reply) => {
-    await attention.acknowledgeByLink(visitor(request), request.params.token)
-    reply.type('text/html; charset=utf-8')
-    return page('<p>Acknowledged. Reminders and escalation of this outage have ended.</p>')
-  })
+  for (const { url, form } of bothForms('/acknowledge/:token')) {
+    const route = { config: { access, ...form }, schema: { params: Token } } as const
 
-  app.post('/acknowledge/:token/snooze/:hours', { config, schema: { params: SnoozeLink } }, async (request, reply) => {
-    const { token, hours } = request.params
-    await attention.snoozeByLink(visitor(request), token, hours * 3600)
-    reply.type('text/html; charset=utf-8')
-    return page(`<p>Snoozed for ${hours} h.</p>`)
-  })
+    app.get(url, route, async (request, reply) => {
+      reply.type('text/html; charset=utf-8')
+      const { token } = request.params
+      return pageOf(await attention.look(token), `${app.sitePath()}/acknowledge/${token}`)
+    })
+
+    app.post(url, route, async (request, reply) => {
+      await attention.acknowledgeByLink(visitor(request), request.params.token)
+      reply.type('text/html; charset=utf-8')
+      return page('<p>Acknowledged. Reminders and escalation of this outage have ended.</p>')
+    })
+  }
+
+  for (const { url, form } of bothForms('/acknowledge/:token/snooze/:hours')) {
+    const route = { config: { access, ...form }, schema: { params: SnoozeLink } } as const
+
+    app.post(url, route, async (request, reply) => {
+      const { token, hours } = request.params
+      await attention.snoozeByLink(visitor(request), token, hours * 3600)
+      reply.type('text/html; charset=utf-8')
+      return page(`<p>Snoozed for ${hours} h.</p>`)
+    })
+  }
+}
+
+function pageOf(look: Awaited<ReturnType<Attention['look']>>, address: string): string {
+  const { name, goesOn, acknowledged, snoozed_until: until } = look
+  const state = !goesOn
+    ? 'This outage is over.'
+    : acknowledged
+      ? 'Somebody has acknowledged this outage.'
+      : 'It is down.'
+  const snoozed = until === null ? '' : `<p>Snoozed until ${escaped(until)}.</p>`
+  const forms = [
+    ...(goesOn && !acknowledged ? [formOf(address, 'Acknowledge')] : []),
+    ...snoozeHours.map((hours) => formOf(`${address}/snooze/${hours}`, `Snooze for ${hours} h`)),
+  ]
+  return page(`<h1>${escaped(name)}</h1><p>${state}</p>${snoozed}${forms.join('')}`)
 }
 
 const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: request.id, address: request.ip })
 
-function form(action: string, label: string): string {
+function formOf(action: string, label: string): string {
   return `<form method="post" action="${escaped(action)}"><button>${escaped(label)}</button></form>`
 }

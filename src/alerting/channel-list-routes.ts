@@ -7,17 +7,16 @@ export const channelListRoutes: FastifyPluginAsync<{ channels: Pick<Channels, 'l
   app,
   { channels },
 ) => {
-  const offer = speakHealthchecks(app)
+  speakHealthchecks(app)
   for (const version of apiVersions) {
     const url = `/api/v${version}/channels/`
     // Of version 3 the rest of the calls on channels is ours, and knows no difference between the two forms.
-    const urls = version === 3 ? [url, url.slice(0, -1)] : [url]
+    const urls = version === 3 ? [url.slice(0, -1), url] : [url]
     for (const own of urls) {
       app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {
         const all = await channels.list(request.caller.projectId)
         return { channels: all.map(({ id, name, kind }) => ({ id, name, kind })) }
       })
-      offer(own, ['GET'], { redirect: version !== 3, elsewhere: version === 3 ? ['POST'] : [] })
     }
   }
 }

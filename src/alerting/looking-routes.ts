@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { bothForms } from '../http/slashes.ts'
 import { expectation, nameOf, reasonText } from './alert.ts'
 import type { Look, Looking } from './looking.ts'
 import { escaped, page } from './page.ts'
@@ -18,11 +19,13 @@ const statusTexts: Record<string, string> = {
 export const lookingRoutes: FastifyPluginAsyncTypebox<{ looking: Looking }> = async (app, { looking }) => {
   const config = { access: 'public' } as const
 
-  app.get('/checks/:token', { config, schema: { params: Token } }, async (request, reply) => {
-    const look = await looking.look(request.params.token)
-    reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').header('referrer-policy', 'no-referrer')
-    return pageOf(look)
-  })
+  for (const { url, form } of bothForms('/checks/:token')) {
+    app.get(url, { config: { ...config, ...form }, schema: { params: Token } }, async (request, reply) => {
+      const look = await looking.look(request.params.token)
+      reply.type('text/html; charset=utf-8').header('referrer-policy', 'no-referrer')
+      return pageOf(look)
+    })
+  }
 }
 
 function pageOf({ check, since, pings }: Look): string {

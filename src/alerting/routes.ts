@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { bothForms } from '../http/slashes.ts'
 import { ChannelChange, ChannelId, DeliveryQuery, NewChannel } from './schema.ts'
 import type { Alerting } from './service.ts'
 
@@ -14,7 +15,9 @@ export const alertingRoutes: FastifyPluginAsyncTypebox<{
   const write = { access: 'write' } as const
 
   const operator = { access: 'admin', always: true } as const
-  app.post('/admin/reencrypt', { config: operator }, async (request) => alerting.reencrypt(request.caller))
+  for (const { url, form } of bothForms('/admin/reencrypt')) {
+    app.post(url, { config: { ...operator, ...form } }, async (request) => alerting.reencrypt(request.caller))
+  }
 
   for (const slash of ['', '/']) {
     const one = `${channelsPath}/:id${slash}`

@@ -5,6 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
 import { Uuid } from '../http/schema.ts'
+import { bothForms } from '../http/slashes.ts'
 import type { Channels } from './channels.ts'
 import type { SignedLinks } from './signed-links.ts'
 
@@ -14,31 +15,28 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
   channels: Pick<Channels, 'unsubscribe'>
   links: Pick<SignedLinks, 'mayUnsubscribe'>
 }> = async (app, { channels, links }) => {
-  const url = '/api/v3/channels/:id/unsubscribe/:signature'
-  const open = { config: { access: 'public' }, schema: { params: Address } } as const
-
-  // What browsers and mail programs send along says nothing.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, _body, done) => done(null, undefined))
-
   const check = ({ id, signature }: { id: string; signature: string }) => {
     if (!links.mayUnsubscribe(id, signature)) throw new AppError('not_found', 'not found')
   }
 
-  app.get(url, open, async (request, reply) => {
-    check(request.params)
-    reply.type('text/html; charset=utf-8')
-    return page(
-      '<form method="post"><p>Do you want no more alerts at this address?</p><button>Unsubscribe</button></form>',
-    )
-  })
+  for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
+    const open = { config: { access: 'public', ...form }, schema: { params: Address } } as const
 
-  app.post(url, open, async (request, reply) => {
-    check(request.params)
-    await channels.unsubscribe(request.params.id, { requestId: request.id, address: request.ip })
-    reply.type('text/html; charset=utf-8')
-    return page('<p>You will get no more alerts at this address.</p>')
-  })
+    app.get(url, open, async (request, reply) => {
+      check(request.params)
+      reply.type('text/html; charset=utf-8')
+      return page(
+        '<form method="post"><p>Do you want no more alerts at this address?</p><button>Unsubscribe</button></form>',
+      )
+    })
+
+    app.post(url, open, async (request, reply) => {
+      check(request.params)
+      await channels.unsubscribe(request.params.id, { requestId: request.id, address: request.ip })
+      reply.type('text/html; charset=utf-8')
+      return page('<p>You will get no more alerts at this address.</p>')
+    })
+  }
 }
 
 const page = (content: string) =>

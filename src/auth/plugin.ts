@@ -26,6 +26,7 @@ declare module 'fastify' {
     projects: Projects
   }
   interface FastifyRequest {
+    /** Null until it is known, which is before anything of a body is read, unless the key is in there. */
     caller: Caller
   }
   interface FastifyContextConfig {
@@ -72,7 +73,7 @@ export const authPlugin = fp<AuthOptions>(
     }
 
     const projectCaller = async (request: FastifyRequest, write: boolean) => {
-      const key = givenKey(request) || keyInBody(request)
+      const key = givenKey(request)
       if (key.length !== 32) return refuse(request, { reason: 'missing', message: 'missing api key' })
       const principal = await projects.authenticate(key)
       if (principal === null || principal.kind === 'ping_key')
@@ -136,13 +137,24 @@ export const authPlugin = fp<AuthOptions>(
       const access = route.config?.access ?? 'public'
       if (access === 'public' || access === 'ping') return
       app.guarded(route)
-      const hook = async (request: FastifyRequest, _reply: FastifyReply) => {
+      const admit = async (request: FastifyRequest, reply: FastifyReply) => {
         request.caller = await authorize[access](request)
+        await app.limitCalls(request, reply)
       }
-      // A token is in a header: nothing of a stranger's request is read. The Healthchecks API takes keys from the body, too.
-      if (['admin', 'metrics', 'write or ping'].includes(access))
-        route.onRequest = [...[route.onRequest ?? []].flat(), hook]
-      else route.preValidation = [hook, ...[route.preValidation ?? []].flat()]
+      route.onRequest = [
+        ...[route.onRequest ?? []].flat(),
+        async (request: FastifyRequest, reply: FastifyReply) => {
+          if (!mayBeInBody(request)) return admit(request, reply)
+          app.refuseFailing(request)
+          request.bodyMaxBytes = config.limits.bodyWithKeyMaxBytes
+        },
+      ]
+      route.preValidation = [
+        async (request: FastifyRequest, reply: FastifyReply) => {
+          if (mayBeInBody(request)) await admit(request, reply)
+        },
+        ...[route.preValidation ?? []].flat(),
+      ]
     })
 
     await app.register(projectRoutes, { projects })
@@ -164,19 +176,24 @@ function isOneOf(given: string, secrets: readonly (string | undefined)[]): boole
   return secrets.filter((secret) => secret !== undefined && sameSecret(given, secret)).length > 0
 }
 
+/** The one place that reads a key: what a header does not give, the body may, where the call takes it from there. */
 function givenKey(request: FastifyRequest): string {
   const header = request.headers['x-api-key']
   if (typeof header === 'string' && header !== '') return header
-  return bearerToken(request)
+  return mayBeInBody(request) ? keyInBody(request) : bearerToken(request)
+}
+
+/** Whether the key can only be in the body: that of a POST of Healthchecks without any header for it. */
+function mayBeInBody({ routeOptions, headers }: FastifyRequest): boolean {
+  return routeOptions.config.keyInBody === true && !headers['x-api-key'] && !headers.authorization
 }
 
 function bearerToken(request: FastifyRequest): string {
   return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
 }
 
-/** As the Healthchecks API takes it, of a POST alone. */
+/** Empty before the body has been read. */
 function keyInBody(request: FastifyRequest): string {
-  if (request.method !== 'POST') return ''
   const key = (request.body as { api_key?: unknown } | null | undefined)?.api_key
   return typeof key === 'string' ? key : ''
 }

@@ -16,7 +16,7 @@ const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true }
 
 /** Badges are open to whoever has their address; the list of addresses is for any key. */
 export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
-  const offer = speakHealthchecks(app)
+  speakHealthchecks(app)
 
   function send(reply: FastifyReply, badge: Badge | null): FastifyReply {
     if (badge === null) throw new AppError('not_found', 'not found')
@@ -31,7 +31,6 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
     app.get(url, { exposeHeadRoute: false, config: { access: 'read' } }, async (request) => {
       return { badges: await badges.list(request.caller.projectId) }
     })
-    offer(url, ['GET'])
   }
 
   app.get<OfAll>('/badge/:key/:file', open, async (request, reply) => {
@@ -54,6 +53,4 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
     const wanted = parseCheckBadge(states, badgeKey, format)
     return send(reply, wanted && (await badges.check(badgeKey, wanted)))
   })
-
-  for (const url of ['/badge/:key/:file', ofTag, '/b/:states/:file']) offer(url, ['GET'])
 }

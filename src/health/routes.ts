@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { isoMillis } from '../core/instant.ts'
 import { unshed } from '../http/pressure.ts'
+import { bothForms } from '../http/slashes.ts'
 import type { Phase } from '../lifecycle/service.ts'
 import type { Health, HealthReport } from './service.ts'
 
@@ -40,21 +41,17 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
 
-  const send = (reply: FastifyReply, well: boolean, body: object) =>
-    reply
-      .code(well ? 200 : 503)
-      .header('cache-control', 'no-store')
-      .send(body)
+  const send = (reply: FastifyReply, well: boolean, body: object) => reply.code(well ? 200 : 503).send(body)
 
   // Looks at the process alone: an outage of the database is no reason to restart anything.
-  for (const url of ['/health/live', '/live', '/liveness']) {
-    app.get(url, { config: { ...config, statsId: '/health/live' } }, async (_request, reply) =>
+  for (const { url, form } of bothForms('/health/live', '/live', '/liveness')) {
+    app.get(url, { config: { ...config, ...form, statsId: '/health/live' } }, async (_request, reply) =>
       send(reply, true, { alive: true, timestamp: timestamp(), uptime: uptime() }),
     )
   }
 
-  for (const url of ['/health/ready', '/ready', '/readiness']) {
-    app.get(url, { config: { ...config, statsId: '/health/ready' } }, async (_request, reply) => {
+  for (const { url, form } of bothForms('/health/ready', '/ready', '/readiness')) {
+    app.get(url, { config: { ...config, ...form, statsId: '/health/ready' } }, async (_request, reply) => {
       const state = phase()
       const checks: Record<string, string> = { server: state }
       if (state === 'ready') {
@@ -70,36 +67,40 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
     })
   }
 
-  app.get('/health', { config }, async (request, reply) => {
-    const state = phase()
-    const report = await health.report()
-    const status = state === 'ready' ? report.status : 'unhealthy'
-    const brief = { status, timestamp: timestamp() }
-    const details = { uptime: uptime(), ...about, phase: state, services: servicesOf(report), checks: report.checks }
-    return send(reply, status !== 'unhealthy', seesDetails(request.ip) ? { ...brief, ...details } : brief)
-  })
+  for (const { url, form } of bothForms('/health')) {
+    app.get(url, { config: { ...config, ...form } }, async (request, reply) => {
+      const state = phase()
+      const report = await health.report()
+      const status = state === 'ready' ? report.status : 'unhealthy'
+      const brief = { status, timestamp: timestamp() }
+      const details = { uptime: uptime(), ...about, phase: state, services: servicesOf(report), checks: report.checks }
+      return send(reply, status !== 'unhealthy', seesDetails(request.ip) ? { ...brief, ...details } : brief)
+    })
+  }
 
   /** A summary for people and dashboards; 200 also when it is bad, because it is no probe. */
-  app.get('/status', { config }, async (request, reply) => {
-    const state = phase()
-    const report = await health.report()
-    const status = state === 'ready' ? report.status : 'unhealthy'
-    if (!seesDetails(request.ip)) return send(reply, true, { status, timestamp: timestamp() })
-    const { heartbeatsProcessed, lastRun, dataStalenessMs, maxStalenessMs, blindWindows } = await options.figures()
-    const newest = blindWindows.slice(-blindWindowsMax).reverse()
-    return send(reply, true, {
-      status,
-      timestamp: timestamp(),
-      ...about,
-      uptime_seconds: uptime(),
-      events_processed: heartbeatsProcessed,
-      heartbeats_processed: heartbeatsProcessed,
-      last_run: lastRun === 0 ? null : isoMillis(lastRun),
-      data_staleness_ms: dataStalenessMs,
-      max_staleness_ms: maxStalenessMs,
-      blind_windows: newest.map(({ from, to }) => ({ from: isoMillis(from), to: isoMillis(to) })),
+  for (const { url, form } of bothForms('/status')) {
+    app.get(url, { config: { ...config, ...form } }, async (request, reply) => {
+      const state = phase()
+      const report = await health.report()
+      const status = state === 'ready' ? report.status : 'unhealthy'
+      if (!seesDetails(request.ip)) return send(reply, true, { status, timestamp: timestamp() })
+      const { heartbeatsProcessed, lastRun, dataStalenessMs, maxStalenessMs, blindWindows } = await options.figures()
+      const newest = blindWindows.slice(-blindWindowsMax).reverse()
+      return send(reply, true, {
+        status,
+        timestamp: timestamp(),
+        ...about,
+        uptime_seconds: uptime(),
+        events_processed: heartbeatsProcessed,
+        heartbeats_processed: heartbeatsProcessed,
+        last_run: lastRun === 0 ? null : isoMillis(lastRun),
+        data_staleness_ms: dataStalenessMs,
+        max_staleness_ms: maxStalenessMs,
+        blind_windows: newest.map(({ from, to }) => ({ from: isoMillis(from), to: isoMillis(to) })),
+      })
     })
-  })
+  }
 }
 
 function servicesOf({ checks }: HealthReport): Record<string, string> {

@@ -35,13 +35,12 @@ const refusals = {
 export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, options) => {
   const { heartbeats, early, now } = options
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: uploadMaxBytes }, (_request, body, done) =>
-    done(null, body),
-  )
+  app.addContentTypeParser('*', (request, payload, done) => app.readBody(request, payload, done))
 
-  const config = { access: 'write or ping', unverified: early, early, quiet: true, ...unshed } as const
+  const config = { access: 'write or ping', unverified: early, early, quiet: true, readsBody: true, ...unshed } as const
   for (const url of [`${bulkPath}/`, bulkPath]) {
-    app.post<{ Body: string | undefined }>(url, { config: { ...config, aside: url === bulkPath } }, async (request) => {
+    const route = { bodyLimit: uploadMaxBytes, config: { ...config, aside: url === bulkPath } }
+    app.post<{ Body: string | undefined }>(url, route, async (request) => {
       const texts = splitEntries(request.body ?? '')
       if (texts === null) throw new AppError('bad_request', 'the body is not a JSON array', { field: 'body' })
       if (texts.length === 0) throw new AppError('bad_request', 'the body has no heartbeats', { field: 'body' })

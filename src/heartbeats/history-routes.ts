@@ -13,7 +13,7 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; monitors: Pic
   app,
   { history, monitors },
 ) => {
-  const offer = speakHealthchecks(app)
+  speakHealthchecks(app)
   const options = { exposeHeadRoute: false, config: { access: 'write' } } as const
 
   for (const version of apiVersions) {
@@ -34,8 +34,5 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; monitors: Pic
       if (body === null) throw new AppError('not_found', 'not found')
       return reply.type('text/plain').send(body)
     })
-
-    offer(list, ['GET'])
-    offer(bodyOf, ['GET'])
   }
 }

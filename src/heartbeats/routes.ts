@@ -1,5 +1,6 @@
-import type { FastifyError, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { prepare, toAppError } from '../http/errors.ts'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Answer } from '../http/addresses.ts'
+import { prepare } from '../http/errors.ts'
 import { unshed } from '../http/pressure.ts'
 import { last } from '../http/query.ts'
 import { keepBodies } from '../http/raw-body.ts'
@@ -27,8 +28,10 @@ type Ping = {
 }
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT']
-const refusedMethods = ['DELETE', 'PATCH']
 const plainText = 'text/plain; charset=utf-8'
+const noStore = 'max-age=0, no-cache, no-store, must-revalidate, private'
+/** What can only be a ping address, whether or not there is one. */
+const pingPath = /^\/(?:ping(?:\/|$)|(?:[\w-]{22}|[\w-]{36})(?:[/?]|$))/
 const pingKeyLength = 22
 
 // On the bare root everything else lives too, so that only what has the length of a ping key or of a uuid is taken for one.
@@ -49,7 +52,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   const cors = { 'access-control-allow-origin': '*' }
   const accepted = {
     ...cors,
-    'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private',
+    'cache-control': noStore,
     'content-type': plainText,
     'ping-body-limit': String(options.bodyLimitBytes),
   }
@@ -63,11 +66,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   // The spool takes them before there is a database.
   const early = heartbeats.diversion !== null
   keepBodies(app, options.bodyLimitBytes)
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const failure = toAppError(error)
-    prepare(failure, request, reply)
-    reply.type(plainText).send(failure.message)
-  })
+  app.knownAddresses.claim(pingPath, answerInText)
 
   /** Returns nothing where the answer comes later by a callback: Fastify would listen for the end of a reply that is returned. */
   function ping(request: FastifyRequest<Ping>, reply: FastifyReply): undefined | Promise<FastifyReply> {
@@ -134,16 +133,16 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   for (const { prefix, label } of shapes) {
     for (const { suffix, named } of suffixes) {
       const url = prefix + suffix
-      const config = { access: 'ping', quiet: true, early, statsId: label + named, ...unshed } as const
+      const config = {
+        access: 'ping',
+        quiet: true,
+        early,
+        statsId: label + named,
+        answer: answerInText,
+        ...unshed,
+      } as const
       app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, handler: ping })
       app.options(url, { config }, (_request, reply) => reply.headers(preflight).code(204).send())
-      app.route({
-        method: refusedMethods,
-        url,
-        config,
-        handler: (_request, reply) =>
-          refuse(reply.header('allow', [...methods, 'OPTIONS'].join(', ')), 405, 'method not allowed'),
-      })
     }
   }
 }
@@ -185,8 +184,15 @@ function unavailable(reply: FastifyReply, problem: string): void {
   refuse(reply, 503, problem)
 }
 
+/** A proxy that kept a refusal would give it to a check that is made right after. */
 function refuse(reply: FastifyReply, status: number, problem: string): FastifyReply {
-  return reply.code(status).type(plainText).send(problem)
+  return reply.code(status).header('cache-control', noStore).type(plainText).send(problem)
+}
+
+/** In fixed words: the address is a credential. */
+const answerInText: Answer = (failure, request, reply) => {
+  prepare(failure, request, reply)
+  refuse(reply, reply.statusCode, failure.message)
 }
 
 /** The moment, as headers say it; written anew only when the second is another. */

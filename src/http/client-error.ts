@@ -15,5 +15,5 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const { status, error: text } = answers[error.code ?? ''] ?? malformed
   const body = JSON.stringify({ error: text, code: 'bad_request' })
   const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`
-  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`)
+  socket.end(`${head}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`)
 }

@@ -1,6 +1,7 @@
-// The one place where a failure becomes an answer: `{error, code, field?}`, or for Healthchecks' own calls `{error}` alone.
+// The one place where a failure becomes an answer: `{error, code, field?}`, or what the dialect of the address says instead
+// (config.answer). No answer repeats the address that was called: it may hold a ping key.
 
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isDatabaseAway } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
@@ -27,14 +28,23 @@ const codeOf = Object.fromEntries(Object.entries(statusOf).map(([code, status]) 
 
 export const errorsPlugin = fp(
   async (app) => {
-    app.setErrorHandler((error: FastifyError, request, reply) => answer(toAppError(error), request, reply))
-    app.setNotFoundHandler({}, (request, reply) => answer(new AppError('not_found', 'not found'), request, reply))
+    app.setErrorHandler((error: FastifyError, request, reply) => answerFailure(app, error, request, reply))
   },
-  { name: 'http-errors' },
+  { name: 'http-errors', dependencies: ['http-addresses'] },
 )
 
-/** Sends an error in Flatline's own shape. A plugin with another dialect sets its own error handler and calls toAppError. */
-export function answer(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+/** Answers any failure in the words of its address. */
+export function answerFailure(
+  app: FastifyInstance,
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const answer = app.knownAddresses.answerOf(request) ?? answerOurs
+  answer(toAppError(error), request, reply)
+}
+
+function answerOurs(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   prepare(error, request, reply)
   reply.send({ error: error.message, code: error.code, ...(error.field === undefined ? {} : { field: error.field }) })
 }
@@ -44,6 +54,7 @@ export function prepare(error: AppError, request: FastifyRequest, reply: Fastify
   if (error.code === 'internal') request.log.error({ err: error.cause, event: 'request.error' }, 'request failed')
   // Of what Fastify refuses before any hook.
   reply.header('x-request-id', request.id)
+  if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
   reply.code(statusOf[error.code]).type('application/json; charset=utf-8')
 }
@@ -53,6 +64,7 @@ export function toAppError(error: FastifyError): AppError {
   if (error.validation) return fromValidation(error)
   const refused = refusedByDatabase[error.code]
   if (refused) return new AppError(refused.code, refused.message, { cause: error })
+  if (badAddresses.includes(error.code)) return new AppError('bad_request', 'invalid url format', { cause: error })
   const status = error.statusCode ?? 500
   if (status === 503) return new AppError('unavailable', error.message, { retryAfterS: 10, cause: error })
   const code = status < 500 ? (codeOf[status] ?? 'bad_request') : isDatabaseAway(error) ? 'unavailable' : 'internal'
@@ -61,6 +73,9 @@ export function toAppError(error: FastifyError): AppError {
   }
   return new AppError(code, code === 'internal' ? 'internal error' : error.message, { cause: error })
 }
+
+/** A broken percent sign, a part that is too long. Fastify's own words for them repeat the address. */
+const badAddresses = ['FST_ERR_BAD_URL', 'FST_ERR_MAX_PARAM_LENGTH']
 
 /** Text that PostgreSQL cannot hold, and what was deleted while it was being referred to. */
 const refusedByDatabase: Record<string, { code: ErrorCode; message: string }> = {

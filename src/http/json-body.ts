@@ -6,15 +6,23 @@ const escapedSurrogate = /\\u[dD][89a-fA-F]/
 const depthMax = 100
 
 /**
- * Bodies are JSON whatever their content type says, because `curl -d` says that they are a form. No body at all is undefined.
+ * Bodies are JSON whatever their content type says, because `curl -d` says that they are a form. No body at all is undefined. A route that
+ * reads no body, and an address that nobody knows, answers as if none had come.
  */
 export const jsonBodyPlugin = fp(
   async (app) => {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
-      if (body === '') return done(null, undefined)
-      const [error, value] = parsed(body as string)
-      done(error, value)
+    app.addContentTypeParser('*', (request, payload, done) => {
+      if (!request.routeOptions.config.readsBody) return done(null, undefined)
+      app.readBody(request, payload, (error, text = '') => {
+        if (error !== null || text === '') return done(error, undefined)
+        done(...parsed(text))
+      })
+    })
+    // One that is no media type at all would be refused before anything else is known of the request.
+    app.addHook('onRequest', ({ headers }, _reply, done) => {
+      if (headers['content-type'] !== undefined) headers['content-type'] = 'application/octet-stream'
+      done()
     })
   },
   { name: 'http-json-body' },

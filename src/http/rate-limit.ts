@@ -1,6 +1,6 @@
 // How often one key, one address may call. Heartbeats, probes and metrics are not limited: a limit there would lose what this is for.
+// Nothing is counted before it is known who calls: what is counted by the text of a header is counted anew for each way to write it.
 
-import { createHash } from 'node:crypto'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -10,8 +10,12 @@ import type { Access } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Counts a call by who makes it, for routes whose calls are limited. Throws `too_many_requests`. */
+    limitCalls: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
     /** Counts a failed authentication. Throws `too_many_requests` when its address had too many within a minute. */
     limitAuthFailure: (request: FastifyRequest) => Promise<void>
+    /** Counts nothing. Throws `too_many_requests` for an address that may not fail any more within this minute. */
+    refuseFailing: (request: FastifyRequest) => void
   }
 }
 
@@ -21,14 +25,7 @@ export type RateLimitOptions = { callsPerMinute: number; adminCallsPerMinute: nu
 
 const windowMs = 60_000
 const toldMax = 10_000
-const scopeOf: Partial<Record<Access, Scope>> = {
-  read: 'management',
-  'read-only': 'management',
-  write: 'management',
-  'read or admin': 'management',
-  'write or admin': 'management',
-  admin: 'admin',
-}
+const limited: readonly Access[] = ['read', 'read-only', 'write', 'read or admin', 'write or admin', 'admin']
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
   async (app, options) => {
@@ -37,6 +34,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     const { rateLimited } = app.domainMetrics
     const breaker = app.redis === null ? null : app.circuitBreakers.get('redis', 'redis')
     const told = new Map<string, number>()
+    const failing = new Map<string, number>()
 
     /** One line for each key and minute. */
     function tell(request: FastifyRequest, scope: Scope, key: string): void {
@@ -47,6 +45,18 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       told.set(key, now + windowMs)
       const event = scope === 'auth' ? 'auth.limited' : 'rate.limited'
       request.log.warn({ event, scope, ip: request.ip }, 'too many calls')
+    }
+
+    /** Of an address that used up its failures, until when. */
+    function remember(address: string, seconds: number): void {
+      if (failing.size >= toldMax) failing.clear()
+      failing.set(address, performance.now() + seconds * 1000)
+    }
+
+    function tooMany(scope: Scope, max: number, seconds: number): AppError {
+      const what = scope === 'auth' ? 'failed authentications of this address' : 'calls'
+      const message = `too many ${what}: at most ${max} a minute`
+      return new AppError('too_many_requests', message, { retryAfterS: Math.max(1, Math.ceil(seconds)) })
     }
 
     function createLimit(scope: Scope, max: number, keyOf: (request: FastifyRequest) => string) {
@@ -63,33 +73,26 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
           'ratelimit-remaining': found.remaining,
           'ratelimit-reset': found.ttlInSeconds,
         })
+        if (scope === 'auth' && found.remaining === 0) remember(block(request), found.ttlInSeconds)
         if (!found.isExceeded) return
         tell(request, scope, found.key)
-        const what = scope === 'auth' ? 'failed authentications of this address' : 'calls'
-        const message = `too many ${what}: at most ${max} a minute`
-        throw new AppError('too_many_requests', message, { retryAfterS: Math.max(1, found.ttlInSeconds) })
+        throw tooMany(scope, max, found.ttlInSeconds)
       }
     }
 
     const limits: Record<Scope, ReturnType<typeof createLimit>> = {
-      management: createLimit(
-        'management',
-        options.callsPerMinute,
-        (request) => presentedKey(request) ?? block(request),
-      ),
+      management: createLimit('management', options.callsPerMinute, caller),
       admin: createLimit('admin', options.adminCallsPerMinute, block),
       auth: createLimit('auth', options.authFailuresPerMinute, block),
     }
     app.decorate('limitAuthFailure', (request: FastifyRequest) => limits.auth(request))
-    app.addHook('onRoute', (route) => {
-      const scope = scopeOf[route.config?.access ?? 'public']
-      if (scope === undefined) return
-      const hook = async (request: FastifyRequest, reply: FastifyReply) => {
-        await limits[scope](request, reply)
-      }
-      // A key has a count of its own. The operator's calls count only once they are known to be his: nobody else can use them up.
-      if (scope === 'admin') route.preValidation = [...[route.preValidation ?? []].flat(), hook]
-      else route.onRequest = [hook, ...[route.onRequest ?? []].flat()]
+    app.decorate('refuseFailing', (request: FastifyRequest) => {
+      const seconds = ((failing.get(block(request)) ?? 0) - performance.now()) / 1000
+      if (seconds > 0) throw tooMany('auth', options.authFailuresPerMinute, seconds)
+    })
+    app.decorate('limitCalls', async (request: FastifyRequest, reply: FastifyReply) => {
+      if (!limited.includes(request.routeOptions.config.access ?? 'public')) return
+      await limits[request.caller.projectId === '' ? 'admin' : 'management'](request, reply)
     })
   },
   { name: 'http-rate-limit', dependencies: ['redis', 'circuit-breakers', 'metrics', 'http-errors'] },
@@ -97,11 +100,9 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
 const isAnyFailure = () => true
 
-/** Hashed, because it goes to Redis. A key in a body is not known yet: such a call counts for its address. */
-function presentedKey(request: FastifyRequest): string | undefined {
-  const { 'x-api-key': header, authorization } = request.headers
-  const key = header ?? authorization
-  return key === undefined ? undefined : createHash('sha256').update(String(key)).digest('base64url')
+/** A project has one key of each kind, so that this is the key, however it was written. */
+function caller({ caller: { projectId, actor } }: FastifyRequest): string {
+  return `${projectId}:${actor}`
 }
 
 /** Whoever has one IPv6 address has all of its /64. */

@@ -10,11 +10,6 @@ type Done = (error: Error | null, body?: Buffer | null) => void
 export function keepBodies(app: FastifyInstance, limitBytes: number): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => collect(payload, limitBytes, done))
-  // A content type that is no media type at all would be answered 415.
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/octet-stream'
-    done()
-  })
   // Fastify reads no body of a GET, but `curl -X GET -d` sends one.
   app.addHook('preValidation', (request, _reply, done) => {
     const { method, headers } = request

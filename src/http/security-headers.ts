@@ -2,7 +2,8 @@ import fp from 'fastify-plugin'
 import helmet from 'helmet'
 
 /**
- * Headers that tell browsers to take nothing here for a page. Heartbeats go without: their senders are no browsers, and a dozen headers on
+ * Headers that tell browsers to take nothing here for a page, and caches to keep nothing that a route does not give them: most answers hold
+ * keys, uuids, which are credentials of their checks, or what is true at this moment only. Heartbeats go without: their senders are no browsers, and a dozen headers on
  * each would be most of the answer. Helmet without its Fastify plugin, which gives each reply, also of those that go without, a function of
  * its own that is made in old space: a flood of heartbeats then lives on until the next major garbage collection.
  */
@@ -20,7 +21,10 @@ export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
     })
     app.addHook('onRequest', (request, reply, done) => {
       if (request.routeOptions.config.access === 'ping') done()
-      else protect(request.raw, reply.raw, () => done())
+      else {
+        reply.header('cache-control', 'no-store')
+        protect(request.raw, reply.raw, () => done())
+      }
     })
   },
   { name: 'http-security-headers' },

@@ -5,12 +5,19 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Base of ping URLs and links, without a slash at the end. Known once the service listens, unless it is configured. */
     siteUrl: () => string
+    /**
+     * The path of that base, empty where it has none. Forms and redirects begin with it, so that they lead back to the host by which their
+     * reader came, and through the proxy that takes the path away.
+     */
+    sitePath: () => string
   }
 }
 
 export const siteUrlPlugin = fp<{ siteUrl: string | undefined }>(
   async (app, { siteUrl }) => {
+    const path = siteUrl === undefined ? '' : new URL(siteUrl).pathname.replace(/\/+$/, '')
     app.decorate('siteUrl', () => siteUrl ?? listenUrl(app.server.address() as AddressInfo | null))
+    app.decorate('sitePath', () => path)
   },
   { name: 'site-url' },
 )

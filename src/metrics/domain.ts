@@ -49,6 +49,7 @@ const observed = {
   },
   monitors: { help: 'Monitors by stored status', labels: ['status'] },
   queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
+  request_body_bytes: { help: 'Bytes of request bodies that are being read, and of those whose answer is awaited' },
   shutdown_phase: { help: '0 while the process runs, 1 while it drains and closes' },
   sla_availability_ratio: {
     help: 'Share of requests not answered 5xx over a window (5m, 1h, 24h); 1 without requests',

@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 const connectionsMax = 50
-const served = /^\/(metrics|health|health\/live|health\/ready|live|liveness|ready|readiness|status)(\?|$)/
+const served = /^\/(metrics|health|health\/live|health\/ready|live|liveness|ready|readiness|status)\/?(\?|$)/
 
 export function createMetricsListener(handle: RequestListener) {
   const server = createServer((request, response) => {

@@ -4,6 +4,7 @@ import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { unshed } from '../http/pressure.ts'
+import { bothForms } from '../http/slashes.ts'
 import { createDomainMetrics, type DomainMetrics } from './domain.ts'
 import { createMetricsListener } from './listener.ts'
 import { createServiceLevel, type ServiceLevel } from './service-level.ts'
@@ -49,9 +50,11 @@ export const metricsRoutePlugin = fp(
   async (app) => {
     const { metricsRegistry: registry } = app
     const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...unshed } as const
-    app.get('/metrics', { config }, async (_request, reply) =>
-      reply.type(registry.contentType).send(await registry.metrics()),
-    )
+    for (const { url, form } of bothForms('/metrics')) {
+      app.get(url, { config: { ...config, ...form } }, async (_request, reply) =>
+        reply.type(registry.contentType).send(await registry.metrics()),
+      )
+    }
   },
   { name: 'metrics-route', dependencies: ['metrics', 'auth', 'http-pressure'] },
 )

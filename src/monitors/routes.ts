@@ -2,7 +2,7 @@
 // in one, single checks do not.
 
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { type ApiVersion, apiVersions, type Offer, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { type ApiVersion, apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { sendList } from '../http/json-list.ts'
 import type { Query } from '../http/query.ts'
 import { parseFlipRange, parseListQuery } from './query-schema.ts'
@@ -14,15 +14,15 @@ type Listing = { Querystring: Query }
 
 const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
 const write = { config: { access: 'write' } } as const
+const refused = { access: 'public', aside: true, refusal: true } as const
 
 export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (app, { monitors }) => {
-  const offer = speakHealthchecks(app)
+  speakHealthchecks(app)
   for (const version of apiVersions) {
     collectionRoutes(version)
     singleRoutes(version)
     flipRoutes(version)
   }
-  offerAddresses(offer)
 
   function viewOf(request: FastifyRequest, version: ApiVersion) {
     return { version, readOnly: request.caller.readOnly }
@@ -53,6 +53,13 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
 
     app.get<Single>(url, read, document)
     app.get<Single>(url.replace(':id', byKey), read, document)
+    // Else the wider pattern would take them.
+    app.route({
+      method: ['POST', 'DELETE'],
+      url: url.replace(':id', byKey),
+      config: refused,
+      handler: app.knownAddresses.refuse,
+    })
 
     app.post<Single & { Body: Record<string, unknown> }>(url, write, async (request) => {
       await monitors.update(request.caller, request.params.id, parseCheck(request.body, version))
@@ -87,16 +94,3 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
 
 /** Whoever has the unique key alone may read, and nothing else. */
 const byKey = ':id(^[0-9a-f]{40}$)'
-
-function offerAddresses(offer: Offer): void {
-  for (const version of apiVersions) {
-    const collection = `/api/v${version}/checks/`
-    offer(collection, ['GET', 'POST'])
-    offer(`${collection}:id`, ['GET', 'POST', 'DELETE'])
-    offer(`${collection}${byKey}`, ['GET'])
-    offer(`${collection}:id/pause`, ['POST'])
-    offer(`${collection}:id/resume`, ['POST'])
-    offer(`${collection}:id/flips/`, ['GET'])
-    offer(`${collection}${byKey}/flips/`, ['GET'])
-  }
-}

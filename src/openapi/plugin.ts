@@ -5,6 +5,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../config.ts'
+import { bothForms } from '../http/slashes.ts'
 import { alertingOperations } from './alerting.ts'
 import { checkOperations } from './checks.ts'
 import { describe, nameOperations, securitySchemes } from './description.ts'
@@ -32,8 +33,8 @@ const operations: Operations = {
 const pageCsp =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-export const openapiPlugin = fp(
-  async (app) => {
+export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
+  async (app, { siteUrl }) => {
     app.decorate('apiOperations', operations)
     for (const [name, schema] of Object.entries(components)) app.addSchema({ $id: name, ...schema })
     await app.register(swagger, {
@@ -46,7 +47,7 @@ export const openapiPlugin = fp(
             'Heartbeat monitoring: alerts when something that should keep happening stops happening. Checks have the shapes of the Healthchecks API, whose clients work here.',
           license: { name: 'MIT', identifier: 'MIT' },
         },
-        servers: [{ url: '/', description: 'This server' }],
+        servers: [{ url: siteUrl ?? '/', description: 'This server' }],
         tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
         components: { securitySchemes },
       },
@@ -63,10 +64,12 @@ async function pages(app: FastifyInstance): Promise<void> {
   // Its routes are registered by others, who cannot say so themselves.
   app.decorate('routeAccess', 'public')
   let text: string | undefined
-  app.get('/api/openapi.json', { config: { access: 'public', quiet: true } }, async (_request, reply) => {
-    text ??= JSON.stringify(app.swagger())
-    return reply.header('access-control-allow-origin', '*').type('application/json; charset=utf-8').send(text)
-  })
+  for (const { url, form } of bothForms('/api/openapi.json')) {
+    app.get(url, { config: { access: 'public', quiet: true, ...form } }, async (_request, reply) => {
+      text ??= JSON.stringify(app.swagger())
+      return reply.type('application/json; charset=utf-8').send(text)
+    })
+  }
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
     staticCSP: pageCsp,

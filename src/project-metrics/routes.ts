@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream'
-import type { FastifyError, FastifyPluginAsync } from 'fastify'
-import { prepare, toAppError } from '../http/errors.ts'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Answer } from '../http/addresses.ts'
+import { prepare } from '../http/errors.ts'
+import { redirectToSlash } from '../http/slashes.ts'
 
 const base = '/projects/:project'
 
@@ -12,15 +14,18 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
   app,
   { expose },
 ) => {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    prepare(toAppError(error), request, reply)
-    reply.type('text/plain').send('')
-  })
-  const config = { access: 'read-only', quiet: true } as const
+  redirectToSlash(app)
+  const config = { access: 'read-only', quiet: true, answer } as const
   for (const url of [`${base}/metrics/`, `${base}/metrics/:key`, `${base}/checks/metrics/:key`]) {
     app.get(url, { exposeHeadRoute: false, config }, async (request, reply) => {
       const parts = await expose(request.caller.projectId)
       return reply.header('cache-control', 'no-store').type('text/plain').send(Readable.from(parts))
     })
   }
+}
+
+/** A status alone, as the original answers. */
+const answer: Answer = (failure, request, reply) => {
+  prepare(failure, request, reply)
+  reply.type('text/plain').send('')
 }

@@ -8,7 +8,8 @@ test('our errors have one shape and name the field and the rule', async (t) => {
   const { call } = await build(t)
   const cases: [string, string, unknown, number, RegExp][] = [
     ['GET', '/nope', undefined, 404, /^\{"error":"not found","code":"not_found"\}$/],
-    ['GET', '/ping/%', undefined, 400, /"code":"bad_request"\}$/],
+    ['GET', '/api/v3/%', undefined, 400, /^\{"error":"invalid url format","code":"bad_request"\}$/],
+    ['GET', `/api/v3/channels/${'x'.repeat(101)}/`, undefined, 400, /^\{"error":"invalid url format","code":/],
     ['POST', '/api/v3/channels/', { kind: 'pigeon', name: 'a', settings: {} }, 400, /webhook.*"field":"kind"/],
     ['POST', '/api/v3/channels/', { kind: 'webhook', settings: {} }, 400, /name is required.*"field":"name"/],
     ['POST', '/api/v3/channels/', '{bad', 400, /could not parse request body/],

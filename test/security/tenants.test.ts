@@ -76,10 +76,12 @@ const operators = [
     `POST /api/v1/circuit-breakers/:name/reset${slash}`,
     `POST /api/v1/circuit-breakers/reset-all${slash}`,
   ]),
-  'POST /admin/reencrypt',
-  'POST /admin/shutdown',
-  'GET /admin/log-level',
-  'PUT /admin/log-level',
+  ...['', '/'].flatMap((slash) => [
+    `POST /admin/reencrypt${slash}`,
+    `POST /admin/shutdown${slash}`,
+    `GET /admin/log-level${slash}`,
+    `PUT /admin/log-level${slash}`,
+  ]),
 ]
 
 const bodies: Record<string, unknown> = {
@@ -100,6 +102,7 @@ const bodies: Record<string, unknown> = {
   'PATCH /api/v3/channels/:id': { name: 'stolen' },
   'PATCH /api/v3/channels/:id/': { name: 'stolen' },
   'PUT /admin/log-level': { level: 'debug' },
+  'PUT /admin/log-level/': { level: 'debug' },
 }
 
 test('no key opens what is another project’s, no route forgets to ask', async (t) => {

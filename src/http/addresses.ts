@@ -1,0 +1,105 @@
+// Which methods each address knows, and in whose words failures are told there. Fastify keeps a tree of routes for each method, so that it
+// cannot tell an address that nobody knows from one that knows other methods.
+
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import FindMyWay from 'find-my-way'
+import { AppError } from '../core/errors.ts'
+
+/** Tells a failure to whoever called, in the words of a dialect. */
+export type Answer = (failure: AppError, request: FastifyRequest, reply: FastifyReply) => void
+
+export type Addresses = {
+  /** Methods of the address of a request, in one order and with OPTIONS; undefined if nobody knows the address. */
+  methodsOf(request: FastifyRequest): string | undefined
+  /** How failures are told at the address of a request; undefined where Flatline's own words are right. */
+  answerOf(request: FastifyRequest): Answer | undefined
+  /** Failures at addresses that match are told so, also where no route is. */
+  claim(path: RegExp, answer: Answer): void
+  /** 204 to OPTIONS, 405 to any other method that the address does not know, 404 for an address that nobody knows. */
+  refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** How failures are told at this address. */
+    answer?: Answer
+    /** Refuses methods that another route with a wider pattern would take. */
+    refusal?: boolean
+    /** The pattern to which this address redirects, whose methods it has. */
+    redirectsTo?: string
+  }
+  interface FastifyInstance {
+    knownAddresses: Addresses
+  }
+}
+
+/** The routes themselves, because plugins further in still add to what a route says of itself. */
+type Known = { methods: Set<string>; routes: RouteOptions[] }
+
+const methodOrder = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+export const addressesPlugin = fp(
+  async (app) => {
+    const byPattern = new Map<string, Known>()
+    const router = FindMyWay()
+    const claims: { path: RegExp; answer: Answer }[] = []
+
+    function learn(route: RouteOptions): void {
+      const { method, url, config } = route
+      const pattern = config?.redirectsTo ?? url
+      const known = byPattern.get(pattern) ?? { methods: new Set(), routes: [] }
+      if (config?.redirectsTo === undefined && !config?.refusal)
+        for (const one of [method].flat()) known.methods.add(one)
+      known.routes.push(route)
+      if (url.includes(':') && config?.access !== 'ping')
+        route.onRequest = [refuseEmptyPart, ...[route.onRequest ?? []].flat()]
+      for (const one of [pattern, url]) {
+        if (byPattern.has(one)) continue
+        byPattern.set(one, known)
+        router.on('GET', one, () => undefined, known)
+      }
+    }
+
+    function at(url: string): Known | undefined {
+      const found = router.find('GET', url)
+      return found === null || hasEmptyPart(found.params) ? undefined : found.store
+    }
+
+    /** `DELETE /projects/` is no call on the project without a name. */
+    async function refuseEmptyPart(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      if (hasEmptyPart(request.params)) addresses.refuse(request, reply)
+    }
+
+    const addresses: Addresses = {
+      methodsOf(request) {
+        const pattern = hasEmptyPart(request.params) ? undefined : request.routeOptions.url
+        const known = pattern === undefined ? at(request.url) : byPattern.get(pattern)
+        if (known === undefined) return undefined
+        return [...methodOrder.filter((method) => known.methods.has(method)), 'OPTIONS'].join(', ')
+      },
+      answerOf({ routeOptions, url }) {
+        if (routeOptions.url !== undefined) return routeOptions.config.answer
+        const known = at(url)?.routes.find(({ config }) => config?.answer !== undefined)
+        return known?.config?.answer ?? claims.find(({ path }) => path.test(url))?.answer
+      },
+      claim: (path, answer) => void claims.push({ path, answer }),
+      refuse(request, reply) {
+        const methods = addresses.methodsOf(request)
+        if (methods === undefined) throw new AppError('not_found', 'not found')
+        reply.header('allow', methods)
+        if (request.method === 'OPTIONS') return reply.code(204).send()
+        throw new AppError('method_not_allowed', 'method not allowed')
+      },
+    }
+    app.decorate('knownAddresses', addresses)
+    app.addHook('onRoute', learn)
+    app.setNotFoundHandler({}, addresses.refuse)
+  },
+  { name: 'http-addresses' },
+)
+
+/** The router takes nothing for a part of a path, too. */
+function hasEmptyPart(params: unknown): boolean {
+  return Object.values(params ?? {}).includes('')
+}

@@ -1,0 +1,27 @@
+// Pages of any origin may call the API and show badges: a caller is known by the key that it sends, and nothing is known by a cookie. What
+// is outside of /api/ is for operators, probes and people who follow a link, and no page of another origin has to read it.
+
+import fp from 'fastify-plugin'
+
+const openPath = /^\/(?:api|badge|b)\//
+const shared = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-headers': 'X-Api-Key, Authorization, Content-Type',
+  'access-control-expose-headers': 'Retry-After, X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+  'access-control-max-age': '600',
+}
+
+/** CORS headers (Fetch standard, 3.3) on every answer at such an address, failures too. */
+export const crossOriginPlugin = fp(
+  async (app) => {
+    app.addHook('onRequest', (request, reply, done) => {
+      if (openPath.test(request.url)) {
+        const methods = app.knownAddresses.methodsOf(request)
+        reply.headers(shared)
+        if (methods !== undefined) reply.header('access-control-allow-methods', methods)
+      }
+      done()
+    })
+  },
+  { name: 'http-cross-origin', dependencies: ['http-addresses'] },
+)

@@ -1,0 +1,99 @@
+// Reads bodies for the few routes that want one, and for nobody else: what they hold together is bounded over all requests, from the first byte
+// until the answer is sent, because what is made of a body lives as long.
+
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { AppError } from '../core/errors.ts'
+
+type Done = (error: Error | null, text?: string) => void
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the body of a request is read; true where the route has a schema for it. */
+    readsBody?: boolean
+  }
+  interface FastifyRequest {
+    /** What is read of a body at most, beside the limit of the route: less while nobody knows who is calling. */
+    bodyMaxBytes: number
+  }
+  interface FastifyInstance {
+    /** The body as text, without a byte order mark. Fails where it is too large, is not UTF-8, or too much is being read already. */
+    readBody: (request: FastifyRequest, payload: Readable, done: Done) => void
+  }
+}
+
+/** `maxBytes` of all bodies together; of which those whose sender nobody knows may have `strangersMaxBytes`. */
+export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
+
+type Account = { held: number; isStranger: boolean }
+
+export const readBodyPlugin = fp<ReadBodyOptions>(
+  async (app, { maxBytes, strangersMaxBytes }) => {
+    const accounts = new WeakMap<FastifyRequest, Account>()
+    const held = { all: 0, strangers: 0 }
+    app.decorateRequest('bodyMaxBytes', Number.POSITIVE_INFINITY)
+    app.domainMetrics.observe('request_body_bytes', () => [{ value: held.all }])
+
+    function add(account: Account, bytes: number): void {
+      account.held += bytes
+      held.all += bytes
+      if (account.isStranger) held.strangers += bytes
+    }
+
+    app.addHook('onRoute', (route) => {
+      if (route.config?.access === 'ping') return
+      route.config = { readsBody: route.schema?.body !== undefined, ...route.config }
+      route.preParsing = (request, reply, _payload, done) => {
+        if (!request.routeOptions.config.readsBody) return done()
+        const account: Account = { held: 0, isStranger: Number.isFinite(request.bodyMaxBytes) }
+        accounts.set(request, account)
+        const release = () => add(account, -account.held)
+        reply.raw.once('finish', release).once('close', release)
+        done()
+      }
+    })
+
+    app.decorate('readBody', (request: FastifyRequest, payload: Readable, done: Done) => {
+      const account = accounts.get(request) as Account
+      const limit = Math.min(request.routeOptions.bodyLimit, request.bodyMaxBytes)
+      if (Number(request.headers['content-length'] ?? 0) > limit) return done(tooLarge(limit, account))
+      const chunks: Buffer[] = []
+
+      function end(error: Error | null): void {
+        payload.off('data', take).off('end', finish).off('error', end)
+        if (error === null) decode(Buffer.concat(chunks, account.held), done)
+        else done(error)
+      }
+      function take(chunk: Buffer): void {
+        chunks.push(chunk)
+        add(account, chunk.length)
+        if (account.held > limit) end(tooLarge(limit, account))
+        else if (held.all > maxBytes || (account.isStranger && held.strangers > strangersMaxBytes)) end(tooMuch())
+      }
+      const finish = () => end(null)
+      payload.on('data', take).on('end', finish).on('error', end)
+    })
+  },
+  { name: 'http-read-body', dependencies: ['metrics'] },
+)
+
+function tooLarge(limit: number, { isStranger }: Account): AppError {
+  const hint = isStranger ? '; a larger one needs its key in the header X-Api-Key' : ''
+  return new AppError('payload_too_large', `the body is larger than ${limit} bytes${hint}`, { field: 'body' })
+}
+
+function tooMuch(): AppError {
+  return new AppError('unavailable', 'too many large requests at once, try again shortly', { retryAfterS: 1 })
+}
+
+function decode(body: Buffer, done: Done): void {
+  let text: string | undefined
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(body)
+  } catch {
+    text = undefined
+  }
+  if (text === undefined) done(new AppError('bad_request', 'the body is not valid UTF-8', { field: 'body' }))
+  else done(null, text)
+}

@@ -1,0 +1,33 @@
+// One rule for the slash at the end of an address. Flatline's own addresses are the same with and without it. Healthchecks' have the form of
+// its catalogue: one that ends in a slash redirects there from the form without, as Django's APPEND_SLASH does, and a slash too many is
+// an address that does not exist.
+
+import type { FastifyInstance } from 'fastify'
+
+const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/** Both forms of each path, with what the configuration of its route has to say: the second is no call of its own. */
+export function bothForms(...paths: string[]): { url: string; form: { aside: boolean; statsId: string } }[] {
+  return paths.flatMap((path) => [
+    { url: path, form: { aside: false, statsId: path } },
+    { url: `${path}/`, form: { aside: true, statsId: path } },
+  ])
+}
+
+/** Adds the redirects to the (encapsulated) instance, for what it registers from here on. */
+export function redirectToSlash(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ url }) => {
+    const bare = url.slice(0, -1)
+    if (!url.endsWith('/') || app.hasRoute({ method: 'GET', url: bare })) return
+    app.route({
+      method: [...everyMethod],
+      url: bare,
+      exposeHeadRoute: false,
+      config: { access: 'public', aside: true, quiet: true, redirectsTo: url },
+      handler: (request, reply) => {
+        const [path, query] = request.url.split('?', 2)
+        return reply.redirect(`${app.sitePath()}${path}/${query === undefined ? '' : `?${query}`}`, 301)
+      },
+    })
+  })
+}

@@ -73,13 +73,14 @@ export const addressesPlugin = fp(
 
     const addresses: Addresses = {
       methodsOf(request) {
-        const pattern = hasEmptyPart(request.params) ? undefined : request.routeOptions.url
+        const pattern = patternOf(request)
         const known = pattern === undefined ? at(request.url) : byPattern.get(pattern)
         if (known === undefined) return undefined
         return [...methodOrder.filter((method) => known.methods.has(method)), 'OPTIONS'].join(', ')
       },
-      answerOf({ routeOptions, url }) {
-        if (routeOptions.url !== undefined) return routeOptions.config.answer
+      answerOf(request) {
+        const { routeOptions, url } = request
+        if (patternOf(request) !== undefined) return routeOptions.config.answer
         const known = at(url)?.routes.find(({ config }) => config?.answer !== undefined)
         return known?.config?.answer ?? claims.find(({ path }) => path.test(url))?.answer
       },
@@ -98,6 +99,10 @@ export const addressesPlugin = fp(
   },
   { name: 'http-addresses' },
 )
+
+function patternOf({ params, routeOptions }: FastifyRequest): string | undefined {
+  return hasEmptyPart(params) ? undefined : routeOptions.url
+}
 
 /** The router takes nothing for a part of a path, too. */
 function hasEmptyPart(params: unknown): boolean {

@@ -29,7 +29,7 @@ test('the link in an alert shows without a key how the check stands, and is no w
 
   await call('GET', `/ping/${uuid}`, undefined, {})
   assert.match((await call('GET', link, undefined, {})).text, /It is up\..*#2 .*success/s)
-  assert.equal((await call('POST', link, undefined, {})).status, 404)
+  assert.equal((await call('POST', link, undefined, {})).status, 405)
   for (const wrong of [`${link}x`, link.slice(0, -3), '/checks/x', `/checks/${uuid}`])
     assert.equal((await call('GET', wrong, undefined, {})).status, 404, wrong)
   await call('DELETE', `/api/v3/checks/${uuid}`)

@@ -1,5 +1,6 @@
 // A message in plain words: the same facts for every transport, which only lays them out. Pure.
 
+import { isBlank } from '../core/characters.ts'
 import { detectKind, nextDue } from '../core/schedule.ts'
 import type { FlipReason } from '../core/status.ts'
 import type { CheckDocument } from '../monitors/document.ts'
@@ -37,17 +38,23 @@ export type Templates = { title?: string | undefined; body?: string | undefined 
 const outputMax = 1000
 const namedMax = 10
 const notesMax = 500
+const titleMax = 300
+/** Of the owner's words, filled in. No vendor shows more than a part of it, and each tries how much. */
+const wordsMax = 10_000
 
 export function alertOf(message: Message, now: number, templates: Templates = {}): Alert {
   const alert = message.event === 'notice' ? noticeAlert(message) : checkAlert(message, now)
   return message.event === 'notice' || message.others ? alert : { ...alert, ...overridden(message, templates) }
 }
 
-function overridden(message: CheckMessage, { title, body }: Templates): Partial<Alert> {
+/** Words of which nothing is left once they are filled in, as where a job printed nothing, are as good as none: vendors refuse them. */
+function overridden(message: CheckMessage, { title = '', body = '' }: Templates): Partial<Alert> {
   const fill = placeholdersOf(message, message.event === 'up' ? 'up' : 'down')
+  const ownTitle = cut(oneLine(fill.body(title, wordsMax)), titleMax)
+  const ownText = readable(fill.body(body, wordsMax))
   return {
-    ...(title && { title: oneLine(fill.body(title)) }),
-    ...(body && { text: readable(fill.body(body)), facts: [], output: null }),
+    ...(!isBlank(ownTitle) && { title: ownTitle }),
+    ...(!isBlank(ownText) && { text: ownText, facts: [], output: null }),
   }
 }
 
@@ -77,11 +84,11 @@ function checkAlert(message: CheckMessage, now: number): Alert {
     title: others.length > 0 ? groupTitle(message, others) : titleOf(message),
     text: event === 'test' ? testText : whyText(message),
     facts: event === 'test' ? [] : others.length > 0 ? groupFacts(message, others) : factsOf(message, now),
-    output: output === '' || others.length > 0 ? null : output,
+    output: isBlank(output) || others.length > 0 ? null : output,
     links: others.length > 0 ? groupLinks(message) : linksOf(message.links),
     at: Date.parse(flip.at),
     source: nameOf(check),
-    tags: string(check.tags).split(/\s+/).filter(Boolean),
+    tags: oneLine(string(check.tags)).split(/\s+/).filter(Boolean),
     incident,
     phase: event === 'up' ? 'resolved' : 'open',
     deliveryId: delivery.id,
@@ -107,7 +114,8 @@ function groupTitle(message: CheckMessage, others: NonNullable<CheckMessage['oth
 }
 
 export function nameOf(check: CheckDocument): string {
-  return cut(oneLine(string(check.name)) || string(check.slug) || `Check ${string(check.uuid).slice(0, 8)}`, 100)
+  const name = oneLine(string(check.name))
+  return cut(isBlank(name) ? string(check.slug) || `Check ${string(check.uuid).slice(0, 8)}` : name, 100)
 }
 
 // --- why ----------------------------------------------------------------------------------------------------------
@@ -154,9 +162,9 @@ function factsOf(message: CheckMessage, now: number): Fact[] {
     ['Expected', expectation(check)],
     ['Next expected', nextExpected(message, now)],
     ['Tags', oneLine(string(check.tags))],
-    ['Notes', cut(readable(string(check.desc)), notesMax)],
+    ['Notes', cut(readable(cut(string(check.desc), 4 * notesMax)), notesMax)],
   ]
-  return facts.flatMap(([label, value]) => (value ? [{ label, value }] : []))
+  return facts.flatMap(([label, value]) => (value && !isBlank(value) ? [{ label, value }] : []))
 }
 
 function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['others']>): Fact[] {

@@ -2,6 +2,7 @@
 // will never be taken, or whether the destination is gone. Retrying what cannot succeed would keep the recovery behind it waiting.
 
 import type { Static, TSchema } from 'typebox'
+import { jsonText } from '../core/characters.ts'
 import { type Alert, alertOf, type Templates } from './alert.ts'
 import type { FetchRequest, FetchResponse } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
@@ -81,7 +82,7 @@ export async function exchange(asked: ApiRequest, answers: Answers, context: Sen
   const { fetch, signal, now } = context
   const { url, method = 'POST', json, form } = asked
   const typed = json !== undefined ? jsonType : form !== undefined ? formType : {}
-  const body = json !== undefined ? JSON.stringify(json) : form && new URLSearchParams(form).toString()
+  const body = json !== undefined ? jsonText(json) : form && new URLSearchParams(form).toString()
   const headers = { ...typed, ...asked.headers }
   const response = await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) })
   const reading = answers.read?.(jsonOf(response), response, now()) ?? {}

@@ -2,6 +2,7 @@
 // function takes plain text and makes it harmless itself: no markup of its own, nobody mentioned, no character that the format lacks. So
 // no caller can forget to; what one of them returned is never given to another.
 
+import { printable } from '../core/characters.ts'
 import type { Alert } from './alert.ts'
 import type { Severity } from './message.ts'
 
@@ -24,13 +25,10 @@ const invisible = '\u200b'
  */
 export const unmentioned = (text: string) => text.replace(/(?<![A-Za-z0-9])@/g, `@${invisible}`)
 
-/** What XML 1.0 has no place for, not even as an entity (https://www.w3.org/TR/xml/#charsets), and the other control characters. */
-const unprintable = /[^\t\n\r\x20-\x7e\xa0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
 /** For HTML and XML, in text and in attributes. */
 export const xml = (text: string) => printable(text).replace(/[&<>"]/g, (character) => entities[character] as string)
-const printable = (text: string) => text.toWellFormed().replace(unprintable, ' ')
 
 /** No run of backticks in it can begin a fence, or end the one around it. */
 const unfenced = (text: string) => text.replace(/`{3,}/g, spread)

@@ -1,11 +1,18 @@
 // The placeholders of Healthchecks' webhooks (its catalogue, section 7). One pass: what a placeholder stood for is never searched for
-// further ones, and unknown names are left as they are.
+// further ones, and unknown names are left as they are. A template of a few words can ask for the whole output two hundred times, so what it
+// becomes is bounded while it is being filled in: values are cut where there is no room for them, and JSON so that it stays JSON.
 
+import { jsonText } from '../core/characters.ts'
 import { isoSeconds } from '../core/instant.ts'
+import { within } from './fit.ts'
 import type { CheckMessage, Message, NoticeMessage } from './message.ts'
+import { cut } from './text.ts'
 
 // Longer names first; a tag's number is taken whole, so that $TAG10 is never the first tag and a zero.
 const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SLUG|BODY|JSON|NOW)/g
+
+/** In UTF-16 units. The first two are what servers take of an address and of all headers together. */
+const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 
 export type Placeholders = ReturnType<typeof placeholdersOf>
 
@@ -17,23 +24,67 @@ export function canTellNotice(templates: readonly (string | undefined)[]): boole
   return templates.some((template) => template !== undefined && telling.test(template))
 }
 
+/** As much of a value as is not longer than `room` when it is written. */
+type Value = (room: number, write: (text: string) => string) => string
+
 /** `status` is the direction that is told, which a test may choose. */
 export function placeholdersOf(message: Message, status: 'down' | 'up') {
-  const { at, body, ...own } = message.event === 'notice' ? valuesOfNotice(message) : valuesOfCheck(message)
-  const values: Record<string, () => string> = {
-    ...own,
-    STATUS: () => status,
-    NOW: () => isoSeconds(Date.parse(at)),
-    NAME_JSON: () => JSON.stringify(own.NAME()),
+  const { at, body, json, ...own } = message.event === 'notice' ? valuesOfNotice(message) : valuesOfCheck(message)
+  const values = {
+    ...Object.fromEntries(Object.entries(own).map(([name, text]) => [name, cutTo(text)])),
+    STATUS: cutTo(status),
+    NOW: cutTo(isoSeconds(Date.parse(at))),
+    NAME_JSON: jsonOf(own.NAME),
+    JSON: whole(json),
   }
-  const bodies = { ...values, BODY: body, BODY_JSON: () => JSON.stringify(body()) }
-  const fill = (template: string, known: Record<string, () => string>, encode: (value: string) => string) =>
-    template.replace(names, (whole, name: string) => (known[name] ? encode(known[name]()) : whole))
+  const bodies = { ...values, BODY: lazily(body, cutTo), BODY_JSON: lazily(body, jsonOf) }
 
   return {
-    url: (template: string) => fill(template, values, (value) => encodeURIComponent(value.toWellFormed())),
-    header: (template: string) => fill(template, values, headerText),
-    body: (template: string) => fill(template, bodies, (value) => value),
+    url: (template: string) =>
+      fill(template, values, filledMax.url, (value) => encodeURIComponent(value.toWellFormed())),
+    /** `count` is how many headers there are. */
+    header: (template: string, count = 1) => fill(template, values, Math.floor(filledMax.headers / count), headerText),
+    /** At most `max` units, by default as much as a webhook sends. */
+    body: (template: string, max = filledMax.body) => fill(template, bodies, max, (value) => value),
+  }
+}
+
+function fill(template: string, known: Record<string, Value>, max: number, write: (text: string) => string): string {
+  let room = Math.max(0, max - template.length)
+  return template.replace(names, (placeholder, name: string) => {
+    const value = known[name]
+    if (value === undefined) return placeholder
+    const written = value(room + placeholder.length, write)
+    room += placeholder.length - written.length
+    return written
+  })
+}
+
+const cutTo =
+  (text: string): Value =>
+  (room, write) =>
+    room <= 0 ? '' : within(room, cut(text, room), write)
+
+const jsonOf =
+  (text: string): Value =>
+  (room, write) =>
+    room <= 0 ? '' : within(room, cut(text, room), (part) => write(jsonText(part)))
+
+/** JSON that is cut is none. */
+const whole =
+  (json: () => string): Value =>
+  (room, write) => {
+    const text = json()
+    const written = text.length > room ? undefined : write(text)
+    return written === undefined || written.length > room ? write('null') : written
+  }
+
+/** Of a value that is large, and asked for rarely. */
+function lazily(text: () => string, value: (text: string) => Value): Value {
+  let known: Value | undefined
+  return (room, write) => {
+    known ??= value(text())
+    return known(room, write)
   }
 }
 
@@ -43,13 +94,13 @@ function valuesOfCheck({ check, flip, lastPing }: CheckMessage) {
   return {
     at: flip.at,
     body: () => lastPing?.body?.toString('utf8') ?? '',
-    CODE: () => text(check.uuid),
-    NAME: () => text(check.name),
-    SLUG: () => text(check.slug),
-    TAGS: () => text(check.tags),
-    JSON: () => JSON.stringify(check),
-    EXITSTATUS: () => String(lastPing?.exitStatus ?? -1),
-    ...Object.fromEntries(tags.map((tag, index) => [`TAG${index + 1}`, () => tag])),
+    json: () => jsonText(check),
+    CODE: text(check.uuid),
+    NAME: text(check.name),
+    SLUG: text(check.slug),
+    TAGS: text(check.tags),
+    EXITSTATUS: String(lastPing?.exitStatus ?? -1),
+    ...Object.fromEntries(tags.map((tag, index) => [`TAG${index + 1}`, tag])),
   }
 }
 
@@ -57,12 +108,12 @@ function valuesOfNotice({ notice, incident }: NoticeMessage) {
   return {
     at: notice.at,
     body: () => notice.text,
-    CODE: () => incident,
-    NAME: () => notice.title,
-    SLUG: () => 'flatline',
-    TAGS: () => '',
-    JSON: () => JSON.stringify(notice),
-    EXITSTATUS: () => '-1',
+    json: () => jsonText(notice),
+    CODE: incident,
+    NAME: notice.title,
+    SLUG: 'flatline',
+    TAGS: '',
+    EXITSTATUS: '-1',
   }
 }
 

@@ -1,6 +1,7 @@
 // Words and numbers as people read them, and cutting them to length.
 
 import { stripVTControlCharacters } from 'node:util'
+import { printable } from '../core/characters.ts'
 
 /** Half of a character that is written as two units. */
 const halfAtEnd = /[\uD800-\uDBFF]$/
@@ -27,7 +28,7 @@ export function cutBytes(text: string, max: number): string {
 
 /** Without control characters, on one line. */
 export function oneLine(text: string): string {
-  return text
+  return printable(text)
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
     .replace(/ {2,}/g, ' ')
     .trim()
@@ -35,9 +36,9 @@ export function oneLine(text: string): string {
 
 /** Text of several lines without control characters, colours of terminals and blank ends. */
 export function readable(text: string): string {
-  return stripVTControlCharacters(text)
+  return stripVTControlCharacters(text.toWellFormed())
     .replace(/\r\n?/g, '\n')
-    .replace(/[^\P{Cc}\n\t]/gu, '')
+    .replace(/[^\P{Cc}\n\t]|[\uFFFE\uFFFF]/gu, '')
     .replace(/\n{3,}/g, '\n\n')
     .trim()
 }

@@ -61,6 +61,10 @@ export const settingsOf = <Own extends TProperties>(own: Own) =>
 export const secret = (extra: { maxLength?: number; pattern?: string; rule?: string } = {}) =>
   Type.String({ minLength: 1, maxLength: 500, secret: true, ...extra })
 
+/** A secret that goes into a header as it is. */
+export const token = () =>
+  secret({ pattern: '^[!-~]+$', rule: 'must be letters, digits and signs of ASCII, without blanks' })
+
 const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@\\u0000-\\u001f\\u007f]+$'
 const urlRule = 'must be an http:// or https:// URL without spaces or credentials'
 

@@ -1,6 +1,7 @@
 // What a badge says: how many of the checks are down and how many late. new, paused and started ones count as up.
 
 import { makeBadge } from 'badge-maker'
+import { printable } from '../core/characters.ts'
 import type { Format } from './addresses.ts'
 
 export type Counts = { total: number; grace: number; down: number }
@@ -26,10 +27,11 @@ export function stateOf({ grace, down }: Counts, withLate: boolean): State {
 
 /** The body in a format, and its type. */
 export function render(
-  label: string,
+  name: string,
   counts: Counts,
   { withLate, format }: { withLate: boolean; format: Format },
 ): { type: string; body: string } {
+  const label = printable(name)
   const message = stateOf(counts, withLate)
   const { svg, shields } = colours[message]
   if (format === 'svg') return { type: 'image/svg+xml', body: makeBadge({ label, message, color: svg, style: 'flat' }) }

@@ -109,4 +109,4 @@ const line = (series: string, value: number | null) => (value === null ? '' : `$
 
 const seconds = (ms: number | null) => (ms === null ? null : ms / 1000)
 
-const escaped = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
+const escaped = (text: string) => text.toWellFormed().replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')

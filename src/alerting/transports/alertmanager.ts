@@ -7,7 +7,7 @@ import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
 import { basic, bearer, httpTransport, words } from '../http-transport.ts'
 import { bodyOf, plain } from '../markup.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
+import { address, base, secret, settingsOf, token } from '../transport.ts'
 
 const lastsMs = 30 * 86_400_000
 const descriptionMax = 20_000
@@ -25,7 +25,7 @@ export const alertmanager = httpTransport({
         rule: 'must have names of labels: letters, digits and _',
       }),
     ),
-    token: Type.Optional(secret()),
+    token: Type.Optional(token()),
     user: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
     password: Type.Optional(secret()),
   }),

@@ -6,7 +6,7 @@ import type { Alert } from '../alert.ts'
 import { fitText, within } from '../fit.ts'
 import { type Answers, type ApiRequest, bearer, exchangeMarked, pick, words, wordsFor } from '../http-transport.ts'
 import { bodyOf, markdown, messageOf, plain, unmentioned } from '../markup.ts'
-import { address, base, DeliveryError, type SendContext, secret, settingsOf, type Transport } from '../transport.ts'
+import { address, base, DeliveryError, type SendContext, settingsOf, type Transport, token } from '../transport.ts'
 
 const vendor = 'https://api.github.com'
 const titleMax = 256
@@ -16,7 +16,7 @@ const looksMax = 6
 
 const Settings = settingsOf({
   repo: Type.String({ pattern: '^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$', rule: 'must be owner/name' }),
-  token: secret(),
+  token: token(),
   labels: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 50 }), { maxItems: 10 })),
   api_url: Type.Optional(address({ default: vendor })),
 })

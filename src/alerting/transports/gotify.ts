@@ -5,7 +5,7 @@ import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
 import { type ApiRequest, httpTransport, pick, words } from '../http-transport.ts'
 import { bodyOf, type Markup, markdown, plain } from '../markup.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
+import { address, base, settingsOf, token } from '../transport.ts'
 
 /** The server has no limit of its own; phones have. */
 const messageMax = 8000
@@ -14,7 +14,7 @@ const Priority = (fallback: number) => Type.Optional(Type.Integer({ minimum: 0, 
 
 const Settings = settingsOf({
   url: address(),
-  token: secret(),
+  token: token(),
   priority_down: Priority(8),
   priority_up: Priority(5),
 })

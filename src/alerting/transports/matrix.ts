@@ -6,14 +6,14 @@ import type { Alert } from '../alert.ts'
 import { fitJson } from '../fit.ts'
 import { type ApiRequest, bearer, httpTransport, pick, words } from '../http-transport.ts'
 import { html, marks, messageOf, unmarked } from '../markup.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
+import { address, base, settingsOf, token } from '../transport.ts'
 
 /** An event may have 65,536 bytes, with what the server adds. */
 const eventMaxBytes = 60_000
 
 const Settings = settingsOf({
   homeserver: address(),
-  token: secret(),
+  token: token(),
   room_id: Type.String({
     maxLength: 255,
     pattern: '^![^\\s:]+(:\\S+)?$',

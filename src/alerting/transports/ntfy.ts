@@ -6,7 +6,7 @@ import { bearer, httpTransport, pick, words } from '../http-transport.ts'
 import { bodyOf, plain } from '../markup.ts'
 import type { Severity } from '../message.ts'
 import { cut } from '../text.ts'
-import { address, secret, settingsOf } from '../transport.ts'
+import { address, settingsOf, token } from '../transport.ts'
 
 const vendor = 'https://ntfy.sh'
 /** A longer one becomes a file. */
@@ -30,7 +30,7 @@ export const ntfy = httpTransport({
   settings: settingsOf({
     url: Type.Optional(address({ default: vendor })),
     topic: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', rule: 'must be 1 to 64 of A-Z a-z 0-9 _ -' }),
-    token: Type.Optional(secret()),
+    token: Type.Optional(token()),
     priority_down: Priority(5),
     priority_up: Priority(3),
   }),

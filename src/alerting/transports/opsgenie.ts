@@ -6,7 +6,7 @@ import { fitText } from '../fit.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
 import { bodyOf, plain } from '../markup.ts'
 import { cut } from '../text.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
+import { address, base, settingsOf, token } from '../transport.ts'
 
 const messageMax = 130
 const descriptionMax = 15_000
@@ -25,7 +25,7 @@ export function alertsApi(kind: string, vendor: string) {
     kind,
     category: 'incident',
     settings: settingsOf({
-      api_key: secret(),
+      api_key: token(),
       priority: Type.Optional(Type.Enum(['P1', 'P2', 'P3', 'P4', 'P5'], { default: 'P1' })),
       api_url: Type.Optional(address({ default: vendor })),
     }),

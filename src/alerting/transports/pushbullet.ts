@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import { fitText } from '../fit.ts'
 import { httpTransport, pick, words } from '../http-transport.ts'
 import { bodyOf, plain } from '../markup.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
+import { address, base, settingsOf, token } from '../transport.ts'
 
 const vendor = 'https://api.pushbullet.com'
 const bodyMax = 4000
@@ -13,7 +13,7 @@ export const pushbullet = httpTransport({
   kind: 'pushbullet',
   category: 'push',
   settings: settingsOf({
-    token: secret(),
+    token: token(),
     device_iden: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
     api_url: Type.Optional(address({ default: vendor })),
   }),

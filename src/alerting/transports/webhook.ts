@@ -3,6 +3,7 @@
 
 import { createHmac } from 'node:crypto'
 import { type Static, Type } from 'typebox'
+import { jsonText } from '../../core/characters.ts'
 import { alertOf } from '../alert.ts'
 import type { FetchRequest } from '../guarded-fetch.ts'
 import { bodyOf, plain } from '../markup.ts'
@@ -111,7 +112,7 @@ function headersProblem(field: string, headers: Record<string, string> = {}): Se
 
 /** Everybody may read the address, so a receiver that has the secret can tell who sent the document, and when. */
 function ownRequest(message: Message, settings: WebhookSettings, now: number): Request {
-  const body = JSON.stringify(documentOf(message, now))
+  const body = jsonText(documentOf(message, now))
   const headers = merged({ 'content-type': 'application/json' }, settings.headers)
   if (settings.secret !== undefined) {
     const at = Math.floor(now / 1000)
@@ -157,7 +158,7 @@ function styledRequest(message: Message, settings: WebhookSettings): Request | {
   return {
     url: fill.url(url),
     method,
-    headers: merged({}, Object.fromEntries(headers.map(([name, value]) => [name, fill.header(value)]))),
+    headers: merged({}, Object.fromEntries(headers.map(([name, value]) => [name, fill.header(value, headers.length)]))),
     ...(body === undefined ? {} : { body: fill.body(body) }),
   }
 }

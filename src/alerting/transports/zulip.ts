@@ -5,7 +5,7 @@ import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
 import { type ApiRequest, basic, httpTransport, pick, seconds, words } from '../http-transport.ts'
 import { bodyOf, chatMarkdown, chatText, type Markup, marks } from '../markup.ts'
-import { cut } from '../text.ts'
+import { cut, oneLine } from '../text.ts'
 import { address, base, secret, settingsOf } from '../transport.ts'
 
 const contentMax = 10_000
@@ -48,7 +48,7 @@ function message(alert: Alert, settings: Static<typeof Settings>, markup: Markup
     form: {
       type,
       to: type === 'direct' ? JSON.stringify([to]) : to,
-      ...(type === 'stream' && { topic: cut(topic ?? alert.source, topicMax) }),
+      ...(type === 'stream' && { topic: cut(oneLine(topic ?? '') || alert.source, topicMax) }),
       content: fitText(
         alert,
         contentMax,

@@ -42,6 +42,10 @@ export const spool = Type.Object(
       maximum: 268_435_456,
     }),
     queueMaxEntries: integer(20_000, 'Heartbeats waiting for the disk of the spool; more are answered 503'),
+    quarantineMaxEntries: integer(
+      10_000,
+      'Heartbeats kept in the database that were acknowledged and cannot be written; more are dropped, with a log line',
+    ),
   },
   { description: 'Heartbeats on disk while the database is away' },
 )

@@ -65,10 +65,13 @@ export function createProjects(options: {
     /** What is kept of a key, to ask later whose it is. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
-    /** Whose key of these kinds has this hash; null if nobody's. */
-    async projectOfKey(hash: string, kinds: readonly store.KeyKind[]): Promise<string | null> {
-      const owner = await store.selectKey(database, Buffer.from(hash, 'base64'))
-      return owner !== null && kinds.includes(owner.kind) ? owner.projectId : null
+    /** Whose keys have these hashes; nobody's have no entry. */
+    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, Principal>> {
+      const owners = await store.selectKeys(
+        database,
+        hashes.map((hash) => Buffer.from(hash, 'base64')),
+      )
+      return new Map(owners.map(({ projectId, kind, hash }) => [hash.toString('base64'), { projectId, kind }]))
     },
 
     /** Lookups of keys so far, by whether the database had to be asked. */

@@ -17,6 +17,15 @@ export async function selectKey(on: Queryable, hash: Buffer): Promise<KeyOwner |
   return row ?? null
 }
 
+const byHashes: Statement = {
+  name: 'keys_by_hashes',
+  text: 'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = ANY($1::bytea[])',
+}
+
+export async function selectKeys(on: Queryable, hashes: readonly Buffer[]): Promise<KeyOwner[]> {
+  return on.query<KeyOwner>(byHashes, [hashes])
+}
+
 const upsert: Statement = {
   name: 'keys_upsert',
   text: `INSERT INTO project_keys (project_id, kind, hash) VALUES ($1, $2, $3)

@@ -37,9 +37,9 @@ export type DatabaseClient = Queryable & {
   prisma: PrismaClient
   /**
    * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the connection is lost
-   * before the commit was sent.
+   * before the commit was sent. `limitMs` is for each of its statements, instead of the limit of all.
    */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+  transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>
 }
 
@@ -76,10 +76,10 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
         () => hooks.guard(() => timed(pool, statement, values)),
         (error) => isRead(statement) && isTransient(error),
       ),
-    transaction: (work) => {
+    transaction: (work, limitMs) => {
       const uncertain = new WeakSet<Error>()
       return persist(
-        () => hooks.guard(() => transactionOnce(pool, timed, work, uncertain)),
+        () => hooks.guard(() => transactionOnce(pool, timed, work, uncertain, limitMs)),
         (error) => isConflict(error) || (isTransient(error) && !uncertain.has(error as Error)),
       )
     },
@@ -138,6 +138,7 @@ async function transactionOnce<T>(
   run: Run,
   work: (tx: Queryable) => Promise<T>,
   uncertain: WeakSet<Error>,
+  limitMs?: number,
 ): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
@@ -158,7 +159,7 @@ async function transactionOnce<T>(
   client.on('error', breaks)
   try {
     // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
-    client.query('BEGIN').catch(() => undefined)
+    client.query(limitMs === undefined ? 'BEGIN' : limitedBegin(limitMs)).catch(() => undefined)
     const result = await work({ query })
     committing = true
     // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and without an error.
@@ -178,6 +179,8 @@ async function transactionOnce<T>(
     client.release(broken)
   }
 }
+
+const limitedBegin = (limitMs: number) => `BEGIN; SET LOCAL statement_timeout = ${Math.round(limitMs)}`
 
 const { builtins } = pg.types
 

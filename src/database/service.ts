@@ -86,7 +86,7 @@ export function createDatabase(options: {
       return { active: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max }
     },
     query: (statement, values) => opened().query(statement, values),
-    transaction: (work) => opened().transaction(work),
+    transaction: (work, limitMs) => opened().transaction(work, limitMs),
     synchronise,
 
     async open(signal) {

@@ -8,6 +8,9 @@ export type Done<Result> = (error: Error | null, result?: Result) => void
 /** Entries that are enough for a batch: with more of them each costs little less. */
 const amongMany = 32
 
+/** A batch that has been written at for so long is slow. */
+const slowAfterMs = 500
+
 type Waiting<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
 
 export type Batcher<Entry, Result> = {
@@ -26,26 +29,63 @@ export function createBatcher<Entry, Result>(options: {
   queueMaxEntries: number
   queueMaxBytes: number
   batchMax: number
+  /** Of one batch, unless a single entry is larger. */
+  batchMaxBytes: number
   /** Batches written at the same time. */
   inFlightMax: number
+  /** How many slow ones may be written besides. */
+  slowMax: number
 }): Batcher<Entry, Result> {
-  const { write, queueMaxEntries, queueMaxBytes, batchMax, inFlightMax } = options
+  const { write, queueMaxEntries, queueMaxBytes, inFlightMax, slowMax } = options
   let queue: Waiting<Entry, Result>[] = []
   let queuedBytes = 0
   const writing: Waiting<Entry, Result>[][] = []
+  const began = new WeakMap<Waiting<Entry, Result>[], number>()
+  let isWaiting = false
   let answering = 0
   let whenDrained: (() => void)[] = []
 
   function next(): void {
-    if (writing.length >= inFlightMax || queue.length === 0) return
-    const batch = queue.length <= batchMax ? queue : queue.slice(0, batchMax)
-    queue = queue.length <= batchMax ? [] : queue.slice(batchMax)
+    if (queue.length === 0) return
+    if (writing.length >= inFlightMax && !mayPassSlow()) return
+    const count = batchLength()
+    const batch = count === queue.length ? queue : queue.slice(0, count)
+    queue = count === queue.length ? [] : queue.slice(count)
     for (const { bytes } of batch) queuedBytes -= bytes
     writing.push(batch)
+    began.set(batch, performance.now())
     write(batch.map(({ entry }) => entry)).then(
       (results) => finish(batch, null, results),
       (error: Error) => finish(batch, error, []),
     )
+    if (queue.length > 0) next()
+  }
+
+  /** How many of the queue make the next batch. */
+  function batchLength(): number {
+    const most = Math.min(queue.length, options.batchMax)
+    if (queuedBytes <= options.batchMaxBytes) return most
+    let bytes = 0
+    for (let count = 0; count < most; count++) {
+      bytes += queue[count]?.bytes ?? 0
+      if (bytes > options.batchMaxBytes) return Math.max(1, count)
+    }
+    return most
+  }
+
+  /** A few batches that take long must not stop those behind them. Otherwise it is asked again when the first may have become slow. */
+  function mayPassSlow(): boolean {
+    if (slowMax === 0) return false
+    const now = performance.now()
+    const slow = writing.filter((batch) => now - (began.get(batch) ?? now) >= slowAfterMs).length
+    if (writing.length - slow < inFlightMax && slow <= slowMax) return true
+    if (isWaiting) return false
+    isWaiting = true
+    setTimeout(() => {
+      isWaiting = false
+      next()
+    }, slowAfterMs).unref()
+    return false
   }
 
   function finish(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {

@@ -73,7 +73,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       if (reason === 'unavailable') result.unavailable++
       result.rejected.push({ index, error: refusals[reason] })
     }
-    return new Promise((resolve) => {
+    return new Promise<void>((resolve) => {
       const taken = heartbeats.receive(incoming(request, entry), (error, outcome) => {
         const refused = error || outcome === undefined ? 'unavailable' : refusalOf(outcome)
         if (refused) reject(refused)
@@ -82,6 +82,9 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
         resolve()
       })
       if (!taken) resolve(reject('unavailable'))
+    }).catch((error) => {
+      if (!(error instanceof AppError)) throw error
+      result.rejected.push({ index, error: error.message })
     })
   }
 
@@ -96,7 +99,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       pingKeyHash: null,
       uploader: { projectId, keyHash },
       method: request.method,
-      ua: (request.headers['user-agent'] ?? '').slice(0, 200),
+      ua: request.headers['user-agent'] ?? '',
       body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),
       mail: null,
       key: id,

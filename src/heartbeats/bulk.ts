@@ -1,9 +1,11 @@
 // Many heartbeats in one request: a JSON array, or one JSON object a line. An array is checked as a whole before anything of it counts; a line
 // stands for itself. Entries are made into objects one after the other, so that 16 MB of text never are 16 MB of objects at once.
 
+import { columns } from '../core/columns.ts'
 import { type SignalKind, signalKinds } from '../core/heartbeat.ts'
 import { isUuid } from '../core/identifier.ts'
 import { parseInstant } from '../core/instant.ts'
+import { brokenRule } from '../core/storable.ts'
 
 /** `check` is a uuid or a slug; `at` is null for now. */
 export type BulkEntry = {
@@ -85,14 +87,17 @@ function problemOf(given: Record<string, unknown>, now: number): { error: string
   const { check, kind, at, exit_status: exitStatus, rid, body, id } = given
   const wrong = (error: string) => ({ error })
   if (typeof check !== 'string' || check === '') return wrong('check must be the uuid or the slug of a check')
+  const checkRule = brokenRule(columns.monitors.slug, check)
+  if (checkRule !== null) return wrong(`check ${checkRule}`)
   if (kind != null && !signalKinds.includes(kind as SignalKind))
     return wrong(`kind must be one of ${signalKinds.join(', ')}`)
   if (exitStatus != null && !(Number.isInteger(exitStatus) && Number(exitStatus) >= 0 && Number(exitStatus) <= 255))
     return wrong('exit_status must be a whole number from 0 to 255')
   if (rid != null && !(typeof rid === 'string' && isUuid(rid.toLowerCase()))) return wrong('rid must be a uuid')
   if (body != null && typeof body !== 'string') return wrong('body must be a string')
-  if (id != null && !(typeof id === 'string' && /^[^\0]{1,100}$/s.test(id)))
-    return wrong('id must be a string of 1 to 100 characters')
+  if (id != null && (typeof id !== 'string' || id === '')) return wrong('id must be a string of 1 to 100 characters')
+  const idRule = id == null ? null : brokenRule(columns.heartbeat_keys.key, id)
+  if (idRule !== null) return wrong(`id ${idRule}`)
   if (at == null) return null
   const instant = typeof at === 'string' ? parseInstant(at) : null
   if (instant === null) return wrong('at must be an ISO 8601 instant with a time zone')

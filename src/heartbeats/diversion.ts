@@ -8,8 +8,10 @@ import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Done } from './batcher.ts'
 import { createKnownMonitors } from './known-monitors.ts'
+import type { Quarantine } from './quarantine.ts'
 import type { Outcome, Received } from './service.ts'
 import type { Backlog, Spool } from './spool.ts'
+import { problemOf, storable } from './storable.ts'
 
 export type Diversion = ReturnType<typeof createDiversion>
 
@@ -20,19 +22,22 @@ export type DiversionOptions = {
    * reached.
    */
   record: (entries: Received[]) => Promise<(Outcome | Error)[]>
+  /** Keeps what cannot be recorded; rejects if the database cannot be reached. */
+  quarantine: Pick<Quarantine, 'add' | 'addUnfit'>
   /** Rejects while the database does not answer. */
   ping: () => Promise<void>
-  count: (kind: HeartbeatKind, outcome: 'spooled' | 'dropped', n: number) => void
+  count: (kind: HeartbeatKind, outcome: 'spooled' | 'dropped' | 'limited', n: number) => void
   log: { info(o: object, message: string): void; warn(o: object, message: string): void }
 }
 
 const replayMax = 500
+const replayMaxBytes = 16 * 2 ** 20
 /** Whoever comes after these waits for them: a few batches. */
 const handoverMax = 2000
 const listedMax = 100
 const known = { maxEntries: 100_000 }
 
-export function createDiversion({ spool, record, ping, count, log }: DiversionOptions) {
+export function createDiversion({ spool, record, quarantine, ping, count, log }: DiversionOptions) {
   const monitors = createKnownMonitors(known)
   // Until the start is done there is no database.
   let active = true
@@ -48,12 +53,20 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
     })
   }
 
-  async function replaySegment(records: Received[]): Promise<void> {
-    for (let from = 0; from < records.length; from += replayMax) {
-      const part = records.slice(from, from + replayMax)
+  /** Whatever of it cannot be recorded must not keep the rest from being so. */
+  async function replaySegment(records: Received[], unreadable: Buffer[]): Promise<void> {
+    const unfit = records.filter((received) => problemOf(received) !== null)
+    await quarantine.addUnfit(unfit, unreadable)
+    const isUnfit = new Set(unfit)
+    for (const part of partsOf(records.filter((received) => !isUnfit.has(received)).map(storable))) {
       const outcomes = await record(part)
-      const failed = outcomes.find((outcome) => outcome instanceof Error)
-      if (failed) throw failed
+      await quarantine.add(
+        part.flatMap((received, i) => {
+          const outcome = outcomes[i]
+          return outcome instanceof Error ? [{ received, error: outcome }] : []
+        }),
+      )
+      for (const [i, { kind }] of part.entries()) if (isLimited(outcomes[i])) count(kind, 'limited', 1)
       dropped(part.filter((_, i) => outcomes[i] === 'unknown' || outcomes[i] === 'ambiguous'))
     }
   }
@@ -151,4 +164,26 @@ export function createDiversion({ spool, record, ping, count, log }: DiversionOp
     hasRoom: (): boolean => spool.hasRoom(),
     close: () => spool.close(),
   }
+}
+
+/** In their order, each small enough for one transaction. */
+function partsOf(records: readonly Received[]): Received[][] {
+  const parts: Received[][] = []
+  let part: Received[] = []
+  let bytes = 0
+  for (const received of records) {
+    const size = received.body?.length ?? 0
+    if (part.length === replayMax || (part.length > 0 && bytes + size > replayMaxBytes)) {
+      parts.push(part)
+      part = []
+      bytes = 0
+    }
+    part.push(received)
+    bytes += size
+  }
+  return part.length === 0 ? parts : [...parts, part]
+}
+
+function isLimited(outcome: Outcome | Error | undefined): boolean {
+  return typeof outcome === 'object' && 'limitedForMs' in outcome
 }

@@ -36,8 +36,9 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
         : null
     const heartbeats = createHeartbeats({
       spool,
-      projectOfKey: (hash, may) =>
-        app.projects.projectOfKey(hash, may === 'ping' ? ['ping_key'] : ['ping_key', 'api_key']),
+      ownersOfKeys: app.projects.ownersOfKeys,
+      writeAudit: app.audit.write,
+      quarantineMaxEntries: config.spool.quarantineMaxEntries,
       database,
       monitors,
       windows: app.blindTime.windows,

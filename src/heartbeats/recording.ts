@@ -6,7 +6,7 @@ import type { WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitWindowMs } from '../core/ping-limit.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import type { Monitors } from '../monitors/service.ts'
+import type { Monitors, Plan } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
 import { applySignals } from './apply-signals.ts'
 import { insertKeys, selectKnownKeys } from './keys-store.ts'
@@ -19,15 +19,17 @@ type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; pr
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
-/** Whose key this is, of those that may do so; null if nobody's. */
-export type ProjectOfKey = (hash: string, may: 'ping' | 'upload') => Promise<string | null>
+/** Whose keys have these hashes, and of what kind; nobody's have no entry. */
+export type OwnersOfKeys = (
+  hashes: readonly string[],
+) => Promise<ReadonlyMap<string, { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key' }>>
 
 export type Recording = ReturnType<typeof createRecording>
 
 export function createRecording(options: {
   database: Database
   monitors: Pick<Monitors, 'change' | 'locate' | 'owned'>
-  projectOfKey: ProjectOfKey
+  ownersOfKeys: OwnersOfKeys
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
@@ -36,23 +38,18 @@ export function createRecording(options: {
 }) {
   const { database, monitors, isCurrent, windows, count } = options
 
-  /** Whose keys they are that came while nobody could tell. What was found once is kept for the next attempt. */
+  /** Whose keys they are that came while nobody could tell. Those of nobody's keep an empty project. */
   async function findProjects(entries: readonly Received[]): Promise<void> {
-    const asked = new Map<string, Promise<string | null>>()
-    const projectOf = (hash: string, may: 'ping' | 'upload') => {
-      const name = `${may} ${hash}`
-      if (!asked.has(name)) asked.set(name, options.projectOfKey(hash, may))
-      return asked.get(name) as Promise<string | null>
-    }
+    const hashes = new Set(entries.flatMap((entry) => unverifiedHash(entry) ?? []))
+    if (hashes.size === 0) return
+    const owners = await options.ownersOfKeys([...hashes])
     for (const entry of entries) {
-      const { slug, pingKeyHash, uploader } = entry
-      if (uploader !== null && uploader.projectId === '' && uploader.keyHash !== null) {
-        const projectId = (await projectOf(uploader.keyHash, 'upload')) ?? ''
-        entry.uploader = { ...uploader, projectId }
-        if (slug !== null) entry.slug = { ...slug, projectId }
-      } else if (slug !== null && slug.projectId === '' && pingKeyHash !== null) {
-        entry.slug = { ...slug, projectId: (await projectOf(pingKeyHash, 'ping')) ?? '' }
-      }
+      const owner = owners.get(unverifiedHash(entry) ?? '')
+      const { slug, uploader } = entry
+      if (owner === undefined || !(uploader ? uploadingKinds : pingingKinds).includes(owner.kind)) continue
+      const { projectId } = owner
+      if (uploader !== null) entry.uploader = { ...uploader, projectId }
+      if (slug !== null) entry.slug = { ...slug, projectId }
     }
   }
 
@@ -61,7 +58,9 @@ export function createRecording(options: {
     const lost = new Map<string, Outcome>()
     const unlocated = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
     if (unlocated.length === 0) return lost
-    const bySlug = unlocated.filter(({ slug }) => slug?.projectId !== '')
+    // Of a key that is nobody's (any more), or may not do this.
+    for (const { id, slug } of unlocated) if (slug?.projectId === '') lost.set(id, 'unknown')
+    const bySlug = unlocated.filter(({ id }) => !lost.has(id))
     const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
     for (const [i, entry] of bySlug.entries()) {
       const found = located[i] ?? 'unknown'
@@ -105,15 +104,16 @@ export function createRecording(options: {
   }
 
   /** With `again` some may be there already. */
-  async function decide(entries: readonly Received[], again: boolean, found: Found): Promise<void> {
+  async function decide(entries: readonly Received[], again: boolean, found: Found, limitMs?: number): Promise<void> {
     const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
     const outcomes = new Map<string, Outcome>()
     const projects = new Map<string, string>()
-    await monitors.change([...byMonitor.keys()], async (locked, tx) => {
+    const plan: Plan = async (locked, tx) => {
       outcomes.clear()
       for (const { id, projectId } of locked) projects.set(id, projectId)
       const already = again ? await selectRecorded(tx, entries) : null
       const there = new Set(locked.map(({ id }) => id))
+      for (const { id, monitorId } of entries) if (!there.has(monitorId)) outcomes.set(id, 'unknown')
       const named = entries.filter(
         (entry) => entry.key !== null && there.has(entry.monitorId) && !already?.has(entry.id),
       )
@@ -135,7 +135,8 @@ export function createRecording(options: {
           await Promise.all([insertHeartbeats(tx, rows), insertKeys(tx, keys)])
         },
       }
-    })
+    }
+    await monitors.change([...byMonitor.keys()], plan, limitMs)
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
     for (const { id, monitorId } of entries) {
       const outcome = outcomes.get(id)
@@ -176,18 +177,34 @@ export function createRecording(options: {
   }
 
   return {
-    /** Outcomes by the heartbeat's id; one that has none has no monitor. With `again` some may be recorded already. */
-    async record(entries: readonly Received[], again: boolean): Promise<ReadonlyMap<string, Outcome>> {
+    /**
+     * An outcome for each, by the heartbeat's id. With `again` some may be recorded already; `limitMs` is for each statement that
+     * writes.
+     */
+    async record(
+      entries: readonly Received[],
+      again: boolean,
+      limitMs?: number,
+    ): Promise<ReadonlyMap<string, Outcome>> {
       await findProjects(entries)
       const found: Found = { outcomes: await locate(entries), counts: [] }
       for (const { id } of await strangersOf(entries)) found.outcomes.set(id, 'unknown')
       let left: readonly Received[] = entries.filter(({ id }) => !found.outcomes.has(id))
       if (!again && isCurrent()) left = await recordPlain(left, found)
-      if (left.length > 0) await decide(left, again, found)
+      if (left.length > 0) await decide(left, again, found, limitMs)
       tell(found)
       return found.outcomes
     },
   }
+}
+
+const uploadingKinds: readonly string[] = ['ping_key', 'api_key']
+const pingingKinds: readonly string[] = ['ping_key']
+
+/** Of the key that a heartbeat came with, if nobody has been asked yet whose it is. */
+function unverifiedHash({ slug, pingKeyHash, uploader }: Received): string | null {
+  if (uploader !== null) return uploader.projectId === '' ? uploader.keyHash : null
+  return slug?.projectId === '' ? pingKeyHash : null
 }
 
 function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {

@@ -152,7 +152,7 @@ function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<In
     ...action,
     ...senderOf(request.headers, request.socket.remoteAddress),
     rid,
-    ua: (request.headers['user-agent'] ?? '').slice(0, 200),
+    ua: request.headers['user-agent'] ?? '',
     method: request.method,
     body: request.body ?? null,
     mail: null,

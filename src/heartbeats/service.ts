@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { WriteAudit } from '../audit/store.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
+import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
 import type { Database } from '../database/service.ts'
 import type { Monitors } from '../monitors/service.ts'
@@ -8,8 +10,11 @@ import type { SlugAddress } from '../monitors/slugs.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import { createDiversion } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
-import { createRecording, type ProjectOfKey } from './recording.ts'
+import { createQuarantine } from './quarantine.ts'
+import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
+import { storable } from './storable.ts'
+import { createWriting } from './writing.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
 export type Received = Omit<Incoming, 'at'> & {
@@ -55,39 +60,52 @@ export type Outcome =
   | 'unknown'
   | 'ambiguous'
 
+/** As they are counted. */
+export type HeartbeatOutcome =
+  | 'recorded'
+  | 'duplicate'
+  | 'unknown'
+  | 'limited'
+  | 'refused'
+  | 'spooled'
+  | 'dropped'
+  | 'quarantined'
+
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
 /**
  * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the database takes a
  * second or two: whoever sent the heartbeat waits so long for its OK, and no longer than a client's usual patience.
  */
-const attemptsMax = 3
 const retryPauseMs = 100
 const holdForMs = 5000
+/** Of the bodies in one statement, unless a single one is larger. */
+const batchMaxBytes = 16 * 2 ** 20
 /** Beside its body, about what an entry keeps in memory. */
 const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate' | 'owned'>
+  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'projectsOf'>
   /** Null where nothing is accepted without the database. */
   spool: Spool | null
-  projectOfKey: ProjectOfKey
+  ownersOfKeys: OwnersOfKeys
+  writeAudit: WriteAudit
+  quarantineMaxEntries: number
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
-  count: (
-    kind: HeartbeatKind,
-    outcome: 'recorded' | 'duplicate' | 'unknown' | 'limited' | 'refused' | 'spooled' | 'dropped',
-    projectId: string,
-    n: number,
-  ) => void
+  count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
   observeBatch: (entries: number, seconds: number) => void
   /** Makes the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
-  log: { info(o: object, message: string): void; warn(o: object, message: string): void }
+  log: {
+    info(o: object, message: string): void
+    warn(o: object, message: string): void
+    error(o: object, message: string): void
+  }
 }
 
 export function createHeartbeats(options: HeartbeatsOptions) {
@@ -97,60 +115,68 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     ...options,
     count: (kind, projectId, n) => count(kind, 'recorded', projectId, n),
   })
-  const batcher = createBatcher<Received, Outcome>({ write, ...limits, inFlightMax: 2 })
+  const writing = createWriting({ ...options, record: recording.record, projectsOf: options.monitors.projectsOf })
+  const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
+  const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
+  const quarantine = createQuarantine({
+    ...options,
+    entriesMax: options.quarantineMaxEntries,
+    write: (entries) => writing.write(entries, { again: true, isPatient: true }),
+    count: countSpooled,
+  })
   const diversion =
     options.spool &&
     createDiversion({
       spool: options.spool,
-      record: (entries) => writeBatch(entries),
+      record: (entries) => writeBatch(entries, { again: true, isPatient: true }),
+      quarantine,
       ping: database.synchronise,
-      count: (kind, outcome, n) => count(kind, outcome, '', n),
+      count: countSpooled,
       log: options.log,
     })
 
   async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
-    if (diversion === null) return writeBatch(entries)
+    if (diversion === null) return writeLive(entries)
     try {
       return await inTime(
-        diversion.handedOver().then(() => writeBatch(entries)),
+        diversion.handedOver().then(() => writeLive(entries)),
         limits.divertAfterMs,
       )
     } catch (error) {
-      return diversion.divert(entries, error as Error)
+      if (isDatabaseAway(error)) return diversion.divert(entries, error as Error)
+      throw reported(error as Error, entries.length)
     }
   }
 
-  /** With `again` part of it may be recorded already. */
-  async function writeBatch(entries: Received[], again = false): Promise<(Outcome | Error)[]> {
-    const began = clock.monotonic()
-    for (let attempt = 1; ; attempt++) {
+  /** Where there is no spool, what came holds out for a database that is only restarted. */
+  async function writeLive(entries: Received[]): Promise<(Outcome | Error)[]> {
+    for (let again = false; ; again = true) {
       try {
-        const outcomes = await recording.record(entries, again || attempt > 1)
-        observeBatch(entries.length, (clock.monotonic() - began) / 1000)
-        return entries.map(({ id, monitorId }) => {
-          const outcome = outcomes.get(id) ?? 'unknown'
-          if (outcome !== 'unknown') diversion?.saw(monitorId)
-          return outcome
-        })
+        const results = await writeBatch(entries, { again, isPatient: false })
+        const refused = results.filter((result) => result instanceof Error)
+        if (refused[0] !== undefined) reported(refused[0], refused.length)
+        return results
       } catch (error) {
+        if (diversion) throw error
         const waited = clock.now() - (entries[0]?.at ?? 0)
-        if (isMissingPartition(error) && attempt < attemptsMax) {
-          await options.makePartitions(entries.map(({ at }) => at))
-        } else if (isThere(error) && attempt < attemptsMax) {
-          // The next attempt asks which of them are.
-        } else if (!isDatabaseAway(error)) return isolate(entries, error as Error)
-        else if (diversion) throw error
-        else if (waited > holdForMs) throw reported(error as Error, entries.length)
-        else await sleep(retryPauseMs)
+        if (!isDatabaseAway(error) || waited > holdForMs) throw reported(error as Error, entries.length)
+        await sleep(retryPauseMs)
       }
     }
   }
 
-  /** One entry that cannot be stored must not take the others of its batch with it: halves, until it is alone. */
-  async function isolate(entries: Received[], error: Error): Promise<(Outcome | Error)[]> {
-    if (entries.length === 1) return [reported(error, 1)]
-    const middle = entries.length >> 1
-    return [...(await writeBatch(entries.slice(0, middle), true)), ...(await writeBatch(entries.slice(middle), true))]
+  async function writeBatch(
+    entries: Received[],
+    how: { again: boolean; isPatient: boolean },
+  ): Promise<(Outcome | Error)[]> {
+    const began = clock.monotonic()
+    const results = await writing.write(entries, how)
+    observeBatch(entries.length, (clock.monotonic() - began) / 1000)
+    for (const [i, result] of results.entries()) {
+      const { monitorId } = entries[i] as Received
+      if (!(result instanceof Error) && result !== 'unknown' && monitorId !== '') diversion?.saw(monitorId)
+    }
+    return results
   }
 
   /** One line for a batch: an outage would otherwise write one for every heartbeat. */
@@ -162,11 +188,11 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   return {
     /**
      * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing was
-     * promised: the client must try again.
+     * promised: the client must try again. Throws `bad_request` for what no column can hold.
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
       const at = incoming.at ?? clock.now()
-      const received = { ...incoming, at, id: heartbeatId(at), created: false }
+      const received = storable({ ...incoming, at, id: heartbeatId(at), created: false })
       const taken = push(received, (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
         else if (outcome === 'duplicate') count(incoming.kind, 'duplicate', '', 1)
@@ -180,6 +206,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     queueLength: () => batcher.length,
     /** Null where there is no spool. */
     diversion,
+    quarantine,
     /** When the heartbeat was received that has waited longest for the database; null if none waits. */
     oldestWaiting(): number | null {
       const queued = batcher.oldest()?.at ?? null
@@ -198,20 +225,14 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   }
 }
 
-/** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
-function isMissingPartition(error: unknown): boolean {
-  return (error as { code?: string }).code === '23514'
-}
-
-/** "Duplicate key value violates unique constraint": a replay that was cut short is repeated, or another was faster. */
-function isThere(error: unknown): boolean {
-  return (error as { code?: string }).code === '23505'
-}
-
 /** What comes later than that changes nothing any more: the database knows each heartbeat by its id. */
 function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('the database took too long')), limitMs)
+    const timer = setTimeout(() => reject(tooLate()), limitMs)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
+}
+
+function tooLate(): AppError {
+  return new AppError('unavailable', 'the database took too long')
 }

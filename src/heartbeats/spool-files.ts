@@ -2,8 +2,8 @@
 // replayed. What is appended counts only after it has been synced and the file is still where it was: somebody who took this
 // process for dead may have taken the directory over, and then reads what was there at that moment and no later.
 
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { decodeRecords } from './spool-record.ts'
 
 /** `oldestAt` is the receive time of its first record, in epoch milliseconds. */
@@ -17,6 +17,8 @@ export type SpoolFiles = ReturnType<typeof createSpoolFiles>
 type Active = Segment & { file: FileHandle; inode: number }
 
 const suffix = '.spool'
+/** Beside the spools: segments that could not be read. It belongs to no process, and nobody adopts it. */
+export const unreadableDir = 'unreadable'
 const trialBytes = 65_536
 
 export function createSpoolFiles(dir: string, segmentBytes: number) {
@@ -91,6 +93,16 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
 
     forget,
 
+    /** Puts one that cannot be read out of the way of the others, where no replay looks; resolves with its new path. */
+    async setAside(segment: Segment): Promise<string> {
+      const aside = join(dir, '..', unreadableDir)
+      await mkdir(aside, { recursive: true, mode: 0o700 })
+      const path = join(aside, `${basename(dirname(segment.path))}-${basename(segment.path)}`)
+      await rename(segment.path, path)
+      forget(segment)
+      return path
+    },
+
     /** Whether a group of the usual size would fit now. */
     canWrite: () => inTurn(() => tryWriting(join(dir, 'trial'))),
 
@@ -119,10 +131,12 @@ export async function findSegments(dir: string): Promise<Segment[]> {
   return found
 }
 
+/** One that cannot be read counts by its name alone; the replay finds out. */
 async function describe(path: string): Promise<Segment> {
-  const bytes = await readFile(path)
-  const { records } = decodeRecords(bytes)
-  return { path, bytes: bytes.length, records: records.length, oldestAt: records[0]?.at ?? Date.now() }
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0))
+  const { records, unreadable } = decodeRecords(bytes)
+  const oldestAt = records[0]?.at ?? Date.now()
+  return { path, bytes: bytes.length, records: records.length + unreadable.length, oldestAt }
 }
 
 async function tryWriting(path: string): Promise<boolean> {

@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { unreadableDir } from './spool-files.ts'
 
 type Owner = { id: string; host: string; pid: number; startedAt: string | null }
 
@@ -44,7 +45,7 @@ export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
     async adoptAbandoned() {
       const adopted: Adopted[] = []
       for (const other of await readdir(root)) {
-        if (other === id || !(await isAbandoned(join(root, other)))) continue
+        if (other === id || other === unreadableDir || !(await isAbandoned(join(root, other)))) continue
         const target = join(dir, other)
         const moved = await rename(join(root, other), target).then(
           () => true,

@@ -9,8 +9,11 @@ const mark = 0x31_42_48_46 // "FHB1"
 const headBytes = 12
 const payloadMax = 64 * 2 ** 20
 
-/** What was read; `damagedBytes` belonged to no whole record. A torn end is damage too: nobody was promised what it held. */
-export type Decoded = { records: Received[]; damagedBytes: number }
+/**
+ * What was read. `unreadable` are payloads that are whole and make no heartbeat; `damagedBytes` belonged to no whole record. A torn end
+ * is damage too: nobody was promised what it held.
+ */
+export type Decoded = { records: Received[]; unreadable: Buffer[]; damagedBytes: number }
 
 export function encodeRecord({ body, ...fields }: Received): Buffer {
   const json = Buffer.from(JSON.stringify({ ...fields, hasBody: body !== null }))
@@ -25,15 +28,21 @@ export function encodeRecord({ body, ...fields }: Received): Buffer {
   return record
 }
 
-/** In the order of writing. */
+/** What of a record `decodePayload` reads. */
+export const payloadOf = (received: Received): Buffer => encodeRecord(received).subarray(headBytes)
+
+/** In the order of writing. Never throws. */
 export function decodeRecords(bytes: Buffer): Decoded {
   const records: Received[] = []
+  const unreadable: Buffer[] = []
   let damagedBytes = 0
   let offset = 0
   while (offset < bytes.length) {
     const payload = payloadAt(bytes, offset)
     if (payload) {
-      records.push(decodePayload(payload))
+      const received = decodePayload(payload)
+      if (received === null) unreadable.push(Buffer.from(payload))
+      else records.push(received)
       offset += headBytes + payload.length
     } else {
       const next = nextMark(bytes, offset + 1)
@@ -41,7 +50,7 @@ export function decodeRecords(bytes: Buffer): Decoded {
       offset = next
     }
   }
-  return { records, damagedBytes }
+  return { records, unreadable, damagedBytes }
 }
 
 function payloadAt(bytes: Buffer, offset: number): Buffer | null {
@@ -53,12 +62,62 @@ function payloadAt(bytes: Buffer, offset: number): Buffer | null {
   return crc32(payload) === bytes.readUInt32LE(offset + 8) ? payload : null
 }
 
-function decodePayload(payload: Buffer): Received {
-  const jsonEnd = 4 + payload.readUInt32LE(0)
-  const { hasBody, ...fields } = JSON.parse(payload.toString('utf8', 4, jsonEnd))
-  // A copy: the record would otherwise keep the whole segment in memory. Before there were uploaders, nobody wrote that there is none.
-  return { uploader: null, ...fields, body: hasBody ? Buffer.from(payload.subarray(jsonEnd)) : null }
+/** Null for what is no heartbeat, whoever wrote it. */
+export function decodePayload(payload: Buffer): Received | null {
+  const jsonBytes = payload.length < 4 ? 0 : payload.readUInt32LE(0)
+  const jsonEnd = 4 + jsonBytes
+  if (jsonBytes === 0 || jsonEnd > payload.length) return null
+  try {
+    const fields: unknown = JSON.parse(payload.toString('utf8', 4, jsonEnd))
+    return isObject(fields) ? receivedOf(fields, payload.subarray(jsonEnd)) : null
+  } catch {
+    return null
+  }
 }
+
+/** What newer versions wrote besides is left out; what older ones did not know yet has the value that says so. */
+function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
+  const { id, at, kind, monitorId, exitStatus = null, rid = null, slug = null, uploader = null } = given
+  const { method = '', scheme = '', remoteAddr = '', ua = '', requestId = '', key = null } = given
+  const { pingKeyHash = null, mail = null, created = false, hasBody = false } = given
+  const areTexts = [id, kind, monitorId, method, scheme, remoteAddr, ua, requestId].every(isText)
+  const mayBeTexts = [rid, key, pingKeyHash].every((value) => value === null || isText(value))
+  const areParts =
+    (slug === null || hasTexts(slug, ['projectId', 'slug', 'requestId', 'address'])) &&
+    (uploader === null || hasTexts(uploader, ['projectId'])) &&
+    (mail === null || hasTexts(mail, ['subject', 'text']))
+  if (!areTexts || !mayBeTexts || !areParts || typeof at !== 'number') return null
+  const received = {
+    id,
+    at: Math.round(at),
+    kind,
+    monitorId,
+    exitStatus,
+    rid,
+    slug,
+    uploader,
+    method,
+    scheme,
+    remoteAddr,
+  }
+  // A copy of the body: the record would otherwise keep the whole segment in memory.
+  const rest = {
+    ua,
+    requestId,
+    key,
+    pingKeyHash,
+    mail,
+    created: created === true,
+    body: hasBody ? Buffer.from(body) : null,
+  }
+  return { ...received, ...rest } as Received
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isText = (value: unknown): value is string => typeof value === 'string'
+const hasTexts = (value: unknown, names: readonly string[]) =>
+  isObject(value) && names.every((name) => isText(value[name]))
 
 function nextMark(bytes: Buffer, from: number): number {
   const pattern = Buffer.alloc(4)

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createBatcher, type Done } from './batcher.ts'
 import type { Received } from './service.ts'
-import { createSpoolFiles, findSegments } from './spool-files.ts'
+import { createSpoolFiles, findSegments, type Segment } from './spool-files.ts'
 import { ownSpool } from './spool-owner.ts'
 import { decodeRecords, encodeRecord } from './spool-record.ts'
 
@@ -37,13 +37,16 @@ export async function openSpool(options: {
   let queuedBytes = 0
   let isWell = true
   let unknownBytes = 0
+  const unlisted: string[] = []
 
   const batcher = createBatcher<Entry, true>({
     write: append,
     queueMaxEntries: limits.queueMaxEntries,
     queueMaxBytes: limits.maxBytes,
     batchMax: groupMax,
+    batchMaxBytes: limits.segmentBytes,
     inFlightMax: 1,
+    slowMax: 0,
   })
 
   async function append(entries: Entry[]): Promise<true[]> {
@@ -64,6 +67,39 @@ export async function openSpool(options: {
 
   function storedBytes(): number {
     return files.segments().reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /** A directory that cannot be listed now is tried again later. */
+  async function takeOver(dir: string): Promise<void> {
+    try {
+      const segments = await findSegments(dir)
+      files.adopt(segments)
+      const records = segments.reduce((sum, segment) => sum + segment.records, 0)
+      log.info({ event: 'spool.adopted', spool: dir, records }, 'took over the spool of a process that is gone')
+    } catch (err) {
+      unlisted.push(dir)
+      log.error({ err, event: 'spool.unreadable', segment: dir }, 'a directory of the spool cannot be read now')
+    }
+  }
+
+  /** Null if there is nothing to read any more, or nothing that can be read. */
+  async function readSegment(segment: Segment): Promise<Buffer | null> {
+    try {
+      return await readFile(segment.path)
+    } catch (err) {
+      // Whoever took this process for dead has moved its files away, and what is in them is theirs now.
+      if ((err as NodeJS.ErrnoException).code === 'ENOENT') {
+        log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken part of this spool over')
+        files.forget(segment)
+      } else {
+        const aside = await files.setAside(segment)
+        log.error(
+          { err, event: 'spool.unreadable', segment: aside },
+          'a file of the spool cannot be read, and is kept aside',
+        )
+      }
+      return null
+    }
   }
 
   return {
@@ -89,24 +125,20 @@ export async function openSpool(options: {
     written: (): Promise<void> => batcher.drained(),
 
     /**
-     * Hands the oldest segment to `write` and removes it when that resolves; false if there was none. When it rejects the segment
-     * stays.
+     * Hands what the oldest segment holds to `write` and removes the segment when that resolves; false if there was none. When it
+     * rejects the segment stays. One that cannot be read is put aside.
      */
-    async replay(write: (records: Received[]) => Promise<void>): Promise<boolean> {
+    async replay(write: (records: Received[], unreadable: Buffer[]) => Promise<void>): Promise<boolean> {
       const segment = await files.oldest()
       if (segment === null) return false
-      const bytes = await readFile(segment.path).catch(unlessMissing)
-      if (bytes === null) {
-        log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken part of this spool over')
-        files.forget(segment)
-        return true
-      }
-      const { records, damagedBytes } = decodeRecords(bytes)
+      const bytes = await readSegment(segment)
+      if (bytes === null) return true
+      const { records, unreadable, damagedBytes } = decodeRecords(bytes)
       if (damagedBytes > 0) {
         const line = { event: 'spool.damaged', damagedBytes, segment: segment.path }
         log.error(line, 'part of a spool cannot be read: an unfinished write, or a damaged disk')
       }
-      await write(records)
+      await write(records, unreadable)
       await files.remove(segment)
       if (files.segments().length === 0) unknownBytes = 0
       return true
@@ -129,12 +161,8 @@ export async function openSpool(options: {
       await owner.touch()
       if (!isWell) isWell = await files.canWrite()
       const adopted = await owner.adoptAbandoned()
-      for (const { dir } of adopted) {
-        const segments = await findSegments(dir)
-        files.adopt(segments)
-        const records = segments.reduce((sum, segment) => sum + segment.records, 0)
-        log.info({ event: 'spool.adopted', spool: dir, records }, 'took over the spool of a process that is gone')
-      }
+      unlisted.push(...adopted.map(({ dir }) => dir))
+      for (const dir of unlisted.splice(0)) await takeOver(dir)
       return adopted.flatMap(({ ownerId }) => ownerId ?? [])
     },
 
@@ -145,10 +173,4 @@ export async function openSpool(options: {
       await owner.release()
     },
   }
-}
-
-/** Whoever took this process for dead has moved its files away, and what is in them is theirs now. */
-function unlessMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null
-  throw error
 }

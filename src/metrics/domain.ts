@@ -94,7 +94,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
-      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, duplicate, unknown, limited, refused, spooled, dropped) and tenant',
+      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, duplicate, unknown, limited, refused, spooled, dropped, quarantined) and tenant',
       labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),

@@ -50,16 +50,17 @@ export function createMonitors(options: {
 
   /**
    * The one path on which heartbeats and deadlines change a status: locks the monitors, lets `plan` decide, writes the
-   * decisions with their flips. The plan is made anew if PostgreSQL breaks the transaction off.
+   * decisions with their flips. The plan is made anew if PostgreSQL breaks the transaction off. `limitMs` is for each statement,
+   * where less than usual is to be waited for a lock.
    */
-  async function change(ids: readonly string[], plan: Plan): Promise<void> {
+  async function change(ids: readonly string[], plan: Plan, limitMs?: number): Promise<void> {
     await knowBlindTime()
     const written = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockMonitors(tx, ids), tx)
       // At once, not one after the other: they share a round trip.
       await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(dated)), within?.()])
       return decisions
-    })
+    }, limitMs)
     announce(written)
   }
 
@@ -98,6 +99,11 @@ export function createMonitors(options: {
     /** Called after flips have been committed: a hint, the outbox is the truth. */
     onFlips(listener: () => void): void {
       listeners.push(listener)
+    },
+
+    /** The projects of these checks, as far as there are any. */
+    async projectsOf(ids: readonly string[]): Promise<Map<string, string>> {
+      return new Map((await store.selectProjectIds(database, ids)).map(({ id, projectId }) => [id, projectId]))
     },
 
     due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),

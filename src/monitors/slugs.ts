@@ -20,6 +20,8 @@ export type SlugAddress = Slug & { create: boolean; requestId: string; address: 
 export type Located = { id: string; created: boolean } | 'unknown' | 'ambiguous'
 
 const idsAtOnce = 64
+/** Of each statement of a creation: somebody who holds a project's lock for long must not hold up the heartbeats of others. */
+const serialisedLimitMs = 2000
 const foreignKeyViolation = '23503'
 
 export function createSlugs(options: { database: Database; writeAudit: WriteAudit }) {
@@ -45,7 +47,7 @@ export function createSlugs(options: { database: Database; writeAudit: WriteAudi
             if (!found.has(keyOf(address))) found.set(keyOf(address), { id: await create(tx, address), created: true })
           }
           return found
-        })
+        }, serialisedLimitMs)
         .catch((error: { code?: string }) => {
           // The project was deleted while its key was still remembered.
           if (error.code === foreignKeyViolation) return new Map<string, Located>()

@@ -45,6 +45,18 @@ export async function lockMonitor(tx: Queryable, id: string): Promise<Monitor | 
   return row ? toMonitor(row) : null
 }
 
+const projectIds = statement(
+  'project_ids',
+  'SELECT id, project_id AS "projectId" FROM monitors WHERE id = ANY($1::uuid[])',
+)
+
+export async function selectProjectIds(
+  on: Queryable,
+  ids: readonly string[],
+): Promise<{ id: string; projectId: string }[]> {
+  return on.query(projectIds, [ids])
+}
+
 const write = statement(
   'write',
   `UPDATE monitors m SET

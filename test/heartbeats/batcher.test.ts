@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createBatcher } from '../../src/heartbeats/batcher.ts'
+import { eventually } from '../helper.ts'
 
-const limits = { queueMaxEntries: 100, queueMaxBytes: 1000, batchMax: 10, inFlightMax: 1 }
+const limits = {
+  queueMaxEntries: 100,
+  queueMaxBytes: 1000,
+  batchMax: 10,
+  batchMaxBytes: 500,
+  inFlightMax: 1,
+  slowMax: 0,
+}
 
 function push<Entry, Result>(batcher: ReturnType<typeof createBatcher<Entry, Result>>, entry: Entry, bytes = 1) {
   return new Promise<Result | Error | 'full' | undefined>((resolve) => {
@@ -57,4 +65,49 @@ test('an error for one entry is that entryâ€™s alone; a rejection is everybodyâ€
     failed.map((one) => (one instanceof Error ? one.message : one)),
     ['all', 'all'],
   )
+})
+
+test('a batch holds no more bytes than it may, and a larger entry goes alone', async () => {
+  const batches: number[][] = []
+  const batcher = createBatcher<number, number>({
+    ...limits,
+    write: async (entries) => {
+      batches.push(entries)
+      return entries
+    },
+  })
+  await Promise.all([300, 150, 100, 600, 10].map((bytes) => push(batcher, bytes, bytes > 400 ? 400 : bytes)))
+  assert.deepEqual(batches, [[300, 150], [100, 600], [10]])
+  const alone = createBatcher<number, number>({
+    ...limits,
+    write: async (entries) => {
+      batches.push(entries)
+      return entries
+    },
+  })
+  await Promise.all([700, 20].map((bytes) => push(alone, bytes, bytes)))
+  assert.deepEqual(batches.slice(3), [[700], [20]])
+})
+
+test('a batch that hangs does not stop those behind it', async () => {
+  const waiting = new Map<number, () => void>()
+  const begun: number[] = []
+  const batcher = createBatcher<number, number>({
+    ...limits,
+    batchMax: 1,
+    slowMax: 1,
+    write: async ([entry = 0]) => {
+      begun.push(entry)
+      await new Promise<void>((resolve) => waiting.set(entry, resolve))
+      return [entry]
+    },
+  })
+  const pushed = [1, 2, 3].map((entry) => push(batcher, entry))
+  await eventually('the second to be begun beside the first', () => begun.includes(2))
+  waiting.get(2)?.()
+  await pushed[1]
+  await eventually('the third', () => begun.includes(3))
+  assert.deepEqual(begun, [1, 2, 3])
+  for (const release of waiting.values()) release()
+  await Promise.all(pushed)
 })

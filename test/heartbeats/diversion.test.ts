@@ -7,6 +7,7 @@ import { openSpool } from '../../src/heartbeats/spool.ts'
 import { eventually, scratchDir } from '../helper.ts'
 
 const log = { info() {}, warn() {}, error() {} }
+const monitorId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
 const recorded: Outcome = { recorded: 'success', created: false }
 
 /** A diversion before a database that is slow, or away; `stored` is what it has, in the order in which it came. */
@@ -28,6 +29,7 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
       stored.push(...entries.map(({ at }) => at))
       return entries.map(() => recorded)
     },
+    quarantine: { add: async () => requireDatabase(), addUnfit: async () => requireDatabase() },
     ping: async () => requireDatabase(),
     count() {},
     log,
@@ -90,7 +92,7 @@ test('a database that goes away while the last of the spool is moved on sends th
 
 function received(at: number): Received {
   return {
-    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, monitorId: 'm', kind: 'success' },
+    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, monitorId, kind: 'success' },
     ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
     ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }

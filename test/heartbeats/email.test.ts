@@ -31,7 +31,6 @@ test('a mailbox is a uuid, or a ping key and a slug', () => {
 test('the sender is named as the history can hold it', () => {
   assert.equal(userAgentOf('cron@example.org'), 'Email from cron@example.org')
   assert.equal(userAgentOf(''), 'Email from ')
-  assert.equal(userAgentOf(`a\0\r\n\t${'b'.repeat(300)}`).length, 200)
   assert.doesNotMatch(userAgentOf('a\0b'), /\0/)
 })
 

@@ -17,7 +17,11 @@ test('a record comes back as it was written, body and all', () => {
     { ...received(2), body: Buffer.from([0, 255, 10]) },
     { ...received(3), body: Buffer.alloc(0) },
   ]
-  assert.deepEqual(decodeRecords(Buffer.concat(records.map(encodeRecord))), { records, damagedBytes: 0 })
+  assert.deepEqual(decodeRecords(Buffer.concat(records.map(encodeRecord))), {
+    records,
+    unreadable: [],
+    damagedBytes: 0,
+  })
 })
 
 test('a torn end and a damaged record cost themselves and nothing else', () => {

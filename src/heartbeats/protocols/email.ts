@@ -24,7 +24,7 @@ export function parseRecipient(address: string, domain: string | undefined): Rec
 
 /** As the history shows it. The address is what the sender claims, empty for a bounce. */
 export function userAgentOf(sender: string): string {
-  return `Email from ${sender}`.replace(/\p{Cc}/gu, '').slice(0, 200)
+  return `Email from ${sender}`.replace(/\p{Cc}/gu, '')
 }
 
 const parserOptions = { skipHtmlToText: true, skipTextToHtml: true, skipImageLinks: true, skipTextLinks: true }

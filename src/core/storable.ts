@@ -1,0 +1,58 @@
+// What a column can hold. PostgreSQL refuses the whole statement for one value that a column cannot hold, and with it everybody else's
+// heartbeats in the same batch. So every value is held against its column before it gets near a batch.
+
+import type { Column } from './columns.ts'
+import { isUuid } from './identifier.ts'
+
+/** Epoch milliseconds from 1970 to 2100: what lies outside comes from a damaged clock or record. */
+const earliest = 0
+const latest = Date.UTC(2100, 0, 1)
+
+const lowestInt4 = -(2 ** 31)
+const highestInt4 = 2 ** 31 - 1
+
+/** The rule that a value breaks, as a sentence whose subject is the field; null if the column can hold it. */
+export function brokenRule(column: Column, value: unknown): string | null {
+  if (value === null) return column.isNullable ? null : 'must not be null'
+  switch (column.type) {
+    case 'uuid':
+      return typeof value === 'string' && isUuid(value) ? null : 'must be a uuid'
+    case 'text':
+      return typeof value === 'string' ? brokenTextRule(value, column.max) : 'must be a string'
+    case 'int4':
+      return isWhole(value, lowestInt4, highestInt4) ? null : 'must be a whole number of 32 bits'
+    case 'int8':
+      return isWhole(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) ? null : 'must be a whole number'
+    case 'instant':
+      return isWhole(value, earliest, latest) ? null : 'must be an instant from 1970 to 2100 in whole milliseconds'
+    case 'bytes':
+      return value instanceof Uint8Array ? null : 'must be bytes'
+    case 'boolean':
+      return typeof value === 'boolean' ? null : 'must be true or false'
+    case 'json':
+      // Inside JSON a NUL and a lone surrogate arrive as escapes, which jsonb refuses just as text does.
+      return brokenTextRule(JSON.stringify(value).replaceAll(/\\u(0000|d[89a-f]..)/gi, '\0'), null)
+  }
+}
+
+/** Text that the column can hold, for what its sender cannot help: without NUL, well formed, cut to length. */
+export function cleanText({ max }: Column, text: string): string {
+  const whole = (text.includes('\0') ? text.replaceAll('\0', '') : text).toWellFormed()
+  return max === null || whole.length <= max ? whole : cutText(whole, max)
+}
+
+function brokenTextRule(text: string, max: number | null): string | null {
+  if (text.includes('\0')) return 'must not contain a NUL character'
+  if (!text.isWellFormed()) return 'must be well-formed Unicode'
+  // Only above the limit do code points need counting, and no more of them than twice as many units can hold.
+  const isLong = max !== null && text.length > max && (text.length > 2 * max || [...text].length > max)
+  return isLong ? `must have at most ${max} characters` : null
+}
+
+function cutText(text: string, max: number): string {
+  return [...text.slice(0, 2 * max)].slice(0, max).join('')
+}
+
+function isWhole(value: unknown, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+}

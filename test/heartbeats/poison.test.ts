@@ -1,0 +1,298 @@
+// Whatever can be sent while the database is away must leave the spool again, in any order, however often the replay is cut short; and what
+// the database refuses all the same stops nobody else.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Received } from '../../src/heartbeats/service.ts'
+import { encodeRecord } from '../../src/heartbeats/spool-record.ts'
+import { createFaultProxy } from '../fault-proxy.ts'
+import { build, eventually, keys, type Running, scratchDir } from '../helper.ts'
+import { createDatabase, sql } from '../postgres.ts'
+import { startService } from '../scenarios/service.ts'
+import { spoolEntry } from './spool-entry.ts'
+
+const stranger = 'abcdefghijklmnopqrstuv'
+
+const emptied = (dataDir: string) =>
+  eventually(
+    'an empty spool',
+    async () => {
+      const left = await readdir(join(dataDir, 'spool'), { recursive: true })
+      return left.every((path) => !path.endsWith('.spool'))
+    },
+    60_000,
+  )
+
+const make = async ({ call }: Running, settings: object) =>
+  String((await call('POST', '/api/v3/checks/', { timeout: 3600, grace: 3600, ...settings })).json().uuid)
+
+/** Spools of a process that is gone, one directory for each list of segments. */
+async function abandon(dataDir: string, segments: readonly Buffer[]): Promise<void> {
+  const dir = join(dataDir, 'spool', 'abandoned')
+  await mkdir(dir, { recursive: true })
+  await writeFile(join(dir, 'owner.json'), JSON.stringify({ host: hostname(), pid: 1, startedAt: 'before' }))
+  for (const [i, bytes] of segments.entries()) await writeFile(join(dir, `${String(i).padStart(10, '0')}.spool`), bytes)
+}
+
+/** Everything that a stranger or a careless client may send, by every dialect. */
+function hostileRequests(
+  uuid: string,
+): { method: string; path: string; body?: string; headers?: Record<string, string> }[] {
+  const odd = ['a\0b', '\ud800', 'x'.repeat(101), 'ä😀', "'; DROP", '', '0', uuid.toUpperCase(), 'no-such-slug']
+  const forwarded = { 'x-forwarded-for': `${'9'.repeat(60)}%zone`, 'x-forwarded-proto': 'h'.repeat(40) }
+  const agent = { 'user-agent': 'é'.repeat(400) }
+  const ids = [uuid, crypto.randomUUID(), '00000000-0000-0000-0000-000000000000']
+  const addresses = [
+    ...ids,
+    ...odd.flatMap((slug) =>
+      [keys.ping_key, stranger].map((key) => `${key}/${encodeURIComponent(slug.toWellFormed())}`),
+    ),
+  ]
+  const endings = [
+    '',
+    '/start',
+    '/fail',
+    '/log',
+    '/0',
+    '/255',
+    '/256',
+    '/99999999999999999999',
+    '?create=1',
+    '?rid=x',
+    `?rid=${uuid}`,
+  ]
+  const pings = addresses.flatMap((address) =>
+    endings.flatMap((ending) =>
+      ['/ping/', '/'].map((prefix, i) => ({
+        method: i === 0 ? 'POST' : 'GET',
+        path: prefix + address + ending,
+        headers: { ...forwarded, ...agent, 'x-request-id': 'r'.repeat(64) },
+        ...(i === 0 && { body: '\0\ud800' }),
+      })),
+    ),
+  )
+  const values = [...odd, null, 5, [], { a: 1 }, 1e308, -1, 2 ** 31, '2026-02-30T00:00:00Z', '9999-12-31T23:59:59Z']
+  const fields = ['check', 'kind', 'at', 'exit_status', 'rid', 'body', 'id']
+  const lines = fields.flatMap((field) => values.map((value) => JSON.stringify({ check: uuid, [field]: value })))
+  const unknownChecks = odd.map((check) => JSON.stringify({ check }))
+  const uploadKeys = [keys.ping_key, keys.api_key, keys.api_key_readonly, stranger, 'a'.repeat(32)]
+  const uploads = uploadKeys.map((key) => ({
+    method: 'POST',
+    path: '/api/v3/heartbeats/',
+    headers: { 'x-api-key': key, ...forwarded },
+    body: [...lines, ...unknownChecks].join('\n'),
+  }))
+  return [...pings, ...uploads]
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+async function sendMails(port: number, recipients: readonly string[]): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  let answers = ''
+  socket.setEncoding('latin1').on('data', (text) => (answers += text))
+  const answered = async (line: string) => {
+    const before = answers.length
+    if (line !== '') socket.write(`${line.replaceAll('\n', '\r\n')}\r\n`)
+    await eventually(`an answer to ${line}`, () => /^\d{3} .*\r\n$/m.test(answers.slice(before)), 30_000)
+  }
+  const commands = ['EHLO x', 'MAIL FROM:<a@example.org>', ...recipients.map((to) => `RCPT TO:<${to}>`), 'DATA']
+  for (const line of ['', ...commands, 'Subject: \0\n\nbody\ud800\n.', 'QUIT']) await answered(line)
+  socket.destroy()
+}
+
+test('whatever can be sent while the database is away leaves the spool, and what is valid is recorded once', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const proxy = await createFaultProxy(t, databaseUrl)
+  const dataDir = await scratchDir(t)
+  const port = await freePort()
+  const running = await build(t, {
+    ...{ DATABASE_URL: proxy.url, DATA_DIR: dataDir, SMTP_PORT: String(port), TRUST_PROXY: '127.0.0.1' },
+    ...{ FLATLINE__DETECTOR__INTERVAL_MS: '50', FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' },
+  })
+  const uuid = await make(running, { name: 'steady', slug: 'steady' })
+  await proxy.set('refuse')
+  await eventually('the spool in use', async () => {
+    await running.call('GET', `/ping/${uuid}/log`)
+    return running.app.heartbeats.diversion?.active
+  })
+  const wanted = Array.from({ length: 40 }, () => crypto.randomUUID())
+  const hostile = hostileRequests(uuid)
+  for (const [i, rid] of wanted.entries()) {
+    const one = await running.call(
+      'POST',
+      i % 2 ? `/ping/${uuid}?rid=${rid}` : `/ping/${keys.ping_key}/steady?rid=${rid}`,
+    )
+    assert.equal(one.status, 200)
+    const some = hostile.filter((_, nth) => nth % wanted.length === i)
+    const answers = await Promise.all(
+      some.map(({ method, path, body, headers }) =>
+        running.call(method, path, method === 'GET' ? undefined : body, headers),
+      ),
+    )
+    for (const { status } of answers) assert.ok(status < 600)
+  }
+  await sendMails(port, [`${uuid}@x`, `${keys.ping_key}+steady@x`, `${stranger}+steady@x`, `${keys.ping_key}+nobody@x`])
+  await proxy.set('pass')
+  await emptied(dataDir)
+  const rows = await sql<{ rid: string; n: string }>(
+    databaseUrl,
+    'SELECT rid, count(*) AS n FROM heartbeats WHERE rid = ANY($1) GROUP BY rid',
+    [wanted],
+  )
+  assert.equal(rows.length, wanted.length)
+  assert.ok(rows.every(({ n }) => n === '1'))
+  assert.deepEqual(await sql(databaseUrl, 'SELECT * FROM quarantined_heartbeats'), [])
+  const after = await running.call('GET', `/ping/${uuid}`)
+  assert.equal(after.text, 'OK')
+  await eventually('heartbeats to go to the database again', () => running.app.heartbeats.oldestWaiting() === null)
+})
+
+const slugOf = (slug: string, projectId = '') => ({
+  projectId,
+  slug,
+  create: false,
+  requestId: 'r',
+  address: '127.0.0.1',
+})
+
+/** What no version of this service would write, what another one may have written, and what is damaged. */
+function oddPayloads(uuid: string): Buffer[] {
+  const odd: Partial<Received>[] = [
+    ...['', 'x', 'a\0b', uuid.toUpperCase(), null, 5].map((monitorId) => ({ monitorId: monitorId as string })),
+    ...[Number.NaN, -1, 1e300, 5e12, 'now', null].map((at) => ({ monitorId: uuid, at: at as number })),
+    ...[2 ** 31, -(2 ** 40), 1.5, 'x'].map((exitStatus) => ({ monitorId: uuid, exitStatus: exitStatus as number })),
+    ...['x', 'a\0b', 7].map((rid) => ({ monitorId: uuid, rid: rid as string })),
+    ...['alive', '', 5].map((kind) => ({ monitorId: uuid, kind: kind as 'log' })),
+    ...['a\0b', 'k'.repeat(101), '\ud800', 5].map((key) => ({ monitorId: uuid, key: key as string })),
+    ...['a\0b', 's'.repeat(101), '\udfff'].map((slug) => ({ slug: slugOf(slug, crypto.randomUUID()) })),
+    ...['x', 5].map((projectId) => ({ slug: slugOf('s', projectId as string) })),
+    ...['id', 'x'.repeat(300)].map((id) => ({ id, monitorId: uuid })),
+    { slug: 5 as never },
+    { monitorId: uuid, uploader: 'x' as never },
+    { monitorId: uuid, mail: {} as never },
+  ]
+  const texts = ['', '{', 'null', '[]', '5', '{}', '\0']
+  return [
+    ...odd.map((fields) => encodeRecord(spoolEntry(fields))),
+    ...texts.map((text) => encodeRecord({ body: Buffer.from(text), toJSON: () => text } as never)),
+  ]
+}
+
+/** What is valid and for nobody, or cannot hold the others up. */
+function harmlessRecords(uuid: string): Buffer[] {
+  const hashes = ['', 'x', 'A'.repeat(44), 'a\0b']
+  const dirty = {
+    ua: 'a\0b\ud800'.repeat(90),
+    method: 'QUERYMETHOD',
+    scheme: 's\0'.repeat(20),
+    requestId: 'r\0'.repeat(64),
+  }
+  return [
+    ...hashes.map((pingKeyHash) => spoolEntry({ pingKeyHash, slug: { ...slugOf('steady'), create: true } })),
+    ...hashes.map((keyHash) => spoolEntry({ monitorId: uuid, uploader: { projectId: '', keyHash } })),
+    ...hashes.map((keyHash) => spoolEntry({ slug: slugOf('steady'), uploader: { projectId: '', keyHash } })),
+    spoolEntry({ slug: { ...slugOf('new', crypto.randomUUID()), create: true, address: '9'.repeat(60) } }),
+    spoolEntry({ monitorId: crypto.randomUUID(), ...dirty, remoteAddr: '9'.repeat(99) }),
+  ].map(encodeRecord)
+}
+
+test('a spool is replayed in any order and through any number of kills, and each valid heartbeat is recorded once', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const running = await build(t, { DATABASE_URL: databaseUrl })
+  const checks = await Promise.all([1, 2, 3].map((n) => make(running, { name: `c${n}`, slug: `c${n}` })))
+  const uuid = checks[0] as string
+  const valid = Array.from({ length: 900 }, (_, i) =>
+    spoolEntry({
+      monitorId: checks[i % 3] as string,
+      kind: (['success', 'start', 'fail', 'log'] as const)[i % 4] ?? 'log',
+      body: i % 5 ? null : Buffer.from('\0body'),
+      ua: i % 7 ? 'test' : 'a\0b\ud800'.repeat(90),
+      remoteAddr: i % 11 ? '::1' : '9'.repeat(99),
+    }),
+  )
+  const odd = oddPayloads(uuid)
+  const records = [...valid.map(encodeRecord), ...odd, ...harmlessRecords(uuid)]
+  const shuffled = records.map((record) => ({ record, key: Math.random() })).sort((a, b) => a.key - b.key)
+  const segments = Array.from({ length: 12 }, (_, i) =>
+    Buffer.concat(shuffled.filter((_, nth) => nth % 12 === i).map(({ record }) => record)),
+  )
+  const dataDir = await scratchDir(t)
+  await abandon(dataDir, [Buffer.alloc(0), Buffer.from('no segment at all'), ...segments])
+  const env = { DATABASE_URL: databaseUrl, DATA_DIR: dataDir, FLATLINE__DATABASE__POOL_MAX: '4' }
+  for (let kills = 0; kills < 3; kills++) {
+    const service = await startService(t, { env, ready: false })
+    await service.event('spool.adopted', 60_000)
+    const some = async () => {
+      const [row] = await sql<{ n: string }>(databaseUrl, 'SELECT count(*) AS n FROM heartbeats')
+      return Number(row?.n) > kills * 200
+    }
+    await eventually('something to be recorded', some, 60_000)
+    await service.stop('SIGKILL')
+  }
+  const last = await startService(t, { env })
+  await emptied(dataDir)
+  const [counts] = await sql<{ rows: string; ids: string; n: string }>(
+    databaseUrl,
+    'SELECT count(*) AS rows, count(DISTINCT id) AS ids, (SELECT sum(n) FROM monitors) AS n FROM heartbeats WHERE id = ANY($1)',
+    [valid.map(({ id }) => id)],
+  )
+  assert.deepEqual(counts, { rows: '900', ids: '900', n: '900' })
+  const [kept] = await sql<{ n: string }>(databaseUrl, 'SELECT count(*) AS n FROM quarantined_heartbeats')
+  assert.equal(Number(kept?.n), odd.length)
+  const ready = await fetch(`${last.url}/health/ready`)
+  assert.equal(ready.status, 200)
+})
+
+/** What only the database knows to be wrong: nothing at the edge can foresee it. */
+const refuseOn = (uuid: string) => `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN IF NEW.monitor_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
+  CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()`
+
+test('what the database refuses out of a spool is kept in the quarantine, and the rest goes on', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const first = await build(t, { DATABASE_URL: databaseUrl })
+  const [poisoned, well] = [await make(first, { name: 'poisoned' }), await make(first, { name: 'well' })]
+  await sql(databaseUrl, refuseOn(poisoned))
+  const entries = Array.from({ length: 300 }, (_, i) => spoolEntry({ monitorId: i % 60 ? well : poisoned }))
+  const dataDir = await scratchDir(t)
+  await abandon(dataDir, [Buffer.concat(entries.map(encodeRecord))])
+  const running = await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
+  await emptied(dataDir)
+  await eventually('no more to be waited for', () => running.app.heartbeats.oldestWaiting() === null)
+  const [row] = await sql<{ n: string }>(databaseUrl, 'SELECT count(*) AS n FROM heartbeats')
+  assert.equal(row?.n, '295')
+  const kept = await sql<{ id: string; monitor_id: string; code: string }>(
+    databaseUrl,
+    'SELECT * FROM quarantined_heartbeats',
+  )
+  assert.deepEqual(
+    new Set(kept.map(({ id }) => id)),
+    new Set(entries.filter(({ monitorId }) => monitorId === poisoned).map(({ id }) => id)),
+  )
+  assert.deepEqual([...new Set(kept.map(({ code }) => code))], ['22023'])
+  assert.equal((await running.call('GET', `/ping/${well}`)).text, 'OK')
+})
+
+test('what the database refuses live is refused alone, and is no outage', async (t) => {
+  const running = await build(t)
+  const [poisoned, well] = [await make(running, { name: 'poisoned' }), await make(running, { name: 'well' })]
+  await sql(running.databaseUrl, refuseOn(poisoned))
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => running.call('GET', `/ping/${i % 20 ? well : poisoned}`)),
+  )
+  assert.equal(answers.filter(({ status }) => status === 200).length, 190)
+  assert.equal(answers.filter(({ status, headers }) => status === 503 && headers.get('retry-after')).length, 10)
+  assert.equal(running.app.heartbeats.diversion?.active, false)
+})

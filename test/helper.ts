@@ -54,6 +54,8 @@ export async function build(
       LOG_LEVEL: 'silent',
       DRAIN_MS: '0',
       FLATLINE__DATABASE__POOL_MAX: '10',
+      // A busy machine sheds management calls; how busy it is, is not what is looked at.
+      FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
       ADMIN_TOKEN: adminToken,
       BOOTSTRAP_API_KEY: keys.api_key,
       BOOTSTRAP_API_KEY_READONLY: keys.api_key_readonly,

@@ -9,7 +9,10 @@ export const slowness = Math.max(1, Number(process.env.TEST_SLOWNESS) || 1)
 /** A limit of `ms` on a quiet machine, in ms on this one. For time-outs of tests, child processes, sockets and requests. */
 export const patience = (ms: number): number => Math.ceil(ms * slowness)
 
-const generousMs = 30_000
+/** How often a client beats, in seconds, that beats once a second on a quiet machine. */
+export const beatS = Math.ceil(slowness)
+
+const generousMs = 60_000
 const pollMs = 20
 
 /** Waits until `probe` returns something other than undefined, null or false, for `limitMs` on a quiet machine and longer on a slow one. */
@@ -52,3 +55,29 @@ export async function within<T>(what: string, promise: Promise<T>, limitMs = gen
 
 /** Lets real time pass: the length of an outage, the pause of a client. Never to wait for something that can be observed. */
 export const pause = (ms: number): Promise<void> => sleep(ms)
+
+/** How long the processor was busy with `work` in this thread, in ms: unlike the time that passes, hardly longer on a busy machine. */
+export function cpuMs(work: () => unknown): number {
+  const before = process.threadCpuUsage()
+  work()
+  const { user, system } = process.threadCpuUsage(before)
+  return (user + system) / 1000
+}
+
+/** The longest that `work` kept the event loop of this process at a stretch, in ms of processor time. */
+export async function longestTurnMs(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0
+  let before = process.threadCpuUsage()
+  let going = true
+  const turn = () => {
+    const { user, system } = process.threadCpuUsage(before)
+    longest = Math.max(longest, (user + system) / 1000)
+    before = process.threadCpuUsage()
+    if (going) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await work()
+  going = false
+  turn()
+  return longest
+}

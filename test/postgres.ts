@@ -2,8 +2,8 @@
 
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { pause } from './patience.ts'
 
 type Scope = Pick<TestContext, 'after'>
 
@@ -28,7 +28,7 @@ async function asAdmin(url: string, statement: string): Promise<void> {
         return
       } catch (error) {
         if ((error as { code?: string }).code !== '55006' || attempt === 100) throw error
-        await sleep(50)
+        await pause(50)
       }
     }
   } finally {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { breakerName } from '../../src/alerting/destinations.ts'
 import { adminToken, build, call, createReceiver, eventually } from '../helper.ts'
+import { pause } from '../patience.ts'
 import { sql } from '../postgres.ts'
 import { listen } from './far-side.ts'
 import { createWorld } from './world.ts'
@@ -62,10 +63,11 @@ suite('the circuit breaker of a destination', () => {
       seen++
       underWay++
       most = Math.max(most, underWay)
-      setTimeout(() => {
+      // All that come together are under way together, however slowly they come.
+      Promise.all([pause(50), eventually('those that come together', () => seen % 5 === 0 || most === 3)]).then(() => {
         underWay--
         response.writeHead(500).end()
-      }, 50)
+      })
     })
     const channel = await opened(world, replica, url)
     await outages(world, replica, channel, 20)
@@ -254,7 +256,7 @@ test('a destination that fails opens its breaker, and when it is back everything
   const told = "status = 'sent' OR last_error = 'told together with its recovery'"
   const finished = async () =>
     (await sql<{ n: number }>(running.databaseUrl, `SELECT count(*)::int AS n FROM deliveries WHERE ${told}`))[0]?.n
-  await eventually('everything to be told', async () => (await finished()) === 2 * ids.length * perCheck, 60_000)
+  await eventually('everything to be told', async () => (await finished()) === 2 * ids.length * perCheck)
   assert.deepEqual([...new Set((await listed()).map(({ state }) => state))], ['closed'])
   for (const path of ['/broken', '/healthy'])
     for (const id of ids) {

@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { isPublicAddress } from '../../src/alerting/addresses.ts'
 import { createGuardedFetch, FetchError, type Resolve } from '../../src/alerting/guarded-fetch.ts'
 import { createReceiver, eventually, scratchDir } from '../helper.ts'
+import { patience, pause } from '../patience.ts'
 import { listen } from './far-side.ts'
 
 const limits = { timeoutMs: 2000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
@@ -266,24 +267,31 @@ suite('redirects', () => {
 })
 
 suite('bounds', () => {
-  const quick = createGuardedFetch({ ...limits, allowPrivateTargets: true, timeoutMs: 200 })
+  const timeoutMs = patience(200)
+  const quick = createGuardedFetch({ ...limits, allowPrivateTargets: true, timeoutMs })
 
   test('a destination that never answers is given up', async (t) => {
     const url = await listen(t, () => undefined)
-    await assert.rejects(quick(url, get()), /^FetchError: no answer within 200 ms from 127\.0\.0\.1$/)
+    await assert.rejects(
+      quick(url, get()),
+      new RegExp(`^FetchError: no answer within ${timeoutMs} ms from 127\\.0\\.0\\.1$`),
+    )
   })
 
   test('a name server that never answers is given up', async () => {
     const resolve = () => new Promise<never>(() => undefined)
-    const fetch = createGuardedFetch({ ...limits, allowPrivateTargets: true, timeoutMs: 200, resolve })
-    await assert.rejects(fetch('http://slow.example/', get()), /no answer within 200 ms from slow\.example/)
+    const fetch = createGuardedFetch({ ...limits, allowPrivateTargets: true, timeoutMs, resolve })
+    await assert.rejects(
+      fetch('http://slow.example/', get()),
+      new RegExp(`no answer within ${timeoutMs} ms from slow\\.example`),
+    )
   })
 
   test('the time-out covers all redirects together', async (t) => {
     const url = await listen(t, (_request, response) => {
-      setTimeout(() => response.writeHead(302, { location: '/' }).end(), 90)
+      pause(timeoutMs * 0.45).then(() => response.writeHead(302, { location: '/' }).end())
     })
-    await assert.rejects(quick(url, get()), /no answer within 200 ms/)
+    await assert.rejects(quick(url, get()), new RegExp(`no answer within ${timeoutMs} ms`))
   })
 
   test('a body that trickles for ever does not hide the status that came before it', async (t) => {
@@ -322,7 +330,7 @@ suite('bounds', () => {
       [unresolved, 'http://slow.example/'],
     ] as const) {
       const caller = new AbortController()
-      setTimeout(() => caller.abort(), 50)
+      pause(50).then(() => caller.abort())
       await assert.rejects(fetch(url, { method: 'GET', signal: caller.signal }), { name: 'AbortError' })
     }
   })

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { nextCalendarMatch, parseCalendar } from '../../src/core/oncalendar.ts'
 import { latestWallTime, spanAt } from '../../src/core/time-zone.ts'
+import { cpuMs, patience } from '../patience.ts'
 import { needsTool } from '../tools.ts'
 
 const utc = (text: string) => Date.parse(`${text}Z`)
@@ -204,9 +205,9 @@ test('what the clocks skip does not happen, what they show twice happens the fir
 })
 
 test('a search over a century and a half does not step through its days', () => {
-  const began = performance.now()
-  assert.deepEqual(momentsOf('2199-6-1 12:00', 'Europe/Riga', utc('2024-01-01T00:00'), 1).length, 1)
-  assert.ok(performance.now() - began < 200)
+  const search = () => momentsOf('2199-6-1 12:00', 'Europe/Riga', utc('2024-01-01T00:00'), 1)
+  assert.equal(search().length, 1)
+  assert.ok(cpuMs(search) < patience(200))
 })
 
 const item = (min: number, max: number) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createClient, type DatabaseClient } from '../../src/database/client.ts'
+import { pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 type Scope = { after: (fn: () => Promise<unknown>) => void }
@@ -36,7 +37,7 @@ test('a connection that is lost inside a transaction fails that transaction and 
     const [own] = await tx.query<{ pid: number }>(statement('SELECT pg_backend_pid() AS pid'))
     await sql(url, 'SELECT pg_terminate_backend($1)', [own?.pid])
     // Nothing of ours is under way when the server says goodbye.
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await pause(200)
     return tx.query(statement('SELECT 1'))
   })
   await assert.rejects(lost)

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { EmbeddedPostgresError } from '../../src/database/embedded.ts'
+import { patience, pause } from '../patience.ts'
 import {
   directory,
   isAlive,
@@ -23,7 +23,7 @@ import {
 
 const isRoot = process.getuid?.() === 0
 const posix = process.platform !== 'win32'
-const limit = { timeout: 90_000 }
+const limit = { timeout: patience(90_000) }
 
 test('the first start creates a database and the second one finds its data', limit, async (t) => {
   const dataDir = await directory(t)
@@ -193,9 +193,9 @@ test('stopping while the server is being restarted leaves nothing running', { ..
   const dataDir = await directory(t)
   const embedded = await start(t, dataDir)
   process.kill((await postmasterPid(dataDir))!, 'SIGKILL')
-  await sleep(5)
+  await pause(5)
   await embedded.stop()
-  await sleep(300)
+  await pause(300)
   const pid = await postmasterPid(dataDir)
   assert.ok(pid === undefined || !isAlive(pid))
 })

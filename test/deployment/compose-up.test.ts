@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { eventually, scratchDir } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { needsContainers, run } from './containers.ts'
 import { type Docker, engineTools, startDocker } from './docker.ts'
 import { buildTools, builtImage, imageName } from './image.ts'
@@ -13,7 +14,7 @@ import { buildStandIns, standInTools } from './stand-ins.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 const skip = needsContainers(...buildTools, ...engineTools, ...standInTools)
-const timeout = 900_000
+const timeout = patience(900_000)
 
 const up = ['up', '--detach', '--wait', '--no-build', '--quiet-pull']
 const managed = ['alertmanager', 'flatline', 'grafana', 'haproxy', 'postgres', 'prometheus', 'secrets']
@@ -76,15 +77,11 @@ test('docker compose up', { skip, timeout }, async (t) => {
 
   await t.test('scales to three replicas, which the load balancer and Prometheus find', async () => {
     await compose([...up, '--no-recreate', '--scale=flatline=3'])
-    await eventually(
-      'each replica to have taken heartbeats',
-      async () => {
-        for (let n = 0; n < 6; n++) assert.equal((await call(ping)).body, 'OK')
-        const taken = await Promise.all((await ids(engine, 'flatline')).map((id) => takenBy(engine, id)))
-        return taken.length === 3 && taken.every((count) => count > 0)
-      },
-      30_000,
-    )
+    await eventually('each replica to have taken heartbeats', async () => {
+      for (let n = 0; n < 6; n++) assert.equal((await call(ping)).body, 'OK')
+      const taken = await Promise.all((await ids(engine, 'flatline')).map((id) => takenBy(engine, id)))
+      return taken.length === 3 && taken.every((count) => count > 0)
+    })
     const query = 'http://127.0.0.1:9090/api/v1/query?query=sum(up%7Bjob%3D%22flatline%22%7D)'
     await eventually(
       'Prometheus to scrape three replicas',

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { patience } from '../patience.ts'
 import { needsTool } from '../tools.ts'
 
 const execute = promisify(execFile)
@@ -19,7 +20,7 @@ export async function run(program: string, args: readonly string[], options: Opt
     const { stdout } = await execute(program, args, {
       cwd,
       env: { ...process.env, ...env },
-      timeout: timeoutMs,
+      timeout: patience(timeoutMs),
       maxBuffer: 64 * 1024 * 1024,
     })
     return stdout

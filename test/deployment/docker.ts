@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { eventually } from '../helper.ts'
+import { within } from '../patience.ts'
 import { engineDir, run } from './containers.ts'
 
 export type Docker = {
@@ -61,19 +62,16 @@ export async function startDocker(
     const left = (await docker('ps', '--all', '--quiet').catch(() => '')).split('\n').filter((id) => id !== '')
     if (left.length > 0) await docker('rm', '--force', ...left).catch(() => undefined)
     daemon.kill('SIGTERM')
-    const late = setTimeout(() => daemon.kill('SIGKILL'), 20_000)
+    await within('the end of the engine', ended, 20_000).catch(() => daemon.kill('SIGKILL'))
     await ended
-    clearTimeout(late)
     output.end()
   }
 
   const env = { ...settings, DOCKER_HOST: socket, DOCKER_BUILDKIT: '0', DOCKER_CONFIG: directory }
   const docker = (...args: string[]) => run('docker', args, { env })
-  await eventually('the engine to answer', () => docker('version').then(() => true), 60_000).catch(
-    async (error: Error) => {
-      throw new Error(`${error.message}:\n${(await readFile(log, 'utf8')).slice(-4000)}`)
-    },
-  )
+  await eventually('the engine to answer', () => docker('version').then(() => true)).catch(async (error: Error) => {
+    throw new Error(`${error.message}:\n${(await readFile(log, 'utf8')).slice(-4000)}`)
+  })
   const inside = ['--net', `--target=${daemon.pid}`]
   return {
     docker,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { call, eventually, keys } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { needsContainers } from './containers.ts'
 import { freePort } from './free-port.ts'
@@ -12,7 +13,7 @@ import { inventory, megabytes } from './inventory.ts'
 import { type Container, loadImage, runTools } from './podman.ts'
 
 const skip = needsContainers(...buildTools, ...runTools)
-const timeout = 600_000
+const timeout = patience(600_000)
 
 const startBudgetMs = 3000
 

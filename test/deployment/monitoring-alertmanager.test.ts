@@ -122,7 +122,7 @@ test('it starts without any secret, says which is missing, and takes one that co
 
   const vendors = await startVendors(t)
   writeFileSync(join(secrets, 'slack-webhook-url'), `${vendors.url}/slack\n`)
-  const { body } = await eventually('the message', () => vendors.told[0], 20_000)
+  const { body } = await eventually('the message', () => vendors.told[0])
   assert.match(JSON.stringify(body), /Critical: FlatlineHighErrorRate/)
 })
 

@@ -58,11 +58,9 @@ async function startDaemon(
   }
   t.after(stop)
   const url = `http://127.0.0.1:${port}`
-  await eventually(`${program} is ready`, async () => (await fetch(`${url}/-/ready`)).status === 200, 20_000).catch(
-    (error) => {
-      throw new Error(`${error.message}:\n${output}`)
-    },
-  )
+  await eventually(`${program} is ready`, async () => (await fetch(`${url}/-/ready`)).status === 200).catch((error) => {
+    throw new Error(`${error.message}:\n${output}`)
+  })
   return { url, child, output: () => output, stop }
 }
 

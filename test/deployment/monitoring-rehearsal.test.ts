@@ -8,6 +8,7 @@ import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { parse, stringify } from 'yaml'
 import { call, eventually, scratchDir } from '../helper.ts'
+import { beatS, patience } from '../patience.ts'
 import { ownPostgres } from '../scenarios/own-postgres.ts'
 import { startService } from '../scenarios/service.ts'
 import { needsTool } from '../tools.ts'
@@ -24,7 +25,7 @@ test('an outage of the database pages and resolves, and what follows from it doe
   const vendors = await startVendors(t)
   const settings = { url: `${vendors.url}/flatline` }
   await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'by another way', settings })
-  const watchdog = { name: 'prometheus watchdog', timeout: 5, grace: 5, channels: '*' }
+  const watchdog = { name: 'prometheus watchdog', timeout: 5 * beatS, grace: 5 * beatS, channels: '*' }
   const check = (await call(service.url, 'POST', '/api/v3/checks/', watchdog)).json()
 
   const secrets = await scratchDir(t)
@@ -39,7 +40,7 @@ test('an outage of the database pages and resolves, and what follows from it doe
   )
 
   const checkNow = async () => (await call(service.url, 'GET', `/api/v3/checks/${check.uuid}`)).json()
-  await eventually('heartbeats of the watchdog', async () => Number((await checkNow()).n_pings) >= 2, 30_000)
+  await eventually('heartbeats of the watchdog', async () => Number((await checkNow()).n_pings) >= 2)
   assert.equal((await checkNow()).status, 'up')
   const { pings } = (await call(service.url, 'GET', `/api/v3/checks/${check.uuid}/pings/`)).json() as {
     pings: { method: string; ua: string; type: string }[]
@@ -50,20 +51,16 @@ test('an outage of the database pages and resolves, and what follows from it doe
   assert.deepEqual(alarms(vendors.told), [])
 
   await postgres.stop()
-  const page = await eventually('the page', () => paged(vendors.told, 'trigger'), 45_000)
+  const page = await eventually('the page', () => paged(vendors.told, 'trigger'))
   assert.equal(page.summary, 'FlatlineDatabaseConnectionFailureRate: The database cannot be reached.')
   assert.equal(page.severity, 'critical')
   assert.match(page.text, /docs\/operations\.md#flatlinedatabaseconnectionfailurerate/)
   await eventually('the message', () => written(vendors.told, 'Critical: FlatlineDatabaseConnectionFailureRate'))
-  const held = await eventually(
-    'what follows from it',
-    async () => {
-      const all = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldBack[]
-      const names = all.filter(({ status }) => status.inhibitedBy.length > 0).map(({ labels }) => labels.alertname)
-      return names.includes('FlatlineUnhealthy') && names.includes('FlatlineDatabaseConnectionFailures') && names
-    },
-    30_000,
-  )
+  const held = await eventually('what follows from it', async () => {
+    const all = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldBack[]
+    const names = all.filter(({ status }) => status.inhibitedBy.length > 0).map(({ labels }) => labels.alertname)
+    return names.includes('FlatlineUnhealthy') && names.includes('FlatlineDatabaseConnectionFailures') && names
+  })
   t.diagnostic(`held back: ${[...new Set(held)].sort().join(', ')}`)
   const stated = (await (
     await fetch(`${prometheus.url}/api/v1/query?query=ALERTS{alertname="FlatlineDown"}`)
@@ -78,10 +75,10 @@ test('an outage of the database pages and resolves, and what follows from it doe
   await eventually('the message of the end', () =>
     written(vendors.told, 'Resolved: FlatlineDatabaseConnectionFailureRate'),
   )
-  await eventually('the watchdog again', async () => (await checkNow()).status === 'up', 30_000)
+  await eventually('the watchdog again', async () => (await checkNow()).status === 'up')
 
   await prometheus.stop()
-  const down = await eventually('the alarm', () => alarms(vendors.told).find(({ event }) => event === 'down'), 45_000)
+  const down = await eventually('the alarm', () => alarms(vendors.told).find(({ event }) => event === 'down'))
   assert.deepEqual([down.check?.name, down.flip?.reason], ['prometheus watchdog', 'timeout'])
 })
 
@@ -112,20 +109,21 @@ function withShortIntervals(config: string, pagerdutyUrl: string): string {
   return `global:\n  pagerduty_url: ${pagerdutyUrl}\n${short}`
 }
 
-/** Scrapes the service twice a second. What alerts look back on and wait for is seconds. */
+/** Scrapes the service twice a second, on a quiet machine. What alerts look back on and wait for is seconds. */
 function prometheusConfig(dir: string, target: string, alertmanager: string): string {
   const config = parse(read('monitoring/prometheus/prometheus.yml'))
+  const scrape = `${patience(500)}ms`
   mkdirSync(join(dir, 'rules'))
   for (const path of ruleFiles) {
     const short = read(path)
-      .replaceAll(/\[[1-5]m\]/g, '[10s]')
-      .replaceAll(/for: \S+/g, 'for: 2s')
+      .replaceAll(/\[[1-5]m\]/g, `[${10 * beatS}s]`)
+      .replaceAll(/for: \S+/g, `for: ${2 * beatS}s`)
     writeFileSync(join(dir, 'rules', basename(path)), short)
   }
   const scraped = config.scrape_configs.find(({ job_name: name }: { job_name: string }) => name === 'flatline')
   return stringify({
     ...config,
-    global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '500ms' },
+    global: { scrape_interval: scrape, scrape_timeout: scrape, evaluation_interval: scrape },
     alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
     scrape_configs: [{ job_name: scraped.job_name, static_configs: [{ targets: [target] }] }],
   })

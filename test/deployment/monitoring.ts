@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import { patience } from '../patience.ts'
 
 export const root = join(import.meta.dirname, '../..')
 export const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -32,7 +33,7 @@ export function run(program: string, args: readonly string[], options: { cwd?: s
   const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: root,
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: patience(120_000),
     ...options,
   })
   return { status, output: `${stdout}${stderr}` }

@@ -69,7 +69,7 @@ function watch(podman: Podman['podman'], id: string): Container {
     exec: (...command) => podman('exec', id, ...command),
     async event(name) {
       const found = async () => (await lines()).find(({ event }) => event === name)
-      return eventually(`the event ${name}`, found, 30_000).catch(async (error: Error) => {
+      return eventually(`the event ${name}`, found).catch(async (error: Error) => {
         throw new Error(`${error.message}:\n${await text()}`)
       })
     },

@@ -2,7 +2,7 @@
 // answered.   node steady-pings.ts URL
 
 import { Agent, get } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../patience.ts'
 
 const [url = ''] = process.argv.slice(2)
 const connections = 8
@@ -29,7 +29,7 @@ async function sendAll(): Promise<void> {
   while (!stopped) {
     const outcome = await send()
     counts[outcome] = (counts[outcome] ?? 0) + 1
-    await sleep(pauseMs)
+    await pause(pauseMs)
   }
 }
 

@@ -5,8 +5,8 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { keys } from '../helper.ts'
+import { patience, pause } from '../patience.ts'
 
 /** What one heartbeat was: `body` is null for none, `isUpload` says that it was sent under an id as well. */
 export type Sent = { check: string; body: string | null; isUpload: boolean }
@@ -34,7 +34,7 @@ type Answer = { status: number; text: string; mayRetry: boolean }
 const uploadMax = 60
 /** Between two requests of one sender. Without it, the clients of a spool would be served faster than any replay could follow. */
 const pauseMs = { single: 4, upload: 40 }
-const patienceMs = 30_000
+const answerMs = patience(30_000)
 
 /** `targets` are those of the moment; one of them is chosen for each request. */
 export function startClient(options: {
@@ -82,7 +82,7 @@ export function startClient(options: {
   async function sendUpload(): Promise<void> {
     const entries = Array.from({ length: 1 + randomInt(uploadMax) }, () => next(true))
     const lines = entries.map(({ rid, sent: { check, body } }) => JSON.stringify({ check, rid, id: rid, body }))
-    const giveUp = performance.now() + patienceMs
+    const giveUp = performance.now() + answerMs
     for (let attempt = 1; ; attempt++) {
       const answer = await exchange('POST', '/api/v3/heartbeats/', lines.join('\n'))
       if (answer?.status === 200) {
@@ -101,12 +101,12 @@ export function startClient(options: {
         return
       }
       if (attempt === 1) tally.repeated++
-      await sleep(pauseMs.upload)
+      await pause(pauseMs.upload)
     }
   }
 
   async function repeat(work: () => Promise<void>, ms: number): Promise<void> {
-    for (; going; await sleep(ms)) await work()
+    for (; going; await pause(ms)) await work()
   }
   const running = Promise.all([
     ...Array.from({ length: options.singles }, () => repeat(sendSingle, pauseMs.single)),
@@ -133,7 +133,7 @@ function send(agent: Agent, method: string, url: string, body?: string): Promise
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const headers: Record<string, string | number> = { 'x-api-key': keys.api_key }
   if (body !== undefined) headers['content-length'] = Buffer.byteLength(body)
-  const sent = request(url, { method, agent, headers, timeout: patienceMs }, (response) => {
+  const sent = request(url, { method, agent, headers, timeout: answerMs }, (response) => {
     const { statusCode: status = 0, headers } = response
     text(response).then((body) => resolve({ status, text: body, mayRetry: 'retry-after' in headers }), reject)
   })

@@ -5,8 +5,8 @@ import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { directory } from '../database/fixtures/embedded.ts'
+import { pause } from '../patience.ts'
 import type { Scope } from './scope.ts'
 
 export type Clocks = Awaited<ReturnType<typeof createClocks>>
@@ -35,7 +35,7 @@ export async function createClocks(scope: Scope) {
       const which = randomInt(3)
       if (which !== 0) await set(files.postgres, seconds)
       if (which !== 1) await set(files.services, seconds)
-      await sleep(seenWithinMs)
+      await pause(seenWithinMs)
     },
   }
 }

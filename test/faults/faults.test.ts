@@ -1,6 +1,7 @@
 // Whatever breaks, and whenever: each heartbeat that was acknowledged is in the database once. bench/faults.ts does the same for longer.
 
 import { type TestContext, test } from 'node:test'
+import { patience } from '../patience.ts'
 import { needsTool } from '../tools.ts'
 import { faults } from './faults.ts'
 import { requireKept, runFaults } from './rounds.ts'
@@ -8,7 +9,7 @@ import { needsMount } from './small-disk.ts'
 import type { Mode, Special } from './world.ts'
 
 const options = { rounds: Number(process.env.FAULT_ROUNDS ?? 1), outageMs: 1500, replicas: 2 }
-const timeout = 180_000 * options.rounds
+const timeout = patience(180_000) * options.rounds
 
 // Two worlds at a time: most of it is waiting for processes to start.
 test('faults', { timeout: timeout * 5, concurrency: 2 }, async (t) => {

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { call, eventually } from '../helper.ts'
+import { pause } from '../patience.ts'
 import { type Client, startClient } from './client.ts'
 import type { Mode, Special, World } from './world.ts'
 
@@ -52,7 +52,7 @@ export const faults: readonly Fault[] = [
     modes: both,
     async cause({ postgres }) {
       await postgres.killBackend()
-      await sleep(100)
+      await pause(100)
       await postgres.start()
     },
   },
@@ -61,7 +61,7 @@ export const faults: readonly Fault[] = [
     modes: both,
     async cause({ postgres }, _load, { outageMs }) {
       await postgres.stop()
-      await sleep(outageMs)
+      await pause(outageMs)
       await postgres.start()
     },
   },
@@ -70,7 +70,7 @@ export const faults: readonly Fault[] = [
     modes: both,
     async cause({ postgres }) {
       await postgres.freeze()
-      await sleep(randomInt(frozenMs))
+      await pause(randomInt(frozenMs))
       await postgres.thaw()
     },
   },
@@ -93,7 +93,7 @@ async function cutCommits({ proxy }: World): Promise<void> {
   for (let n = 0; n < cuts; n++) {
     const moment = (['unheard', 'heard', 'answered'] as const)[randomInt(3)] ?? 'heard'
     await proxy.cutAt(['COMMIT', 'heartbeats_record_steady'], moment)
-    await sleep(randomInt(100))
+    await pause(randomInt(100))
   }
 }
 
@@ -104,9 +104,9 @@ async function endInSpike(world: World, load: Client): Promise<void> {
   assert.ok(service)
   const { checks } = world
   const spike = startClient({ targets: () => [service], checks, singles: spikeRequests, uploaders: 4 })
-  await sleep(50 + randomInt(500))
+  await pause(50 + randomInt(500))
   const ended = service.stop('SIGTERM')
-  await sleep(randomInt(100))
+  await pause(randomInt(100))
   const { sent, acknowledged, ...counts } = await spike.stop()
   assert.equal(await ended, 0, service.output())
   for (const [rid, one] of sent) load.tally.sent.set(rid, one)
@@ -119,8 +119,8 @@ async function endInSpike(world: World, load: Client): Promise<void> {
 
 async function fillSpools(world: World): Promise<void> {
   await world.postgres.stop()
-  await eventually('spools in use', async () => (await world.spooled()).length > 0, 30_000)
-  await sleep(randomInt(spoolingMs))
+  await eventually('spools in use', async () => (await world.spooled()).length > 0)
+  await pause(randomInt(spoolingMs))
 }
 
 /** One of the replicas dies with part of its spool in the database; its spool is taken over by whoever finds it. */
@@ -132,9 +132,8 @@ async function killInReplay(world: World): Promise<void> {
   await eventually(
     'the replica sees the database',
     () => (world.services[place]?.lines().filter(({ event }) => event === 'database.back').length ?? 0) > back,
-    30_000,
   )
-  await sleep(randomInt(500))
+  await pause(randomInt(500))
   await world.kill(place)
   await world.start(place)
 }
@@ -146,32 +145,28 @@ async function abandonSpools(world: World): Promise<void> {
   const abandoned = await world.spooled()
   assert.ok(abandoned.length > 0)
   await world.start(0, false)
-  await sleep(randomInt(1000))
+  await pause(randomInt(1000))
   await world.postgres.start()
   await Promise.all(world.services.slice(1).map((_, place) => world.start(place + 1)))
 }
 
 async function fillDisk(world: World, load: Client): Promise<void> {
   await world.postgres.stop()
-  await eventually('spools in use', async () => (await world.spooled()).length > 0, 30_000)
-  await sleep(randomInt(300))
+  await eventually('spools in use', async () => (await world.spooled()).length > 0)
+  await pause(randomInt(300))
   const filler = join(world.spoolDir, 'filler')
   const { bavail, bsize } = await statfs(world.spoolDir)
   const before = load.tally.refused
   // The spools grow meanwhile: what no longer fits has filled the disk, too.
   await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - randomInt(8) * blockBytes))).catch(() => undefined)
-  await eventually('heartbeats are refused', () => load.tally.refused > before + 100, 30_000)
+  await eventually('heartbeats are refused', () => load.tally.refused > before + 100)
   for (const { url } of world.services) {
     await eventually('not ready', async () => (await call(url, 'GET', '/health/ready')).status === 503)
   }
   await rm(filler)
-  await eventually(
-    'all ready without a database',
-    async () => {
-      const answers = await Promise.all(world.services.map(({ url }) => call(url, 'GET', '/health/ready')))
-      return answers.every(({ status }) => status === 200)
-    },
-    30_000,
-  )
+  await eventually('all ready without a database', async () => {
+    const answers = await Promise.all(world.services.map(({ url }) => call(url, 'GET', '/health/ready')))
+    return answers.every(({ status }) => status === 200)
+  })
   await world.postgres.start()
 }

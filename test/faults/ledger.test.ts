@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build } from '../helper.ts'
+import { build, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { startClient } from './client.ts'
 import { compare } from './ledger.ts'
@@ -12,7 +12,7 @@ test('what is lost, doubled or altered after it was acknowledged is found, and n
   const made = await Promise.all([0, 1].map(() => call('POST', '/api/v3/checks/', { timeout: 3600, grace: 3600 })))
   const checks = made.map((answer) => String(answer.json().uuid))
   const client = startClient({ targets: () => [{ url }], checks, singles: 4, uploaders: 1 })
-  while (client.tally.acknowledged.size < 200) await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually('two hundred answers', () => client.tally.acknowledged.size >= 200)
   const tally = await client.stop()
   assert.deepEqual([tally.strange, tally.refused, tally.unanswered], [[], 0, 0])
   assert.equal(tally.acknowledged.size, tally.sent.size)

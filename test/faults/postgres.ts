@@ -8,6 +8,7 @@ import pg from 'pg'
 import { childEnvironment, prepareCluster } from '../../src/database/postgres-cluster.ts'
 import { directory } from '../database/fixtures/embedded.ts'
 import { eventually } from '../helper.ts'
+import { patience } from '../patience.ts'
 import type { Scope } from './scope.ts'
 
 export type Postgres = Awaited<ReturnType<typeof createPostgres>>
@@ -102,7 +103,7 @@ export async function createPostgres(scope: Scope, env: Record<string, string> =
 }
 
 async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2000 })
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: patience(2000) })
   client.on('error', () => {})
   try {
     await client.connect()

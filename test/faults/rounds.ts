@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../helper.ts'
+import { pause } from '../patience.ts'
 import { startClient, type Tally } from './client.ts'
 import type { Fault, FaultOptions } from './faults.ts'
 import { compare, type Verdict } from './ledger.ts'
@@ -57,7 +57,7 @@ async function oneRound(world: World, fault: Fault, options: FaultOptions): Prom
   }
   try {
     await goesWell()
-    await sleep(randomInt(momentMs))
+    await pause(randomInt(momentMs))
     await fault.cause(world, client, options)
     await world.recovered()
     await goesWell()

@@ -36,8 +36,6 @@ export async function createWorld(scope: Scope, mode: Mode, replicas: number, sp
   const services: Service[] = []
   const env = {
     ...{ DATABASE_URL: proxy.url, DATA_DIR: dataDir, INGEST_MODE: mode, LOG_FORMAT: 'json' },
-    // A busy machine sheds management calls; how fast it is, is not what is looked at.
-    FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
     FLATLINE__DATABASE__POOL_MAX: '8',
     ...clocks?.env,
   }

@@ -8,6 +8,7 @@ import * as checks from '../../src/health/checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from '../../src/health/limits.ts'
 import { createHealth, type HealthCheck, type HealthStatus, overall } from '../../src/health/service.ts'
 import { diskUsage, processCounts } from '../../src/health/usage.ts'
+import { within } from '../patience.ts'
 
 test('the worst critical check is the status; the others degrade it, and only when something is known to be bad', () => {
   const c = (status: HealthStatus) => ({ critical: true, status })
@@ -46,9 +47,7 @@ test('checks run at the same time, one that hangs is given up, and a second of p
       throw new Error('postgres://user:secret@host/db')
     },
   })
-  const began = performance.now()
-  const report = await health.report()
-  assert.ok(performance.now() - began < 900)
+  const report = await within('the report', health.report())
   assert.equal(report.status, 'unhealthy')
   assert.equal(report.checks.quick?.status, 'healthy')
   assert.deepEqual(

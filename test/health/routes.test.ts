@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { build, call, createReceiver, eventually } from '../helper.ts'
+import { patience, within } from '../patience.ts'
 import { createDatabase } from '../postgres.ts'
 
 type HealthBody = {
@@ -105,22 +106,25 @@ test('who is not on the list sees the status alone; the address is that of a tru
 
 test('without a spool a lost database ends readiness and not liveness, whether it refuses, breaks off or hangs; metrics answer all the while', async (t) => {
   const proxy = await createFaultProxy(t, await createDatabase(t))
-  const { url } = await build(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
+  const { url } = await build(t, {
+    DATABASE_URL: proxy.url,
+    INGEST_MODE: 'consistent',
+    FLATLINE__DATABASE__STATEMENT_TIMEOUT_MS: String(patience(10_000)),
+  })
   assert.deepEqual(await statuses(url), [200, 200, 200, 200])
 
   for (const fault of ['refuse', 'reset', 'blackhole'] as const) {
     await proxy.set(fault)
-    await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503, 30_000)
+    await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503)
     assert.deepEqual(await statuses(url), [503, 503, 200, 200], fault)
-    const began = performance.now()
-    const metrics = await fetch(`${url}/metrics`)
+    // Sooner than a statement that nobody answers is given up.
+    const metrics = await within(`${fault}: a scrape not to wait for the database`, fetch(`${url}/metrics`), 3000)
     assert.equal(metrics.status, 200)
     assert.match(await metrics.text(), /^health_check_status\{check="database"\} 2$/m)
-    assert.ok(performance.now() - began < 3000, `${fault}: a scrape does not wait for the database`)
     const health = (await (await fetch(`${url}/health`)).json()) as { checks: { database: { connection: string } } }
     assert.match(health.checks.database.connection, /^(disconnected|error)$/)
     await proxy.set('pass')
-    await eventually(`${fault}: ready again`, async () => (await fetch(`${url}/health/ready`)).status === 200, 30_000)
+    await eventually(`${fault}: ready again`, async () => (await fetch(`${url}/health/ready`)).status === 200)
   }
 })
 
@@ -158,7 +162,7 @@ test('with a spool a lost database makes health degraded, and the replica stays 
   })
   assert.deepEqual([status, checks.spool.status], ['degraded', 'healthy'])
   await proxy.set('pass')
-  await eventually('the spool is empty', async () => (await health()).checks.spool.records === 0, 30_000)
+  await eventually('the spool is empty', async () => (await health()).checks.spool.records === 0)
 })
 
 test('under overload management calls are shed, probes and metrics and pings are not', async (t) => {

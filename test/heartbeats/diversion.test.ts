@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createDiversion } from '../../src/heartbeats/diversion.ts'
 import type { Outcome, Received } from '../../src/heartbeats/service.ts'
 import { openSpool } from '../../src/heartbeats/spool.ts'
 import { eventually, scratchDir } from '../helper.ts'
+import { pause } from '../patience.ts'
 
 const log = { info() {}, warn() {}, error() {} }
 const monitorId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
@@ -24,7 +24,7 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
   const diversion = createDiversion({
     spool,
     record: async (entries) => {
-      await sleep(database.writeMs)
+      await pause(database.writeMs)
       requireDatabase()
       stored.push(...entries.map(({ at }) => at))
       return entries.map(() => recorded)
@@ -56,13 +56,12 @@ test('heartbeats that never cease do not keep the spool in use for ever, and non
   let n = 0
   const arrivals = setInterval(() => arriving.push(arrive(world, ++n)), 2)
   t.after(() => clearInterval(arrivals))
-  await sleep(100)
-  assert.ok(world.diversion.active)
+  await eventually('the spool to be in use', () => world.diversion.active)
   await eventually('the spool to be left', async () => {
     await world.diversion.replay()
     return !world.diversion.active && world.diversion.isEmpty()
   })
-  await sleep(50)
+  await pause(50)
   clearInterval(arrivals)
   await Promise.all(arriving)
   assert.deepEqual(

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createPostgres } from '../faults/postgres.ts'
 import { build, eventually, type Running } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { sql } from '../postgres.ts'
 
 const pings = Number(process.env.HOT_PINGS ?? 100_000)
@@ -43,7 +44,7 @@ async function beat({ call }: Running, checks: readonly string[], times: number)
 }
 
 test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index of monitors grows`, {
-  timeout: 600_000,
+  timeout: patience(600_000),
 }, async (t) => {
   // A server of its own: an update finds room once no transaction needs the old row, and those of all databases count.
   const running = await build(t, { DATABASE_URL: (await createPostgres(t)).url })
@@ -62,13 +63,13 @@ test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index o
     )
     return (await wear(databaseUrl)).updates >= count
   }
-  await eventually('the first in the statistics', () => updated(settling * monitorCount), 30_000)
+  await eventually('the first in the statistics', () => updated(settling * monitorCount))
   const before = await wear(databaseUrl)
 
   const began = performance.now()
   await beat(running, checks, pings / monitorCount)
   const seconds = (performance.now() - began) / 1000
-  await eventually('all in the statistics', () => updated(before.updates + pings), 30_000)
+  await eventually('all in the statistics', () => updated(before.updates + pings))
   const after = await wear(databaseUrl)
 
   const [stored] = await sql<{ n: string }>(databaseUrl, 'SELECT sum(n) AS n FROM monitors')

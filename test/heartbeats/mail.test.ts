@@ -251,7 +251,6 @@ test('without a spool, while the database is away, a message is not taken, and c
   await eventually(
     'a message to be taken again',
     async () => (await send(mailing, { to: `${uuid}@localhost` })) === '250 OK',
-    20_000,
   )
 })
 

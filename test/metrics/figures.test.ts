@@ -5,6 +5,7 @@ import { createObservedGauges } from '../../src/metrics/observed.ts'
 import { createServiceLevel } from '../../src/metrics/service-level.ts'
 import { createTenantLabels } from '../../src/metrics/tenants.ts'
 import { eventually } from '../helper.ts'
+import { within } from '../patience.ts'
 
 test('a thousand projects make a hundred and one labels', () => {
   const label = createTenantLabels(100)
@@ -62,9 +63,7 @@ test('a gauge shows what its readers say; one that hangs or fails does not hold 
   observe('hangs', () => new Promise(() => {}))
   observe('fails', () => Promise.reject(new Error('no')))
   observe('seldom', () => [{ value: ++reads }], { everyMs: 60_000 })
-  const began = performance.now()
-  const text = await registry.metrics()
-  assert.ok(performance.now() - began < 2000)
+  const text = await within('the metrics', registry.metrics())
   assert.match(text, /^well 7$/m)
   assert.match(text, /^parts\{part="x"\} 1\nparts\{part="y"\} 2$/m)
   assert.doesNotMatch(text, /^(hangs|fails)\{/m)

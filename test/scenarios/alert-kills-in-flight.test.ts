@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { call, eventually, keys } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -61,7 +62,7 @@ async function createSlowSide(t: TestContext) {
 }
 
 test('what a killed process was sending is sent again by another under the same key, in order, and nothing is lost', async (t) => {
-  const env = { DATABASE_URL: await createDatabase(t), FLATLINE__ALERTING__LEASE_MS: '5000' }
+  const env = { DATABASE_URL: await createDatabase(t), FLATLINE__ALERTING__LEASE_MS: String(patience(5000)) }
   const services: Service[] = await Promise.all([0, 1, 2].map(() => startService(t, { env })))
   const urlOf = (index: number) => (services[index % 3] as Service).url
   const far = await createSlowSide(t)
@@ -93,7 +94,7 @@ test('what a killed process was sending is sent again by another under the same 
     }
     assert.ok(far.cut.length > before, 'a request was in flight when its process was killed')
     far.answer()
-    await eventually('everything to be told', async () => (await sent()) === (round + 1) * checkCount, 40_000)
+    await eventually('everything to be told', async () => (await sent()) === (round + 1) * checkCount)
   }
 
   for (const { key } of far.cut) {

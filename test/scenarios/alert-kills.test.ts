@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { call, createReceiver, eventually, keys } from '../helper.ts'
+import { patience, pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -15,7 +15,7 @@ test('three processes, one of them killed in every round: no alert is lost, none
   const env = {
     DATABASE_URL: await createDatabase(t),
     // A claim of a killed process runs out after the time-out and a quarter of a minute.
-    CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS: '1000',
+    CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS: String(patience(1000)),
     FLATLINE__ALERTING__RETRY_BASE_MS: '100',
     FLATLINE__ALERTING__RETRY_MAX_MS: '500',
   }
@@ -45,7 +45,7 @@ test('three processes, one of them killed in every round: no alert is lost, none
     const pings = ids.map((id, n) =>
       call((survivors[n % 2] as Service).url, 'GET', `/ping/${id}${signal}`, undefined, {}),
     )
-    await sleep(Math.random() * 400)
+    await pause(Math.random() * 400)
     victim.child.kill('SIGKILL')
     await Promise.all([victim.exited, ...pings])
     services[round % 3] = await startService(t, { env })

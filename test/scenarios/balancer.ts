@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { eventually, scratchDir } from '../helper.ts'
+import { patience } from '../patience.ts'
 
 /** `ended` as HAProxy says it: `--` in order, `S…` because of the server, `SC` where that could not even be reached. */
 export type Handled = { id: string; server: string; status: number; ended: string }
@@ -21,7 +22,7 @@ export type Balancer = {
   /** Whether it gets requests at all. One that does not, `drain`, is checked all the same and finishes what it has. */
   admit: (server: string, state: 'ready' | 'drain') => Promise<void>
   /** `DRAIN` is one that is well and gets no requests. */
-  waitFor: (server: string, status: 'UP' | 'DOWN' | 'DRAIN', timeoutMs?: number) => Promise<void>
+  waitFor: (server: string, status: 'UP' | 'DOWN' | 'DRAIN') => Promise<void>
   handled: () => Handled[]
   output: () => string
 }
@@ -65,14 +66,14 @@ export async function startBalancer(t: TestContext, servers: Record<string, numb
     async admit(server, state) {
       await command(`set server ${backends[0]}/${server} state ${state}`)
     },
-    async waitFor(server, wanted, timeoutMs = 30_000) {
+    async waitFor(server, wanted) {
       // On its way to another status it says how far it is: "UP 1/2".
-      await eventually(`${server} to be ${wanted}`, async () => (await status(server)) === wanted, timeoutMs)
+      await eventually(`${server} to be ${wanted}`, async () => (await status(server)) === wanted)
     },
     handled: () => [...output.matchAll(/^request (\S+) (\S+) (-?\d+) (\S\S)$/gm)].map(toHandled),
     output: () => output,
   }
-  await eventually('HAProxy', () => status(Object.keys(servers)[0] as string), 60_000).catch((error: Error) => {
+  await eventually('HAProxy', () => status(Object.keys(servers)[0] as string)).catch((error: Error) => {
     throw new Error(`${error.message}:\n${output}`)
   })
   return balancer
@@ -108,8 +109,8 @@ defaults
   mode http
   log global
   timeout connect 2s
-  timeout client 60s
-  timeout server 30s
+  timeout client ${patience(60_000)}ms
+  timeout server ${patience(30_000)}ms
   timeout http-keep-alive 60s
   timeout check 2s
   retries 0

@@ -61,5 +61,5 @@ test('a destination that asks one process for rest is left alone by the other on
   await sql(env.DATABASE_URL, 'UPDATE channels SET rests_until = NULL')
   await Promise.all(services.map((service) => service.stop()))
   await startService(t, { env })
-  await eventually('what waited is told', () => count('/busy') >= 21, 20_000)
+  await eventually('what waited is told', () => count('/busy') >= 21)
 })

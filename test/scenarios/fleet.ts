@@ -30,8 +30,6 @@ export type Fleet = {
 const shared = {
   // As on Kubernetes: DATA_DIR goes with the process, and what was acknowledged must not.
   INGEST_MODE: 'consistent',
-  // A machine that is busy with other tests sheds management calls, which is not what is looked at here.
-  FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
   FLATLINE__DATABASE__POOL_MAX: '6',
 }
 
@@ -43,7 +41,7 @@ export async function startFleet(t: TestContext, env: Record<string, string>): P
   async function launch(root?: string): Promise<Service> {
     const started = await spawnService(t, { ...shared, ...env }, { root })
     favour(started.child.pid)
-    const { url } = await started.event('server.listening', 60_000)
+    const { url } = await started.event('server.listening')
     started.url = String(url)
     return started
   }
@@ -55,7 +53,7 @@ export async function startFleet(t: TestContext, env: Record<string, string>): P
     assert.ok(found, `nothing has run at ${name}`)
     return found
   }
-  for (const name of blue) await service(name).event('server.ready', 60_000)
+  for (const name of blue) await service(name).event('server.ready')
   const places = [...blue, ...green].map((name) => [name, services.has(name) ? portOf(service(name)) : nowhere])
   const balancer = await startBalancer(t, Object.fromEntries(places))
   for (const name of green) await balancer.admit(name, 'drain')
@@ -74,7 +72,7 @@ export async function startFleet(t: TestContext, env: Record<string, string>): P
     async replace(name, root) {
       await fleet.stop(name)
       await fleet.start(name, root)
-      await balancer.waitFor(name, 'UP', 60_000)
+      await balancer.waitFor(name, 'UP')
     },
   }
   return fleet
@@ -115,7 +113,7 @@ export async function startLoad(t: TestContext, options: Omit<ClientOptions, 'ap
   })
   child.once('exit', (code) => reject(new Error(`the client ended with ${code}`)))
   t.after(() => child.kill('SIGKILL'))
-  await eventually('answers to the client', () => progress.answered > 50, 60_000)
+  await eventually('answers to the client', () => progress.answered > 50)
   return {
     progress: () => progress,
     stop() {

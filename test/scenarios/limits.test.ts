@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { call, eventually, keys } from '../helper.ts'
+import { patience, pause, within } from '../patience.ts'
 import { createDatabase } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -40,8 +40,8 @@ const rssMb = async ({ child }: Service) =>
 test('clients that send too slowly are cut off, and those that break off leave nothing behind', async (t) => {
   const env = {
     DATABASE_URL: await createDatabase(t),
-    FLATLINE__SERVER__HEADERS_TIMEOUT_MS: '1500',
-    FLATLINE__SERVER__REQUEST_TIMEOUT_MS: '2500',
+    FLATLINE__SERVER__HEADERS_TIMEOUT_MS: String(patience(1500)),
+    FLATLINE__SERVER__REQUEST_TIMEOUT_MS: String(patience(2500)),
   }
   const service = await startService(t, { env })
   const path = await createPing(service)
@@ -65,8 +65,7 @@ test('clients that send too slowly are cut off, and those that break off leave n
   for (let i = 0; i < 10; i++)
     assert.equal((await fetch(service.url + path)).status, 200, 'others are served meanwhile')
 
-  const cut = await Promise.race([Promise.all([dribbled, stalledEnd]), sleep(15_000, null, { ref: false })])
-  assert.ok(cut, 'both were cut off')
+  const cut = await within('both to be cut off', Promise.all([dribbled, stalledEnd]))
   assert.match(cut[0], /^HTTP\/1\.1 408 /)
   const check = (await call(service.url, 'GET', `/api/v3/checks/${path.split('/')[2]}`)).json()
   assert.equal(check.n_pings, 10, 'what did not arrive whole was not taken')
@@ -90,12 +89,10 @@ test(`${idleConnections} idle connections keep nobody from being served, and shu
     idle.push(...(await Promise.all(Array.from({ length: 250 }, () => open(t, service)))))
   }
   for (const socket of idle) socket.on('error', () => {})
-  const began = performance.now()
   for (let i = 0; i < 50; i++) assert.equal((await fetch(service.url + path)).status, 200)
   for (const probe of ['/health/live', '/health/ready', '/metrics']) {
     assert.equal((await fetch(service.url + probe)).status, 200)
   }
-  assert.ok(performance.now() - began < 10_000)
   const grown = (await rssMb(service)) - before
   assert.ok(grown < 200, `${grown.toFixed(0)} MB for ${idleConnections} connections`)
   t.diagnostic(`${idleConnections} idle connections: ${grown.toFixed(0)} MB`)
@@ -110,7 +107,7 @@ test('more clients than open files are turned away, told of and counted, and end
   for (const socket of crowd) socket.on('error', () => {})
   await service.event('connections.refused')
   // Longer than anything that looks at the process's memory waits for its next look.
-  await sleep(2500)
+  await pause(2500)
   for (const socket of crowd) socket.destroy()
   await eventually('it serves again', async () => (await fetch(service.url + path)).status === 200)
   const metrics = await (await fetch(`${service.url}/metrics`)).text()

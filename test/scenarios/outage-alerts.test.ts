@@ -4,19 +4,19 @@
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPostgres } from '../faults/postgres.ts'
 import { call, createReceiver, eventually, scratchDir } from '../helper.ts'
+import { beatS, pause } from '../patience.ts'
 import { sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
 /** Each waits for less than an outage lasts; how long it waits in all, by its timeout and grace. */
 const lives = [
-  { timeout: 1, grace: 2 },
-  { timeout: 2, grace: 1 },
-  { timeout: 2, grace: 2 },
+  { timeout: beatS, grace: 2 * beatS },
+  { timeout: 2 * beatS, grace: beatS },
+  { timeout: 2 * beatS, grace: 2 * beatS },
 ]
-const outageMs = { min: 4500, max: 7000 }
+const outageMs = { min: 4500 * beatS, max: 7000 * beatS }
 const retryMs = 250
 
 /** `blind` is how long nobody could accept heartbeats while it waited, in seconds like `waited`; `from` and `to` are the window that it names. */
@@ -28,8 +28,8 @@ function beatBySchedule(url: () => string, id: string, timeoutS: number): () => 
   let going = true
   const beats = (async () => {
     for (let due = performance.now(); going; due += timeoutS * 1000) {
-      await sleep(Math.max(0, due - performance.now()))
-      while (going && (await fetch(`${url()}/ping/${id}`).catch(() => null))?.status !== 200) await sleep(retryMs)
+      await pause(Math.max(0, due - performance.now()))
+      while (going && (await fetch(`${url()}/ping/${id}`).catch(() => null))?.status !== 200) await pause(retryMs)
       while (due + timeoutS * 1000 < performance.now()) due += timeoutS * 1000
     }
   })()
@@ -57,20 +57,25 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   for (const life of lives) {
     const id = await createCheck(service.url, life)
     steady.push(id)
-    beating.push(beatBySchedule(() => service.url, id, life.timeout))
-    silent.set(await createCheck(service.url, { ...life, grace: life.grace + 2 }), life.timeout + life.grace + 2)
+    const stopBeating = beatBySchedule(() => service.url, id, life.timeout)
+    t.after(stopBeating)
+    beating.push(stopBeating)
+    silent.set(
+      await createCheck(service.url, { ...life, grace: life.grace + 2 * beatS }),
+      life.timeout + life.grace + 2 * beatS,
+    )
   }
-  await sleep(randomInt(1000))
+  await pause(randomInt(1000 * beatS))
   for (const id of silent.keys()) assert.equal((await fetch(`${service.url}/ping/${id}`)).status, 200)
 
   await postgres.killAll()
   if (kill === 'both') await service.stop('SIGKILL')
-  await sleep(randomInt(outageMs.min, outageMs.max))
+  await pause(randomInt(outageMs.min, outageMs.max))
   await postgres.start()
   if (kill === 'both') service = await startService(t, { env })
 
-  await eventually('the silent ones are told of', () => receiver.received.length >= silent.size, 30_000)
-  await sleep(1000)
+  await eventually('the silent ones are told of', () => receiver.received.length >= silent.size)
+  await pause(1000 * beatS)
   for (const stop of beating) await stop()
   const flips = await sql<Flip>(
     postgres.url,

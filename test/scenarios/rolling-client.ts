@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { patience, pause } from '../patience.ts'
 
 export type ClientOptions = {
   socketPath: string
@@ -63,7 +63,7 @@ async function run(): Promise<void> {
     for (; pings < seconds * options.pingsPerSecond; pings++) begin(ping(pings))
     for (; stories < seconds * options.storiesPerSecond; stories++) begin(story(stories))
     if (tick % 10 === 0) process.send?.({ progress })
-    await sleep(tickMs)
+    await pause(tickMs)
   }
   await Promise.all(underWay)
   process.send?.({ report }, () => process.exit(0))
@@ -142,13 +142,13 @@ function send({ method, path, id, body, slow }: Exchange, number: number): Promi
     path,
     headers,
     agent: options.unshared || number % 3 === 0 ? false : agent,
-    timeout: 20_000,
+    timeout: patience(20_000),
   })
   sent.once('response', resolve).once('error', reject)
-  sent.once('timeout', () => sent.destroy(new Error('no answer for 20 s')))
+  sent.once('timeout', () => sent.destroy(new Error('no answer')))
   if (body && slow) {
     sent.write(body.slice(0, 10))
-    setTimeout(() => sent.end(body.slice(10)), slowMs)
+    pause(slowMs).then(() => sent.end(body.slice(10)))
   } else sent.end(body)
   return promise
 }

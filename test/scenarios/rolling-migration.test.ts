@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pg from 'pg'
 import { call, eventually } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { needsTool } from '../tools.ts'
 import { assertKept, blue, createChecks, type Fleet, startFleet, startLoad, summary } from './fleet.ts'
@@ -9,7 +10,7 @@ import { spawnService, startService } from './service.ts'
 import { makeVersion } from './version.ts'
 
 const skip = needsTool('haproxy')
-const timeout = 400_000
+const timeout = patience(400_000)
 /** Longer than the two seconds in which the balancer finds a replica down. */
 const env = { DRAIN_MS: '2500' }
 
@@ -46,7 +47,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
       .service('a')
       .lines()
       .some(({ event }) => event === 'migration.blocked')
-  await eventually('the migration to wait for the backup', blocked, 60_000)
+  await eventually('the migration to wait for the backup', blocked)
   await backup.query('COMMIT')
   await backup.end()
   await first

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { call, createReceiver, eventually, keys } from '../helper.ts'
+import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { needsTool } from '../tools.ts'
 import type { Balancer } from './balancer.ts'
@@ -9,7 +10,7 @@ import type { Report } from './rolling-client.ts'
 
 const skip = needsTool('haproxy')
 /** Six replacements, each as long as a drain, a start and what the balancer takes to believe it. */
-const timeout = 400_000
+const timeout = patience(400_000)
 const load = { pingsPerSecond: 80, storiesPerSecond: 4, slowEvery: 25 }
 /** As shipped: how long a replica goes on serving is what lets the balancer notice in time. */
 const shipped = { DRAIN_MS: '' }
@@ -41,12 +42,12 @@ test('three replicas are replaced twice under load: nobody notices; one is kille
     checks,
   })
   // Long enough for slow ones to be on their way to each replica.
-  await eventually('a steady load', () => killing.progress().answered > 200, 30_000)
+  await eventually('a steady load', () => killing.progress().answered > 200)
   await fleet.service('b').stop('SIGKILL')
   const goneAt = Date.now()
   await balancer.waitFor('b', 'DOWN')
   const { answered } = killing.progress()
-  await eventually('answers without it', () => killing.progress().answered > answered + 100, 30_000)
+  await eventually('answers without it', () => killing.progress().answered > answered + 100)
   const killed = await killing.stop()
   t.diagnostic(`killed one: ${summary(killed)}`)
   assertInFlight(killed, balancer, 'b', goneAt)
@@ -85,7 +86,7 @@ test('a second fleet takes over at once, gives back at once, and takes over for 
   const client = await startLoad(t, { ...load, socketPath: balancer.entrances.strict, checks })
   await Promise.all(green.map((name) => fleet.start(name)))
   // Verified before anybody depends on them.
-  for (const name of green) await balancer.waitFor(name, 'DRAIN', 60_000)
+  for (const name of green) await balancer.waitFor(name, 'DRAIN')
 
   async function hand(to: typeof blue | typeof green, from: typeof blue | typeof green): Promise<void> {
     for (const name of to) await balancer.admit(name, 'ready')
@@ -144,12 +145,12 @@ async function watchSilence(t: TestContext, { service }: Fleet, afterSeconds: re
     checks,
     /** Each silence was told once, and soon. */
     async assertTold(): Promise<void> {
-      await eventually('an alarm for each silence', () => receiver.received.length >= checks.length, 30_000)
+      await eventually('an alarm for each silence', () => receiver.received.length >= checks.length)
       const told = receiver.received.map(({ body, at }) => ({ ...JSON.parse(body), at }))
       assert.deepEqual(told.map(({ check }) => check.uuid).sort(), checks)
       const lateMs = told.map(({ at, flip }) => at - Date.parse(flip.at))
       t.diagnostic(`silence was told after ${lateMs.join(', ')} ms`)
-      assert.ok(Math.max(...lateMs) < 10_000, `told after ${lateMs} ms`)
+      assert.ok(Math.max(...lateMs) < patience(10_000), `told after ${lateMs} ms`)
     },
   }
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { adminToken, call, eventually, scratchDir } from '../helper.ts'
+import { within } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -32,7 +33,7 @@ async function cutOff(service: Service, databaseUrl: string): Promise<void> {
     await allowConnections(databaseUrl, false)
     return (await call(service.url, 'GET', '/health/ready')).status === 503
   }
-  await eventually('it is noticed', isNoticed, 30_000)
+  await eventually('it is noticed', isNoticed)
 }
 
 /** A request that never arrives whole: the listener cannot close before it is cut. */
@@ -40,8 +41,9 @@ async function hang(t: TestContext, { url }: Service): Promise<void> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.on('error', () => {})
   t.after(() => socket.destroy())
-  socket.write('POST /api/v3/checks/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
-  await sleep(200)
+  socket.write('POST /api/v3/checks/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n{')
+  // 100 Continue: the request is in flight.
+  await within('the request to be heard', once(socket, 'data'))
 }
 
 const timeOf = async (service: Service, event: string) => Date.parse(String((await service.event(event)).time))

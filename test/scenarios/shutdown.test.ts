@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { adminToken, call, eventually, keys, scratchDir } from '../helper.ts'
+import { patience, within } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -97,7 +98,9 @@ test('kill -9 under load loses no acknowledged heartbeat, on a database of its o
 })
 
 test('while draining: ready and health are 503, live 200, work is served with Connection: close', async (t) => {
-  const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: '1500' } })
+  const service = await startService(t, {
+    env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1500)) },
+  })
   const [path] = await createChecks(service, 1)
   const ended = service.stop()
   await service.event('shutdown.start')
@@ -167,9 +170,10 @@ test('SIGHUP is ignored, a second signal ends it at once, a request that hangs i
     socket.on('error', () => {})
     t.after(() => socket.destroy())
     socket.write(
-      'POST /api/v3/checks/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+      'POST /api/v3/checks/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
     )
-    await sleep(200)
+    // 100 Continue: the request is in flight.
+    await within('the request to be heard', once(socket, 'data'))
   }
   await hanging(service)
   assert.equal(await service.stop(), 1)
@@ -177,7 +181,7 @@ test('SIGHUP is ignored, a second signal ends it at once, a request that hangs i
   assert.equal(forced?.msg, 'Forced shutdown after timeout')
   assert.match(JSON.stringify(forced?.resources), /TCPSocketWrap/)
 
-  const second = await startService(t, { env: { ...env, SHUTDOWN_TIMEOUT_MS: '20000' } })
+  const second = await startService(t, { env: { ...env, SHUTDOWN_TIMEOUT_MS: String(patience(20_000)) } })
   await hanging(second)
   const ended = second.stop()
   await second.event('shutdown.start')
@@ -226,7 +230,9 @@ test('a call that waits for a destination is given the whole drain, and given up
   t.after(() => far.close())
   await eventually('the far side', () => far.listening)
   const base = `http://127.0.0.1:${(far.address() as AddressInfo).port}`
-  const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: '1500' } })
+  const service = await startService(t, {
+    env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1500)) },
+  })
   const tried = await Promise.all(
     ['/slow', '/never'].map(async (path) => {
       const channel = { kind: 'webhook', name: path, settings: { url: base + path } }
@@ -252,7 +258,9 @@ test('a start that is broken off while the embedded database starts ends in orde
 })
 
 test('SIGTERM after a requested shutdown, as from an orchestrator, is not a second signal while it drains', async (t) => {
-  const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: '1000' } })
+  const service = await startService(t, {
+    env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1000)) },
+  })
   const admin = { authorization: `Bearer ${adminToken}` }
   assert.equal((await call(service.url, 'POST', '/admin/shutdown', undefined, admin)).status, 202)
   await eventually('draining', async () => (await call(service.url, 'GET', '/health/ready')).status === 503)
@@ -271,7 +279,7 @@ test('silence is not judged once the listener has closed, however long the rest 
   const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}/`
   await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'h', settings: { url } }, auth)
   const failing = (await call(service.url, 'POST', '/api/v3/checks/', { channels: '*' }, auth)).json()
-  const watched = (await call(service.url, 'POST', '/api/v3/checks/', { timeout: 1, grace: 1 }, auth)).json()
+  const watched = (await call(service.url, 'POST', '/api/v3/checks/', { timeout: 2, grace: 2 }, auth)).json()
   await call(service.url, 'GET', `/ping/${failing.uuid}/fail`, undefined, {})
   await eventually('an alert that hangs', async () => {
     return new Promise<boolean>((resolve) => hanging.getConnections((_error, count) => resolve(count > 0)))
@@ -279,7 +287,7 @@ test('silence is not judged once the listener has closed, however long the rest 
   await call(service.url, 'GET', `/ping/${watched.uuid}`, undefined, {})
   const began = performance.now()
   assert.equal(await service.stop(), 0)
-  assert.ok(performance.now() - began > 3000, 'the shutdown took longer than the check waits')
+  assert.ok(performance.now() - began > 4000, 'the shutdown took longer than the check waits')
   const flips = await sql(databaseUrl, "SELECT 1 FROM flips WHERE reason = 'timeout'")
   assert.deepEqual(flips, [])
 })

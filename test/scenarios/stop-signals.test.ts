@@ -31,14 +31,14 @@ test('Ctrl-C under npm start, which comes two times, is one signal and ends the 
   t.after(() => {
     if (npm.exitCode === null && npm.signalCode === null) process.kill(group, 'SIGKILL')
   })
-  await eventually('the service is ready', () => output.includes('server.ready'), 60_000)
+  await eventually('the service is ready', () => output.includes('server.ready'))
   const database = await postmasterPid(dataDir)
   assert.ok(database)
   process.kill(group, 'SIGINT')
   await closed
   assert.match(output, /"shutdown.complete"/, output)
   assert.doesNotMatch(output, /second_signal/)
-  await eventually('the database ended', () => !isAlive(database), 20_000)
+  await eventually('the database ended', () => !isAlive(database))
 })
 
 test('under npm the same signal within a second is the same wish; another one, or a later one, is not', (t) => {

@@ -79,7 +79,7 @@ suite('alertmanager', () => {
     const child = spawn('prometheus-alertmanager', args, { stdio: 'ignore' })
     t.after(() => child.kill('SIGKILL'))
     const url = `http://127.0.0.1:${port}`
-    await eventually('alertmanager', async () => (await fetch(`${url}/-/ready`)).ok, 30_000)
+    await eventually('alertmanager', async () => (await fetch(`${url}/-/ready`)).ok)
 
     const at = new Date(Date.now() - 60_000).toISOString()
     const outage = { ...down, flip: { ...down.flip, at } }

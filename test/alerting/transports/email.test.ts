@@ -5,6 +5,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { createSmtp, type SmtpRelay } from '../../../src/alerting/smtp.ts'
 import { DeliveryError } from '../../../src/alerting/transport.ts'
 import { email } from '../../../src/alerting/transports/email.ts'
+import { pause } from '../../patience.ts'
 import { contextWith, down, hostile, huge, incident, notice, up } from './contract.ts'
 
 type Received = { from: string; to: string[]; raw: string }
@@ -256,7 +257,7 @@ suite('answers to email', () => {
     t.after(() => silent.close())
     const { relay } = await mailServer(t)
     const stopping = new AbortController()
-    setTimeout(() => stopping.abort(), 50)
+    pause(50).then(() => stopping.abort())
     const context = {
       ...contextFor({ ...relay, port: (silent.address() as { port: number }).port }),
       signal: stopping.signal,

@@ -5,6 +5,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { DeliveryError } from '../../../src/alerting/transport.ts'
 import { shell } from '../../../src/alerting/transports/shell.ts'
 import { eventually, scratchDir } from '../../helper.ts'
+import { pause } from '../../patience.ts'
 import { contextWith, down, notice, tried, up } from './contract.ts'
 
 const facilities = { smtp: null, shell: true }
@@ -113,7 +114,7 @@ suite('answers to shell', () => {
 
   test('is given up when the process stops', async () => {
     const stopping = new AbortController()
-    setTimeout(() => stopping.abort(), 50)
+    pause(50).then(() => stopping.abort())
     await assert.rejects(shell.send(down, { cmd_down: 'sleep 300' }, { ...context, signal: stopping.signal }), {
       name: 'AbortError',
     })

@@ -14,7 +14,7 @@ import { createReceiver, eventually, scratchDir } from '../helper.ts'
 import { patience, pause } from '../patience.ts'
 import { listen } from './far-side.ts'
 
-const limits = { timeoutMs: 2000, responseMaxBytes: 1000, userAgent: 'Flatline/test' }
+const limits = { timeoutMs: patience(2000), responseMaxBytes: 1000, userAgent: 'Flatline/test' }
 const open = createGuardedFetch({ ...limits, allowPrivateTargets: true })
 const strict = createGuardedFetch({ ...limits, allowPrivateTargets: false })
 const get = () => ({ method: 'GET', signal: new AbortController().signal }) as const

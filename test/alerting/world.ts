@@ -18,6 +18,7 @@ import { createDatabase as createDatabaseService, type Database } from '../../sr
 import { replaceChannels } from '../../src/monitors/channels-store.ts'
 import { createMonitors } from '../../src/monitors/service.ts'
 import { insertMonitor } from '../../src/monitors/store.ts'
+import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 type Replica = { database: Database; alerting: Alerting }
@@ -46,7 +47,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
   await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'test')", [projectId])
   const caller = { projectId, actor: 'api_key', requestId: 'r-1' }
 
-  async function replica({ failureThreshold = 5, requestTimeoutMs = 2000, ...overrides }: Overrides = {}) {
+  async function replica({ failureThreshold = 5, requestTimeoutMs = patience(2000), ...overrides }: Overrides = {}) {
     const config = loadConfig({ env: { DATABASE_URL: url } })
     const database = createDatabaseService({
       config,

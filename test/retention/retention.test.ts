@@ -46,7 +46,8 @@ const left = async (url: string, text: string) =>
 async function removed(call: Running['call']): Promise<string[]> {
   const { text } = await call('GET', '/metrics', undefined, {})
   const counted = [...text.matchAll(/^retention_removed_total\{table="(\w+)"\} (\d+)$/gm)]
-  const done = counted.some(([, table]) => table === 'blind_windows')
+  // The last one that a sweep looks at.
+  const done = counted.some(([, table]) => table === 'heartbeat_keys')
   return done ? counted.map(([, table, n]) => `${table} ${n}`) : []
 }
 

@@ -4,14 +4,14 @@ import assert from 'node:assert/strict'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { call, eventually, keys } from '../helper.ts'
+import { patience, pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
 const auth = { 'x-api-key': keys.api_key }
-const leaseMs = 3000
+const leaseMs = patience(3000)
 const checkCount = 6
 
 /** Keeps every request until it is told to answer. */
@@ -57,7 +57,7 @@ async function underWay(t: TestContext, env: Record<string, string>) {
   }
   for (const id of ids) await call(service.url, 'GET', `/ping/${id}/fail`, undefined, {})
   const begun = Math.min(checkCount, 4)
-  await eventually('the requests', () => far.counts.size >= begun, 30_000)
+  await eventually('the requests', () => far.counts.size >= begun)
   return { far, service }
 }
 
@@ -72,7 +72,7 @@ test('a sender that freezes past its lease while it is answered sends nothing tw
   const databaseUrl = await createDatabase(t)
   const { far, service } = await underWay(t, { DATABASE_URL: databaseUrl })
   await freeze(service, 2 * leaseMs, () => far.answer())
-  await eventually('everything to be recorded as sent', () => allSent(databaseUrl), 60_000)
+  await eventually('everything to be recorded as sent', () => allSent(databaseUrl))
   assert.equal(far.counts.size, checkCount)
   assert.ok(once(far.counts), 'each key came once')
 })
@@ -83,9 +83,9 @@ test('a sender that loses its database while it is answered records the answer w
   const { far } = await underWay(t, { DATABASE_URL: proxy.url })
   await proxy.set('reset')
   far.answer()
-  await sleep(2 * leaseMs)
+  await pause(2 * leaseMs)
   await proxy.set('pass')
-  await eventually('everything to be recorded as sent', () => allSent(databaseUrl), 60_000)
+  await eventually('everything to be recorded as sent', () => allSent(databaseUrl))
   assert.equal(far.counts.size, checkCount)
   assert.ok(once(far.counts), 'each key came once')
 })
@@ -106,16 +106,16 @@ test('a sender that freezes before its request leaves it to the other replica, a
   await cut
   sender.child.kill('SIGSTOP')
   const other = await startService(t, { env: { ...env, DATABASE_URL: databaseUrl } })
-  await eventually('the other to tell', () => far.counts.size === 1, 30_000)
+  await eventually('the other to tell', () => far.counts.size === 1)
   sender.child.kill('SIGCONT')
   await call(other.url, 'GET', `/ping/${uuid}`, undefined, {})
-  await eventually('the recovery', () => far.counts.size === 2, 30_000)
+  await eventually('the recovery', () => far.counts.size === 2)
   assert.ok(once(far.counts), 'each key came once')
 })
 
 async function freeze({ child }: Service, ms: number, meanwhile: () => void): Promise<void> {
   child.kill('SIGSTOP')
   meanwhile()
-  await sleep(ms)
+  await pause(ms)
   child.kill('SIGCONT')
 }

@@ -160,6 +160,10 @@ export const limits = Type.Object(
       minimum: 0,
     }),
     mailMaxBytes: integer(26_214_400, 'Largest e-mail that is taken; a larger one is refused'),
+    mailHeldMaxBytes: integer(
+      33_554_432,
+      'Kept of all e-mails that have not been answered yet; further ones are told to come again',
+    ),
     mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused for now', {
       maximum: 10_000,
     }),

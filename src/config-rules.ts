@@ -23,6 +23,11 @@ const fitting: Rule[] = [
       features.smtpPort !== undefined && ingest.queueMaxBytes < 2 * ingest.mailLimitBytes,
   },
   {
+    about: ['limits.mailHeldMaxBytes', 'ingest.mailLimitBytes'],
+    text: 'limits.mailHeldMaxBytes must be able to hold the largest e-mail, ingest.mailLimitBytes',
+    broken: ({ limits, ingest }) => limits.mailHeldMaxBytes < ingest.mailLimitBytes,
+  },
+  {
     about: ['ingest.batchMax', 'ingest.queueMaxEntries'],
     text: 'ingest.batchMax must not be larger than ingest.queueMaxEntries',
     broken: ({ ingest }) => ingest.batchMax > ingest.queueMaxEntries,

@@ -34,7 +34,7 @@ const layers: [pattern: RegExp, layer: number][] = [
 ]
 
 /** Folders that every module may import from at run time. */
-const common = ['core', 'database', 'http']
+const common = ['core', 'database', 'http', 'mail']
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
 const environmentReaders = ['src/config.ts', 'src/database/postgres-cluster.ts']

@@ -39,11 +39,12 @@ export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Prom
   return placed(await on.query<ToldFlip & { place: number }>(flips, values), keys.length)
 }
 
-export type LastPing = { exitStatus: number | null; body: Buffer | null }
+/** The body is as it came; `isMail` tells that it is a message. */
+export type LastPing = { exitStatus: number | null; body: Buffer | null; isMail: boolean }
 
 const lastPings = statement(
   'last_pings',
-  `SELECT w.place, h.exit_status AS "exitStatus", b.body
+  `SELECT w.place, h.exit_status AS "exitStatus", b.body, (h.scheme = 'email' AND h.method = '') AS "isMail"
    FROM ${asked}
      JOIN LATERAL (
        SELECT * FROM heartbeats WHERE monitor_id = f.monitor_id AND received_at <= f.at ORDER BY received_at DESC, id DESC LIMIT 1) h ON true
@@ -54,5 +55,7 @@ const lastPings = statement(
 export async function selectLastPings(on: Queryable, keys: readonly FlipKey[]): Promise<(LastPing | null)[]> {
   const values = [keys.map(({ monitorId }) => monitorId), keys.map(({ flipSeq }) => flipSeq)]
   const rows = await on.query<LastPing & { place: number }>(lastPings, values)
-  return placed(rows, keys.length).map((row) => row && { exitStatus: row.exitStatus, body: row.body })
+  return placed(rows, keys.length).map(
+    (row) => row && { exitStatus: row.exitStatus, body: row.body, isMail: row.isMail },
+  )
 }

@@ -4,12 +4,12 @@ import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import { together } from '../database/together.ts'
 import type { CheckDocument } from '../monitors/document.ts'
-import { incidentKey, type Message, type Severity } from './message.ts'
+import { type CheckMessage, incidentKey, type Message, type Severity } from './message.ts'
 import { leaveToRecovery, selectOutages, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
 import type { Silences } from './silences.ts'
 import type { ClaimedDelivery } from './store.ts'
-import { type FlipKey, selectFlips, selectLastPings } from './telling-store.ts'
+import { type FlipKey, type LastPing, selectFlips, selectLastPings } from './telling-store.ts'
 
 /** The message, or why it is not to be told. */
 export type Tell = (delivery: ClaimedDelivery) => Promise<Message | Silence>
@@ -56,7 +56,7 @@ export function createTelling(options: TellingOptions): Tell {
       flipOf(delivery),
       silences.why(delivery),
       checkOf({ projectId, id: monitorId }),
-      lastPingOf(delivery),
+      lastPingOf(delivery).then(readable),
       event === 'up' ? outageOf(delivery) : null,
     ])
     if (flip === null) return nothing('the change is not on record any more')
@@ -83,6 +83,15 @@ export function createTelling(options: TellingOptions): Tell {
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
   }
+}
+
+/** Of a message people are told what it says, not how it is encoded. What reads it is loaded where there is one. */
+async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {
+  if (lastPing === null) return null
+  const { exitStatus, body, isMail } = lastPing
+  if (body === null || !isMail) return { exitStatus, body }
+  const { readableMessage } = await import('../mail/message.ts')
+  return { exitStatus, body: Buffer.from(readableMessage(body)) }
 }
 
 const nothing = (reason: string): Silence => ({ reason, held: null, until: null })

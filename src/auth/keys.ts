@@ -1,7 +1,7 @@
 // Keys are random and long, so a plain SHA-256 is all that is stored: nothing to guess, nothing to slow down.
 
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
-import type { KeyKind } from './store.ts'
+import type { KeyHashes, KeyKind } from './store.ts'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -14,6 +14,12 @@ export function generateKey(kind: KeyKind): string {
 
 export function hashKey(key: string): Buffer {
   return createHash('sha256').update(key).digest()
+}
+
+/** What is kept of a key: `mailboxHash` is of a ping key with capitals as a mail server may write it, without them. */
+export function hashesOf(kind: KeyKind, key: string): KeyHashes {
+  const lower = key.toLowerCase()
+  return { hash: hashKey(key), mailboxHash: kind === 'ping_key' && lower !== key ? hashKey(lower) : null }
 }
 
 /** Constant-time, whatever the lengths. */

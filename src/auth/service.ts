@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
 import { selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
-import { generateKey, hashKey } from './keys.ts'
+import { generateKey, hashesOf, hashKey } from './keys.ts'
 import * as store from './store.ts'
 
 export type Keys = Record<store.KeyKind, string>
@@ -39,27 +39,37 @@ export function createProjects(options: {
     return owner ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
   }
 
+  /** Whose key this is; null if nobody's. */
+  async function authenticate(key: string): Promise<Principal | null> {
+    const hash = hashKey(key)
+    const name = hash.toString('base64')
+    const known = remembered.get(name)
+    if (known && known.until > database.clock.monotonic()) {
+      lookups.hits++
+      countCache('get', 'hit')
+      return known
+    }
+    lookups.misses++
+    countCache('get', 'miss')
+    if (remembered.delete(name)) countCache('evict', 'ok')
+    const owner = await store.selectKey(database, hash)
+    if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
+    if (remembered.size >= rememberMax) remembered.clear()
+    const { projectId, kind } = owner
+    remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
+    countCache('set', 'ok')
+    return { projectId, kind }
+  }
+
   return {
-    /** Whose key this is; null if nobody's. */
-    async authenticate(key: string): Promise<Principal | null> {
-      const hash = hashKey(key)
-      const name = hash.toString('base64')
-      const known = remembered.get(name)
-      if (known && known.until > database.clock.monotonic()) {
-        lookups.hits++
-        countCache('get', 'hit')
-        return known
-      }
-      lookups.misses++
-      countCache('get', 'miss')
-      if (remembered.delete(name)) countCache('evict', 'ok')
-      const owner = await store.selectKey(database, hash)
-      if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
-      if (remembered.size >= rememberMax) remembered.clear()
-      const { projectId, kind } = owner
-      remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
-      countCache('set', 'ok')
-      return { projectId, kind }
+    authenticate,
+
+    /** The project whose ping key this is in a mailbox, whose letter case mail servers change; null if nobody's. */
+    async projectOfMailbox(pingKey: string): Promise<string | null> {
+      const lower = pingKey.toLowerCase()
+      const owner = (await authenticate(pingKey)) ?? (lower === pingKey ? null : await authenticate(lower))
+      if (owner !== null) return owner.kind === 'ping_key' ? owner.projectId : null
+      return store.selectProjectByMailbox(database, hashKey(lower))
     },
 
     /** What is kept of a key, to ask later whose it is. */
@@ -84,7 +94,7 @@ export function createProjects(options: {
         const made = {} as Keys
         for (const kind of store.keyKinds) {
           made[kind] = generateKey(kind)
-          await store.writeKey(tx, id, kind, hashKey(made[kind]))
+          await store.writeKey(tx, id, kind, hashesOf(kind, made[kind]))
         }
         await writeAudit(tx, { ...by, projectId: id, action: 'project.create', target: id, detail: { name } })
         return made
@@ -99,7 +109,7 @@ export function createProjects(options: {
       await database.transaction(async (tx) => {
         const kinds = await store.selectKeyKinds(tx, id)
         if (kinds.length === 0) throw new AppError('not_found', 'project not found')
-        await store.writeKey(tx, id, kind, hashKey(key))
+        await store.writeKey(tx, id, kind, hashesOf(kind, key))
         await writeAudit(tx, { ...by, projectId: id, action: 'project.rotate_key', target: id, detail: { kind } })
       })
       return key
@@ -115,7 +125,7 @@ export function createProjects(options: {
           const hash = hashKey(pingKey)
           const owner = (await store.selectKey(tx, hash))?.projectId ?? (await selectRetiredBy(tx, 'ping_key', hash))
           if (owner !== null && owner !== id) throw taken('ping_key')
-          if (await store.writeKey(tx, id, 'ping_key', hashKey(pingKey))) changed.push('ping_key')
+          if (await store.writeKey(tx, id, 'ping_key', hashesOf('ping_key', pingKey))) changed.push('ping_key')
         }
         if (badgeKey !== undefined || badgeSecret !== undefined) {
           const owner = badgeKey === undefined ? null : await ownerOfBadge(tx, badgeKey)
@@ -159,7 +169,7 @@ export function createProjects(options: {
           if (wanted[kind] === undefined && present.includes(kind)) continue
           const key = wanted[kind] ?? generateKey(kind)
           if (wanted[kind] === undefined) generated[kind] = key
-          if (!(await store.writeKey(tx, id, kind, hashKey(key)))) continue
+          if (!(await store.writeKey(tx, id, kind, hashesOf(kind, key)))) continue
           await writeAudit(tx, {
             actor: 'system',
             projectId: id,

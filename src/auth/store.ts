@@ -28,15 +28,42 @@ export async function selectKeys(on: Queryable, hashes: readonly Buffer[]): Prom
 
 const upsert: Statement = {
   name: 'keys_upsert',
-  text: `INSERT INTO project_keys (project_id, kind, hash) VALUES ($1, $2, $3)
-    ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, created_at = now() WHERE project_keys.hash <> EXCLUDED.hash
+  text: `INSERT INTO project_keys (project_id, kind, hash, mailbox_hash) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, mailbox_hash = EXCLUDED.mailbox_hash, created_at = now()
+      WHERE project_keys.hash <> EXCLUDED.hash
     RETURNING kind`,
 }
 
+const completeMailbox: Statement = {
+  name: 'keys_complete_mailbox',
+  text: `UPDATE project_keys SET mailbox_hash = $3 WHERE project_id = $1 AND kind = $2 AND mailbox_hash IS NULL`,
+}
+
+export type KeyHashes = { hash: Buffer; mailboxHash: Buffer | null }
+
 /** False if this was the key already. A ping key that is replaced remains the project's: jobs still send with it. */
-export async function writeKey(tx: Queryable, projectId: string, kind: KeyKind, hash: Buffer): Promise<boolean> {
+export async function writeKey(
+  tx: Queryable,
+  projectId: string,
+  kind: KeyKind,
+  { hash, mailboxHash }: KeyHashes,
+): Promise<boolean> {
   if (kind === 'ping_key') await retirePingKey(tx, projectId, hash)
-  return (await tx.query(upsert, [projectId, kind, hash])).length > 0
+  const isNew = (await tx.query(upsert, [projectId, kind, hash, mailboxHash])).length > 0
+  // An older version wrote none.
+  if (!isNew && mailboxHash) await tx.query(completeMailbox, [projectId, kind, mailboxHash])
+  return isNew
+}
+
+const byMailboxHash: Statement = {
+  name: 'keys_by_mailbox_hash',
+  text: 'SELECT project_id AS "projectId" FROM project_keys WHERE mailbox_hash = $1 AND kind = \'ping_key\' LIMIT 2',
+}
+
+/** The project whose ping key has this hash in lower case; null if there is none, or more than one. */
+export async function selectProjectByMailbox(on: Queryable, hash: Buffer): Promise<string | null> {
+  const [row, another] = await on.query<{ projectId: string }>(byMailboxHash, [hash])
+  return another ? null : (row?.projectId ?? null)
 }
 
 const kindsOf: Statement = { name: 'keys_kinds', text: 'SELECT kind FROM project_keys WHERE project_id = $1' }

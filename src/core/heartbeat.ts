@@ -25,7 +25,7 @@ export type SignalFilters = {
   filterBody: boolean
 }
 
-/** What the filters see of an e-mail: its subject and the texts of its body, decoded. */
+/** What the filters see of an e-mail: its subject and the texts of its body, decoded. Empty for one that no filter looks at. */
 export type MailText = { subject: string; text: string }
 
 export type Signal = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
@@ -35,22 +35,33 @@ export function decideKind(filters: SignalFilters, status: Status, signal: Signa
   if (signal.mail !== null) return kindOfMail(filters, signal.mail)
   if (filters.methods !== '' && signal.method !== filters.methods) return 'ign'
   // Bytes are compared, so that a body which is not UTF-8 is no special case.
-  return filters.filterHttpBody ? kindByKeyword(filters, signal.body ?? '') : signal.kind
+  if (!filters.filterHttpBody) return signal.kind
+  return kindByKeyword(filters, (keyword) => signal.body?.includes(keyword) ?? false)
 }
 
 function kindOfMail(filters: SignalFilters, { subject, text }: MailText): HeartbeatKind {
   const { filterSubject, filterBody } = filters
   if (!filterSubject && !filterBody) return 'success'
-  return kindByKeyword(filters, `${filterSubject ? subject : ''}\n${filterBody ? text : ''}`)
+  const content = asSeen(`${filterSubject ? subject : ''}\n${filterBody ? text : ''}`)
+  return kindByKeyword(filters, (keyword) => content.includes(asSeen(keyword).trim()))
 }
 
-function kindByKeyword(filters: SignalFilters, content: Buffer | string): HeartbeatKind {
-  if (containsAny(content, filters.failureKw)) return 'fail'
-  if (containsAny(content, filters.successKw)) return 'success'
-  if (containsAny(content, filters.startKw)) return 'start'
+/**
+ * Two texts that look the same are the same: any white space is one blank, be it that of an indented page, of a wrapped line or one that
+ * does not break, and what has no width is not there.
+ */
+function asSeen(text: string): string {
+  return text
+    .normalize('NFC')
+    .replace(/[\u00ad\u200b-\u200d\u2060\ufeff]/g, '')
+    .replace(/\s+/g, ' ')
+}
+
+function kindByKeyword(filters: SignalFilters, contains: (keyword: string) => boolean): HeartbeatKind {
+  const containsAny = (keywords: string) =>
+    keywords.split(',').some((keyword) => keyword.trim() !== '' && contains(keyword.trim()))
+  if (containsAny(filters.failureKw)) return 'fail'
+  if (containsAny(filters.successKw)) return 'success'
+  if (containsAny(filters.startKw)) return 'start'
   return filters.filterDefaultFail ? 'fail' : 'ign'
-}
-
-function containsAny(content: Buffer | string, keywords: string): boolean {
-  return keywords.split(',').some((keyword) => keyword.trim() !== '' && content.includes(keyword.trim()))
 }

@@ -4,21 +4,27 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server'
-import { parseRecipient, readMail, userAgentOf } from './protocols/email.ts'
-import type { Recipient } from './protocols/healthchecks.ts'
+import type { SMTPServerDataStream, SMTPServerSession } from 'smtp-server'
+import type { MailText } from '../core/heartbeat.ts'
+import { readMessage } from '../mail/message.ts'
+import type { MailRecipients } from './mail-recipients.ts'
+import { parseRecipient, userAgentOf } from './protocols/email.ts'
 import type { Heartbeats, Incoming, Outcome } from './service.ts'
+import { LenientSmtpServer } from './smtp-connection.ts'
+
+type Found = Awaited<ReturnType<MailRecipients['find']>>
 
 export type MailListenerOptions = {
   heartbeats: Pick<Heartbeats, 'receive'>
-  /** Whose ping key this is; null if nobody's. */
-  projectOf: (pingKey: string) => Promise<string | null>
+  recipients: MailRecipients
   /** Whether heartbeats can be accepted at all. */
   accepting: () => boolean
   /** Without one, any is served. */
   domain: string | undefined
   /** Of each message; more is read and not kept. */
   keptBytes: number
+  /** Of all messages that have not been answered; further ones are to come again. */
+  heldMaxBytes: number
   /** A larger message is refused. */
   messageMaxBytes: number
   connectionsMax: number
@@ -35,13 +41,17 @@ const sessionMs = 300_000
 const lastMessagesMs = 5000
 
 export function createMailListener(options: MailListenerOptions) {
-  const { heartbeats, projectOf, accepting, domain, log } = options
+  const { heartbeats, recipients, accepting, domain, log } = options
   /** Messages, until their answer is written. */
   const underWay = new Set<Promise<void>>()
+  /** Whom each address of the message under way is for. */
+  const envelopes = new WeakMap<SMTPServerSession, Map<string, Found>>()
+  const room = { free: options.heldMaxBytes }
+  const inTurn = createTurns()
   const deadlines = new Map<string, NodeJS.Timeout>()
   let closing = false
 
-  const server = new SMTPServer({
+  const server = new LenientSmtpServer({
     name: domain ?? 'localhost',
     banner: 'Flatline',
     authOptional: true,
@@ -60,14 +70,21 @@ export function createMailListener(options: MailListenerOptions) {
       deadlines.set(session.id, timer)
       callback()
     },
-    onMailFrom(_address, _session, callback) {
+    onMailFrom(_address, session, callback) {
+      envelopes.set(session, new Map())
       callback(closing ? reply(421, '4.3.2 Shutting down') : null)
     },
-    onRcptTo({ address }, _session, callback) {
+    onRcptTo({ address }, session, callback) {
       const recipient = parseRecipient(address, domain)
-      if (recipient === 'rejected') callback(reply(550, '5.1.1 Recipient rejected'))
-      else if (recipient === 'invalid') callback(reply(550, '5.1.1 Invalid mailbox'))
-      else callback()
+      if (recipient === 'rejected') return callback(reply(550, '5.1.1 Recipient rejected'))
+      if (recipient === 'invalid') return callback(reply(550, '5.1.1 Invalid mailbox'))
+      recipients.find(recipient, `${session.id}-${session.transaction}`, session.remoteAddress).then(
+        (found) => {
+          envelopes.get(session)?.set(address, found)
+          callback()
+        },
+        () => callback(notStored()),
+      )
     },
     onData(stream, session, callback) {
       const answered = take(stream, session)
@@ -93,9 +110,37 @@ export function createMailListener(options: MailListenerOptions) {
 
   /** Resolves with the text of the answer; rejects with a refusal. */
   async function take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
-    const { mailFrom, rcptTo } = session.envelope
-    const raw = await collect(stream, options.keptBytes)
-    if (stream.sizeExceeded) throw reply(552, `5.3.4 Message larger than ${options.messageMaxBytes} bytes`)
+    const requestId = `${session.id}-${session.transaction}`
+    const ids = recipientsOf(session, requestId)
+    const message = await collect(stream, ids.length > 0 ? options.keptBytes : 0, room)
+    try {
+      if (stream.sizeExceeded) throw reply(552, `5.3.4 Message larger than ${options.messageMaxBytes} bytes`)
+      if (message.raw === null) throw reply(452, '4.3.1 Too many messages at once, try again shortly')
+      return ids.length === 0 ? 'OK' : await record(message.raw, ids, session, requestId)
+    } finally {
+      room.free += message.held
+    }
+  }
+
+  /** The checks that the message is for, each once, however many of its addresses were named. */
+  function recipientsOf(session: SMTPServerSession, requestId: string): string[] {
+    const ids = new Set<string>()
+    for (const { address } of session.envelope.rcptTo) {
+      const found = envelopes.get(session)?.get(address) ?? 'unknown'
+      if (typeof found === 'object') ids.add(found.id)
+      else log.info({ event: 'mail.undeliverable', outcome: found, requestId }, 'a message is for no check')
+    }
+    return [...ids]
+  }
+
+  async function record(raw: Buffer, ids: readonly string[], session: SMTPServerSession, requestId: string) {
+    const { mailFrom } = session.envelope
+    const filters = await recipients.filtersOf(ids).catch(() => null)
+    if (filters === null) throw notStored()
+    const wanted = [...filters.values()]
+    const texts = wanted.some(({ filterBody }) => filterBody)
+    const isRead = texts || wanted.some(({ filterSubject }) => filterSubject)
+    const read = isRead ? await inTurn(() => mailTextOf(raw, texts)) : unread
     const signal = {
       kind: 'success',
       exitStatus: null,
@@ -105,41 +150,24 @@ export function createMailListener(options: MailListenerOptions) {
       remoteAddr: session.remoteAddress,
       ua: userAgentOf(mailFrom ? mailFrom.address : ''),
       body: raw.length === 0 ? null : raw,
-      mail: await readMail(raw),
+      slug: null,
       pingKeyHash: null,
       uploader: null,
       key: null,
       at: null,
-      requestId: `${session.id}-${session.transaction}`,
+      requestId,
     } as const
-    const recipients = rcptTo
-      .map(({ address }) => parseRecipient(address, domain))
-      .filter((to) => typeof to === 'object')
-    const outcomes = await Promise.all(recipients.map((to) => deliver(signal, to)))
+    const outcomes = await Promise.all(
+      ids.map((monitorId) => {
+        const { filterSubject, filterBody } = filters.get(monitorId) ?? unfiltered
+        return receive({ ...signal, monitorId, mail: filterSubject || filterBody ? read : unread })
+      }),
+    )
     // Whoever is told to try again sends to all recipients once more: counted twice is better than not at all.
-    if (outcomes.includes(null)) throw reply(451, '4.3.0 Not stored, try again shortly')
+    if (outcomes.includes(null)) throw notStored()
     if (outcomes.every((outcome) => typeof outcome === 'object' && outcome !== null && 'limitedForMs' in outcome))
       throw reply(550, '5.7.1 Rate limit exceeded')
     return 'OK'
-  }
-
-  /** Null if nothing was promised. */
-  async function deliver(signal: Omit<Incoming, 'monitorId' | 'slug'>, to: Recipient): Promise<Outcome | null> {
-    const { requestId } = signal
-    try {
-      const projectId = 'pingKey' in to ? await projectOf(to.pingKey) : ''
-      const slug =
-        'pingKey' in to
-          ? { projectId: projectId ?? '', slug: to.slug, create: false, requestId, address: signal.remoteAddr }
-          : null
-      const monitorId = 'monitorId' in to ? to.monitorId : ''
-      const outcome = projectId === null ? 'unknown' : await receive({ ...signal, monitorId, slug })
-      if (typeof outcome === 'string')
-        log.info({ event: 'mail.undeliverable', outcome, requestId }, 'a message is for no check')
-      return outcome
-    } catch {
-      return null
-    }
   }
 
   function receive(incoming: Incoming): Promise<Outcome | null> {
@@ -182,13 +210,46 @@ function reply(responseCode: number, text: string): Error {
   return Object.assign(new Error(text), { responseCode })
 }
 
-async function collect(stream: SMTPServerDataStream, keptBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let kept = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    if (kept >= keptBytes) continue
-    chunks.push(chunk.subarray(0, keptBytes - kept))
-    kept += Math.min(chunk.length, keptBytes - kept)
+const notStored = () => reply(451, '4.3.0 Not stored, try again shortly')
+
+const unread: MailText = { subject: '', text: '' }
+const unfiltered = { filterSubject: false, filterBody: false }
+
+function mailTextOf(raw: Buffer, texts: boolean): MailText {
+  const { subject, plain, html } = readMessage(raw, { texts })
+  return { subject, text: `${plain}\n${html}` }
+}
+
+/** One piece of work after the other, and between two of them everybody else gets a turn. */
+function createTurns(): <T>(work: () => T) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const turn = last.then(() => new Promise((resolve) => setImmediate(resolve))).then(work)
+    last = turn.catch(() => undefined)
+    return turn
   }
-  return Buffer.concat(chunks, kept)
+}
+
+/** Keeps the first bytes of a message as long as there is room, which `held` takes up; null without room. Reads it to its end. */
+async function collect(
+  stream: SMTPServerDataStream,
+  keptBytes: number,
+  room: { free: number },
+): Promise<{ raw: Buffer | null; held: number }> {
+  let chunks: Buffer[] | null = []
+  let held = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    const length = Math.min(chunk.length, keptBytes - held)
+    if (length === 0 || chunks === null) continue
+    if (length > room.free) {
+      room.free += held
+      held = 0
+      chunks = null
+    } else {
+      chunks.push(chunk.subarray(0, length))
+      held += length
+      room.free -= length
+    }
+  }
+  return { raw: chunks && Buffer.concat(chunks, held), held }
 }

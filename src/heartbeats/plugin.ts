@@ -9,6 +9,7 @@ import { bulkRoutes } from './bulk-routes.ts'
 import type { Diversion } from './diversion.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
+import { createMailRecipients } from './mail-recipients.ts'
 import type { MailListener } from './mail-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './partitions.ts'
 import { type PingRoutesOptions, pingRoutes } from './routes.ts'
@@ -73,11 +74,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       if (heartbeats.diversion) await app.blindTime.forget(await heartbeats.diversion.tend())
       for (const loop of loops) loop.start()
     })
-    const projectOf = async (pingKey: string) => {
-      const owner = await app.projects.authenticate(pingKey)
-      return owner?.kind === 'ping_key' ? owner.projectId : null
-    }
-    const mail = await openMailListener(app, config, projectOf)
+    const mail = await openMailListener(app, config)
     app.addHook('onClose', async () => {
       await mail?.close()
       await Promise.all(loops.map((loop) => loop.stop()))
@@ -102,22 +99,24 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
 )
 
 /** Its libraries are not loaded where nobody wants them. */
-async function openMailListener(
-  app: FastifyInstance,
-  config: Config,
-  projectOf: (pingKey: string) => Promise<string | null>,
-): Promise<MailListener | undefined> {
+async function openMailListener(app: FastifyInstance, config: Config): Promise<MailListener | undefined> {
   const { features, ingest, limits, server } = config
   const { smtpPort } = features
   if (smtpPort === undefined) return undefined
   const { createMailListener } = await import('./mail-routes.ts')
   const listener = createMailListener({
     heartbeats: app.heartbeats,
-    projectOf,
+    recipients: createMailRecipients({
+      projectOf: app.projects.projectOfMailbox,
+      locate: app.monitors.locate,
+      mailFilters: app.monitors.mailFilters,
+      canWait: ingest.mode === 'available',
+    }),
     accepting: () => app.lifecycle.phase !== 'starting',
     domain: features.pingEmailDomain,
     keptBytes: ingest.mailLimitBytes,
     messageMaxBytes: limits.mailMaxBytes,
+    heldMaxBytes: limits.mailHeldMaxBytes,
     connectionsMax: limits.mailConnectionsMax,
     log: app.log,
   })

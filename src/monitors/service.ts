@@ -106,6 +106,7 @@ export function createMonitors(options: {
       return new Map((await store.selectProjectIds(database, ids)).map(({ id, projectId }) => [id, projectId]))
     },
 
+    mailFilters: (ids: readonly string[]): Promise<store.MailFilters[]> => store.selectMailFilters(database, ids),
     due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),
     countByStatus: () => store.countByStatus(database),
   }

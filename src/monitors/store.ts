@@ -57,6 +57,19 @@ export async function selectProjectIds(
   return on.query(projectIds, [ids])
 }
 
+/** Whether a check looks at the subject of a message, and at its texts. */
+export type MailFilters = { id: string; filterSubject: boolean; filterBody: boolean }
+
+const mailFilters = statement(
+  'mail_filters',
+  'SELECT id, filter_subject AS "filterSubject", filter_body AS "filterBody" FROM monitors WHERE id = ANY($1::uuid[])',
+)
+
+/** Of those that there are. Whoever knows an id may send to it, so that no project is asked for. */
+export async function selectMailFilters(on: Queryable, ids: readonly string[]): Promise<MailFilters[]> {
+  return on.query<MailFilters>(mailFilters, [ids])
+}
+
 const write = statement(
   'write',
   `UPDATE monitors m SET

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { createTransport, type SendMailOptions } from 'nodemailer'
+import { listen } from '../alerting/far-side.ts'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { call, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
@@ -126,6 +127,7 @@ test('catalogue 2.7: keywords of subject and body decide the kind of a message',
   const words = { failure_kw: 'ERROR, kaputt', success_kw: 'success, fertig für heute', start_kw: 'begin' }
   const bySubject = { ...words, filter_subject: true }
   const byBody = { ...words, filter_body: true }
+  const bySeen = { failure_kw: '1 job failed', success_kw: 'job', filter_body: true }
   const rows: [name: string, settings: object, mail: SendMailOptions, kind: string][] = [
     ['no filter', words, { subject: 'ERROR', text: 'ERROR' }, 'success'],
     ['subject', bySubject, { subject: 'job: success' }, 'success'],
@@ -139,6 +141,17 @@ test('catalogue 2.7: keywords of subject and body decide the kind of a message',
     ['quoted-printable', byBody, { text: 'fertig für heute', textEncoding: 'quoted-printable' }, 'success'],
     ['base64', byBody, { text: 'fertig für heute', textEncoding: 'base64' }, 'success'],
     ['HTML alone', byBody, { text: undefined, html: '<p>fertig f&uuml;r <b>heu</b>te</p>' }, 'success'],
+    ['HTML in lines', bySeen, { text: undefined, html: '<p>1 job finished, 1\n   job failed</p>' }, 'fail'],
+    ['HTML that does not break', bySeen, { text: undefined, html: '1&nbsp;job f&#97;i&shy;led' }, 'fail'],
+    ['HTML in cells', bySeen, { text: undefined, html: '<td>1</td>\n<td>job</td><td>failed</td>' }, 'fail'],
+    [
+      'HTML that is hidden',
+      bySeen,
+      { text: undefined, html: '<i style="display:none">1 job failed</i>job' },
+      'success',
+    ],
+    ['text in lines', bySeen, { text: '1\n  job\tfailed' }, 'fail'],
+    ['a subject in lines', { ...bySeen, filter_subject: true }, { subject: `${'x'.repeat(70)} 1 job failed` }, 'fail'],
     ['HTML beside text', byBody, { text: 'x', html: '<p>kaputt</p>' }, 'fail'],
     [
       'what HTML does not show',
@@ -221,6 +234,116 @@ test('whatever a client sends, its message is recorded once and whole, or not at
     await refused.says(command, /^[45]\d\d |^252 /)
   await sent('Subject: last')
   assert.equal((await kindsOf(mailing, uuid)).length, 7)
+})
+
+test('one message is one heartbeat of a check, however its recipients are spelled', async (t) => {
+  const mailing = await start(t)
+  const { uuid } = await createCheck(mailing, { slug: 'job' })
+  const other = await createCheck(mailing)
+  const spelled = Array.from({ length: 40 }, (_, i) => {
+    const capitals = [...uuid].map((letter, at) => ((i >> (at % 6)) & 1 ? letter.toUpperCase() : letter)).join('')
+    return `${capitals}@host-${i}.example`
+  })
+  const to = [
+    ...spelled,
+    `${keys.ping_key}+job@localhost`,
+    `${keys.ping_key}+job@[127.0.0.1]`,
+    `${other.uuid}@localhost`,
+  ]
+  assert.equal(await send(mailing, { to }), '250 OK')
+  assert.deepEqual([await kindsOf(mailing, uuid), await kindsOf(mailing, other.uuid)], [['success'], ['success']])
+})
+
+/** Sends a message line by line; nothing is escaped, and each answer has to be the one that is named. */
+async function converse(t: TestContext, { port }: Mailing, lines: [line: string, answer: RegExp][]): Promise<void> {
+  const client = await dial(t, port)
+  await client.says('', /^220 /)
+  for (const [line, answer] of lines) await client.says(line, answer)
+  client.socket.end()
+}
+
+test('an envelope that Postfix takes is taken', async (t) => {
+  const mailing = await start(t, { PING_EMAIL_DOMAIN: 'ping.example.org' })
+  const { uuid } = await createCheck(mailing)
+  const senders = [
+    '<>',
+    '<a@b.c>',
+    ' <a@b.c>',
+    'a@b.c',
+    'root',
+    '<root>',
+    '"Cron" <a@b.c>',
+    '<user.@b.c>',
+    '<a@b.c> SIZE=9',
+  ]
+  for (const sender of senders) {
+    await converse(t, mailing, [
+      [`mail from:${sender}`, /^250 /],
+      [`RCPT TO: <${uuid}>`, /^250 /],
+      [`RCPT TO:<@relay.example:${uuid}@PING.example.org.>`, /^250 /],
+      [`RCPT TO:"${uuid}"@ping.example.org`, /^250 /],
+      [`RCPT TO:<${uuid}@example.org>`, /^550 5\.1\.1 Recipient rejected/],
+      ['DATA', /^354 /],
+      ['x\r\n.', /^250 OK/],
+    ])
+  }
+  assert.equal((await kindsOf(mailing, uuid)).length, senders.length)
+})
+
+test('a ping key with capitals is known by mail where a mail server has taken them away', async (t) => {
+  const pingKey = 'AbCdEfGhIjKlMnOpQr-_12'
+  const mailing = await start(t, { BOOTSTRAP_PING_KEY: pingKey })
+  const { uuid } = await createCheck(mailing, { slug: 'job' })
+  for (const written of [pingKey, pingKey.toLowerCase(), pingKey.toUpperCase()])
+    assert.equal(await send(mailing, { to: `${written}+job@localhost` }), '250 OK')
+  assert.equal((await kindsOf(mailing, uuid)).length, 3)
+  const address = `${mailing.service.url}/ping/${pingKey.toLowerCase()}/job`
+  assert.equal((await fetch(address)).status, 404, 'over HTTP the case matters')
+})
+
+test('messages beyond the room for them are told to come again, and the others are taken', async (t) => {
+  const mailing = await start(t, {
+    FLATLINE__INGEST__MAIL_LIMIT_BYTES: '100000',
+    FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES: '150000',
+  })
+  const { uuid } = await createCheck(mailing)
+  const busy = await dial(t, mailing.port)
+  await busy.says('', /^220 /)
+  await busy.says('HELO x', /^250 /)
+  await busy.says('MAIL FROM:<>', /^250 /)
+  await busy.says(`RCPT TO:<${uuid}@x>`, /^250 /)
+  await busy.says('DATA', /^354 /)
+  busy.socket.write(`${'x'.repeat(78)}\r\n`.repeat(2000))
+  await eventually('the room to be taken', async () =>
+    /^452 4\.3\.1 /.test(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) })),
+  )
+  const nobodys = { to: `${crypto.randomUUID()}@localhost`, text: 'y'.repeat(80_000) }
+  assert.equal(await send(mailing, nobodys), '250 OK', 'of what is for nobody nothing is held')
+  await busy.says('.', /^250 OK/)
+  assert.equal(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) }), '250 OK')
+})
+
+test('an alert about a message quotes what it says, not how it is encoded', async (t) => {
+  const heard = new Map<string, string>()
+  const far = await listen(t, async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    heard.set(String(request.url), Buffer.concat(chunks).toString())
+    response.end()
+  })
+  const mailing = await start(t)
+  const { uuid } = await createCheck(mailing, { filter_body: true, failure_kw: '1 job failed' })
+  const settings = { url_down: `${far}/own`, method_down: 'POST', body_down: '$BODY' }
+  for (const [name, how] of Object.entries({ ours: { url: `${far}/ours` }, own: settings }))
+    await call(mailing.service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name, settings: how, checks: '*' })
+  const html = '<p>F\u00fcr heute: 1\n job&nbsp;failed</p>'
+  await send(mailing, { to: `${uuid}@x`, subject: 'N\u00e4chtlich', text: undefined, html, textEncoding: 'base64' })
+  await eventually('both alerts', () => heard.size === 2)
+  const expected = 'N\u00e4chtlich\n\nF\u00fcr heute: 1 job failed'
+  assert.equal(heard.get('/own'), expected)
+  assert.equal(JSON.parse(heard.get('/ours') ?? '').last_ping.output, expected)
+  const raw = (await call(mailing.service.url, 'GET', `/api/v3/checks/${uuid}/pings/1/body`)).text
+  assert.match(raw, /=\?UTF-8\?/i, 'the history keeps it as it came')
 })
 
 test('many messages at once are all counted', async (t) => {

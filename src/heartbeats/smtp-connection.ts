@@ -1,0 +1,54 @@
+// Envelopes as programs write them. The library holds MAIL and RCPT to RFC 5321; Postfix, by default, does not (`strict_rfc821_envelopes`,
+// `smtpd_helo_required`, https://www.postfix.org/postconf.5.html), and what cron, printers and storage boxes send was only ever tried with that:
+// no angle brackets, a name before them, an address without a domain, a quoted mailbox, a source route, no HELO.
+
+import type { Socket } from 'node:net'
+import { SMTPServer } from 'smtp-server'
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+
+type Parsed = ReturnType<SMTPConnection['_parseAddressCommand']>
+
+const addressMax = 1000
+
+/** A server that takes envelopes as Postfix does. */
+export class LenientSmtpServer extends SMTPServer {
+  override connect(...[socket, options]: Parameters<SMTPServer['connect']>): void {
+    const connection = new LenientConnection(this, socket as Socket, options)
+    this.connections.add(connection)
+    connection.on('error', (error) => this._onError(error))
+    connection.on('connect', (data) => this._onClientConnect(data))
+    connection.init()
+  }
+}
+
+class LenientConnection extends SMTPConnection {
+  constructor(...options: ConstructorParameters<typeof SMTPConnection>) {
+    super(...options)
+    this.hostNameAppearsAs ||= 'unknown'
+  }
+
+  override _parseAddressCommand(name: string, command: Buffer | string): Parsed {
+    const envelope = readEnvelope(name, String(command))
+    if (envelope === null) return false
+    // The parameters are read as ever.
+    const parsed = super._parseAddressCommand(name, `${name}:<> ${envelope.parameters}`)
+    return parsed && { ...parsed, address: envelope.address }
+  }
+}
+
+/** The address and what follows it; null for what is no such command. An address of nobody is empty. */
+export function readEnvelope(name: string, command: string): { address: string; parameters: string } | null {
+  const colon = command.indexOf(':')
+  const said = command.slice(0, Math.max(0, colon)).trim().replace(/\s+/g, ' ').toLowerCase()
+  if (said !== name.toLowerCase()) return null
+  const rest = command.slice(colon + 1).trim()
+  const [, quoted = '', bracketed] = /^((?:"(?:\\.|[^"\\])*"|[^<"])*)<((?:"(?:\\.|[^"\\])*"|[^<>"])*)>/.exec(rest) ?? []
+  const [, bare = ''] = /^((?:"(?:\\.|[^"\\])*"|[^\s"<>])*)(?:\s|$)/.exec(rest) ?? []
+  const whole = bracketed ?? bare
+  if (bracketed === undefined && bare === '') return null
+  const address = whole.trim().replace(/^@[^:]*:/, '')
+  // Neither in a log nor in the history could one tell where such an address ends.
+  if (address.length > addressMax || /[\p{Cc}\u2028\u2029]/u.test(address)) return null
+  const end = bracketed === undefined ? bare.length : quoted.length + bracketed.length + 2
+  return { address, parameters: rest.slice(end).trim() }
+}

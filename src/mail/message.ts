@@ -1,0 +1,206 @@
+// What an e-mail says (RFC 5322, RFC 2045 to 2047), as a person reads it: its subject, and its texts decoded. Nothing that is there is lost
+// because what describes it cannot be read: a type, an encoding or a character set that is none counts as absent, and what has no end
+// is text up to the end. Time is proportional to length; only what is wanted is looked at. mailparser reads every address of a message first
+// (a second for a megabyte of them), and returns nothing at all of a message that exceeds a limit of its own.
+
+import { isUtf8 } from 'node:buffer'
+import libmime from 'libmime'
+import { decode as decodeCharset } from 'libmime/lib/charset.js'
+import { decode as decodeQuotedPrintable } from 'libqp'
+import { renderedText } from './rendered.ts'
+
+/** `plain` and `html` are the texts of all parts of that type, the latter as it is seen. */
+export type Message = { subject: string; plain: string; html: string }
+
+type Headers = { subject?: string; type?: string; encoding?: string; disposition?: string }
+/** Of the whole message: from where to where, in bytes. */
+type Range = { start: number; end: number }
+type Part = { headers: Headers; body: Range; depth: number }
+type Leaf = { type: 'plain' | 'html'; text: string }
+
+const depthMax = 20
+/** What is beyond is read as one text. */
+const partsMax = 1000
+const subjectMaxBytes = 16_384
+const headerMaxBytes = 4096
+const lineFeed = 10
+
+const names: Record<string, keyof Headers> = {
+  subject: 'subject',
+  'content-type': 'type',
+  'content-transfer-encoding': 'encoding',
+  'content-disposition': 'disposition',
+}
+
+/** Of a message of any bytes; without `texts` its body is not looked at. */
+export function readMessage(raw: Buffer, { texts }: { texts: boolean }): Message {
+  const message = partAt(raw, { start: 0, end: raw.length }, 0)
+  const leaves = texts ? leavesOf(raw, message) : []
+  const textOf = (wanted: Leaf['type']) =>
+    leaves
+      .filter(({ type }) => type === wanted)
+      .map(({ text }) => text)
+      .join('\n')
+  return { subject: subjectOf(message.headers), plain: textOf('plain'), html: textOf('html') }
+}
+
+/** For people, who need to read its texts once: the subject, and below it the plain text or, if there is none, what its HTML shows. */
+export function readableMessage(raw: Buffer): string {
+  const { subject, plain, html } = readMessage(raw, { texts: true })
+  return [subject, plain.trim() === '' ? html : plain]
+    .map((text) => text.trim())
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+function subjectOf({ subject = '' }: Headers): string {
+  const unfolded = decodeText(Buffer.from(subject, 'latin1'), undefined).replace(/\r?\n[ \t]*/g, ' ')
+  return libmime.decodeWords(unfolded).trim()
+}
+
+function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
+  const headers: Headers = {}
+  let last: keyof Headers | undefined
+  let at = start
+  while (at < end) {
+    const feed = raw.indexOf(lineFeed, at)
+    const next = feed === -1 || feed >= end ? end : feed + 1
+    const colon = nameEnd(raw, at, next)
+    const isFolded = at > start && (raw[at] === 0x20 || raw[at] === 0x09)
+    if (isBlank(raw, at, next)) return { headers, body: { start: next, end }, depth }
+    // Whatever is no header ends them: messages without any are sent, too.
+    if (!isFolded && colon === -1 && !(at === start && isEnvelope(raw, at))) break
+    if (!isFolded)
+      last = colon === -1 ? undefined : wanted(headers, raw.toString('latin1', at, Math.min(colon, at + 40)))
+    const known = last === undefined ? '' : (headers[last] ?? '')
+    const room = (last === 'subject' ? subjectMaxBytes : headerMaxBytes) - known.length
+    const from = isFolded ? at : colon + 1
+    if (last !== undefined && room > 0)
+      headers[last] = known + raw.toString('latin1', from, Math.min(next, from + room))
+    at = next
+  }
+  return { headers, body: { start: at, end }, depth }
+}
+
+/** The field that a header of this name is kept in; the first of its name counts. */
+function wanted(headers: Headers, name: string): keyof Headers | undefined {
+  const field = names[name.trim().toLowerCase()]
+  return field === undefined || headers[field] !== undefined ? undefined : field
+}
+
+/** Where the name of the header in this line ends; -1 if it is no header. */
+function nameEnd(raw: Buffer, start: number, end: number): number {
+  for (let at = start; at < end; at++) {
+    const byte = raw[at] as number
+    if (byte === 0x3a) return at > start ? at : -1
+    if (byte === 0x20 || byte === 0x09) {
+      // Before the colon there may be white space, which older programs write.
+      while (at < end && (raw[at] === 0x20 || raw[at] === 0x09)) at++
+      return at < end && raw[at] === 0x3a ? at : -1
+    }
+    if (byte < 0x21 || byte > 0x7e) return -1
+  }
+  return -1
+}
+
+/** `From root Sun Nov 29 …`, with which mailboxes begin a message. */
+function isEnvelope(raw: Buffer, at: number): boolean {
+  return /^>?From /.test(raw.toString('latin1', at, at + 6))
+}
+
+function isBlank(raw: Buffer, start: number, end: number): boolean {
+  return raw[start] === lineFeed || (raw[start] === 13 && start + 2 >= end && raw[start + 1] === lineFeed)
+}
+
+/** From the first to the last, not by recursion: how deep they lie within each other is the sender's choice. */
+function leavesOf(raw: Buffer, message: Part): Leaf[] {
+  const leaves: Leaf[] = []
+  const waiting = [message]
+  let seen = 0
+  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+    const { value, params } = typeOf(part.headers)
+    const boundary = value.startsWith('multipart/') ? params.boundary : undefined
+    const inner = boundary && part.depth < depthMax ? split(raw, part.body, boundary, partsMax - seen) : []
+    seen += inner.length
+    if (inner.length > 0) {
+      for (const range of inner.reverse()) waiting.push(partAt(raw, range, part.depth + 1))
+    } else {
+      const leaf = leafOf(raw, part, value, params.charset)
+      if (leaf !== null) leaves.push(leaf)
+    }
+  }
+  return leaves
+}
+
+function typeOf({ type = '' }: Headers): { value: string; params: { boundary?: string; charset?: string } } {
+  const { value, params } = libmime.parseHeaderValue(type.replace(/\r?\n/g, ' '))
+  const known = value.trim().toLowerCase()
+  return { value: /^[\w.+-]+\/[\w.+-]+$/.test(known) ? known : 'text/plain', params }
+}
+
+/** What lies between the boundary's lines; nothing if there is none. The last part takes all that `most` leaves over. */
+function split(raw: Buffer, { start, end }: Range, boundary: string, most: number): Range[] {
+  const mark = Buffer.from(`--${boundary}`, 'latin1')
+  const ranges: Range[] = []
+  let from: number | null = null
+  for (let at = raw.indexOf(mark, start); at !== -1 && at + mark.length <= end; at = raw.indexOf(mark, at + 1)) {
+    const after = at + mark.length
+    if (at > start && raw[at - 1] !== lineFeed) continue
+    const feed = raw.indexOf(lineFeed, after)
+    const lineEnd = feed === -1 || feed >= end ? end : feed
+    const rest = raw.toString('latin1', after, Math.min(lineEnd, after + 80))
+    if (!/^(?:--)?[ \t\r]*$/.test(rest)) continue
+    if (from !== null) ranges.push({ start: from, end: Math.max(from, at) })
+    if (rest.startsWith('--')) return ranges
+    from = Math.min(lineEnd + 1, end)
+    if (ranges.length + 1 >= most) break
+  }
+  if (from !== null) ranges.push({ start: from, end })
+  return ranges
+}
+
+/** Null for what is no text, or was attached. A message that is nothing but a file of text is that text. */
+function leafOf(raw: Buffer, { headers, body, depth }: Part, type: string, charset: string | undefined): Leaf | null {
+  const isText = type.startsWith('text/') || type.startsWith('multipart/')
+  const isAttached = /^\s*attachment\b/i.test(headers.disposition ?? '')
+  if (depth > 0 && (!isText || isAttached)) return null
+  const bytes = decodeTransfer(raw.subarray(body.start, body.end), (headers.encoding ?? '').trim().toLowerCase())
+  if (!isText && bytes.includes(0)) return null
+  const text = decodeText(bytes, charset)
+  return type === 'text/html' ? { type: 'html', text: renderedText(text) } : { type: 'plain', text }
+}
+
+function decodeTransfer(bytes: Buffer, encoding: string): Buffer {
+  if (encoding === 'quoted-printable') return decodeQuotedPrintable(bytes.toString('latin1'))
+  return encoding === 'base64' ? decodeBase64(bytes.toString('latin1')) : bytes
+}
+
+/** A mailing list may have put lines of its own below, and a sender may only say that this is base64. */
+function decodeBase64(text: string): Buffer {
+  let end = 0
+  while (end < text.length) {
+    const feed = text.indexOf('\n', end)
+    const next = feed === -1 ? text.length : feed + 1
+    if (!/^\s*[A-Za-z0-9+/]*={0,2}\s*$/.test(text.slice(end, next))) break
+    end = next
+  }
+  return Buffer.concat([Buffer.from(text.slice(0, end), 'base64'), Buffer.from(text.slice(end), 'latin1')])
+}
+
+/** Many say nothing, or what is not so: bytes that are UTF-8 are hardly anything else. */
+function decodeText(bytes: Buffer, charset: string | undefined): string {
+  const label = charset?.trim().toLowerCase() ?? ''
+  const isVague = label === '' || /^(?:us-)?ascii$|^utf-?8$|^unknown/.test(label)
+  const decoder = isVague ? null : decoderOf(label)
+  if (decoder) return decoder.decode(bytes)
+  if (isUtf8(bytes)) return bytes.toString('utf8')
+  return isVague ? new TextDecoder('windows-1252').decode(bytes) : decodeCharset(bytes, label)
+}
+
+function decoderOf(label: string): { decode(bytes: Buffer): string } | null {
+  try {
+    return new TextDecoder(label)
+  } catch {
+    return null
+  }
+}

@@ -38,6 +38,7 @@ import { monitorsPlugin } from './monitors/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
+import { replicasPlugin } from './replicas/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
 import { serviceAlertsPlugin } from './service-alerts/plugin.ts'
 
@@ -94,9 +95,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { config })
   await app.register(authPlugin, { config, announceKeys })
-  await app.register(blindTimePlugin, config.detector)
+  await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(monitorsPlugin)
   await app.register(heartbeatsPlugin, { config })
+  await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: 2 * config.spool.segmentBytes })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })

@@ -23,6 +23,14 @@ export const server = Type.Object(
         description: 'Base of ping URLs, badges and links; without it the listen address is used',
       }),
     ),
+    peerUrl: Type.Optional(
+      Type.String({
+        env: 'PEER_URL',
+        reading: 'siteUrl',
+        description:
+          'Where the other replicas reach this one, which keeps heartbeats that only they can store; without it its own address',
+      }),
+    ),
     trustProxy: Type.Array(Type.String(), {
       default: [],
       env: 'TRUST_PROXY',

@@ -128,13 +128,14 @@ const reasons: Record<string, string> = {
   recovered: 'A heartbeat came: the job works again.',
   paused: 'The check was paused.',
   resumed: 'The check is watched again.',
+  corrected: 'Heartbeats that arrived late correct the last alert.',
 }
 
 export function reasonText(reason: FlipReason): string {
   return reasons[reason] ?? `The job ended with ${reason.replace('exit', 'exit status')}.`
 }
 
-function whyText({ flip, outage, escalated, reminder, others, blind }: CheckMessage): string {
+function whyText({ flip, outage, escalated, reminder, others, blind, unheard }: CheckMessage): string {
   if (others) return 'Many checks changed at about the same time.'
   const before = outage ? `Before, it was down: ${lowered(reasonText(outage.reason))}` : ''
   const nobody = escalated ? 'Nobody has acknowledged it yet.' : ''
@@ -142,7 +143,10 @@ function whyText({ flip, outage, escalated, reminder, others, blind }: CheckMess
   const doubt = blind
     ? `Flatline itself could not receive heartbeats from ${atText(blind.from)} to ${atText(blind.to)}, so one may have been lost then.`
     : ''
-  return [reasonText(flip.reason), before, nobody, times, doubt].filter(Boolean).join(' ')
+  const missing = unheard
+    ? `The replica ${unheard.replica} of Flatline has not been heard since ${atText(unheard.since)} and may have received one.`
+    : ''
+  return [reasonText(flip.reason), before, nobody, times, doubt, missing].filter(Boolean).join(' ')
 }
 
 const lowered = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1)

@@ -27,6 +27,8 @@ export type CheckMessage = Envelope & {
   others?: Pick<CheckMessage, 'check' | 'flip'>[]
   /** Time in which a heartbeat may have been refused. */
   blind?: { from: string; to: string }
+  /** A replica that may have acknowledged a heartbeat and has not been heard since. */
+  unheard?: { replica: string; since: string }
   /** The last one before the flip. */
   lastPing?: { body: Buffer | null; exitStatus: number | null }
 }

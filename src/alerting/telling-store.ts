@@ -15,6 +15,8 @@ export type ToldFlip = {
   reason: FlipReason
   blindFrom: number | null
   blindTo: number | null
+  unheardReplica: string | null
+  unheardFrom: number | null
 }
 
 /** What was found of each in its place, by the number that it was asked under; null where nothing was. */
@@ -30,7 +32,8 @@ const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(monitor_id, se
 
 const flips = statement(
   'flips',
-  `SELECT w.place, f.at, f."from", f."to", f.reason, f.blind_from AS "blindFrom", f.blind_to AS "blindTo"
+  `SELECT w.place, f.at, f."from", f."to", f.reason, f.blind_from AS "blindFrom", f.blind_to AS "blindTo",
+     f.unheard_replica AS "unheardReplica", f.unheard_from AS "unheardFrom"
    FROM ${asked}`,
 )
 

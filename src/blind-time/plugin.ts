@@ -7,12 +7,16 @@ declare module 'fastify' {
   }
 }
 
-export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: number }
+export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: number; maxStalenessMs: number }
+
+/** After an outage that all replicas saw, deadlines wait so long for their spools, and no longer. */
+const afterOutageMs = 300_000
 
 /** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */
 export const blindTimePlugin = fp<BlindTimeOptions>(
-  async (app, { blindAfterMs, acceptanceIntervalMs }) => {
-    const blindTime = createBlindTime({ database: app.database, blindAfterMs, acceptanceIntervalMs })
+  async (app, { maxStalenessMs, ...intervals }) => {
+    const patience = { afterOutageMs, unheardMs: maxStalenessMs }
+    const blindTime = createBlindTime({ database: app.database, ...intervals, patience })
     app.decorate('blindTime', blindTime)
     const { observe } = app.domainMetrics
     observe('blind_windows', () => [{ value: blindTime.windows().length }])

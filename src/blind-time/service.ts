@@ -1,26 +1,47 @@
 import type { BlindWindow } from '../core/blind-time.ts'
+import { openWatermark, type Patience, type Watermark, watermarkOf } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import * as store from './store.ts'
 
 export type BlindTime = ReturnType<typeof createBlindTime>
 
-/** What a replica that can spool says of itself. */
-export type SpoolReport = { replicaId: string; spools: () => boolean }
+/** What a replica says of itself. `oldestWaiting`: receive time of the oldest heartbeat here that is not in the database; null for none. */
+export type SelfReport = {
+  id: string
+  name: string
+  canSpool: boolean
+  spools: () => boolean
+  oldestWaiting: () => number | null
+  address: () => string | null
+  tokenHash: string | null
+}
 
-/** After an outage nobody is declared silent while heartbeats of that time may lie in a spool, but not for ever. */
-const spoolPatienceMs = 300_000
-const aliveBeforeMs = 10_000
+/** A watermark that is no further behind than this is not noticed by people: reports come twice a second. */
+const usualLagMs = 2000
 
-/** Keeps the record of when heartbeats could be accepted, and the windows in which nobody could. */
-export function createBlindTime(options: { database: Database; blindAfterMs: number; acceptanceIntervalMs: number }) {
-  const { database, blindAfterMs, acceptanceIntervalMs } = options
-  const { monotonic } = database.clock
+/**
+ * Keeps the record of when heartbeats could be accepted, the windows in which nobody could, and the instant through which every replica
+ * is heard (core/watermark.ts).
+ */
+export function createBlindTime(options: {
+  database: Database
+  blindAfterMs: number
+  acceptanceIntervalMs: number
+  patience: Patience
+}) {
+  const { database, blindAfterMs, acceptanceIntervalMs, patience } = options
+  const { clock } = database
+  const { monotonic } = clock
   let windows: readonly BlindWindow[] = []
   let recordedAt = Number.NEGATIVE_INFINITY
+  let reportedAt = monotonic()
   /** Heartbeats have been accepted here from then on, and were last known to be. */
   let accepted = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
-  let spool: SpoolReport | null = null
-  let isAwaited = false
+  let self: SelfReport | null = null
+  let peers: readonly store.Peer[] = []
+  let watermark: Watermark = openWatermark
+  /** Until when replicas that stand still are known to have acknowledged nothing. */
+  const still = new Map<string, number>()
   let recording: Promise<void> | undefined
 
   function accept(now: number): void {
@@ -36,11 +57,30 @@ export function createBlindTime(options: { database: Database; blindAfterMs: num
     const since = before - accepted.at > blindAfterMs ? before : accepted.since
     await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
     if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
-    if (spool) await store.reportSpool(database, spool.replicaId, spool.spools())
-    isAwaited = await store.isSpoolAwaited(database, spoolPatienceMs, aliveBeforeMs)
+    if (self) {
+      await store.reportReplica(database, reportOf(self))
+      reportedAt = before
+    }
+    await refreshWatermark()
     windows = await store.selectWindows(database)
     accept(before)
     recordedAt = before
+  }
+
+  function reportOf({ spools, oldestWaiting, address, ...fixed }: SelfReport): store.Report {
+    // First, because the oldest may be stored while the rest is asked.
+    const now = clock.now()
+    const oldest = oldestWaiting()
+    const heardThrough = oldest === null ? now : Math.min(now, oldest - 1)
+    return { ...fixed, spools: spools(), heardThrough, address: address() }
+  }
+
+  async function refreshWatermark(): Promise<void> {
+    if (self === null) return
+    const { peers: others, outage } = await store.selectOthers(database, self.id)
+    peers = others.map((peer) => ({ ...peer, heardThrough: Math.max(peer.heardThrough, still.get(peer.id) ?? 0) }))
+    for (const id of still.keys()) if (!peers.some((peer) => peer.id === id)) still.delete(id)
+    watermark = watermarkOf(peers, outage, patience, clock.now())
   }
 
   return {
@@ -58,13 +98,37 @@ export function createBlindTime(options: { database: Database; blindAfterMs: num
     /** Heartbeats are accepted here, whatever the database does. Called at least twice a second as long as that holds. */
     accepted: (): void => accept(monotonic()),
 
-    /** This replica may hold heartbeats back; it says so with every record from now on. */
-    reportSpool(report: SpoolReport): void {
-      spool = report
+    /** What this replica reports with every record from now on. */
+    reportAs(report: SelfReport): void {
+      self = report
     },
 
+    /** What it would report now; null before `reportAs`. */
+    selfReport: (): store.Report | null => self && reportOf(self),
+
+    /** When others last learned how far this replica is heard, on the monotonic clock: by a record, or through a peer that says so. */
+    reportedAt: (): number => reportedAt,
+    reported(at: number): void {
+      reportedAt = Math.max(reportedAt, at)
+    },
+
+    /** Writes what another replica says of itself and cannot write. */
+    reportFor: (report: store.ReportFor): Promise<void> => store.reportForReplica(database, report),
+
+    /** A replica that does not move since has acknowledged nothing until `at`, in epoch milliseconds. */
+    standsStill(replicaId: string, at: number): void {
+      still.set(replicaId, at)
+    },
+
+    tokenHashOf: (replicaId: string): Promise<string | null> => store.selectTokenHash(database, replicaId),
+
+    /** The other replicas, as of the last record. */
+    peers: (): readonly store.Peer[] => peers,
+
     /** Replicas that are gone and have left no heartbeats, or whose heartbeats have been taken over. */
-    forget: (replicaIds: readonly string[]): Promise<void> => store.forgetReplicas(database, replicaIds),
+    async forget(replicaIds: readonly string[]): Promise<void> {
+      await store.forgetReplicas(database, replicaIds)
+    },
 
     /**
      * Whether the windows are recent enough to judge by. After a pause of this process or an outage of the database
@@ -72,7 +136,11 @@ export function createBlindTime(options: { database: Database; blindAfterMs: num
      */
     isCurrent: (): boolean => monotonic() - recordedAt < blindAfterMs,
 
-    /** Whether heartbeats of an outage may still lie in the spool of some replica: no silence is certain then. */
-    isAwaited: (): boolean => isAwaited,
+    /** How far all other replicas are heard, and who was given up, as of the last record or refresh. */
+    watermark: (): Watermark => watermark,
+    refreshWatermark,
+
+    /** How far time is applied where people ask how a check stands, which is now unless a replica has not been heard for a while. */
+    judgedUntil: (now: number): number => (watermark.through < now - usualLagMs ? watermark.through : now),
   }
 }

@@ -1,4 +1,5 @@
 import type { BlindWindow } from '../core/blind-time.ts'
+import type { Outage, ReplicaReport } from '../core/watermark.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `blind_time_${name}`, text })
@@ -52,15 +53,38 @@ export async function correctWindows(on: Queryable, acceptedForMs: number): Prom
   await on.query(remove, [acceptedForMs])
 }
 
+/** What a replica says of itself; `heardThrough` in epoch milliseconds by the database's clock. */
+export type Report = Omit<ReplicaReport, 'seenAt'> & {
+  spools: boolean
+  address: string | null
+  tokenHash: string | null
+}
+
 const report = statement(
   'report',
-  `INSERT INTO replicas (id, seen_at, spools) VALUES ($1, clock_timestamp(), $2)
-   ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), spools = EXCLUDED.spools`,
+  `INSERT INTO replicas (id, seen_at, spools, can_spool, heard_through, name, address, token_hash)
+   VALUES ($1, clock_timestamp(), $2, $3, to_timestamp($4::float8 / 1000), $5, $6, $7)
+   ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), spools = EXCLUDED.spools, heard_through = EXCLUDED.heard_through,
+     address = EXCLUDED.address, token_hash = EXCLUDED.token_hash`,
 )
 
-/** Says whether this replica holds heartbeats that are not in the database yet. */
-export async function reportSpool(on: Queryable, replicaId: string, spools: boolean): Promise<void> {
-  await on.query(report, [replicaId, spools])
+/** Says that a replica is there, whether it holds heartbeats that are not in the database yet, and until when it holds none. */
+export async function reportReplica(on: Queryable, replica: Report): Promise<void> {
+  const { id, spools, canSpool, heardThrough, name, address, tokenHash } = replica
+  await on.query(report, [id, spools, canSpool, heardThrough, name, address, tokenHash])
+}
+
+export type ReportFor = Pick<Report, 'id' | 'spools' | 'heardThrough'>
+
+const reportFor = statement(
+  'report_for',
+  `UPDATE replicas SET seen_at = clock_timestamp(), spools = $2, heard_through = greatest(heard_through, to_timestamp($3::float8 / 1000))
+   WHERE id = $1`,
+)
+
+/** Says the same for a replica that cannot write it. One that has been forgotten stays so. */
+export async function reportForReplica(on: Queryable, { id, spools, heardThrough }: ReportFor): Promise<void> {
+  await on.query(reportFor, [id, spools, heardThrough])
 }
 
 const forget = statement(
@@ -73,20 +97,32 @@ export async function forgetReplicas(on: Queryable, ids: readonly string[]): Pro
   await on.query(forget, [ids])
 }
 
-const awaited = statement(
-  'awaited',
-  `SELECT EXISTS (
-     SELECT FROM acceptance a, replicas r
-     WHERE a.outage_to > clock_timestamp() - ${milliseconds('$1')} AND (
-       (r.seen_at < a.outage_to AND r.seen_at > a.outage_from - ${milliseconds('$2')})
-       OR (r.spools AND r.seen_at > clock_timestamp() - ${milliseconds('$2')}))) AS awaited`,
+/** Another replica, and how it can be reached. */
+export type Peer = ReplicaReport & { spools: boolean; address: string | null }
+
+// A replica of a version that does not report how far it is heard is taken to be heard when it is seen, unless it says that it spools.
+const others = statement(
+  'others',
+  `SELECT r.id, r.seen_at AS "seenAt", r.spools, r.can_spool AS "canSpool", coalesce(r.name, r.id::text) AS name, r.address,
+     coalesce(r.heard_through, CASE WHEN r.spools THEN a.outage_from END, r.seen_at) AS "heardThrough",
+     a.outage_from AS "outageFrom", a.outage_to AS "outageTo"
+   FROM acceptance a LEFT JOIN replicas r ON r.id <> $1`,
 )
 
-/**
- * Whether a replica may still hold heartbeats of the last outage: it was alive up to `aliveMs` before it and has not been heard of
- * since, or says so itself. Nobody is waited for longer than `patienceMs`.
- */
-export async function isSpoolAwaited(on: Queryable, patienceMs: number, aliveMs: number): Promise<boolean> {
-  const [row] = await on.query<{ awaited: boolean }>(awaited, [patienceMs, aliveMs])
-  return row?.awaited ?? false
+type OthersRow = (Peer | { [K in keyof Peer]: null }) & { outageFrom: number | null; outageTo: number | null }
+
+/** All other replicas that have not been forgotten, and the last time in which nobody recorded acceptance. */
+export async function selectOthers(on: Queryable, ownId: string): Promise<{ peers: Peer[]; outage: Outage | null }> {
+  const rows = await on.query<OthersRow>(others, [ownId])
+  const { outageFrom: from = null, outageTo: to = null } = rows[0] ?? {}
+  const peers = rows.flatMap(({ outageFrom: _, outageTo: __, ...peer }) => (peer.id === null ? [] : [peer]))
+  return { peers, outage: from === null || to === null ? null : { from, to } }
+}
+
+const tokenHash = statement('token_hash', 'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1')
+
+/** The hash by which a replica is known to others; null if there is no such replica, or it has none. */
+export async function selectTokenHash(on: Queryable, id: string): Promise<string | null> {
+  const [row] = await on.query<{ tokenHash: string | null }>(tokenHash, [id])
+  return row?.tokenHash ?? null
 }

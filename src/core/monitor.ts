@@ -63,6 +63,12 @@ export const defaultSettings: Settings = {
   parent: null,
 }
 
+/**
+ * A part of a monitor's history that must be judged again (core/rejudge.ts) once every heartbeat received until `to` is in the database:
+ * from `from` on. Epoch milliseconds.
+ */
+export type Unsettled = { from: number; to: number }
+
 /** What is needed to decide about a monitor. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */
 export type WatchedMonitor = {
   id: string
@@ -71,6 +77,7 @@ export type WatchedMonitor = {
   state: State
   deadline: number | null
   lookAt: number | null
+  unsettled: Unsettled | null
 }
 
 /** The whole of it. */

@@ -18,6 +18,7 @@ import type { Heartbeat } from './heartbeat.ts'
 import { endRun, pairingMs, type Runs, startRun, unwatch } from './runs.ts'
 import type { Schedule } from './schedule.ts'
 import { endOfGrace, endOfRun, graceStart, isOverrun, nextWait } from './waits.ts'
+import type { Unheard } from './watermark.ts'
 
 export type Status = 'new' | 'up' | 'down' | 'paused'
 
@@ -59,8 +60,13 @@ export type FlipReason =
   | 'recovered'
   | 'paused'
   | 'resumed'
+  /** Heartbeats that came late show that a flip which was recorded should not have been. */
+  | 'corrected'
 
-/** One status change. A silent one alerts nobody; `blind` names the window in which a beat may have been refused. */
+/**
+ * One status change. A silent one alerts nobody. One that time made waited from `since`: `blind` names the window in which a beat may have
+ * been refused meanwhile, and `unheard` the replica that may have acknowledged one without being heard.
+ */
 export type Flip = {
   seq: number
   at: number
@@ -69,6 +75,8 @@ export type Flip = {
   reason: FlipReason
   silent: boolean
   blind: BlindWindow | null
+  since?: number
+  unheard?: Unheard | null
 }
 
 export type Change = { state: State; flip: Flip | null }
@@ -102,7 +110,8 @@ export function onTime(rules: Rules, state: State, now: number, windows: readonl
     if (failures >= (rules.failureThreshold ?? 1)) {
       const down = { ...current, failures, successes: 0 }
       const change = flipTo({ ...down, status: 'down' }, down, wait.at, wait.cause, false)
-      if (change.flip) change.flip.blind = windowDuring(wait.since, wait.at, windows)
+      if (change.flip)
+        Object.assign(change.flip, { since: wait.since, blind: windowDuring(wait.since, wait.at, windows) })
       return change
     }
     current =

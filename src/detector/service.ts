@@ -6,6 +6,7 @@ import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/monitor.ts'
 import { onTime } from '../core/status.ts'
+import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Clock } from '../database/clock.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 
@@ -23,8 +24,9 @@ export type DetectorOptions = {
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
-  /** Whether heartbeats of an outage may still lie in some replica's spool. */
-  isAwaited: () => boolean
+  /** How far all other replicas are heard: no later deadline is judged. */
+  watermark: () => Watermark
+  refreshWatermark: () => Promise<void>
   /** Receive time of the heartbeat that has waited longest for the disk here: no later deadline is judged before it is written. */
   oldestWaiting: () => number | null
   batchMax: number
@@ -33,15 +35,25 @@ export type DetectorOptions = {
 }
 
 export function createDetector(options: DetectorOptions) {
-  const { monitors, clock, windows, isCurrent, isAwaited, oldestWaiting, batchMax, observeLateness, log } = options
+  const { monitors, clock, windows, isCurrent, watermark, oldestWaiting, batchMax, observeLateness, log } = options
 
   /** Looks at every monitor whose time has come. */
   return async function detect(): Promise<Look> {
-    if (!isCurrent() || isAwaited()) return { judged: false, more: false }
-    const horizon = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
-    const ids = await monitors.due(horizon, batchMax)
+    if (!isCurrent()) return { judged: false, more: false }
+    const own = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
+    const { ids, horizon } = await dueBy(own)
     if (ids.length > 0) await judge(ids, horizon).catch((error: Error) => judgeEach(ids, horizon, error))
     return { judged: true, more: ids.length === batchMax }
+  }
+
+  /** Others report twice a second: only where something is due is it worth asking how far they are heard by now. */
+  async function dueBy(own: number): Promise<{ ids: string[]; horizon: number }> {
+    const horizon = Math.min(own, watermark().through)
+    const ids = await monitors.due(horizon, batchMax)
+    if (ids.length > 0 || horizon === own || (await monitors.due(own, 1)).length === 0) return { ids, horizon }
+    await options.refreshWatermark()
+    const later = Math.min(own, watermark().through)
+    return { ids: await monitors.due(later, batchMax), horizon: later }
   }
 
   async function judge(ids: readonly string[], horizon: number): Promise<void> {
@@ -50,12 +62,14 @@ export function createDetector(options: DetectorOptions) {
       lateness = []
       const current = isCurrent()
       // Another detector may have been here since: what it moved on is not due any more.
-      const due = locked.filter(({ lookAt }) => current && lookAt !== null && lookAt <= horizon)
+      const due = locked.filter(
+        ({ lookAt, unsettled }) => current && unsettled === null && lookAt !== null && lookAt <= horizon,
+      )
       return {
         decisions: due.map((monitor): Decision => {
           const { state, flip } = onTime(rulesOf(monitor.settings), monitor.state, horizon, windows())
           if (flip) lateness.push(clock.now() - flip.at)
-          return { monitor, state, flips: flip ? [flip] : [] }
+          return { monitor, state, flips: flip ? [nameUnheard(flip, watermark().unheard)] : [] }
         }),
       }
     })

@@ -2,7 +2,9 @@ import type { BlindWindow } from '../core/blind-time.ts'
 import { decideKind } from '../core/heartbeat.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitPauseMs } from '../core/ping-limit.ts'
-import { onHeartbeat, onTime } from '../core/status.ts'
+import { stillUnsettled, widened } from '../core/rejudge.ts'
+import { onHeartbeat, onTime, type State } from '../core/status.ts'
+import { nameUnheard, openWatermark, type Watermark } from '../core/watermark.ts'
 import type { Decision } from '../monitors/service.ts'
 import type { CausedFlip } from '../monitors/store.ts'
 import type { Received } from './service.ts'
@@ -11,37 +13,84 @@ import type { Recorded } from './store.ts'
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
 
 /**
- * Applies a monitor's signals in the order of their receipt, each after what time had done until then. `recent` are the instants of
- * those before them, for a monitor whose owner limits how many may come.
+ * What is known beside the monitor's row. `watermark`: other replicas may still hold heartbeats received later, so no later deadline is
+ * applied. `lastFlipAt`: of the last recorded flip, where a signal may be older than it. `recent`: instants of the heartbeats of the last
+ * minute, for a monitor whose owner limits how many may come.
  */
-export function applySignals(
-  monitor: WatchedMonitor,
-  received: readonly Received[],
-  windows: readonly BlindWindow[],
-  recent: readonly number[],
-): Applied {
+export type Surroundings = {
+  windows: readonly BlindWindow[]
+  watermark: Watermark
+  lastFlipAt: number | null
+  recent: readonly number[]
+}
+
+export const undisturbed: Surroundings = {
+  windows: [],
+  watermark: openWatermark,
+  lastFlipAt: null,
+  recent: [],
+}
+
+/**
+ * Applies a monitor's signals in the order of their receipt, each after what time had done until then. A signal that is older than what
+ * was applied before, and one behind a deadline that cannot be applied yet, leave the history from there on to be judged again.
+ */
+export function applySignals(monitor: WatchedMonitor, received: readonly Received[], around: Surroundings): Applied {
   const { maxPingsPerMinute } = monitor.settings
   const rules = rulesOf(monitor.settings)
   const flips: CausedFlip[] = []
   const recorded: Recorded[] = []
   const limited: Applied['limited'] = []
-  let { state } = monitor
+  let { state, unsettled } = monitor
+  let newest = newestOf(state, around.lastFlipAt)
   for (const signal of received) {
     const { at, rid, exitStatus, requestId } = signal
     if (maxPingsPerMinute !== null) {
-      const forMs = pingLimitPauseMs([...recent, ...recorded.map((row) => row.received.at)], maxPingsPerMinute, at)
+      const forMs = pingLimitPauseMs(
+        [...around.recent, ...recorded.map((row) => row.received.at)],
+        maxPingsPerMinute,
+        at,
+      )
       if (forMs > 0) {
         limited.push({ id: signal.id, forMs })
         continue
       }
     }
-    const timed = onTime(rules, state, at, windows)
+    if (at < newest) {
+      const kind = decideKind(monitor.settings, state.status, signal)
+      if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, around.lastFlipAt)) {
+        unsettled = widened(unsettled, at, at)
+      }
+      state = { ...state, n: state.n + 1 }
+      recorded.push({ received: signal, n: state.n, kind, durationMs: null })
+      continue
+    }
+    const timed = onTime(rules, state, Math.min(at, around.watermark.through), around.windows)
     const kind = decideKind(monitor.settings, timed.state.status, signal)
-    const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, windows)
-    if (timed.flip) flips.push(timed.flip)
+    const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, around.windows)
+    if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, around.windows)
+    if (timed.flip) flips.push(nameUnheard(timed.flip, around.watermark.unheard))
     if (heard.flip) flips.push({ ...heard.flip, requestId })
     state = heard.state
+    newest = newestOf(state, Math.max(newest, heard.flip?.at ?? newest))
     recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
   }
-  return { monitor, state, flips, recorded, limited }
+  return { monitor, state, flips, recorded, limited, unsettled }
+}
+
+function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): number {
+  return Math.max(lastPing ?? 0, lastStart ?? 0, lastFlipAt ?? 0)
+}
+
+/** A late success changes nothing where the monitor has been up since before it, with no failure to count and no run to end. */
+function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | null): boolean {
+  const isCalm =
+    state.status === 'up' &&
+    state.failures === 0 &&
+    state.missed === 0 &&
+    state.lastStart === null &&
+    state.openRuns.length === 0 &&
+    at < (state.lastPing ?? 0) &&
+    (lastFlipAt ?? 0) < at
+  return kind !== 'success' || !isCalm
 }

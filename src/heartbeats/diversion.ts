@@ -12,8 +12,17 @@ import type { Quarantine } from './quarantine.ts'
 import type { Outcome, Received } from './service.ts'
 import type { Backlog, Spool } from './spool.ts'
 import { problemOf, storable } from './storable.ts'
+import { encodeRecord } from './spool-record.ts'
 
 export type Diversion = ReturnType<typeof createDiversion>
+
+/** How this replica gets on with others. Alone there is nobody to wait for, and nobody to hand anything to. */
+export type Relay = {
+  /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
+  hold: (answer: () => void) => void
+  /** Gives records to another replica that can write them into the database, and reports to it; true if there is one that did. */
+  handOver: (records: Buffer) => Promise<boolean>
+}
 
 export type DiversionOptions = {
   spool: Spool
@@ -44,12 +53,13 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
   let since = performance.now()
   /** While the last of the spool is moved on; rejects if that fails. */
   let handover: Promise<void> | null = null
+  let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
 
   function push(received: Received, done: Done<Outcome>): boolean {
     return spool.push(received, monitors.has(received.monitorId), (error) => {
       if (error) return done(error)
       count(received.kind, 'spooled', 1)
-      done(null, { recorded: received.kind, created: false })
+      others.hold(() => done(null, { recorded: received.kind, created: false }))
     })
   }
 
@@ -107,9 +117,30 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
     end()
   }
 
+  /** While the database is away from here alone another replica writes what is in the spool, and hears that it is empty. */
+  async function replayThroughOthers(): Promise<boolean> {
+    let isTaken = true
+    const give = async (records: Received[], unreadable: Buffer[]) => {
+      // What cannot be read waits for the quarantine of this replica.
+      isTaken = unreadable.length === 0 && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
+      if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
+    }
+    try {
+      while (await spool.replay(give));
+      return await others.handOver(Buffer.alloc(0))
+    } catch (error) {
+      if (isTaken) throw error
+      return false
+    }
+  }
+
   return {
     get active(): boolean {
       return active
+    },
+
+    relay(relay: Relay): void {
+      others = relay
     },
 
     push,
@@ -146,6 +177,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
         await handover
       } catch (error) {
         if (!isDatabaseAway(error)) throw error
+        await replayThroughOthers()
       } finally {
         handover = null
       }
@@ -159,6 +191,8 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
       return gone
     },
     id: spool.id,
+    /** Records a spool's heartbeats that came from another replica. */
+    recordForeign: replaySegment,
     isEmpty: spool.isEmpty,
     backlog: (): Backlog => spool.backlog(),
     hasRoom: (): boolean => spool.hasRoom(),

@@ -14,6 +14,7 @@ import type { MailListener } from './mail-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './partitions.ts'
 import { type PingRoutesOptions, pingRoutes } from './routes.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
+import { createSettling } from './settling.ts'
 import { openSpool } from './spool.ts'
 
 declare module 'fastify' {
@@ -25,7 +26,7 @@ declare module 'fastify' {
 const partitionsIntervalMs = 600_000
 const replayIntervalMs = 250
 const tendIntervalMs = 5000
-const acceptanceIntervalMs = 500
+const settlingIntervalMs = 250
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -44,6 +45,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       monitors,
       windows: app.blindTime.windows,
       isCurrent: app.blindTime.isCurrent,
+      watermark: app.blindTime.watermark,
       limits: config.ingest,
       count: (kind, outcome, projectId, n) =>
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),
@@ -67,7 +69,17 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
         return false
       },
     })
-    const loops = [partitions, ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : [])]
+    const settle = createSettling({
+      database,
+      monitors,
+      windows: app.blindTime.windows,
+      isCurrent: app.blindTime.isCurrent,
+      watermark: app.blindTime.watermark,
+      oldestWaiting: heartbeats.oldestWaiting,
+      log: app.log,
+    })
+    const settling = createLoop({ name: 'settling', intervalMs: settlingIntervalMs, log: app.log, step: settle })
+    const loops = [partitions, settling, ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : [])]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       // Nobody's silence may be judged before what others have left behind is known.
@@ -129,22 +141,16 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
 }
 
 function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
-  const { blindTime, domainMetrics: metrics, lifecycle, log } = app
+  const { blindTime, domainMetrics: metrics, log } = app
   metrics.observe('spool_bytes', () => [{ value: diversion.backlog().bytes }])
   metrics.observe('spool_records', () => [{ value: diversion.backlog().records }])
-
-  blindTime.reportSpool({ replicaId: diversion.id, spools: () => !diversion.isEmpty() })
-  const acceptance = setInterval(() => {
-    if (lifecycle.phase !== 'draining' && diversion.hasRoom()) blindTime.accepted()
-  }, acceptanceIntervalMs)
-  app.addHook('preClose', async () => clearInterval(acceptance))
-  app.addHook('onClose', async () => {
-    if (diversion.isEmpty()) await blindTime.forget([diversion.id]).catch(() => undefined)
-  })
-
   const step = async () => {
     const gone = await diversion.tend()
-    if (gone.length > 0) await blindTime.forget(gone)
+    // What was taken over is this replica's from now on, and is reported before its owner is forgotten.
+    if (gone.length > 0) {
+      await blindTime.record()
+      await blindTime.forget(gone)
+    }
     return false
   }
   return [

@@ -4,6 +4,7 @@ import type { BlindWindow } from '../core/blind-time.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitWindowMs } from '../core/ping-limit.ts'
+import type { Watermark } from '../core/watermark.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { Monitors, Plan } from '../monitors/service.ts'
@@ -17,6 +18,9 @@ import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 /** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
 type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
 
+/** What was received longer ago may be older than what another replica has judged meanwhile. */
+const lateAfterMs = 1000
+
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
 /** Whose keys have these hashes, and of what kind; nobody's have no entry. */
@@ -28,11 +32,13 @@ export type Recording = ReturnType<typeof createRecording>
 
 export function createRecording(options: {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate' | 'owned'>
+  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'lastFlips'>
   ownersOfKeys: OwnersOfKeys
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
+  /** Until when all heartbeats that other replicas acknowledged are in the database. */
+  watermark: () => Watermark
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
 }) {
@@ -119,9 +125,15 @@ export function createRecording(options: {
       )
       const repeated = await repeatedOf(tx, named)
       const recent = await recentOf(tx, locked, entries)
+      const lastFlips = await lastFlipsOf(tx, locked, byMonitor)
       const decided = locked.map((monitor) => {
         const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
-        return applySignals(monitor, received, windows(), recent.get(monitor.id) ?? [])
+        return applySignals(monitor, received.sort(byTime), {
+          windows: windows(),
+          watermark: options.watermark(),
+          lastFlipAt: lastFlips.get(monitor.id) ?? null,
+          recent: recent.get(monitor.id) ?? [],
+        })
       })
       const rows = decided.flatMap(({ recorded }) => recorded)
       for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
@@ -161,6 +173,22 @@ export function createRecording(options: {
     )
     return new Map(
       [...Map.groupBy(rows, ({ monitorId }) => monitorId)].map(([id, its]) => [id, its.map(({ at }) => at)]),
+    )
+  }
+
+  /** Asked only for heartbeats that may be older than a flip: what has just been received is not. */
+  async function lastFlipsOf(
+    tx: Queryable,
+    locked: readonly WatchedMonitor[],
+    byMonitor: ReadonlyMap<string, readonly Received[]>,
+  ): Promise<Map<string, number>> {
+    const suspectBefore = database.clock.now() - lateAfterMs
+    const suspects = locked.filter(({ id, state }) =>
+      byMonitor.get(id)?.some(({ at }) => at < Math.max(suspectBefore, state.lastPing ?? 0, state.lastStart ?? 0)),
+    )
+    return monitors.lastFlips(
+      tx,
+      suspects.map(({ id }) => id),
     )
   }
 
@@ -206,6 +234,8 @@ function unverifiedHash({ slug, pingKeyHash, uploader }: Received): string | nul
   if (uploader !== null) return uploader.projectId === '' ? uploader.keyHash : null
   return slug?.projectId === '' ? pingKeyHash : null
 }
+/** Stable: those of one millisecond keep their order. */
+const byTime = (a: Received, b: Received) => a.at - b.at
 
 function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
   return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null

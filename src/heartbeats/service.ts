@@ -4,6 +4,7 @@ import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
+import type { Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import type { Monitors } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
@@ -15,6 +16,7 @@ import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
 import { storable } from './storable.ts'
 import { createWriting } from './writing.ts'
+import { decodeRecords } from './spool-record.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
 export type Received = Omit<Incoming, 'at'> & {
@@ -86,7 +88,7 @@ const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'projectsOf'>
+  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'projectsOf' | 'lastFlips'>
   /** Null where nothing is accepted without the database. */
   spool: Spool | null
   ownersOfKeys: OwnersOfKeys
@@ -95,6 +97,8 @@ export type HeartbeatsOptions = {
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
+  /** Until when all heartbeats that other replicas acknowledged are in the database. */
+  watermark: () => Watermark
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
@@ -212,6 +216,12 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       const queued = batcher.oldest()?.at ?? null
       const spooled = diversion?.backlog().oldestAt ?? null
       return queued === null || (spooled !== null && spooled < queued) ? spooled : queued
+    },
+    /** Records of another replica's spool; rejects if they cannot be written now. */
+    async recordSpooled(bytes: Buffer): Promise<void> {
+      if (diversion === null) throw new AppError('unavailable', 'this replica has no spool')
+      const { records, unreadable } = decodeRecords(bytes)
+      await diversion.recordForeign(records, unreadable)
     },
     async flush(): Promise<void> {
       await batcher.drained()

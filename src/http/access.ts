@@ -7,7 +7,8 @@ import fp from 'fastify-plugin'
 /**
  * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
  * read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key. ping: the address itself
- * is the credential; `or ping` means the project's ping key. With `or admin` ADMIN_TOKEN will do, too.
+ * is the credential; `or ping` means the project's ping key. With `or admin` ADMIN_TOKEN will do, too. replica: another replica, by the
+ * token that it has published.
  */
 export type Access =
   | 'public'
@@ -20,6 +21,7 @@ export type Access =
   | 'write or admin'
   | 'write or ping'
   | 'ping'
+  | 'replica'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -51,7 +51,17 @@ const stateColumns = {
   missed: 'missed',
 } satisfies Record<keyof State, string>
 
-type Field = keyof Settings | keyof State | 'id' | 'projectId' | 'badgeKey' | 'createdAt' | 'deadline' | 'lookAt'
+type Field =
+  | keyof Settings
+  | keyof State
+  | 'id'
+  | 'projectId'
+  | 'badgeKey'
+  | 'createdAt'
+  | 'deadline'
+  | 'lookAt'
+  | 'unsettledFrom'
+  | 'unsettledTo'
 
 const columnOf: Record<Field, string> = {
   ...settingColumns,
@@ -62,6 +72,8 @@ const columnOf: Record<Field, string> = {
   createdAt: 'created_at',
   deadline: 'deadline',
   lookAt: 'look_at',
+  unsettledFrom: 'unsettled_from',
+  unsettledTo: 'unsettled_to',
 }
 
 /** Only for people: heartbeats and deadlines are decided without them. */
@@ -88,19 +100,25 @@ export const watchedColumns = selectList(
 /** Most monitors have no run open beside the latest: null. */
 type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }
 
-export type WatchedRow = DecidingSettings & StateRow & Pick<WatchedMonitor, 'id' | 'projectId' | 'deadline' | 'lookAt'>
+export type WatchedRow = DecidingSettings &
+  StateRow &
+  Pick<WatchedMonitor, 'id' | 'projectId' | 'deadline' | 'lookAt'> & {
+    unsettledFrom: number | null
+    unsettledTo: number | null
+  }
 export type MonitorRow = WatchedRow & Settings & Pick<Monitor, 'badgeKey' | 'createdAt'>
 
 const noRuns: State['openRuns'] = []
 
 /** A row has the fields of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
 export function toWatchedMonitor(row: WatchedRow): WatchedMonitor {
-  const { id, projectId, deadline, lookAt } = row
+  const { id, projectId, deadline, lookAt, unsettledFrom: from, unsettledTo: to } = row
   return {
     id,
     projectId,
     deadline,
     lookAt,
+    unsettled: from === null || to === null ? null : { from, to },
     settings: row,
     state: {
       status: row.status,

@@ -29,7 +29,7 @@ export type MonitorReading = ReturnType<typeof createReading>
 
 export function createReading(options: {
   database: Database
-  blindTime: Pick<BlindTime, 'windows'>
+  blindTime: Pick<BlindTime, 'windows' | 'judgedUntil'>
   siteUrl: () => string
 }) {
   const { database, blindTime, siteUrl } = options
@@ -68,12 +68,13 @@ export function createReading(options: {
   }
 
   function document(monitor: store.MonitorWithChannels, view: View): CheckDocument {
-    const now = database.clock.now()
+    const now = blindTime.judgedUntil(database.clock.now())
     return checkDocument(monitor, { siteUrl: siteUrl(), now, windows: blindTime.windows() }, view)
   }
 
   function readingOf({ id, settings, state, deadline }: store.MonitorWithChannels): CheckReading {
-    const { status, started } = readingAt(rulesOf(settings), state, database.clock.now(), blindTime.windows())
+    const now = blindTime.judgedUntil(database.clock.now())
+    const { status, started } = readingAt(rulesOf(settings), state, now, blindTime.windows())
     const { name, slug, tags: tagText } = settings
     return { id, name, slug, tags: tagsOf(settings), tagText, status, started, state, deadline }
   }

@@ -1,7 +1,7 @@
 import type { WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { isoMillis } from '../core/instant.ts'
-import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
+import { rulesOf, type Unsettled, type WatchedMonitor } from '../core/monitor.ts'
 import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
@@ -11,8 +11,13 @@ import { createReading } from './reading.ts'
 import { createSlugs } from './slugs.ts'
 import * as store from './store.ts'
 
-/** What is to become of a monitor. */
-export type Decision = { monitor: WatchedMonitor; state: State; flips: readonly store.CausedFlip[] }
+/** What is to become of a monitor; `unsettled` is left as it is where nothing is said. */
+export type Decision = {
+  monitor: WatchedMonitor
+  state: State
+  flips: readonly store.CausedFlip[]
+  unsettled?: Unsettled | null
+}
 
 /** Decides about monitors that are locked, in one transaction; `within` is done beside writing the decisions. */
 export type Plan = (
@@ -25,7 +30,7 @@ export type Monitors = ReturnType<typeof createMonitors>
 export function createMonitors(options: {
   database: Database
   writeAudit: WriteAudit
-  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record'>
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'judgedUntil'>
   siteUrl: () => string
   countFlip: (flip: Flip, projectId: string) => void
   log: { info(o: object, message: string): void }
@@ -74,12 +79,13 @@ export function createMonitors(options: {
     const { monitor, state } = decision
     const deadline = deadlineOf(rulesOf(monitor.settings), state, windows())
     const kept = deadline !== null && monitor.lookAt !== null && monitor.lookAt <= deadline && monitor.lookAt > now()
-    return { ...decision, deadline, lookAt: kept ? monitor.lookAt : deadline }
+    const { unsettled = monitor.unsettled } = decision
+    return { ...decision, deadline, lookAt: kept ? monitor.lookAt : deadline, unsettled }
   }
 
   /** Applies what time has done to a monitor before something else is done to it, so that both changes are told. */
   function settled(monitor: WatchedMonitor, alter: (state: State) => Change, requestId?: string): Decision {
-    const timed = onTime(rulesOf(monitor.settings), monitor.state, now(), windows())
+    const timed = onTime(rulesOf(monitor.settings), monitor.state, blindTime.judgedUntil(now()), windows())
     const next = alter(timed.state)
     const asked = next.flip && { ...next.flip, requestId }
     return { monitor, state: next.state, flips: [timed.flip, asked].filter((flip) => flip !== null) }
@@ -108,6 +114,10 @@ export function createMonitors(options: {
 
     mailFilters: (ids: readonly string[]): Promise<store.MailFilters[]> => store.selectMailFilters(database, ids),
     due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),
+    unsettled: (through: number, limit: number): Promise<string[]> => store.selectUnsettled(database, through, limit),
+    flipsSince: store.selectFlipsSince,
+    lastFlips: store.selectLastFlips,
+    redateFlips: store.redateFlips,
     countByStatus: () => store.countByStatus(database),
   }
 }

@@ -1,4 +1,5 @@
-import type { Monitor, Settings, WatchedMonitor } from '../core/monitor.ts'
+import type { Monitor, Settings, Unsettled, WatchedMonitor } from '../core/monitor.ts'
+import type { Redated } from '../core/rejudge.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import { retireCheck } from '../database/retired-addresses.ts'
@@ -22,6 +23,7 @@ export type DecidedChange = {
   state: State
   deadline: number | null
   lookAt: number | null
+  unsettled: Unsettled | null
   flips: readonly CausedFlip[]
 }
 
@@ -76,23 +78,25 @@ const write = statement(
      status = d.status, n = d.n, flip_seq = d.flip_seq,
      last_ping = ${instant('d.last_ping')}, last_start = ${instant('d.last_start')}, last_start_rid = d.last_start_rid,
      last_duration_ms = d.last_duration_ms, open_runs = d.open_runs::jsonb, failures = d.failures, successes = d.successes, missed = d.missed,
-     deadline = ${instant('d.deadline')}, look_at = ${instant('d.look_at')}
+     deadline = ${instant('d.deadline')}, look_at = ${instant('d.look_at')},
+     unsettled_from = ${instant('d.unsettled_from')}, unsettled_to = ${instant('d.unsettled_to')}
    FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::float8[], $8::float8[], $9::uuid[],
-     $10::bigint[], $11::text[], $12::int[], $13::int[], $14::int[], $15::float8[], $16::float8[])
+     $10::bigint[], $11::text[], $12::int[], $13::int[], $14::int[], $15::float8[], $16::float8[], $17::float8[], $18::float8[])
      AS d(id, was_n, was_flip_seq, status, n, flip_seq, last_ping, last_start, last_start_rid,
-          last_duration_ms, open_runs, failures, successes, missed, deadline, look_at)
+          last_duration_ms, open_runs, failures, successes, missed, deadline, look_at, unsettled_from, unsettled_to)
    WHERE m.id = d.id AND m.n = d.was_n AND m.flip_seq = d.was_flip_seq
    RETURNING m.id`,
 )
 
 const writeFlip = statement(
   'write_flips',
-  `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to, request_id)
+  `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to, request_id, unheard_replica,
+     unheard_from)
    SELECT monitor_id, seq, project_id, ${instant('at')}, "from", "to", reason,
-     CASE WHEN silent THEN now() END, ${instant('blind_from')}, ${instant('blind_to')}, request_id
+     CASE WHEN silent THEN now() END, ${instant('blind_from')}, ${instant('blind_to')}, request_id, unheard_replica, ${instant('unheard_from')}
    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::float8[], $10::float8[],
-     $11::text[])
-     AS f(monitor_id, seq, project_id, at, "from", "to", reason, silent, blind_from, blind_to, request_id)`,
+     $11::text[], $12::text[], $13::float8[])
+     AS f(monitor_id, seq, project_id, at, "from", "to", reason, silent, blind_from, blind_to, request_id, unheard_replica, unheard_from)`,
 )
 
 /**
@@ -118,6 +122,8 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
     column((c) => c.state.missed),
     column((c) => c.deadline),
     column((c) => c.lookAt),
+    column((c) => c.unsettled?.from ?? null),
+    column((c) => c.unsettled?.to ?? null),
   ])
   if (written.length !== changes.length) throw new Error('a monitor changed under its lock')
 
@@ -135,6 +141,8 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
     flips.map(({ flip }) => flip.blind?.from ?? null),
     flips.map(({ flip }) => flip.blind?.to ?? null),
     flips.map(({ flip }) => flip.requestId ?? null),
+    flips.map(({ flip }) => flip.unheard?.name ?? null),
+    flips.map(({ flip }) => flip.unheard?.from ?? null),
   ])
 }
 
@@ -150,7 +158,7 @@ const insert = statement(
 
 export async function insertMonitor(
   tx: Queryable,
-  monitor: Omit<Monitor, 'state' | 'deadline' | 'lookAt'>,
+  monitor: Omit<Monitor, 'state' | 'deadline' | 'lookAt' | 'unsettled'>,
 ): Promise<void> {
   const { id, projectId, badgeKey, createdAt, settings } = monitor
   const values = settingNames.map((name) => settings[name])
@@ -194,11 +202,75 @@ export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
   for (const each of history) await tx.query(each, [id])
 }
 
-const due = statement('due', `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} ORDER BY look_at LIMIT $2`)
+const due = statement(
+  'due',
+  `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
+)
 
-/** Ids of monitors to look at: those whose `look_at` has passed, the oldest first. */
+/** Ids of monitors to look at: those whose `look_at` has passed, the oldest first. What is to be judged again is looked at then. */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
   return (await on.query<{ id: string }>(due, [now, limit])).map(({ id }) => id)
+}
+
+const unsettled = statement(
+  'unsettled',
+  `SELECT id FROM monitors WHERE unsettled_to <= ${instant('$1')} ORDER BY unsettled_to LIMIT $2`,
+)
+
+/** Ids of monitors whose history can be judged again when all heartbeats until `through` are in the database. */
+export async function selectUnsettled(on: Queryable, through: number, limit: number): Promise<string[]> {
+  return (await on.query<{ id: string }>(unsettled, [through, limit])).map(({ id }) => id)
+}
+
+const flipsSince = statement(
+  'flips_since',
+  `SELECT f.monitor_id AS "monitorId", f.seq, f.at, f."from", f."to", f.reason, f.processed_at IS NOT NULL AS silent
+   FROM unnest($1::uuid[], $2::float8[]) AS m(id, since), LATERAL (
+     SELECT * FROM flips WHERE monitor_id = m.id AND at >= ${instant('m.since')} ORDER BY seq DESC LIMIT $3) f
+   ORDER BY f.seq`,
+)
+
+/** The recorded flips of each monitor since an instant, oldest first, at most the newest `limit` of each. */
+export async function selectFlipsSince(
+  tx: Queryable,
+  monitors: readonly { id: string; since: number }[],
+  limit: number,
+): Promise<Map<string, Flip[]>> {
+  const rows = await tx.query<Flip & { monitorId: string }>(flipsSince, [
+    monitors.map(({ id }) => id),
+    monitors.map(({ since }) => since),
+    limit,
+  ])
+  const ofMonitor = Map.groupBy(rows, ({ monitorId }) => monitorId)
+  return new Map(
+    [...ofMonitor].map(([id, flips]) => [id, flips.map(({ monitorId: _, ...flip }) => ({ ...flip, blind: null }))]),
+  )
+}
+
+const redate = statement(
+  'redate_flips',
+  `UPDATE flips f SET at = ${instant('r.at')}, reason = r.reason
+   FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::text[]) AS r(id, seq, at, reason) WHERE f.monitor_id = r.id AND f.seq = r.seq`,
+)
+
+/** Gives recorded flips the dates and reasons that heartbeats which came late have shown. */
+export async function redateFlips(tx: Queryable, flips: readonly (Redated & { id: string })[]): Promise<void> {
+  if (flips.length === 0) return
+  const column = <T>(pick: (flip: Redated & { id: string }) => T): T[] => flips.map(pick)
+  await tx.query(redate, [column((f) => f.id), column((f) => f.seq), column((f) => f.at), column((f) => f.reason)])
+}
+
+const lastFlip = statement(
+  'last_flip',
+  `SELECT f.monitor_id AS "monitorId", f.at FROM unnest($1::uuid[]) AS m(id), LATERAL (
+     SELECT monitor_id, at FROM flips WHERE monitor_id = m.id ORDER BY seq DESC LIMIT 1) f`,
+)
+
+/** When the last flip of each monitor was, by its id. */
+export async function selectLastFlips(tx: Queryable, ids: readonly string[]): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map()
+  const rows = await tx.query<{ monitorId: string; at: number }>(lastFlip, [ids])
+  return new Map(rows.map(({ monitorId, at }) => [monitorId, at]))
 }
 
 const counts = statement('counts', 'SELECT status, count(*) AS count FROM monitors GROUP BY status')

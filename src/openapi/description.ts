@@ -19,6 +19,7 @@ const admin: Requirement[] = [{ adminToken: [] }]
 const security: Record<Access, Requirement[]> = {
   public: [],
   ping: [],
+  replica: [],
   metrics: [{}, { metricsToken: [] }],
   admin,
   read: keys,

@@ -61,7 +61,12 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     const monitors = createMonitors({
       database,
       writeAudit,
-      blindTime: createBlindTime({ database, blindAfterMs: 2000, acceptanceIntervalMs: 500 }),
+      blindTime: createBlindTime({
+        database,
+        blindAfterMs: 2000,
+        acceptanceIntervalMs: 500,
+        patience: { afterOutageMs: 300_000, unheardMs: 60_000 },
+      }),
       siteUrl: () => 'http://flatline.example',
       countFlip: () => undefined,
       log: { info() {} },

@@ -18,6 +18,7 @@ const byHand = {
     'flips_outbox_idx ON flips (monitor_id) WHERE',
     'monitors_look_at_idx ON monitors (look_at) WHERE',
     'monitors_parent_id_idx ON monitors (parent_id) WHERE',
+    'monitors_unsettled_to_idx ON monitors (unsettled_to) WHERE',
   ],
   partitioned: ['heartbeat_bodies', 'heartbeats'],
   options: [{ table: 'monitors', options: ['fillfactor=70'] }],

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openWatermark } from '../../src/core/watermark.ts'
 import { createDetector } from '../../src/detector/service.ts'
 import type { Monitors } from '../../src/monitors/service.ts'
 import { selectDue } from '../../src/monitors/store.ts'
@@ -87,7 +88,8 @@ test('a look asks and locks once, however many are due, and not at all what is n
     monitors,
     clock: app.database.clock,
     windows: app.blindTime.windows,
-    isAwaited: () => false,
+    watermark: () => openWatermark,
+    refreshWatermark: async () => undefined,
     isCurrent: () => true,
     oldestWaiting: () => null,
     batchMax: 500,

@@ -7,7 +7,7 @@ import { defaultSettings, rulesOf, type Settings } from '../../src/core/monitor.
 import { deadlineOf, initialState, type State } from '../../src/core/status.ts'
 import { createClient, type Queryable } from '../../src/database/client.ts'
 import type { Database } from '../../src/database/service.ts'
-import { applySignals } from '../../src/heartbeats/apply-signals.ts'
+import { applySignals, undisturbed } from '../../src/heartbeats/apply-signals.ts'
 import { heartbeatId } from '../../src/heartbeats/heartbeat-id.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
 import type { Received } from '../../src/heartbeats/service.ts'
@@ -47,7 +47,7 @@ test('a heartbeat is recorded by the fast statement only where the state machine
       assert.deepEqual(result, monitor)
       continue
     }
-    const decided = applySignals(monitor, received.get(id) ?? [], [], [])
+    const decided = applySignals(monitor, received.get(id) ?? [], undisturbed)
     assert.deepEqual(decided.flips, [])
     assert.deepEqual(result.state, decided.state)
     assert.equal(result.deadline, deadlineOf(rulesOf(monitor.settings), decided.state, []))
@@ -161,7 +161,7 @@ async function putMonitor(tx: Queryable, monitor: Parameters<typeof insertMonito
   const deadline = deadlineOf(rulesOf(monitor.settings), state, [])
   const [read] = await lockMonitors(tx, [monitor.id])
   assert.ok(read)
-  await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, flips: [] }])
+  await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, unsettled: null, flips: [] }])
 }
 
 const caseOf = fc

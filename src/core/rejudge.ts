@@ -1,0 +1,156 @@
+// Judging again. Heartbeats do not always reach the database in the order of their receipt: a replica that was cut off delivers its
+// spool later, and a client uploads what it kept. The status, the flips and the alerts of a check are nevertheless those of the state
+// machine over all of its heartbeats in the order of (receive time, id). So a heartbeat that comes late is stored as history first, and
+// the part of the history that it may change is judged again: from a little before it, by the same `onTime` and `onHeartbeat`.
+//
+// What people did (pause and resume) and what was recorded before that part stay as they are. Recorded flips that the result has too get
+// its dates, and flips that it has more are added behind them. A result that contradicts a recorded flip cannot undo it, because people may
+// have been alerted: if the status comes out different, one more flip with the reason `corrected` says so.
+
+import type { BlindWindow } from './blind-time.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { Unsettled } from './monitor.ts'
+import { type Flip, initialState, onHeartbeat, onPause, onResume, onTime, type Rules, type State } from './status.ts'
+import { nextWait } from './waits.ts'
+
+/** Oldest first, by (at, id). */
+export type History = {
+  heartbeats: readonly (Heartbeat & { id: string })[]
+  /** Recorded flips that are no older than the first of the heartbeats. */
+  flips: readonly Flip[]
+}
+
+/** `unsettled` is what is still to be judged again, because a deadline in it is later than time may be judged; null for nothing. */
+export type Rejudged = { state: State; flips: readonly Flip[]; unsettled: Unsettled | null }
+
+/**
+ * Judges the part of the history from `from` on, and time up to `until`. What lies before `from` only tells which runs were open and
+ * when the last heartbeat came; the status then is the recorded one. `current` is the state as it is stored.
+ */
+export function rejudge(
+  rules: Rules,
+  current: State,
+  history: History,
+  from: number,
+  until: number,
+  windows: readonly BlindWindow[],
+): Rejudged {
+  let state = warmUp(rules, current, history, from, windows)
+  let unsettled: Unsettled | null = null
+  const flips: Flip[] = []
+
+  function passTime(now: number): void {
+    for (;;) {
+      const change = onTime(rules, state, now, windows)
+      state = change.state
+      if (change.flip === null) return
+      flips.push(change.flip)
+    }
+  }
+  function take({ state: next, flip }: { state: State; flip: Flip | null }): void {
+    state = next
+    if (flip) flips.push(flip)
+  }
+
+  for (const event of eventsFrom(history, from)) {
+    passTime(Math.min(event.at, until))
+    unsettled = stillUnsettled(rules, state, event.at, unsettled, windows)
+    if (!('to' in event)) take(onHeartbeat(rules, state, event, windows))
+    else take(event.to === 'paused' ? onPause(state, event.at) : onResume(state, event.at))
+  }
+  passTime(until)
+  return { state, flips, unsettled }
+}
+
+/** What is to be judged again if a heartbeat at `at` is applied although a deadline before it has not been. */
+export function stillUnsettled(
+  rules: Rules,
+  state: State,
+  at: number,
+  unsettled: Unsettled | null,
+  windows: readonly BlindWindow[],
+): Unsettled | null {
+  const wait = nextWait(rules, state, windows)
+  return wait === null || wait.at > at ? unsettled : widened(unsettled, Math.min(wait.since, at), at)
+}
+
+export function widened(unsettled: Unsettled | null, from: number, to: number): Unsettled {
+  return { from: Math.min(unsettled?.from ?? from, from), to: Math.max(unsettled?.to ?? to, to) }
+}
+
+/** A recorded flip that happened at another moment, or for another reason, than was known when it was recorded. */
+export type Redated = Pick<Flip, 'seq' | 'at' | 'reason'>
+
+export type Reconciled = {
+  state: State
+  /** To be added behind the recorded ones. */
+  flips: readonly Flip[]
+  redated: readonly Redated[]
+  /** Whether a recorded flip proved wrong. */
+  corrects: boolean
+}
+
+/** What the result means for what was recorded: `recorded` are the flips from `from` on, `current` is the state as it is stored. */
+export function reconcile(current: State, recorded: readonly Flip[], judged: Rejudged, now: number): Reconciled {
+  const isContradicted =
+    recorded.length > judged.flips.length || recorded.some(({ to }, i) => to !== judged.flips[i]?.to)
+  const added = isContradicted ? correction(current, recorded, judged, now) : judged.flips.slice(recorded.length)
+  const flips = added.map((flip, i) => ({ ...flip, seq: current.flipSeq + 1 + i }))
+  const state = { ...judged.state, n: current.n, flipSeq: current.flipSeq + flips.length }
+  return { state, flips, redated: isContradicted ? [] : redatedOf(recorded, judged.flips), corrects: isContradicted }
+}
+
+function redatedOf(recorded: readonly Flip[], judged: readonly Flip[]): Redated[] {
+  return recorded.flatMap(({ seq, at, reason }, i) => {
+    const flip = judged[i]
+    return flip === undefined || (flip.at === at && flip.reason === reason)
+      ? []
+      : [{ seq, at: flip.at, reason: flip.reason }]
+  })
+}
+
+function correction(current: State, recorded: readonly Flip[], judged: Rejudged, now: number): Flip[] {
+  const { status } = judged.state
+  if (status === current.status) return []
+  const at = Math.max(now, recorded.at(-1)?.at ?? now)
+  const isSilent = !(['up', 'down'].includes(status) && ['up', 'down'].includes(current.status))
+  return [{ seq: 0, at, from: current.status, to: status, reason: 'corrected', silent: isSilent, blind: null }]
+}
+
+/** The state just before `from`: heartbeats by the state machine, the status by what was recorded. */
+function warmUp(
+  rules: Rules,
+  current: State,
+  { heartbeats, flips }: History,
+  from: number,
+  windows: readonly BlindWindow[],
+): State {
+  let recorded = flips[0]?.from ?? current.status
+  let state: State = { ...initialState, status: recorded }
+  let next = 0
+  const recordUntil = (at: number) => {
+    for (let flip = flips[next]; flip !== undefined && flip.at < from && flip.at <= at; flip = flips[++next]) {
+      recorded = flip.to
+      if (flip.to === state.status) continue
+      if (flip.to === 'paused') state = onPause(state, flip.at).state
+      else if (flip.reason === 'resumed') state = onResume(state, flip.at).state
+      else state = { ...state, status: flip.to, failures: 0, successes: 0 }
+    }
+  }
+  for (const heartbeat of heartbeats) {
+    if (heartbeat.at >= from) break
+    recordUntil(heartbeat.at - 1)
+    state = onHeartbeat(rules, state, heartbeat, windows).state
+    recordUntil(heartbeat.at)
+    // What nobody recorded did not happen, whatever the machine would say by the rules of today.
+    if (state.status !== recorded) state = { ...state, status: recorded }
+  }
+  recordUntil(from)
+  return state
+}
+
+function eventsFrom({ heartbeats, flips }: History, from: number): (Heartbeat | Flip)[] {
+  const byPeople = flips.filter(({ at, reason }) => at >= from && (reason === 'paused' || reason === 'resumed'))
+  const events: (Heartbeat | Flip)[] = [...byPeople, ...heartbeats.filter(({ at }) => at >= from)]
+  return events.sort((a, b) => a.at - b.at)
+}

@@ -1,0 +1,37 @@
+import type { Heartbeat } from '../core/heartbeat.ts'
+import type { WatchedMonitor } from '../core/monitor.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+
+type Past = Heartbeat & { id: string }
+
+const columns = `monitor_id, received_at, id, kind, rid, exit_status`
+
+// The part from $2 on, and as many before it as tell how things stood.
+const history: Statement = {
+  name: 'heartbeats_history_to_judge',
+  text: `SELECT h.monitor_id AS "monitorId", h.received_at AS "at", h.id, h.kind, h.rid, h.exit_status AS "exitStatus"
+   FROM unnest($1::uuid[], $2::float8[]) AS m(id, since), LATERAL (
+     (SELECT ${columns} FROM heartbeats WHERE monitor_id = m.id AND received_at >= to_timestamp(m.since / 1000)
+      ORDER BY received_at DESC, id DESC LIMIT $3)
+     UNION ALL
+     (SELECT ${columns} FROM heartbeats WHERE monitor_id = m.id AND received_at < to_timestamp(m.since / 1000)
+        AND received_at > to_timestamp(m.since / 1000) - interval '30 days'
+      ORDER BY received_at DESC, id DESC LIMIT $4)) h
+   ORDER BY h.received_at, h.id`,
+}
+
+/** The heartbeats of each check from its `unsettled.from` on, and some before it, in the order of (receive time, id). */
+export async function selectHistory(
+  tx: Queryable,
+  checks: readonly WatchedMonitor[],
+  { judgedMax, warmUpMax }: { judgedMax: number; warmUpMax: number },
+): Promise<Map<string, Past[]>> {
+  if (checks.length === 0) return new Map()
+  const rows = await tx.query<Past & { monitorId: string }>(history, [
+    checks.map(({ id }) => id),
+    checks.map(({ unsettled }) => unsettled?.from ?? 0),
+    judgedMax,
+    warmUpMax,
+  ])
+  return Map.groupBy(rows, ({ monitorId }) => monitorId)
+}

@@ -1,0 +1,99 @@
+// Judges again what could not be judged for good when it was recorded: history that a late heartbeat may change, and deadlines that passed
+// while another replica may have held heartbeats (core/rejudge.ts). It waits until every replica is heard as far as that needs. Two
+// replicas at once are harmless: the second finds the check settled.
+
+import { isDatabaseAway } from '../core/availability.ts'
+import type { BlindWindow } from '../core/blind-time.ts'
+import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
+import { type Reconciled, type Redated, reconcile, rejudge } from '../core/rejudge.ts'
+import { nameUnheard, type Watermark } from '../core/watermark.ts'
+import type { Database } from '../database/service.ts'
+import type { Decision, Monitors } from '../monitors/service.ts'
+import { selectHistory } from './settling-store.ts'
+
+/** So many heartbeats before the part that is judged again tell which runs were open. */
+const warmUpMax = 200
+/** A longer history is judged from its newest part on: with so many heartbeats none was missing. */
+const judgedMax = 10_000
+const flipsMax = 1000
+const batchMax = 50
+
+export type Settling = ReturnType<typeof createSettling>
+
+export function createSettling(options: {
+  database: Database
+  monitors: Pick<Monitors, 'change' | 'unsettled' | 'flipsSince' | 'redateFlips'>
+  windows: () => readonly BlindWindow[]
+  isCurrent: () => boolean
+  watermark: () => Watermark
+  /** Receive time of the oldest heartbeat here that is not in the database yet. */
+  oldestWaiting: () => number | null
+  log: { warn(o: object, message: string): void; error(o: object, message: string): void }
+}) {
+  const { database, monitors, windows, isCurrent, watermark, oldestWaiting, log } = options
+
+  async function settle(ids: readonly string[], through: number): Promise<void> {
+    const corrected: string[] = []
+    await monitors.change(ids, async (locked, tx) => {
+      corrected.length = 0
+      const changed: (Redated & { id: string })[] = []
+      const due = locked.filter(({ unsettled }) => isCurrent() && unsettled !== null && unsettled.to <= through)
+      const histories = await selectHistory(tx, due, { warmUpMax, judgedMax })
+      const since = new Map(due.map(({ id, unsettled }) => [id, histories.get(id)?.[0]?.at ?? unsettled?.from ?? 0]))
+      const flips = await monitors.flipsSince(
+        tx,
+        [...since].map(([id, at]) => ({ id, since: at })),
+        flipsMax,
+      )
+      const decisions = due.map((monitor): Decision => {
+        const { id } = monitor
+        const history = { heartbeats: histories.get(id) ?? [], flips: flips.get(id) ?? [] }
+        const { corrects, redated, ...decision } = judgeAgain(monitor, history, through)
+        if (corrects) corrected.push(id)
+        for (const flip of redated) changed.push({ id, ...flip })
+        return decision
+      })
+      return { decisions, within: () => monitors.redateFlips(tx, changed) }
+    })
+    for (const check of corrected) {
+      log.warn({ event: 'settling.corrected', check }, 'heartbeats that came late corrected the status of a check')
+    }
+  }
+
+  function judgeAgain(
+    monitor: WatchedMonitor,
+    history: Parameters<typeof rejudge>[2],
+    through: number,
+  ): Decision & Pick<Reconciled, 'corrects' | 'redated'> {
+    const from = monitor.unsettled?.from ?? 0
+    const judged = rejudge(rulesOf(monitor.settings), monitor.state, history, from, through, windows())
+    const recorded = history.flips.filter(({ at }) => at >= from)
+    const { state, flips, corrects, redated } = reconcile(monitor.state, recorded, judged, database.clock.now())
+    const named = flips.map((flip) => nameUnheard(flip, watermark().unheard))
+    return { monitor, state, flips: named, unsettled: judged.unsettled, corrects, redated }
+  }
+
+  /** One check that cannot be judged must not keep the others from it. */
+  async function settleEach(ids: readonly string[], through: number, error: Error): Promise<void> {
+    if (isDatabaseAway(error)) throw error
+    for (const id of ids) {
+      await settle([id], through).catch((err: Error) => {
+        if (isDatabaseAway(err)) throw err
+        log.error({ err, event: 'settling.failed', check: id }, 'the history of a check cannot be judged again')
+      })
+    }
+  }
+
+  /** Judges again what can be; true if there may be more. */
+  return async function settleDue(): Promise<boolean> {
+    if (!isCurrent()) return false
+    const through = Math.min(
+      database.clock.now(),
+      watermark().through,
+      (oldestWaiting() ?? Number.POSITIVE_INFINITY) - 1,
+    )
+    const ids = await monitors.unsettled(through, batchMax)
+    if (ids.length > 0) await settle(ids, through).catch((error: Error) => settleEach(ids, through, error))
+    return ids.length === batchMax
+  }
+}

@@ -1,0 +1,82 @@
+import type { AddressInfo } from 'node:net'
+import fp from 'fastify-plugin'
+import { createLoop } from '../loop.ts'
+import { createAcknowledging } from './acknowledging.ts'
+import { addressOf, createIdentity } from './identity.ts'
+import { createPeers } from './peers.ts'
+import { replicaRoutes } from './routes.ts'
+
+export type ReplicasOptions = {
+  /** Where other replicas reach this one; undefined for the address at which it listens. */
+  peerUrl: string | undefined
+  bodyLimitBytes: number
+}
+
+const lookIntervalMs = 500
+const acceptanceIntervalMs = 500
+/** Long enough for others to find out within it that a process is gone, and short beside the patience of a client. */
+const acknowledgeAfterMs = 3000
+/** How far the others' measure of that time may be off. */
+const marginMs = 250
+
+/** What the replicas say to each other: how far each is heard, and what becomes of the heartbeats of one that is cut off. */
+export const replicasPlugin = fp<ReplicasOptions>(
+  async (app, { peerUrl, bodyLimitBytes }) => {
+    const { blindTime, database, heartbeats, lifecycle, log } = app
+    const { diversion } = heartbeats
+    const { now, monotonic } = database.clock
+    const { token, ...identity } = createIdentity(diversion?.id)
+    blindTime.reportAs({
+      ...identity,
+      canSpool: diversion !== null,
+      spools: () => diversion !== null && !diversion.isEmpty(),
+      oldestWaiting: heartbeats.oldestWaiting,
+      address: () => peerUrl ?? addressOf(app.server.address() as AddressInfo | null),
+    })
+    const peers = createPeers({
+      ...{ token, blindTime, now, monotonic, log },
+      acknowledgeAfterMs: acknowledgeAfterMs - marginMs,
+    })
+    const look = createLoop({
+      name: 'replicas',
+      intervalMs: lookIntervalMs,
+      log,
+      step: async () => {
+        await peers.lookAfterSilent()
+        return false
+      },
+    })
+    app.lifecycle.onStart('replicas', async () => look.start())
+    // Others need not wait for a process that has ended in order.
+    app.addHook('onClose', async () => {
+      await look.stop()
+      await peers.close()
+      if (diversion === null || diversion.isEmpty()) await blindTime.forget([identity.id]).catch(() => undefined)
+    })
+
+    if (diversion !== null) {
+      const acknowledging = createAcknowledging({
+        monotonic,
+        reportedAt: blindTime.reportedAt,
+        hasPeers: () => blindTime.peers().length > 0,
+        delayMs: acknowledgeAfterMs,
+      })
+      diversion.relay({ hold: acknowledging.hold, handOver: peers.handOver })
+      const acceptance = setInterval(() => {
+        acknowledging.tick()
+        if (lifecycle.phase !== 'draining' && diversion.hasRoom()) blindTime.accepted()
+      }, acceptanceIntervalMs)
+      app.addHook('preClose', async () => {
+        clearInterval(acceptance)
+        acknowledging.close()
+      })
+    }
+    await app.register(replicaRoutes, {
+      replicaId: identity.id,
+      blindTime,
+      record: heartbeats.recordSpooled,
+      bodyLimitBytes,
+    })
+  },
+  { name: 'replicas', dependencies: ['heartbeats', 'blind-time'] },
+)

@@ -1,0 +1,66 @@
+// What replicas say to each other. A replica that cannot reach the database proves who it is by the token whose hash it had put there.
+
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { BlindTime } from '../blind-time/service.ts'
+import { AppError } from '../core/errors.ts'
+import { isUuid } from '../core/identifier.ts'
+import { unshed } from '../http/pressure.ts'
+
+export type ReplicaRoutesOptions = {
+  replicaId: string
+  blindTime: Pick<BlindTime, 'tokenHashOf' | 'reportFor'>
+  /** Records of a spool, to be written into the database; rejects if they cannot be. */
+  record: (records: Buffer) => Promise<void>
+  bodyLimitBytes: number
+}
+
+type Params = { id: string }
+type Query = { heard_through?: string; spools?: string }
+
+export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (app, options) => {
+  const { replicaId, blindTime, record, bodyLimitBytes } = options
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/octet-stream',
+    { parseAs: 'buffer', bodyLimit: bodyLimitBytes },
+    (_request, body, done) => done(null, body),
+  )
+
+  async function authenticate(request: FastifyRequest): Promise<void> {
+    const { id } = request.params as Params
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+    const expected = isUuid(id) ? await blindTime.tokenHashOf(id) : null
+    const given = createHash('sha256').update(token).digest()
+    if (expected !== null && timingSafeEqual(given, Buffer.from(expected, 'hex'))) return
+    await app.limitAuthFailure(request)
+    throw new AppError('unauthorized', 'wrong token')
+  }
+
+  const config = { access: 'replica', aside: true, quiet: true, ...unshed } as const
+  app.addHook('onRoute', (route) => {
+    if (route.config?.access === 'replica') app.guarded(route)
+  })
+  app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(
+    '/replicas/:id/heartbeats',
+    { config, onRequest: authenticate },
+    async (request, reply) => {
+      const { id } = request.params
+      const { heard_through: heardThrough = '', spools } = request.query
+      if (!/^\d{1,15}$/.test(heardThrough))
+        throw new AppError('bad_request', 'heard_through is not in epoch milliseconds', { field: 'heard_through' })
+      if (request.body !== undefined && request.body.length > 0) await record(request.body)
+      await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
+      return reply.code(204).send()
+    },
+  )
+
+  app.get<{ Params: Params }>(
+    '/replicas/:id',
+    { config: { access: 'public', aside: true, always: true, quiet: true, ...unshed } },
+    async (request, reply) => {
+      if (request.params.id !== replicaId) throw new AppError('not_found', 'another process answers here')
+      return reply.code(204).send()
+    },
+  )
+}

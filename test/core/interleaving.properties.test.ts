@@ -1,0 +1,181 @@
+// A model of several replicas with outages: heartbeats reach the history late and in any order, and the check is judged again. Its status,
+// its state and its flips are then those of one replica that heard everything in order.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
+import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../../src/core/monitor.ts'
+import { reconcile, rejudge } from '../../src/core/rejudge.ts'
+import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
+import { applySignals } from '../../src/heartbeats/apply-signals.ts'
+import type { Received } from '../../src/heartbeats/service.ts'
+import type { Recorded } from '../../src/heartbeats/store.ts'
+
+const second = 1000
+const rid = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
+
+const signalOf = fc.record({
+  gapMs: fc.oneof(fc.integer({ min: 1, max: 4 * second }), fc.integer({ min: 1, max: 30 * second })),
+  replica: fc.integer({ min: 0, max: 2 }),
+  kind: fc.oneof({ weight: 6, arbitrary: fc.constant('success') }, fc.constantFrom('start', 'fail', 'log')),
+  rid: fc.constantFrom(null, rid(1), rid(2)),
+})
+/** When each replica is cut off from the database: its heartbeats reach it at the end, as one spool. */
+const cutOf = fc.array(
+  fc.record({
+    replica: fc.integer({ min: 0, max: 2 }),
+    fromMs: fc.integer({ min: 0, max: 120 * second }),
+    lengthMs: fc.integer({ min: 1, max: 60 * second }),
+  }),
+  { maxLength: 5 },
+)
+const storyOf = fc.record({
+  signals: fc.array(signalOf, { minLength: 1, maxLength: 40 }),
+  cuts: cutOf,
+  settings: fc.record({
+    timeoutS: fc.integer({ min: 1, max: 6 }),
+    graceS: fc.integer({ min: 1, max: 4 }),
+    failureThreshold: fc.constantFrom(null, 2, 3),
+    recoveryThreshold: fc.constantFrom(null, 2),
+    maxRuntimeS: fc.constantFrom(null, 5),
+    trackRuns: fc.constantFrom(null, true),
+  }),
+})
+
+type Story = typeof storyOf extends fc.Arbitrary<infer T> ? T : never
+type Sent = Received & { replica: number; arrivesAt: number }
+
+function sentOf({ signals, cuts }: Story): Sent[] {
+  let at = 0
+  return signals.map(({ gapMs, replica, kind, rid: run }, i) => {
+    at += gapMs
+    const cut = cuts.filter((c) => c.replica === replica && c.fromMs <= at && at < c.fromMs + c.lengthMs)
+    const arrivesAt = Math.max(at, ...cut.map((c) => c.fromMs + c.lengthMs))
+    return { ...signal(at, i, kind as SignalKind, run), replica, arrivesAt }
+  })
+}
+
+function signal(at: number, i: number, kind: SignalKind, run: string | null): Received {
+  const id = `00000000-0000-7000-8000-${String(i).padStart(12, '0')}`
+  const rest = { exitStatus: null, method: 'GET', scheme: 'http', remoteAddr: '', ua: '', body: null, mail: null }
+  const address = { monitorId: 'check', slug: null, pingKeyHash: null, uploader: null, key: null, requestId: '' }
+  return { ...address, ...rest, id, at, kind, rid: run, created: false }
+}
+
+/** One replica that hears everything in order. */
+function inOrder(settings: Settings, sent: readonly Sent[], end: number): { state: State; flips: Flip[] } {
+  const rules = rulesOf(settings)
+  let state: State = initialState
+  const flips: Flip[] = []
+  const take = (change: { state: State; flip: Flip | null }) => {
+    state = change.state
+    if (change.flip) flips.push(change.flip)
+  }
+  for (const { at, kind, rid: run, exitStatus } of sent) {
+    take(onTime(rules, state, at, []))
+    take(onHeartbeat(rules, state, { kind: kind as HeartbeatKind, at, rid: run, exitStatus }, []))
+  }
+  take(onTime(rules, state, end, []))
+  return { state, flips }
+}
+
+/** Three replicas: what arrives is applied by what is known then; detection and settling go as far as all are heard. */
+function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cuts'], end: number) {
+  const rules = rulesOf(settings)
+  let monitor: WatchedMonitor = {
+    ...{ id: 'check', projectId: 'project', settings, state: initialState },
+    ...{ deadline: null, lookAt: null, unsettled: null },
+  }
+  const stored: Recorded[] = []
+  const flips: Flip[] = []
+  /** All that any replica received until then is in the database. */
+  const throughAt = (now: number) => {
+    const waiting = sent.filter(({ at, arrivesAt }) => at <= now && arrivesAt > now).map(({ at }) => at - 1)
+    const cutOff = cuts.filter((c) => c.fromMs <= now && now < c.fromMs + c.lengthMs).map(({ fromMs }) => fromMs - 1)
+    return Math.min(now, ...waiting, ...cutOff)
+  }
+  function detect(now: number): void {
+    const through = throughAt(now)
+    if (monitor.unsettled !== null) {
+      if (monitor.unsettled.to > through) return
+      const { from } = monitor.unsettled
+      const heartbeats = stored
+        .map(({ received: { at, id, rid: run, exitStatus }, kind }) => ({ at, id, rid: run, exitStatus, kind }))
+        .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+      const judged = rejudge(rules, monitor.state, { heartbeats, flips }, from, through, [])
+      const recorded = flips.filter(({ at }) => at >= from)
+      const settled = reconcile(monitor.state, recorded, judged, now)
+      for (const { seq, at, reason } of settled.redated) {
+        const flip = flips.find((f) => f.seq === seq)
+        assert.ok(flip)
+        Object.assign(flip, { at, reason })
+      }
+      flips.push(...settled.flips)
+      monitor = { ...monitor, state: settled.state, unsettled: judged.unsettled }
+      return
+    }
+    const { state, flip } = onTime(rules, monitor.state, through, [])
+    monitor = { ...monitor, state }
+    if (flip) flips.push(flip)
+  }
+  const moments = [
+    ...new Set([...sent.map(({ arrivesAt }) => arrivesAt), ...cuts.map((c) => c.fromMs + c.lengthMs), end]),
+  ]
+  for (const now of moments.sort((a, b) => a - b)) {
+    detect(now - 1)
+    const received = sent.filter(({ arrivesAt }) => arrivesAt === now)
+    // Each replica's spool is a batch of its own.
+    for (const batch of Map.groupBy(received, ({ replica }) => replica).values()) {
+      const watermark = { through: throughAt(now - 1), unheard: [] }
+      const lastFlipAt = flips.at(-1)?.at ?? null
+      const applied = applySignals(monitor, batch, { windows: [], watermark, lastFlipAt, recent: [] })
+      stored.push(...applied.recorded)
+      flips.push(...applied.flips)
+      monitor = { ...monitor, state: applied.state, unsettled: applied.unsettled ?? null }
+    }
+    detect(now)
+  }
+  return { state: monitor.state, flips }
+}
+
+const outline = (flips: readonly Flip[]) => flips.map(({ at, from, to, reason }) => ({ at, from, to, reason }))
+
+test('any interleaving of successes over replicas with outages gives the flips and the state of one replica', () => {
+  fc.assert(
+    fc.property(storyOf, (given) => {
+      const settings = { ...defaultSettings, ...given.settings, kind: 'simple' as const }
+      const story = { ...given, signals: given.signals.map((s) => ({ ...s, kind: 'success' as const })) }
+      const sent = sentOf(story)
+      const end = (sent.at(-1)?.at ?? 0) + 400 * second
+      const expected = inOrder(settings, sent, end)
+      const found = interleaved(settings, sent, story.cuts, end)
+      assert.deepEqual(outline(found.flips), outline(expected.flips))
+      assert.deepEqual(found.state, expected.state)
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('any interleaving of any heartbeats over replicas with outages ends in the state of one replica', () => {
+  fc.assert(
+    fc.property(storyOf, (given) => {
+      const settings = { ...defaultSettings, ...given.settings, kind: 'simple' as const }
+      const sent = sentOf(given)
+      const end = (sent.at(-1)?.at ?? 0) + 400 * second
+      const expected = inOrder(settings, sent, end)
+      const found = interleaved(settings, sent, given.cuts, end)
+      const { flipSeq: _, ...state } = found.state
+      const { flipSeq: __, ...wanted } = expected.state
+      assert.deepEqual(state, wanted)
+      const dates = found.flips.map(({ at }) => at)
+      assert.deepEqual(
+        dates,
+        dates.toSorted((a, b) => a - b),
+        'no flip is dated before the one that it follows',
+      )
+      for (const [i, flip] of found.flips.entries()) assert.equal(flip.from, found.flips[i - 1]?.to ?? 'new')
+    }),
+    { numRuns: 3000 },
+  )
+})

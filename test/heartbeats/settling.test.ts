@@ -1,0 +1,68 @@
+// Heartbeats that come later than what was judged without them.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { build, createReceiver, eventually } from '../helper.ts'
+import { sql } from '../postgres.ts'
+
+type FlipRow = { seq: number; at: Date; from: string; to: string; reason: string }
+
+test('heartbeats that a device uploads late take a false outage back, visibly and in order', async (t) => {
+  const { call, databaseUrl } = await build(t)
+  const receiver = await createReceiver(t)
+  await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
+  const made = await call('POST', '/api/v3/checks/', { timeout: 2, grace: 1, channels: '*' })
+  const check = String(made.json().uuid)
+  const upload = (...at: number[]) =>
+    call(
+      'POST',
+      '/api/v3/heartbeats/',
+      at.map((time) => ({ check, at: new Date(time).toISOString() })),
+    )
+  const flips = () => sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE monitor_id = $1 ORDER BY seq', [check])
+  await upload(Date.now())
+  await eventually('the outage', async () => (await flips()).length === 2)
+  await eventually('its alert', () => receiver.received.length === 1)
+  const down = (await flips())[1] as FlipRow
+  // One just before the deadline, which the alert could not know, and one of now.
+  await upload(down.at.getTime() - 500, down.at.getTime() + 1500, Date.now())
+  const all = await eventually('the correction', async () => {
+    const rows = await flips()
+    return rows[2] && rows
+  })
+  assert.deepEqual([all[2]?.from, all[2]?.to], ['down', 'up'])
+  const dates = all.map(({ at }) => at.getTime())
+  assert.deepEqual(
+    dates,
+    dates.toSorted((a, b) => a - b),
+  )
+  await eventually('its alert', () => receiver.received.length === 2)
+  const document = JSON.parse(receiver.received[1]?.body ?? '')
+  assert.deepEqual([document.event, document.flip.reason], ['up', all[2]?.reason])
+})
+
+test('a late failure between two successes is an outage that was, and is told', async (t) => {
+  const { call, databaseUrl } = await build(t)
+  const made = await call('POST', '/api/v3/checks/', { timeout: 3600, grace: 60 })
+  const check = String(made.json().uuid)
+  const now = Date.now()
+  const upload = (at: number, kind: string) =>
+    call('POST', '/api/v3/heartbeats/', [{ check, kind, at: new Date(at).toISOString() }])
+  await upload(now - 9000, 'success')
+  await upload(now - 3000, 'success')
+  await upload(now - 6000, 'fail')
+  const rows = await eventually('both changes', async () => {
+    const found = await sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE monitor_id = $1 ORDER BY seq', [check])
+    return found.length === 3 && found
+  })
+  assert.deepEqual(
+    rows.map(({ at, to, reason }) => [at.getTime() - now, to, reason]),
+    [
+      [-9000, 'up', 'recovered'],
+      [-6000, 'down', 'fail'],
+      [-3000, 'up', 'recovered'],
+    ],
+  )
+  const document = (await call('GET', `/api/v3/checks/${check}`)).json()
+  assert.deepEqual([document.status, document.n_pings], ['up', 3])
+})

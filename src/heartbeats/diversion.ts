@@ -11,8 +11,8 @@ import { createKnownMonitors } from './known-monitors.ts'
 import type { Quarantine } from './quarantine.ts'
 import type { Outcome, Received } from './service.ts'
 import type { Backlog, Spool } from './spool.ts'
-import { problemOf, storable } from './storable.ts'
 import { encodeRecord } from './spool-record.ts'
+import { problemOf, storable } from './storable.ts'
 
 export type Diversion = ReturnType<typeof createDiversion>
 

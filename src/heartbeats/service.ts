@@ -14,9 +14,9 @@ import { heartbeatId } from './heartbeat-id.ts'
 import { createQuarantine } from './quarantine.ts'
 import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
+import { decodeRecords } from './spool-record.ts'
 import { storable } from './storable.ts'
 import { createWriting } from './writing.ts'
-import { decodeRecords } from './spool-record.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
 export type Received = Omit<Incoming, 'at'> & {

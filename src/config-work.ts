@@ -70,6 +70,11 @@ export const alerting = Type.Object(
     ),
     intervalMs: milliseconds(500, 'Pause between two looks for deliveries that are due'),
     concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
+    testsPerMinute: integer(
+      10,
+      'Messages within a minute by which people of one project try channels out, on this replica; more are answered 429',
+      { maximum: 1000 },
+    ),
     leaseMs: milliseconds(
       15_000,
       'How long an alert that is being sent is left to a replica that gives no sign of life; then another one sends it, for the second time if it had gone out',

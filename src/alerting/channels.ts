@@ -8,15 +8,14 @@ import { isTimeZone } from '../core/time-zone.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import { masked, maskProblem, settingsProblem, unmasked } from './channel-settings.ts'
+import type { ChannelTests, TestResult } from './channel-tests.ts'
 import * as store from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
-import { testMessage } from './message.ts'
-import { type Sending, settingsContext } from './sending.ts'
+import { settingsContext } from './sending.ts'
 import type { ChannelAlerts } from './silence.ts'
 import type { SwitchOff } from './switch-off.ts'
 import type { Facilities, Transport } from './transport.ts'
-import type { Outcome } from './verdict.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
 
@@ -33,8 +32,6 @@ export type ChannelState = ChannelDocument & {
   alerts?: ChannelAlerts
 }
 
-export type TestResult = { delivered: boolean; error: string | null }
-
 export type Channels = ReturnType<typeof createChannels>
 
 export type ChannelsOptions = {
@@ -42,16 +39,14 @@ export type ChannelsOptions = {
   encryption: Encryption
   transports: Record<string, Transport>
   facilities: Facilities
-  sending: Pick<Sending, 'send'>
-  destinations: Pick<Destinations, 'beginAnyway' | 'forget'>
+  test: ChannelTests
+  destinations: Pick<Destinations, 'forget'>
   switchOff: SwitchOff
   writeAudit: WriteAudit
-  siteUrl: () => string
-  now: () => number
 }
 
 export function createChannels(options: ChannelsOptions) {
-  const { database, encryption, transports, facilities, sending, destinations, writeAudit, siteUrl, now } = options
+  const { database, encryption, transports, facilities, destinations, writeAudit } = options
 
   function transportOf(kind: string): Transport {
     const transport = Object.hasOwn(transports, kind) ? transports[kind] : undefined
@@ -106,22 +101,6 @@ export function createChannels(options: ChannelsOptions) {
     } catch {
       return null
     }
-  }
-
-  async function tryOut(channel: store.Channel, signal: AbortSignal): Promise<Outcome> {
-    const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
-    return sending.send(channel, message, signal, destinations.beginAnyway(channel))
-  }
-
-  async function tryMembers(projectId: string, ids: readonly string[], signal: AbortSignal): Promise<TestResult> {
-    const members = await store.findChannels(database, projectId, ids)
-    const results = await Promise.all(
-      members.map(async (member) => resultOf(await tryOut(member, signal), member.name)),
-    )
-    const errors = results.flatMap(({ error }) => error ?? [])
-    if (members.length === 0) return { delivered: false, error: 'none of its channels is there any more' }
-    if (errors.length === 0) return { delivered: true, error: null }
-    return { delivered: false, error: `${errors.length} of ${members.length} failed: ${errors.join('; ')}` }
   }
 
   return {
@@ -214,28 +193,9 @@ export function createChannels(options: ChannelsOptions) {
       return channel.name
     },
 
-    /**
-     * One attempt at once, also on a channel that is switched off or whose circuit breaker is open; it leaves no delivery
-     * behind. A group's is one on each of its channels.
-     */
-    async test(projectId: string, id: string, signal: AbortSignal): Promise<TestResult> {
-      const channel = await find(projectId, id)
-      const outcome = await tryOut(channel, signal)
-      if (outcome.kind === 'forwarded') return tryMembers(projectId, outcome.channelIds, signal)
-      return resultOf(outcome)
-    },
+    test: async (projectId: string, id: string, signal: AbortSignal): Promise<TestResult> =>
+      options.test(await find(projectId, id), signal),
   }
-}
-
-function resultOf(outcome: Outcome, name?: string): TestResult {
-  if (outcome.kind === 'sent' || outcome.kind === 'forwarded') return { delivered: true, error: null }
-  const error =
-    outcome.kind === 'failed'
-      ? outcome.error.message
-      : outcome.kind === 'suppressed'
-        ? outcome.reason
-        : `interrupted by a ${outcome.by}`
-  return { delivered: false, error: name === undefined ? error : `${name}: ${error}` }
 }
 
 function stateOf(summary: store.ChannelSummary): ChannelState {

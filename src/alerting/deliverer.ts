@@ -8,7 +8,7 @@ import { claimGroup } from './groups-store.ts'
 import type { Leases } from './leases.ts'
 import type { Pacing } from './pacing.ts'
 import type { Sending } from './sending.ts'
-import { createSlots } from './slots.ts'
+import type { Slots } from './slots.ts'
 import * as store from './store.ts'
 
 const candidatesPerSlot = 4
@@ -17,7 +17,7 @@ const expireEveryMs = 10_000
 export type DelivererOptions = {
   database: Database
   now: () => number
-  concurrency: number
+  slots: Pick<Slots, 'free' | 'widest' | 'isFree' | 'busy' | 'take'>
   leases: Pick<Leases, 'claimMs' | 'holds'>
   destinations: Pick<Destinations, 'resting' | 'asleep' | 'begin'>
   pacing: Pacing
@@ -31,8 +31,7 @@ export type Deliverer = ReturnType<typeof createDeliverer>
 type Chosen = { call: Call; leave: () => void }
 
 export function createDeliverer(options: DelivererOptions) {
-  const { database, now, concurrency, leases, destinations, pacing, sending, onFree } = options
-  const slots = createSlots(concurrency)
+  const { database, now, slots, leases, destinations, pacing, sending, onFree } = options
   const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
   let expireAt = Number.NEGATIVE_INFINITY
@@ -51,7 +50,7 @@ export function createDeliverer(options: DelivererOptions) {
     inFlight.add(attempt)
   }
 
-  /** In order, as many as there are slots: none of a channel that has its share, and what its circuit breaker lets through. */
+  /** In order, as many as there are slots: none of a channel or project that has its share, and what its circuit breaker lets through. */
   function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Chosen> {
     const chosen = new Map<store.DueDelivery, Chosen>()
     const groups = new Set<string>()
@@ -90,11 +89,17 @@ export function createDeliverer(options: DelivererOptions) {
   }
 
   async function selectCandidates(limits: store.DueLimits): Promise<store.DueDelivery[]> {
-    const { channels, kinds } = slots.busy()
+    const busy = slots.busy()
     const resting = destinations.resting()
     await expire(resting)
-    const waiting = [...channels, ...sending.unreadable(), ...resting, ...destinations.asleep(), ...pacing.waiting()]
-    return store.selectDue(database, now(), { channels: waiting, kinds }, limits)
+    const waiting = [
+      ...busy.channels,
+      ...sending.unreadable(),
+      ...resting,
+      ...destinations.asleep(),
+      ...pacing.waiting(),
+    ]
+    return store.selectDue(database, now(), { ...busy, channels: waiting }, limits)
   }
 
   return {

@@ -8,6 +8,7 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { createAttention } from './attention.ts'
+import { createChannelTests } from './channel-tests.ts'
 import { createChannels } from './channels.ts'
 import { countUnreachableProjects } from './channels-store.ts'
 import { createConcluding } from './concluding.ts'
@@ -27,6 +28,7 @@ import { createReencryption } from './reencryption.ts'
 import { createSending } from './sending.ts'
 import type { SignedLinks } from './signed-links.ts'
 import { createSilences } from './silences.ts'
+import { createSlots } from './slots.ts'
 import * as store from './store.ts'
 import { createSwitchOff } from './switch-off.ts'
 import { createTelling } from './telling.ts'
@@ -35,6 +37,8 @@ import type { Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
   concurrency: number
+  /** Messages by which people try channels out, of one project. */
+  testsPerMinute: number
   leaseMs: number
   retryBaseMs: number
   retryMaxMs: number
@@ -92,10 +96,16 @@ export function createAlerting(options: AlertingOptions) {
   const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
   const sending = createSending({ ...options, destinations, tell, leases, conclude, policy })
   const pacing = createPacing({ paceOf, now })
-  const deliverer = createDeliverer({ ...options, ...limits, leases, destinations, pacing, sending })
+  const slots = createSlots(limits.concurrency)
+  const deliverer = createDeliverer({ ...options, slots, leases, destinations, pacing, sending })
 
   return {
-    channels: createChannels({ ...options, sending, switchOff, destinations }),
+    channels: createChannels({
+      ...options,
+      test: createChannelTests({ ...options, ...limits, sending, destinations, slots }),
+      switchOff,
+      destinations,
+    }),
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
     relay: createOutbox({

@@ -95,6 +95,7 @@ export async function insertDeliveries(
 export type DueDelivery = {
   monitorId: string
   id: string
+  projectId: string
   channelId: string
   kind: string
   attempts: number
@@ -123,7 +124,7 @@ const due = statement(
      SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
      FROM waiting w WHERE w.channel_id IS NOT NULL)
    SELECT found.* FROM waiting w CROSS JOIN LATERAL (
-     SELECT d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     SELECT d.monitor_id AS "monitorId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
      FROM deliveries d
      WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
        AND (
@@ -131,26 +132,28 @@ const due = statement(
          WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
          LIMIT 1) IS NULL
      ORDER BY d.next_attempt_at LIMIT $4) found
-   WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[])
+   WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[]) AND found."projectId" <> ALL($6::uuid[])
+     AND found."projectId" || '/' || found.kind <> ALL($7::text[])
      AND NOT EXISTS (SELECT FROM channels r WHERE r.id = w.channel_id AND r.rests_until > ${instant('$1')})
-   ORDER BY found.due LIMIT $3`,
+   ORDER BY row_number() OVER (PARTITION BY found."projectId" ORDER BY found.due), found.due LIMIT $3`,
 )
 
 /** `ofChannel` is the most of one channel, `ofAll` of all together. */
 export type DueLimits = { ofChannel: number; ofAll: number }
 
-/** Those with no earlier unfinished one of the same monitor and channel, the longest due first, save for channels that rest and `busy` ones and kinds. */
-export async function selectDue(
-  on: Queryable,
-  now: number,
-  busy: { channels: readonly string[]; kinds: readonly string[] },
-  limits: DueLimits,
-): Promise<DueDelivery[]> {
-  return on.query<DueDelivery>(due, [now, busy.channels, limits.ofAll, limits.ofChannel, busy.kinds])
+/** Those that have their share of what is under way; `pairs` are a project's id and a kind, with a slash between. */
+export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
+
+/**
+ * Those with no earlier unfinished one of the same monitor and channel, save for channels that rest and what is `busy`. Projects take turns;
+ * of one the longest due comes first.
+ */
+export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {
+  const { channels, kinds, projects, pairs } = busy
+  return on.query<DueDelivery>(due, [now, channels, limits.ofAll, limits.ofChannel, kinds, projects, pairs])
 }
 
 export type ClaimedDelivery = DueDelivery & {
-  projectId: string
   flipSeq: number
   /** down, up, notice, or reminder, from the second of an outage on with its number: `reminder:2`. */
   event: string

@@ -70,7 +70,7 @@ const channels: Operations = {
         Type.Object({ delivered: Type.Boolean(), error: Type.Union([Type.String(), Type.Null()]) }),
         { delivered: true, error: null },
       ),
-      ...refusals('ours', 400, 401, 404, 429),
+      ...refusals('ours', 400, 401, 404, 429, 503),
     },
   },
   'GET /api/v3/deliveries/': {

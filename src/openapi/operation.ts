@@ -79,6 +79,10 @@ const ours: Record<number, [description: string, example: object]> = {
     'Too many calls; Retry-After says when to try again',
     { error: 'too many calls: at most 6000 a minute', code: 'too_many_requests' },
   ],
+  503: [
+    'Too much is under way; Retry-After says when to try again',
+    { error: 'too much is being sent, try again shortly', code: 'unavailable' },
+  ],
 }
 
 const theirs: Record<number, Answer> = {

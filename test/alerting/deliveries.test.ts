@@ -351,7 +351,8 @@ suite('sending', () => {
     await world.flips(await world.monitor(lost, [await world.webhook(lost, { url: far.url })]), ['down'])
     await lost.alerting.relay()
     const now = () => world.clock.now
-    const seen = await store.selectDue(lost.database, now(), { channels: [], kinds: [] }, { ofChannel: 10, ofAll: 10 })
+    const nothing = { channels: [], kinds: [], projects: [], pairs: [] }
+    const seen = await store.selectDue(lost.database, now(), nothing, { ofChannel: 10, ofAll: 10 })
     const [claimed] = await store.claimDeliveries(lost.database, seen, now(), now() + 17_000)
     assert.equal(claimed?.attempts, 1)
     assert.deepEqual(await store.claimDeliveries(other.database, seen, now(), now() + 17_000), [])

@@ -27,6 +27,7 @@ type Overrides = Partial<AlertingLimits> & { failureThreshold?: number; requestT
 const limits: AlertingLimits = {
   concurrency: 64,
   leaseMs: 15_000,
+  testsPerMinute: 10,
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,

@@ -1,0 +1,131 @@
+// A person tries a channel out: one attempt at once, also on a channel that is switched off or whose circuit breaker is open; it leaves no
+// delivery behind. Tests go through the gate like everything else, one at a time of each channel and a few of each project within a minute.
+
+import { randomUUID } from 'node:crypto'
+import { AppError } from '../core/errors.ts'
+import { isoMillis } from '../core/instant.ts'
+import { type Allowance, allowanceAt } from '../core/pace.ts'
+import type { Database } from '../database/service.ts'
+import * as store from './channels-store.ts'
+import type { Destinations } from './destinations.ts'
+import { testMessage } from './message.ts'
+import type { Sending } from './sending.ts'
+import type { Slots } from './slots.ts'
+import type { Outcome } from './verdict.ts'
+
+export type TestResult = { delivered: boolean; error: string | null }
+
+export type ChannelTests = ReturnType<typeof createChannelTests>
+
+/** Of one group's channels at a time. */
+const membersAtOnce = 4
+/** What of a group has not begun by then is not tried. */
+const groupForMs = 30_000
+const waitForSlotMs = 10_000
+const projectsMax = 10_000
+
+export function createChannelTests(options: {
+  database: Database
+  sending: Pick<Sending, 'send'>
+  destinations: Pick<Destinations, 'beginAnyway'>
+  slots: Pick<Slots, 'waitForTest'>
+  testsPerMinute: number
+  siteUrl: () => string
+  /** Called when a slot is free again. */
+  onFree: () => void
+  now: () => number
+}) {
+  const { database, sending, destinations, slots, siteUrl, now } = options
+  const pace = { burst: options.testsPerMinute, perMinute: options.testsPerMinute }
+  const underTest = new Set<string>()
+  const allowances = new Map<string, Allowance>()
+
+  /** A group counts as much as it has channels, if need be in advance: it is let through while anything is left. */
+  function spend(projectId: string, messages: number, inAdvance = false): void {
+    if (allowances.size >= projectsMax) allowances.clear()
+    const allowance = allowanceAt(pace, allowances.get(projectId), now())
+    if (allowance.left < 1 && !inAdvance) {
+      const message = `too many tests of channels: at most ${pace.perMinute} messages a minute`
+      const retryAfterS = Math.ceil(((1 - allowance.left) * 60) / pace.perMinute)
+      throw new AppError('too_many_requests', message, { retryAfterS })
+    }
+    allowances.set(projectId, { ...allowance, left: allowance.left - messages })
+  }
+
+  async function tryOut(channel: store.Channel, signal: AbortSignal): Promise<Outcome> {
+    const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
+    const waiting = AbortSignal.any([signal, AbortSignal.timeout(waitForSlotMs)])
+    const destined = { channelId: channel.id, kind: channel.kind, projectId: channel.projectId }
+    const leave = await slots.waitForTest(destined, waiting)
+    if (leave === null)
+      throw new AppError('unavailable', 'too much is being sent, try again shortly', { retryAfterS: 10 })
+    try {
+      return await sending.send(channel, message, signal, destinations.beginAnyway(channel))
+    } finally {
+      leave()
+      options.onFree()
+    }
+  }
+
+  /** `work` is not begun if the channel is under test already. */
+  async function alone<T>(id: string, work: () => Promise<T>): Promise<T> {
+    if (underTest.has(id)) throw new AppError('too_many_requests', 'the channel is being tested', { retryAfterS: 1 })
+    underTest.add(id)
+    try {
+      return await work()
+    } finally {
+      underTest.delete(id)
+    }
+  }
+
+  async function tryMember(member: store.Channel, deadline: number, signal: AbortSignal): Promise<TestResult> {
+    if (performance.now() > deadline) return failed(member, 'not tried, the others took too long')
+    try {
+      return resultOf(await alone(member.id, () => tryOut(member, signal)), member.name)
+    } catch (error) {
+      if (error instanceof AppError) return failed(member, error.message)
+      throw error
+    }
+  }
+
+  async function tryMembers(members: readonly store.Channel[], signal: AbortSignal): Promise<TestResult> {
+    const deadline = performance.now() + groupForMs
+    const results: TestResult[] = []
+    const queue = [...members]
+    const work = async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) results.push(await tryMember(next, deadline, signal))
+    }
+    await Promise.all(Array.from({ length: membersAtOnce }, work))
+    const errors = results.flatMap(({ error }) => error ?? [])
+    if (members.length === 0) return { delivered: false, error: 'none of its channels is there any more' }
+    if (errors.length === 0) return { delivered: true, error: null }
+    return { delivered: false, error: `${errors.length} of ${members.length} failed: ${errors.join('; ')}` }
+  }
+
+  /** A group's is one on each of its channels. */
+  return async function test(channel: store.Channel, signal: AbortSignal): Promise<TestResult> {
+    return alone(channel.id, async () => {
+      spend(channel.projectId, 1)
+      const outcome = await tryOut(channel, signal)
+      if (outcome.kind !== 'forwarded') return resultOf(outcome)
+      const members = await store.findChannels(database, channel.projectId, outcome.channelIds)
+      spend(channel.projectId, members.length - 1, true)
+      return tryMembers(members, signal)
+    })
+  }
+}
+
+function failed({ name }: store.Channel, error: string): TestResult {
+  return { delivered: false, error: `${name}: ${error}` }
+}
+
+function resultOf(outcome: Outcome, name?: string): TestResult {
+  if (outcome.kind === 'sent' || outcome.kind === 'forwarded') return { delivered: true, error: null }
+  const error =
+    outcome.kind === 'failed'
+      ? outcome.error.message
+      : outcome.kind === 'suppressed'
+        ? outcome.reason
+        : `interrupted by a ${outcome.by}`
+  return { delivered: false, error: name === undefined ? error : `${name}: ${error}` }
+}

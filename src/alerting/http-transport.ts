@@ -23,7 +23,7 @@ export type Reading = {
   /** The vendor's own words. */
   says?: string | undefined
   retryAfterMs?: number | undefined
-  /** The destination is gone for good. */
+  /** The destination is gone for good, in the vendor's own words: any proxy on the way can answer any status. */
   gone?: boolean | undefined
   /** It was not taken, whatever the status says. */
   failed?: boolean | undefined
@@ -32,13 +32,11 @@ export type Reading = {
 }
 
 export type Answers = {
-  /** Statuses by which the vendor says that the destination is gone for good. */
-  gone?: readonly number[]
   /** `body` is undefined if it is not JSON. */
   read?(body: unknown, response: FetchResponse, now: number): Reading
 }
 
-/** Credentials that are refused may be a vendor's bad hour; only new ones help if it stays so. */
+/** Credentials that the vendor refuses may be its bad hour; only new ones help if it stays so. */
 const refusedCredentials = [401, 403]
 /** The same request will be refused for ever. */
 const refusedRequests = [400, 405, 406, 411, 413, 414, 415, 422, 431]
@@ -88,7 +86,7 @@ export async function exchange(asked: ApiRequest, answers: Answers, context: Sen
   const reading = answers.read?.(jsonOf(response), response, now()) ?? {}
   const taken = response.status >= 200 && response.status < 300
   if (taken && !reading.failed && !reading.gone) return response
-  throw failure(response, reading, answers.gone ?? [], now())
+  throw failure(response, reading, now())
 }
 
 /** As `exchange`. What is told badly is better than what is not told: a mistake of ours in the markup must not lose an alert. */
@@ -118,13 +116,13 @@ const isMalformed = (error: unknown) =>
 const jsonType = { 'content-type': 'application/json' }
 const formType = { 'content-type': 'application/x-www-form-urlencoded' }
 
-function failure(response: FetchResponse, reading: Reading, gone: readonly number[], now: number): DeliveryError {
+function failure(response: FetchResponse, reading: Reading, now: number): DeliveryError {
   const { status } = response
-  const permanent = reading.gone ?? gone.includes(status)
+  const permanent = reading.gone ?? false
   const words = reading.says === undefined ? '' : cut(oneLine(reading.says), wordsMax)
   return new DeliveryError(words === '' ? statusText(status) : `${statusText(status)}: ${words}`, {
     permanent,
-    suspect: refusedCredentials.includes(status) && !reading.busy,
+    suspect: refusedCredentials.includes(status) && reading.says !== undefined && !reading.busy,
     retryable: !permanent && !refusedRequests.includes(status),
     retryAfterMs: reading.retryAfterMs ?? retryAfterMs(response, now),
     status,
@@ -144,6 +142,12 @@ export function pick(body: unknown, ...path: (string | number)[]): string | numb
   let value = body
   for (const key of path) value = (value as Record<string | number, unknown> | null | undefined)?.[key]
   return typeof value === 'string' || typeof value === 'number' ? value : undefined
+}
+
+/** The items of a list in an answer, as one text; undefined if there is none. */
+export function listed(body: unknown, key: string): string | undefined {
+  const list = (body as Record<string, unknown> | null | undefined)?.[key]
+  return Array.isArray(list) ? list.map(String).join('; ') : undefined
 }
 
 export const words = (value: string | number | undefined) => (value === undefined ? undefined : String(value))

@@ -105,6 +105,10 @@ const timedOut = (timeoutMs: number, cause: unknown) =>
     cause,
   })
 
+/** Without an enhanced code the bare number may as well be a policy of a server on the way. */
+const noMailboxWords =
+  /(unknown|no such|invalid) (user|local|mailbox|recipient|address)|(user|mailbox|recipient|address)\b.*\b(unknown|unavailable|not (found|local|known)|does not exist|rejected: undeliverable|syntax)/i
+
 /**
  * Only a mailbox that does not exist is gone for good. Everything else may be put right on the server, by its operator or with time: no
  * access, a full mailbox, a list of senders of spam.
@@ -123,7 +127,9 @@ function mailError(cause: unknown): DeliveryError {
   const says = cut(oneLine(response ?? String(responseCode)), wordsMax)
   const enhanced = /^\d{3}[ -](\d\.\d+\.\d+)/.exec(response ?? '')?.[1]
   const noMailbox =
-    enhanced === undefined ? [550, 551, 553].includes(responseCode) : /^5\.1\.(1|2|3|6|10)$/.test(enhanced)
+    enhanced === undefined
+      ? [550, 551, 553].includes(responseCode) && noMailboxWords.test(says)
+      : /^5\.1\.(1|2|3|6|10)$/.test(enhanced)
   const permanent = command === 'RCPT TO' && noMailbox
   return new DeliveryError(`the mail server answered ${says}`, { permanent, retryable: !permanent, cause })
 }

@@ -18,11 +18,10 @@ export const account = {
 
 const Account = Type.Object(account)
 
-/** Invalid, unreachable, unsubscribed, no mobile. */
-const goneCodes = [21_211, 21_214, 21_217, 21_265, 21_401, 21_421, 21_610, 21_614]
+/** No such account; a number that is invalid, unreachable, unsubscribed, no mobile. */
+const goneCodes = [20_404, 21_211, 21_214, 21_217, 21_265, 21_401, 21_421, 21_610, 21_614]
 
 export const twilioAnswers: Answers = {
-  gone: [404],
   read: (body) => ({
     says: words(pick(body, 'message')),
     ...(goneCodes.includes(Number(pick(body, 'code'))) && { gone: true }),

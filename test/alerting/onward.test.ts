@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { createReceiver } from '../helper.ts'
 import { sql } from '../postgres.ts'
+import { listen } from './far-side.ts'
 import { createWorld } from './world.ts'
 
 const paths = (received: readonly { url: string; body: string }[]) =>
@@ -222,10 +223,15 @@ suite('a channel that is switched off', () => {
   test('refused credentials switch it off when they are refused for an hour', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
-    const far = await createReceiver(t, () => 401)
-    const slack = await world.channel(replica, 'slack', { url: `${far.url}/services/x` })
-    await world.flips(await world.monitor(replica, [slack]), ['down'])
-    const state = async () => (await replica.alerting.channels.get(world.projectId, slack)).disabled
+    const url = await listen(t, ({ url: path }, response) => {
+      if (path?.startsWith('/proxy')) return void response.writeHead(401, { 'content-type': 'text/html' }).end('<html>')
+      response.writeHead(401, { 'content-type': 'application/json' }).end('{"error": "unauthorized"}')
+    })
+    const ntfy = await world.channel(replica, 'ntfy', { url, topic: 'a' })
+    const behindProxy = await world.channel(replica, 'ntfy', { url: `${url}/proxy`, topic: 'a' })
+    await world.flips(await world.monitor(replica, [ntfy, behindProxy]), ['down'])
+    const stateOf = async (id: string) => (await replica.alerting.channels.get(world.projectId, id)).disabled
+    const state = () => stateOf(ntfy)
     const until = world.clock.now + 3_600_000
     while (world.clock.now < until) {
       await replica.turn()
@@ -233,8 +239,10 @@ suite('a channel that is switched off', () => {
       world.clock.now += 300_000
     }
     await replica.turn()
-    assert.equal(await state(), 'answered 401 Unauthorized')
-    assert.equal((await world.deliveries())[0]?.status, 'dead')
+    assert.equal(await state(), 'answered 401 Unauthorized: unauthorized')
+    assert.equal(await stateOf(behindProxy), null, 'a proxy is not the vendor')
+    const statuses = (await world.deliveries()).filter(({ event }) => event === 'down').map(({ status }) => status)
+    assert.deepEqual(statuses.sort(), ['dead', 'retrying'])
   })
 })
 

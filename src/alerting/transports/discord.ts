@@ -44,7 +44,6 @@ export const discord = httpTransport({
     },
   }),
   answers: {
-    gone: [404],
     read: (body) => {
       const code = pick(body, 'code')
       return {

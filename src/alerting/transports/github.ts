@@ -22,13 +22,19 @@ const Settings = settingsOf({
 })
 
 const answers: Answers = {
-  gone: [404, 410],
   read(body, { status, headers }, now) {
     const reset = Number(headers['x-ratelimit-reset']) * 1000
     const limited =
       [403, 429].includes(status) && (headers['x-ratelimit-remaining'] === '0' || 'retry-after' in headers)
     const wait = Number(headers['retry-after']) * 1000 || reset - now
-    return { says: words(pick(body, 'message')), busy: limited, ...(limited && wait > 0 && { retryAfterMs: wait }) }
+    // Every error of GitHub's own names its documentation.
+    const own = /^https:\/\/(docs|developer)\.github\.com\//.test(String(pick(body, 'documentation_url')))
+    return {
+      says: words(pick(body, 'message')),
+      busy: limited,
+      ...(own && [404, 410].includes(status) && { gone: true }),
+      ...(limited && wait > 0 && { retryAfterMs: wait }),
+    }
   },
 }
 

@@ -22,7 +22,12 @@ export const googlechat = httpTransport({
     url,
     json: { text: fitText(alert, textMax, (part) => harmless(messageOf(part, plain))) },
   }),
-  answers: { gone: [404], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },
+  answers: {
+    read: (body) => ({
+      says: words(pick(body, 'error', 'message') ?? pick(body, 'error', 'status')),
+      ...(pick(body, 'error', 'status') === 'NOT_FOUND' && { gone: true }),
+    }),
+  },
 })
 
 function message({ title, text, severity, facts, output, links }: Alert): object {

@@ -21,10 +21,14 @@ export const mattermost = httpTransport({
     json: { ...(channel !== undefined && { channel }), text: textOf(alert) },
   }),
   answers: {
-    gone: [404, 410],
-    read: (body) => ({
-      says: words(pick(body, 'message')),
-      ...(/^web\.incoming_webhook\.(invalid|disabled)/.test(String(pick(body, 'id'))) && { gone: true }),
-    }),
+    read: (body, { status }) => {
+      const id = String(pick(body, 'id'))
+      // Servers in production give one general reason, and its status tells: the webhook or its channel is not there.
+      const isGeneral = status === 404 && id === 'web.incoming_webhook.general.app_error'
+      return {
+        says: words(pick(body, 'message')),
+        ...((isGeneral || /^web\.incoming_webhook\.(invalid|disabled|channel)\b/.test(id)) && { gone: true }),
+      }
+    },
   },
 })

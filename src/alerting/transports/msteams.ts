@@ -10,6 +10,8 @@ import { address, settingsOf } from '../transport.ts'
 /** The limit is 28 KB, and the workflow wraps the card again. */
 const cardMaxBytes = 24_000
 
+const goneCodes = ['WorkflowNotFound', 'WorkflowTriggerNotFound']
+
 const styles: Record<Severity, string> = { critical: 'attention', warning: 'warning', info: 'accent', resolved: 'good' }
 
 export const msteams = httpTransport({
@@ -19,7 +21,12 @@ export const msteams = httpTransport({
   settings: settingsOf({ url: address({ secret: 'url' }) }),
   request: (alert, { url }) => ({ url, json: posted(fitJson(alert, cardMaxBytes, card)) }),
   plainly: (alert, { url }) => ({ url, json: posted(fitJson(alert, cardMaxBytes, plainCard)) }),
-  answers: { gone: [404, 410], read: (body) => ({ says: words(pick(body, 'error', 'message')) }) },
+  answers: {
+    read: (body) => ({
+      says: words(pick(body, 'error', 'message')),
+      ...(goneCodes.includes(String(pick(body, 'error', 'code'))) && { gone: true }),
+    }),
+  },
 })
 
 const cardOf = (content: object) => ({

@@ -47,5 +47,5 @@ export const ntfy = httpTransport({
       actions: alert.links.slice(0, actionsMax).map(({ label, url: link }) => ({ action: 'view', label, url: link })),
     },
   }),
-  answers: { gone: [410], read: (body) => ({ says: words(pick(body, 'error')) }) },
+  answers: { read: (body) => ({ says: words(pick(body, 'error')) }) },
 })

@@ -3,7 +3,7 @@
 import { Type } from 'typebox'
 import type { Alert } from '../alert.ts'
 import { fitJson } from '../fit.ts'
-import { httpTransport, pick } from '../http-transport.ts'
+import { httpTransport, listed, pick, words } from '../http-transport.ts'
 import { cut } from '../text.ts'
 import { address, base, secret, settingsOf } from '../transport.ts'
 
@@ -30,9 +30,9 @@ export const pagerduty = httpTransport({
   }),
   answers: {
     read: (body) => {
-      const errors = (body as { errors?: unknown[] } | undefined)?.errors?.map(String).join('; ')
+      const errors = listed(body, 'errors')
       return {
-        says: errors ?? (pick(body, 'message') as string | undefined),
+        says: errors ?? words(pick(body, 'message')),
         ...(/routing.?key/i.test(errors ?? '') && { gone: true }),
       }
     },

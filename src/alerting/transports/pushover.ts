@@ -2,7 +2,7 @@
 
 import { type Static, Type } from 'typebox'
 import { fitText } from '../fit.ts'
-import { type Answers, exchange, exchangeMarked, pick, wordsFor } from '../http-transport.ts'
+import { type Answers, exchange, exchangeMarked, listed, pick, wordsFor } from '../http-transport.ts'
 import { bodyOf, type Markup, plain, simpleHtml } from '../markup.ts'
 import { cut } from '../text.ts'
 import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
@@ -33,7 +33,7 @@ const answers: Answers = {
   read(body, { status, headers }, now) {
     const reset = Number(headers['x-limit-app-reset']) * 1000
     return {
-      says: (body as { errors?: unknown[] } | undefined)?.errors?.map(String).join('; '),
+      says: listed(body, 'errors'),
       ...((pick(body, 'user') === 'invalid' || pick(body, 'token') === 'invalid') && { gone: true }),
       ...(status === 429 && reset > now && { retryAfterMs: reset - now }),
     }

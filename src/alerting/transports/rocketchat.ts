@@ -21,11 +21,12 @@ export const rocketchat = httpTransport({
     json: { alias: 'Flatline', ...(channel !== undefined && { channel }), text: textOf(alert) },
   }),
   answers: {
-    gone: [404, 410],
     read: (body, { status, headers }, now) => {
       const reset = Number(headers['x-ratelimit-reset'])
+      const says = words(pick(body, 'error'))
       return {
-        says: words(pick(body, 'error')),
+        says,
+        ...(/^Invalid integration id or token/.test(says ?? '') && { gone: true }),
         failed: (body as { success?: unknown } | undefined)?.success === false,
         ...(status === 429 && reset > now && { retryAfterMs: reset - now }),
       }

@@ -10,6 +10,15 @@ import { address, settingsOf } from '../transport.ts'
 const textMax = 3000
 const fieldMax = 2000
 const fieldsPerSection = 10
+const goneWords = [
+  'channel_is_archived',
+  'channel_not_found',
+  'invalid_token',
+  'no_service',
+  'no_service_id',
+  'no_team',
+  'team_disabled',
+]
 const colours = { critical: 'danger', warning: 'warning', resolved: 'good', info: '#439FE0' }
 
 export const slack = httpTransport({
@@ -30,12 +39,12 @@ export const slack = httpTransport({
     json: { text: fitText(alert, textMax, (part) => mrkdwn.text(messageOf(part, plain))), mrkdwn: false },
   }),
   answers: {
-    gone: [404, 410],
-    // Errors are a word of plain text. A token that is not valid any more belongs to somebody who left.
+    // Errors are a word of plain text (docs.slack.dev, Sending messages using incoming webhooks). A token that is not valid any more
+    // belongs to somebody who left.
     read: (_body, { status, body }) => {
       const word = body.toString('utf8')
       const says = status !== 200 && /^[a-z_]{2,50}$/.test(word) ? word : undefined
-      return { says, ...(says === 'invalid_token' && { gone: true }) }
+      return { says, ...(goneWords.includes(says ?? '') && { gone: true }) }
     },
   },
 })

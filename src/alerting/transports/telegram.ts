@@ -23,13 +23,15 @@ const Settings = settingsOf({
 })
 
 const answers: Answers = {
-  gone: [404],
-  read: (body, { status }) => {
+  read: (body) => {
     const says = words(pick(body, 'description'))
+    const code = pick(body, 'error_code')
+    const own = (body as { ok?: unknown } | null | undefined)?.ok === false
     return {
       says,
       retryAfterMs: seconds(pick(body, 'parameters', 'retry_after')),
-      ...((status === 403 || /chat not found/.test(says ?? '')) && { gone: true }),
+      // 404: there is no such bot. 403: it was blocked or removed.
+      ...(own && (code === 403 || code === 404 || /chat not found/.test(says ?? '')) && { gone: true }),
     }
   },
 }

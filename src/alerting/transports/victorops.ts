@@ -32,7 +32,6 @@ export const victorops = httpTransport({
     },
   }),
   answers: {
-    gone: [404, 410],
     read: (body) => ({
       says: words(pick(body, 'messages') ?? pick(body, 'messages', 0)),
       failed: pick(body, 'result') === 'failure',

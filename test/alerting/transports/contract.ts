@@ -161,6 +161,25 @@ export type Meaning = {
   says?: RegExp
 }
 
+const proxyPages: [type: string, body: string][] = [
+  [
+    'text/html',
+    '<html>\r\n<head><title>404 Not Found</title></head>\r\n<body><center>nginx</center></body>\r\n</html>\r\n',
+  ],
+  ['text/html; charset=UTF-8', '<!DOCTYPE html><title>Attention Required! | Cloudflare</title><p>no_service'],
+  ['text/plain; charset=utf-8', '404 page not found\n'],
+  ['text/plain', 'no healthy upstream'],
+  ['text/plain', ''],
+  ['application/json', '{"message":"no Route matched with those values"}'],
+  ['application/json', '{"message":"Forbidden"}'],
+  [
+    'application/json',
+    '{"error":"not found","code":404,"status":404,"errors":"not found","errorCode":404,"result":"failure"}',
+  ],
+  ['application/json', 'null'],
+  ['application/json', '[404]'],
+]
+
 type Case = [reply: Reply, meaning: Meaning]
 
 /** `own` are this vendor's answers; those that every vendor gives are added. */
@@ -170,8 +189,8 @@ export function answersMean(subject: Subject, own: Case[]): void {
   const explained = new Set(own.map(([answer]) => status(answer)))
   const general: Case[] = [
     [{ status: 400 }, { retryable: false }],
-    [{ status: 401 }, { suspect: true }],
-    [{ status: 403 }, { suspect: true }],
+    [{ status: 401 }, {}],
+    [{ status: 403 }, {}],
     [{ status: 404 }, {}],
     [{ status: 410 }, {}],
     [{ status: 429, headers: { 'retry-after': '7' } }, { retryAfterMs: 7000 }],
@@ -196,6 +215,16 @@ export function answersMean(subject: Subject, own: Case[]): void {
         if (says) assert.match(error.message, says)
       })
     }
+
+    // 401, 403, 404 and 410 of whatever stands in front of the vendor.
+    for (const code of [401, 403, 404, 410])
+      for (const [type, body] of proxyPages)
+        test(`${code} of a proxy, ${type} ${body.slice(0, 30)}, is no verdict for good`, async (t) => {
+          const error = await outcome(t, { status: code, headers: { 'content-type': type }, body })
+          assert.ok(error instanceof DeliveryError, String(error))
+          assert.deepEqual([error.permanent, error.retryable], [false, true])
+          if (!type.includes('json')) assert.equal(error.suspect, false)
+        })
 
     test('nothing is sent any more once that is forbidden, though the connection stands', async (t) => {
       const { url, asked } = await farSide(t, () => taken)

@@ -90,6 +90,8 @@ suite('github', () => {
   })
 })
 
+const documentation_url = 'https://docs.github.com/rest/issues/issues#create-an-issue'
+
 answersMean(subject, [
   [
     { status: 401, body: { message: 'Bad credentials' } },
@@ -108,9 +110,10 @@ answersMean(subject, [
     { suspect: false, retryAfterMs: 30_000 },
   ],
   [{ status: 403, body: { message: 'Resource not accessible' } }, { suspect: true }],
-  [{ status: 404, body: { message: 'Not Found' } }, { permanent: true }],
+  [{ status: 404, body: { message: 'Not Found', documentation_url } }, { permanent: true }],
+  [{ status: 404, body: { message: 'Not Found' } }, {}],
   [
-    { status: 410, body: { message: 'Issues are disabled for this repo' } },
+    { status: 410, body: { message: 'Issues are disabled for this repo', documentation_url } },
     { permanent: true, says: /disabled/ },
   ],
   [{ status: 422, body: { message: 'Validation Failed' } }, { retryable: false }],

@@ -43,6 +43,13 @@ answersMean(subject, [
     { permanent: true, says: /Invalid webhook/ },
   ],
   [{ status: 400, body: { id: 'web.incoming_webhook.text.app_error', message: 'No text' } }, { retryable: false }],
-  [{ status: 404 }, { permanent: true }],
-  [{ status: 410 }, { permanent: true }],
+  [{ status: 404, body: { id: 'web.incoming_webhook.channel.app_error', message: 'No channel' } }, { permanent: true }],
+  [
+    {
+      status: 404,
+      body: { id: 'web.incoming_webhook.general.app_error', message: 'Failed to handle the payload', status_code: 404 },
+    },
+    { permanent: true, says: /Failed to handle/ },
+  ],
+  [{ status: 404, body: { id: 'api.context.404.app_error', message: 'Sorry' } }, {}],
 ])

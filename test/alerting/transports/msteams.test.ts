@@ -55,5 +55,6 @@ answersMean(subject, [
     { status: 404, body: { error: { code: 'WorkflowNotFound', message: 'gone' } } },
     { permanent: true, says: /gone/ },
   ],
-  [{ status: 410 }, { permanent: true }],
+  [{ status: 404, body: { error: { code: 'WorkflowTriggerNotFound', message: 'gone' } } }, { permanent: true }],
+  [{ status: 404, body: { error: { code: 'ResourceNotFound', message: 'gone' } } }, {}],
 ])

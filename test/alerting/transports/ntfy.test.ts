@@ -54,7 +54,7 @@ answersMean(subject, [
     { suspect: true, says: /forbidden/ },
   ],
   [{ status: 404 }, {}],
-  [{ status: 410 }, { permanent: true }],
+  [{ status: 410 }, {}],
   [
     { status: 429, headers: { 'retry-after': '5' }, body: { code: 42_901, error: 'limit reached' } },
     { retryAfterMs: 5000 },

@@ -31,7 +31,6 @@ suite('rocketchat', () => {
 
 answersMean(subject, [
   [{ status: 200, body: { success: false, error: 'invalid-channel' } }, { says: /invalid-channel/ }],
-  [{ status: 410 }, { permanent: true }],
   [{ status: 404, body: { success: false, error: 'Invalid integration id or token provided.' } }, { permanent: true }],
   [
     {

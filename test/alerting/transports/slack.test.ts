@@ -110,5 +110,8 @@ answersMean(subject, [
     { permanent: true, says: /channel_is_archived/ },
   ],
   [{ status: 429, headers: { 'retry-after': '30' }, body: 'rate_limited' }, { retryAfterMs: 30_000 }],
+  [{ status: 404, body: 'no_team' }, { permanent: true }],
+  [{ status: 404, body: 'channel_not_found' }, { permanent: true }],
+  [{ status: 404, body: 'not_found' }, { says: /not_found/ }],
   [{ status: 500, body: 'rollup_error' }, { says: /rollup_error/ }],
 ])

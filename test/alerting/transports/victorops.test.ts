@@ -50,6 +50,5 @@ suite('victorops', () => {
 
 answersMean(subject, [
   [{ status: 200, body: { result: 'failure', messages: ['Missing message_type'] } }, { says: /Missing message_type/ }],
-  [{ status: 404 }, { permanent: true }],
-  [{ status: 410 }, { permanent: true }],
+  [{ status: 404, body: { result: 'failure', messages: ['unknown'] } }, { says: /unknown/ }],
 ])

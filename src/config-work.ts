@@ -110,6 +110,10 @@ export const alerting = Type.Object(
     }),
     serviceLatencyMs: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
     serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
+    serviceCalmMs: milliseconds(
+      60_000,
+      'For so long what was wrong with Flatline itself must be better before that is told',
+    ),
     suspectMs: milliseconds(
       3_600_000,
       'How long a destination may refuse our credentials before its channel is switched off for good',

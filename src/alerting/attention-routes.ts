@@ -77,7 +77,7 @@ function pageOf(look: Awaited<ReturnType<Attention['look']>>, address: string): 
   const snoozed = until === null ? '' : `<p>Snoozed until ${escaped(until)}.</p>`
   const forms = [
     ...(goesOn && !acknowledged ? [formOf(address, 'Acknowledge')] : []),
-    ...snoozeHours.map((hours) => formOf(`${address}/snooze/${hours}`, `Snooze for ${hours} h`)),
+    ...(goesOn ? snoozeHours : []).map((hours) => formOf(`${address}/snooze/${hours}`, `Snooze for ${hours} h`)),
   ]
   return page(`<h1>${escaped(name)}</h1><p>${state}</p>${snoozed}${forms.join('')}`)
 }

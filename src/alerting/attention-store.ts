@@ -52,7 +52,8 @@ export async function acknowledgeOutage(
 const snooze = statement(
   'snooze',
   `INSERT INTO attention (monitor_id, project_id, snoozed_until)
-   SELECT m.id, m.project_id, ${instant('$3')} FROM monitors m WHERE m.id = $1 AND m.project_id = $2
+   SELECT m.id, m.project_id, ${instant('$3')} FROM monitors m
+   WHERE m.id = $1 AND m.project_id = $2 AND ($4::int IS NULL OR m.status = 'down' AND m.flip_seq = $4)
    ON CONFLICT (monitor_id) DO UPDATE SET snoozed_until = EXCLUDED.snoozed_until RETURNING monitor_id`,
 )
 
@@ -62,15 +63,18 @@ const wake = statement(
    WHERE monitor_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND held = 'snooze'`,
 )
 
-/** Until null ends it. What it held back is looked at again. False if there is no such check. */
+/**
+ * Until null ends it. What it held back is looked at again. With `seq` only while the outage lasts that began with that flip. False if there is no
+ * such check or outage.
+ */
 export async function snoozeMonitor(
   tx: Queryable,
   projectId: string,
   monitorId: string,
-  until: number | null,
+  { until, seq }: { until: number | null; seq: number | null },
   now: number,
 ): Promise<boolean> {
-  if ((await tx.query(snooze, [monitorId, projectId, until])).length === 0) return false
+  if ((await tx.query(snooze, [monitorId, projectId, until, seq])).length === 0) return false
   await tx.query(wake, [monitorId, now])
   return true
 }

@@ -47,12 +47,19 @@ export function createAttention(options: {
     return documentOf(await attended(caller.projectId, monitorId))
   }
 
-  async function snooze(caller: Caller, monitorId: string, forS: number): Promise<AttentionDocument> {
+  async function snooze(
+    caller: Caller,
+    monitorId: string,
+    forS: number,
+    seq: number | null = null,
+  ): Promise<AttentionDocument> {
     const until = forS === 0 ? null : now() + forS * 1000
     const detail = { until: until === null ? null : isoMillis(until) }
     await database.transaction(async (tx) => {
-      if (!(await store.snoozeMonitor(tx, caller.projectId, monitorId, until, now())))
-        throw new AppError('not_found', 'check not found')
+      if (!(await store.snoozeMonitor(tx, caller.projectId, monitorId, { until, seq }, now())))
+        throw seq === null
+          ? new AppError('not_found', 'check not found')
+          : new AppError('conflict', 'the outage that this link is about is over')
       await writeAudit(tx, { ...caller, action: 'check.snooze', target: monitorId, detail })
     })
     return documentOf(await attended(caller.projectId, monitorId))
@@ -84,9 +91,9 @@ export function createAttention(options: {
     },
 
     async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
-      const { monitorId } = outageOf(token)
+      const { monitorId, seq } = outageOf(token)
       const { projectId } = await attended(null, monitorId)
-      await snooze({ ...visitor, projectId }, monitorId, forS)
+      await snooze({ ...visitor, projectId }, monitorId, forS, seq)
     },
 
     get: async (projectId: string, monitorId: string) => documentOf(await attended(projectId, monitorId)),
@@ -97,6 +104,6 @@ export function createAttention(options: {
     },
 
     /** In seconds from now; 0 ends it. */
-    snooze,
+    snooze: (caller: Caller, monitorId: string, forS: number) => snooze(caller, monitorId, forS),
   }
 }

@@ -32,6 +32,8 @@ export type ChannelState = ChannelDocument & {
   alerts?: ChannelAlerts
 }
 
+type IsRecipient = (recipient: string) => boolean
+
 export type Channels = ReturnType<typeof createChannels>
 
 export type ChannelsOptions = {
@@ -101,6 +103,19 @@ export function createChannels(options: ChannelsOptions) {
     } catch {
       return null
     }
+  }
+
+  function recipientOf(channel: store.Channel): string | undefined {
+    const settings = opened(channel)
+    return settings === null ? undefined : transports[channel.kind]?.recipient?.(settings as never)
+  }
+
+  async function mailed(id: string, isAllowed: IsRecipient): Promise<store.Channel> {
+    const channel = await store.findChannel(database, null, id)
+    const recipient = channel === null ? undefined : recipientOf(channel)
+    if (channel === null || recipient === undefined || !isAllowed(recipient))
+      throw new AppError('not_found', 'not found')
+    return channel
   }
 
   return {
@@ -184,13 +199,16 @@ export function createChannels(options: ChannelsOptions) {
       destinations.forget(channel)
     },
 
-    /** For who has shown that they receive its messages: it is switched off. Its name; null if there is none any more. */
-    async unsubscribe(id: string, by: { requestId: string; address: string }): Promise<string | null> {
-      const channel = await store.findChannel(database, null, id)
-      if (channel === null) return null
+    /** Whether somebody may unsubscribe, by the channel and the address that it mails; `not_found` if not. */
+    async mayUnsubscribe(id: string, isAllowed: IsRecipient): Promise<void> {
+      await mailed(id, isAllowed)
+    },
+
+    /** For whoever has shown that they receive its mails: it is switched off. */
+    async unsubscribe(id: string, isAllowed: IsRecipient, by: { requestId: string; address: string }): Promise<void> {
+      const channel = await mailed(id, isAllowed)
       const actor = { actor: 'recipient', ...by }
       await database.transaction((tx) => options.switchOff(tx, channel, 'its recipient has unsubscribed', actor))
-      return channel.name
     },
 
     test: async (projectId: string, id: string, signal: AbortSignal): Promise<TestResult> =>

@@ -109,7 +109,8 @@ export function createSending(options: SendingOptions) {
       // Left by a newer version that was rolled back.
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
-      const mail = transport.category === 'mail' && { unsubscribe: options.links.unsubscribe(channel.id) }
+      const recipient = transport.recipient?.(settings as never)
+      const mail = recipient !== undefined && { unsubscribe: options.links.unsubscribe(channel.id, recipient) }
       const context = { fetch, signal, now, timeoutMs, beforeSend, facilities: options.facilities }
       const whole = { ...message, links: { ...message.links, ...mail } }
       const result = await transport.send(whole, settings as never, context)

@@ -42,6 +42,8 @@ export type Transport<Settings = never> = {
   problem?(settings: Settings): SettingsProblem | undefined
   /** What the operator would have to provide before there can be channels of this kind. */
   lacks?(facilities: Facilities): string | undefined
+  /** The address that gets the mails, of kinds that send mails. */
+  recipient?(settings: Settings): string
   /** Channels of the same project that the settings name. */
   channels?(settings: Settings): readonly string[]
   /** Rejects with DeliveryError, or with what `fetch` rejected with. */

@@ -3,7 +3,6 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { AppError } from '../core/errors.ts'
 import { Uuid } from '../http/schema.ts'
 import { bothForms } from '../http/slashes.ts'
 import type { Channels } from './channels.ts'
@@ -12,18 +11,19 @@ import type { SignedLinks } from './signed-links.ts'
 const Address = Type.Object({ id: Uuid, signature: Type.String({ maxLength: 100 }) })
 
 export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
-  channels: Pick<Channels, 'unsubscribe'>
+  channels: Pick<Channels, 'mayUnsubscribe' | 'unsubscribe'>
   links: Pick<SignedLinks, 'mayUnsubscribe'>
 }> = async (app, { channels, links }) => {
-  const check = ({ id, signature }: { id: string; signature: string }) => {
-    if (!links.mayUnsubscribe(id, signature)) throw new AppError('not_found', 'not found')
-  }
+  const isSigned =
+    ({ id, signature }: { id: string; signature: string }) =>
+    (recipient: string) =>
+      links.mayUnsubscribe(id, recipient, signature)
 
   for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
     const open = { config: { access: 'public', ...form }, schema: { params: Address } } as const
 
     app.get(url, open, async (request, reply) => {
-      check(request.params)
+      await channels.mayUnsubscribe(request.params.id, isSigned(request.params))
       reply.type('text/html; charset=utf-8')
       return page(
         '<form method="post"><p>Do you want no more alerts at this address?</p><button>Unsubscribe</button></form>',
@@ -31,8 +31,8 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
     })
 
     app.post(url, open, async (request, reply) => {
-      check(request.params)
-      await channels.unsubscribe(request.params.id, { requestId: request.id, address: request.ip })
+      const by = { requestId: request.id, address: request.ip }
+      await channels.unsubscribe(request.params.id, isSigned(request.params), by)
       reply.type('text/html; charset=utf-8')
       return page('<p>You will get no more alerts at this address.</p>')
     })

@@ -11,7 +11,13 @@ import { createServiceAlerts } from './service.ts'
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, alerting, health, serviceLevel, circuitBreakers, heartbeats, log } = app
-    const { serviceChannels: channels, serviceAvailability, serviceLatencyMs, serviceLookMs } = config.alerting
+    const {
+      serviceChannels: channels,
+      serviceAvailability,
+      serviceLatencyMs,
+      serviceLookMs,
+      serviceCalmMs,
+    } = config.alerting
     const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
     const { clock } = database
     let unreachable = 0
@@ -23,6 +29,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     const serviceAlerts = createServiceAlerts({
       database,
       node: hostname().slice(0, 100),
+      calmMs: serviceCalmMs,
       targets: {
         availability: serviceAvailability,
         latencyP95Ms: serviceLatencyMs,
@@ -35,7 +42,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         fiveMinutes: serviceLevel.level(5),
         hour: serviceLevel.level(60),
         openBreakers: [
-          ...new Set(circuitBreakers.states().flatMap(({ kind, state }) => (state === 'open' ? [kind] : []))),
+          ...new Set(circuitBreakers.states().flatMap(({ kind, state }) => (state === 'closed' ? [] : [kind]))),
         ].sort(),
         stalenessMs: Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now())),
         unreachableProjects: await countUnreachable(),

@@ -10,7 +10,7 @@ export type Reading = {
   twoMinutes: Figures
   fiveMinutes: Figures
   hour: Figures
-  /** Kinds whose circuit breakers are open. */
+  /** Kinds whose circuit breakers are open, or half open: that a destination is tried again does not mean that it works. */
   openBreakers: readonly string[]
   stalenessMs: number
   /** Whose channels are all switched off. */

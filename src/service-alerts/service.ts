@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { createCalm } from './calm.ts'
 import { type Level, type Reading, type Rule, rules, type Targets } from './rules.ts'
 import * as store from './store.ts'
 
@@ -20,6 +21,8 @@ export function createServiceAlerts(options: {
   database: Database
   node: string
   targets: Targets
+  /** For so long a rule must be better before that is told: what comes and goes is one trouble, not many. */
+  calmMs: number
   read: () => Promise<Reading>
   /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */
   notify: (
@@ -34,6 +37,7 @@ export function createServiceAlerts(options: {
   now: () => number
 }) {
   const { database, node, targets, notify, log, now } = options
+  const settle = createCalm(options)
   const levels = new Map<Rule, Level>()
   const pending: Omit<store.ServiceAlert, 'id'>[] = []
   let known = false
@@ -47,7 +51,8 @@ export function createServiceAlerts(options: {
 
   function judge(reading: Reading): void {
     for (const [rule, judgeBy] of Object.entries(rules) as [Rule, (typeof rules)[Rule]][]) {
-      const judgement = judgeBy(reading, targets)
+      const judgement = settle(rule, levels.get(rule), judgeBy(reading, targets))
+      if (judgement === undefined) continue
       const before = levels.get(rule)
       if (before === judgement?.level) continue
       if (judgement) levels.set(rule, judgement.level)

@@ -56,6 +56,13 @@ suite('a mail', () => {
       for (const method of ['GET', 'POST'])
         assert.equal((await call(method, channels + path, undefined, {})).status, 404)
 
+    const moved = { settings: { to: 'next@example.net' } }
+    assert.equal((await call('PATCH', `${channels}${id}/`, moved)).status, 200)
+    for (const method of ['GET', 'POST'])
+      assert.equal((await fetch(link, { method })).status, 404, 'it is not for the next recipient')
+    assert.equal((await call('GET', `${channels}${id}/`)).json().disabled, null)
+    assert.equal((await call('PATCH', `${channels}${id}/`, { settings })).status, 200)
+
     const oneClick = {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -87,16 +94,18 @@ suite('a mail', () => {
 })
 
 suite('a signed link', () => {
-  test('outlives a rotation of keys, and holds for one channel and one purpose', () => {
+  test('outlives a rotation of keys, and holds for one channel and one recipient', () => {
     const [old, fresh] = [randomBytes(32), randomBytes(32)]
     const siteUrl = () => 'https://flatline.example'
-    const link = createSignedLinks({ keys: [old], siteUrl }).unsubscribe(uuid)
+    const link = createSignedLinks({ keys: [old], siteUrl }).unsubscribe(uuid, 'ops@example.net')
     const signature = link.split('/').at(-1) as string
     const rotated = createSignedLinks({ keys: [fresh, old], siteUrl })
-    assert.equal(rotated.mayUnsubscribe(uuid, signature), true)
-    assert.equal(rotated.mayUnsubscribe(uuid.replace('1', '2'), signature), false)
-    assert.equal(rotated.mayUnsubscribe(uuid, ''), false)
-    assert.equal(createSignedLinks({ keys: [fresh], siteUrl }).mayUnsubscribe(uuid, signature), false)
-    assert.notEqual(rotated.unsubscribe(uuid), link)
+    const may = (by: typeof rotated, ...of: [string, string]) => by.mayUnsubscribe(...of, signature)
+    assert.equal(may(rotated, uuid, 'Ops@Example.net'), true)
+    assert.equal(may(rotated, uuid.replace('1', '2'), 'ops@example.net'), false)
+    assert.equal(may(rotated, uuid, 'other@example.net'), false)
+    assert.equal(rotated.mayUnsubscribe(uuid, 'ops@example.net', ''), false)
+    assert.equal(may(createSignedLinks({ keys: [fresh], siteUrl }), uuid, 'ops@example.net'), false)
+    assert.notEqual(rotated.unsubscribe(uuid, 'ops@example.net'), link)
   })
 })

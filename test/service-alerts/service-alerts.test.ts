@@ -19,6 +19,8 @@ test('what is wrong with the service is told to the operators once, kept in the 
     ENCRYPTION_KEY,
     SERVICE_ALERT_CHANNELS: String(id),
     FLATLINE__ALERTING__SERVICE_LOOK_MS: '50',
+    FLATLINE__ALERTING__SERVICE_CALM_MS: '100',
+    CIRCUIT_BREAKER_OVERRIDES: '{"pigeon": {"recoveryMs": 1}}',
   }
   const { url, app } = await build(t, env)
   const alerts = async () =>
@@ -28,6 +30,15 @@ test('what is wrong with the service is told to the operators once, kept in the 
   const breaker = app.circuitBreakers.get('pigeon:1', 'pigeon')
   for (let n = 0; n < 5; n++) breaker.beginAnyway().fail('away')
   await eventually('the alert', async () => (await of('breaker')).length === 1)
+  await eventually('it to be half open', () => breaker.phase() === 'half_open')
+  const { states } = app.circuitBreakers
+  let looks = 0
+  app.circuitBreakers.states = () => {
+    looks++
+    return states()
+  }
+  await eventually('ten more looks', () => looks >= 10)
+  assert.deepEqual(await of('breaker'), ['INFO'], 'a destination that is only tried again does not work yet')
   app.circuitBreakers.reset('pigeon:1')
   await eventually('its end', async () => (await of('breaker')).length === 2)
   assert.deepEqual(await of('breaker'), ['RESOLVED', 'INFO'])

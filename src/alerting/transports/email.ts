@@ -27,6 +27,7 @@ export const email: Transport<Static<typeof Settings>> = {
   category: 'mail',
   settings: Settings,
   lacks,
+  recipient: ({ to }) => to,
 
   async send(message, { to, ...templates }, context) {
     const { facilities, signal, timeoutMs, beforeSend } = context

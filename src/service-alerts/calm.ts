@@ -1,0 +1,28 @@
+// What gets worse is told at once; what gets better is told once it has lasted. Trouble that comes and goes is one trouble, not many.
+
+import type { Judgement, Level } from './rules.ts'
+
+export type Calm = ReturnType<typeof createCalm>
+
+/** `now` in milliseconds. */
+export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
+  /** Rules that are better than what was told last: since when, and the worst that they were since then. */
+  const calming = new Map<string, { since: number; worst: Judgement }>()
+
+  /** What to tell of a rule that was told at `before` and is judged so now; undefined if nothing yet. */
+  return function settle(rule: string, before: Level | undefined, judgement: Judgement): Judgement | undefined {
+    if (rank(judgement?.level) >= rank(before)) {
+      calming.delete(rule)
+      return judgement
+    }
+    const calm = calming.get(rule) ?? { since: now(), worst: judgement }
+    if (rank(judgement?.level) >= rank(calm.worst?.level)) calm.worst = judgement
+    calming.set(rule, calm)
+    if (now() - calm.since < calmMs) return undefined
+    calming.delete(rule)
+    return calm.worst
+  }
+}
+
+const ranks: Record<Level, number> = { INFO: 1, WARNING: 2, CRITICAL: 3 }
+const rank = (level: Level | undefined) => (level === undefined ? 0 : ranks[level])

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { createCalm } from '../../src/service-alerts/calm.ts'
+import { type Judgement, type Level, rules } from '../../src/service-alerts/rules.ts'
+
+const calmMs = 60_000
+const lookMs = 15_000
+const judged = (level: Level | null): Judgement => level && { level, text: level }
+
+/** What is told of one rule that is judged so at each look. */
+function toldOf(rule: string, levels: readonly (Level | null)[]): string[] {
+  const clock = { now: 0 }
+  const settle = createCalm({ calmMs, now: () => clock.now })
+  const told: string[] = []
+  let before: Level | undefined
+  for (const level of levels) {
+    const judgement = settle(rule, before, judged(level))
+    if (judgement !== undefined && judgement?.level !== before) {
+      before = judgement?.level
+      told.push(`${clock.now / 1000} ${before ?? 'RESOLVED'}`)
+    }
+    clock.now += lookMs
+  }
+  return told
+}
+
+suite('a service alert', () => {
+  test('is told at once when it gets worse, and as better once that has lasted', () => {
+    assert.deepEqual(toldOf('latency', ['INFO', 'WARNING', 'CRITICAL', null, null, null, null, null, null]), [
+      '0 INFO',
+      '15 WARNING',
+      '30 CRITICAL',
+      '105 RESOLVED',
+    ])
+  })
+
+  test('that comes and goes is one, whatever the rule', () => {
+    for (const rule of Object.keys(rules)) {
+      const flapping = Array.from({ length: 200 }, (_, n): Level | null => (n % 4 === 3 ? 'CRITICAL' : null))
+      assert.deepEqual(toldOf(rule, ['CRITICAL', ...flapping]), ['0 CRITICAL'], rule)
+    }
+  })
+
+  test('that got better by a step is told by the worst of that time', () => {
+    const levels: (Level | null)[] = ['CRITICAL', null, 'WARNING', null, null, 'INFO', null, null, null, null, null]
+    assert.deepEqual(toldOf('health', levels), ['0 CRITICAL', '75 WARNING', '150 RESOLVED'])
+  })
+})

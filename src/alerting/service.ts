@@ -30,10 +30,11 @@ import type { SignedLinks } from './signed-links.ts'
 import { createSilences } from './silences.ts'
 import { createSlots } from './slots.ts'
 import * as store from './store.ts'
+import type { StormPolicy } from './storm.ts'
 import { createSwitchOff } from './switch-off.ts'
 import { createTelling } from './telling.ts'
 import type { Facilities, Transport } from './transport.ts'
-import type { Verdict } from './verdict.ts'
+import type { DeliveryPolicy, Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
   concurrency: number
@@ -79,12 +80,7 @@ export type Alerting = ReturnType<typeof createAlerting>
 
 export function createAlerting(options: AlertingOptions) {
   const { database, encryption, limits, now } = options
-  const policy = {
-    baseMs: limits.retryBaseMs,
-    maxMs: limits.retryMaxMs,
-    forMs: limits.retryForMs,
-    suspectMs: limits.suspectMs,
-  }
+  const policy = policyOf(limits)
   const paceOf = (kind: string) => options.transports[kind]?.pace
   const destinations = createDestinations(options)
   const switchOff = createSwitchOff(options)
@@ -108,14 +104,7 @@ export function createAlerting(options: AlertingOptions) {
     }),
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
-    relay: createOutbox({
-      database,
-      now,
-      storm: { singly: limits.stormSingly, windowMs: 60_000, gatherMs: limits.stormGatherMs },
-      groupingKinds: Object.values(options.transports).flatMap(({ kind, category }) =>
-        category === 'chat' || category === 'mail' ? [kind] : [],
-      ),
-    }),
+    relay: createOutbox({ database, now, storm: stormOf(limits), groupingKinds: groupingKinds(options.transports) }),
     maintenance: createMaintenance(options),
     attention,
     looking,
@@ -142,4 +131,19 @@ export function createAlerting(options: AlertingOptions) {
         throw new Error('encryption does not give back what it was given')
     },
   }
+}
+
+function policyOf({ retryBaseMs, retryMaxMs, retryForMs, suspectMs }: AlertingLimits): DeliveryPolicy {
+  return { baseMs: retryBaseMs, maxMs: retryMaxMs, forMs: retryForMs, suspectMs }
+}
+
+function stormOf({ stormSingly, stormGatherMs }: AlertingLimits): StormPolicy {
+  return { singly: stormSingly, windowMs: 60_000, gatherMs: stormGatherMs }
+}
+
+/** Kinds of channels that can tell several alerts in one message. */
+function groupingKinds(transports: Record<string, Transport>): string[] {
+  return Object.values(transports).flatMap(({ kind, category }) =>
+    category === 'chat' || category === 'mail' ? [kind] : [],
+  )
 }

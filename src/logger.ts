@@ -106,19 +106,30 @@ export type DescribedError = {
   errors?: DescribedError[]
 }
 
+/** A driver or a parser may quote all of what it was given, in the stack a second time. */
+const messageMax = 4000
+const stackMax = 8000
+
+/** The beginning of it, up to a blank: half of a secret would not be known as one. */
+function begun(text: string, max: number): string {
+  if (text.length <= max) return text
+  const end = text.lastIndexOf(' ', max)
+  return `${text.slice(0, end > 0 ? end : max)}…`
+}
+
 // A list instead of all own properties: drivers and parsers attach what they choked on, the raw packet of a request with
 // its headers, the connection string, the row that broke a constraint.
 function describeError(error: unknown, depth = 0): DescribedError {
   if (!(error instanceof Error))
-    return { type: typeof error, message: typeof error === 'string' ? error : 'not an Error' }
+    return { type: typeof error, message: typeof error === 'string' ? begun(error, messageMax) : 'not an Error' }
   const { code, statusCode, errors } = error as Error & { code?: unknown; statusCode?: unknown; errors?: unknown }
   const deeper = depth < 4
   return {
     type: error.name,
-    message: error.message,
+    message: begun(error.message, messageMax),
     ...((typeof code === 'string' || typeof code === 'number') && { code }),
     ...(typeof statusCode === 'number' && { statusCode }),
-    ...(error.stack && { stack: error.stack }),
+    ...(error.stack && { stack: begun(error.stack, stackMax) }),
     ...(deeper && error.cause !== undefined && { cause: describeError(error.cause, depth + 1) }),
     ...(deeper &&
       Array.isArray(errors) && { errors: errors.slice(0, 5).map((inner) => describeError(inner, depth + 1)) }),

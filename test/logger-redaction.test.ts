@@ -7,6 +7,7 @@ import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { loggerOptions } from '../src/logger.ts'
 import { createLineCleaner } from '../src/logger-redaction.ts'
+import { cpuMs, heldMaxMs } from './cpu.ts'
 import { scratchDir } from './helper.ts'
 
 const config = loadConfig({ env: { LOG_FORMAT: 'json', LOG_LEVEL: 'trace' } })
@@ -96,6 +97,69 @@ test('fields that are named like a secret are redacted whatever they hold', () =
   ]) {
     assert.ok(!line.includes('pl4nt3d'), line)
   }
+})
+
+test('the longest lines that somebody can make are cleaned in no time', async () => {
+  const clean = createLineCleaner(config)
+  const pieces = [
+    'a-',
+    '\\',
+    '"',
+    'password',
+    'password=',
+    'x_token',
+    '"token',
+    '"token":',
+    'token\\',
+    '"secret"    ',
+    'key',
+    'api_key-',
+    '://',
+    '://a',
+    '/',
+    '//',
+    'authorization: ',
+    'cookie:',
+    'Bearer ',
+    'Basic    ',
+    'flw_',
+    'a',
+    '0',
+    'f'.repeat(63),
+    '/unsubscribe/',
+    '/ping/',
+    '/metrics/',
+    ':/',
+    "'/",
+    'hooks.slack.com/',
+    '-0000',
+    '-0000-4000-8000',
+    'a@',
+    '@a',
+    'a@a.',
+    'a.',
+    '.a@',
+    ' ',
+    '\t',
+    'é',
+    '😀',
+  ]
+  for (const piece of pieces) {
+    const lines = [16, 64].map((kb) => ` ${piece.repeat(Math.ceil((kb * 1024) / piece.length))}`)
+    for (const line of [...lines, ...lines.map((text) => `"${text}`), ...lines.map((text) => `${text}"`)]) {
+      const took = await cpuMs(() => clean(line))
+      assert.ok(took < heldMaxMs, `${line.length} of ${JSON.stringify(piece)} took ${took} ms`)
+    }
+  }
+})
+
+test('an error that quotes megabytes is logged in no time, and shortly', async () => {
+  const error = new Error('a-'.repeat(1_000_000), { cause: new Error('"\\'.repeat(1_000_000)) })
+  let line = ''
+  const took = await cpuMs(() => {
+    line = logged((log) => log.error({ err: error }, 'x'))
+  })
+  assert.ok(took < heldMaxMs && line.length < 100_000, `${took} ms, ${line.length}`)
 })
 
 test('an e-mail address keeps its first letter and its last part; what people need to read stays', () => {

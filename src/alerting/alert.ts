@@ -25,6 +25,8 @@ export type Alert = {
   at: number
   /** What it is about: the check's name, or Flatline. */
   source: string
+  /** The name of its project; empty if it is about none. */
+  project: string
   tags: string[]
   incident: string
   /** Whether it opens the incident, ends it or only tells something. */
@@ -69,6 +71,7 @@ function noticeAlert({ notice, incident, delivery, links }: NoticeMessage): Aler
     links: linksOf(links),
     at: Date.parse(notice.at),
     source: 'Flatline',
+    project: '',
     tags: [],
     incident,
     phase: severity === 'resolved' ? 'resolved' : severity === 'info' ? 'told' : 'open',
@@ -88,6 +91,7 @@ function checkAlert(message: CheckMessage, now: number): Alert {
     links: others.length > 0 ? groupLinks(message) : linksOf(message.links),
     at: Date.parse(flip.at),
     source: nameOf(check),
+    project: cut(oneLine(message.project ?? ''), 100),
     tags: oneLine(string(check.tags)).split(/\s+/).filter(Boolean),
     incident,
     phase: event === 'up' ? 'resolved' : 'open',

@@ -6,11 +6,17 @@ import { Errors } from 'typebox/value'
 import type { SettingsProblem, Transport } from './transport.ts'
 
 const mask = '********'
+const partsMax = 100
+const lengthMax = 10_000
+const nameShownMax = 100
 
 type Annotated = {
   secret?: true | 'url'
   rule?: string
   url?: true
+  maxItems?: number
+  maxProperties?: number
+  maxLength?: number
   default?: string
   properties?: Record<string, Annotated>
   patternProperties?: Record<string, Annotated>
@@ -20,10 +26,33 @@ type Annotated = {
 /** The first rule that they break; undefined if they are good. */
 export function settingsProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   return (
+    sizeProblem(transport.settings as Annotated, settings) ??
     schemaProblem(transport.settings, settings) ??
     addressProblem(transport.settings as Annotated, settings as Record<string, unknown>) ??
     transport.problem?.(settings as never)
   )
+}
+
+/**
+ * What is too much of something is not looked at any closer: which of a hundred thousand items are twice there is found out in a time that
+ * grows with the square of their number.
+ */
+function sizeProblem({ properties = {} }: Annotated, settings: unknown): SettingsProblem | undefined {
+  if (typeof settings !== 'object' || settings === null) return undefined
+  const entries = Object.entries(settings)
+  for (const [field, value] of entries) {
+    const { maxItems = partsMax, maxProperties = partsMax, maxLength = lengthMax } = properties[field] ?? {}
+    const more = (max: number, of: string) => ({ field, rule: `must not have more than ${max} ${of}` })
+    if (Array.isArray(value)) {
+      if (value.length > maxItems) return more(maxItems, 'items')
+    } else if (typeof value === 'object' && value !== null) {
+      if (Object.keys(value).length > maxProperties) return more(maxProperties, 'properties')
+    } else if (typeof value === 'string' && value.length > maxLength) return more(maxLength, 'characters')
+    // Many fields have some among them that are unknown.
+    if (entries.length > partsMax && !Object.hasOwn(properties, field))
+      return { field: field.slice(0, nameShownMax), rule: 'is not a known field' }
+  }
+  return undefined
 }
 
 /** A pattern can tell what is no address at all, not what no host can be. */

@@ -14,6 +14,8 @@ export type CheckMessage = Envelope & {
   event: 'down' | 'up' | 'reminder' | 'test'
   /** The v3 document as a read-write key sees it, with the status that the flip led to. */
   check: CheckDocument
+  /** Its name; a test has none. */
+  project?: string
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
   /** Critical for an outage, unless this says otherwise. */
   severity?: Severity

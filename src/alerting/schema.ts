@@ -16,8 +16,10 @@ const Time = Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$' })
 const QuietHours = Type.Object({ from: Time, to: Time, tz: Type.String({ maxLength: 36 }) }, closed)
 const Alerts = Type.Object(
   {
-    events: Type.Optional(Type.Array(Type.Enum(['down', 'up']), { minItems: 1, uniqueItems: true })),
-    severities: Type.Optional(Type.Array(Type.Enum([...severities]), { minItems: 1, uniqueItems: true })),
+    events: Type.Optional(Type.Array(Type.Enum(['down', 'up']), { minItems: 1, maxItems: 2, uniqueItems: true })),
+    severities: Type.Optional(
+      Type.Array(Type.Enum([...severities]), { minItems: 1, maxItems: severities.length, uniqueItems: true }),
+    ),
     quiet_hours: Type.Optional(QuietHours),
     remind_every: Type.Optional(Seconds),
     escalate: Type.Optional(Type.Object({ to: Uuid, after: Seconds }, closed)),

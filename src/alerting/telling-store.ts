@@ -13,6 +13,8 @@ export type ToldFlip = {
   from: Status
   to: Status
   reason: FlipReason
+  /** Its name. */
+  project: string
   blindFrom: number | null
   blindTo: number | null
   unheardReplica: string | null
@@ -33,7 +35,8 @@ const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(monitor_id, se
 const flips = statement(
   'flips',
   `SELECT w.place, f.at, f."from", f."to", f.reason, f.blind_from AS "blindFrom", f.blind_to AS "blindTo",
-     f.unheard_replica AS "unheardReplica", f.unheard_from AS "unheardFrom"
+     f.unheard_replica AS "unheardReplica", f.unheard_from AS "unheardFrom",
+     coalesce((SELECT p.name FROM projects p WHERE p.id = f.project_id), '') AS project
    FROM ${asked}`,
 )
 

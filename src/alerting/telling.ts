@@ -67,6 +67,7 @@ export function createTelling(options: TellingOptions): Tell {
       event: event === 'escalation' ? 'down' : event,
       // A late alert is about the change, not about what has become of the check since.
       check: { ...check, status: flip.to },
+      project: flip.project,
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
       incident: incidentKey(monitorId, event === 'up' ? flipSeq - 1 : flipSeq),
       severity: event === 'up' ? 'resolved' : severityOf(check),

@@ -21,8 +21,9 @@ type Result = { accepted: number; duplicates: number; rejected: Rejected[]; unav
 export const bulkPath = '/api/v3/heartbeats'
 const uploadMaxBytes = 16 * 2 ** 20
 const entriesMax = 10_000
-/** The rest of the process gets its turn in between. */
+/** Of entries and of their characters: the rest of the process gets its turn in between. */
 const chunk = 250
+const chunkLength = 500_000
 
 const refusals = {
   unknown: 'check not found',
@@ -41,7 +42,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
   for (const url of [`${bulkPath}/`, bulkPath]) {
     const route = { bodyLimit: uploadMaxBytes, config: { ...config, aside: url === bulkPath } }
     app.post<{ Body: string | undefined }>(url, route, async (request) => {
-      const texts = splitEntries(request.body ?? '')
+      const texts = splitEntries(request.body ?? '', entriesMax)
       if (texts === null) throw new AppError('bad_request', 'the body is not a JSON array', { field: 'body' })
       if (texts.length === 0) throw new AppError('bad_request', 'the body has no heartbeats', { field: 'body' })
       if (texts.length > entriesMax)
@@ -54,10 +55,12 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
 
   async function record(request: FastifyRequest, texts: readonly string[]): Promise<Result> {
     const result: Result = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
-    for (let from = 0; from < texts.length; from += chunk) {
-      const entries = texts
-        .slice(from, from + chunk)
-        .map((text, i) => ({ index: from + i, parsed: parseEntry(text, now()) }))
+    await turn()
+    for (let from = 0; from < texts.length; ) {
+      const some = chunkAt(texts, from)
+      const start = from
+      const entries = some.map((text, i) => ({ index: start + i, parsed: parseEntry(text, now()) }))
+      from += some.length
       const whole = entries.flatMap(({ index, parsed }) => ('error' in parsed ? [] : [{ index, entry: parsed }]))
       for (const { index, parsed } of entries)
         if ('error' in parsed) result.rejected.push({ index, error: parsed.error })
@@ -107,6 +110,14 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       requestId: request.id,
     }
   }
+}
+
+/** At least one. */
+function chunkAt(texts: readonly string[], from: number): readonly string[] {
+  let [to, length] = [from, 0]
+  while (to < texts.length && to < from + chunk && (to === from || length < chunkLength))
+    length += texts[to++]?.length ?? 0
+  return texts.slice(from, to)
 }
 
 function refusalOf(outcome: Outcome): keyof typeof refusals | null {

@@ -24,45 +24,92 @@ export type Parsed = BulkEntry | { error: string }
 /** Before and after now, in milliseconds. */
 const earliestMs = 7 * 86_400_000
 const latestMs = 5 * 60_000
+const shownMax = 100
 const fields = ['check', 'kind', 'at', 'exit_status', 'rid', 'body', 'id']
 
-/** The text of each entry. Null if it is an array that is not whole. */
-export function splitEntries(text: string): string[] | null {
-  if (!text.trimStart().startsWith('[')) return text.split('\n').filter((line) => line.trim() !== '')
-  const parts = splitArray(text)
-  return parts?.every(isJson) ? parts : null
+/**
+ * The text of each entry, and no more than one beyond `max`: what comes behind is not looked at. Null if it is an array that is not whole.
+ */
+export function splitEntries(text: string, max = Number.POSITIVE_INFINITY): string[] | null {
+  const begin = nextVisible(text, 0)
+  if (text[begin] !== '[') return splitLines(text, begin, max)
+  const parts = splitArray(text, begin, max)
+  return parts === null || parts.length > max || parts.every(isJson) ? parts : null
 }
 
+const visible = /\S/g
+
+/** Where the first character at or after `from` is that is no blank; the end if there is none. A call costs less than a step for each. */
+function nextVisible(text: string, from: number): number {
+  visible.lastIndex = from
+  return visible.exec(text)?.index ?? text.length
+}
+
+function splitLines(text: string, begin: number, max: number): string[] {
+  const lines: string[] = []
+  for (let at = begin; at < text.length && lines.length <= max; ) {
+    const end = text.indexOf('\n', at)
+    lines.push(text.slice(at, end === -1 ? text.length : end))
+    at = end === -1 ? text.length : nextVisible(text, end)
+  }
+  return lines
+}
+
+/** Outside of its strings a heartbeat has some thirty characters. What has many more, as numbers or nested ever deeper, is none. */
+const outsideMax = 1000
+
 /** Finds the elements of an array by its brackets, commas and quotes; what is between them is not looked at. */
-function splitArray(text: string): string[] | null {
+function splitArray(text: string, open: number, max: number): string[] | null {
   const parts: string[] = []
-  const open = text.indexOf('[')
-  let depth = 0
+  let [depth, outside] = [0, 0]
   let begin = open + 1
-  for (let i = open; i < text.length; i++) {
-    const c = text[i]
-    if (c === '"') {
-      for (i++; i < text.length && text[i] !== '"'; i++) if (text[i] === '\\') i++
-    } else if (c === '[' || c === '{') depth++
-    else if (c === ']' || c === '}') {
+  for (let i = open; i < text.length && parts.length <= max; i++) {
+    const code = text.charCodeAt(i)
+    if (code === quote) {
+      i = endOfString(text, i)
+    } else if (++outside > outsideMax) {
+      return null
+    } else if (code === comma && depth === 1) {
+      parts.push(text.slice(begin, i))
+      begin = i + 1
+      outside = 0
+    } else if (code === bracket || code === brace) {
+      depth++
+    } else if (code === bracketEnd || code === braceEnd) {
       depth--
       if (depth > 0) continue
       const last = text.slice(begin, i)
       if (last.trim() !== '') parts.push(last)
       else if (parts.length > 0) return null
-      return c === ']' && text.slice(i + 1).trim() === '' ? parts : null
-    } else if (c === ',' && depth === 1) {
-      parts.push(text.slice(begin, i))
-      begin = i + 1
+      return code === bracketEnd && nextVisible(text, i + 1) === text.length ? parts : null
     }
   }
-  return null
+  return parts.length > max ? parts : null
+}
+
+const [quote, backslash, comma, bracket, bracketEnd, brace, braceEnd] = [...'"\\,[]{}'].map((c) => c.charCodeAt(0))
+
+/** Where the string that begins at `start` ends; the end of the text if it does not. */
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === quote) return i
+    if (code === backslash) i++
+  }
+  return text.length
+}
+
+function isTooComplex(text: string): boolean {
+  for (let [i, outside] = [0, 0]; i < text.length && text.length > outsideMax; i++) {
+    if (text.charCodeAt(i) === quote) i = endOfString(text, i)
+    else if (++outside > outsideMax) return true
+  }
+  return false
 }
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text)
-    return true
+    return JSON.parse(text) !== undefined
   } catch {
     return false
   }
@@ -70,6 +117,7 @@ function isJson(text: string): boolean {
 
 /** `now` in epoch milliseconds. An instant in the near future is a clock that is fast, and counts as now. */
 export function parseEntry(text: string, now: number): Parsed {
+  if (isTooComplex(text)) return { error: `has more than ${outsideMax} characters outside of its texts` }
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -79,7 +127,7 @@ export function parseEntry(text: string, now: number): Parsed {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { error: 'must be an object' }
   const given = value as Record<string, unknown>
   const unknown = Object.keys(given).find((field) => !fields.includes(field))
-  if (unknown !== undefined) return { error: `${unknown} is not a field of a heartbeat` }
+  if (unknown !== undefined) return { error: `${unknown.slice(0, shownMax)} is not a field of a heartbeat` }
   return problemOf(given, now) ?? entryOf(given, now)
 }
 

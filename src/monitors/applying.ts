@@ -2,6 +2,7 @@
 // doing it once.
 
 import { randomUUID } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../core/errors.ts'
 import { selectRetiredChecks } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
@@ -37,6 +38,8 @@ export type Applied = { results: Result[]; summary: Record<Action, number>; dry_
 
 /** A check is a transaction; so many are under way at once. */
 const atOnce = 8
+/** Steps after which the rest of the process gets its turn. */
+const turnEvery = 100
 
 export function createApplying(options: {
   database: Database
@@ -96,6 +99,8 @@ export function createApplying(options: {
         }
       })
       results.push(...(await Promise.all(taken)))
+      // A dry run asks the database nothing, and would keep everybody waiting.
+      if (results.length % turnEvery < group.length) await turn()
     }
     return results
   }
@@ -156,14 +161,14 @@ export function createApplying(options: {
       const { ordered, refusals } = orderByParents(planned.steps, existing)
       const foreign = await refuseForeign(caller.projectId, ordered)
       const refused = [...planned.refusals, ...refusals, ...foreign]
-      const without = new Set(refused.map(({ index }) => index))
+      const errors = new Map(refused.map(({ index, error }) => [index, error]))
       const taken = await takeAll(
         caller,
-        ordered.filter(({ index }) => !without.has(index)),
+        ordered.filter(({ index }) => !errors.has(index)),
         dryRun,
       )
       const failures = read.flatMap((one, index): Result[] => {
-        const error = 'error' in one ? one.error : refused.find((refusal) => refusal.index === index)?.error
+        const error = 'error' in one ? one.error : errors.get(index)
         const name = 'error' in one ? one.name : one.definition.settings.name
         return error === undefined ? [] : [{ index, uuid: null, name, action: 'failed', error }]
       })

@@ -12,6 +12,10 @@ const elsewhere = ['channels', 'unique', 'subject', 'subject_fail', 'parent']
 const own = ['uuid', 'badge_key', 'parent', 'channels', 'paused']
 const known = [...own, ...Object.keys(rules).filter((field) => !elsewhere.includes(field))]
 
+/** Names are shorter: 100 characters, of two units each. */
+const textMax = 200
+const channelsMax = 1000
+
 /** Throws AppError('bad_request') that names the field and the rule. */
 export function parseDefinition(value: unknown): Definition {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('', 'is not an object')
@@ -22,9 +26,10 @@ export function parseDefinition(value: unknown): Definition {
   for (const [field, id] of Object.entries({ uuid, badge_key }))
     if (id !== null && !(typeof id === 'string' && isUuid(id))) throw refused(field, 'is not a uuid')
   if (parent !== null && typeof parent !== 'string') throw refused('parent', 'is not a string')
+  if (parent !== null && parent.length > textMax) throw refused('parent', 'is too long')
   if (paused !== undefined && typeof paused !== 'boolean') throw refused('paused', 'is not a boolean')
   if (channels !== undefined && channels !== '*' && !isTexts(channels))
-    throw refused('channels', 'is not "*" or a list of channels')
+    throw refused('channels', `is not "*" or a list of channels, by id or name, at most ${channelsMax}`)
   const { parent: _none, pausedUntil: _unchanged, ...defaults } = defaultSettings
   return {
     uuid: uuid as string | null,
@@ -49,6 +54,8 @@ function readSettings(values: Record<string, unknown>) {
 }
 
 const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((item) => typeof item === 'string')
+  Array.isArray(value) &&
+  value.length <= channelsMax &&
+  value.every((item) => typeof item === 'string' && item.length <= textMax)
 
 const refused = (field: string, rule: string) => new AppError('bad_request', `${field} ${rule}`.trim(), { field })

@@ -73,6 +73,8 @@ export function toDefinition(
   }
 }
 
+const parentShownMax = 100
+
 /** What is known of the checks that a document may mean. */
 export type Existing = Pick<MonitorWithChannels, 'id' | 'settings' | 'channels' | 'state'>
 
@@ -138,31 +140,31 @@ export function orderByParents(
   const byName = Map.groupBy(known, ({ name }) => name)
   const ids = new Set(known.map(({ id }) => id))
 
-  let waiting = steps.flatMap((step): PlannedStep[] => {
+  const waiting = steps.flatMap((step): PlannedStep[] => {
     const { parent } = step.definition
     if (parent === null) return [{ ...step, parentId: null }]
     const found = ids.has(parent) ? [{ id: parent }] : (bySlug.get(parent) ?? byName.get(parent) ?? [])
     if (found.length === 1) return [{ ...step, parentId: found[0]?.id ?? null }]
     const problem = found.length === 0 ? 'is no check of this project or document' : 'means several checks'
-    refusals.push({ index: step.index, error: `parent ${problem}: ${parent}` })
+    refusals.push({ index: step.index, error: `parent ${problem}: ${parent.slice(0, parentShownMax)}` })
     return []
   })
 
-  const ordered: PlannedStep[] = []
-  while (waiting.length > 0) {
-    const open = new Set(waiting.map(({ uuid }) => uuid))
-    const [ready, rest] = [
-      waiting.filter(({ parentId }) => parentId === null || !open.has(parentId)),
-      waiting.filter(({ parentId }) => parentId !== null && open.has(parentId)),
-    ]
-    if (ready.length === 0) {
-      refusals.push(...rest.map(({ index }) => ({ index, error: 'parent would be its own descendant' })))
-      break
-    }
-    ordered.push(...ready)
-    waiting = rest
-  }
+  const ordered = parentsFirst(waiting)
+  const placed = new Set(ordered)
+  const circles = waiting.filter((step) => !placed.has(step))
+  refusals.push(...circles.map(({ index }) => ({ index, error: 'parent would be its own descendant' })))
   return { ordered, refusals }
+}
+
+/** Generation by generation; those that are their own descendants, and what descends from them, are in none. */
+function parentsFirst(steps: readonly PlannedStep[]): PlannedStep[] {
+  const open = new Set(steps.map(({ uuid }) => uuid))
+  const children = Map.groupBy(steps, ({ parentId }) => parentId)
+  const ordered = steps.filter(({ parentId }) => parentId === null || !open.has(parentId))
+  // What is appended is visited, too.
+  for (const { uuid } of ordered) ordered.push(...(children.get(uuid) ?? []))
+  return ordered
 }
 
 /** What a step changes; `settings` are those that differ. */

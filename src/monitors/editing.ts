@@ -14,10 +14,12 @@ import type { Database } from '../database/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { type MonitorWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFields } from './listing-store.ts'
-import { clearParent, selectLineage } from './parents-store.ts'
+import { clearParent, selectPlaceBelow } from './parents-store.ts'
 import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
 import * as store from './store.ts'
+
+const identifierShownMax = 100
 
 /** A change whose lock took too long is begun again. */
 const attemptsMax = 3
@@ -64,24 +66,23 @@ export function createEditing(options: EditingOptions) {
     if (wanted.length === 0) return []
     const known = await selectChannelNames(tx, projectId)
     if (wanted === '*') return known.map(({ id }) => id)
-    return (typeof wanted === 'string' ? wanted.split(',') : wanted).map((identifier) => {
+    const ids = channelIndex(known)
+    const meant = (typeof wanted === 'string' ? wanted.split(',') : wanted).map((identifier) => {
       if (identifier === '') throw new AppError('bad_request', 'empty channel identifier', { field: 'channels' })
-      const matches = known.filter(({ id, name }) => id === identifier || name === identifier)
-      if (matches.length === 1) return (matches[0] as { id: string }).id
-      const problem = matches.length === 0 ? 'invalid' : 'non-unique'
-      throw new AppError('bad_request', `${problem} channel identifier: ${identifier}`, { field: 'channels' })
+      const matches = ids.get(identifier)
+      const [id] = matches ?? []
+      if (id !== undefined && matches?.size === 1) return id
+      const problem = matches === undefined ? 'invalid' : 'non-unique'
+      const shown = identifier.slice(0, identifierShownMax)
+      throw new AppError('bad_request', `${problem} channel identifier: ${shown}`, { field: 'channels' })
     })
+    return [...new Set(meant)]
   }
 
   /** A parent is of the same project, and no descendant is an ancestor. The caller holds the lock, so that two at once close no circle. */
   async function checkParent(tx: Queryable, projectId: string, id: string | null, parent: string): Promise<void> {
-    const lineage = await selectLineage(tx, projectId, parent)
-    const problem =
-      lineage.length === 0
-        ? 'is not a check of this project'
-        : id !== null && lineage.includes(id)
-          ? 'would be its own descendant'
-          : undefined
+    const { known, circle } = await selectPlaceBelow(tx, projectId, parent, id)
+    const problem = known ? circle && 'would be its own descendant' : 'is not a check of this project'
     if (problem) throw new AppError('bad_request', `json validation error: parent ${problem}`, { field: 'parent' })
   }
 
@@ -224,6 +225,14 @@ export function createEditing(options: EditingOptions) {
       return monitor
     },
   }
+}
+
+/** Which channels each id and each name means. */
+function channelIndex(known: readonly { id: string; name: string }[]): Map<string, Set<string>> {
+  const index = new Map<string, Set<string>>()
+  for (const { id, name } of known)
+    for (const identifier of [id, name]) index.set(identifier, (index.get(identifier) ?? new Set()).add(id))
+  return index
 }
 
 function changed(before: Settings, { settings, derived }: Edit): Settings {

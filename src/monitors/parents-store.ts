@@ -4,17 +4,27 @@ import type { Queryable, Statement } from '../database/client.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `monitors_${name}`, text })
 
-const lineage = statement(
-  'lineage',
+const place = statement(
+  'place_below',
   `WITH RECURSIVE up AS (
      SELECT id, parent_id FROM monitors WHERE id = $2 AND project_id = $1
-     UNION SELECT m.id, m.parent_id FROM monitors m JOIN up ON m.id = up.parent_id WHERE m.project_id = $1)
-   SELECT id FROM up`,
+     UNION SELECT m.id, m.parent_id FROM monitors m JOIN up ON m.id = up.parent_id
+       WHERE m.project_id = $1 AND $3::uuid IS NOT NULL)
+   SELECT count(*) > 0 AS known, coalesce(bool_or(id = $3), false) AS circle FROM up`,
 )
 
-/** The monitor and its ancestors; empty if the project has no such monitor. */
-export async function selectLineage(on: Queryable, projectId: string, id: string): Promise<string[]> {
-  return (await on.query<{ id: string }>(lineage, [projectId, id])).map((row) => row.id)
+/**
+ * Whether the project knows the monitor `parent`, and whether `id` is it or one of its ancestors. Nothing descends from what has no id yet,
+ * which is why its ancestors, be they thousands, are not looked at.
+ */
+export async function selectPlaceBelow(
+  on: Queryable,
+  projectId: string,
+  parent: string,
+  id: string | null,
+): Promise<{ known: boolean; circle: boolean }> {
+  const [row] = await on.query<{ known: boolean; circle: boolean }>(place, [projectId, parent, id])
+  return row ?? { known: false, circle: false }
 }
 
 const clear = statement('clear_parent', 'UPDATE monitors SET parent_id = NULL WHERE project_id = $1 AND parent_id = $2')

@@ -29,17 +29,28 @@ type Rule = (value: unknown) => string | undefined
 
 const longestS = 365 * 86_400
 const slugMax = 100
+const descMax = 10_000
+/** All channels that a project may have, by their longest names, with room to spare. */
+const channelsMax = 100_000
 
 const string =
   (maxLength?: number, then?: (text: string) => string | undefined): Rule =>
   (value) => {
     if (typeof value !== 'string') return 'is not a string'
-    if (maxLength !== undefined && [...value].length > maxLength) return 'is too long'
+    // A character is two units at most: what is far too long is not counted.
+    if (maxLength !== undefined && (value.length > 2 * maxLength || [...value].length > maxLength)) return 'is too long'
     // PostgreSQL stores any character but this one, and whole ones only.
     if (value.includes('\0')) return 'contains a NUL character'
     if (!value.isWellFormed()) return 'contains half of a surrogate pair'
     return then?.(value)
   }
+/** Of a text that the original takes at any length, and everybody who looks at a list would pay for. */
+const bounded =
+  (max: number): Rule =>
+  (value) =>
+    typeof value === 'string' && value.length > max
+      ? `is too long, at most ${max} characters are possible`
+      : string()(value)
 const boolean: Rule = (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean')
 const integer =
   (minimum: number, maximum: number): Rule =>
@@ -64,8 +75,8 @@ const nullable =
     value === null ? undefined : rule(value)
 
 export const rules = {
-  channels: string(),
-  desc: string(),
+  channels: bounded(channelsMax),
+  desc: bounded(descMax),
   failure_kw: string(200),
   filter_body: boolean,
   filter_default_fail: boolean,

@@ -1,34 +1,40 @@
 // Prometheus Alertmanager: an alert pushed to its API. Alertmanager takes an alert without an end for resolved when nobody repeats it
-// for some minutes, so an outage gets an end far away, and its recovery moves it to the present. The labels identify the alert: none
-// of them may change between the two, so the check's name is an annotation.
+// for some minutes, so an outage gets an end far away, and its recovery moves it to the present. The labels identify the alert, and people
+// route and inhibit by them. A check or a project that was renamed meanwhile, or labels that were, would leave the alert of the outage firing
+// for ever, so a recovery asks under which labels it stands there and ends those, too.
 
-import { Type } from 'typebox'
+import { isDeepStrictEqual } from 'node:util'
+import { type Static, Type } from 'typebox'
 import type { Alert } from '../alert.ts'
 import { fitText } from '../fit.ts'
-import { basic, bearer, httpTransport, words } from '../http-transport.ts'
+import { type Answers, basic, bearer, exchange, words, wordsFor } from '../http-transport.ts'
 import { bodyOf, plain } from '../markup.ts'
-import { address, base, secret, settingsOf, token } from '../transport.ts'
+import { address, base, type SendContext, secret, settingsOf, type Transport, token } from '../transport.ts'
 
 const lastsMs = 30 * 86_400_000
 const descriptionMax = 20_000
 
-export const alertmanager = httpTransport({
+const Settings = settingsOf({
+  url: address(),
+  severity: Type.Optional(Type.String({ minLength: 1, maxLength: 50, default: 'critical' })),
+  labels: Type.Optional(
+    Type.Record(Type.String({ pattern: '^[a-zA-Z_][a-zA-Z0-9_]*$' }), Type.String({ minLength: 1, maxLength: 200 }), {
+      maxProperties: 20,
+      additionalProperties: false,
+      rule: 'must have names of labels: letters, digits and _',
+    }),
+  ),
+  token: Type.Optional(token()),
+  user: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  password: Type.Optional(secret()),
+})
+
+const answers: Answers = { read: (body) => ({ says: typeof body === 'string' ? words(body) : undefined }) }
+
+export const alertmanager: Transport<Static<typeof Settings>> = {
   kind: 'alertmanager',
   category: 'incident',
-  settings: settingsOf({
-    url: address(),
-    severity: Type.Optional(Type.String({ minLength: 1, maxLength: 50, default: 'critical' })),
-    labels: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[a-zA-Z_][a-zA-Z0-9_]*$' }), Type.String({ minLength: 1, maxLength: 200 }), {
-        maxProperties: 20,
-        additionalProperties: false,
-        rule: 'must have names of labels: letters, digits and _',
-      }),
-    ),
-    token: Type.Optional(token()),
-    user: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
-    password: Type.Optional(secret()),
-  }),
+  settings: Settings,
   problem({ token, user, password }) {
     if ((user === undefined) !== (password === undefined))
       return { field: user === undefined ? 'user' : 'password', rule: 'is required: user and password go together' }
@@ -36,16 +42,55 @@ export const alertmanager = httpTransport({
       ? { field: 'token', rule: 'must not be combined with user and password' }
       : undefined
   },
-  request: (alert, { url, severity = 'critical', labels = {}, token, user, password }) => ({
-    url: `${base(url)}/api/v2/alerts`,
-    headers: token !== undefined ? bearer(token) : user !== undefined ? basic(user, password ?? '') : {},
-    json: [{ ...times(alert), labels: labelsOf(alert, severity, labels), ...texts(alert) }],
-  }),
-  answers: { read: (body) => ({ says: typeof body === 'string' ? words(body) : undefined }) },
-})
+  async send(message, settings, context) {
+    const alert = wordsFor(message, settings, context)
+    const labels = labelsOf(alert, settings)
+    const others = alert.phase === 'resolved' ? await standing(alert, settings, context) : []
+    const json = [labels, ...others.filter((other) => !isDeepStrictEqual(other, labels))].map((own) => ({
+      ...times(alert),
+      labels: own,
+      ...texts(alert),
+    }))
+    await exchange({ url: alertsUrl(settings), headers: login(settings), json }, answers, context)
+    return 'sent'
+  },
+}
 
-function labelsOf({ incident }: Alert, severity: string, labels: Record<string, string>): Record<string, string> {
-  return { alertname: 'FlatlineCheckDown', severity, ...labels, incident }
+const alertsUrl = ({ url }: Static<typeof Settings>) => `${base(url)}/api/v2/alerts`
+
+const login = ({ token, user, password }: Static<typeof Settings>) =>
+  token !== undefined ? bearer(token) : user !== undefined ? basic(user, password ?? '') : {}
+
+/** The labels of what stands there of the incident; none if that cannot be learned, because the recovery must not wait for it. */
+async function standing(
+  { incident }: Alert,
+  settings: Static<typeof Settings>,
+  context: SendContext,
+): Promise<Record<string, string>[]> {
+  const filter = encodeURIComponent(`incident="${incident}"`)
+  try {
+    const url = `${alertsUrl(settings)}?filter=${filter}`
+    const { body } = await exchange({ url, method: 'GET', headers: login(settings) }, answers, context)
+    const found = JSON.parse(body.toString('utf8')) as unknown
+    return (Array.isArray(found) ? found : []).flatMap(({ labels }) => (labels?.incident === incident ? [labels] : []))
+  } catch {
+    context.signal.throwIfAborted()
+    return []
+  }
+}
+
+function labelsOf(
+  { source, project, incident }: Alert,
+  { severity = 'critical', labels = {} }: Static<typeof Settings>,
+): Record<string, string> {
+  return {
+    alertname: 'FlatlineCheckDown',
+    severity,
+    check: source,
+    ...(project !== '' && { project }),
+    ...labels,
+    incident,
+  }
 }
 
 /** A recovery begins when the outage did, which only its facts know; Alertmanager keeps the earlier of the two beginnings. */

@@ -7,12 +7,14 @@ import { suite, test } from 'node:test'
 import { alertmanager } from '../../../src/alerting/transports/alertmanager.ts'
 import { eventually, scratchDir } from '../../helper.ts'
 import { needsTool } from '../../tools.ts'
+import { createWorld } from '../world.ts'
 import {
   answersMean,
   asks,
   assertWhole,
   contextWith,
   down,
+  farSide,
   huge,
   hugeBody,
   incident,
@@ -32,7 +34,12 @@ suite('alertmanager', () => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/api/v2/alerts')
     const [{ labels, annotations, startsAt, endsAt, generatorURL }] = json(asked)
-    assert.deepEqual(labels, { alertname: 'FlatlineCheckDown', severity: 'critical', incident })
+    assert.deepEqual(labels, {
+      alertname: 'FlatlineCheckDown',
+      severity: 'critical',
+      check: 'nightly backup',
+      incident,
+    })
     assert.deepEqual(
       [annotations.summary, annotations.check, annotations.tags],
       ['nightly backup is down', 'nightly backup', 'prod db'],
@@ -44,10 +51,53 @@ suite('alertmanager', () => {
     assert.deepEqual([recovery.labels, recovery.endsAt], [labels, '2026-11-22T22:14:00.000Z'])
   })
 
+  test('can be routed and inhibited by check and project, also where one was renamed during the outage', async (t) => {
+    const [{ labels }] = json(await asks(t, subject, { ...down, project: 'acme' }))
+    assert.deepEqual([labels.check, labels.project], ['nightly backup', 'acme'])
+    const stranger = { ...labels, incident: 'another' }
+    const { url, asked } = await farSide(t, ({ method }) =>
+      method === 'GET' ? { body: [{ labels }, { labels: stranger }, {}] } : {},
+    )
+    const renamed = { ...up, project: 'acme', check: { ...up.check, name: 'weekly backup' } }
+    assert.equal(await alertmanager.send(renamed, { url }, contextWith()), 'sent')
+    assert.equal(new URL(url + asked[0]?.url).searchParams.get('filter'), `incident="${incident}"`)
+    const ended = json(asked) as { labels: object; endsAt: string }[]
+    assert.deepEqual(
+      ended.map((one) => one.labels),
+      [{ ...labels, check: 'weekly backup' }, labels],
+    )
+    assert.deepEqual(new Set(ended.map(({ endsAt }) => endsAt)), new Set(['2026-11-22T22:14:00.000Z']))
+  })
+
+  test('the project is the one of the check', async (t) => {
+    const { url, asked } = await farSide(t)
+    const world = await createWorld(t)
+    const replica = await world.replica()
+    const monitorId = await world.monitor(replica, [await world.channel(replica, 'alertmanager', { url })])
+    await world.flips(monitorId, ['down'])
+    await replica.turn()
+    const [{ labels }] = json(asked)
+    assert.deepEqual([labels.check, labels.project], ['nightly', 'test'])
+  })
+
+  test('a recovery is told also where nobody says what stands there', async (t) => {
+    for (const reply of [{ status: 404 }, { status: 500 }, { body: '<html>' }, { body: {} }, { body: [null] }]) {
+      const { url, asked } = await farSide(t, ({ method }) => (method === 'GET' ? reply : {}))
+      assert.equal(await alertmanager.send(up, { url }, contextWith()), 'sent')
+      assert.equal(json(asked).length, 1)
+    }
+  })
+
   test('has labels and a login of its own', async (t) => {
     const own = { severity: 'page', labels: { team: 'db' }, user: 'me', password: 'pw' }
     const asked = await asks(t, subject, down, own)
-    assert.deepEqual(json(asked)[0].labels, { alertname: 'FlatlineCheckDown', severity: 'page', team: 'db', incident })
+    assert.deepEqual(json(asked)[0].labels, {
+      alertname: 'FlatlineCheckDown',
+      severity: 'page',
+      check: 'nightly backup',
+      team: 'db',
+      incident,
+    })
     assert.equal(asked[0]?.headers.authorization, `Basic ${Buffer.from('me:pw').toString('base64')}`)
     const bearer = await asks(t, subject, down, { token: 'abc' })
     assert.equal(bearer[0]?.headers.authorization, 'Bearer abc')

@@ -92,6 +92,11 @@ export const database = Type.Object(
     reserve: integer(5, 'Connections left to others, as backups and monitoring, for the same warning', { minimum: 0 }),
     connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
     statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
+    hangAfterMs: milliseconds(
+      3000,
+      'How long the database may leave a trivial question unanswered before everybody is told that it does not answer, instead of waiting',
+      { minimum: 100 },
+    ),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
     slowQueryMs: milliseconds(1000, 'A statement that takes longer is logged, without its values; 0 is off', {
       minimum: 0,

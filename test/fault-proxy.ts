@@ -4,14 +4,17 @@ import { type AddressInfo, createConnection, createServer, type Socket } from 'n
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-/** blackhole: connections are accepted and bytes vanish. refuse: nobody listens. reset: connections break, new ones at once. */
-export type Fault = 'pass' | 'blackhole' | 'refuse' | 'reset'
+/** blackhole: connections are accepted and bytes vanish. refuse: nobody listens. reset: connections break, new ones at once.
+ * slow: every answer takes two seconds. */
+export type Fault = 'pass' | 'blackhole' | 'refuse' | 'reset' | 'slow'
 
 /**
  * When a connection breaks on which the client has asked for a commit, which is all that the client sees: before the database heard of
  * it, once it had heard, and once it had answered.
  */
 export type CommitCut = 'unheard' | 'heard' | 'answered'
+
+const slowMs = 2000
 
 export type FaultProxy = {
   url: string
@@ -38,7 +41,7 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
     const far = keep(createConnection(socketPath))
     let isCut = false
     near.on('data', (bytes) => {
-      if (fault !== 'pass' || isCut) return
+      if ((fault !== 'pass' && fault !== 'slow') || isCut) return
       if (cut?.words.some((word) => bytes.includes(word))) {
         isCut = true
         breakAt(cut.moment, near, far, bytes)
@@ -46,7 +49,10 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
         cut = null
       } else far.write(bytes)
     })
-    far.on('data', (bytes) => fault === 'pass' && !isCut && near.write(bytes))
+    far.on('data', (bytes) => {
+      if (fault === 'slow') setTimeout(() => near.write(bytes), slowMs)
+      else if (fault === 'pass' && !isCut) near.write(bytes)
+    })
     near.on('close', () => isCut || far.destroy())
     far.on('close', () => near.destroy())
   })

@@ -26,3 +26,16 @@ export function isDatabaseAway(error: unknown): boolean {
     )
   )
 }
+
+/** Statement and lock time-outs, conflicts and deadlocks: the database works, and the same may go well later. */
+const busyStates = ['57014', '55P03', '40001', '40P01']
+
+/** Whether a statement was given up although the database answers, whoever reports it. Prisma has the SQLSTATE in its cause. */
+export function isOutOfTime(error: unknown): boolean {
+  for (let next = error, depth = 0; typeof next === 'object' && next !== null && depth < 5; depth++) {
+    const { code, originalCode, cause, meta } = next as Record<string, unknown>
+    if (busyStates.includes(String(code)) || busyStates.includes(String(originalCode)) || code === 'P2034') return true
+    next = cause ?? (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError
+  }
+  return false
+}

@@ -11,6 +11,7 @@ import { type Clock, createClock } from './clock.ts'
 import { checkConnections } from './connections.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
+import { createPulse, type Pulse } from './pulse.ts'
 import { DatabaseRefusedError, requireSupportedServer } from './server-version.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
@@ -25,6 +26,8 @@ export type Database = Queryable & {
   transaction: DatabaseClient['transaction']
   /** Starts (if embedded), waits for, migrates and connects to the database. Rejects with what waiting cannot mend. */
   open(signal: AbortSignal): Promise<void>
+  /** Whether it has been asked something trivial, and has not answered for `database.hangAfterMs`. */
+  isHanging(): boolean
   /** Reads the database's clock. */
   synchronise(): Promise<void>
   close(): Promise<void>
@@ -49,6 +52,7 @@ export function createDatabase(options: {
   const telemetry = createTelemetry({ metrics, log, slowQueryMs, monotonic: clock.monotonic })
   let client: DatabaseClient | undefined
   let embedded: EmbeddedPostgres | undefined
+  let pulse: Pulse | undefined
 
   function opened(): DatabaseClient {
     if (client) return client
@@ -57,7 +61,8 @@ export function createDatabase(options: {
 
   async function guard<T>(work: () => Promise<T>): Promise<T> {
     try {
-      const result = await breaker.run(work, isDatabaseAway)
+      const run = () => breaker.run(work, isDatabaseAway)
+      const result = await (pulse === undefined ? run() : pulse.unlessHanging(run))
       telemetry.answered()
       return result
     } catch (error) {
@@ -88,6 +93,7 @@ export function createDatabase(options: {
     query: (statement, values) => opened().query(statement, values),
     transaction: (work, limitMs) => opened().transaction(work, limitMs),
     synchronise,
+    isHanging: () => pulse?.isHanging() ?? false,
 
     async open(signal) {
       if (config.database.url === undefined)
@@ -102,11 +108,18 @@ export function createDatabase(options: {
         statement: telemetry.statement,
         guard,
       })
+      pulse = createPulse({
+        connection: settings.connection,
+        hangAfterMs: config.database.hangAfterMs,
+        onChange: telemetry.hanging,
+      })
+      pulse.start()
       await synchronise()
       await checkConnections(client, config.database, log)
     },
 
     async close() {
+      pulse?.stop()
       const closing = client
       client = undefined
       await closing?.close()

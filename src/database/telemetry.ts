@@ -41,8 +41,20 @@ export function createTelemetry(options: {
     log.info({ event: 'database.back', outageMs }, 'the database answers again')
   }
 
+  function lost(reason: string): void {
+    if (lostAt !== null) return
+    lostAt = monotonic()
+    log.warn({ event: 'database.lost', reason }, 'the database does not answer')
+  }
+
   return {
     answered,
+
+    /** It accepts what is sent and answers nothing; or does again. */
+    hanging(isHanging: boolean): void {
+      if (isHanging) lost('timeout')
+      else answered()
+    },
 
     /** Only the name, never values: they are people's. */
     statement(name: string, ms: number): void {
@@ -62,9 +74,7 @@ export function createTelemetry(options: {
       const reason = failureReason(error)
       metrics.attempt()
       metrics.failure(reason)
-      if (lostAt !== null) return
-      lostAt = monotonic()
-      log.warn({ event: 'database.lost', reason }, 'the database does not answer')
+      lost(reason)
     },
   }
 }

@@ -13,28 +13,41 @@ const check = (
   options: Pick<HealthCheck, 'late'> = {},
 ): HealthCheck => ({ name, critical, timeoutMs: 2000, run, ...options })
 
-/** A round trip. One that takes longer than `degradedMs` is degraded; `connection` tells a database that is away from one in trouble. */
+/** Below the time-out of a check: a database that takes longer is slow or hangs, and who asks its pulse knows which. */
+const slowMs = 1500
+
+/**
+ * A round trip. One that takes longer than `degradedMs` is degraded, however long: what is slow still serves. `connection` tells a
+ * database that is away from one in trouble.
+ */
 export function databaseCheck(options: {
   ping: () => Promise<void>
   pool: () => PoolState | null
   monotonic: () => number
   degradedMs: number
+  /** Whether it leaves even trivial questions unanswered. */
+  isHanging: () => boolean
   /** Whether heartbeats have a place to wait for it. */
   canSpool: () => boolean
 }): HealthCheck {
-  const { ping, pool, monotonic, degradedMs, canSpool } = options
+  const { ping, pool, monotonic, degradedMs, isHanging, canSpool } = options
   const run = async () => {
     const began = monotonic()
     try {
-      await ping()
-      const isSlow = monotonic() - began > degradedMs
+      const isAnswered = await within(ping(), slowMs)
+      if (!isAnswered && isHanging())
+        return { status: canSpool() ? 'degraded' : 'unhealthy', connection: 'error' } as const
+      const isSlow = !isAnswered || monotonic() - began > degradedMs
       return { status: isSlow ? 'degraded' : 'healthy', connection: 'connected', pool: pool() } as const
     } catch (error) {
-      const status = canSpool() ? 'degraded' : 'unhealthy'
-      return { status, connection: isDatabaseAway(error) ? 'disconnected' : 'error' } as const
+      const isAway = isDatabaseAway(error) && !isHanging()
+      return {
+        status: canSpool() ? 'degraded' : 'unhealthy',
+        connection: isAway ? 'disconnected' : 'error',
+      } as const
     }
   }
-  return check('database', true, run, { late: { connection: 'error' } })
+  return check('database', true, run)
 }
 
 /** Resident memory against what the container may use, in MiB. The heap's share of the heap is always high and says nothing. */
@@ -155,18 +168,26 @@ export function encryptionCheck(test: () => void, environment: string): HealthCh
 /** Heartbeats that were received and are not in the database: in memory, unanswered, or answered and in the spool. */
 export function spoolCheck(options: {
   queued: () => number
-  /** Null where there is no spool. */
-  spool: { backlog: () => { records: number; bytes: number }; hasRoom: () => boolean } | null
+  /** Null where there is no spool. `isStalled`: the database answers, and nothing of the spool gets into it. */
+  spool: {
+    backlog: () => { records: number; bytes: number }
+    hasRoom: () => boolean
+    isStalled: () => boolean
+  } | null
+  /** Acknowledged heartbeats that the database refuses. */
+  quarantined: () => number
   stalenessMs: () => number
   maxStalenessMs: number
 }): HealthCheck {
-  const { queued, spool, stalenessMs, maxStalenessMs } = options
+  const { queued, spool, quarantined, stalenessMs, maxStalenessMs } = options
   return check('spool', true, () => {
     const dataStalenessMs = stalenessMs()
     const stale = dataStalenessMs > maxStalenessMs ? 'degraded' : 'healthy'
-    const status = spool?.hasRoom() === false ? 'unhealthy' : stale
+    const isStalled = spool?.isStalled() ?? false
+    const status = isStalled || spool?.hasRoom() === false ? 'unhealthy' : stale
     const { records = 0, bytes = 0 } = spool?.backlog() ?? {}
-    return { status, enabled: spool !== null, queued: queued(), records, bytes, dataStalenessMs }
+    const waiting = { queued: queued(), records, bytes, dataStalenessMs }
+    return { status, enabled: spool !== null, ...waiting, replayStalled: isStalled, quarantined: quarantined() }
   })
 }
 
@@ -193,6 +214,19 @@ export function redisCheck(ping: () => Promise<void>): HealthCheck {
     await ping()
     return { status: 'healthy' }
   })
+}
+
+/** False if it takes longer; what comes of it then nobody hears. */
+async function within(work: Promise<unknown>, limitMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, limitMs, false)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function percentOf(part: number, whole: number): number {

@@ -23,7 +23,7 @@ export const healthPlugin = fp<{ config: Config }>(
     const { health: limits, environment } = config
     const { clock } = database
     const { monotonic } = clock
-    const stalenessMs = () => Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now()))
+    const stalenessMs = () => Math.max(0, clock.now() - (heartbeats.oldestUnrecorded() ?? clock.now()))
     const limitBytes = memoryLimitBytes()
 
     const health = createHealth({ monotonic })
@@ -41,6 +41,7 @@ export const healthPlugin = fp<{ config: Config }>(
       health,
       phase: () => lifecycle.phase,
       needed: ['database'],
+      isStalled: () => heartbeats.diversion?.isStalled() ?? false,
       shown: ['circuit_breakers', 'redis'],
       about: { version, environment },
       seesDetails: detailAllowlist.length === 0 ? () => true : createAddressList(detailAllowlist),
@@ -75,6 +76,7 @@ function createChecks(
       pool: database.poolState,
       monotonic,
       degradedMs: limits.databaseDegradedMs,
+      isHanging: database.isHanging,
       canSpool: () => heartbeats.diversion?.hasRoom() ?? false,
     }),
     checks.memoryCheck({
@@ -91,6 +93,7 @@ function createChecks(
     checks.spoolCheck({
       queued: heartbeats.queueLength,
       spool: heartbeats.diversion,
+      quarantined: heartbeats.quarantine.entries,
       stalenessMs: figures.stalenessMs,
       maxStalenessMs: limits.maxStalenessMs,
     }),

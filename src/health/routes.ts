@@ -19,6 +19,8 @@ export type HealthRoutesOptions = {
   phase: () => Phase
   /** Names of the checks without which no heartbeat can be accepted. */
   needed: readonly string[]
+  /** Whether heartbeats that are answered here get no further than this replica although the database answers. */
+  isStalled: () => boolean
   /** Names of checks that readiness tells about besides; they take no replica out. */
   shown: readonly string[]
   about: { version: string; environment: string }
@@ -36,7 +38,7 @@ const patienceMs = 5000
 
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
-  const { health, phase, needed, shown, about, seesDetails } = options
+  const { health, phase, needed, isStalled, shown, about, seesDetails } = options
   const config = { access: 'public', always: true, quiet: true, ...unshed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
@@ -63,6 +65,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
         .filter(([name, status]) => !shown.includes(name) && !['ready', 'healthy', 'degraded'].includes(status))
         .filter(([name]) => !health.wellWithin(name, patienceMs))
         .map(([name, status]) => `${name} is ${status}`)
+      if (isStalled()) reasons.push('the replay of the spool makes no progress')
       return send(reply, reasons.length === 0, { ready: reasons.length === 0, timestamp: timestamp(), checks, reasons })
     })
   }

@@ -44,6 +44,9 @@ const replayMaxBytes = 16 * 2 ** 20
 /** Whoever comes after these waits for them: a few batches. */
 const handoverMax = 2000
 const listedMax = 100
+const stalledAfterMs = 60_000
+/** Detection waits for a spool while the database answers, but not for ever. */
+const patienceMs = 300_000
 const known = { maxEntries: 100_000 }
 
 export function createDiversion({ spool, record, quarantine, ping, count, log }: DiversionOptions) {
@@ -54,6 +57,20 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
   /** While the last of the spool is moved on; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
+  /** Since when the spool has been replayed without coming to its end, and without getting on, while the database answered. */
+  let replayingSince: number | null = null
+  let failingSince: number | null = null
+
+  const elapsedMs = (from: number | null) => (from === null ? 0 : performance.now() - from)
+  const isStalled = () => elapsedMs(failingSince) > stalledAfterMs
+
+  async function step(): Promise<boolean> {
+    if (spool.backlog().records > handoverMax) return spool.replay(replaySegment)
+    await ping()
+    handover = empty()
+    await handover
+    return false
+  }
 
   function push(received: Received, done: Done<Outcome>): boolean {
     return spool.push(received, monitors.has(received.monitorId), (error) => {
@@ -164,25 +181,42 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
     async handedOver(): Promise<void> {
-      await handover
+      // Whatever stopped it: those behind it go where it is.
+      await handover?.catch((cause) => {
+        throw new AppError('unavailable', 'heartbeats go to the spool again', { cause })
+      })
     },
 
     /** Moves on what is in the spool; true if there may be more. */
     async replay(): Promise<boolean> {
       if (!active) return false
+      replayingSince ??= performance.now()
       try {
-        if (spool.backlog().records > handoverMax) return await spool.replay(replaySegment)
-        await ping()
-        handover = empty()
-        await handover
+        const more = await step()
+        failingSince = null
+        if (!active) replayingSince = null
+        return more
       } catch (error) {
-        if (!isDatabaseAway(error)) throw error
+        if (!isDatabaseAway(error)) {
+          failingSince ??= performance.now()
+          throw error
+        }
+        replayingSince = null
+        failingSince = null
         await replayThroughOthers()
+        return false
       } finally {
         handover = null
       }
-      return false
     },
+
+    /** The database answers, and for a minute nothing of the spool has got into it. */
+    isStalled,
+    stalledMs: (): number => elapsedMs(failingSince),
+
+    /** When the heartbeat was received that has waited longest and can be expected soon; null if none is. */
+    oldestExpected: (): number | null =>
+      isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
 
     /** Takes over the heartbeats of processes that are gone; returns the ids of those. */
     async tend(): Promise<string[]> {

@@ -9,6 +9,7 @@ import { bulkRoutes } from './bulk-routes.ts'
 import type { Diversion } from './diversion.ts'
 import { createHistory } from './history.ts'
 import { historyRoutes } from './history-routes.ts'
+import { inTime } from './in-time.ts'
 import { createMailRecipients } from './mail-recipients.ts'
 import type { MailListener } from './mail-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './partitions.ts'
@@ -27,6 +28,8 @@ const partitionsIntervalMs = 600_000
 const replayIntervalMs = 250
 const tendIntervalMs = 5000
 const settlingIntervalMs = 250
+/** How long the owner of a key is looked up while heartbeats are spooled anyway. */
+const spoolingLookupMs = 250
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -58,6 +61,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     })
     app.decorate('heartbeats', heartbeats)
     for (const kind of signalKinds) metrics.heartbeatsReceived.inc({ kind, outcome: 'refused', tenant: '' }, 0)
+    metrics.observe('quarantined_heartbeats', () => [{ value: heartbeats.quarantine.entries() }])
     metrics.observe('queue_length', () => [{ value: heartbeats.queueLength(), labels: { queue: 'heartbeats' } }])
 
     const partitions = createLoop({
@@ -79,7 +83,19 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       log: app.log,
     })
     const settling = createLoop({ name: 'settling', intervalMs: settlingIntervalMs, log: app.log, step: settle })
-    const loops = [partitions, settling, ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : [])]
+    const quarantine = createLoop({
+      name: 'quarantine',
+      intervalMs: tendIntervalMs,
+      log: app.log,
+      step: async () => {
+        await heartbeats.quarantine.retryDue()
+        return false
+      },
+    })
+    const loops = [
+      ...[partitions, settling, quarantine],
+      ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : []),
+    ]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       // Nobody's silence may be judged before what others have left behind is known.
@@ -101,7 +117,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     })
     await app.register(pingRoutes, {
       heartbeats,
-      ownerOf: ownerOf(app.projects, spool !== null),
+      ownerOf: ownerOf(app.projects, heartbeats.diversion, config.ingest.divertAfterMs),
       monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
     })
@@ -143,6 +159,7 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
 function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   const { blindTime, domainMetrics: metrics, log } = app
   metrics.observe('spool_bytes', () => [{ value: diversion.backlog().bytes }])
+  metrics.observe('spool_replay_stalled_seconds', () => [{ value: diversion.stalledMs() / 1000 }])
   metrics.observe('spool_records', () => [{ value: diversion.backlog().records }])
   const step = async () => {
     const gone = await diversion.tend()
@@ -159,13 +176,19 @@ function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   ]
 }
 
-function ownerOf(projects: FastifyInstance['projects'], canWait: boolean): PingRoutesOptions['ownerOf'] {
+/** While nobody can tell whose key it is, or not soon enough, its hash has to do. */
+function ownerOf(
+  projects: FastifyInstance['projects'],
+  diversion: Diversion | null,
+  divertAfterMs: number,
+): PingRoutesOptions['ownerOf'] {
   return async (pingKey) => {
+    const asked = projects.authenticate(pingKey)
     try {
-      const owner = await projects.authenticate(pingKey)
+      const owner = await (diversion ? inTime(asked, diversion.active ? spoolingLookupMs : divertAfterMs) : asked)
       return owner?.kind === 'ping_key' ? { projectId: owner.projectId, pingKeyHash: null } : null
     } catch (error) {
-      if (canWait && isDatabaseAway(error)) return { projectId: '', pingKeyHash: projects.hashOf(pingKey) }
+      if (diversion && isDatabaseAway(error)) return { projectId: '', pingKeyHash: projects.hashOf(pingKey) }
       throw error
     }
   }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { v5 as uuidv5 } from 'uuid'
 import type { AuditEntry, WriteAudit } from '../audit/store.ts'
+import { isOutOfTime } from '../core/availability.ts'
 import { columns } from '../core/columns.ts'
 import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
@@ -16,7 +17,6 @@ import * as store from './quarantine-store.ts'
 import type { Outcome, Received } from './service.ts'
 import { decodePayload, payloadOf } from './spool-record.ts'
 import { problemOf, storable } from './storable.ts'
-import { isOutOfTime } from './writing.ts'
 
 export type Quarantine = ReturnType<typeof createQuarantine>
 

@@ -11,6 +11,7 @@ import type { SlugAddress } from '../monitors/slugs.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import { createDiversion } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
+import { inTime } from './in-time.ts'
 import { createQuarantine } from './quarantine.ts'
 import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
@@ -211,12 +212,13 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     /** Null where there is no spool. */
     diversion,
     quarantine,
-    /** When the heartbeat was received that has waited longest for the database; null if none waits. */
-    oldestWaiting(): number | null {
-      const queued = batcher.oldest()?.at ?? null
-      const spooled = diversion?.backlog().oldestAt ?? null
-      return queued === null || (spooled !== null && spooled < queued) ? spooled : queued
-    },
+    /**
+     * When the heartbeat was received that has waited longest for the database; null if none waits. What a replay that does not
+     * get on leaves behind does not count: the time of all others must not stand still for it.
+     */
+    oldestWaiting: () => earlier(batcher.oldest()?.at ?? null, diversion?.oldestExpected() ?? null),
+    /** The same of all that is not in the database yet, whatever becomes of it. */
+    oldestUnrecorded: () => earlier(batcher.oldest()?.at ?? null, diversion?.backlog().oldestAt ?? null),
     /** Records of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (diversion === null) throw new AppError('unavailable', 'this replica has no spool')
@@ -235,14 +237,6 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   }
 }
 
-/** What comes later than that changes nothing any more: the database knows each heartbeat by its id. */
-function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(tooLate()), limitMs)
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
-}
-
-function tooLate(): AppError {
-  return new AppError('unavailable', 'the database took too long')
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || (b !== null && b < a) ? b : a
 }

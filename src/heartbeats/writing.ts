@@ -118,11 +118,6 @@ function halvesOf<T>(some: T[]): [T[], T[]] {
   return [some.slice(0, middle), some.slice(middle)]
 }
 
-/** A statement that ran, or waited for a lock, for too long: the database works, and the same may go well later. */
-export function isOutOfTime(error: unknown): boolean {
-  return ['57014', '55P03', '40001', '40P01'].includes((error as { code?: string }).code ?? '')
-}
-
 /** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
 const missingPartition = '23514'
 /** "Duplicate key value violates unique constraint": a replay that was cut short is repeated, or another was faster. */

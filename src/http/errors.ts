@@ -3,7 +3,7 @@
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isDatabaseAway } from '../core/availability.ts'
+import { isDatabaseAway, isOutOfTime } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 
 export const statusOf = {
@@ -65,6 +65,10 @@ export function toAppError(error: FastifyError): AppError {
   const refused = refusedByDatabase[error.code]
   if (refused) return new AppError(refused.code, refused.message, { cause: error })
   if (badAddresses.includes(error.code)) return new AppError('bad_request', 'invalid url format', { cause: error })
+  if (isOutOfTime(error)) {
+    const message = 'the database is too busy, try again shortly'
+    return new AppError('unavailable', message, { retryAfterS: 1, cause: error })
+  }
   const status = error.statusCode ?? 500
   if (status === 503) return new AppError('unavailable', error.message, { retryAfterS: 10, cause: error })
   const code = status < 500 ? (codeOf[status] ?? 'bad_request') : isDatabaseAway(error) ? 'unavailable' : 'internal'

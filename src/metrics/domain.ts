@@ -48,6 +48,7 @@ const observed = {
     labels: ['type'],
   },
   monitors: { help: 'Monitors by stored status', labels: ['status'] },
+  quarantined_heartbeats: { help: 'Heartbeats in the quarantine: acknowledged, and refused by the database' },
   queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
   request_body_bytes: { help: 'Bytes of request bodies that are being read, and of those whose answer is awaited' },
   shutdown_phase: { help: '0 while the process runs, 1 while it drains and closes' },
@@ -64,6 +65,9 @@ const observed = {
     labels: ['window'],
   },
   spool_bytes: { help: 'Bytes of heartbeats on disk that are not in the database yet' },
+  spool_replay_stalled_seconds: {
+    help: 'How long the replay of the spool has failed while the database answered; 0 if it gets on',
+  },
   spool_records: { help: 'Heartbeats on disk that are not in the database yet' },
   unreachable_projects: { help: 'Projects with checks whose channels are all switched off: nobody is told about them' },
 }

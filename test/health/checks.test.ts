@@ -65,7 +65,7 @@ test('checks run at the same time, one that hangs is given up, and a second of p
 })
 
 test('the database check tells a slow one, one that is away and one in trouble apart', async () => {
-  const at = async (ping: () => Promise<void>, tookMs: number, canSpool = false) => {
+  const at = async (ping: () => Promise<void>, tookMs: number, canSpool = false, isHanging = false) => {
     let now = 0
     const monotonic = () => now
     const slow = async () => {
@@ -73,7 +73,14 @@ test('the database check tells a slow one, one that is away and one in trouble a
       await ping()
     }
     const pool = () => ({ active: 1, idle: 2, waiting: 0, max: 20 })
-    const options = { ping: slow, pool, monotonic, degradedMs: 500, canSpool: () => canSpool }
+    const options = {
+      ping: slow,
+      pool,
+      monotonic,
+      degradedMs: 500,
+      canSpool: () => canSpool,
+      isHanging: () => isHanging,
+    }
     const { status, connection } = await checks.databaseCheck(options).run()
     return [status, connection]
   }
@@ -84,6 +91,11 @@ test('the database check tells a slow one, one that is away and one in trouble a
   assert.deepEqual(await at(fails('ECONNREFUSED'), 0, true), ['degraded', 'disconnected'])
   assert.deepEqual(await at(fails('57P03'), 1), ['unhealthy', 'disconnected'])
   assert.deepEqual(await at(fails('42P01'), 1), ['unhealthy', 'error'])
+  const never = () => new Promise<void>(() => {})
+  assert.deepEqual(await at(never, 1), ['degraded', 'connected'], 'what is only slow still serves')
+  assert.deepEqual(await at(never, 1, false, true), ['unhealthy', 'error'])
+  assert.deepEqual(await at(never, 1, true, true), ['degraded', 'error'])
+  assert.deepEqual(await at(fails('unavailable'), 1, true, true), ['degraded', 'error'])
 })
 
 test('memory warns from 80 % on and is degraded above 90 %, of what the container may use', async () => {
@@ -160,11 +172,16 @@ test('an open breaker, heartbeats that wait too long and a detector that stands 
     'healthy',
   )
   assert.equal(await status(checks.circuitBreakersCheck(() => [{ state: 'closed' }, { state: 'open' }])), 'degraded')
-  const files = (room: boolean) => ({ backlog: () => ({ records: 1, bytes: 1 }), hasRoom: () => room })
-  const spool = (stalenessMs: number, room?: boolean) =>
+  const files = (room: boolean, isStalled: boolean) => ({
+    backlog: () => ({ records: 1, bytes: 1 }),
+    hasRoom: () => room,
+    isStalled: () => isStalled,
+  })
+  const spool = (stalenessMs: number, room?: boolean, isStalled = false) =>
     checks.spoolCheck({
       queued: () => 1,
-      spool: room === undefined ? null : files(room),
+      spool: room === undefined ? null : files(room, isStalled),
+      quarantined: () => 0,
       stalenessMs: () => stalenessMs,
       maxStalenessMs: 60_000,
     })
@@ -172,6 +189,7 @@ test('an open breaker, heartbeats that wait too long and a detector that stands 
   assert.equal(await status(spool(60_001)), 'degraded')
   assert.equal(await status(spool(60_001, true)), 'degraded')
   assert.equal(await status(spool(0, false)), 'unhealthy')
+  assert.equal(await status(spool(0, true, true)), 'unhealthy', 'what gets no further is no place for heartbeats')
   const detector = (ago: number, lastRun = 1000, startedAt = 1) =>
     checks.detectorCheck({
       lastRun: () => lastRun,

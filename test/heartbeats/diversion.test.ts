@@ -18,6 +18,10 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
     log,
   })
   const stored: number[] = []
+  let failure: Error | null = null
+  const fail = (next: Error | null) => {
+    failure = next
+  }
   const requireDatabase = () => {
     if (database.isAway) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
   }
@@ -26,6 +30,7 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
     record: async (entries) => {
       await pause(database.writeMs)
       requireDatabase()
+      if (failure !== null) throw failure
       stored.push(...entries.map(({ at }) => at))
       return entries.map(() => recorded)
     },
@@ -35,7 +40,7 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
     log,
   })
   t.after(() => diversion.close())
-  return { diversion, stored }
+  return { diversion, stored, fail }
 }
 
 /** Arrives, and is on disk or in the database afterwards, as heartbeats/service.ts does it. */
@@ -87,6 +92,31 @@ test('a database that goes away while the last of the spool is moved on sends th
   await world.diversion.replay()
   assert.deepEqual(world.stored, [1, 2])
   assert.ok(!world.diversion.active)
+})
+
+test('a replay that fails while the database answers is told, and does not hold back the time of everybody else', async (t) => {
+  const database = { isAway: false, writeMs: 1 }
+  const world = await open(t, database)
+  await arrive(world, 1)
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  world.fail(new Error('not the database'))
+  await assert.rejects(world.diversion.replay(), /not the database/)
+  assert.ok(!world.diversion.isStalled())
+  assert.equal(world.diversion.oldestExpected(), 1)
+  now += 60_001
+  await assert.rejects(world.diversion.replay(), /not the database/)
+  assert.ok(world.diversion.isStalled())
+  assert.equal(world.diversion.oldestExpected(), null)
+  assert.equal(world.diversion.backlog().oldestAt, 1)
+  database.isAway = true
+  await world.diversion.replay()
+  assert.ok(!world.diversion.isStalled(), 'a database that is away is waited for')
+  database.isAway = false
+  world.fail(null)
+  await world.diversion.replay()
+  assert.deepEqual(world.stored, [1])
+  assert.equal(world.diversion.oldestExpected(), null)
 })
 
 function received(at: number): Received {

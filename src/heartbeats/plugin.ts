@@ -13,6 +13,7 @@ import { inTime } from './in-time.ts'
 import { createMailRecipients } from './mail-recipients.ts'
 import type { MailListener } from './mail-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './partitions.ts'
+import { quarantineRoutes } from './quarantine-routes.ts'
 import { type PingRoutesOptions, pingRoutes } from './routes.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
 import { createSettling } from './settling.ts'
@@ -121,6 +122,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
     })
+    await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })
   },
   { name: 'heartbeats', dependencies: ['auth', 'monitors', 'blind-time', 'metrics', 'site-url'] },

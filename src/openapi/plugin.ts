@@ -12,6 +12,7 @@ import { describe, nameOperations, securitySchemes } from './description.ts'
 import { managementOperations } from './management.ts'
 import { type Operations, tags } from './operation.ts'
 import { publicOperations } from './public.ts'
+import { quarantineOperations } from './quarantine.ts'
 import { components } from './schemas.ts'
 import { serviceOperations } from './service.ts'
 
@@ -27,6 +28,7 @@ const operations: Operations = {
   ...alertingOperations,
   ...publicOperations,
   ...serviceOperations,
+  ...quarantineOperations,
 }
 
 /** Scripts and styles of its own only; the page draws its icons from data addresses, and sets styles on its elements. */

@@ -11,7 +11,7 @@ import { test } from 'node:test'
 import type { Received } from '../../src/heartbeats/service.ts'
 import { encodeRecord } from '../../src/heartbeats/spool-record.ts'
 import { createFaultProxy } from '../fault-proxy.ts'
-import { build, eventually, keys, type Running, scratchDir } from '../helper.ts'
+import { adminToken, build, eventually, keys, type Running, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { startService } from '../scenarios/service.ts'
 import { spoolEntry } from './spool-entry.ts'
@@ -283,6 +283,50 @@ test('what the database refuses out of a spool is kept in the quarantine, and th
   )
   assert.deepEqual([...new Set(kept.map(({ code }) => code))], ['22023'])
   assert.equal((await running.call('GET', `/ping/${well}`)).text, 'OK')
+
+  const ask = (method: string, path: string, body?: unknown) =>
+    running.call(method, `/api/v3/quarantine/${path}`, body, { authorization: `Bearer ${adminToken}` })
+  type Page = { quarantined: { id: string; check: string }[]; next: string | null }
+  assert.equal((await running.call('GET', '/api/v3/quarantine/')).status, 401)
+  const page = (await ask('GET', '?limit=3')).json() as Page
+  const rest = (await ask('GET', `?limit=3&after=${page.next}`)).json() as Page
+  const listed = [...page.quarantined, ...rest.quarantined]
+  assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set(kept.map(({ id }) => id)))
+  assert.deepEqual([...new Set(listed.map(({ check }) => check))], [poisoned])
+  assert.deepEqual((await ask('POST', 'retry/', {})).json(), { recorded: 0, dropped: 0, kept: 5 })
+  const [one] = listed
+  assert.equal((await ask('DELETE', `${one?.id}/`)).status, 204)
+  assert.equal((await ask('DELETE', `${one?.id}/`)).status, 404)
+  assert.equal((await ask('POST', 'retry/', { ids: [one?.id] })).status, 404)
+  await sql(databaseUrl, 'DROP TRIGGER refuse ON heartbeats')
+  assert.deepEqual((await ask('POST', 'retry/', {})).json(), { recorded: 4, dropped: 0, kept: 0 })
+  assert.deepEqual((await ask('GET', '')).json(), { quarantined: [], next: null })
+  const actions = await sql<{ action: string }>(
+    databaseUrl,
+    "SELECT action FROM audit WHERE action LIKE 'quarantine%' ORDER BY id",
+  )
+  assert.deepEqual(
+    actions.map(({ action }) => action),
+    ['quarantine.retry', 'quarantine.discard', 'quarantine.retry'],
+  )
+})
+
+test('what the database only had no time for is tried again without anybody asking', async (t) => {
+  const running = await build(t)
+  const uuid = await make(running, { name: 'locked' })
+  const { quarantine } = running.app.heartbeats
+  const received = spoolEntry({ monitorId: uuid })
+  await quarantine.add([{ received, error: Object.assign(new Error('too slow'), { code: '57014' }) }])
+  assert.equal(quarantine.entries(), 1)
+  await quarantine.retryDue()
+  assert.equal(quarantine.entries(), 1, 'not before its time')
+  await sql(running.databaseUrl, "UPDATE quarantined_heartbeats SET next_attempt_at = now() - interval '1 second'")
+  await eventually('it to be recorded', async () => {
+    await quarantine.retryDue()
+    return quarantine.entries() === 0
+  })
+  const [row] = await sql<{ id: string }>(running.databaseUrl, 'SELECT id FROM heartbeats')
+  assert.equal(row?.id, received.id)
 })
 
 test('what the database refuses live is refused alone, and is no outage', async (t) => {

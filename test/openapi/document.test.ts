@@ -209,6 +209,8 @@ test('real answers follow the schemas of the document', async (t) => {
   await ask('GET', '/admin/log-level', {}, undefined, admin)
   await ask('POST', '/admin/reencrypt', {}, undefined, admin)
   await ask('GET', '/api/v3/service-alerts/', {}, undefined, admin)
+  await ask('GET', '/api/v3/quarantine/', {}, undefined, admin)
+  await ask('POST', '/api/v3/quarantine/retry/', {}, {}, admin)
   const window = { name: 'weekly', cron: '0 2 * * SUN', duration: 3600, tags: ['x'] }
   const kept = (await ask('POST', '/api/v3/maintenance/', {}, window)).json()
   await ask('GET', '/api/v3/maintenance/', {})

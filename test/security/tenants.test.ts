@@ -68,6 +68,9 @@ const operators = [
   ...['', '/'].flatMap((slash) => [
     `GET /api/v3/projects${slash}`,
     `GET /api/v3/service-alerts${slash}`,
+    `GET /api/v3/quarantine${slash}`,
+    `POST /api/v3/quarantine/retry${slash}`,
+    `DELETE /api/v3/quarantine/:id${slash}`,
     `POST /api/v3/projects${slash}`,
     `DELETE /api/v3/projects/:id${slash}`,
     `POST /api/v3/projects/:id/keys/:kind/rotate${slash}`,

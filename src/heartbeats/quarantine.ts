@@ -182,7 +182,7 @@ function rowOf(
   const payload = payloadOf(received)
   const uuidOrNull = (text: string | undefined) => (text !== undefined && isUuid(text) ? text : null)
   return {
-    id: isUuid(id) ? id : idOf(payload),
+    id,
     receivedAt: brokenRule(columns.heartbeats.received_at, at) === null ? at : null,
     projectId: uuidOrNull(slug?.projectId) ?? uuidOrNull(uploader?.projectId),
     monitorId: uuidOrNull(monitorId),

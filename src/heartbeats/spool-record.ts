@@ -3,6 +3,7 @@
 // whole one.
 
 import { crc32 } from 'node:zlib'
+import { isUuid } from '../core/identifier.ts'
 import type { Received } from './service.ts'
 
 const mark = 0x31_42_48_46 // "FHB1"
@@ -86,7 +87,7 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     (slug === null || hasTexts(slug, ['projectId', 'slug', 'requestId', 'address'])) &&
     (uploader === null || hasTexts(uploader, ['projectId'])) &&
     (mail === null || hasTexts(mail, ['subject', 'text']))
-  if (!areTexts || !mayBeTexts || !areParts || typeof at !== 'number') return null
+  if (!areTexts || !mayBeTexts || !areParts || typeof at !== 'number' || !isUuid(id as string)) return null
   const received = {
     id,
     at: Math.round(at),

@@ -2,31 +2,24 @@
 // column each of its parts ends in is said here once; what a column can hold is in core/columns.ts, made from the schema.
 
 import { isIP } from 'node:net'
-import { type Column, columns } from '../core/columns.ts'
+import { columns } from '../core/columns.ts'
 import { AppError } from '../core/errors.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { brokenRule, cleanText } from '../core/storable.ts'
 import type { Received } from './service.ts'
 
-/** Parts that must be right, under the names that senders know; none may be changed without a word. */
-const named: { field: string; column: Column; value: (received: Received) => unknown }[] = [
-  { field: 'id', column: columns.heartbeat_keys.key, value: ({ key }) => key ?? '' },
-  { field: 'rid', column: columns.heartbeats.rid, value: ({ rid }) => rid },
-  { field: 'exit_status', column: columns.heartbeats.exit_status, value: ({ exitStatus }) => exitStatus },
-  { field: 'at', column: columns.heartbeats.received_at, value: ({ at }) => at },
-  { field: 'heartbeat', column: columns.heartbeats.id, value: ({ id }) => id },
-]
-
-/** The rule that a heartbeat breaks, with the field; null if each column can hold its part. */
+/** The rule that a heartbeat breaks, with the field; null if each column can hold its part. Nearly all of them are well, and cost little. */
 export function problemOf(received: Received): { field: string; rule: string } | null {
-  const rule = addressRule(received)
-  if (rule !== null) return { field: 'check', rule }
-  if (!signalKinds.includes(received.kind)) return { field: 'kind', rule: `must be one of ${signalKinds.join(', ')}` }
-  for (const { field, column, value } of named) {
-    const rule = brokenRule(column, value(received))
-    if (rule !== null) return { field, rule }
-  }
-  return null
+  const { at, kind, key, rid, exitStatus } = received
+  const problem = (field: string, rule: string | null) => (rule === null ? null : { field, rule })
+  return (
+    problem('check', addressRule(received)) ??
+    problem('kind', signalKinds.includes(kind) ? null : `must be one of ${signalKinds.join(', ')}`) ??
+    (key === null ? null : problem('id', brokenRule(columns.heartbeat_keys.key, key))) ??
+    (rid === null ? null : problem('rid', brokenRule(columns.heartbeats.rid, rid))) ??
+    (exitStatus === null ? null : problem('exit_status', brokenRule(columns.heartbeats.exit_status, exitStatus))) ??
+    problem('at', brokenRule(columns.heartbeats.received_at, at))
+  )
 }
 
 /** Cleans what the sender cannot help; throws `bad_request` with field and rule for what it said itself. */
@@ -45,18 +38,26 @@ export function storable(received: Received): Received {
 
 /** A project is empty until it has been asked for, a check until its slug has been looked up. */
 function addressRule({ monitorId, slug, uploader }: Received): string | null {
-  const projects = [slug?.projectId ?? '', uploader?.projectId ?? ''].filter((projectId) => projectId !== '')
-  for (const projectId of projects) {
-    const rule = brokenRule(columns.monitors.project_id, projectId)
-    if (rule !== null) return rule
-  }
-  const isLocated = slug === null || monitorId !== ''
-  const idRule = isLocated ? brokenRule(columns.heartbeats.monitor_id, monitorId) : null
-  return idRule ?? (slug === null ? null : brokenRule(columns.monitors.slug, slug.slug))
+  return (
+    projectRule(slug?.projectId) ??
+    projectRule(uploader?.projectId) ??
+    (slug === null || monitorId !== '' ? brokenRule(columns.heartbeats.monitor_id, monitorId) : null) ??
+    (slug === null ? null : brokenRule(columns.monitors.slug, slug.slug))
+  )
 }
+
+function projectRule(projectId: string | undefined): string | null {
+  return projectId === undefined || projectId === '' ? null : brokenRule(columns.monitors.project_id, projectId)
+}
+
+/** The senders of a flood are few: the last one is known to be an address. */
+let lastAddress = ''
 
 /** A zone (fe80::1%eth0) means nothing elsewhere. What is no address, as a proxy may pass it on, is none. */
 function cleanAddress(address: string): string {
+  if (address === lastAddress) return address
   const plain = address.includes('%') ? (address.split('%', 1)[0] as string) : address
-  return isIP(plain) === 0 ? '' : plain
+  if (isIP(plain) === 0) return ''
+  lastAddress = plain
+  return plain
 }

@@ -83,6 +83,8 @@ export const columns = {
     missed: column('int4', false),
     deadline: column('instant', true),
     look_at: column('instant', true),
+    unsettled_from: column('instant', true),
+    unsettled_to: column('instant', true),
   },
   flips: {
     monitor_id: column('uuid', false),
@@ -97,6 +99,8 @@ export const columns = {
     blind_from: column('instant', true),
     blind_to: column('instant', true),
     request_id: column('text', true, 64),
+    unheard_replica: column('text', true, 100),
+    unheard_from: column('instant', true),
   },
   audit: {
     id: column('int8', false),

@@ -65,38 +65,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     metrics.observe('quarantined_heartbeats', () => [{ value: heartbeats.quarantine.entries() }])
     metrics.observe('queue_length', () => [{ value: heartbeats.queueLength(), labels: { queue: 'heartbeats' } }])
 
-    const partitions = createLoop({
-      name: 'partitions',
-      intervalMs: partitionsIntervalMs,
-      log: app.log,
-      step: async () => {
-        await ensurePartitions(database, config.ingest.partitionsAheadDays)
-        return false
-      },
-    })
-    const settle = createSettling({
-      database,
-      monitors,
-      windows: app.blindTime.windows,
-      isCurrent: app.blindTime.isCurrent,
-      watermark: app.blindTime.watermark,
-      oldestWaiting: heartbeats.oldestWaiting,
-      log: app.log,
-    })
-    const settling = createLoop({ name: 'settling', intervalMs: settlingIntervalMs, log: app.log, step: settle })
-    const quarantine = createLoop({
-      name: 'quarantine',
-      intervalMs: tendIntervalMs,
-      log: app.log,
-      step: async () => {
-        await heartbeats.quarantine.retryDue()
-        return false
-      },
-    })
-    const loops = [
-      ...[partitions, settling, quarantine],
-      ...(heartbeats.diversion ? spoolLoops(app, heartbeats.diversion) : []),
-    ]
+    const loops = backgroundLoops(app, heartbeats, config.ingest.partitionsAheadDays)
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       // Nobody's silence may be judged before what others have left behind is known.
@@ -156,6 +125,27 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
     app.log.info({ event: 'mail.listening', port }, `taking heartbeats by e-mail on port ${port}`)
   })
   return listener
+}
+
+function backgroundLoops(app: FastifyInstance, heartbeats: Heartbeats, partitionsAheadDays: number): Loop[] {
+  const { database, monitors, blindTime, log } = app
+  const { diversion, quarantine, oldestWaiting } = heartbeats
+  const { windows, isCurrent, watermark } = blindTime
+  const settle = createSettling({ database, monitors, windows, isCurrent, watermark, oldestWaiting, log })
+  const partition = async () => {
+    await ensurePartitions(database, partitionsAheadDays)
+    return false
+  }
+  const retry = async () => {
+    await quarantine.retryDue()
+    return false
+  }
+  return [
+    createLoop({ name: 'partitions', intervalMs: partitionsIntervalMs, log, step: partition }),
+    createLoop({ name: 'settling', intervalMs: settlingIntervalMs, log, step: settle }),
+    createLoop({ name: 'quarantine', intervalMs: tendIntervalMs, log, step: retry }),
+    ...(diversion ? spoolLoops(app, diversion) : []),
+  ]
 }
 
 function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis } from '../core/instant.ts'
-import { isTimeZone } from '../core/time-zone.ts'
+import { readZone } from '../core/legacy-zones.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import { masked, maskProblem, settingsProblem, unmasked } from './channel-settings.ts'
@@ -88,7 +88,8 @@ export function createChannels(options: ChannelsOptions) {
     const refuse = (field: string, rule: string) => {
       throw new AppError('bad_request', `alerts.${field} ${rule}`, { field: `alerts.${field}` })
     }
-    if (alerts?.quiet_hours && !isTimeZone(alerts.quiet_hours.tz)) refuse('quiet_hours.tz', 'is not a valid timezone')
+    if (alerts?.quiet_hours && readZone(alerts.quiet_hours.tz) === null)
+      refuse('quiet_hours.tz', 'is not a valid timezone')
     const to = alerts?.escalate?.to
     if (to === undefined) return
     if (to === id) refuse('escalate.to', 'must be another channel')

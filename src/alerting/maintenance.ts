@@ -5,8 +5,8 @@ import type { WriteAudit } from '../audit/store.ts'
 import { parseCron } from '../core/cron.ts'
 import { AppError } from '../core/errors.ts'
 import { isoMillis, parseInstant } from '../core/instant.ts'
+import { readZone } from '../core/legacy-zones.ts'
 import { type MaintenanceTime, openUntil } from '../core/maintenance.ts'
-import { isTimeZone } from '../core/time-zone.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './maintenance-store.ts'
@@ -91,8 +91,9 @@ function timeOf({ from, to, cron, duration, tz }: MaintenanceInput): Maintenance
       throw refused(from === undefined ? 'to' : 'from', 'must not be combined with cron')
     if (parseCron(cron) === null) throw refused('cron', 'is not a valid cron expression')
     if (duration === undefined) throw refused('duration', 'is required with cron')
-    if (tz !== undefined && !isTimeZone(tz)) throw refused('tz', 'is not a valid timezone')
-    return { kind: 'cron', cron, durationS: duration, tz: tz ?? 'UTC' }
+    const zone = readZone(tz ?? 'UTC')
+    if (zone === null) throw refused('tz', 'is not a valid timezone')
+    return { kind: 'cron', cron, durationS: duration, tz: zone }
   }
   for (const [field, value] of Object.entries({ duration, tz }))
     if (value !== undefined) throw refused(field, 'is only for a window with cron')

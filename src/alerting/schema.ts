@@ -52,8 +52,8 @@ export const ChannelChange = Type.Object(
 export const NewMaintenance = Type.Object(
   {
     name: Name,
-    from: Type.Optional(Type.String({ maxLength: 40 })),
-    to: Type.Optional(Type.String({ maxLength: 40 })),
+    from: Type.Optional(Type.String({ maxLength: 300 })),
+    to: Type.Optional(Type.String({ maxLength: 300 })),
     cron: Type.Optional(Type.String({ maxLength: 100 })),
     duration: Type.Optional(Type.Integer({ minimum: 60, maximum: 7 * 86_400 })),
     tz: Type.Optional(Type.String({ maxLength: 36 })),

@@ -1,11 +1,12 @@
 // `flatline export | import | apply`: a project's checks as a YAML file, and back.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { parse, stringify } from 'yaml'
 import type { Applied, Result } from '../monitors/applying.ts'
 import { importHealthchecks } from './healthchecks.ts'
 import { CommandError, connect, type Server, serverOptions, serverUsage } from './server.ts'
+import { readTextFile } from './text-file.ts'
 
 export const definitionsUsage = `  export       print the checks of a project as YAML
   import       make and change checks as a YAML FILE says (- for standard input); import healthchecks --url URL --api-key KEY copies the
@@ -72,7 +73,7 @@ async function post(server: Server, body: object): Promise<Applied> {
 }
 
 function readChecks(file: string): unknown[] {
-  const text = readText(file)
+  const text = readTextFile(file)
   let document: unknown
   try {
     document = parse(text, { merge: true })
@@ -84,14 +85,6 @@ function readChecks(file: string): unknown[] {
   const stranger = Object.keys(rest).find((name) => !name.startsWith('x-'))
   if (stranger !== undefined) throw new CommandError(`${file} has a field that is not known: ${stranger}`)
   return checks
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8')
-  } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`)
-  }
 }
 
 /** Parents are told by slug or name then. */

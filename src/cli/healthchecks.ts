@@ -3,7 +3,6 @@
 // brings what the API does not tell: the ping key, and what signs badges.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Applied } from '../monitors/applying.ts'
 import {
@@ -16,6 +15,7 @@ import {
   serverOptions,
   serverUsage,
 } from './server.ts'
+import { readTextFile } from './text-file.ts'
 
 const usage = `usage: flatline import healthchecks --url URL --api-key KEY [options]
 
@@ -144,11 +144,12 @@ function readDump(file: string, checks: readonly Check[], secretKey: string | un
 }
 
 function readRows(file: string): { model: string; pk: unknown; fields: Record<string, unknown> }[] {
+  const text = readTextFile(file)
   try {
-    const rows: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const rows: unknown = JSON.parse(text)
     if (Array.isArray(rows)) return rows
   } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`)
+    throw new CommandError(`${file} is not JSON: ${(error as Error).message}`)
   }
   throw new CommandError(`${file} is not the output of dumpdata`)
 }

@@ -15,9 +15,28 @@ export function isoMillis(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 23)}+00:00`
 }
 
-/** Epoch milliseconds of an ISO 8601 instant with a zone; null for anything else. */
+const instantForm =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+ -])(\d\d)(?::?(\d\d))?)$/
+
+/**
+ * Epoch milliseconds of an ISO 8601 or RFC 3339 instant with a zone, what is finer cut off; null for anything else, a day that does not
+ * exist included. A blank in front of the offset is the `+` that a query string has lost.
+ */
 export function parseInstant(text: string): number | null {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)$/.test(text)) return null
-  const epochMs = Date.parse(text)
-  return Number.isNaN(epochMs) ? null : epochMs
+  const [, ...parts] = instantForm.exec(text) ?? []
+  const [year, month, day, hour, minute, second = 0] = parts.slice(0, 6).map((part) => Number(part ?? 0))
+  const [fraction = '', sign = '+', offsetHours = '0', offsetMinutes = '0'] = parts.slice(6)
+  if (year === undefined || month === undefined || day === undefined || hour === undefined || minute === undefined)
+    return null
+  // ISO 8601 has an end of the day beside the beginning of the next.
+  const isEndOfDay = hour === 24 && minute === 0 && second === 0 && /^0*$/.test(fraction)
+  if ((hour > 23 && !isEndOfDay) || minute > 59 || second > 59) return null
+  if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return null
+  // Date.UTC takes the first hundred years for the twentieth century's.
+  const date = new Date(0)
+  date.setUTCFullYear(year, month - 1, day)
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null
+  const offset = (Number(offsetHours) * 60 + Number(offsetMinutes)) * (sign === '-' ? -1 : 1)
+  const milliseconds = Number(fraction.slice(0, 3).padEnd(3, '0'))
+  return date.getTime() + (((hour * 60 + minute - offset) * 60 + second) * 1000 + milliseconds)
 }

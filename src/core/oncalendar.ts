@@ -9,8 +9,9 @@
 // No library on npm reads these expressions.
 
 import { dayMs, findDay } from './days.ts'
+import { readZone } from './legacy-zones.ts'
 import { memo } from './memo.ts'
-import { isTimeZone, latestWallTime, spanAt } from './time-zone.ts'
+import { latestWallTime, spanAt } from './time-zone.ts'
 
 /** The numbers of a field, ascending. Days from the end of the month are negative, the last is -1; weekdays count from Sunday, 0. */
 type Line = {
@@ -121,7 +122,8 @@ function nextTime({ hours, minutes, seconds }: Line, time: number): number | nul
 function parseLine(text: string): Line | null {
   const parts = text.trim().split(/\s+/)
   const last = parts.at(-1) as string
-  const tz = parts.length > 1 && isTimeZone(last) ? (parts.pop() as string) : null
+  const tz = parts.length > 1 ? readZone(last) : null
+  if (tz !== null) parts.pop()
   const word = parts.length === 1 ? words[(parts[0] as string).toLowerCase()] : undefined
   const [weekdays, date, time] = arrange(word?.split(' ') ?? parts)
   if (weekdays === undefined || date === undefined || time === undefined) return null

@@ -1,6 +1,7 @@
 // Times of the day in which a channel is not to be disturbed, by the clock of its time zone. Hours that end before they begin go
 // over midnight; such that end when they begin are the whole day.
 
+import { currentZone } from './legacy-zones.ts'
 import { firstInstant, spanAt } from './time-zone.ts'
 
 /** `from` and `to` are `HH:MM`. */
@@ -10,7 +11,8 @@ const minuteMs = 60_000
 const dayMs = 86_400_000
 
 /** When the quiet hours that hold at `now` end; null if none do. */
-export function quietUntil({ from, to, tz }: QuietHours, now: number): number | null {
+export function quietUntil({ from, to, tz: name }: QuietHours, now: number): number | null {
+  const tz = currentZone(name)
   const wall = now + spanAt(tz, now).offset
   const midnight = Math.floor(wall / dayMs) * dayMs
   const time = wall - midnight

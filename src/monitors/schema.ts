@@ -4,10 +4,9 @@
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { parseInstant } from '../core/instant.ts'
-import { currentZone } from '../core/legacy-zones.ts'
+import { readZone } from '../core/legacy-zones.ts'
 import type { Settings } from '../core/monitor.ts'
 import { detectKind, isValidExpression } from '../core/schedule.ts'
-import { isTimeZone } from '../core/time-zone.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 
 /**
@@ -96,7 +95,7 @@ export const rules = {
   success_kw: string(200),
   tags: string(500),
   timeout: integer(1, longestS),
-  tz: string(undefined, (text) => (isTimeZone(text) ? undefined : 'is not a valid timezone')),
+  tz: string(undefined, (text) => (readZone(text) ? undefined : 'is not a valid timezone')),
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
   early_tolerance: nullable(within(1, longestS)),
   failure_threshold: nullable(within(1, 720)),
@@ -105,9 +104,7 @@ export const rules = {
   min_runtime: nullable(within(1, longestS)),
   parent: nullable(string(undefined, (text) => (isUuid(text) ? undefined : 'is not a uuid'))),
   paused_until: nullable(
-    string(undefined, (text) =>
-      text.length > 40 || parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined,
-    ),
+    string(undefined, (text) => (parseInstant(text) === null ? 'is not an ISO 8601 instant with a zone' : undefined)),
   ),
   recovery_threshold: nullable(within(1, 720)),
   remind_every: nullable(within(60, longestS)),
@@ -186,7 +183,7 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
   for (const [field, setting] of Object.entries(direct)) {
     if (values[field] !== undefined) settings[setting] = values[field]
   }
-  if (values.tz !== undefined) settings.tz = currentZone(values.tz as string)
+  if (values.tz !== undefined) settings.tz = readZone(values.tz as string)
   if (values.paused_until !== undefined) {
     settings.pausedUntil = values.paused_until === null ? null : parseInstant(values.paused_until as string)
   }

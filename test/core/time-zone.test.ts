@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { currentZone, legacyZones } from '../../src/core/legacy-zones.ts'
+import { renderLegacyZones } from '../../scripts/write-legacy-zones.ts'
+import { currentZone, legacyZones, readZone } from '../../src/core/legacy-zones.ts'
 import { firstInstant, isTimeZone, latestWallTime, spanAt } from '../../src/core/time-zone.ts'
 
 const wallTime = (tz: string, instant: number) => instant + spanAt(tz, instant).offset
@@ -39,12 +40,25 @@ test('catalogue 3.8: a legacy name stands for a current one, where the clocks sh
     ['UCT', 'Etc/UTC'],
     ['GB', 'Europe/London'],
     ['Japan', 'Asia/Tokyo'],
+    ['Europe/Uzhgorod', 'Europe/Kyiv'],
+    ['Europe/Zaporozhye', 'Europe/Kyiv'],
+    ['Asia/Choibalsan', 'Asia/Ulaanbaatar'],
+    ['America/Yellowknife', 'America/Edmonton'],
+    ['US/Pacific-New', 'America/Los_Angeles'],
+    ['Canada/East-Saskatchewan', 'America/Regina'],
+    ['Iceland', 'Atlantic/Reykjavik'],
+    ['Navajo', 'America/Denver'],
+    ['Europe/Amsterdam', 'Europe/Amsterdam'],
+    ['GMT', 'GMT'],
+    ['constructor', 'constructor'],
     ['Pacific/Truk', 'Pacific/Chuuk'],
     ['UTC', 'UTC'],
     ['Europe/Riga', 'Europe/Riga'],
   ] as const
   for (const [name, current] of cases) assert.equal(currentZone(name), current)
-  assert.ok(legacyZones.length > 115)
+  assert.equal(readZone('US/Pacific-New'), 'America/Los_Angeles')
+  for (const name of ['us/pacific-new', 'Europe/Nowhere', 'constructor', '']) assert.equal(readZone(name), null, name)
+  assert.ok(legacyZones.length > 145)
   for (const name of legacyZones) {
     const current = currentZone(name)
     assert.ok(isTimeZone(name) && isTimeZone(current), `${name} ${current}`)
@@ -109,4 +123,28 @@ test('the first instant of a wall time is the first that shows it or later', () 
       assert.ok(latestWallTime(tz, first - 1) < wall)
     }),
   )
+})
+
+test('old names are those of the tz database that no place has today, each under what it has come to mean', () => {
+  const backward = [
+    '# Link\tTARGET\tLINK-NAME',
+    'Link\tEurope/Kyiv\tEurope/Kiev',
+    'Link\tAfrica/Abidjan\tAtlantic/Reykjavik',
+    'Link\tAfrica/Abidjan\tIceland\t#= Atlantic/Reykjavik',
+    'Link\tAmerica/Denver\tAmerica/Shiprock',
+    'Link\tAmerica/Denver\tNavajo\t#= America/Shiprock',
+    'Link\tEtc/UTC\tUTC',
+    '#Link\tAmerica/Regina\tNowhere',
+  ].join('\n')
+  const zoneTab = '#cc\tcoordinates\tTZ\nIS\t+6409-02151\tAtlantic/Reykjavik\nUA\t+5026+03031\tEurope/Kyiv\tmost'
+  const page = renderLegacyZones(backward, zoneTab)
+  const names = [...page.matchAll(/^ {2}'?([^':]+)'?: '(.+)',$/gm)].map(([, name, current]) => `${name} ${current}`)
+  assert.deepEqual(names, [
+    'America/Shiprock America/Denver',
+    'Canada/East-Saskatchewan America/Regina',
+    'Europe/Kiev Europe/Kyiv',
+    'Iceland Atlantic/Reykjavik',
+    'Navajo America/Denver',
+    'US/Pacific-New America/Los_Angeles',
+  ])
 })

@@ -18,6 +18,7 @@ import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
 import { accessPlugin } from './http/access.ts'
 import { addressesPlugin } from './http/addresses.ts'
+import { clientAddressPlugin } from './http/client-address.ts'
 import { answerClientError } from './http/client-error.ts'
 import { connectionsPlugin } from './http/connections.ts'
 import { crossOriginPlugin } from './http/cross-origin.ts'
@@ -74,6 +75,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(addressesPlugin)
   await app.register(crossOriginPlugin)
   await app.register(openapiPlugin, { siteUrl: config.server.siteUrl })
+  await app.register(clientAddressPlugin)
   await app.register(requestIdPlugin)
   await app.register(errorsPlugin)
   await app.register(jsonBodyPlugin)

@@ -28,7 +28,10 @@ export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
     serializers: {
-      req: (request: FastifyRequest) => ({ ...describeRequest(request), remoteAddress: address(request.ip) }),
+      req: (request: FastifyRequest) => ({
+        ...describeRequest(request),
+        remoteAddress: address(request.clientAddress),
+      }),
       res: describeResponse,
       err: (error: unknown) => describeError(error),
       ip: address,

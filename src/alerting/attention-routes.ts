@@ -82,7 +82,7 @@ function pageOf(look: Awaited<ReturnType<Attention['look']>>, address: string): 
   return page(`<h1>${escaped(name)}</h1><p>${state}</p>${snoozed}${forms.join('')}`)
 }
 
-const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: request.id, address: request.ip })
+const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: request.id, address: request.clientAddress })
 
 function formOf(action: string, label: string): string {
   return `<form method="post" action="${escaped(action)}"><button>${escaped(label)}</button></form>`

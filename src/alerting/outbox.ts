@@ -1,6 +1,7 @@
 // Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
-// flips for the next, and two at once make each delivery one time.
+// flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
 
+import { isDatabaseAway } from '../core/availability.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { countRecentFlips } from './groups-store.ts'
@@ -19,8 +20,9 @@ export function createOutbox(options: {
   storm: StormPolicy
   /** Kinds of channels that can tell several alerts in one message. */
   groupingKinds: readonly string[]
+  log: { error(o: object, message: string): void }
 }) {
-  const { database, now, storm, groupingKinds } = options
+  const { database, now, storm, groupingKinds, log } = options
   /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
   const storming = new Map<string, number>()
 
@@ -40,6 +42,27 @@ export function createOutbox(options: {
   return async function relay(): Promise<{ made: number; more: boolean }> {
     const monitorIds = await store.pickMonitorsWithFlips(database, monitorsMax)
     if (monitorIds.length === 0) return { made: 0, more: false }
+    try {
+      return { made: await relayAll(monitorIds), more: monitorIds.length === monitorsMax }
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error
+      return { made: await relayEach(monitorIds), more: false }
+    }
+  }
+
+  async function relayEach(monitorIds: readonly string[]): Promise<number> {
+    let made = 0
+    for (const id of monitorIds) {
+      made += await relayAll([id]).catch((err: unknown) => {
+        if (isDatabaseAway(err)) throw err
+        log.error({ err, event: 'outbox.refused', monitor: id }, 'the alerts of a check cannot be written')
+        return 0
+      })
+    }
+    return made
+  }
+
+  async function relayAll(monitorIds: readonly string[]): Promise<number> {
     let recovered: string[] = []
     const made = await database.transaction(async (tx) => {
       const flips = (await store.claimFlips(tx, monitorIds)).flatMap((flip) =>
@@ -56,6 +79,6 @@ export function createOutbox(options: {
       return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
     })
     if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
-    return { made, more: monitorIds.length === monitorsMax }
+    return made
   }
 }

@@ -31,7 +31,7 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
     })
 
     app.post(url, open, async (request, reply) => {
-      const by = { requestId: request.id, address: request.ip }
+      const by = { requestId: request.id, address: request.clientAddress }
       await channels.unsubscribe(request.params.id, isSigned(request.params), by)
       reply.type('text/html; charset=utf-8')
       return page('<p>You will get no more alerts at this address.</p>')

@@ -1,6 +1,8 @@
 // Failed authentications, added up by address and minute: a flood of them is one entry of the audit trail and one line of the log, and costs
-// the callers nothing. The entry appears with the first failure and grows while its minute lasts.
+// the callers nothing. The entry appears with the first failure and grows while its minute lasts. One that the database refuses is logged and
+// dropped: the next would never be written otherwise.
 
+import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
 import { amendAudit, writeAudit } from './store.ts'
 
@@ -27,7 +29,7 @@ export type AuthFailures = ReturnType<typeof createAuthFailures>
 export function createAuthFailures(options: {
   database: Pick<Database, 'transaction' | 'query'>
   now: () => number
-  log: { warn(o: object, message: string): void }
+  log: { warn(o: object, message: string): void; error(o: object, message: string): void }
 }) {
   const { database, now, log } = options
   const aggregates = new Map<string, Aggregate>()
@@ -43,9 +45,11 @@ export function createAuthFailures(options: {
         const entry = { projectId, actor: 'anonymous', action: 'auth.failure', target: address, address, detail }
         aggregate.entryId = await database.transaction((tx) => writeAudit(tx, entry))
       }
-    } catch (error) {
-      aggregate.isWritten = false
-      throw error
+    } catch (err) {
+      aggregate.isWritten = !isDatabaseAway(err)
+      if (!aggregate.isWritten) throw err
+      const line = { err, event: 'audit.not_written', action: 'auth.failure', ip: address }
+      log.error(line, 'an entry is missing in the audit trail')
     }
   }
 
@@ -69,7 +73,7 @@ export function createAuthFailures(options: {
       aggregate.isWritten = false
     },
 
-    /** Writes what is new. What cannot be written waits for the next time. */
+    /** Writes what is new. While the database is away it waits, and this rejects. */
     async flush(): Promise<void> {
       const minute = Math.floor(now() / minuteMs)
       for (const [key, aggregate] of aggregates) {

@@ -60,7 +60,7 @@ export const authPlugin = fp<AuthOptions>(
 
     async function refuse(request: FastifyRequest, refusal: Refusal): Promise<never> {
       const { reason, message, projectId = '', code = 'unauthorized' } = refusal
-      app.audit.authFailure({ address: request.ip, reason, projectId, requestId: request.id })
+      app.audit.authFailure({ address: request.clientAddress, reason, projectId, requestId: request.id })
       await app.limitAuthFailure(request)
       throw new AppError(code, message)
     }
@@ -169,7 +169,7 @@ export const authPlugin = fp<AuthOptions>(
 )
 
 function callerOf(request: FastifyRequest, who: Pick<Caller, 'projectId' | 'actor' | 'readOnly'>): Caller {
-  return { ...who, keyHash: null, requestId: request.id, address: request.ip }
+  return { ...who, keyHash: null, requestId: request.id, address: request.clientAddress }
 }
 
 /** Each is compared, whatever the result of the one before. */

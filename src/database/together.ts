@@ -1,6 +1,8 @@
 // What is asked of the database at the same moment, one by one, goes there as one statement: whoever asks reads as if alone, and a flood
 // costs one round trip and one commit instead of hundreds. What comes while a statement is under way forms the next. Who calls bounds how
-// many call at once.
+// many call at once. A statement that the database refuses is repeated for each entry: one bad entry fails alone.
+
+import { isDatabaseAway } from '../core/availability.ts'
 
 /** One result for each entry, in their order. */
 export type Ask<Entry, Result> = (entries: Entry[]) => Promise<Result[]>
@@ -15,14 +17,19 @@ export function together<Entry, Result>(ask: Ask<Entry, Result>, batchMax = 200)
     while (queue.length > 0) {
       const batch = queue.slice(0, batchMax)
       queue = queue.slice(batchMax)
-      try {
-        const results = await ask(batch.map(({ entry }) => entry))
-        for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result)
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
+      await send(batch)
     }
     asking = false
+  }
+
+  async function send(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const results = await ask(batch.map(({ entry }) => entry))
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result)
+    } catch (error) {
+      if (batch.length === 1 || isDatabaseAway(error)) for (const { reject } of batch) reject(error)
+      else for (const one of batch) await send([one])
+    }
   }
 
   return (entry) =>

@@ -77,7 +77,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       const status = state === 'ready' ? report.status : 'unhealthy'
       const brief = { status, timestamp: timestamp() }
       const details = { uptime: uptime(), ...about, phase: state, services: servicesOf(report), checks: report.checks }
-      return send(reply, status !== 'unhealthy', seesDetails(request.ip) ? { ...brief, ...details } : brief)
+      return send(reply, status !== 'unhealthy', seesDetails(request.clientAddress) ? { ...brief, ...details } : brief)
     })
   }
 
@@ -87,7 +87,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       const state = phase()
       const report = await health.report()
       const status = state === 'ready' ? report.status : 'unhealthy'
-      if (!seesDetails(request.ip)) return send(reply, true, { status, timestamp: timestamp() })
+      if (!seesDetails(request.clientAddress)) return send(reply, true, { status, timestamp: timestamp() })
       const { heartbeatsProcessed, lastRun, dataStalenessMs, maxStalenessMs, blindWindows } = await options.figures()
       const newest = blindWindows.slice(-blindWindowsMax).reverse()
       return send(reply, true, {

@@ -98,7 +98,9 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       ...signal,
       ...senderOf(request.headers, request.socket.remoteAddress),
       monitorId: byId ? check : '',
-      slug: byId ? null : { projectId, slug: check, create: false, requestId: request.id, address: request.ip },
+      slug: byId
+        ? null
+        : { projectId, slug: check, create: false, requestId: request.id, address: request.clientAddress },
       pingKeyHash: null,
       uploader: { projectId, keyHash },
       method: request.method,

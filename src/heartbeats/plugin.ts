@@ -90,6 +90,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       ownerOf: ownerOf(app.projects, heartbeats.diversion, config.ingest.divertAfterMs),
       monitors,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
+      receivingMaxBytes: config.ingest.queueMaxBytes,
     })
     await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })

@@ -15,6 +15,8 @@ export type PingRoutesOptions = {
   ownerOf: (pingKey: string) => Promise<{ projectId: string; pingKeyHash: string | null } | null>
   monitors: Pick<Monitors, 'exists' | 'locate'>
   bodyLimitBytes: number
+  /** Of bodies that have not arrived as a whole. */
+  receivingMaxBytes: number
 }
 
 type Query = { rid?: string | string[]; create?: string | string[]; state?: string | string[] }
@@ -65,7 +67,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   const expires = createExpires()
   // The spool takes them before there is a database.
   const early = heartbeats.diversion !== null
-  keepBodies(app, options.bodyLimitBytes)
+  keepBodies(app, options.bodyLimitBytes, options.receivingMaxBytes)
   app.knownAddresses.claim(pingPath, answerInText)
 
   /** Returns nothing where the answer comes later by a callback: Fastify would listen for the end of a reply that is returned. */
@@ -94,7 +96,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     const owner = pingKey.length === pingKeyLength ? await ownerOf(pingKey) : null
     if (owner === null) return unknown(reply)
     const create = last(request.query.create) === '1'
-    const to = { projectId: owner.projectId, slug, create, requestId: request.id, address: request.ip }
+    const to = { projectId: owner.projectId, slug, create, requestId: request.id, address: request.clientAddress }
     if (typeof said !== 'string') {
       return receive({ ...incoming(request, said), pingKeyHash: owner.pingKeyHash }, '', to, reply)
     }

@@ -3,9 +3,9 @@
 
 /** Rare, so that most texts are parsed as they are: a fraction, an exponent, or an integer that no number can hold. */
 const unusual = /\d[.eE]|\d{309}/
-const isInteger = /^-?\d+$/
-const numberCharacters = /[\d.eE+-]+/y
-const largest = String(Number.MAX_VALUE)
+/** No shorter integer is too large for a number. */
+const longDigits = 309
+const wellFormed = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
 /**
  * A number that is not written as an integer becomes infinite, which no rule takes for an integer, and an integer of any size stays
@@ -24,9 +24,10 @@ function withPlainNumbers(text: string): string {
     if (code === quote) at = endOfString(text, at)
     else if (isDigit(code) || code === minus) {
       const end = endOfNumber(text, at)
-      const plain = plainNumber(text.slice(at, end))
-      if (plain !== undefined) {
-        parts.push(text.slice(kept, at), plain)
+      const isPlain = end - at < longDigits && isInteger(text, at, end)
+      const replacement = isPlain ? undefined : numberInPlaceOf(text, at, end)
+      if (replacement !== undefined) {
+        parts.push(text.slice(kept, at), replacement)
         kept = end
       }
       at = end
@@ -35,9 +36,7 @@ function withPlainNumbers(text: string): string {
   return parts.join('') + text.slice(kept)
 }
 
-const quote = 0x22
-const backslash = 0x5c
-const minus = 0x2d
+const [quote, backslash, minus, plus, dot] = [0x22, 0x5c, 0x2d, 0x2b, 0x2e]
 const isDigit = (code: number) => code >= 0x30 && code <= 0x39
 
 function endOfString(text: string, start: number): number {
@@ -47,15 +46,25 @@ function endOfString(text: string, start: number): number {
 }
 
 function endOfNumber(text: string, start: number): number {
-  numberCharacters.lastIndex = start
-  numberCharacters.test(text)
-  return numberCharacters.lastIndex
+  let at = start + 1
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    // An e of either case.
+    if (!isDigit(code) && code !== dot && code !== plus && code !== minus && (code | 0x20) !== 0x65) break
+  }
+  return at
 }
 
-/** What to write in its place; undefined where it may stay, also because it is no number and the parser is to say so. */
-function plainNumber(number: string): string | undefined {
-  const value = Number(number)
-  if (Number.isNaN(value) || !/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(number)) return undefined
-  if (!isInteger.test(number)) return '1e999'
-  return Number.isFinite(value) ? undefined : `${value < 0 ? '-' : ''}${largest}`
+function isInteger(text: string, start: number, end: number): boolean {
+  for (let at = start + 1; at < end; at++) if (!isDigit(text.charCodeAt(at))) return false
+  return true
+}
+
+/** Undefined where it may stay, also because it is no number and the parser is to say so. */
+function numberInPlaceOf(text: string, start: number, end: number): string | undefined {
+  wellFormed.lastIndex = start
+  if (!wellFormed.test(text) || wellFormed.lastIndex !== end) return undefined
+  if (!isInteger(text, start, end)) return '1e999'
+  const value = Number(text.slice(start, end))
+  return Number.isFinite(value) ? undefined : `${value < 0 ? '-' : ''}${Number.MAX_VALUE}`
 }

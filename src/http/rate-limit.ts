@@ -44,7 +44,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       if (told.size >= toldMax) told.clear()
       told.set(key, now + windowMs)
       const event = scope === 'auth' ? 'auth.limited' : 'rate.limited'
-      request.log.warn({ event, scope, ip: request.ip }, 'too many calls')
+      request.log.warn({ event, scope, ip: request.clientAddress }, 'too many calls')
     }
 
     /** Of an address that used up its failures, until when. */
@@ -107,5 +107,5 @@ function caller({ caller: { projectId, actor } }: FastifyRequest): string {
 
 /** Whoever has one IPv6 address has all of its /64. */
 function block(request: FastifyRequest): string {
-  return networkOf(request.ip, 32, 64)
+  return networkOf(request.clientAddress, 32, 64)
 }

@@ -68,13 +68,28 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
   }
 
   return {
+    /** One table that cannot be swept does not keep the others: rejects after all, with the first failure. */
     async sweep(signal: AbortSignal): Promise<void> {
-      const removed: Record<string, number> = { heartbeats: await dropDays(signal) }
-      for (const [table, keptDays] of Object.entries(tables) as [SweptTable, number][])
-        removed[table] = await sweepTable(table, keptDays, signal)
+      const removed: Record<string, number> = {}
+      const failed: unknown[] = []
+      const sweeps: [table: string, sweep: () => Promise<number>][] = [
+        ['heartbeats', () => dropDays(signal)],
+        ...(Object.entries(tables) as [SweptTable, number][]).map(
+          ([table, keptDays]): [string, () => Promise<number>] => [table, () => sweepTable(table, keptDays, signal)],
+        ),
+      ]
+      for (const [table, sweep] of sweeps) {
+        try {
+          removed[table] = await sweep()
+        } catch (error) {
+          if (isDatabaseAway(error)) throw error
+          failed.push(error)
+        }
+      }
       const some = Object.fromEntries(Object.entries(removed).filter(([, n]) => n > 0))
       if (Object.keys(some).length > 0)
         log.info({ event: 'retention.swept', removed: some }, 'what is older than its retention was removed')
+      if (failed.length > 0) throw failed[0]
     },
   }
 }

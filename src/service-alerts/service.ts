@@ -2,6 +2,7 @@
 // operators' channels, in one transaction. While the database is away changes are kept, a bounded number, and written afterwards.
 
 import { createHash } from 'node:crypto'
+import { isDatabaseAway } from '../core/availability.ts'
 import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
@@ -33,7 +34,7 @@ export function createServiceAlerts(options: {
       text: { severity: ReturnType<typeof severityOf>; title: string; text: string }
     },
   ) => Promise<unknown>
-  log: { warn(o: object, message: string): void; info(o: object, message: string): void }
+  log: Record<'error' | 'warn' | 'info', (o: object, message: string) => void>
   now: () => number
 }) {
   const { database, node, targets, notify, log, now } = options
@@ -68,18 +69,26 @@ export function createServiceAlerts(options: {
   async function flush(): Promise<void> {
     for (let next = pending[0]; next !== undefined; next = pending[0]) {
       const alert = next
-      await database.transaction(async (tx) => {
-        const seq = await store.insertServiceAlert(tx, alert)
-        await store.deleteUntil(tx, seq - keptMax)
-        const title = `Flatline on ${node}: ${alert.rule.replace('_', ' ')} ${alert.level.toLowerCase()}`
-        await notify(tx, {
-          about: subjectOf(node, alert.rule),
-          seq,
-          text: { severity: severityOf(alert.level), title, text: alert.text },
-        })
+      await write(alert).catch((err) => {
+        if (isDatabaseAway(err)) throw err
+        const line = { err, event: 'service.alert_not_written', rule: alert.rule, alertLevel: alert.level }
+        log.error(line, 'an alert about the service itself cannot be written and is dropped, so that the next ones are')
       })
       pending.shift()
     }
+  }
+
+  async function write(alert: Omit<store.ServiceAlert, 'id'>): Promise<void> {
+    await database.transaction(async (tx) => {
+      const seq = await store.insertServiceAlert(tx, alert)
+      await store.deleteUntil(tx, seq - keptMax)
+      const title = `Flatline on ${node}: ${alert.rule.replace('_', ' ')} ${alert.level.toLowerCase()}`
+      await notify(tx, {
+        about: subjectOf(node, alert.rule),
+        seq,
+        text: { severity: severityOf(alert.level), title, text: alert.text },
+      })
+    })
   }
 
   return {

@@ -32,6 +32,24 @@ test('no more is asked at once than is allowed', async () => {
   assert.deepEqual(sizes, [2, 2, 1])
 })
 
+test('an entry that is refused fails alone, and a database that is away is asked once', async () => {
+  const asked: number[][] = []
+  const positive = together(async (entries: number[]) => {
+    asked.push(entries)
+    if (entries.includes(-1)) throw new Error('violates check constraint')
+    if (entries.includes(0)) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+    return entries
+  })
+  const outcomes = await Promise.allSettled([1, -1, 2].map(positive))
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  const away = await Promise.allSettled([1, 0, 2].map(positive))
+  assert.ok(away.every(({ status }) => status === 'rejected'))
+  assert.deepEqual(asked.at(-1), [1, 0, 2])
+})
+
 test('who asked together with what fails learns it, and who asks afterwards is answered', async () => {
   let fails = true
   const same = together(async (entries: number[]) => {

@@ -36,6 +36,34 @@ test('a key may call so often within a minute; another key, pings, probes and me
   assert.match(metrics.text, /^rate_limited_total\{scope="management"\} 2$/m)
 })
 
+test('a key is one, however its header is written, and an empty header is none', async (t) => {
+  const { call, url } = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '8' })
+  const made = await call('POST', '/api/v3/projects/', { name: 'other' }, admin)
+  const other = { authorization: `Bearer ${made.json().api_key}`, 'x-api-key': '' }
+  const spellings: Record<string, string>[] = [
+    key,
+    { 'X-API-KEY': `  ${keys.api_key}  ` },
+    { authorization: `Bearer ${keys.api_key}` },
+    { authorization: `bearer ${keys.api_key}` },
+    { authorization: `BEARER     ${keys.api_key}   ` },
+    { authorization: `Bearer ${keys.api_key}`, 'x-api-key': '' },
+    { ...key, authorization: 'Bearer junk' },
+    { ...key, authorization: `Basic ${Math.random()}` },
+  ]
+  for (const headers of spellings)
+    assert.equal((await callAt(url, 'GET', '/api/v3/checks/', undefined, headers)).status, 200)
+  for (const headers of spellings)
+    assert.equal((await callAt(url, 'GET', '/api/v3/checks/', undefined, headers)).status, 429)
+  const inBody = await callAt(url, 'POST', '/api/v3/checks/', { api_key: keys.api_key }, {})
+  assert.equal(inBody.status, 429, 'in a body, too')
+  for (let i = 0; i < 8; i++) assert.equal((await callAt(url, 'GET', '/api/v3/checks/', undefined, other)).status, 200)
+  assert.equal(
+    (await callAt(url, 'GET', '/api/v3/checks/', undefined, other)).status,
+    429,
+    'another project has its own',
+  )
+})
+
 test('0 switches a limit off; the administrator has one of its own', async (t) => {
   const off = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '0', FLATLINE__ADMIN__CALLS_PER_MINUTE: '2' })
   for (let i = 0; i < 5; i++) {

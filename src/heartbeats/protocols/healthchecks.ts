@@ -1,9 +1,9 @@
 // The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): whom a ping is for, what it says,
 // and who sent it.
 
-import { isIP } from 'node:net'
 import type { SignalKind } from '../../core/heartbeat.ts'
 import { isUuid } from '../../core/identifier.ts'
+import { addressIn } from '../../http/client-address.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
 export type Action = { kind: SignalKind; exitStatus: number | null }
@@ -66,25 +66,10 @@ type Headers = Record<string, string | string[] | undefined>
 
 /** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
 export function senderOf(headers: Headers, socketAddress: string | undefined): { remoteAddr: string; scheme: string } {
-  const forwarded = addressIn(headers['x-forwarded-for'])
+  const [forwarded = ''] = String(headers['x-forwarded-for'] ?? '').split(',', 1)
   const proto = String(headers['x-forwarded-proto'] ?? '')
   return {
-    remoteAddr: forwarded ?? withoutZone(socketAddress ?? ''),
+    remoteAddr: addressIn(forwarded) ?? addressIn(socketAddress ?? '') ?? '',
     scheme: /^[a-z][a-z0-9+.-]{0,9}$/i.test(proto) ? proto : 'http',
   }
-}
-
-/** The first of a list, without its port: `10.0.0.1:80`, `[2001:db8::1]:80`. */
-function addressIn(header: string | string[] | undefined): string | undefined {
-  if (header === undefined) return undefined
-  const first = (String(header).split(',', 1)[0] ?? '').trim()
-  const [, v4, v6] = /^(?:(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]+)\](?::\d+)?)$/.exec(first) ?? []
-  const address = withoutZone(v4 ?? v6 ?? first)
-  return isIP(address) > 0 ? address : undefined
-}
-
-/** A zone (fe80::1%eth0) may be of any length and means nothing here. */
-function withoutZone(address: string): string {
-  const zone = address.indexOf('%')
-  return zone === -1 ? address : address.slice(0, zone)
 }

@@ -216,7 +216,8 @@ export const health = Type.Object(
       default: [],
       env: 'HEALTH_DETAIL_ALLOWLIST',
       reading: 'addresses',
-      description: 'Addresses that see more than the status in /health and /status; empty is everybody',
+      description:
+        'Addresses that see more than the status in /health and /status; empty is everybody, in production the private network of this process',
     }),
   },
   { description: 'Thresholds of /health' },
@@ -262,7 +263,7 @@ export const security = Type.Object(
     ),
     metricsToken: secret(
       'METRICS_TOKEN',
-      'Bearer token that /metrics asks for; without it /metrics is open',
+      'Bearer token that /metrics asks for; without it /metrics is open, in production to the private network of this process alone',
       '^[\\x21-\\x7e]+$',
       'must be printable ASCII characters without spaces',
     ),

@@ -31,7 +31,10 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'l
       if (projectId !== '' && project !== undefined && project !== projectId)
         throw new AppError('forbidden', 'project is another than that of the key', { field: 'project' })
       const own = projectId === '' ? project : projectId
-      return trail.list({ ...filter, projectId: own, from: instant('from', from), to: instant('to', to) }, limit)
+      const range = { from: instant('from', from), to: instant('to', to) }
+      if (range.from !== undefined && range.to !== undefined && range.from >= range.to)
+        throw new AppError('bad_request', 'from must be before to', { field: 'from' })
+      return trail.list({ ...filter, projectId: own, ...range }, limit)
     })
   }
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import type { Access } from '../http/access.ts'
+import { isInternal } from '../http/internal.ts'
 import { sameSecret } from './keys.ts'
 import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
@@ -120,7 +121,11 @@ export const authPlugin = fp<AuthOptions>(
     const authorize: Record<Exclude<Access, 'replica'>, (request: FastifyRequest) => Promise<Caller> | Caller> = {
       public: () => nobody,
       ping: () => nobody,
-      metrics: (request) => (metricsToken === undefined ? nobody : secretCaller(request, metricsTokens, 'metrics')),
+      metrics(request) {
+        if (metricsToken !== undefined) return secretCaller(request, metricsTokens, 'metrics')
+        if (config.environment === 'production' && !isInternal(request)) throw new AppError('not_found', 'not found')
+        return nobody
+      },
       admin(request) {
         if (adminToken === undefined) throw new AppError('not_found', 'not found')
         return secretCaller(request, adminTokens, 'admin')

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config.ts'
 import { createAddressList } from '../http/address-list.ts'
+import { isInternal } from '../http/internal.ts'
 import * as checks from './checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from './limits.ts'
 import { healthRoutes } from './routes.ts'
@@ -44,7 +45,7 @@ export const healthPlugin = fp<{ config: Config }>(
       isStalled: () => heartbeats.diversion?.isStalled() ?? false,
       shown: ['circuit_breakers', 'redis'],
       about: { version, environment },
-      seesDetails: detailAllowlist.length === 0 ? () => true : createAddressList(detailAllowlist),
+      seesDetails: detailsFor(detailAllowlist, environment),
       figures: async () => ({
         heartbeatsProcessed: (await metrics.read(['heartbeats_received_total']))
           .filter(({ labels }) => labels.outcome === 'recorded')
@@ -99,6 +100,12 @@ function createChecks(
     }),
     checks.detectorCheck({ ...detector, now, degradedMs: limits.detectorDegradedMs }),
   ]
+}
+
+function detailsFor(allowlist: readonly string[], environment: string): (request: FastifyRequest) => boolean {
+  if (allowlist.length === 0) return environment === 'production' ? isInternal : () => true
+  const isAllowed = createAddressList(allowlist)
+  return ({ clientAddress }) => isAllowed(clientAddress)
 }
 
 function cpuMicros(): number {

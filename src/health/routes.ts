@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { isoMillis } from '../core/instant.ts'
 import { unshed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
@@ -25,8 +25,8 @@ export type HealthRoutesOptions = {
   shown: readonly string[]
   about: { version: string; environment: string }
   figures: () => Promise<StatusFigures>
-  /** Whether this address may see more than the status. */
-  seesDetails: (address: string) => boolean
+  /** Whether this caller may see more than the status. */
+  seesDetails: (request: FastifyRequest) => boolean
 }
 
 const blindWindowsMax = 10
@@ -77,7 +77,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       const status = state === 'ready' ? report.status : 'unhealthy'
       const brief = { status, timestamp: timestamp() }
       const details = { uptime: uptime(), ...about, phase: state, services: servicesOf(report), checks: report.checks }
-      return send(reply, status !== 'unhealthy', seesDetails(request.clientAddress) ? { ...brief, ...details } : brief)
+      return send(reply, status !== 'unhealthy', seesDetails(request) ? { ...brief, ...details } : brief)
     })
   }
 
@@ -87,7 +87,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
       const state = phase()
       const report = await health.report()
       const status = state === 'ready' ? report.status : 'unhealthy'
-      if (!seesDetails(request.clientAddress)) return send(reply, true, { status, timestamp: timestamp() })
+      if (!seesDetails(request)) return send(reply, true, { status, timestamp: timestamp() })
       const { heartbeatsProcessed, lastRun, dataStalenessMs, maxStalenessMs, blindWindows } = await options.figures()
       const newest = blindWindows.slice(-blindWindowsMax).reverse()
       return send(reply, true, {

@@ -1,12 +1,23 @@
 import { Type } from 'typebox'
+import { uuidPattern } from '../core/identifier.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { channelId, checkExample, site, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals, text } from './operation.ts'
 
 const versions: readonly ApiVersion[] = [1, 2, 3]
 
-const id: Parameter = { type: 'string', description: 'uuid of the check', example: uuid }
-const eitherId: Parameter = { type: 'string', description: 'uuid or unique key of the check', example: uuid }
+const id: Parameter = {
+  type: 'string',
+  pattern: `^${uuidPattern}$`,
+  description: 'uuid of the check',
+  example: uuid,
+}
+const eitherId: Parameter = {
+  type: 'string',
+  pattern: `^(${uuidPattern}|[0-9a-f]{40})$`,
+  description: 'uuid or unique key of the check',
+  example: uuid,
+}
 const limit: Parameter = {
   type: 'integer',
   minimum: 1,
@@ -79,7 +90,12 @@ function collection(version: ApiVersion): Operations {
         },
         slug: { type: 'string', description: 'Those with this slug', example: 'nightly-backup' },
         limit,
-        after: { type: 'string', description: '`next` of the page before', example: 'MTc5NTQ3ODQwMC5iNjU4' },
+        after: {
+          type: 'string',
+          pattern: '^[A-Za-z0-9_-]+$',
+          description: '`next` of the page before',
+          example: Buffer.from('1795478400000.b6589fc6ab0dc82cf12099d1c2d40ab994e8410c').toString('base64url'),
+        },
       },
       answers: {
         200: json('The checks', page, { checks: [checkExample] }),

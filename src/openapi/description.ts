@@ -51,7 +51,7 @@ export function describe(
     ...(description && { description }),
     ...(deprecated && { deprecated }),
     security: isInPath ? [] : security[access],
-    ...(path && { params: parameters(path) }),
+    ...(path && { params: parameters(withRules(path, schema?.params)) }),
     ...queryOf(schema, query),
     ...bodyOf(schema, body),
     response: answersOf(access === 'public' || access === 'ping' ? answers : { 503: unavailable, ...answers }),
@@ -76,6 +76,14 @@ export function nameOperations(document: object): object {
     }
   }
   return document
+}
+
+/** With the patterns and limits that the route itself holds a parameter to. */
+function withRules(path: Record<string, Parameter>, params: unknown): Record<string, Parameter> {
+  const { properties = {} } = (params ?? {}) as { properties?: Record<string, object> }
+  return Object.fromEntries(
+    Object.entries(path).map(([name, described]) => [name, { ...properties[name], ...described }]),
+  )
 }
 
 function parameters(all: Record<string, Parameter>): object {

@@ -32,9 +32,27 @@ const pinged = {
 
 const actions = '`start`, `fail`, `log`, or an exit status: 0 is success, 1 to 255 failure'
 const parts: Record<string, Parameter> = {
-  first: { type: 'string', description: "uuid of the check, or the project's ping key", example: uuid },
-  second: { type: 'string', description: `Behind a uuid: ${actions}; behind a ping key: the slug`, example: 'start' },
-  third: { type: 'string', description: actions, example: 'start' },
+  first: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]+$',
+    maxLength: 100,
+    description: "uuid of the check, or the project's ping key",
+    example: uuid,
+  },
+  second: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]+$',
+    maxLength: 100,
+    description: `Behind a uuid: ${actions}; behind a ping key: the slug`,
+    example: 'start',
+  },
+  third: {
+    type: 'string',
+    pattern: '^(start|fail|log|[0-9]+)$',
+    maxLength: 100,
+    description: actions,
+    example: 'start',
+  },
 }
 
 const shapes = [
@@ -139,6 +157,7 @@ hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf
 const project: Parameter = { type: 'string', description: 'Any uuid; the key says which project', example: projectId }
 const readOnlyKey: Parameter = {
   type: 'string',
+  pattern: '^[A-Za-z0-9_-]{32}$',
   description: "The project's read-only key",
   example: 'flr_0123456789abcdefghijklmnopqr',
 }

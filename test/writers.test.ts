@@ -80,6 +80,7 @@ test('alerts about the service itself are written after one that is refused', as
     database,
     node: 'test',
     targets: { availability: 0.9, latencyP95Ms: 500, maxStalenessMs: 1000 },
+    calmMs: 0,
     read: async () => ({ ...figures, openBreakers, health: 'healthy', ailing: [] }),
     notify: async () => {},
     log: { info() {}, warn() {}, error: (line) => void logged.push(line) },

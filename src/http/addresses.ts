@@ -24,8 +24,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** How failures are told at this address. */
     answer?: Answer
-    /** Refuses methods that another route with a wider pattern would take. */
-    refusal?: boolean
     /** The pattern to which this address redirects, whose methods it has. */
     redirectsTo?: string
   }
@@ -49,11 +47,10 @@ export const addressesPlugin = fp(
       const { method, url, config } = route
       const pattern = config?.redirectsTo ?? url
       const known = byPattern.get(pattern) ?? { methods: new Set(), routes: [] }
-      if (config?.redirectsTo === undefined && !config?.refusal)
-        for (const one of [method].flat()) known.methods.add(one)
+      if (config?.redirectsTo === undefined) for (const one of [method].flat()) known.methods.add(one)
       known.routes.push(route)
       if (url.includes(':') && config?.access !== 'ping')
-        route.onRequest = [refuseEmptyPart, ...[route.onRequest ?? []].flat()]
+        route.onRequest = [refuseOtherAddress, ...[route.onRequest ?? []].flat()]
       for (const one of [pattern, url]) {
         if (byPattern.has(one)) continue
         byPattern.set(one, known)
@@ -66,23 +63,27 @@ export const addressesPlugin = fp(
       return found === null || hasEmptyPart(found.params) ? undefined : found.store
     }
 
-    /** `DELETE /projects/` is no call on the project without a name. */
-    async function refuseEmptyPart(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-      if (hasEmptyPart(request.params)) addresses.refuse(request, reply)
+    /** Whether the route that was found is one of the address, and not of a wider pattern that knows the method by chance. */
+    function isOfAddress({ routeOptions, url }: FastifyRequest): boolean {
+      return routeOptions.url !== undefined && byPattern.get(routeOptions.url) === at(url)
+    }
+
+    /** `DELETE /projects/` is no call on a project without a name, and `DELETE /quarantine/retry` none on an entry of that name. */
+    async function refuseOtherAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      if (!isOfAddress(request)) addresses.refuse(request, reply)
     }
 
     const addresses: Addresses = {
       methodsOf(request) {
-        const pattern = patternOf(request)
-        const known = pattern === undefined ? at(request.url) : byPattern.get(pattern)
+        const known = at(request.url)
         if (known === undefined) return undefined
         return [...methodOrder.filter((method) => known.methods.has(method)), 'OPTIONS'].join(', ')
       },
       answerOf(request) {
-        const { routeOptions, url } = request
-        if (patternOf(request) !== undefined) return routeOptions.config.answer
-        const known = at(url)?.routes.find(({ config }) => config?.answer !== undefined)
-        return known?.config?.answer ?? claims.find(({ path }) => path.test(url))?.answer
+        const { config } = request.routeOptions
+        if (config.access === 'ping' || isOfAddress(request)) return config.answer
+        const known = at(request.url)?.routes.find(({ config }) => config?.answer !== undefined)
+        return known?.config?.answer ?? claims.find(({ path }) => path.test(request.url))?.answer
       },
       claim: (path, answer) => void claims.push({ path, answer }),
       refuse(request, reply) {
@@ -99,10 +100,6 @@ export const addressesPlugin = fp(
   },
   { name: 'http-addresses' },
 )
-
-function patternOf({ params, routeOptions }: FastifyRequest): string | undefined {
-  return hasEmptyPart(params) ? undefined : routeOptions.url
-}
 
 /** The router takes nothing for a part of a path, too. */
 function hasEmptyPart(params: unknown): boolean {

@@ -14,7 +14,6 @@ type Listing = { Querystring: Query }
 
 const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
 const write = { config: { access: 'write' } } as const
-const refused = { access: 'public', aside: true, refusal: true } as const
 
 export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (app, { monitors }) => {
   speakHealthchecks(app)
@@ -53,13 +52,6 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
 
     app.get<Single>(url, read, document)
     app.get<Single>(url.replace(':id', byKey), read, document)
-    // Else the wider pattern would take them.
-    app.route({
-      method: ['POST', 'DELETE'],
-      url: url.replace(':id', byKey),
-      config: refused,
-      handler: app.knownAddresses.refuse,
-    })
 
     app.post<Single & { Body: Record<string, unknown> }>(url, write, async (request) => {
       await monitors.update(request.caller, request.params.id, parseCheck(request.body, version))

@@ -6,6 +6,7 @@ import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { unshed } from '../http/pressure.ts'
+import { bothForms } from '../http/slashes.ts'
 
 export type ReplicaRoutesOptions = {
   replicaId: string
@@ -41,26 +42,30 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
   app.addHook('onRoute', (route) => {
     if (route.config?.access === 'replica') app.guarded(route)
   })
-  app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(
-    '/replicas/:id/heartbeats',
-    { config, onRequest: authenticate },
-    async (request, reply) => {
-      const { id } = request.params
-      const { heard_through: heardThrough = '', spools } = request.query
-      if (!/^\d{1,15}$/.test(heardThrough))
-        throw new AppError('bad_request', 'heard_through is not in epoch milliseconds', { field: 'heard_through' })
-      if (request.body !== undefined && request.body.length > 0) await record(request.body)
-      await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
-      return reply.code(204).send()
-    },
-  )
+  for (const { url, form } of bothForms('/replicas/:id/heartbeats')) {
+    app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(
+      url,
+      { config: { ...config, statsId: form.statsId }, onRequest: authenticate },
+      async (request, reply) => {
+        const { id } = request.params
+        const { heard_through: heardThrough = '', spools } = request.query
+        if (!/^\d{1,15}$/.test(heardThrough))
+          throw new AppError('bad_request', 'heard_through is not in epoch milliseconds', { field: 'heard_through' })
+        if (request.body !== undefined && request.body.length > 0) await record(request.body)
+        await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
+        return reply.code(204).send()
+      },
+    )
+  }
 
-  app.get<{ Params: Params }>(
-    '/replicas/:id',
-    { config: { access: 'public', aside: true, always: true, quiet: true, ...unshed } },
-    async (request, reply) => {
-      if (request.params.id !== replicaId) throw new AppError('not_found', 'another process answers here')
-      return reply.code(204).send()
-    },
-  )
+  for (const { url, form } of bothForms('/replicas/:id')) {
+    app.get<{ Params: Params }>(
+      url,
+      { config: { access: 'public', aside: true, statsId: form.statsId, always: true, quiet: true, ...unshed } },
+      async (request, reply) => {
+        if (request.params.id !== replicaId) throw new AppError('not_found', 'another process answers here')
+        return reply.code(204).send()
+      },
+    )
+  }
 }

@@ -35,9 +35,9 @@ async function start(t: Parameters<typeof build>[0]): Promise<Running & { addres
   const byUrl = new Map<string, Registered>()
   const observe = (app: FastifyInstance) => {
     app.addHook('onRoute', (route) => {
-      const { method, url, config } = route
+      const { method, url } = route
       const known = byUrl.get(url) ?? { url, methods: new Set<string>(), route }
-      if (!config?.refusal) for (const one of [method].flat()) known.methods.add(one)
+      for (const one of [method].flat()) known.methods.add(one)
       byUrl.set(url, known)
     })
   }

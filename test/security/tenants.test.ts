@@ -84,6 +84,8 @@ const operators = [
     `POST /admin/shutdown${slash}`,
     `GET /admin/log-level${slash}`,
     `PUT /admin/log-level${slash}`,
+    // For another replica alone.
+    `POST /replicas/:id/heartbeats${slash}`,
   ]),
 ]
 

@@ -34,7 +34,7 @@ export function createBlindTime(options: {
   const { monotonic } = clock
   let windows: readonly BlindWindow[] = []
   let recordedAt = Number.NEGATIVE_INFINITY
-  let reportedAt = monotonic()
+  let reported = { at: monotonic(), spools: false }
   /** Heartbeats have been accepted here from then on, and were last known to be. */
   let accepted = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
   let self: SelfReport | null = null
@@ -58,8 +58,9 @@ export function createBlindTime(options: {
     await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
     if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
     if (self) {
-      await store.reportReplica(database, reportOf(self))
-      reportedAt = before
+      const report = reportOf(self)
+      await store.reportReplica(database, report)
+      reported = { at: before, spools: report.spools }
     }
     await refreshWatermark()
     windows = await store.selectWindows(database)
@@ -106,10 +107,12 @@ export function createBlindTime(options: {
     /** What it would report now; null before `reportAs`. */
     selfReport: (): store.Report | null => self && reportOf(self),
 
-    /** When others last learned how far this replica is heard, on the monotonic clock: by a record, or through a peer that says so. */
-    reportedAt: (): number => reportedAt,
-    reported(at: number): void {
-      reportedAt = Math.max(reportedAt, at)
+    /** When others last learned how this replica stands, on the monotonic clock, and whether they know since then that it spools. */
+    lastReport: (): { at: number; spools: boolean } => reported,
+
+    /** Others have learned it from this replica itself. */
+    reported(at: number, spools: boolean): void {
+      if (at > reported.at) reported = { at, spools }
     },
 
     /** Writes what another replica says of itself and cannot write. */
@@ -120,7 +123,9 @@ export function createBlindTime(options: {
       still.set(replicaId, at)
     },
 
-    tokenHashOf: (replicaId: string): Promise<string | null> => store.selectTokenHash(database, replicaId),
+    /** What was read with the last record holds while the database is away, too. */
+    tokenHashOf: async (replicaId: string): Promise<string | null> =>
+      peers.find(({ id }) => id === replicaId)?.tokenHash ?? store.selectTokenHash(database, replicaId),
 
     /** The other replicas, as of the last record. */
     peers: (): readonly store.Peer[] => peers,

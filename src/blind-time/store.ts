@@ -98,12 +98,12 @@ export async function forgetReplicas(on: Queryable, ids: readonly string[]): Pro
 }
 
 /** Another replica, and how it can be reached. */
-export type Peer = ReplicaReport & { spools: boolean; address: string | null }
+export type Peer = ReplicaReport & { spools: boolean; address: string | null; tokenHash: string | null }
 
 // A replica of a version that does not report how far it is heard is taken to be heard when it is seen, unless it says that it spools.
 const others = statement(
   'others',
-  `SELECT r.id, r.seen_at AS "seenAt", r.spools, r.can_spool AS "canSpool", coalesce(r.name, r.id::text) AS name, r.address,
+  `SELECT r.id, r.seen_at AS "seenAt", r.spools, r.can_spool AS "canSpool", coalesce(r.name, r.id::text) AS name, r.address, r.token_hash AS "tokenHash",
      coalesce(r.heard_through, CASE WHEN r.spools THEN a.outage_from END, r.seen_at) AS "heardThrough",
      a.outage_from AS "outageFrom", a.outage_to AS "outageTo"
    FROM acceptance a LEFT JOIN replicas r ON r.id <> $1`,

@@ -11,13 +11,13 @@ const lookEveryMs = 50
 
 export function createAcknowledging(options: {
   monotonic: () => number
-  /** When others last learned how far this replica is heard, on the monotonic clock. */
-  reportedAt: () => number
+  /** When others last learned how this replica stands, on the monotonic clock, and whether they know since then that it spools. */
+  lastReport: () => { at: number; spools: boolean }
   /** Alone there is nobody who could judge without its heartbeats. */
   hasPeers: () => boolean
   delayMs: number
 }) {
-  const { monotonic, reportedAt, hasPeers, delayMs } = options
+  const { monotonic, lastReport, hasPeers, delayMs } = options
   let tickedAt = monotonic()
   let awakeSince = Number.NEGATIVE_INFINITY
   const held: { since: number; answer: () => void }[] = []
@@ -32,7 +32,8 @@ export function createAcknowledging(options: {
   function mayAnswer(since: number): boolean {
     if (!hasPeers()) return true
     tick()
-    return reportedAt() > since || tickedAt >= Math.max(reportedAt(), awakeSince) + delayMs
+    const { at, spools } = lastReport()
+    return spools || at > since || tickedAt >= Math.max(at, awakeSince) + delayMs
   }
 
   function release(): void {

@@ -26,8 +26,10 @@ export function createPeers(options: {
   const { token, blindTime, now, monotonic, acknowledgeAfterMs, log } = options
   const agent = new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 })
   let taker: string | null = null
+  /** When other replicas last said here that they spool, in epoch milliseconds. */
+  const spooling = new Map<string, number>()
 
-  async function offer(peer: Peer, own: Report, records: Buffer): Promise<boolean> {
+  async function offer(peer: Peer, own: Report, records: Buffer): Promise<'taken' | 'noted' | 'unreachable'> {
     const query = new URLSearchParams({ heard_through: String(own.heardThrough), spools: String(own.spools) })
     try {
       const answer = await request(`${peer.address}/replicas/${own.id}/heartbeats?${query}`, {
@@ -39,10 +41,11 @@ export function createPeers(options: {
         bodyTimeout: handOverTimeoutMs,
       })
       await answer.body.dump()
-      return answer.statusCode === 204
+      if (answer.statusCode === 204) return 'taken'
+      return answer.statusCode === 202 ? 'noted' : 'unreachable'
     } catch (err) {
       log.debug({ err, event: 'peers.unreachable', peer: peer.name }, 'a replica cannot be reached')
-      return false
+      return 'unreachable'
     }
   }
 
@@ -67,7 +70,8 @@ export function createPeers(options: {
     const askedAt = now()
     const state = await stateOf(peer)
     // Only what was found before it could have acknowledged anything is proof that it did not.
-    const isProof = !peer.spools && askedAt < peer.heardThrough + acknowledgeAfterMs
+    const hasSpooledSince = peer.spools || (spooling.get(peer.id) ?? 0) >= peer.seenAt
+    const isProof = !hasSpooledSince && askedAt < peer.heardThrough + acknowledgeAfterMs
     if (!isProof) return
     if (state === 'gone') {
       await blindTime.forget([peer.id])
@@ -78,30 +82,41 @@ export function createPeers(options: {
   return {
     /**
      * Gives these records of the spool, and what this replica says of itself, to a replica that can write them. True once they are in the
-     * database.
+     * database. Where none can, all that are reached know at least that this one spools.
      */
     async handOver(records: Buffer): Promise<boolean> {
       const own = blindTime.selfReport()
       if (own === null) return false
       const at = monotonic()
+      let areAllTold = true
       const reachable = blindTime.peers().filter(({ address }) => address !== null)
       for (const peer of reachable.toSorted((a, b) => Number(b.id === taker) - Number(a.id === taker))) {
-        if (!(await offer(peer, own, records))) continue
+        const answer = await offer(peer, own, records)
+        if (answer === 'unreachable') areAllTold = false
+        if (answer !== 'taken') continue
         if (taker !== peer.id)
           log.info(
             { event: 'peers.handing_over', peer: peer.name },
             'heartbeats go to the database through another replica',
           )
         taker = peer.id
-        blindTime.reported(at)
+        blindTime.reported(at, own.spools)
         return true
       }
       taker = null
+      if (own.spools && areAllTold && reachable.length === blindTime.peers().length) blindTime.reported(at, true)
       return false
+    },
+
+    /** Another replica says that it spools. */
+    noteSpooling(replicaId: string): void {
+      spooling.set(replicaId, now())
     },
 
     /** Asks those that have not reported whether they are there. */
     async lookAfterSilent(): Promise<void> {
+      const known = new Set(blindTime.peers().map(({ id }) => id))
+      for (const id of spooling.keys()) if (!known.has(id)) spooling.delete(id)
       const silent = blindTime
         .peers()
         .filter(({ seenAt, address }) => address !== null && now() - seenAt > silentAfterMs)

@@ -57,7 +57,7 @@ export const replicasPlugin = fp<ReplicasOptions>(
     if (diversion !== null) {
       const acknowledging = createAcknowledging({
         monotonic,
-        reportedAt: blindTime.reportedAt,
+        lastReport: blindTime.lastReport,
         hasPeers: () => blindTime.peers().length > 0,
         delayMs: acknowledgeAfterMs,
       })
@@ -74,6 +74,7 @@ export const replicasPlugin = fp<ReplicasOptions>(
     await app.register(replicaRoutes, {
       replicaId: identity.id,
       blindTime,
+      noteSpooling: peers.noteSpooling,
       record: heartbeats.recordSpooled,
       bodyLimitBytes,
     })

@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { BlindTime } from '../blind-time/service.ts'
+import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { unshed } from '../http/pressure.ts'
@@ -11,6 +12,8 @@ import { bothForms } from '../http/slashes.ts'
 export type ReplicaRoutesOptions = {
   replicaId: string
   blindTime: Pick<BlindTime, 'tokenHashOf' | 'reportFor'>
+  /** Takes note that a replica spools, whether or not its records can be written. */
+  noteSpooling: (replicaId: string) => void
   /** Records of a spool, to be written into the database; rejects if they cannot be. */
   record: (records: Buffer) => Promise<void>
   bodyLimitBytes: number
@@ -20,7 +23,7 @@ type Params = { id: string }
 type Query = { heard_through?: string; spools?: string }
 
 export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (app, options) => {
-  const { replicaId, blindTime, record, bodyLimitBytes } = options
+  const { replicaId, blindTime, noteSpooling, record, bodyLimitBytes } = options
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/octet-stream',
@@ -51,9 +54,16 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
         const { heard_through: heardThrough = '', spools } = request.query
         if (!/^\d{1,15}$/.test(heardThrough))
           throw new AppError('bad_request', 'heard_through is not in epoch milliseconds', { field: 'heard_through' })
-        if (request.body !== undefined && request.body.length > 0) await record(request.body)
-        await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
-        return reply.code(204).send()
+        if (spools === 'true') noteSpooling(id)
+        try {
+          if (request.body !== undefined && request.body.length > 0) await record(request.body)
+          await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
+          return reply.code(204).send()
+        } catch (error) {
+          // Noted, and nothing more: this replica cannot reach the database either.
+          if (isDatabaseAway(error)) return reply.code(202).send()
+          throw error
+        }
       },
     )
   }

@@ -5,11 +5,11 @@ import { createAcknowledging } from '../../src/replicas/acknowledging.ts'
 function world(t: { mock: typeof import('node:test').mock }, hasPeers = true) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let now = 0
-  let reportedAt = 0
+  let lastReport = { at: 0, spools: false }
   const answered: string[] = []
   const acknowledging = createAcknowledging({
     monotonic: () => now,
-    reportedAt: () => reportedAt,
+    lastReport: () => lastReport,
     hasPeers: () => hasPeers,
     delayMs: 3000,
   })
@@ -26,8 +26,8 @@ function world(t: { mock: typeof import('node:test').mock }, hasPeers = true) {
     freeze: (ms: number) => {
       now += ms
     },
-    report() {
-      reportedAt = now
+    report(spools: boolean) {
+      lastReport = { at: now, spools }
     },
   }
 }
@@ -48,12 +48,20 @@ test('a report that was made after a heartbeat was spooled lets it be acknowledg
   const { hold, pass, report, answered } = world(t)
   hold('before')
   pass(250)
-  report()
+  report(false)
   pass(100)
   assert.deepEqual(answered, ['before'])
   hold('after')
   pass(2000)
   assert.deepEqual(answered, ['before'], 'the report knows nothing of what came after it')
+})
+
+test('once others know that a replica spools it acknowledges at once', (t) => {
+  const { hold, pass, report, answered } = world(t)
+  pass(100)
+  report(true)
+  hold('known')
+  assert.deepEqual(answered, ['known'])
 })
 
 test('a process that stood still waits as if it had just reported', (t) => {

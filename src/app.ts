@@ -38,6 +38,7 @@ import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { monitorsPlugin } from './monitors/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
+import { quotasPlugin } from './quotas/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { replicasPlugin } from './replicas/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
@@ -97,6 +98,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { config })
   await app.register(authPlugin, { config, announceKeys })
+  await app.register(quotasPlugin, { config: config.quotas })
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(monitorsPlugin)
   await app.register(heartbeatsPlugin, { config })

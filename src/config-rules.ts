@@ -5,6 +5,16 @@ import { databaseTarget, keyHex } from './config-values.ts'
 
 export type Rule = { about: readonly string[]; text: string; broken: (config: Config) => boolean }
 
+const quotaRules = (
+  ['checks', 'channels', 'newChecksPerHour', 'bodyBytes', 'bodyBytesPerCheck', 'spoolShare'] as const
+).map(
+  (name): Rule => ({
+    about: [`quotas.${name}`, `quotas.${name}Max`],
+    text: `quotas.${name} must not be more than quotas.${name}Max`,
+    broken: ({ quotas }) => quotas[name] > quotas[`${name}Max`],
+  }),
+)
+
 const fitting: Rule[] = [
   {
     about: ['server.shutdownTimeoutMs', 'server.drainMs'],
@@ -118,7 +128,7 @@ function isPlaceholder(secret: string): boolean {
   return /^(.)\1+$/.test(secret) || /change[-_ ]?me|example|placeholder|your[-_ ]|secret[-_ ]?key/i.test(secret)
 }
 
-export const rules: readonly Rule[] = [...fitting, ...profileDemands]
+export const rules: readonly Rule[] = [...fitting, ...quotaRules, ...profileDemands]
 
 /** Pairs of secrets with the same value, as paths, whichever way a key was written. */
 export function sharedSecrets(config: Config): [string, string][] {

@@ -3,7 +3,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { features } from './config-features.ts'
 import { admin, database, health, healthMetrics, limits, log, security, server } from './config-process.ts'
-import { alerting, breakers, detector, ingest, retention, spool } from './config-work.ts'
+import { alerting, breakers, detector, ingest, quotas, retention, spool } from './config-work.ts'
 
 export const profiles = ['local', 'staging', 'production', 'docker'] as const
 
@@ -22,6 +22,7 @@ export const configSchema = Type.Object({
   alerting,
   breakers,
   limits,
+  quotas,
   retention,
   health,
   healthMetrics,

@@ -158,6 +158,34 @@ export const alerting = Type.Object(
   { description: 'Telling people' },
 )
 
+/** What a project has unless the operator gives it another, and the most that it can be given. */
+const quota = <Name extends string>(name: Name, fallback: number, most: number, what: string) =>
+  ({
+    [name]: integer(fallback, `${what}, unless the operator sets another value for a project`, { minimum: 0 }),
+    [`${name}Max`]: integer(most, `The largest value of ${name} that a project can be given`, { minimum: 0 }),
+  }) as Record<Name | `${Name}Max`, ReturnType<typeof integer>>
+
+const share = (fallback: number, description: string) =>
+  Type.Number({ default: fallback, minimum: 0, maximum: 1, description })
+
+export const quotas = Type.Object(
+  {
+    ...quota('checks', 2_000_000, 10_000_000, 'Checks of a project'),
+    ...quota('channels', 500, 10_000, 'Channels of a project'),
+    ...quota('newChecksPerHour', 5000, 1_000_000, 'Checks that a ping key makes in an hour (create=1)'),
+    ...quota(
+      'bodyBytes',
+      4_294_967_296,
+      1_099_511_627_776,
+      'Bytes of bodies kept of a project; beyond, heartbeats are kept without their bodies',
+    ),
+    ...quota('bodyBytesPerCheck', 16_777_216, 1_073_741_824, 'Bytes of bodies kept of a check; beyond, the oldest go'),
+    spoolShare: share(0.8, 'Share of a spool that one project may fill, unless the operator sets another value for it'),
+    spoolShareMax: share(1, 'The largest value of spoolShare that a project can be given'),
+  },
+  { description: 'How much one project may have' },
+)
+
 const days = (fallback: number, description: string) => integer(fallback, description, { maximum: 3650 })
 
 export const retention = Type.Object(

@@ -7,6 +7,7 @@ import { isoMillis } from '../core/instant.ts'
 import { readZone } from '../core/legacy-zones.ts'
 import type { Database } from '../database/service.ts'
 import type { Caller } from '../monitors/editing.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { masked, maskProblem, settingsProblem, unmasked } from './channel-settings.ts'
 import type { ChannelTests, TestResult } from './channel-tests.ts'
 import * as store from './channels-store.ts'
@@ -45,6 +46,7 @@ export type ChannelsOptions = {
   destinations: Pick<Destinations, 'forget'>
   switchOff: SwitchOff
   writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitChannel'>
 }
 
 export function createChannels(options: ChannelsOptions) {
@@ -138,6 +140,7 @@ export function createChannels(options: ChannelsOptions) {
       const alerts = transport.alerts || input.alerts ? { ...transport.alerts, ...input.alerts } : null
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
+        await options.quotas.admitChannel(tx, projectId)
         await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts })
         if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
         const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }

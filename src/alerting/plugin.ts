@@ -36,7 +36,7 @@ const drainMs = 5000
 
 export const alertingPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { database, monitors, circuitBreakers: breakers, log } = app
+    const { database, monitors, circuitBreakers: breakers, log, quotas } = app
     const { security, server } = config
     const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
     const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
@@ -62,7 +62,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       facilities: { smtp: relay && createSmtp(relay), shell: limits.allowShellChannels },
       links,
       breakers,
-      writeAudit: app.audit.write,
+      ...{ writeAudit: app.audit.write, quotas },
       checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
       checkOfKey: monitors.idOfKey,
       settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
@@ -89,7 +89,17 @@ export const alertingPlugin = fp<{ config: Config }>(
   },
   {
     name: 'alerting',
-    dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'monitors', 'metrics', 'site-url'],
+    dependencies: [
+      'database',
+      'circuit-breakers',
+      'lifecycle',
+      'audit',
+      'auth',
+      'quotas',
+      'monitors',
+      'metrics',
+      'site-url',
+    ],
   },
 )
 

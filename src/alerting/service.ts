@@ -7,6 +7,7 @@ import type { Settings } from '../core/monitor.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { CheckDocument } from '../monitors/document.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { createAttention } from './attention.ts'
 import { createChannelTests } from './channel-tests.ts'
 import { createChannels } from './channels.ts'
@@ -62,6 +63,7 @@ export type AlertingOptions = {
   links: SignedLinks
   breakers: Pick<CircuitBreakers, 'get' | 'forget'>
   writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitChannel'>
   checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
   checkOfKey: (projectId: string, key: string) => Promise<string | null>
   settingsOf: (projectId: string, id: string) => Promise<Settings>

@@ -23,6 +23,7 @@ const taken = (field: string) => new AppError('conflict', `${field} belongs to a
 /** A replaced key is dead everywhere after this long; known keys only are remembered, so that guessing fills nothing. */
 const rememberMs = 4000
 const rememberMax = 10_000
+const lastKnownMax = 50_000
 
 export function createProjects(options: {
   database: Database
@@ -32,6 +33,8 @@ export function createProjects(options: {
   const { database, writeAudit, countCache } = options
   const remembered = new Map<string, Principal & { until: number }>()
   const lookups = { hits: 0, misses: 0 }
+  /** By hash; nobody is let in by this. */
+  const lastKnown = new Map<string, Principal>()
 
   /** Who has this badge key, or had it. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
@@ -58,6 +61,9 @@ export function createProjects(options: {
     const { projectId, kind } = owner
     remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
     countCache('set', 'ok')
+    lastKnown.delete(name)
+    if (lastKnown.size >= lastKnownMax) lastKnown.delete(lastKnown.keys().next().value as string)
+    lastKnown.set(name, { projectId, kind })
     return { projectId, kind }
   }
 
@@ -71,6 +77,9 @@ export function createProjects(options: {
       if (owner !== null) return owner.kind === 'ping_key' ? owner.projectId : null
       return store.selectProjectByMailbox(database, hashKey(lower))
     },
+
+    /** The project whose key had this hash when it was last used, of the keys that fit; null if it is not known. Asks nobody. */
+    lastKnownOwner: (hash: string): string | null => lastKnown.get(hash)?.projectId ?? null,
 
     /** What is kept of a key, to ask later whose it is. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),

@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'
   | 'forbidden'
+  | 'quota_exceeded'
   | 'not_found'
   | 'method_not_allowed'
   | 'conflict'
@@ -18,16 +19,19 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly field: string | undefined
   readonly retryAfterS: number | undefined
+  /** What a quota allows. */
+  readonly limit: number | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { field?: string; retryAfterS?: number; cause?: unknown } = {},
+    options: { field?: string; retryAfterS?: number; limit?: number; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'AppError'
     this.code = code
     this.field = options.field
     this.retryAfterS = options.retryAfterS
+    this.limit = options.limit
   }
 }

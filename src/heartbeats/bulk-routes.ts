@@ -103,6 +103,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
         : { projectId, slug: check, create: false, requestId: request.id, address: request.clientAddress },
       pingKeyHash: null,
       uploader: { projectId, keyHash },
+      from: request.ip,
       method: request.method,
       ua: request.headers['user-agent'] ?? '',
       body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),
@@ -124,5 +125,5 @@ function chunkAt(texts: readonly string[], from: number): readonly string[] {
 
 function refusalOf(outcome: Outcome): keyof typeof refusals | null {
   if (outcome === 'unknown' || outcome === 'ambiguous') return outcome
-  return typeof outcome === 'object' && 'limitedForMs' in outcome ? 'limited' : null
+  return typeof outcome === 'object' && ('limitedForMs' in outcome || 'quota' in outcome) ? 'limited' : null
 }

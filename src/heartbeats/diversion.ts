@@ -7,10 +7,10 @@ import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Done } from './batcher.ts'
-import { createKnownMonitors } from './known-monitors.ts'
 import type { Quarantine } from './quarantine.ts'
 import type { Outcome, Received } from './service.ts'
 import type { Backlog, Spool } from './spool.ts'
+import { createSpoolOwners, type OwnerLookups } from './spool-owners.ts'
 import { encodeRecord } from './spool-record.ts'
 import { problemOf, storable } from './storable.ts'
 
@@ -24,7 +24,7 @@ export type Relay = {
   handOver: (records: Buffer) => Promise<boolean>
 }
 
-export type DiversionOptions = {
+export type DiversionOptions = OwnerLookups & {
   spool: Spool
   /**
    * Writes heartbeats of which some may be in the database already, in which case it finds out by itself; rejects if it cannot be
@@ -47,10 +47,9 @@ const listedMax = 100
 const stalledAfterMs = 60_000
 /** Detection waits for a spool while the database answers, but not for ever. */
 const patienceMs = 300_000
-const known = { maxEntries: 100_000 }
 
-export function createDiversion({ spool, record, quarantine, ping, count, log }: DiversionOptions) {
-  const monitors = createKnownMonitors(known)
+export function createDiversion({ spool, record, quarantine, ping, count, log, ...lookups }: DiversionOptions) {
+  const owners = createSpoolOwners(lookups)
   // Until the start is done there is no database.
   let active = true
   let since = performance.now()
@@ -73,7 +72,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
   }
 
   function push(received: Received, done: Done<Outcome>): boolean {
-    return spool.push(received, monitors.has(received.monitorId), (error) => {
+    return spool.push(received, owners.ownerOf(received), (error) => {
       if (error) return done(error)
       count(received.kind, 'spooled', 1)
       others.hold(() => done(null, { recorded: received.kind, created: false }))
@@ -94,7 +93,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
         }),
       )
       for (const [i, { kind }] of part.entries()) if (isLimited(outcomes[i])) count(kind, 'limited', 1)
-      dropped(part.filter((_, i) => outcomes[i] === 'unknown' || outcomes[i] === 'ambiguous'))
+      dropped(part.filter((_, i) => isHomeless(outcomes[i])))
     }
   }
 
@@ -176,8 +175,8 @@ export function createDiversion({ spool, record, quarantine, ping, count, log }:
       )
     },
 
-    /** Remembers which monitors there are. */
-    saw: monitors.add,
+    /** Remembers which monitors there are, and whose where that is known; `learn` finds out about the others. */
+    ...{ saw: owners.saw, learn: owners.learn },
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
     async handedOver(): Promise<void> {
@@ -254,4 +253,10 @@ function partsOf(records: readonly Received[]): Received[][] {
 
 function isLimited(outcome: Outcome | Error | undefined): boolean {
   return typeof outcome === 'object' && 'limitedForMs' in outcome
+}
+
+/** It has no monitor, and gets none. */
+function isHomeless(outcome: Outcome | Error | undefined): boolean {
+  if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
+  return 'quota' in outcome
 }

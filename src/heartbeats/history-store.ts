@@ -20,7 +20,9 @@ export type HistoryRow = {
 
 const newest = statement(
   'newest',
-  `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid, body_size AS "bodySize",
+  `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid,
+     CASE WHEN body_size > 0 AND EXISTS (SELECT FROM heartbeat_bodies b
+       WHERE b.monitor_id = $1 AND b.received_at = newest.received_at AND b.id = newest.id) THEN body_size ELSE 0 END AS "bodySize",
      coalesce(CASE WHEN kind IN ('success', 'fail') AND lag(kind) OVER run = 'start'
          AND received_at - lag(received_at) OVER run <= interval '72 hours'
        THEN (extract(epoch FROM received_at - lag(received_at) OVER run) * 1000)::float8 END, duration_ms) AS "durationMs",

@@ -37,7 +37,9 @@ export function createMailRecipients({ projectOf, locate, mailFilters, canWait }
       const projectId = await projectOf(to.pingKey)
       if (projectId === null) return 'unknown'
       const [located = 'unknown'] = await locate([{ projectId, slug: to.slug, create: false, requestId, address }])
-      return typeof located === 'string' ? located : { id: located.id }
+      if (typeof located === 'string') return located
+      // A refusal is for what would be made, and mail makes nothing.
+      return 'quota' in located ? 'unknown' : { id: located.id }
     },
 
     /** What each of these checks looks at, by its id, now that its message is there. */

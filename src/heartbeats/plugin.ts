@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { createLoop, type Loop } from '../loop.ts'
+import { type Bodies, type BodyQuota, createBodies } from './bodies.ts'
 import { bulkRoutes } from './bulk-routes.ts'
 import type { Diversion } from './diversion.ts'
 import { createHistory } from './history.ts'
@@ -26,6 +27,7 @@ declare module 'fastify' {
 }
 
 const partitionsIntervalMs = 600_000
+const trimIntervalMs = 1000
 const replayIntervalMs = 250
 const tendIntervalMs = 5000
 const settlingIntervalMs = 250
@@ -40,8 +42,11 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       config.ingest.mode === 'available'
         ? await openSpool({ root: join(config.server.dataDir, 'spool'), limits: config.spool, log: app.log })
         : null
+    const { bodies, loop: trimming } = boundedBodies(app)
     const heartbeats = createHeartbeats({
       spool,
+      bodies,
+      spoolOwners: spoolOwnersOf(app),
       ownersOfKeys: app.projects.ownersOfKeys,
       writeAudit: app.audit.write,
       quarantineMaxEntries: config.spool.quarantineMaxEntries,
@@ -65,7 +70,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     metrics.observe('quarantined_heartbeats', () => [{ value: heartbeats.quarantine.entries() }])
     metrics.observe('queue_length', () => [{ value: heartbeats.queueLength(), labels: { queue: 'heartbeats' } }])
 
-    const loops = backgroundLoops(app, heartbeats, config.ingest.partitionsAheadDays)
+    const loops = [trimming, ...backgroundLoops(app, heartbeats, config.ingest.partitionsAheadDays)]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       // Nobody's silence may be judged before what others have left behind is known.
@@ -95,7 +100,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })
   },
-  { name: 'heartbeats', dependencies: ['auth', 'monitors', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'heartbeats', dependencies: ['auth', 'quotas', 'monitors', 'blind-time', 'metrics', 'site-url'] },
 )
 
 /** Its libraries are not loaded where nobody wants them. */
@@ -149,6 +154,27 @@ function backgroundLoops(app: FastifyInstance, heartbeats: Heartbeats, partition
   ]
 }
 
+function boundedBodies(app: FastifyInstance): { bodies: Bodies; loop: Loop } {
+  const { database, quotas, log } = app
+  const { bodiesDropped } = app.domainMetrics
+  for (const quota of ['check', 'project']) bodiesDropped.inc({ quota }, 0)
+  const count = (quota: BodyQuota, n: number) => bodiesDropped.inc({ quota }, n)
+  const bodies = createBodies({ database, quotas, count, onFull: () => loop.wake() })
+  const step = async (signal: AbortSignal) => {
+    await bodies.step(signal)
+    return false
+  }
+  const loop = createLoop({ name: 'bodies', intervalMs: trimIntervalMs, log, step })
+  return { bodies, loop }
+}
+
+function spoolOwnersOf({ quotas, projects }: FastifyInstance) {
+  return {
+    shareOf: (projectId: string) => quotas.lastKnown(projectId).spool_share,
+    projectOfKey: projects.lastKnownOwner,
+  }
+}
+
 function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   const { blindTime, domainMetrics: metrics, log } = app
   metrics.observe('spool_bytes', () => [{ value: diversion.backlog().bytes }])
@@ -161,6 +187,7 @@ function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
       await blindTime.record()
       await blindTime.forget(gone)
     }
+    await diversion.learn().catch(unlessAway)
     return false
   }
   return [
@@ -185,4 +212,8 @@ function ownerOf(
       throw error
     }
   }
+}
+
+function unlessAway(error: unknown): void {
+  if (!isDatabaseAway(error)) throw error
 }

@@ -10,6 +10,8 @@ import type { Database } from '../database/service.ts'
 import type { Monitors, Plan } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
 import { applySignals } from './apply-signals.ts'
+import type { BodyAccount } from './bodies.ts'
+import { growTotals, type Total } from './bodies-store.ts'
 import { insertKeys, selectKnownKeys } from './keys-store.ts'
 import type { Outcome, Received } from './service.ts'
 import { recordSteady } from './steady-store.ts'
@@ -39,10 +41,11 @@ export function createRecording(options: {
   windows: () => readonly BlindWindow[]
   /** Until when all heartbeats that other replicas acknowledged are in the database. */
   watermark: () => Watermark
+  bodies: BodyAccount
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
 }) {
-  const { database, monitors, isCurrent, windows, count } = options
+  const { database, monitors, bodies, isCurrent, windows, count } = options
 
   /** Whose keys they are that came while nobody could tell. Those of nobody's keep an empty project. */
   async function findProjects(entries: readonly Received[]): Promise<void> {
@@ -70,7 +73,7 @@ export function createRecording(options: {
     const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
     for (const [i, entry] of bySlug.entries()) {
       const found = located[i] ?? 'unknown'
-      if (typeof found === 'string') lost.set(entry.id, found)
+      if (typeof found === 'string' || 'quota' in found) lost.set(entry.id, found)
       else Object.assign(entry, { monitorId: found.id, created: found.created })
     }
     return lost
@@ -100,7 +103,11 @@ export function createRecording(options: {
     const named = [...byMonitor.values()].flat().filter(({ key }) => key !== null)
     for (const { monitorId } of (await repeatedOf(database, named)).values()) byMonitor.delete(monitorId)
     if (byMonitor.size === 0) return entries
-    const { counts, left } = await recordSteady(database, byMonitor)
+    const { counts, totals, left } = await recordSteady(database, byMonitor, bodies)
+    bodies.wrote(
+      totals,
+      [...byMonitor].flatMap(([id, received]) => (left.has(id) ? [] : received)),
+    )
     for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
     for (const { id, monitorId, created } of entries) {
       if (!byMonitor.has(monitorId) || left.has(monitorId)) continue
@@ -114,6 +121,7 @@ export function createRecording(options: {
     const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
     const outcomes = new Map<string, Outcome>()
     const projects = new Map<string, string>()
+    let written: { totals: Total[]; entries: Received[] } = { totals: [], entries: [] }
     const plan: Plan = async (locked, tx) => {
       outcomes.clear()
       for (const { id, projectId } of locked) projects.set(id, projectId)
@@ -144,11 +152,20 @@ export function createRecording(options: {
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
         within: async () => {
-          await Promise.all([insertHeartbeats(tx, rows), insertKeys(tx, keys)])
+          const closed = bodies.closedProjects()
+          const keepsBody = (received: Received) =>
+            !bodies.isDropped(received) && !closed.includes(projects.get(received.monitorId) ?? '')
+          const [totals] = await Promise.all([
+            growTotals(tx, bodyBytesOf(rows.map(({ received }) => received).filter(keepsBody))),
+            insertHeartbeats(tx, rows, keepsBody),
+            insertKeys(tx, keys),
+          ])
+          written = { totals, entries: rows.map(({ received }) => received) }
         },
       }
     }
     await monitors.change([...byMonitor.keys()], plan, limitMs)
+    bodies.wrote(written.totals, written.entries)
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
     for (const { id, monitorId } of entries) {
       const outcome = outcomes.get(id)
@@ -252,4 +269,12 @@ async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Ma
     seen.add(nameOf(entry))
   }
   return repeated
+}
+
+/** Of each check with a body in a batch, how many bytes. */
+function bodyBytesOf(entries: readonly Received[]): Map<string, number> {
+  const bytes = new Map<string, number>()
+  for (const { monitorId, body } of entries)
+    if (body !== null && body.length > 0) bytes.set(monitorId, (bytes.get(monitorId) ?? 0) + body.length)
+  return bytes
 }

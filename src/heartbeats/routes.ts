@@ -122,7 +122,10 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   function answer(reply: FastifyReply, outcome: Outcome): void {
     if (outcome === 'unknown') unknown(reply)
     else if (outcome === 'ambiguous') refuse(reply, 409, 'ambiguous slug')
-    else if (typeof outcome === 'object' && 'limitedForMs' in outcome) {
+    else if (typeof outcome === 'object' && 'quota' in outcome) {
+      if (outcome.retryAfterS !== undefined) reply.header('retry-after', outcome.retryAfterS)
+      refuse(reply, outcome.retryAfterS === undefined ? 403 : 429, outcome.message)
+    } else if (typeof outcome === 'object' && 'limitedForMs' in outcome) {
       reply.header('retry-after', Math.ceil(outcome.limitedForMs / 1000))
       refuse(reply, 429, 'rate limit exceeded')
     } else {
@@ -155,6 +158,7 @@ function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<In
     ...senderOf(request.headers, request.socket.remoteAddress),
     rid,
     ua: request.headers['user-agent'] ?? '',
+    from: request.ip,
     method: request.method,
     body: request.body ?? null,
     mail: null,

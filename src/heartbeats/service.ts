@@ -8,8 +8,10 @@ import type { Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import type { Monitors } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
+import type { QuotaRefusal } from '../quotas/limits.ts'
 import { createBatcher, type Done } from './batcher.ts'
-import { createDiversion } from './diversion.ts'
+import type { BodyAccount } from './bodies.ts'
+import { createDiversion, type DiversionOptions } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import { inTime } from './in-time.ts'
 import { createQuarantine } from './quarantine.ts'
@@ -47,6 +49,8 @@ export type Incoming = {
   method: string
   scheme: string
   remoteAddr: string
+  /** Whom limits count it for, where that is known: not what a header claims. Not kept. */
+  from?: string
   ua: string
   body: Buffer | null
   /** Its texts, if it is an e-mail. */
@@ -55,10 +59,11 @@ export type Incoming = {
   requestId: string
 }
 
-/** All but `recorded` mean that nothing was stored: no such monitor, several with this slug, or more than its owner allows just now. */
+/** All but `recorded` mean that nothing was stored: no such monitor, several with this slug, more than its owner allows just now, or one more than its project may have. */
 export type Outcome =
   | { recorded: HeartbeatKind; created: boolean }
   | { limitedForMs: number }
+  | QuotaRefusal
   | 'duplicate'
   | 'unknown'
   | 'ambiguous'
@@ -95,6 +100,9 @@ export type HeartbeatsOptions = {
   ownersOfKeys: OwnersOfKeys
   writeAudit: WriteAudit
   quarantineMaxEntries: number
+  spoolOwners: Pick<DiversionOptions, 'shareOf' | 'projectOfKey'>
+  /** Keeps bodies within their quotas. */
+  bodies: BodyAccount
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
@@ -133,6 +141,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     options.spool &&
     createDiversion({
       spool: options.spool,
+      ...options.spoolOwners,
+      projectsOf: options.monitors.projectsOf,
       record: (entries) => writeBatch(entries, { again: true, isPatient: true }),
       quarantine,
       ping: database.synchronise,
@@ -178,8 +188,9 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     const results = await writing.write(entries, how)
     observeBatch(entries.length, (clock.monotonic() - began) / 1000)
     for (const [i, result] of results.entries()) {
-      const { monitorId } = entries[i] as Received
-      if (!(result instanceof Error) && result !== 'unknown' && monitorId !== '') diversion?.saw(monitorId)
+      const { monitorId, slug, uploader } = entries[i] as Received
+      if (!(result instanceof Error) && result !== 'unknown' && monitorId !== '')
+        diversion?.saw(monitorId, slug?.projectId ?? uploader?.projectId)
     }
     return results
   }
@@ -202,7 +213,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
         else if (outcome === 'duplicate') count(incoming.kind, 'duplicate', '', 1)
         else if (typeof outcome === 'string') count(incoming.kind, 'unknown', '', 1)
-        else if ('limitedForMs' in outcome) count(incoming.kind, 'limited', '', 1)
+        else if ('limitedForMs' in outcome || 'quota' in outcome) count(incoming.kind, 'limited', '', 1)
         done(error, outcome)
       })
       if (!taken) count(incoming.kind, 'refused', '', 1)

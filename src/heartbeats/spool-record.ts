@@ -16,7 +16,7 @@ const payloadMax = 64 * 2 ** 20
  */
 export type Decoded = { records: Received[]; unreadable: Buffer[]; damagedBytes: number }
 
-export function encodeRecord({ body, ...fields }: Received): Buffer {
+export function encodeRecord({ body, from: _from, ...fields }: Received): Buffer {
   const json = Buffer.from(JSON.stringify({ ...fields, hasBody: body !== null }))
   const payloadBytes = 4 + json.length + (body?.length ?? 0)
   const record = Buffer.allocUnsafe(headBytes + payloadBytes)

@@ -19,7 +19,13 @@ export type Spool = Awaited<ReturnType<typeof openSpool>>
 
 type Entry = { received: Received; record: Buffer }
 
-/** Of heartbeats whose monitor may not exist, so that a stranger cannot fill the spool with made-up addresses. */
+/**
+ * Whose a heartbeat is. A project, empty if only that there is one is known, may fill its share of the spool. A stranger is somebody
+ * of whom nobody can tell now whether there is such a check or key.
+ */
+export type SpoolOwner = { projectId: string; share: number } | { address: string }
+
+/** Of strangers' heartbeats, so that nobody can fill the spool with made-up addresses. */
 const unknownShare = 0.1
 const groupMax = 2000
 const usualBytes = 1000
@@ -37,6 +43,7 @@ export async function openSpool(options: {
   let queuedBytes = 0
   let isWell = true
   let unknownBytes = 0
+  const bytesOf = new Map<string, number>()
   const unlisted: string[] = []
 
   const batcher = createBatcher<Entry, true>({
@@ -48,6 +55,16 @@ export async function openSpool(options: {
     inFlightMax: 1,
     slowMax: 0,
   })
+
+  /**
+   * An address of strangers may hold as much as it leaves to all others of them (the dynamic threshold of Choudhury and Hahne, 1998): alone it
+   * gets half of their room, and who comes later still gets some, without a fixed share that would be too small for a proxy.
+   */
+  function hasShare(owner: SpoolOwner, bytes: number): boolean {
+    const held = bytesOf.get(nameOf(owner) ?? '') ?? 0
+    if ('address' in owner) return held + bytes <= limits.maxBytes * unknownShare - unknownBytes
+    return owner.projectId === '' || held + bytes <= limits.maxBytes * owner.share
+  }
 
   async function append(entries: Entry[]): Promise<true[]> {
     const chunk = Buffer.concat(entries.map(({ record }) => record))
@@ -107,17 +124,18 @@ export async function openSpool(options: {
     id,
 
     /**
-     * Calls back once the heartbeat is on disk. False if there is no room: nothing was taken. `isKnown` says that its monitor
-     * was there when it was last seen.
+     * Calls back once the heartbeat is on disk. False if there is no room, or none for this owner: nothing was taken.
      */
-    push(received: Received, isKnown: boolean, done: Done<true>): boolean {
+    push(received: Received, owner: SpoolOwner, done: Done<true>): boolean {
       const record = encodeRecord(received)
       const bytes = record.length
       if (storedBytes() + queuedBytes + bytes > limits.maxBytes) return false
-      if (!isKnown && unknownBytes + bytes > limits.maxBytes * unknownShare) return false
+      if (!hasShare(owner, bytes)) return false
       if (!batcher.push({ received, record }, bytes, done)) return false
       queuedBytes += bytes
-      if (!isKnown) unknownBytes += bytes
+      if ('address' in owner) unknownBytes += bytes
+      const name = nameOf(owner)
+      if (name !== null) bytesOf.set(name, (bytesOf.get(name) ?? 0) + bytes)
       return true
     },
 
@@ -140,7 +158,10 @@ export async function openSpool(options: {
       }
       await write(records, unreadable)
       await files.remove(segment)
-      if (files.segments().length === 0) unknownBytes = 0
+      if (files.segments().length === 0) {
+        unknownBytes = 0
+        bytesOf.clear()
+      }
       return true
     },
 
@@ -173,4 +194,9 @@ export async function openSpool(options: {
       await owner.release()
     },
   }
+}
+
+function nameOf(owner: SpoolOwner): string | null {
+  if ('address' in owner) return `address ${owner.address}`
+  return owner.projectId === '' ? null : `project ${owner.projectId}`
 }

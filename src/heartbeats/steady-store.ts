@@ -5,6 +5,8 @@
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import type { BodyAccount } from './bodies.ts'
+import type { Total } from './bodies-store.ts'
 import type { Received } from './service.ts'
 
 const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
@@ -14,11 +16,19 @@ const instant = (expression: string) => `to_timestamp((${expression})::float8 / 
 // whole table as long as it is small. Heartbeats name their monitor and their sender by their places in $1 and in $13 to $16, because those of
 // a batch have few of either. What few batches have, bodies and names, is a part of its own, left out where there are none. A name that was
 // given before makes all of it fail, with a violation of the key's uniqueness.
-const record = (...parts: Part[]): Statement => ({
-  name: ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
-  text: `WITH steady AS (
-     SELECT m.id, b.count, b.last_at
-     FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]) AS b(monitor_id, count, first_at, last_at)
+// Where there are bodies, the bytes of each monitor's are counted on its row, which is written anyway; of the projects in the last
+// parameter none are kept.
+const record = (...parts: Part[]): Statement => {
+  const hasBodies = parts.includes(bodies)
+  const bodiesOnly = (text: string) => (hasBodies ? text : '')
+  const bytes = `$${17 + parts.length}`
+  const closed = `$${18 + parts.length}`
+  return {
+    name: ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
+    text: `WITH steady AS (
+     SELECT m.id, b.count, b.last_at${bodiesOnly(`, CASE WHEN m.project_id = ANY(${closed}::uuid[]) THEN 0 ELSE b.bytes END AS bytes`)}
+     FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]${bodiesOnly(`, ${bytes}::int[]`)})
+         AS b(monitor_id, count, first_at, last_at${bodiesOnly(', bytes')})
        JOIN monitors m ON m.id = b.monitor_id
      WHERE m.id = ANY($1::uuid[]) AND m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
        AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL
@@ -26,9 +36,9 @@ const record = (...parts: Part[]): Statement => ({
      ORDER BY m.id FOR NO KEY UPDATE OF m),
    moved AS (
      UPDATE monitors m SET n = m.n + s.count, last_ping = ${instant('s.last_at')},
-       deadline = ${instant('s.last_at + (m.timeout_s::float8 + m.grace_s) * 1000')}, last_duration_ms = NULL, failures = 0, successes = 0
+       deadline = ${instant('s.last_at + (m.timeout_s::float8 + m.grace_s) * 1000')}, last_duration_ms = NULL, failures = 0, successes = 0${bodiesOnly(', body_bytes = m.body_bytes + s.bytes')}
      FROM steady s WHERE m.id = s.id
-     RETURNING m.id, m.project_id, s.count, m.n - s.count AS before_n),
+     RETURNING m.id, m.project_id, s.count, m.n - s.count AS before_n${bodiesOnly(', s.bytes, m.body_bytes')}),
    recorded AS (
      INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, scheme, method, remote_addr, ua, body_size)
      SELECT moved.id, ${instant('h.at')}, h.id, moved.before_n + h.nth, 'success', h.exit_status, h.rid, sender.scheme, sender.method,
@@ -37,56 +47,72 @@ const record = (...parts: Part[]): Statement => ({
          AS h(monitor, nth, at, id, exit_status, rid, body_size, sender)
        JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
        JOIN unnest($13::text[], $14::text[], $15::text[], $16::text[]) WITH ORDINALITY AS sender(scheme, method, remote_addr, ua, nr)
-         ON sender.nr = h.sender)${parts.map(({ insert }, i) => `,\n   ${insert(`$${17 + i}`)}`).join('')}
-   SELECT project_id AS "projectId", sum(count)::int AS count, NULL AS "leftId" FROM moved GROUP BY project_id
-   UNION ALL SELECT NULL, 0, b.id FROM unnest($1::uuid[]) AS b(id) WHERE NOT EXISTS (SELECT FROM moved WHERE moved.id = b.id)`,
-})
+         ON sender.nr = h.sender)${parts.map(({ insert }, i) => `,\n   ${insert(`$${17 + i}`, closed)}`).join('')}
+   SELECT project_id AS "projectId", sum(count)::int AS count, NULL::uuid AS "monitorId", NULL::float8 AS total FROM moved GROUP BY project_id
+   UNION ALL SELECT NULL, 0, b.id, NULL::float8 FROM unnest($1::uuid[]) AS b(id) WHERE NOT EXISTS (SELECT FROM moved WHERE moved.id = b.id)${bodiesOnly(
+     `
+   UNION ALL SELECT project_id, 0, id, body_bytes::float8 FROM moved WHERE bytes > 0`,
+   )}`,
+  }
+}
 
 type Part = {
   name: string
-  insert: (parameter: string) => string
+  insert: (parameter: string, closed: string) => string
   column: (received: Received) => Buffer | string | null
 }
 
-const parts: Part[] = [
-  {
-    name: 'bodies',
-    insert: (parameter) => `kept AS (
+const bodies: Part = {
+  name: 'bodies',
+  insert: (parameter, closed) => `kept AS (
      INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
      SELECT moved.id, ${instant('h.at')}, h.id, h.body
      FROM unnest($5::int[], $7::float8[], $8::uuid[], ${parameter}::bytea[]) AS h(monitor, at, id, body)
        JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
-     WHERE h.body IS NOT NULL)`,
-    column: ({ body }) => body,
-  },
-  {
-    name: 'keys',
-    insert: (parameter) => `named AS (
+     WHERE h.body IS NOT NULL AND moved.project_id <> ALL(${closed}::uuid[]))`,
+  column: ({ body }) => body,
+}
+
+const keys: Part = {
+  name: 'keys',
+  insert: (parameter) => `named AS (
      INSERT INTO heartbeat_keys (monitor_id, key)
      SELECT moved.id, h.key FROM unnest($5::int[], ${parameter}::text[]) AS h(monitor, key) JOIN moved ON moved.id = ($1::uuid[])[h.monitor]
      WHERE h.key IS NOT NULL)`,
-    column: ({ key }) => key,
-  },
-]
+  column: ({ key }) => key,
+}
 
 /** By which of the parts it has, each as a bit. */
-const statements = [record(), record(parts[0]!), record(parts[1]!), record(...parts)]
+const parts = [bodies, keys]
+const statements = [record(), record(bodies), record(keys), record(...parts)]
 
-type Row = { projectId: string; count: number; leftId: null } | { projectId: null; count: 0; leftId: string }
+type Row =
+  | { projectId: string; count: number; monitorId: null; total: null }
+  | { projectId: null; count: 0; monitorId: string; total: null }
+  | { projectId: string; count: 0; monitorId: string; total: number }
+
+/** Every body is kept. */
+const unlimited: Pick<BodyAccount, 'isDropped' | 'closedProjects'> = {
+  isDropped: () => false,
+  closedProjects: () => [],
+}
 
 /**
  * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded of each project,
- * and the monitors of which none were. Rejects, with nothing done, if one has a name that its monitor knows.
+ * what is counted of the bodies of monitors of which some are kept, and the monitors of which nothing was recorded. Rejects, with nothing done, if one has a name that its monitor knows.
  */
 export async function recordSteady(
   on: Queryable,
   byMonitor: ReadonlyMap<string, readonly Received[]>,
-): Promise<{ counts: { projectId: string; count: number }[]; left: ReadonlySet<string> }> {
+  account = unlimited,
+): Promise<{ counts: { projectId: string; count: number }[]; totals: Total[]; left: ReadonlySet<string> }> {
   const groups = [...byMonitor.values()]
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
   const senders = sendersOf(heartbeats)
-  const columns = parts.map((part) => unlessEmpty(column(part.column)))
+  const kept = (received: Received) => (account.isDropped(received) ? null : bodies.column(received))
+  const columns = [unlessEmpty(column(kept)), unlessEmpty(column(keys.column))]
+  const bytesOf = (group: readonly Received[]) => group.reduce((sum, one) => sum + (kept(one)?.length ?? 0), 0)
   const statement = statements[
     columns.reduce((bits, present, i) => bits | (present === null ? 0 : 1 << i), 0)
   ] as Statement
@@ -108,10 +134,12 @@ export async function recordSteady(
     senders.distinct.map(({ remoteAddr }) => remoteAddr),
     senders.distinct.map(({ ua }) => ua),
     ...columns.filter((present) => present !== null),
+    ...(columns[0] === null ? [] : [intArray(groups.map(bytesOf)), account.closedProjects()]),
   ])
   return {
-    counts: rows.flatMap(({ projectId, count }) => (projectId === null ? [] : [{ projectId, count }])),
-    left: new Set(rows.flatMap(({ leftId }) => leftId ?? [])),
+    counts: rows.flatMap(({ projectId, count }) => (count === 0 ? [] : [{ projectId: projectId as string, count }])),
+    totals: rows.filter((row) => row.total !== null),
+    left: new Set(rows.flatMap(({ projectId, monitorId }) => (projectId === null ? [monitorId as string] : []))),
   }
 }
 

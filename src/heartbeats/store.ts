@@ -23,7 +23,12 @@ const insertBodies = statement(
    FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(monitor_id, at, id, body)`,
 )
 
-export async function insertHeartbeats(tx: Queryable, rows: readonly Recorded[]): Promise<void> {
+/** `keepsBody` says of which the bodies are kept; how long the others were is known all the same. */
+export async function insertHeartbeats(
+  tx: Queryable,
+  rows: readonly Recorded[],
+  keepsBody: (received: Received) => boolean,
+): Promise<void> {
   if (rows.length === 0) return
   const column = <T>(pick: (row: Recorded) => T): T[] => rows.map(pick)
   const inserted = tx.query(insert, [
@@ -41,7 +46,9 @@ export async function insertHeartbeats(tx: Queryable, rows: readonly Recorded[])
     column(({ received }) => received.ua),
     column(({ received }) => received.body?.length ?? 0),
   ])
-  const withBody = rows.map(({ received }) => received).filter(({ body }) => body !== null)
+  const withBody = rows
+    .map(({ received }) => received)
+    .filter((received) => received.body !== null && keepsBody(received))
   const bodies =
     withBody.length > 0 &&
     tx.query(insertBodies, [

@@ -9,6 +9,8 @@ import { AppError, type ErrorCode } from '../core/errors.ts'
 export const statusOf = {
   bad_request: 400,
   unauthorized: 401,
+  quota_exceeded: 403,
+  // Behind the other with this status: a 403 of somebody else's means this.
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
@@ -46,7 +48,11 @@ export function answerFailure(
 
 function answerOurs(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   prepare(error, request, reply)
-  reply.send({ error: error.message, code: error.code, ...(error.field === undefined ? {} : { field: error.field }) })
+  reply.send(bodyOf(error))
+}
+
+export function bodyOf({ message, code, field, limit }: AppError): Record<string, unknown> {
+  return { error: message, code, ...(field !== undefined && { field }), ...(limit !== undefined && { limit }) }
 }
 
 /** Status and headers of an error, logged if it is ours. */

@@ -4,7 +4,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../core/errors.ts'
-import { prepare } from './errors.ts'
+import { bodyOf, prepare } from './errors.ts'
 import { parseJson } from './python-json.ts'
 import { redirectToSlash } from './slashes.ts'
 
@@ -57,5 +57,7 @@ const silent: readonly string[] = ['forbidden', 'not_found', 'method_not_allowed
 function answer(failure: AppError, request: FastifyRequest, reply: FastifyReply): void {
   prepare(failure, request, reply)
   if (failure.code === 'conflict') reply.type('text/plain; charset=utf-8').send(failure.message)
+  // The original has an empty body for 403, which would not say which limit was reached.
+  else if (failure.limit !== undefined) reply.send(bodyOf(failure))
   else reply.send(silent.includes(failure.code) || failure.message === '' ? '' : { error: failure.message })
 }

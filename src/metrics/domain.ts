@@ -102,6 +102,12 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),
+    bodiesDropped: new client.Counter({
+      name: 'bodies_dropped_total',
+      help: 'Bodies that were not kept, or not any longer, because of the quota of their check or project',
+      labelNames: ['quota'],
+      registers,
+    }),
     cacheOperations: new client.Counter({
       name: 'cache_operations_total',
       help: 'Uses of a cache by operation (get, set, evict) and result (hit, miss, ok)',

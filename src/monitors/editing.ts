@@ -11,6 +11,7 @@ import { type Change, onPause, onReschedule, onResume, onTime, type State } from
 import type { Queryable } from '../database/client.ts'
 import { selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { type MonitorWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFields } from './listing-store.ts'
@@ -44,6 +45,7 @@ export type Caller = Actor & { projectId: string }
 export type EditingOptions = {
   database: Database
   writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitCheck'>
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
   find: (projectId: string, id: string) => Promise<MonitorWithChannels>
   announce: (decisions: readonly Decision[]) => void
@@ -176,6 +178,7 @@ export function createEditing(options: EditingOptions) {
         if (input.match || input.settings.parent) await store.serialise(tx, projectId)
         const match = input.match && (await selectIdByFields(tx, projectId, input.match))
         if (match) return { id: match, created: false }
+        await options.quotas.admitCheck(tx, projectId, () => store.serialise(tx, projectId))
         const settings = changed(defaultSettings, edit)
         if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
         const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }

@@ -19,6 +19,7 @@ export const monitorsPlugin = fp(
     const monitors = createMonitors({
       database: app.database,
       writeAudit: app.audit.write,
+      quotas: app.quotas,
       blindTime: app.blindTime,
       siteUrl: app.siteUrl,
       log: app.log,
@@ -34,5 +35,5 @@ export const monitorsPlugin = fp(
     await app.register(checkRoutes, { monitors })
     await app.register(definitionRoutes, { monitors })
   },
-  { name: 'monitors', dependencies: ['auth', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'monitors', dependencies: ['auth', 'quotas', 'blind-time', 'metrics', 'site-url'] },
 )

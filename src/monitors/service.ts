@@ -5,6 +5,7 @@ import { rulesOf, type Unsettled, type WatchedMonitor } from '../core/monitor.ts
 import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './applying.ts'
 import { createEditing } from './editing.ts'
 import { createReading } from './reading.ts'
@@ -30,6 +31,7 @@ export type Monitors = ReturnType<typeof createMonitors>
 export function createMonitors(options: {
   database: Database
   writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitCheck' | 'admitProvisioned'>
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'judgedUntil'>
   siteUrl: () => string
   countFlip: (flip: Flip, projectId: string) => void
@@ -99,7 +101,7 @@ export function createMonitors(options: {
     ...reading,
     ...editing,
     ...createApplying({ database, reading, editing }),
-    ...createSlugs({ database, writeAudit: options.writeAudit }),
+    ...createSlugs(options),
     change,
 
     /** Called after flips have been committed: a hint, the outbox is the truth. */

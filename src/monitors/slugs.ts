@@ -8,6 +8,8 @@ import type { WriteAudit } from '../audit/store.ts'
 import { defaultSettings } from '../core/monitor.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import type { QuotaRefusal } from '../quotas/limits.ts'
+import type { Quotas } from '../quotas/service.ts'
 import { settingChanges } from './changes.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { claimId, type Slug, selectBySlugs, selectNamespace, selectUsedIds } from './slugs-store.ts'
@@ -16,16 +18,20 @@ import { insertMonitor, serialise } from './store.ts'
 /** `create` makes the monitor if there is none; who asked is for the audit trail. */
 export type SlugAddress = Slug & { create: boolean; requestId: string; address: string }
 
-/** `created` is true for the one address whose monitor was made now. */
-export type Located = { id: string; created: boolean } | 'unknown' | 'ambiguous'
+/** `created` is true for the one address whose monitor was made now; a refusal is for one that its project may not have. */
+export type Located = { id: string; created: boolean } | QuotaRefusal | 'unknown' | 'ambiguous'
 
 const idsAtOnce = 64
 /** Of each statement of a creation: somebody who holds a project's lock for long must not hold up the heartbeats of others. */
 const serialisedLimitMs = 2000
 const foreignKeyViolation = '23503'
 
-export function createSlugs(options: { database: Database; writeAudit: WriteAudit }) {
-  const { database, writeAudit } = options
+export function createSlugs(options: {
+  database: Database
+  writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitProvisioned'>
+}) {
+  const { database, writeAudit, quotas } = options
 
   async function find(on: Queryable, slugs: readonly Slug[]): Promise<Map<string, Located>> {
     const found = new Map<string, Located>()
@@ -43,9 +49,11 @@ export function createSlugs(options: { database: Database; writeAudit: WriteAudi
         .transaction(async (tx) => {
           await serialise(tx, projectId)
           const found = await find(tx, ofProject)
-          for (const address of ofProject) {
-            if (!found.has(keyOf(address))) found.set(keyOf(address), { id: await create(tx, address), created: true })
-          }
+          const missing = ofProject.filter((address) => !found.has(keyOf(address)))
+          if (missing.length === 0) return found
+          const { admitted, refusal } = await quotas.admitProvisioned(tx, projectId, missing.length)
+          for (const [i, address] of missing.entries())
+            found.set(keyOf(address), i < admitted ? { id: await create(tx, address), created: true } : refusal)
           return found
         }, serialisedLimitMs)
         .catch((error: { code?: string }) => {
@@ -95,7 +103,7 @@ export function createSlugs(options: { database: Database; writeAudit: WriteAudi
       return addresses.map((address) => {
         const key = keyOf(address)
         const located = found.get(key) ?? made.get(key) ?? 'unknown'
-        if (typeof located === 'string') return located
+        if (typeof located === 'string' || 'quota' in located) return located
         return { id: located.id, created: located.created && firsts.get(key) === address }
       })
     },

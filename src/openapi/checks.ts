@@ -118,7 +118,7 @@ function collection(version: ApiVersion): Operations {
       answers: {
         200: check('Updated'),
         201: check('Created'),
-        ...refusals('healthchecks', 400, 401, 429),
+        ...refusals('healthchecks', 400, 401, 403, 429),
       },
       deprecated,
     },

@@ -28,7 +28,7 @@ const channels: Operations = {
         settings: { url: 'https://example.org/alerts', secret: 's3cret' },
       },
     },
-    answers: { 201: json('Created', ref('Channel'), channel), ...refusals('ours', 400, 401, 429) },
+    answers: { 201: json('Created', ref('Channel'), channel), ...refusals('ours', 400, 401, 403, 429) },
   },
   'GET /api/v3/channels/:id/': {
     id: 'getChannel',

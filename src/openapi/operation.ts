@@ -65,7 +65,7 @@ const ours: Record<number, [description: string, example: object]> = {
   ],
   401: ['No key, or one that may not make this call', { error: 'wrong api key', code: 'unauthorized' }],
   403: [
-    'The project is not that of the key',
+    'The project is not that of the key, or has as much as its quota allows (`quota_exceeded`, with `limit`)',
     { error: 'project is another than that of the key', code: 'forbidden', field: 'project' },
   ],
   404: ['There is no such object', { error: 'not found', code: 'not_found' }],
@@ -90,6 +90,12 @@ const theirs: Record<number, Answer> = {
     error: 'json validation error: timeout is too small',
   }),
   401: json('No key, or one that may not make this call', ref('HealthchecksError'), { error: 'wrong api key' }),
+  403: json('The project has as many checks as its quota allows', ref('Error'), {
+    error: 'quota exceeded: this project may have at most 1000 checks',
+    code: 'quota_exceeded',
+    field: 'checks',
+    limit: 1000,
+  }),
   404: nothing('There is no such check'),
   409: text('The check is not in the state that the call needs', 'check is not paused'),
   429: json('Too many calls; Retry-After says when to try again', ref('HealthchecksError'), {

@@ -13,6 +13,7 @@ import { managementOperations } from './management.ts'
 import { type Operations, tags } from './operation.ts'
 import { publicOperations } from './public.ts'
 import { quarantineOperations } from './quarantine.ts'
+import { quotaOperations } from './quotas.ts'
 import { components } from './schemas.ts'
 import { serviceOperations } from './service.ts'
 
@@ -25,6 +26,7 @@ declare module 'fastify' {
 const operations: Operations = {
   ...checkOperations,
   ...managementOperations,
+  ...quotaOperations,
   ...alertingOperations,
   ...publicOperations,
   ...serviceOperations,

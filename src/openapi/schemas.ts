@@ -1,6 +1,7 @@
 // The documents that calls give and take, for the description. An example stands beside each.
 
 import { Type } from 'typebox'
+import { quotaComponents } from './quotas.ts'
 
 const text = (description: string) => Type.String({ description })
 const flag = (description: string) => Type.Boolean({ description })
@@ -258,6 +259,7 @@ export const components = {
   Flip,
   Channel,
   Delivery,
+  ...quotaComponents,
   Maintenance,
   Attention,
   ServiceAlert,
@@ -266,7 +268,12 @@ export const components = {
   BadgeUrls,
   Breaker,
   Error: Type.Object(
-    { error: text('For people'), code: text('For programs'), field: optional(text('What was wrong')) },
+    {
+      error: text('For people'),
+      code: text('For programs'),
+      field: optional(text('What was wrong')),
+      limit: optional(Type.Number({ description: 'What a quota allows' })),
+    },
     closed,
   ),
   HealthchecksError: Type.Object({ error: Type.String() }, closed),

@@ -4,7 +4,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
-import { type DayPartition, deleteOld, dropPartition, type SweptTable, selectPartitionsBefore } from './store.ts'
+import {
+  type DayPartition,
+  deleteOld,
+  deleteUsageBefore,
+  dropPartition,
+  type SweptTable,
+  selectPartitionsBefore,
+} from './store.ts'
 
 export type RetentionDays = Record<SweptTable | 'heartbeats', number>
 
@@ -51,6 +58,8 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
       if (await isDropped(partition)) dropped++
       else busy.add(partition.parent)
     }
+    // Also of days that are dropped later: what is not counted for an hour harms nobody.
+    await deleteUsageBefore(database, firstKept)
     count('heartbeats', dropped)
     return dropped
   }

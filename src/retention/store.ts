@@ -63,6 +63,13 @@ export async function deleteOld(tx: Queryable, table: SweptTable, before: number
   return row?.locked ? (await tx.query(deletions[table], [before, limit])).length : 0
 }
 
+const usage = statement('body_usage', 'DELETE FROM body_usage WHERE day < $1::date')
+
+/** What is counted of days whose bodies are gone; `firstDay` is `YYYYMMDD`. */
+export async function deleteUsageBefore(on: Queryable, firstDay: string): Promise<void> {
+  await on.query(usage, [firstDay])
+}
+
 /** `state` is `attached`, `detaching` when that was broken off, or `detached`. */
 export type DayPartition = { name: string; parent: string; state: 'attached' | 'detaching' | 'detached' }
 

@@ -18,6 +18,7 @@ import { createDatabase as createDatabaseService, type Database } from '../../sr
 import { replaceChannels } from '../../src/monitors/channels-store.ts'
 import { createMonitors } from '../../src/monitors/service.ts'
 import { insertMonitor } from '../../src/monitors/store.ts'
+import { createQuotas } from '../../src/quotas/service.ts'
 import { patience } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
@@ -59,9 +60,11 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     })
     await database.open(new AbortController().signal)
     t.after(() => database.close())
+    const quotas = createQuotas({ database, writeAudit, config: config.quotas })
     const monitors = createMonitors({
       database,
       writeAudit,
+      quotas,
       blindTime: createBlindTime({
         database,
         blindAfterMs: 2000,
@@ -103,6 +106,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       links: createSignedLinks({ keys, siteUrl: () => 'http://flatline.example' }),
       breakers,
       writeAudit,
+      quotas,
       checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
       checkOfKey: monitors.idOfKey,
       settingsOf: async (project, id) => (await monitors.find(project, id)).settings,

@@ -11,10 +11,10 @@ const monitorId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
 const recorded: Outcome = { recorded: 'success', created: false }
 
 /** A diversion before a database that is slow, or away; `stored` is what it has, in the order in which it came. */
-async function open(t: TestContext, database: { isAway: boolean; writeMs: number }) {
+async function open(t: TestContext, database: { isAway: boolean; writeMs: number }, maxBytes = 1e7) {
   const spool = await openSpool({
     root: await scratchDir(t),
-    limits: { maxBytes: 1e7, segmentBytes: 1e5, queueMaxEntries: 1000 },
+    limits: { maxBytes, segmentBytes: 1e5, queueMaxEntries: 1000 },
     log,
   })
   const stored: number[] = []
@@ -37,6 +37,9 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
     quarantine: { add: async () => requireDatabase(), addUnfit: async () => requireDatabase() },
     ping: async () => requireDatabase(),
     count() {},
+    shareOf: () => 0.5,
+    projectOfKey: (hash) => (hash === 'known' ? 'project' : null),
+    projectsOf: async (ids) => new Map(ids.map((id) => [id, 'project'])),
     log,
   })
   t.after(() => diversion.close())
@@ -126,3 +129,37 @@ function received(at: number): Received {
     ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }
 }
+
+test('strangers who fill their share keep out no known check and no known key, and a project no other', async (t) => {
+  const { diversion } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
+  const slug = { projectId: '', slug: 's', create: true, requestId: '', address: '192.0.2.7' }
+  const isTaken = (fields: Partial<Received>) => diversion.push({ ...received(1), ...fields }, () => {})
+  const bySlug = (pingKeyHash: string) => ({ monitorId: '', slug, pingKeyHash })
+  let strangers = 0
+  while (isTaken(bySlug(`made up ${strangers % 1000}`))) strangers++
+  assert.ok(strangers > 10 && strangers < 40, `${strangers}: half of a tenth`)
+  assert.ok(
+    !isTaken({ monitorId: crypto.randomUUID(), from: '192.0.2.7', remoteAddr: '198.51.100.1' }),
+    'as a header claims',
+  )
+  assert.ok(isTaken({ monitorId: crypto.randomUUID(), from: '192.0.2.8' }), 'another address')
+  assert.ok(isTaken(bySlug('known')))
+  const uploader = { projectId: '', keyHash: 'known' }
+  assert.ok(isTaken({ uploader }))
+  diversion.saw(monitorId)
+  assert.ok(isTaken({ monitorId, from: '192.0.2.7' }), 'a known check')
+  assert.ok(
+    !isTaken({ monitorId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
+    'with a stranger’s key',
+  )
+
+  await diversion.learn()
+  let own = 0
+  while (isTaken({ monitorId })) own++
+  assert.ok(own > 100, `${own} of the project`)
+  assert.ok(!isTaken(bySlug('known')), 'the project is at its share')
+  diversion.saw(crypto.randomUUID())
+  const other = crypto.randomUUID()
+  diversion.saw(other, 'another project')
+  assert.ok(isTaken({ monitorId: other }))
+})

@@ -5,7 +5,7 @@ import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'nod
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Received } from '../../src/heartbeats/service.ts'
-import { openSpool, type Spool, type SpoolLimits } from '../../src/heartbeats/spool.ts'
+import { openSpool, type Spool, type SpoolLimits, type SpoolOwner } from '../../src/heartbeats/spool.ts'
 import { decodeRecords, encodeRecord } from '../../src/heartbeats/spool-record.ts'
 import { scratchDir } from '../helper.ts'
 
@@ -76,22 +76,29 @@ test('a full spool takes no more and keeps what it has', async (t) => {
   const spool = await open(t, { maxBytes: 4 * encodeRecord(received(1)).length })
   for (const n of span(1, 4)) await push(spool, n)
   assert.equal(
-    spool.push(received(5), true, () => {}),
+    spool.push(received(5), known, () => {}),
     false,
   )
   assert.deepEqual(await replayAll(spool), span(1, 4))
   await push(spool, 6)
 })
 
-test('heartbeats of monitors that nobody knows get a tenth of the room', async (t) => {
-  const spool = await open(t, { maxBytes: 20 * encodeRecord(received(1)).length })
-  await push(spool, 1, false)
-  await push(spool, 2, false)
-  assert.equal(
-    spool.push(received(3), false, () => {}),
-    false,
-  )
-  await push(spool, 4, true)
+test('strangers get a tenth of the room, and none of them more than is left for the others', async (t) => {
+  const spool = await open(t, { maxBytes: 200 * encodeRecord(received(1000)).length })
+  const taken = (owner: SpoolOwner) => span(1001, 1200).filter((n) => spool.push(received(n), owner, () => {})).length
+  const addresses = Array.from({ length: 30 }, (_, i) => taken({ address: `192.0.2.${i}` }))
+  assert.deepEqual(addresses.slice(0, 4), [10, 5, 3, 1])
+  assert.ok(addresses.reduce((sum, n) => sum + n, 0) <= 20)
+  await push(spool, 1)
+  assert.equal((await replayAll(spool)).length, addresses.reduce((sum, n) => sum + n, 0) + 1)
+  assert.equal(taken({ address: '192.0.2.1' }), 10, 'an empty spool has room for them again')
+})
+
+test('a project fills no more than its share', async (t) => {
+  const spool = await open(t, { maxBytes: 20 * encodeRecord(received(1000)).length })
+  const taken = (owner: SpoolOwner) => span(1001, 1020).filter((n) => spool.push(received(n), owner, () => {})).length
+  assert.equal(taken({ projectId: 'a', share: 0.5 }), 10)
+  assert.equal(taken({ projectId: 'b', share: 0.8 }), 10, 'what is left')
 })
 
 test('whoever had its files taken over promises nothing more, and starts anew', async (t) => {
@@ -178,9 +185,11 @@ async function open(t: TestContext, limits: Partial<SpoolLimits> = {}, root?: st
   return spool
 }
 
-function push(spool: Spool, n: number, isKnown = true): Promise<true> {
+const known: SpoolOwner = { projectId: '', share: 1 }
+
+function push(spool: Spool, n: number): Promise<true> {
   return new Promise((resolve, reject) => {
-    const taken = spool.push(received(n), isKnown, (error) => (error ? reject(error) : resolve(true)))
+    const taken = spool.push(received(n), known, (error) => (error ? reject(error) : resolve(true)))
     if (!taken) reject(new Error('full'))
   })
 }

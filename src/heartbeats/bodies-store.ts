@@ -1,0 +1,105 @@
+// How many bytes of bodies are kept. `monitors.body_bytes` counts what was written of a check and what its quota has removed since; days that
+// go by retention are not taken off, so that it is never too small. `body_usage` has the sums of a project by day of receipt. Instants in
+// epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+/** Bytes of a project by day, `YYYY-MM-DD`. */
+export type Usage = { projectId: string; day: string; bytes: number }
+
+const statement = (name: string, text: string): Statement => ({ name: `bodies_${name}`, text })
+
+const add = statement(
+  'add_usage',
+  `INSERT INTO body_usage AS u (project_id, day, bytes)
+   SELECT project_id, day, sum(bytes) FROM unnest($1::uuid[], $2::date[], $3::bigint[]) AS d(project_id, day, bytes)
+   GROUP BY project_id, day ORDER BY project_id, day
+   ON CONFLICT (project_id, day) DO UPDATE SET bytes = greatest(0, u.bytes + EXCLUDED.bytes)`,
+)
+
+/** Negative ones are taken off. */
+export async function addUsage(on: Queryable, usage: readonly Usage[]): Promise<void> {
+  if (usage.length === 0) return
+  await on.query(add, [usage.map((one) => one.projectId), usage.map(({ day }) => day), usage.map(({ bytes }) => bytes)])
+}
+
+const sums = statement(
+  'usage',
+  `SELECT project_id AS "projectId", sum(bytes)::float8 AS bytes FROM body_usage WHERE project_id = ANY($1::uuid[]) GROUP BY project_id`,
+)
+
+export async function selectUsage(on: Queryable, projectIds: readonly string[]): Promise<Map<string, number>> {
+  const rows = await on.query<{ projectId: string; bytes: number }>(sums, [projectIds])
+  return new Map(rows.map(({ projectId, bytes }) => [projectId, bytes]))
+}
+
+const grow = statement(
+  'grow',
+  `UPDATE monitors m SET body_bytes = m.body_bytes + d.bytes FROM unnest($1::uuid[], $2::bigint[]) AS d(id, bytes) WHERE m.id = d.id
+   RETURNING m.id AS "monitorId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
+)
+
+/** Of one check: what is counted of it now. */
+export type Total = { monitorId: string; projectId: string; total: number }
+
+/** Of checks that the transaction has locked. */
+export async function growTotals(tx: Queryable, bytes: ReadonlyMap<string, number>): Promise<Total[]> {
+  return bytes.size === 0 ? [] : tx.query<Total>(grow, [[...bytes.keys()], [...bytes.values()]])
+}
+
+const total = statement('total', 'SELECT body_bytes::float8 AS total FROM monitors WHERE id = $1')
+
+/** Null if there is no such check any more. */
+export async function selectTotal(on: Queryable, monitorId: string): Promise<number | null> {
+  return (await on.query<{ total: number }>(total, [monitorId]))[0]?.total ?? null
+}
+
+const correct = statement(
+  'correct',
+  'UPDATE monitors SET body_bytes = greatest(0, body_bytes + $2::bigint) WHERE id = $1',
+)
+
+export async function correctTotal(tx: Queryable, monitorId: string, by: number): Promise<void> {
+  await tx.query(correct, [monitorId, by])
+}
+
+export type KeptBody = { at: number; id: string; bytes: number }
+
+const page = statement(
+  'page',
+  `SELECT received_at AS at, id, octet_length(body) AS bytes FROM heartbeat_bodies
+   WHERE monitor_id = $1 AND ($2::float8 IS NULL OR (received_at, id) < (to_timestamp($2 / 1000)::timestamptz(3), $3::uuid))
+   ORDER BY received_at DESC, id DESC LIMIT $4`,
+)
+
+/** The newest first, behind the position `after`. Reads no body. */
+export async function selectKept(
+  on: Queryable,
+  monitorId: string,
+  after: { at: number; id: string } | null,
+  limit: number,
+): Promise<KeptBody[]> {
+  return on.query<KeptBody>(page, [monitorId, after?.at ?? null, after?.id ?? null, limit])
+}
+
+const remove = statement(
+  'remove',
+  `WITH old AS MATERIALIZED (
+     SELECT received_at, id FROM heartbeat_bodies
+     WHERE monitor_id = $1 AND (received_at, id) <= (to_timestamp($2::float8 / 1000)::timestamptz(3), $3::uuid)
+     ORDER BY received_at, id LIMIT $4),
+   gone AS (
+     DELETE FROM heartbeat_bodies b USING old WHERE b.monitor_id = $1 AND b.received_at = old.received_at AND b.id = old.id
+     RETURNING b.received_at, octet_length(b.body) AS bytes)
+   SELECT (received_at AT TIME ZONE 'UTC')::date::text AS day, sum(bytes)::float8 AS bytes, count(*)::int AS count FROM gone GROUP BY 1`,
+)
+
+/** Deletes at most `limit` of the oldest bodies up to the one at this position; returns what went, by day. */
+export async function deleteBodies(
+  tx: Queryable,
+  monitorId: string,
+  upTo: { at: number; id: string },
+  limit: number,
+): Promise<{ day: string; bytes: number; count: number }[]> {
+  return tx.query(remove, [monitorId, upTo.at, upTo.id, limit])
+}

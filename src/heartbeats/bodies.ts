@@ -1,0 +1,153 @@
+// Keeps the bodies of heartbeats within the quotas of their checks and projects, beside the recording and not in it: what is written is
+// tallied here, and a loop adds the tallies up, removes the oldest bodies of checks that have too many, and says of which projects no
+// more are kept for now. A heartbeat is recorded and counted whatever becomes of its body.
+
+import type { Database } from '../database/service.ts'
+import type { Quota } from '../quotas/limits.ts'
+import type { Quotas } from '../quotas/service.ts'
+import * as store from './bodies-store.ts'
+import type { Received } from './service.ts'
+
+export type Bodies = ReturnType<typeof createBodies>
+
+/** Why a body is not kept, or not any longer. */
+export type BodyQuota = 'check' | 'project'
+
+/** What the recording asks and tells. */
+export type BodyAccount = Pick<Bodies, 'isDropped' | 'closedProjects' | 'wrote'>
+
+/** After the oldest have gone a check is so full, so that not every body that comes makes one go. */
+const fullAfter = 0.9
+/** A check that is so many times over its quota keeps no more bodies until the oldest have gone. */
+const overfullAt = 3
+const limitsMax = 10_000
+const pageSize = 5000
+const removedAtOnce = 1000
+
+export function createBodies(options: {
+  database: Pick<Database, 'query' | 'transaction'>
+  quotas: Pick<Quotas, 'ofMany' | 'defaults'>
+  count: (quota: BodyQuota, n: number) => void
+  /** Called when a check is over its quota: the next step should not wait for its turn. */
+  onFull: () => void
+}) {
+  const { database, quotas, count } = options
+  const limits = new Map<string, Quota>()
+  const overfull = new Set<string>()
+  let closed: string[] = []
+  let usage = new Map<string, store.Usage>()
+  let totals = new Map<string, store.Total>()
+
+  function addTo(target: Map<string, store.Usage>, one: store.Usage): void {
+    const key = `${one.projectId}/${one.day}`
+    const known = target.get(key)
+    target.set(key, known ? { ...one, bytes: known.bytes + one.bytes } : one)
+  }
+
+  /** Adds the tallies to the database, which keeps them if that fails. */
+  async function flush(): Promise<void> {
+    const tallied = usage
+    usage = new Map()
+    try {
+      await store.addUsage(database, [...tallied.values()])
+    } catch (error) {
+      for (const one of tallied.values()) addTo(usage, one)
+      throw error
+    }
+  }
+
+  async function closeFull(projectIds: readonly string[]): Promise<void> {
+    const used = await store.selectUsage(database, projectIds)
+    closed = projectIds.filter((id) => (used.get(id) ?? 0) >= (limits.get(id) ?? quotas.defaults).body_bytes)
+  }
+
+  /** Null if all of them together are within `limit`; else the newest of those that have to go. */
+  async function surplusOf(
+    monitorId: string,
+    limit: number,
+  ): Promise<{ kept: number; from: { at: number; id: string } | null }> {
+    let kept = 0
+    let after: { at: number; id: string } | null = null
+    for (;;) {
+      const page = await store.selectKept(database, monitorId, after, pageSize)
+      for (const body of page) {
+        if (kept + body.bytes > limit) return { kept, from: body }
+        kept += body.bytes
+      }
+      after = page.at(-1) ?? null
+      if (page.length < pageSize) return { kept, from: null }
+    }
+  }
+
+  /** Removes the oldest bodies of a check, and puts right what is counted of it. */
+  async function trim({ monitorId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
+    const before = await store.selectTotal(database, monitorId)
+    if (before === null) return
+    const { kept, from } = await surplusOf(monitorId, Math.floor(limit * fullAfter))
+    for (let more = from !== null; more && from !== null && !signal.aborted; ) {
+      more = await database.transaction(async (tx) => {
+        const gone = await store.deleteBodies(tx, monitorId, from, removedAtOnce)
+        await store.addUsage(
+          tx,
+          gone.map(({ day, bytes }) => ({ projectId, day, bytes: -bytes })),
+        )
+        const n = gone.reduce((sum, one) => sum + one.count, 0)
+        count('check', n)
+        return n === removedAtOnce
+      })
+    }
+    await store.correctTotal(database, monitorId, kept - before)
+  }
+
+  return {
+    /** Whether the body of this heartbeat is not to be kept: its check has far too many. */
+    isDropped: ({ monitorId }: Pick<Received, 'monitorId'>): boolean => overfull.size > 0 && overfull.has(monitorId),
+
+    /** Projects of which no more bodies are kept for now. */
+    closedProjects: (): readonly string[] => closed,
+
+    /** To be told of bodies that are in the database, and of heartbeats whose bodies are not. */
+    wrote(written: readonly store.Total[], entries: readonly Received[]): void {
+      const byId = new Map(written.map((one) => [one.monitorId, one]))
+      for (const entry of entries) {
+        const { monitorId, body, at } = entry
+        if (body === null || body.length === 0) continue
+        const one = byId.get(monitorId)
+        if (overfull.has(monitorId)) count('check', 1)
+        else if (one === undefined) count('project', 1)
+        else addTo(usage, { projectId: one.projectId, day: dayOf(at), bytes: body.length })
+      }
+      for (const one of written) {
+        totals.set(one.monitorId, one)
+        const limit = (limits.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
+        if (one.total > limit * overfullAt) overfull.add(one.monitorId)
+        if (one.total > limit) options.onFull()
+      }
+    },
+
+    async step(signal: AbortSignal): Promise<void> {
+      if (usage.size === 0 && totals.size === 0 && closed.length === 0 && overfull.size === 0) return
+      const looked = totals
+      totals = new Map()
+      const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed])]
+      try {
+        await flush()
+        if (limits.size > limitsMax) limits.clear()
+        for (const [id, quota] of await quotas.ofMany(database, projectIds)) limits.set(id, quota)
+        for (const one of looked.values()) {
+          const limit = (limits.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
+          if (one.total > limit && !signal.aborted) await trim(one, limit, signal)
+          overfull.delete(one.monitorId)
+        }
+        await closeFull(projectIds)
+      } catch (error) {
+        for (const [id, one] of looked) if (!totals.has(id)) totals.set(id, one)
+        throw error
+      }
+    },
+  }
+}
+
+function dayOf(at: number): string {
+  return new Date(at).toISOString().slice(0, 10)
+}

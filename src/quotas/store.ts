@@ -1,0 +1,111 @@
+import type { Queryable, Statement } from '../database/client.ts'
+import type { Quota } from './limits.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `quotas_${name}`, text })
+
+/** What the operator has set for a project; the rest has its default. */
+export type OwnQuota = Partial<Quota>
+
+const own = statement('own', 'SELECT quota FROM projects WHERE id = $1')
+
+/** Null if there is no such project. */
+export async function selectOwnQuota(on: Queryable, projectId: string): Promise<OwnQuota | null> {
+  const [row] = await on.query<{ quota: OwnQuota | null }>(own, [projectId])
+  return row === undefined ? null : (row.quota ?? {})
+}
+
+const many = statement('many', 'SELECT id, quota FROM projects WHERE id = ANY($1::uuid[])')
+
+export async function selectOwnQuotas(on: Queryable, projectIds: readonly string[]): Promise<Map<string, OwnQuota>> {
+  const rows = await on.query<{ id: string; quota: OwnQuota | null }>(many, [projectIds])
+  return new Map(rows.map(({ id, quota }) => [id, quota ?? {}]))
+}
+
+const allOwn = statement('all_own', 'SELECT id, quota FROM projects WHERE quota IS NOT NULL ORDER BY id LIMIT $1')
+
+/** Of all projects that have a quota of their own. */
+export async function selectAllOwn(on: Queryable, limit: number): Promise<Map<string, OwnQuota>> {
+  const rows = await on.query<{ id: string; quota: OwnQuota }>(allOwn, [limit])
+  return new Map(rows.map(({ id, quota }) => [id, quota]))
+}
+
+const write = statement('write', 'UPDATE projects SET quota = $2 WHERE id = $1')
+
+export async function writeOwnQuota(tx: Queryable, projectId: string, quota: OwnQuota): Promise<void> {
+  await tx.query(write, [projectId, Object.keys(quota).length === 0 ? null : JSON.stringify(quota)])
+}
+
+const lockOwn = statement('lock_own', 'SELECT id, name, quota FROM projects WHERE id = $1 FOR NO KEY UPDATE')
+
+export async function lockQuota(tx: Queryable, projectId: string): Promise<{ name: string; quota: OwnQuota } | null> {
+  const [row] = await tx.query<{ name: string; quota: OwnQuota | null }>(lockOwn, [projectId])
+  return row === undefined ? null : { name: row.name, quota: row.quota ?? {} }
+}
+
+const project = statement('project', 'SELECT name, created_at AS "createdAt" FROM projects WHERE id = $1')
+
+export async function selectProject(
+  on: Queryable,
+  projectId: string,
+): Promise<{ name: string; createdAt: number } | null> {
+  return (await on.query<{ name: string; createdAt: number }>(project, [projectId]))[0] ?? null
+}
+
+// No further than up to the limit.
+const checks = statement(
+  'checks',
+  'SELECT count(*)::int AS count FROM (SELECT FROM monitors WHERE project_id = $1 LIMIT $2) m',
+)
+const channels = statement(
+  'channels',
+  'SELECT count(*)::int AS count FROM (SELECT FROM channels WHERE project_id = $1 LIMIT $2) c',
+)
+
+/** How many there are, at most `limit`. */
+export async function countChecks(on: Queryable, projectId: string, limit: number): Promise<number> {
+  return (await on.query<{ count: number }>(checks, [projectId, limit]))[0]?.count ?? 0
+}
+
+export async function countChannels(on: Queryable, projectId: string, limit: number): Promise<number> {
+  return (await on.query<{ count: number }>(channels, [projectId, limit]))[0]?.count ?? 0
+}
+
+const bodyBytes = statement(
+  'body_bytes',
+  'SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM body_usage WHERE project_id = $1',
+)
+
+export async function selectBodyBytes(on: Queryable, projectId: string): Promise<number> {
+  return (await on.query<{ bytes: number }>(bodyBytes, [projectId]))[0]?.bytes ?? 0
+}
+
+const lockCounting = statement('lock', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+
+/** Until the end of the transaction nobody else makes a channel of this project. */
+export async function serialiseChannels(tx: Queryable, projectId: string): Promise<void> {
+  await tx.query(lockCounting, [`channels/${projectId}`])
+}
+
+const hour = "date_trunc('hour', now(), 'UTC')"
+const provisioned = statement(
+  'provisioned',
+  `SELECT coalesce((SELECT created FROM provisioning_counts WHERE project_id = $1 AND hour_at = ${hour}), 0) AS created,
+     ceil(extract(epoch FROM ${hour} + interval '1 hour' - now()))::int AS "leftS"`,
+)
+
+/** How many checks were made by ping key in this hour, and how many seconds it still has. */
+export async function selectProvisioned(on: Queryable, projectId: string): Promise<{ created: number; leftS: number }> {
+  const [row] = await on.query<{ created: number; leftS: number }>(provisioned, [projectId])
+  return row as { created: number; leftS: number }
+}
+
+const addProvisioned = statement(
+  'add_provisioned',
+  `INSERT INTO provisioning_counts AS c (project_id, hour_at, created) VALUES ($1, ${hour}, $2)
+   ON CONFLICT (project_id) DO UPDATE SET hour_at = EXCLUDED.hour_at,
+     created = EXCLUDED.created + CASE WHEN c.hour_at = EXCLUDED.hour_at THEN c.created ELSE 0 END`,
+)
+
+export async function countProvisioned(tx: Queryable, projectId: string, n: number): Promise<void> {
+  await tx.query(addProvisioned, [projectId, n])
+}

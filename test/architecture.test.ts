@@ -37,12 +37,20 @@ const layers: [pattern: RegExp, layer: number][] = [
 const common = ['core', 'database', 'http', 'mail']
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
-const environmentReaders = ['src/config.ts', 'src/database/postgres-cluster.ts']
+const environmentReaders = ['src/config.ts', 'src/config-listen.ts', 'src/database/postgres-cluster.ts']
 
 /** What runs before the first request, as the last of all, in a thread or process of its own, or on memory alone. */
 const synchronous = [
   'src/cli/',
-  ...['src/config.ts', 'src/server.ts', 'src/logger.ts', 'src/logger-file.ts', 'src/database/', 'src/health/limits.ts'],
+  ...[
+    'src/config.ts',
+    'src/config-listen.ts',
+    'src/server.ts',
+    'src/logger.ts',
+    'src/logger-file.ts',
+    'src/database/',
+    'src/health/limits.ts',
+  ],
   ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/heartbeats/heartbeat-id.ts'],
 ]
 

@@ -1,12 +1,13 @@
 // `flatline export | import | apply`: a project's checks as a YAML file, and back.
 
-import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import type { Applied, Result } from '../monitors/applying.ts'
+import { readChecks } from './definition-file.ts'
+import { CommandError } from './errors.ts'
 import { importHealthchecks } from './healthchecks.ts'
-import { CommandError, connect, type Server, serverOptions, serverUsage } from './server.ts'
-import { readTextFile } from './text-file.ts'
+import { replaceFile } from './new-file.ts'
+import { connect, type Server, serverOptions, serverUsage } from './server.ts'
 
 export const definitionsUsage = `  export       print the checks of a project as YAML
   import       make and change checks as a YAML FILE says (- for standard input); import healthchecks --url URL --api-key KEY copies the
@@ -44,7 +45,7 @@ export async function exportDefinitions(args: readonly string[]): Promise<void> 
   const checks = values['no-uuids'] ? withoutUuids(answer.checks) : answer.checks
   const text = heading + stringify({ checks }, { lineWidth: 0 })
   if (values.output === undefined) process.stdout.write(text)
-  else writeFileSync(values.output, text, { mode: 0o600 })
+  else replaceFile(values.output, text)
 }
 
 export async function importDefinitions(args: readonly string[]): Promise<void> {
@@ -70,21 +71,6 @@ async function send(args: readonly string[], canPrune: boolean): Promise<void> {
 
 async function post(server: Server, body: object): Promise<Applied> {
   return (await server.post('/api/v3/definitions/', body)) as Applied
-}
-
-function readChecks(file: string): unknown[] {
-  const text = readTextFile(file)
-  let document: unknown
-  try {
-    document = parse(text, { merge: true })
-  } catch (error) {
-    throw new CommandError(`${file} is not YAML: ${(error as Error).message}`)
-  }
-  const { checks, ...rest } = (document ?? {}) as { checks?: unknown }
-  if (!Array.isArray(checks)) throw new CommandError(`${file} has no list of checks: it should begin with "checks:"`)
-  const stranger = Object.keys(rest).find((name) => !name.startsWith('x-'))
-  if (stranger !== undefined) throw new CommandError(`${file} has a field that is not known: ${stranger}`)
-  return checks
 }
 
 /** Parents are told by slug or name then. */

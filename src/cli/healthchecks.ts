@@ -5,17 +5,9 @@
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import type { Applied } from '../monitors/applying.ts'
-import {
-  CommandError,
-  connect,
-  createServerClient,
-  keyFromFile,
-  type Server,
-  ServerRefusal,
-  serverOptions,
-  serverUsage,
-} from './server.ts'
-import { readTextFile } from './text-file.ts'
+import { CommandError, ServerRefusal } from './errors.ts'
+import { inputMaxBytes, readInput } from './input.ts'
+import { connect, createServerClient, keyFromFile, type Server, serverOptions, serverUsage } from './server.ts'
 
 const usage = `usage: flatline import healthchecks --url URL --api-key KEY [options]
 
@@ -144,13 +136,15 @@ function readDump(file: string, checks: readonly Check[], secretKey: string | un
 }
 
 function readRows(file: string): { model: string; pk: unknown; fields: Record<string, unknown> }[] {
-  const text = readTextFile(file)
+  const text = readInput(file, inputMaxBytes.dump)
+  let rows: unknown
   try {
-    const rows: unknown = JSON.parse(text)
-    if (Array.isArray(rows)) return rows
+    rows = JSON.parse(text)
   } catch (error) {
-    throw new CommandError(`${file} is not JSON: ${(error as Error).message}`)
+    throw new CommandError(`${file} is not JSON: ${(error as Error).message.slice(0, 200)}`)
   }
+  const isRow = (row: unknown) => typeof (row as { fields?: unknown } | null)?.fields === 'object'
+  if (Array.isArray(rows) && rows.every(isRow)) return rows
   throw new CommandError(`${file} is not the output of dumpdata`)
 }
 

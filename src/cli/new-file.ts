@@ -1,6 +1,6 @@
-// A file under its own name is always whole, and never replaces another.
+// A file under its own name is always whole, and only its owner may read it.
 
-import { constants, createWriteStream, existsSync } from 'node:fs'
+import { constants, createWriteStream, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { copyFile, link, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Transform } from 'node:stream'
@@ -8,12 +8,28 @@ import { pipeline } from 'node:stream/promises'
 
 const taken = (file: string) => new Error(`${file} exists already: name a new file`)
 
+/** Writes over a file that is there, whoever could read that one; what is no file, such as /dev/stdout, is written to as it is. */
+export function replaceFile(file: string, text: string): void {
+  const there = statSync(file, { throwIfNoEntry: false })
+  if (there !== undefined && !there.isFile()) {
+    writeFileSync(file, text)
+    return
+  }
+  const draft = `${file}.${process.pid}.partial`
+  try {
+    writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true })
+    renameSync(draft, file)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
 /** Before the work is done; a file that appears later is not replaced either. */
 export function requireNewName(file: string): void {
   if (existsSync(file)) throw taken(file)
 }
 
-/** Only its owner may read it. */
+/** Never replaces another. */
 export async function writeNewFile(
   file: string,
   [source, transform]: [AsyncIterable<Buffer>, Transform],

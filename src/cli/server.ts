@@ -1,8 +1,9 @@
 // A running Flatline, as commands see it: its address and a project's read-write key, given as options or taken from the configuration
 // of the machine.
 
-import { readFileSync } from 'node:fs'
 import { loadConfig } from '../config.ts'
+import { CommandError, ServerRefusal } from './errors.ts'
+import { inputMaxBytes, readAnswer, readInput } from './input.ts'
 
 export const serverOptions = {
   server: { type: 'string' },
@@ -12,11 +13,6 @@ export const serverOptions = {
 
 export const serverUsage = `  --server URL      the Flatline to talk to (default: SITE_URL, or HOST and PORT of the configuration)
   --key KEY         a project's read-write key (default: BOOTSTRAP_API_KEY); --key-file FILE reads it from a file`
-
-/** What went wrong, in words for whoever called. */
-export class CommandError extends Error {
-  override name = 'CommandError'
-}
 
 export type Server = {
   url: string
@@ -40,10 +36,14 @@ export function createServerClient(address: string, key: string): Server {
 
   async function request(path: string, init: RequestInit): Promise<unknown> {
     const headers = { ...init.headers, 'x-api-key': key }
-    const response = await fetch(url + path, { ...init, headers }).catch((error: Error & { cause?: Error }) => {
+    // The key is for the address that was named, and for none that this one names.
+    const options: RequestInit = { ...init, headers, redirect: 'manual' }
+    const response = await fetch(url + path, options).catch((error: Error & { cause?: Error }) => {
       throw new CommandError(`cannot reach ${url}: ${error.cause?.message || error.message}`)
     })
-    const text = await response.text()
+    const location = response.headers.get('location')
+    if (response.status >= 300 && response.status < 400) throw redirected(url + path, response.status, location)
+    const text = await readAnswer(url + path, response)
     if (response.ok) return parse(url + path, text)
     throw new ServerRefusal(response.status, `${url}${path} answers ${response.status}: ${problemOf(text)}`)
   }
@@ -56,27 +56,24 @@ export function createServerClient(address: string, key: string): Server {
   }
 }
 
-export class ServerRefusal extends CommandError {
-  readonly status: number
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
-
 export function keyFromFile(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    throw new CommandError(`cannot read ${path}: ${(error as Error).message}`)
-  }
+  return path === undefined ? undefined : readInput(path, inputMaxBytes.key).trim()
 }
 
 function configuredUrl(): string {
   const { siteUrl, host, port } = loadConfig().server
   const isAnywhere = ['0.0.0.0', '::'].includes(host)
   return siteUrl ?? `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Follows nothing; `location` is shown as far as it says which address to name instead. */
+function redirected(asked: string, status: number, location: string | null): CommandError {
+  const target = location === null ? null : URL.parse(location, asked)
+  const where = target === null ? '' : ` and points to ${target.origin}${target.pathname.slice(0, 200)}`
+  return new ServerRefusal(
+    status,
+    `${asked} answers ${status}${where}: redirects are not followed with a key, name the address itself`,
+  )
 }
 
 function parse(address: string, text: string): unknown {

@@ -49,7 +49,9 @@ const sumMark = '-- sha256: '
 const endOfRows = Buffer.from('\\.\n')
 const newline = 0x0a
 /** PostgreSQL's own limit of a field is 1 GB; ours are a small part of this. */
-const lineMaxBytes = 256 * 1024 * 1024
+const rowMaxBytes = 256 * 1024 * 1024
+/** The header names a partition for each day. */
+const textMaxBytes = 4 * 1024 * 1024
 
 const id = pg.escapeIdentifier
 
@@ -158,12 +160,19 @@ function createLineReader(source: AsyncIterable<Buffer>) {
   const hash = createHash('sha256')
   let pending: Buffer = Buffer.alloc(0)
 
-  async function more(): Promise<boolean> {
-    const { value, done } = await chunks.next()
-    if (done) return false
-    if (pending.length > lineMaxBytes) throw damaged('a line has no end')
-    pending = pending.length === 0 ? value : Buffer.concat([pending, value])
-    return true
+  /** Adds at least one end of a line, if there is one. Adding each chunk by itself would copy a long line over and over. */
+  async function more(maxBytes: number): Promise<boolean> {
+    const pieces = pending.length === 0 ? [] : [pending]
+    const before = pieces.length
+    for (let length = pending.length; ; ) {
+      const { value, done } = await chunks.next()
+      if (!done) pieces.push(value)
+      length += value?.length ?? 0
+      if (done || value.includes(newline)) break
+      if (length > maxBytes) throw damaged('a line has no end')
+    }
+    pending = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+    return pieces.length > before
   }
 
   function take(length: number): Buffer {
@@ -176,7 +185,7 @@ function createLineReader(source: AsyncIterable<Buffer>) {
     let end = pending.indexOf(newline)
     while (end === -1) {
       const searched = pending.length
-      if (!(await more())) throw damaged('it ends too early')
+      if (!(await more(textMaxBytes))) throw damaged('it ends too early')
       end = pending.indexOf(newline, searched)
     }
     const bytes = take(end + 1)
@@ -209,11 +218,11 @@ function createLineReader(source: AsyncIterable<Buffer>) {
           hash.update(take(endOfRows.length))
           return
         }
-        if (!(await more())) throw damaged('it ends too early')
+        if (!(await more(rowMaxBytes))) throw damaged('it ends too early')
       }
     },
     sum: () => hash.digest('hex'),
-    atEnd: async () => pending.length === 0 && !(await more()),
+    atEnd: async () => pending.length === 0 && !(await more(textMaxBytes)),
   }
 }
 

@@ -7,9 +7,13 @@ export type Outcome = { code: number | null; stdout: string; stderr: string }
 
 const cli = join(import.meta.dirname, '../../src/cli.ts')
 
-export function flatline(args: readonly string[], input = ''): Promise<Outcome> {
+export function flatline(
+  args: readonly string[],
+  input: string | Buffer = '',
+  env: Record<string, string> = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env.PATH } })
+    const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env.PATH, ...env } })
     const outcome: Outcome = { code: null, stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text))

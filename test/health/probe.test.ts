@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { loadConfig } from '../../src/config.ts'
+import { readListenAddress } from '../../src/config-listen.ts'
 import { askReadiness } from '../../src/health/probe.ts'
-import { build } from '../helper.ts'
+import { build, scratchDir } from '../helper.ts'
 import { createDatabase } from '../postgres.ts'
 import { startService } from '../scenarios/service.ts'
 
@@ -45,6 +50,74 @@ test('a mistake in the configuration fails the check by its name', () => {
   const { status, stderr } = healthcheck({ PORT: 'eighty' })
   assert.equal(status, 1)
   assert.match(stderr, /PORT: "eighty" must be an integer/)
+})
+
+test('a health check loads nothing but what it asks with', async (t) => {
+  const coverage = await scratchDir(t)
+  healthcheck({ PORT: '1', NODE_V8_COVERAGE: coverage })
+  const [report = ''] = await readdir(coverage)
+  const { result } = JSON.parse(await readFile(join(coverage, report), 'utf8')) as { result: { url: string }[] }
+  const loaded = result.flatMap(({ url }) => (url.startsWith('file:') ? [url.slice(`file://${root}`.length)] : []))
+  assert.deepEqual(loaded.sort(), ['src/cli.ts', 'src/config-listen.ts', 'src/health/probe.ts'])
+})
+
+test('a health check asks where the whole configuration says that the service listens', async (t) => {
+  const profileDir = join(await scratchDir(t), 'config')
+  await mkdir(profileDir)
+  const shipped = await readFile(join(root, 'config/docker.yaml'), 'utf8')
+  const profiles = {
+    shipped,
+    empty: '',
+    other: '# host: 10.0.0.1\nlog:\n  format: json\n',
+    host: 'server:\n  host: 10.0.0.1\n',
+    port: 'server:\n  port: 9000\n',
+    both: 'server:\n  host: 10.0.0.1\n  port: 9000\n',
+    flow: '{"server": {"host": "10.0.0.1", "port": 9000}}',
+    later: 'log: {format: json}\nserver:\n  host: 0.0.0.0 # all\n  drainMs: 5s\n',
+    elsewhere: 'features:\n  smtp: {}\nserver:\n  drainMs: 5s\n  host: 127.0.0.1\n',
+    spaced: 'server:\n    host:   10.0.0.1\n',
+    quoted: 'server:\n  host: "10.0.0.1"\n',
+  }
+  const environments = [
+    {},
+    { PORT: '9001' },
+    { HOST: '::' },
+    { HOST: '', PORT: '' },
+    { FLATLINE__SERVER__PORT: '9002', FLATLINE__SERVER__HOST: '10.0.0.2' },
+    { PORT: '9001', FLATLINE__SERVER__PORT: '9001' },
+    { PORT: '0' },
+    {
+      DEPLOYMENT_ENV: 'docker',
+      ENCRYPTION_KEY: 'ab'.repeat(32),
+      ADMIN_TOKEN: 'x'.repeat(32),
+      DATABASE_URL: 'postgres://localhost/x',
+    },
+    { FLATLINE__ENVIRONMENT: 'docker', PORT: '80' },
+  ]
+  let quick = 0
+  for (const [name, text] of Object.entries(profiles)) {
+    for (const profile of ['local', 'docker']) await writeFile(join(profileDir, `${profile}.yaml`), text)
+    for (const env of environments) {
+      const read = readListenAddress({ env, profileDir: pathToFileURL(`${profileDir}/`) })
+      if (read === undefined) continue
+      quick++
+      try {
+        const { host, port } = loadConfig({ env, profileDir }).server
+        assert.deepEqual(read, { host, port }, `${name} ${JSON.stringify(env)}`)
+      } catch (error) {
+        if ((error as Error).name !== 'ConfigError') throw error
+      }
+    }
+  }
+  assert.ok(quick > 40, `${quick}`)
+  for (const env of [
+    { PORT: 'x' },
+    { PORT: '70000' },
+    { PORT: '1', FLATLINE__SERVER__PORT: '2' },
+    { HOST: 'a b' },
+    { DEPLOYMENT_ENV: 'nowhere' },
+  ])
+    assert.equal(readListenAddress({ env }), undefined, 'what is wrong is for the whole configuration to say')
 })
 
 function healthcheck(env: Record<string, string>) {

@@ -1,0 +1,34 @@
+// The listen address without the rest of the configuration, which takes ten times as long to load as a health check may take.
+// Where more than the plainest way of writing it is in use, nothing is returned, and the whole configuration is read.
+
+import { readFileSync } from 'node:fs'
+
+type Source = { env?: Record<string, string | undefined>; profileDir?: URL }
+
+export function readListenAddress(source: Source = {}): { host: string; port: number } | undefined {
+  const { env = process.env, profileDir = new URL('../config/', import.meta.url) } = source
+  const [host, port] = [single(env, 'HOST'), single(env, 'PORT')]
+  const profile = readProfile(profileDir, single(env, 'DEPLOYMENT_ENV', 'ENVIRONMENT') || 'local')
+  if (host === undefined || port === undefined || profile === undefined) return undefined
+  if (!/^\d{0,5}$/.test(port) || Number(port) > 65_535 || !/^[A-Za-z0-9.:%_-]*$/.test(host)) return undefined
+  return { host: host || profile.host || '127.0.0.1', port: Number(port || 8000) }
+}
+
+/** What a setting is given as; empty if it is not given, undefined if by two names. */
+function single(env: Record<string, string | undefined>, alias: string, key = `SERVER__${alias}`): string | undefined {
+  const [first = '', second = first] = [env[alias], env[`FLATLINE__${key}`]].filter(Boolean)
+  return first === second ? first : undefined
+}
+
+/** A profile that says nothing of a port, and of a host at most what the shipped ones say of it. */
+function readProfile(dir: URL, environment: string): { host?: string } | undefined {
+  if (!/^[a-z]+$/.test(environment)) return undefined
+  try {
+    const text = readFileSync(new URL(`${environment}.yaml`, dir), 'utf8').replaceAll(/(^|\s)#.*$/gm, '')
+    if (!/\b(host|port)\b/i.test(text)) return {}
+    const host = /^server:\n {2}host: ([0-9.]+)\n(?![\s\S]*\b(host|port)\b)/im.exec(text)?.[1]
+    return host === undefined || /\b(host|port)\b/i.test(text.slice(0, text.indexOf('server:'))) ? undefined : { host }
+  } catch {
+    return undefined
+  }
+}

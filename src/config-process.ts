@@ -139,6 +139,12 @@ export const log = Type.Object(
     ),
     rotateBytes: integer(10_485_760, 'Size at which a log file is rotated', { minimum: 1024 }),
     rotateKeep: integer(10, 'Rotated files that are kept', { maximum: 1000 }),
+    fileMode: Type.String({
+      default: '600',
+      pattern: '^0?6[046][04]$',
+      rule: 'must be an octal mode in which the owner reads and writes and others read at most, such as 640',
+      description: 'Mode of new log files, in octal; 640 lets a collector in the same group read them',
+    }),
     anonymizeIp: Type.Boolean({
       default: false,
       env: 'LOG_ANONYMIZE_IP',

@@ -8,7 +8,7 @@ import { destination } from 'pino'
 import { createStream } from 'rotating-file-stream'
 
 /** Without `file` lines go to standard output; `errorFile` gets those of level error and fatal, too. */
-export type LogFiles = { file?: string; errorFile?: string; rotateBytes: number; rotateKeep: number }
+export type LogFiles = { file?: string; errorFile?: string; rotateBytes: number; rotateKeep: number; mode: number }
 
 type Sink = { write(text: string): void; end(): Promise<void> }
 
@@ -44,9 +44,14 @@ function createStdoutSink(): Sink {
   return { write: (text) => void stdout.write(text), end: async () => stdout.flushSync() }
 }
 
-function createFileSink(path: string, { rotateBytes, rotateKeep }: LogFiles): Sink {
+function createFileSink(path: string, { rotateBytes, rotateKeep, mode }: LogFiles): Sink {
   const open = () => {
-    const stream = createStream(basename(path), { path: dirname(path), size: `${rotateBytes}B`, rotate: rotateKeep })
+    const stream = createStream(basename(path), {
+      path: dirname(path),
+      size: `${rotateBytes}B`,
+      rotate: rotateKeep,
+      mode,
+    })
     stream.on('error', (error) => {
       if (!failedAt) process.stderr.write(`${path} cannot be written: ${error.message}\n`)
       failedAt = Date.now()

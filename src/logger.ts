@@ -57,11 +57,17 @@ function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean })
 /** In a checkout the sources run as they are. */
 const transportFile = import.meta.url.endsWith('.ts') ? './logger-file.ts' : './logger-file.js'
 
-function filesOf({ file, errorFile, rotateBytes, rotateKeep }: Config['log']): LogFiles | null {
+function filesOf({ file, errorFile, rotateBytes, rotateKeep, fileMode }: Config['log']): LogFiles | null {
   if (file === undefined && errorFile === undefined) return null
   const beside = file && `${file.slice(0, file.length - extname(file).length)}.error${extname(file)}`
   const errors = errorFile ?? beside
-  return { ...(file && { file }), ...(errors && { errorFile: errors }), rotateBytes, rotateKeep }
+  return {
+    ...(file && { file }),
+    ...(errors && { errorFile: errors }),
+    rotateBytes,
+    rotateKeep,
+    mode: Number.parseInt(fileMode, 8),
+  }
 }
 
 /** Throws if a log file cannot be written: in the thread that writes it nobody would learn of it in time. */
@@ -73,8 +79,8 @@ export function checkLogFiles({ log }: Config): void {
   ] as const) {
     if (path === undefined) continue
     try {
-      mkdirSync(dirname(path), { recursive: true })
-      closeSync(openSync(path, 'a'))
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+      closeSync(openSync(path, 'a', files?.mode))
       accessSync(dirname(path), constants.W_OK)
     } catch (error) {
       throw new Error(`${name}: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)

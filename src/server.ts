@@ -12,6 +12,7 @@ import pino from 'pino'
 import { type AppOptions, buildApp } from './app.ts'
 import type { Keys } from './auth/service.ts'
 import { type Config, ConfigError, resolveConfig, startedByNpm } from './config.ts'
+import { dataDirMode } from './config-modes.ts'
 import { reportConfig } from './config-report.ts'
 import { npmEchoMs, onStopSignals, type StopSignal } from './lifecycle/stop-signals.ts'
 import { steadyLog } from './logger.ts'
@@ -209,7 +210,7 @@ function announceKeys(app: FastifyInstance, config: Config, keys: Partial<Keys>)
   const text = Object.entries(keys).map(([kind, key]) => `${kind}=${key}\n`)
   if (config.environment !== 'local') {
     const file = join(config.server.dataDir, 'project-keys.txt')
-    mkdirSync(config.server.dataDir, { recursive: true })
+    mkdirSync(config.server.dataDir, { recursive: true, mode: dataDirMode })
     writeFileSync(file, text.join(''), { mode: 0o600 })
     app.log.warn(
       { event: 'keys.generated', file },

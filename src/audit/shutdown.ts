@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
+import { dataDirMode } from '../config-modes.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
 import { insertShutdownCount, selectShutdownCounts, writeShutdown } from './store.ts'
@@ -43,7 +44,7 @@ export function createShutdownRecord(options: {
   }
 
   async function leave(ended: Ended): Promise<void> {
-    await mkdir(dataDir, { recursive: true })
+    await mkdir(dataDir, { recursive: true, mode: dataDirMode })
     await writeFile(file, JSON.stringify(ended), { mode: 0o600 })
   }
 
@@ -63,7 +64,7 @@ export function createShutdownRecord(options: {
     cut(cause: string, how: string): void {
       const ended = { ...describe(cause), cut: how }
       try {
-        mkdirSync(dataDir, { recursive: true })
+        mkdirSync(dataDir, { recursive: true, mode: dataDirMode })
         writeFileSync(file, JSON.stringify(ended), { mode: 0o600 })
       } catch (err) {
         notWritten(err, ended)

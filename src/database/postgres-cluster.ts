@@ -19,6 +19,7 @@ import {
 } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { dataDirMode } from '../config-modes.ts'
 import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
 import {
   type Account,
@@ -76,7 +77,7 @@ export function childEnvironment(): Record<string, string> {
 async function prepareDataDir(given: string): Promise<string> {
   const wanted = resolve(given)
   try {
-    await mkdir(wanted, { recursive: true, mode: runningAsRoot() ? 0o711 : 0o700 })
+    await mkdir(wanted, { recursive: true, mode: dataDirMode })
     await access(wanted, constants.W_OK | constants.X_OK)
     return await realpath(wanted)
   } catch (cause) {

@@ -4,7 +4,8 @@
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { dataDirMode } from '../config-modes.ts'
 import { unreadableDir } from './spool-files.ts'
 
 type Owner = { id: string; host: string; pid: number; startedAt: string | null }
@@ -33,6 +34,7 @@ export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
 
   /** Makes both anew if somebody took them over. */
   async function touch(): Promise<void> {
+    await mkdir(dirname(root), { recursive: true, mode: dataDirMode })
     await mkdir(dir, { recursive: true, mode: 0o700 })
     await writeFile(join(dir, ownerFile), JSON.stringify(owner), { mode: 0o600 })
   }

@@ -1,6 +1,7 @@
 // The service as a process of its own: started as `npm start` starts it, watched through its log, stopped by its id.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { adminToken, eventually, keys, scratchDir } from '../helper.ts'
 
@@ -20,8 +21,18 @@ export type Service = {
   exited: Promise<number | null>
 }
 
-/** `openFilesMax` is what the system allows the process; `root` is where the sources lie that it runs, if they are another version's. */
-export type Start = { env?: Record<string, string>; ready?: boolean; openFilesMax?: number; root?: string | undefined }
+/**
+ * `openFilesMax` and `umask` are what the system sets for the process; `root` is where the sources lie that it runs, if they are another
+ * version's; `logFile` is where its log goes, if not to standard output.
+ */
+export type Start = {
+  env?: Record<string, string>
+  ready?: boolean
+  openFilesMax?: number
+  umask?: string
+  root?: string | undefined
+  logFile?: string
+}
 
 const sources = new URL('../..', import.meta.url).pathname
 
@@ -38,12 +49,13 @@ export async function startService(t: Scope, { env = {}, ready = true, ...how }:
 export async function spawnService(
   t: Scope,
   env: Record<string, string>,
-  { openFilesMax, root = sources }: Pick<Start, 'openFilesMax' | 'root'> = {},
+  { openFilesMax, umask, root = sources, logFile }: Omit<Start, 'env' | 'ready'> = {},
 ): Promise<Service> {
   const dataDir = env.DATA_DIR ?? (await scratchDir(t))
   const command = [process.execPath, 'src/server.ts']
-  const limited = ['sh', '-c', `ulimit -n ${openFilesMax} && exec "$0" "$@"`, ...command]
-  const [program = '', ...args] = openFilesMax === undefined ? command : limited
+  const limits = [openFilesMax && `ulimit -n ${openFilesMax}`, umask && `umask ${umask}`].filter(Boolean)
+  const limited = ['sh', '-c', [...limits, 'exec "$0" "$@"'].join(' && '), ...command]
+  const [program = '', ...args] = limits.length === 0 ? command : limited
   const child = spawn(program, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -69,7 +81,11 @@ export async function spawnService(
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await exited
   })
-  const lines = () => output.split('\n').flatMap((line): Line[] => (line.startsWith('{') ? [JSON.parse(line)] : []))
+  const logged = () => (logFile && existsSync(logFile) ? readFileSync(logFile, 'utf8') : output)
+  const lines = () =>
+    logged()
+      .split('\n')
+      .flatMap((line): Line[] => (line.startsWith('{') ? [JSON.parse(line)] : []))
   const failed = () => new Error(`the service ended with ${child.exitCode ?? child.signalCode}:\n${output}`)
 
   return {

@@ -5,16 +5,18 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'node:test'
+import { scratchDir } from './helper.ts'
 import { patience } from './patience.ts'
 
 const root = join(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-test('npx runs this checkout with its own Node.js, and warns of none', () => {
-  // Without what npm puts in front for a script, as in a terminal.
+test('npx runs this checkout with its own Node.js, and warns of none', async (t) => {
+  // As in a terminal, without what npm puts in front for a script, and for the first time.
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !/node_modules|node-gyp-bin/.test(entry))
-  const env = { ...process.env, PATH: path.join(delimiter), NODE_OPTIONS: '' }
-  const { status, stdout, stderr } = spawnSync('npx', ['--no-install', 'flatline', 'help'], {
+  const cache = await scratchDir(t)
+  const env = { ...process.env, PATH: path.join(delimiter), NODE_OPTIONS: '', npm_config_cache: cache }
+  const { status, stdout, stderr } = spawnSync('npx', ['flatline', 'help'], {
     ...{ cwd: root, env, encoding: 'utf8', timeout: patience(60_000) },
   })
   assert.equal(status, 0, stderr)
@@ -36,6 +38,11 @@ test('the pages name the oldest Node.js that a checkout and the package take', (
     return /^>=\s*([\d.]+)$/.exec(engines?.node ?? '')?.[1] ?? []
   })
   const newest = needed.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? ''
-  const { node } = manifest.engines as { node: string }
-  assert.ok(newest.startsWith(node.replace('>=', '')), `dependencies need ${newest}, the package says ${node}`)
+  const [, oldest] =
+    /\[oldestMajor, oldestMinor\] = \[(.*)\]/.exec(readFileSync(join(root, 'bin/flatline.js'), 'utf8')) ?? []
+  assert.equal(
+    oldest,
+    newest.split('.').slice(0, 2).join(', '),
+    'what the command asks for is what its dependencies need',
+  )
 })

@@ -53,8 +53,9 @@ export async function within<T>(what: string, promise: Promise<T>, limitMs = gen
   }
 }
 
-/** Lets real time pass: the length of an outage, the pause of a client. Never to wait for something that can be observed. */
-export const pause = (ms: number): Promise<void> => sleep(ms)
+/** Lets real time pass: the length of an outage, the pause of a client. Never to wait for something that can be observed. `stop` ends it. */
+export const pause = (ms: number, stop?: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, stop && { signal: stop }).catch(() => undefined)
 
 /** How long the processor was busy with `work` in this thread, in ms: unlike the time that passes, hardly longer on a busy machine. */
 export function cpuMs(work: () => unknown): number {

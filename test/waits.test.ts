@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 const rules: [what: string, pattern: RegExp][] = [
   ['timers: eventually, within or pause', /node:timers|\bsetTimeout\(/],
-  ['fixed signals: within', /AbortSignal\.timeout\(/],
+  ['fixed signals: within', /AbortSignal\.timeout\((?!patience\()/],
   [
     'fixed limits of tests and programs: patience',
     /\btimeout = \d|\{ timeout: \d+_000 \}|connectionTimeoutMillis: \d|^ {4}timeout: [\d_]{5,},$/,

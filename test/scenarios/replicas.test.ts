@@ -3,16 +3,16 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { call, createReceiver, eventually, keys } from '../helper.ts'
+import { beatS, patience, pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { ownPostgres } from './own-postgres.ts'
 import { type Service, startService } from './service.ts'
 
 const auth = { 'x-api-key': keys.api_key }
-const settings = { timeout: 6, grace: 4 }
-const beatMs = 2000
+const settings = { timeout: 6 * beatS, grace: 4 * beatS }
+const beatMs = 2000 * beatS
 
 type FlipRow = { monitor_id: string; seq: number; at: Date; from: string; to: string; reason: string }
 
@@ -34,9 +34,9 @@ function startBeating(t: TestContext, services: readonly Service[], checks: read
     let last = performance.now()
     for (let i = turn; !stopping.signal.aborted; i++) {
       const service = services[i % services.length] as Service
-      const response = await fetch(`${service.url}/ping/${id}`, { signal: AbortSignal.timeout(20_000) }).catch(
-        () => null,
-      )
+      const response = await fetch(`${service.url}/ping/${id}`, {
+        signal: AbortSignal.timeout(patience(20_000)),
+      }).catch(() => null)
       await response?.text()
       const now = performance.now()
       // Slack beside the deadline: this client's clock is not the service's.
@@ -44,7 +44,7 @@ function startBeating(t: TestContext, services: readonly Service[], checks: read
       if (response?.status !== 200) tardy.set(id, `answered ${response?.status}`)
       else if (now - last > limitMs) tardy.set(id, `${Math.round(now - last)} ms between two beats`)
       last = now
-      await sleep(beatMs, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(beatMs, stopping.signal)
     }
   }
   const done = Promise.all(checks.map((id, i) => beat(id, i)))
@@ -84,16 +84,16 @@ test('an outage of the database alarms no check that beat in time through two re
   })
   await postgres.stop()
   // As long as several deadlines take to pass.
-  await sleep(16_000)
+  await pause(16_000 * beatS)
   await postgres.start()
-  await eventually('all spools to be in the database', () => isSettled(postgres.url), 60_000)
-  await sleep(beatMs * 2)
+  await eventually('all spools to be in the database', () => isSettled(postgres.url))
+  await pause(beatMs * 2)
   assert.ok(beating.tardy.size < checks.length, [...beating.tardy.values()].join(', '))
   assert.deepEqual(await downFlips(postgres.url, beating.tardy), [])
   await beating.stop()
 
   const last = async () => (await sql<FlipRow>(postgres.url, 'SELECT * FROM flips WHERE "to" = \'down\'')).length
-  await eventually('all checks that fell silent to be down', async () => (await last()) >= checks.length, 60_000)
+  await eventually('all checks that fell silent to be down', async () => (await last()) >= checks.length)
   t.diagnostic(`${checks.length - beating.tardy.size} of ${checks.length} checks beat in time`)
 })
 
@@ -109,13 +109,13 @@ test('a replica that alone is cut off from the database alarms no check that bea
   const checks = await createChecks(services[0] as Service, receiver.url, 12)
   const beating = startBeating(t, services, checks)
   for (const fault of ['refuse', 'blackhole', 'reset'] as const) {
-    await sleep(beatMs * 3)
+    await pause(beatMs * 3)
     await proxy.set(fault)
-    await sleep(15_000)
+    await pause(15_000)
     await proxy.set('pass')
   }
-  await eventually('all spools to be in the database', () => isSettled(databaseUrl), 60_000)
-  await sleep(beatMs * 2)
+  await eventually('all spools to be in the database', () => isSettled(databaseUrl))
+  await pause(beatMs * 2)
   assert.ok(beating.tardy.size < checks.length, [...beating.tardy.values()].join(', '))
   assert.deepEqual(await downFlips(databaseUrl, beating.tardy), [])
   await beating.stop()

@@ -5,7 +5,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 const rules: [what: string, pattern: RegExp][] = [
-  ['timers: eventually, within or pause', /node:timers|\bsetTimeout\(/],
+  ['timers: eventually, within or pause', /setTimeout.* from 'node:timers|\bsetTimeout\(/],
   ['fixed signals: within', /AbortSignal\.timeout\((?!patience\()/],
   [
     'fixed limits of tests and programs: patience',

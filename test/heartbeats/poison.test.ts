@@ -105,7 +105,7 @@ async function sendMails(port: number, recipients: readonly string[]): Promise<v
   const answered = async (line: string) => {
     const before = answers.length
     if (line !== '') socket.write(`${line.replaceAll('\n', '\r\n')}\r\n`)
-    await eventually(`an answer to ${line}`, () => /^\d{3} .*\r\n$/m.test(answers.slice(before)), 30_000)
+    await eventually(`an answer to ${line}`, () => /^\d{3} .*\r\n$/m.test(answers.slice(before)))
   }
   const commands = ['EHLO x', 'MAIL FROM:<a@example.org>', ...recipients.map((to) => `RCPT TO:<${to}>`), 'DATA']
   for (const line of ['', ...commands, 'Subject: \0\n\nbody\ud800\n.', 'QUIT']) await answered(line)

@@ -4,13 +4,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlindWindow } from '../../src/core/blind-time.ts'
 import type { Heartbeat } from '../../src/core/heartbeat.ts'
 import { defaultSettings, rulesOf } from '../../src/core/monitor.ts'
 import { initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { createFaultProxy, type Fault } from '../fault-proxy.ts'
 import { call, createReceiver, eventually, keys } from '../helper.ts'
+import { patience, pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { type Service, startService } from './service.ts'
 
@@ -31,7 +31,7 @@ function beatUntilStopped(services: readonly Service[], checks: readonly string[
   const tardy = new Map<string, string>()
   async function beatOnce(id: string): Promise<boolean> {
     const service = services[Math.floor(Math.random() * services.length)] as Service
-    const signal = AbortSignal.timeout(8000)
+    const signal = AbortSignal.timeout(patience(8000))
     const response = await fetch(`${service.url}/ping/${id}`, { signal }).catch(() => null)
     await response?.text().catch(() => undefined)
     return response?.status === 200
@@ -43,7 +43,7 @@ function beatUntilStopped(services: readonly Service[], checks: readonly string[
       const now = performance.now()
       if (now - last > limitMs) tardy.set(id, `${Math.round(now - last)} ms between two beats`)
       if (isStored) last = now
-      await sleep(isStored ? beatMs : 100, undefined, { signal: stopping.signal }).catch(() => undefined)
+      await pause(isStored ? beatMs : 100, stopping.signal)
     }
   }
   const done = Promise.all(checks.map(beat))
@@ -100,9 +100,9 @@ test('replicas whose connections to the database fail at random alarm nobody, an
   await Promise.all(
     proxies.map(async (proxy) => {
       while (performance.now() < end) {
-        await sleep(500 + Math.random() * 8000)
+        await pause(500 + Math.random() * 8000)
         await proxy.set(faults[Math.floor(Math.random() * faults.length)] as Fault)
-        await sleep(200 + Math.random() * 8000)
+        await pause(200 + Math.random() * 8000)
         await proxy.set('pass')
       }
     }),

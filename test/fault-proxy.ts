@@ -3,6 +3,7 @@
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { pause } from './patience.ts'
 
 /** blackhole: connections are accepted and bytes vanish. refuse: nobody listens. reset: connections break, new ones at once.
  * slow: every answer takes two seconds. */
@@ -50,7 +51,7 @@ export async function createFaultProxy(t: Pick<TestContext, 'after'>, databaseUr
       } else far.write(bytes)
     })
     far.on('data', (bytes) => {
-      if (fault === 'slow') setTimeout(() => near.write(bytes), slowMs)
+      if (fault === 'slow') void pause(slowMs).then(() => near.write(bytes))
       else if (fault === 'pass' && !isCut) near.write(bytes)
     })
     near.on('close', () => isCut || far.destroy())

@@ -11,7 +11,10 @@ const rules: [what: string, pattern: RegExp][] = [
     'fixed limits of tests and programs: patience',
     /\btimeout = \d|\{ timeout: \d+_000 \}|connectionTimeoutMillis: \d|^ {4}timeout: [\d_]{5,},$/,
   ],
-  ['how long something took: order, or patience and cpuMs', /(performance|Date)\.now\(\) - \w+ <=? (?!patience\()/],
+  [
+    'how long something took: order, or patience and cpuMs',
+    /assert\S*\(.*(performance|Date)\.now\(\) - \w+ <=? (?!patience\()/,
+  ],
   ['polling of one’s own: eventually', /while \(.*\) await pause\(/],
 ]
 /** Clients of their own, whose pauses are what they are. */

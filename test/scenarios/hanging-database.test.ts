@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { createPostgres } from '../faults/postgres.ts'
 import { adminToken, build, call, eventually, keys } from '../helper.ts'
+import { pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { startService } from './service.ts'
 
@@ -41,7 +41,7 @@ test('while PostgreSQL is frozen every ping is answered soon, readiness holds, a
           managed.push({ status, retryAfter: headers.get('retry-after'), ms }),
         ),
       )
-    await sleep(pauseMs)
+    await pause(pauseMs)
   }
   await Promise.all(under)
   await postgres.thaw()
@@ -83,7 +83,7 @@ test('a database that answers after two seconds takes no replica out, in either 
     for (let n = 0; n < 10; n++) {
       const [ready, health] = await Promise.all([ask('GET', '/health/ready'), ask('GET', '/health')])
       assert.deepEqual([ready.status, health.status], [200, 200], `${mode}: ${ready.text} ${health.text}`)
-      await sleep(1000)
+      await pause(1000)
     }
     await proxy.set('pass')
   }

@@ -2,7 +2,8 @@
 // from this schema.
 import { type Static, type TSchema, Type } from 'typebox'
 import { features } from './config-features.ts'
-import { admin, database, health, healthMetrics, limits, log, security, server } from './config-process.ts'
+import { log } from './config-log.ts'
+import { admin, database, health, healthMetrics, limits, security, server } from './config-process.ts'
 import { alerting, breakers, detector, ingest, quotas, retention, spool } from './config-work.ts'
 
 export const profiles = ['local', 'staging', 'production', 'docker'] as const

@@ -146,6 +146,13 @@ export const alerting = Type.Object(
     }),
     smtpUser: Type.Optional(Type.String({ env: 'SMTP_RELAY_USER', description: 'Login at the mail server' })),
     smtpPassword: secret('SMTP_RELAY_PASSWORD', 'Password at the mail server', '^.+$', 'must not be empty'),
+    confirmRecipients: Type.Boolean({
+      default: true,
+      env: 'CONFIRM_RECIPIENTS',
+      description:
+        'Whether an address has to confirm, by a link in a mail, that it wants the mails of a project before it gets any other',
+    }),
+    mailsPerHour: integer(200, 'Mails within an hour by all e-mail channels of one project; more wait'),
     smtpFrom: Type.Optional(
       Type.String({
         env: 'SMTP_RELAY_FROM',

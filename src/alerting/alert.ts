@@ -210,11 +210,12 @@ function outputOf(body: Buffer): string {
   return tail(readable(end.toString('utf8').replace(/^\uFFFD+/, '')), outputMax)
 }
 
-function linksOf({ check, acknowledge, snooze }: NonNullable<Message['links']> = {}): Link[] {
+function linksOf({ check, acknowledge, snooze, confirm }: NonNullable<Message['links']> = {}): Link[] {
   const links: [label: string, url: string | undefined][] = [
     ['Open the check', check],
     ['Acknowledge', acknowledge],
     ['Snooze', snooze],
+    ['Confirm this address', confirm],
   ]
   return links.flatMap(([label, url]) => (url ? [{ label, url }] : []))
 }

@@ -13,13 +13,16 @@ export type Channel = {
   disabledAt: number | null
   disabledReason: string | null
   alerts: ChannelAlerts | null
+  /** Whoever gets its mails need not be asked. */
+  recipientConfirmed: boolean
 }
 
 const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
 
 const byIds = statement(
   'by_ids',
-  `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts
+  `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts,
+     recipient_confirmed AS "recipientConfirmed"
    FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
 )
 
@@ -72,15 +75,16 @@ export async function selectSummaries(on: Queryable, projectId: string, id?: str
 
 const insert = statement(
   'insert',
-  'INSERT INTO channels (id, project_id, kind, name, settings, alerts) VALUES ($1, $2, $3, $4, $5, $6)',
+  'INSERT INTO channels (id, project_id, kind, name, settings, alerts, recipient_confirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)',
 )
 
 export async function insertChannel(
   tx: Queryable,
   channel: Omit<Channel, 'disabledAt' | 'disabledReason'>,
 ): Promise<void> {
-  const { id, projectId, kind, name, settings, alerts } = channel
-  await tx.query(insert, [id, projectId, kind, name, settings, alerts && JSON.stringify(alerts)])
+  const { id, projectId, kind, name, settings, alerts, recipientConfirmed } = channel
+  const values = [id, projectId, kind, name, settings, alerts && JSON.stringify(alerts), recipientConfirmed]
+  await tx.query(insert, values)
 }
 
 // The lock steps over monitors that are being deleted, whose foreign key would break the statement.
@@ -97,7 +101,7 @@ export async function attachToAllMonitors(tx: Queryable, projectId: string, id: 
 const update = statement(
   'update',
   `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
-     alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END,
+     alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END, recipient_confirmed = coalesce($7, recipient_confirmed),
      disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
      disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END,
      rests_until = CASE WHEN $4::bytea IS NULL THEN rests_until END
@@ -109,10 +113,16 @@ export async function updateChannel(
   tx: Queryable,
   projectId: string,
   id: string,
-  change: { name?: string | undefined; settings?: Uint8Array | undefined; alerts?: ChannelAlerts | null | undefined },
+  change: {
+    name?: string | undefined
+    settings?: Uint8Array | undefined
+    alerts?: ChannelAlerts | null | undefined
+    recipientConfirmed?: boolean | undefined
+  },
 ): Promise<boolean> {
-  const { name, settings, alerts } = change
-  const values = [name ?? null, settings ?? null, alerts ? JSON.stringify(alerts) : null, alerts !== undefined]
+  const { name, settings, alerts, recipientConfirmed } = change
+  const told = alerts ? JSON.stringify(alerts) : null
+  const values = [name ?? null, settings ?? null, told, alerts !== undefined, recipientConfirmed ?? null]
   return (await tx.query(update, [id, projectId, ...values])).length > 0
 }
 
@@ -139,6 +149,13 @@ const disable = statement(
 /** Compare-and-set on the settings that failed: false if they have been changed since, or the channel is off already. */
 export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
+}
+
+const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
+
+/** Whoever gets its mails has to be asked from now on. */
+export async function unconfirmRecipient(tx: Queryable, id: string): Promise<void> {
+  await tx.query(unconfirm, [id])
 }
 
 const unreachable = statement(

@@ -13,6 +13,7 @@ import type { ChannelTests, TestResult } from './channel-tests.ts'
 import * as store from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import type { Encryption } from './encryption.ts'
+import type { Recipients } from './recipients.ts'
 import { settingsContext } from './sending.ts'
 import type { ChannelAlerts } from './silence.ts'
 import type { SwitchOff } from './switch-off.ts'
@@ -43,6 +44,7 @@ export type ChannelsOptions = {
   transports: Record<string, Transport>
   facilities: Facilities
   test: ChannelTests
+  recipients: Pick<Recipients, 'isConfirmed' | 'ask' | 'revoke'>
   destinations: Pick<Destinations, 'forget'>
   switchOff: SwitchOff
   writeAudit: WriteAudit
@@ -50,7 +52,7 @@ export type ChannelsOptions = {
 }
 
 export function createChannels(options: ChannelsOptions) {
-  const { database, encryption, transports, facilities, destinations, writeAudit } = options
+  const { database, encryption, transports, facilities, destinations, recipients, writeAudit } = options
 
   function transportOf(kind: string): Transport {
     const transport = Object.hasOwn(transports, kind) ? transports[kind] : undefined
@@ -113,6 +115,12 @@ export function createChannels(options: ChannelsOptions) {
     return settings === null ? undefined : transports[channel.kind]?.recipient?.(settings as never)
   }
 
+  async function staysConfirmed(channel: store.Channel, recipient: string): Promise<boolean> {
+    const isSame = recipientOf(channel)?.toLowerCase() === recipient.toLowerCase()
+    if (channel.recipientConfirmed && isSame) return true
+    return recipients.isConfirmed(channel.projectId, recipient)
+  }
+
   async function mailed(id: string, isAllowed: IsRecipient): Promise<store.Channel> {
     const channel = await store.findChannel(database, null, id)
     const recipient = channel === null ? undefined : recipientOf(channel)
@@ -137,11 +145,14 @@ export function createChannels(options: ChannelsOptions) {
       const id = randomUUID()
       const transport = transportOf(kind)
       const settings = await sealed(transport, { id, projectId }, input.settings)
+      const recipient = transport.recipient?.(input.settings as never)
+      const recipientConfirmed = recipient === undefined || (await recipients.isConfirmed(projectId, recipient))
       const alerts = transport.alerts || input.alerts ? { ...transport.alerts, ...input.alerts } : null
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
         await options.quotas.admitChannel(tx, projectId)
-        await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts })
+        await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts, recipientConfirmed })
+        if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, { id, projectId }, recipient)
         if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
         const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
@@ -173,12 +184,16 @@ export function createChannels(options: ChannelsOptions) {
       const { projectId } = caller
       const before = await find(projectId, id)
       const transport = input.settings === undefined ? undefined : transportOf(before.kind)
-      const settings =
-        transport && (await sealed(transport, before, unmasked(transport, input.settings, opened(before))))
+      const given = transport && unmasked(transport, input.settings, opened(before))
+      const settings = transport && (await sealed(transport, before, given))
+      const recipient = transport?.recipient?.(given as never)
+      const recipientConfirmed = recipient === undefined ? undefined : await staysConfirmed(before, recipient)
       const { alerts } = input
       await checkAlerts(projectId, id, alerts)
       await database.transaction(async (tx) => {
-        if (!(await store.updateChannel(tx, projectId, id, { name: input.name, settings, alerts }))) throw notFound()
+        if (!(await store.updateChannel(tx, projectId, id, { name: input.name, settings, alerts, recipientConfirmed })))
+          throw notFound()
+        if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, before, recipient)
         const renamed = input.name !== undefined && input.name !== before.name
         // What settings say is nobody's business but the channel's.
         const detail = {
@@ -212,11 +227,21 @@ export function createChannels(options: ChannelsOptions) {
     async unsubscribe(id: string, isAllowed: IsRecipient, by: { requestId: string; address: string }): Promise<void> {
       const channel = await mailed(id, isAllowed)
       const actor = { actor: 'recipient', ...by }
-      await database.transaction((tx) => options.switchOff(tx, channel, 'its recipient has unsubscribed', actor))
+      await database.transaction(async (tx) => {
+        await options.switchOff(tx, channel, 'its recipient has unsubscribed', actor)
+        await store.unconfirmRecipient(tx, id)
+        await recipients.revoke(tx, channel.projectId, recipientOf(channel) ?? '')
+      })
     },
 
-    test: async (projectId: string, id: string, signal: AbortSignal): Promise<TestResult> =>
-      options.test(await find(projectId, id), signal),
+    /** Asks the recipient again who has not confirmed yet. */
+    async test(projectId: string, id: string, signal: AbortSignal): Promise<TestResult> {
+      const channel = await find(projectId, id)
+      const recipient = recipientOf(channel)
+      if (recipient !== undefined && !(await staysConfirmed(channel, recipient)))
+        await database.transaction((tx) => recipients.ask(tx, channel, recipient))
+      return options.test(channel, signal)
+    },
   }
 }
 

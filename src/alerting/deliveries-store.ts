@@ -80,7 +80,7 @@ const forResend = statement(
   'for_resend',
   `SELECT d.monitor_id AS "monitorId", d.id, d.status,
      NOT EXISTS (SELECT FROM channels c WHERE c.id = d.channel_id AND c.project_id = d.project_id AND c.disabled_at IS NULL) AS "channelOff",
-     d.event <> 'notice' AND NOT EXISTS (SELECT FROM monitors m WHERE m.id = d.monitor_id AND m.flip_seq = d.flip_seq) AS outdated
+     d.event NOT IN ('notice', 'confirm') AND NOT EXISTS (SELECT FROM monitors m WHERE m.id = d.monitor_id AND m.flip_seq = d.flip_seq) AS outdated
    FROM deliveries d WHERE d.id = $2 AND d.project_id = $1`,
 )
 

@@ -105,7 +105,7 @@ function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDo
   const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
     id: row.id,
-    check: row.event === 'notice' ? null : shown(row.monitorId),
+    check: row.event === 'notice' || row.event === 'confirm' ? null : shown(row.monitorId),
     channel: shown(row.channelId),
     event: row.event,
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },

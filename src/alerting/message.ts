@@ -38,6 +38,8 @@ export type CheckMessage = Envelope & {
 /** Of something else than a check: a channel that was switched off, the service itself. */
 export type NoticeMessage = Envelope & {
   event: 'notice'
+  /** Whether the recipient wants mails at all: whom, as a hash. */
+  asks?: string
   notice: { severity: Severity; at: string; title: string; text: string; facts?: { label: string; value: string }[] }
 }
 
@@ -48,7 +50,7 @@ type Envelope = {
   delivery: { id: string; attempt: number }
   /** Of the request that caused the message. */
   requestId?: string
-  links?: { check?: string; acknowledge?: string; snooze?: string; unsubscribe?: string }
+  links?: { check?: string; acknowledge?: string; snooze?: string; unsubscribe?: string; confirm?: string }
 }
 
 /** `seq` is of the flip that began the outage. */

@@ -3,7 +3,8 @@
 import type { Queryable, Statement } from '../database/client.ts'
 import type { Severity } from './message.ts'
 
-export type NoticeText = { severity: Severity; title: string; text: string }
+/** `asks` is of a mail that asks its recipient: whom, as a hash. */
+export type NoticeText = { severity: Severity; title: string; text: string; asks?: string }
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`

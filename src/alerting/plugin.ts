@@ -5,6 +5,7 @@ import { createAddressList } from '../http/address-list.ts'
 import { createLoop } from '../loop.ts'
 import { attentionRoutes } from './attention-routes.ts'
 import { channelListRoutes } from './channel-list-routes.ts'
+import { confirmationRoutes } from './confirmation-routes.ts'
 import { createEncryption, loadKeys } from './encryption.ts'
 import { createGuardedFetch } from './guarded-fetch.ts'
 import { lookingRoutes } from './looking-routes.ts'
@@ -40,7 +41,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     const { security, server } = config
     const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
     const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
-    const limits = config.alerting
+    const limits = { ...config.alerting, isAsked: config.alerting.confirmRecipients }
     const metrics = app.domainMetrics
 
     const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
@@ -146,6 +147,7 @@ async function registerRoutes(app: FastifyInstance, alerting: Alerting, links: S
   await app.register(attentionRoutes, { attention })
   await app.register(lookingRoutes, { looking })
   await app.register(channelListRoutes, { channels })
+  await app.register(confirmationRoutes, { recipients: alerting.recipients })
   await app.register(unsubscribeRoutes, { channels, links })
 }
 

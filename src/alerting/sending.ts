@@ -1,10 +1,7 @@
 // One attempt at one delivery, or at a group of them: what is to be told is read and sent. What comes of it is written by concluding.ts.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from '../circuit-breakers/service.ts'
-import { isDatabaseAway } from '../core/availability.ts'
 import { failureReason } from '../core/failure-reason.ts'
-import { retryDelayMs } from '../core/retry.ts'
 import type { Database } from '../database/service.ts'
 import { together } from '../database/together.ts'
 import { type Channel, findChannels } from './channels-store.ts'
@@ -16,6 +13,8 @@ import { FetchError, type GuardedFetch } from './guarded-fetch.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { CheckMessage, Message } from './message.ts'
 import { restChannel } from './pace-store.ts'
+import type { Recipients } from './recipients.ts'
+import { recorded } from './recorded.ts'
 import type { SignedLinks } from './signed-links.ts'
 import * as store from './store.ts'
 import type { Tell } from './telling.ts'
@@ -32,6 +31,7 @@ export type SendingOptions = {
   links: Pick<SignedLinks, 'unsubscribe'>
   tell: Tell
   leases: Pick<Leases, 'hold'>
+  recipients: Pick<Recipients, 'matches' | 'isConfirmed' | 'spend' | 'link'>
   conclude: Concluding
   policy: DeliveryPolicy
   now: () => number
@@ -48,9 +48,8 @@ const unreadableHint =
 /** For so long its deliveries are left to processes that may have the right key. */
 const unreadableForMs = 300_000
 const unreadableMax = 10_000
-const recordRetry = { baseMs: 100, maxMs: 2000 }
-/** Of those that waiting does not mend. */
-const recordFailuresMax = 10
+/** Of a project that has sent its mails. */
+const mailRestMs = 60_000
 
 export const settingsContext = (channelId: string) => `channels/${channelId}`
 
@@ -110,7 +109,8 @@ export function createSending(options: SendingOptions) {
       if (!transport) throw new DeliveryError('this version does not know the kind of channel', { retryable: true })
       const settings = openSettings(channel)
       const recipient = transport.recipient?.(settings as never)
-      const mail = recipient !== undefined && { unsubscribe: options.links.unsubscribe(channel.id, recipient) }
+      const mail = recipient !== undefined && (await addressed(channel, recipient, message))
+      if (mail === null) return suppressed('the recipient has not confirmed that mails are wanted at this address')
       const context = { fetch, signal, now, timeoutMs, beforeSend, facilities: options.facilities }
       const whole = { ...message, links: { ...message.links, ...mail } }
       const result = await transport.send(whole, settings as never, context)
@@ -124,6 +124,22 @@ export function createSending(options: SendingOptions) {
     } finally {
       options.observe(channel.kind, (performance.now() - started) / 1000)
     }
+  }
+
+  /** The links of a mail to this recipient; null if it must not be sent. */
+  async function addressed(channel: Channel, recipient: string, message: Message): Promise<Message['links'] | null> {
+    const { recipients } = options
+    const asks = message.event === 'notice' ? message.asks : undefined
+    if (asks !== undefined && !recipients.matches(channel.projectId, recipient, asks)) return null
+    const isWanted = channel.recipientConfirmed || (await recipients.isConfirmed(channel.projectId, recipient))
+    if (asks === undefined && !isWanted) return null
+    if (!(await recipients.spend(channel.projectId)))
+      throw new DeliveryError('the project has sent as many mails within the hour as it may', {
+        retryable: true,
+        retryAfterMs: mailRestMs,
+      })
+    if (asks !== undefined) return { confirm: recipients.link(channel.projectId, recipient) }
+    return { unsubscribe: options.links.unsubscribe(channel.id, recipient) }
   }
 
   function openSettings({ id, settings }: Channel): unknown {
@@ -262,18 +278,6 @@ export function createSending(options: SendingOptions) {
         })
       }
     },
-  }
-}
-
-/** What was sent must not be sent again because the database was away when it was to be written down: it is written when it is back. */
-async function recorded(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  for (let failures = 1; ; failures++) {
-    try {
-      return await write()
-    } catch (error) {
-      if (signal.aborted || (!isDatabaseAway(error) && failures >= recordFailuresMax)) throw error
-      await sleep(retryDelayMs(recordRetry, failures, 1), undefined, { signal }).catch(() => undefined)
-    }
   }
 }
 

@@ -25,6 +25,7 @@ import { createMaintenance } from './maintenance.ts'
 import { insertNotice, type NoticeText } from './notices-store.ts'
 import { createOutbox } from './outbox.ts'
 import { createPacing } from './pacing.ts'
+import { createRecipients } from './recipients.ts'
 import { createReencryption } from './reencryption.ts'
 import { createSending } from './sending.ts'
 import type { SignedLinks } from './signed-links.ts'
@@ -41,6 +42,9 @@ export type AlertingLimits = {
   concurrency: number
   /** Messages by which people try channels out, of one project. */
   testsPerMinute: number
+  /** Whether addresses have to confirm that they want mails. */
+  isAsked: boolean
+  mailsPerHour: number
   leaseMs: number
   retryBaseMs: number
   retryMaxMs: number
@@ -88,11 +92,12 @@ export function createAlerting(options: AlertingOptions) {
   const switchOff = createSwitchOff(options)
   const silences = createSilences({ ...options, outagesMax: limits.flappingOutages })
   const attention = createAttention(options)
+  const recipients = createRecipients({ ...options, ...limits })
   const looking = createLooking(options)
   const tell = createTelling({ ...options, silences, acknowledgeLink: attention.link, checkLink: looking.link })
   const conclude = createConcluding({ ...options, switchOff, policy })
   const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
-  const sending = createSending({ ...options, destinations, tell, leases, conclude, policy })
+  const sending = createSending({ ...options, destinations, tell, leases, recipients, conclude, policy })
   const pacing = createPacing({ paceOf, now })
   const slots = createSlots(limits.concurrency)
   const deliverer = createDeliverer({ ...options, slots, leases, destinations, pacing, sending })
@@ -101,9 +106,11 @@ export function createAlerting(options: AlertingOptions) {
     channels: createChannels({
       ...options,
       test: createChannelTests({ ...options, ...limits, sending, destinations, slots }),
+      recipients,
       switchOff,
       destinations,
     }),
+    recipients,
     reencrypt: createReencryption(options),
     deliveries: createDeliveries(options),
     relay: createOutbox({

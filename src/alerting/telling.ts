@@ -46,6 +46,7 @@ export function createTelling(options: TellingOptions): Tell {
       const at = isoMillis(delivery.createdAt)
       return {
         event: 'notice',
+        ...(notice.asks !== undefined && { asks: notice.asks }),
         notice: { ...notice, at },
         incident: incidentKey(monitorId, 0),
         delivery: { id, attempt: attempts },

@@ -114,6 +114,20 @@ const attentions: Operations = {
     path: token,
     answers: { 200: page('Done'), ...refusals('ours', 404, 409, 410) },
   },
+  'GET /confirm/:token': {
+    id: 'showConfirmation',
+    tag: 'channels',
+    summary: 'The page of the link in the mail that asks a recipient; changes nothing',
+    path: token,
+    answers: { 200: page('A page with a button'), ...refusals('ours', 404, 410) },
+  },
+  'POST /confirm/:token': {
+    id: 'confirmRecipient',
+    tag: 'channels',
+    summary: 'Confirm that the recipient of the link wants mails',
+    path: token,
+    answers: { 200: page('Done'), ...refusals('ours', 404, 410) },
+  },
   'GET /api/v3/channels/:id/unsubscribe/:signature': {
     id: 'showUnsubscribing',
     tag: 'channels',

@@ -1,35 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { suite, type TestContext, test } from 'node:test'
-import { SMTPServer } from 'smtp-server'
+import { suite, test } from 'node:test'
 import { createSignedLinks } from '../../src/alerting/signed-links.ts'
 import { build, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
+import { mailServer } from './mail-server.ts'
 
 const channels = '/api/v3/channels/'
 const uuid = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
-
-async function mailServer(t: TestContext): Promise<{ port: number; mails: string[] }> {
-  const mails: string[] = []
-  const server = new SMTPServer({
-    disabledCommands: ['AUTH', 'STARTTLS'],
-    onData(stream, _session, done) {
-      const chunks: Buffer[] = []
-      stream
-        .on('data', (chunk: Buffer) => chunks.push(chunk))
-        .on('end', () => {
-          mails.push(Buffer.concat(chunks).toString())
-          done()
-        })
-    },
-  })
-  const listening = server.listen(0, '127.0.0.1')
-  await once(listening, 'listening')
-  t.after(() => new Promise<void>((resolve) => server.close(() => resolve())))
-  return { port: (listening.address() as AddressInfo).port, mails }
-}
 
 suite('a mail', () => {
   test('can be declined at an address that only its recipient knows', async (t) => {
@@ -39,6 +17,7 @@ suite('a mail', () => {
       SMTP_RELAY_PORT: String(port),
       SMTP_RELAY_SECURITY: 'none',
       SMTP_RELAY_FROM: 'Flatline <alerts@example.org>',
+      CONFIRM_RECIPIENTS: 'false',
     })
     const settings = { to: 'ops@example.net' }
     const { id } = (await call('POST', channels, { kind: 'email', name: 'ops', settings, checks: '*' })).json()

@@ -29,6 +29,8 @@ const limits: AlertingLimits = {
   concurrency: 64,
   leaseMs: 15_000,
   testsPerMinute: 10,
+  isAsked: true,
+  mailsPerHour: 200,
   retryBaseMs: 1000,
   retryMaxMs: 60_000,
   retryForMs: 86_400_000,

@@ -221,6 +221,7 @@ test('real answers follow the schemas of the document', async (t) => {
   await ask('GET', '/api/v3/checks/{id}/attention/', { id: uuid })
   await ask('GET', '/checks/{token}', { token: 'x' }, undefined, {})
   await ask('GET', '/acknowledge/{token}', { token: 'x' }, undefined, {})
+  await ask('GET', '/confirm/{token}', { token: 'x' }, undefined, {})
   await ask('DELETE', '/api/v3/channels/{id}/', { id })
   await ask('DELETE', '/api/v3/checks/{id}', { id: uuid })
   t.diagnostic(`${checked} answers compared`)

@@ -33,7 +33,7 @@ export const email: Transport<Static<typeof Settings>> = {
     const { facilities, signal, timeoutMs, beforeSend } = context
     const { smtp } = facilities
     if (smtp === null) throw new DeliveryError(`e-mail ${lacks(facilities)}`, { retryable: true })
-    const alert = wordsFor(message, templates, context)
+    const alert = wordsFor(message, message.event === 'test' ? {} : templates, context)
     const unsubscribe = message.links?.unsubscribe
     const footer = unsubscribe && `Unsubscribe: ${unsubscribe}`
     await smtp.send(

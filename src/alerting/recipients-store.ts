@@ -1,0 +1,91 @@
+// Who has said that they want a project's mails, and how many mails a project may still send. Addresses are kept as hashes. Instants in
+// epoch milliseconds.
+
+import type { Queryable, Statement } from '../database/client.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `recipients_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+/** `hash` is of the address and the project. */
+export type Recipient = { projectId: string; hash: Buffer }
+
+const confirmed = statement(
+  'confirmed',
+  'SELECT project_id FROM mail_recipients WHERE project_id = $1 AND address_hash = $2 AND confirmed_at IS NOT NULL',
+)
+
+export async function isConfirmed(on: Queryable, { projectId, hash }: Recipient): Promise<boolean> {
+  return (await on.query(confirmed, [projectId, hash])).length > 0
+}
+
+const ask = statement(
+  'ask',
+  `INSERT INTO mail_recipients (project_id, address_hash, asked_at)
+   SELECT $1::uuid, $2::bytea, ${instant('$3')}
+   WHERE (SELECT count(*) FROM mail_recipients WHERE project_id = $1 AND asked_at > ${instant('$4')}) < $5::int
+   ON CONFLICT (address_hash) DO UPDATE SET asked_at = EXCLUDED.asked_at
+     WHERE mail_recipients.confirmed_at IS NULL AND mail_recipients.asked_at <= ${instant('$4')}
+   RETURNING project_id`,
+)
+
+/** False if the recipient was asked after `since` or has confirmed, or the project has asked `most` addresses since then. */
+export async function askRecipient(
+  tx: Queryable,
+  { projectId, hash }: Recipient,
+  { now, since, most }: { now: number; since: number; most: number },
+): Promise<boolean> {
+  return (await tx.query(ask, [projectId, hash, now, since, most])).length > 0
+}
+
+const confirm = statement(
+  'confirm',
+  `UPDATE mail_recipients SET confirmed_at = ${instant('$2')} WHERE address_hash = $1 RETURNING project_id AS "projectId"`,
+)
+
+/** The project that has asked; null if none has. */
+export async function confirmRecipient(tx: Queryable, hash: Buffer, now: number): Promise<string | null> {
+  return (await tx.query<{ projectId: string }>(confirm, [hash, now]))[0]?.projectId ?? null
+}
+
+const revoke = statement(
+  'revoke',
+  `INSERT INTO mail_recipients (project_id, address_hash, asked_at) VALUES ($1, $2, ${instant('$3')})
+   ON CONFLICT (address_hash) DO UPDATE SET confirmed_at = NULL, asked_at = EXCLUDED.asked_at`,
+)
+
+/** As if it had just been asked and had not answered. */
+export async function revokeRecipient(tx: Queryable, { projectId, hash }: Recipient, now: number): Promise<void> {
+  await tx.query(revoke, [projectId, hash, now])
+}
+
+const insertAsk = statement(
+  'insert_ask',
+  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
+   SELECT $2::uuid, gen_random_uuid(), $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
+     ${instant('$3')}
+   FROM deliveries d WHERE d.monitor_id = $2 AND d.event = 'confirm'`,
+)
+
+/** The mail that asks, as a delivery of its channel. */
+export async function insertAskingMail(
+  tx: Queryable,
+  { id, projectId }: { id: string; projectId: string },
+  text: object,
+  now: number,
+): Promise<void> {
+  await tx.query(insertAsk, [projectId, id, now, JSON.stringify(text)])
+}
+
+const spend = statement(
+  'spend',
+  `INSERT INTO mail_allowances AS a (project_id, mails_left, at) VALUES ($1, $2::float8 - 1, ${instant('$3')})
+   ON CONFLICT (project_id) DO UPDATE SET at = EXCLUDED.at,
+     mails_left = least($2, a.mails_left + $2 * greatest(0, extract(epoch FROM EXCLUDED.at - a.at)::float8) / 3600) - 1
+     WHERE least($2, a.mails_left + $2 * greatest(0, extract(epoch FROM EXCLUDED.at - a.at)::float8) / 3600) >= 1
+   RETURNING project_id`,
+)
+
+/** Takes one of `perHour` mails of the project, by all replicas together; false if none is left now. */
+export async function spendMail(on: Queryable, projectId: string, perHour: number, now: number): Promise<boolean> {
+  return (await on.query(spend, [projectId, perHour, now])).length > 0
+}

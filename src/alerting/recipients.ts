@@ -1,0 +1,101 @@
+// Who gets mails has to want them: an address gets nothing of a project but one mail that asks, in words of ours, until somebody there has
+// confirmed. An address that has unsubscribed has to be asked again.
+
+import { createHash } from 'node:crypto'
+import type { WriteAudit } from '../audit/store.ts'
+import { AppError } from '../core/errors.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import type { Encryption } from './encryption.ts'
+import * as store from './recipients-store.ts'
+
+export type Recipients = ReturnType<typeof createRecipients>
+
+/** One address is asked once within that time. */
+const askEveryMs = 3_600_000
+/** So many addresses of a project are. */
+const askedMax = 10
+const goodForMs = 7 * 86_400_000
+const purpose = 'link to confirm'
+
+const question = {
+  severity: 'info',
+  title: 'Do you want alerts from Flatline at this address?',
+  text: 'Somebody has entered this address as one that gets alerts. If you want them, confirm it. If not, do nothing: you will get no other mail.',
+}
+
+export function createRecipients(options: {
+  database: Database
+  encryption: Encryption
+  writeAudit: WriteAudit
+  siteUrl: () => string
+  /** Whether addresses have to confirm at all. */
+  isAsked: boolean
+  mailsPerHour: number
+  now: () => number
+}) {
+  const { database, encryption, writeAudit, siteUrl, isAsked, mailsPerHour, now } = options
+
+  function opened(token: string): Buffer {
+    let parts: string[]
+    try {
+      parts = encryption.decrypt(Buffer.from(token, 'base64url'), purpose).split('.')
+    } catch {
+      throw new AppError('not_found', 'this link is not one of ours')
+    }
+    const [hash = '', untilS = ''] = parts
+    if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')
+    return Buffer.from(hash, 'base64url')
+  }
+
+  return {
+    /** Holds for one address in one project. */
+    link(projectId: string, address: string): string {
+      const untilS = Math.ceil((now() + goodForMs) / 1000)
+      const text = `${hashOf(projectId, address).toString('base64url')}.${untilS.toString(36)}`
+      return `${siteUrl()}/confirm/${encryption.encrypt(text, purpose).toString('base64url')}`
+    },
+
+    /** Whether this is whom the mail asks, if it asks anybody. */
+    matches: (projectId: string, address: string, asks: string): boolean =>
+      hashOf(projectId, address).toString('hex') === asks,
+
+    async isConfirmed(projectId: string, address: string): Promise<boolean> {
+      return !isAsked || store.isConfirmed(database, { projectId, hash: hashOf(projectId, address) })
+    },
+
+    /** Has a mail sent to the channel's address that asks for confirmation, unless it has just been asked. */
+    async ask(tx: Queryable, channel: { id: string; projectId: string }, address: string): Promise<void> {
+      const at = now()
+      const recipient = { projectId: channel.projectId, hash: hashOf(channel.projectId, address) }
+      if (await store.askRecipient(tx, recipient, { now: at, since: at - askEveryMs, most: askedMax }))
+        await store.insertAskingMail(tx, channel, { ...question, asks: recipient.hash.toString('hex') }, at)
+    },
+
+    /** Throws for a link that is not good any more. */
+    check(token: string): void {
+      opened(token)
+    },
+
+    async confirm(token: string, by: { requestId: string; address: string }): Promise<void> {
+      const hash = opened(token)
+      await database.transaction(async (tx) => {
+        const projectId = await store.confirmRecipient(tx, hash, now())
+        if (projectId === null) throw new AppError('not_found', 'nobody asks any more')
+        const target = hash.toString('hex')
+        await writeAudit(tx, { projectId, actor: 'recipient', ...by, action: 'recipient.confirm', target })
+      })
+    },
+
+    revoke: (tx: Queryable, projectId: string, address: string): Promise<void> =>
+      store.revokeRecipient(tx, { projectId, hash: hashOf(projectId, address) }, now()),
+
+    /** Counts one mail of the project; false if it has sent as many within the hour as it may. */
+    spend: (projectId: string): Promise<boolean> => store.spendMail(database, projectId, mailsPerHour, now()),
+  }
+}
+
+/** Addresses are compared without case. Short, because a link that holds it has to pass as one segment of an address. */
+function hashOf(projectId: string, address: string): Buffer {
+  return createHash('sha256').update(`${projectId} ${address.toLowerCase()}`).digest().subarray(0, 16)
+}

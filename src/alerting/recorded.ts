@@ -1,0 +1,21 @@
+// What was sent must not be sent again because the database was away when that was to be written down: it is written when it is back.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDatabaseAway } from '../core/availability.ts'
+import { retryDelayMs } from '../core/retry.ts'
+
+const retry = { baseMs: 100, maxMs: 2000 }
+/** Of those that waiting does not mend. */
+const failuresMax = 10
+
+/** Rejects with what `write` rejects with once the signal has aborted, or if waiting does not help. */
+export async function recorded(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (signal.aborted || (!isDatabaseAway(error) && failures >= failuresMax)) throw error
+      await sleep(retryDelayMs(retry, failures, 1), undefined, { signal }).catch(() => undefined)
+    }
+  }
+}

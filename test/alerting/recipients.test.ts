@@ -1,0 +1,163 @@
+// An address gets nothing of a project but one mail that asks, until somebody there has confirmed.
+
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { build, eventually } from '../helper.ts'
+import { sql } from '../postgres.ts'
+import { mailServer } from './mail-server.ts'
+
+const channels = '/api/v3/channels/'
+const unconfirmed = 'the recipient has not confirmed that mails are wanted at this address'
+const admin = { authorization: 'Bearer test-admin-token-000000000000000000' }
+
+async function house(t: TestContext, env: Record<string, string> = {}) {
+  const { port, mails } = await mailServer(t)
+  const running = await build(t, {
+    SMTP_RELAY_HOST: '127.0.0.1',
+    SMTP_RELAY_PORT: String(port),
+    SMTP_RELAY_SECURITY: 'none',
+    SMTP_RELAY_FROM: 'Flatline <alerts@example.org>',
+    FLATLINE__ALERTING__INTERVAL_MS: '50',
+    ...env,
+  })
+  const { call } = running
+  const own = { title: 'BUY NOW', body: 'own words' }
+  return {
+    ...running,
+    mails,
+    async channel(to: string, headers?: Record<string, string>): Promise<string> {
+      const answer = await call('POST', channels, { kind: 'email', name: 'SPAM', settings: { to, ...own } }, headers)
+      assert.equal(answer.status, 201)
+      return String(answer.json().id)
+    },
+    change: (id: string, to: string) => call('PATCH', `${channels}${id}/`, { settings: { to, ...own } }),
+    tried: async (id: string, headers?: Record<string, string>) =>
+      (await call('POST', `${channels}${id}/test/`, undefined, headers)).json(),
+    async asked(count: number): Promise<string> {
+      await eventually('the mail that asks', () => mails.length === count)
+      const plain = (mails.at(-1) ?? '').replace(/=\r\n/g, '').replaceAll('=3D', '=')
+      const link = /https?:\/\/\S+\/confirm\/[\w-]+/.exec(plain)?.[0] ?? ''
+      assert.ok(link, plain)
+      assert.doesNotMatch(plain, /BUY NOW|own words|SPAM/)
+      return link
+    },
+  }
+}
+
+/** Nothing that was to be sent is left. */
+async function settled(databaseUrl: string): Promise<void> {
+  await eventually('nothing to be left', async () => {
+    const open = `SELECT 1 FROM deliveries WHERE status IN ('pending', 'retrying') UNION ALL SELECT 1 FROM flips WHERE processed_at IS NULL`
+    return (await sql(databaseUrl, open)).length === 0
+  })
+}
+
+suite('the recipient of mails', () => {
+  test('is asked once, and gets nothing else before a button was pressed', async (t) => {
+    const { channel, tried, asked, mails, call, databaseUrl } = await house(t)
+    const id = await channel('ops@example.net')
+    const link = await asked(1)
+    assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
+    const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly', channels: '*' })).json()
+    await call('POST', `/ping/${uuid}/fail`, undefined, {})
+    await settled(databaseUrl)
+    const opened = await fetch(link)
+    assert.deepEqual([opened.status, /<form method="post">/.test(await opened.text())], [200, true])
+    assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
+    assert.equal(mails.length, 1)
+
+    assert.equal((await fetch(link, { method: 'POST' })).status, 200)
+    assert.deepEqual(await tried(id), { delivered: true, error: null })
+    assert.doesNotMatch(mails.at(-1) ?? '', /BUY NOW|own words/)
+    await call('POST', `/ping/${uuid}`, undefined, {})
+    await call('POST', `/ping/${uuid}/fail`, undefined, {})
+    await eventually('the alert', () => mails.some((mail) => /Subject: BUY NOW/.test(mail)))
+    const audit = await sql<{ actor: string }>(
+      databaseUrl,
+      "SELECT actor FROM audit WHERE action = 'recipient.confirm'",
+    )
+    assert.deepEqual(audit, [{ actor: 'recipient' }])
+  })
+
+  test('is each address of a change, in each project, however it is written', async (t) => {
+    const { channel, change, tried, asked, mails, call } = await house(t)
+    const id = await channel('ops@example.net')
+    await fetch(await asked(1), { method: 'POST' })
+    const same = await channel('Ops@Example.NET')
+    assert.equal((await tried(same)).delivered, true)
+    assert.equal((await change(id, 'OPS@example.net')).status, 200)
+    assert.equal((await tried(id)).delivered, true)
+    const before = mails.length
+    assert.equal((await change(id, 'victim@example.net')).status, 200)
+    await asked(before + 1)
+    assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
+
+    const { api_key } = (await call('POST', '/api/v3/projects/', { name: 'other' }, admin)).json()
+    const own = { 'x-api-key': String(api_key) }
+    const other = await channel('ops@example.net', own)
+    await asked(before + 2)
+    assert.deepEqual(await tried(other, own), { delivered: false, error: unconfirmed })
+    assert.equal(mails.length, before + 2)
+  })
+
+  test('gets a mail that asks once an hour, however many channels and tests there are, and a project asks ten', async (t) => {
+    const { channel, tried, mails, databaseUrl } = await house(t)
+    for (let n = 0; n < 5; n++) await tried(await channel('one@example.net'))
+    await settled(databaseUrl)
+    assert.equal(mails.length, 1)
+    for (let n = 0; n < 20; n++) await channel(`${n}@example.net`)
+    await settled(databaseUrl)
+    assert.equal(mails.length, 10)
+  })
+
+  test('is asked also where the address changed many times within one second', async (t) => {
+    const { channel, change, mails, databaseUrl } = await house(t)
+    const id = await channel('0@example.net')
+    for (let n = 1; n < 6; n++) assert.equal((await change(id, `${n}@example.net`)).status, 200)
+    await settled(databaseUrl)
+    const asked = mails.map((mail) => /^To: (\S+)/m.exec(mail)?.[1])
+    assert.equal(new Set(asked).size, asked.length, 'nobody is asked two times')
+    assert.ok(asked.includes('5@example.net'), 'whom the channel mails now is asked')
+  })
+
+  test('has to be asked again after unsubscribing, and one who is there from before need not be', async (t) => {
+    const { channel, change, tried, asked, mails, call, databaseUrl } = await house(t)
+    const id = await channel('ops@example.net')
+    await fetch(await asked(1), { method: 'POST' })
+    await tried(id)
+    const decline = /List-Unsubscribe: <([^>]+)>/i.exec(mails.at(-1)?.replace(/\r\n\s+/g, ' ') ?? '')?.[1] ?? ''
+    assert.equal((await fetch(decline, { method: 'POST' })).status, 200)
+    assert.equal((await change(id, 'ops@example.net')).status, 200)
+    assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
+    assert.equal((await call('GET', `${channels}${id}/`)).json().disabled, null)
+
+    const old = await channel('old@example.net')
+    await sql(databaseUrl, 'UPDATE channels SET recipient_confirmed = true WHERE id = $1', [old])
+    assert.equal((await tried(old)).delivered, true)
+    await call('PATCH', `${channels}${old}/`, { settings: { to: 'old@example.net' } })
+    assert.equal((await tried(old)).delivered, true)
+  })
+
+  test('links that are strange, altered or of another kind confirm nothing', async (t) => {
+    const { channel, asked, tried, url } = await house(t)
+    const id = await channel('ops@example.net')
+    const link = await asked(1)
+    const token = link.split('/').at(-1) ?? ''
+    const altered = token.slice(0, 40) + (token[40] === 'A' ? 'B' : 'A') + token.slice(41)
+    for (const wrong of ['x', altered, token.slice(0, -3)])
+      for (const method of ['GET', 'POST'])
+        assert.equal((await fetch(`${url}/confirm/${wrong}`, { method })).status, 404, wrong)
+    assert.equal((await fetch(`${url}/acknowledge/${token}`, { method: 'POST' })).status, 404)
+    assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
+  })
+
+  test('gets as many mails of a project within the hour as the operator allows', async (t) => {
+    const env = { CONFIRM_RECIPIENTS: 'false', FLATLINE__ALERTING__MAILS_PER_HOUR: '3' }
+    const { channel, tried, mails } = await house(t, env)
+    const ids = [await channel('a@example.net'), await channel('b@example.net')]
+    const results: unknown[] = []
+    for (const id of [...ids, ...ids]) results.push((await tried(id)).error)
+    assert.deepEqual(results, [null, null, null, 'the project has sent as many mails within the hour as it may'])
+    assert.equal(mails.length, 3)
+  })
+})

@@ -45,17 +45,20 @@ const fields = {
 const lastReversedDay = 28
 const weekdayNames = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 
-const words: Record<string, string> = {
-  minutely: '*-*-* *:*:00',
-  hourly: '*-*-* *:00:00',
-  daily: '*-*-* 00:00:00',
-  weekly: 'Mon *-*-* 00:00:00',
-  monthly: '*-*-01 00:00:00',
-  quarterly: '*-01,04,07,10-01 00:00:00',
-  semiannually: '*-01,07-01 00:00:00',
-  yearly: '*-01-01 00:00:00',
-  annually: '*-01-01 00:00:00',
-}
+/** No plain object, in which `constructor` would be a word, too. */
+const words = new Map(
+  Object.entries({
+    minutely: '*-*-* *:*:00',
+    hourly: '*-*-* *:00:00',
+    daily: '*-*-* 00:00:00',
+    weekly: 'Mon *-*-* 00:00:00',
+    monthly: '*-*-01 00:00:00',
+    quarterly: '*-01,04,07,10-01 00:00:00',
+    semiannually: '*-01,07-01 00:00:00',
+    yearly: '*-01-01 00:00:00',
+    annually: '*-01-01 00:00:00',
+  }),
+)
 
 /** The parsed expression, or null if it is malformed or never matches after 2000-01-01. */
 export const parseCalendar = memo(expressionLimit, (expression: string): Calendar | null => {
@@ -124,7 +127,7 @@ function parseLine(text: string): Line | null {
   const last = parts.at(-1) as string
   const tz = parts.length > 1 ? readZone(last) : null
   if (tz !== null) parts.pop()
-  const word = parts.length === 1 ? words[(parts[0] as string).toLowerCase()] : undefined
+  const word = parts.length === 1 ? words.get((parts[0] as string).toLowerCase()) : undefined
   const [weekdays, date, time] = arrange(word?.split(' ') ?? parts)
   if (weekdays === undefined || date === undefined || time === undefined) return null
   const [, year = '*', month = '', sign, day = ''] = /^(?:([^-~]+)-)?([^-~]+)([-~])([^-~]+)$/.exec(date) ?? []

@@ -38,6 +38,12 @@ function momentsOf(
   return found
 }
 
+test('no property that every object has is a word of the dialect', () => {
+  for (const name of Object.getOwnPropertyNames(Object.prototype))
+    for (const expression of [name, name.toUpperCase(), `${name} UTC`, `${name} ${name}`])
+      assert.equal(parseCalendar(expression), null, expression)
+})
+
 test('catalogue 3.8: every form of the dialect means what it should', () => {
   const cases: [string, string][] = [
     ['minutely', '01-01T00:01 01-01T00:02 01-01T00:03'],

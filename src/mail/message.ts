@@ -84,7 +84,8 @@ function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
 
 /** The field that a header of this name is kept in; the first of its name counts. */
 function wanted(headers: Headers, name: string): keyof Headers | undefined {
-  const field = names[name.trim().toLowerCase()]
+  const key = name.trim().toLowerCase()
+  const field = Object.hasOwn(names, key) ? names[key] : undefined
   return field === undefined || headers[field] !== undefined ? undefined : field
 }
 

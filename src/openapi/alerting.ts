@@ -58,13 +58,23 @@ const maintenance: Operations = {
 
 const attention = { acknowledged: true, snoozed_until: null }
 const token: Record<string, Parameter> = {
-  token: { type: 'string', description: 'As an alert carries it', example: `${uuid}.3.mfz0k1.c2lnbmF0dXJl` },
+  token: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_.-]+$',
+    description: 'As an alert carries it',
+    example: `${uuid}.3.mfz0k1.c2lnbmF0dXJl`,
+  },
 }
 const page = (what: string) => text(what, '<!doctype html><html lang="en">…</html>', 'text/html')
 
 const unsubscribing: Record<string, Parameter> = {
   id: { type: 'string', description: 'uuid of the channel', example: channelId },
-  signature: { type: 'string', description: 'What makes the link one of ours', example: 'Rk1fVG9rZW5TaWduYXR1cmU' },
+  signature: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]+$',
+    description: 'What makes the link one of ours',
+    example: 'Rk1fVG9rZW5TaWduYXR1cmU',
+  },
 }
 
 const attentions: Operations = {

@@ -1,6 +1,7 @@
 // What is open to whoever has the address: pings, badges, and a project's metrics.
 
 import { Type } from 'typebox'
+import { uuidPattern } from '../core/identifier.ts'
 import { projectId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
 
@@ -87,7 +88,14 @@ const pings: Operations = Object.fromEntries(
   ),
 )
 
-const format = { type: 'string' as const, description: 'Signature and format', example: 'eSzysSXX.json' }
+const signaturePattern = '[A-Za-z0-9_-]{8}(-2)?'
+const formatPattern = '\\.(svg|json|shields)'
+const format: Parameter = {
+  type: 'string',
+  pattern: `^${signaturePattern}${formatPattern}$`,
+  description: 'Signature and format',
+  example: 'eSzysSXX.json',
+}
 const counts = Type.Object({
   status: Type.String({ enum: ['up', 'late', 'down'] }),
   total: Type.Integer(),
@@ -113,7 +121,12 @@ const badge = {
   },
   404: nothing('No such badge, or not its signature'),
 }
-const key: Parameter = { type: 'string', description: "The project's badge key", example: projectId }
+const key: Parameter = {
+  type: 'string',
+  pattern: '^[A-Za-z0-9_-]{8,150}$',
+  description: "The project's badge key",
+  example: projectId,
+}
 
 const badges: Operations = {
   'GET /badge/:key/:file': {
@@ -129,8 +142,18 @@ const badges: Operations = {
     summary: 'How the checks with a tag stand',
     path: {
       key,
-      signature: { type: 'string', description: 'With `-2` behind it two states, else three', example: '7mVm1SBm-2' },
-      file: { type: 'string', description: 'The tag, encoded twice, and the format', example: 'prod.svg' },
+      signature: {
+        type: 'string',
+        pattern: `^${signaturePattern}$`,
+        description: 'With `-2` behind it two states, else three',
+        example: '7mVm1SBm-2',
+      },
+      file: {
+        type: 'string',
+        pattern: `^.+${formatPattern}$`,
+        description: 'The tag, encoded twice, and the format',
+        example: 'prod.svg',
+      },
     },
     answers: badge,
   },
@@ -139,9 +162,10 @@ const badges: Operations = {
     tag: 'badges',
     summary: 'How a check stands',
     path: {
-      states: { type: 'integer', description: '3 knows a third state, `late`', example: 2 },
+      states: { type: 'integer', minimum: 0, description: '3 knows a third state, `late`', example: 2 },
       file: {
         type: 'string',
+        pattern: `^${uuidPattern}${formatPattern}$`,
         description: 'Badge uuid of the check and format',
         example: '5e5a2f0e-7d5f-4a5e-8f5a-3a1f0d2b7c11.svg',
       },
@@ -154,7 +178,12 @@ const exposition = `# HELP hc_check_up 0 if the check is down, 1 otherwise
 # TYPE hc_check_up gauge
 hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf12099d1c2d40ab994e8410c"} 1
 `
-const project: Parameter = { type: 'string', description: 'Any uuid; the key says which project', example: projectId }
+const project: Parameter = {
+  type: 'string',
+  pattern: `^${uuidPattern}$`,
+  description: 'Any uuid; the key says which project',
+  example: projectId,
+}
 const readOnlyKey: Parameter = {
   type: 'string',
   pattern: '^[A-Za-z0-9_-]{32}$',

@@ -63,6 +63,7 @@ export const quarantineOperations: Operations = {
     id: 'discardQuarantined',
     tag: 'service',
     summary: 'Discard one of them for good',
+    path: { id: { type: 'string', description: 'Its id in the list', example: kept.id } },
     answers: { 204: nothing('It is gone'), ...refusals('ours', 400, 401, 404, 429) },
   },
 }

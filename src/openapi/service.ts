@@ -123,7 +123,7 @@ const admin: Operations = {
     id: 'resetCircuitBreaker',
     tag: 'service',
     summary: 'Close a circuit breaker',
-    path: { name: { type: 'string', description: 'Its name', example: 'database' } },
+    path: { name: { type: 'string', pattern: '^[^\\u0000-\\u001f]+$', description: 'Its name', example: 'database' } },
     answers: { 200: json('As it is now', ref('Breaker'), breaker), ...refusals('ours', 401, 404, 429) },
   },
   'POST /api/v1/circuit-breakers/reset-all/': {

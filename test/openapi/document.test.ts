@@ -2,41 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Validator } from '@seriousme/openapi-schema-validator'
 import type { RouteOptions } from 'fastify'
-import { Errors } from 'typebox/value'
 import { nameOf } from '../../src/openapi/description.ts'
-import { adminToken, build, createReceiver, eventually, keys, type Running } from '../helper.ts'
-
-type Media = { schema: object; example?: unknown; examples?: Record<string, { value: unknown }> }
-type Operation = {
-  operationId: string
-  summary: string
-  tags: string[]
-  security: object[]
-  parameters?: { name: string; in: string; schema: object; example?: unknown }[]
-  requestBody?: { content: Record<string, Media> }
-  responses: Record<string, { description: string; content?: Record<string, Media> }>
-}
-type Document = { paths: Record<string, Record<string, Operation>> }
-
-/** With the references replaced by what they mean. */
-async function documentOf({ call }: Running): Promise<Document> {
-  const validator = new Validator()
-  const result = await validator.validate((await call('GET', '/api/openapi.json', undefined, {})).json())
-  assert.deepEqual([result.valid, result.errors], [true, undefined])
-  return validator.resolveRefs() as unknown as Document
-}
-
-const operationsOf = ({ paths }: Document) =>
-  Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
-  )
-
-/** What of an example or answer breaks its schema. */
-function problems(schema: object, value: unknown): string[] {
-  return Errors(schema as never, value).map(({ instancePath, message }) => `${instancePath} ${message}`)
-}
+import { adminToken, build, createReceiver, eventually, keys } from '../helper.ts'
+import { documentOf, operationsOf, problems } from './described.ts'
 
 test('the document is valid OpenAPI 3.1, and each operation has a name, a tag, a summary and described answers', async (t) => {
   const running = await build(t)
@@ -57,6 +26,17 @@ test('the document is valid OpenAPI 3.1, and each operation has a name, a tag, a
         `${name} ${variable}`,
       )
   }
+})
+
+test('every parameter of a path states a pattern, its values or its limits', async (t) => {
+  const operations = operationsOf(await documentOf(await build(t)))
+  const loose = operations.flatMap(({ name, operation: { parameters = [] } }) =>
+    parameters
+      .filter((one) => one.in === 'path')
+      .filter(({ schema }) => !['pattern', 'enum', 'minimum'].some((rule) => rule in schema))
+      .map((one) => `${name} ${one.name}`),
+  )
+  assert.deepEqual(loose, [])
 })
 
 test('every call of the service is in the document, and the document describes no other', async (t) => {

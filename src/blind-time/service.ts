@@ -55,17 +55,22 @@ export function createBlindTime(options: {
     const starting = recordedAt === Number.NEGATIVE_INFINITY
     const wasAway = before - recordedAt > blindAfterMs
     const since = before - accepted.at > blindAfterMs ? before : accepted.since
-    await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
-    if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
-    if (self) {
-      const report = reportOf(self)
-      await store.reportReplica(database, report)
-      reported = { at: before, spools: report.spools }
+    async function recordWindows(): Promise<void> {
+      await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
+      if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
+      windows = await store.selectWindows(database)
     }
-    await refreshWatermark()
-    windows = await store.selectWindows(database)
+    // Side by side: a database that takes long for each answer must not make the record old by their sum.
+    await Promise.all([recordWindows(), report(before), refreshWatermark()])
     accept(before)
     recordedAt = before
+  }
+
+  async function report(at: number): Promise<void> {
+    if (self === null) return
+    const own = reportOf(self)
+    await store.reportReplica(database, own)
+    reported = { at, spools: own.spools }
   }
 
   function reportOf({ spools, oldestWaiting, address, ...fixed }: SelfReport): store.Report {

@@ -62,6 +62,13 @@ test('settings that do not fit each other are refused under the name that was se
     [{ DRAIN_MS: '30s' }, 'DRAIN_MS'],
     [{ PING_BODY_LIMIT: '1000000', FLATLINE__INGEST__QUEUE_MAX_BYTES: '1000000' }, 'FLATLINE__INGEST__QUEUE_MAX_BYTES'],
     [{ FLATLINE__INGEST__BATCH_MAX: '20001' }, 'FLATLINE__INGEST__BATCH_MAX'],
+    [{ FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES: '1000000' }, 'FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES'],
+    [{ FLATLINE__QUOTAS__CHECKS_MAX: '1' }, 'FLATLINE__QUOTAS__CHECKS_MAX'],
+    [{ FLATLINE__QUOTAS__CHANNELS_MAX: '1' }, 'FLATLINE__QUOTAS__CHANNELS_MAX'],
+    [{ FLATLINE__QUOTAS__NEW_CHECKS_PER_HOUR_MAX: '1' }, 'FLATLINE__QUOTAS__NEW_CHECKS_PER_HOUR_MAX'],
+    [{ FLATLINE__QUOTAS__BODY_BYTES_MAX: '1' }, 'FLATLINE__QUOTAS__BODY_BYTES_MAX'],
+    [{ FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK_MAX: '1' }, 'FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK_MAX'],
+    [{ FLATLINE__QUOTAS__SPOOL_SHARE_MAX: '0.1' }, 'FLATLINE__QUOTAS__SPOOL_SHARE_MAX'],
     [{ FLATLINE__DETECTOR__BLIND_AFTER_MS: '999' }, 'FLATLINE__DETECTOR__BLIND_AFTER_MS'],
     [{ FLATLINE__ALERTING__RETRY_MAX_MS: '4s' }, 'FLATLINE__ALERTING__RETRY_MAX_MS'],
     [{ FLATLINE__RETENTION__FLIPS_DAYS: '89' }, 'FLATLINE__RETENTION__FLIPS_DAYS'],
@@ -125,7 +132,7 @@ test('staging and docker need an encryption key, local does not', () => {
 })
 
 test('every rule is one of those that the tests above break', () => {
-  assert.equal(rules.length, 18, 'add the new rule to the tables above')
+  assert.equal(rules.length, 25, 'add the new rule to the tables above')
 })
 
 test('two secrets with the same value are refused, however they are written', () => {

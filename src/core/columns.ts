@@ -85,6 +85,7 @@ export const columns = {
     look_at: column('instant', true),
     unsettled_from: column('instant', true),
     unsettled_to: column('instant', true),
+    body_bytes: column('int8', false),
   },
   flips: {
     monitor_id: column('uuid', false),

@@ -44,7 +44,7 @@ test('the encryption key is replaced while channels go on working: add it, put i
 test('more channels than one page holds are re-encrypted, and each stays bound to its row', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   const [before, after] = [key(), key()]
-  const old = await build(t, { DATABASE_URL, ENCRYPTION_KEY: before })
+  const old = await build(t, { DATABASE_URL, ENCRYPTION_KEY: before, FLATLINE__QUOTAS__CHANNELS: '1000' })
   const settings = { url: 'http://127.0.0.1:9/' }
   const post = () => old.call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'n', settings })
   for (let i = 0; i < 26; i++) await Promise.all(Array.from({ length: 20 }, post))

@@ -223,9 +223,9 @@ test('files and calls that make no sense end with one clear line and status 1', 
   assert.equal((await flatline(['export', '--server', running.url, '--key-file', file])).code, 0)
 })
 
-test('a uuid that was another check’s comes back without that one’s history', async (t) => {
+test('a uuid that was another check’s comes back to its project alone, and without that one’s history', async (t) => {
   const running = await build(t)
-  const { call, url } = running
+  const { call } = running
   const other = (await call('POST', '/api/v3/projects/', { name: 'o' }, { 'x-api-key': adminToken })).json()
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'a' })).json()
   await call('POST', `/ping/${uuid}`, 'secret of the first owner', {})
@@ -233,9 +233,9 @@ test('a uuid that was another check’s comes back without that one’s history'
   await call('DELETE', `/api/v3/checks/${uuid}`)
   const document = `checks:\n- {name: b, uuid: ${uuid}}\n`
   const taken = await flatline(['apply', '-', ...to(running, String(other.api_key))], document)
-  assert.match(taken.stdout, /^1 created/m)
-  const ask = async (path: string) =>
-    (await fetch(`${url}/api/v3/checks/${uuid}/${path}`, { headers: { 'x-api-key': String(other.api_key) } })).json()
+  assert.match(taken.stdout + taken.stderr, /uuid is taken by another project/)
+  assert.match((await apply(running, document)).stdout, /^1 created/m)
+  const ask = async (path: string) => (await call('GET', `/api/v3/checks/${uuid}/${path}`)).json()
   assert.deepEqual(await ask('pings/'), { pings: [] })
   assert.deepEqual(await ask('flips/'), { flips: [] })
   await call('GET', `/ping/${uuid}`, undefined, {})

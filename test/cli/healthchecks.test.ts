@@ -201,7 +201,7 @@ test('a dump brings the ping key and the badge key, and with the secret of the s
   assert.match((await importFrom(source, running, '--dump', dump)).stderr, /is not the output of dumpdata/)
 })
 
-test('Flatline is a source as well; a uuid that another project has is an error of that check alone', async (t) => {
+test('Flatline is a source as well; a uuid that another project has, or had, is an error of that check alone', async (t) => {
   const running = await build(t)
   const { call, url } = running
   for (const name of ['a', 'b']) await call('POST', '/api/v3/checks/', { name })
@@ -213,8 +213,10 @@ test('Flatline is a source as well; a uuid that another project has is an error 
   assert.match((await move(target.url, keys.api_key)).stdout, /^2 created/m)
   assert.equal((await target.call('GET', `/ping/${a?.uuid}`, undefined, {})).text, 'OK')
   await target.call('DELETE', `/api/v3/checks/${a?.uuid}`)
+  await call('POST', '/api/v3/checks/', { name: 'c' })
   const taken = await move(target.url, String(other.api_key))
+  assert.match(taken.stdout, /^failed {5}checks\[0\] a: uuid is taken by another project$/m)
   assert.match(taken.stdout, /^failed {5}checks\[1\] b: uuid is taken by another project$/m)
-  assert.match(taken.stdout, /^1 created, 0 updated, 0 unchanged, 0 deleted, 1 failed$/m)
+  assert.match(taken.stdout, /^1 created, 0 updated, 0 unchanged, 0 deleted, 2 failed$/m)
   assert.equal(taken.code, 1)
 })

@@ -20,7 +20,7 @@ export const scope = 'job="flatline", namespace=~"$namespace"'
 /** For dashboards on which replicas can be chosen, too. */
 export const replica = `${scope}, instance=~"$instance"`
 /** Without probes, scrapes and the operator's calls, as in the rules. */
-export const requests = `${scope}, route!~"/health(/live|/ready)?|/live(ness)?|/read(y|iness)|/status|/metrics|/admin/.+|/circuit-breaker/?|/api/v1/circuit-breakers/.+"`
+export const requests = `${scope}, route!~"/health(/live|/ready)?|/live(ness)?|/read(y|iness)|/status|/metrics|/admin/.+|/replicas/.+|/circuit-breaker/?|/api/v1/circuit-breakers/.+"`
 
 export const healthStates: Mappings = {
   0: ['healthy', 'green'],

@@ -70,7 +70,9 @@ export const ingest = dashboard('ingest', 'Ingest', 'Receiving heartbeats and wr
       graph('Heartbeats on disk', 'none', [[`spool_records{${scope}}`, '{{instance}}']], {
         description: 'Received while the database was away, and not in it yet.',
       }),
+      graph('Bodies of requests in memory', 'bytes', [[`request_body_bytes{${scope}}`, '{{instance}}']]),
       graph('Bytes on disk', 'bytes', [[`spool_bytes{${scope}}`, '{{instance}}']]),
+      graph('Bodies not kept', 'cps', [[rate('bodies_dropped_total', 'quota'), '{{quota}}']]),
       graph('Blind time', 's', [[`max(flatline:blind_time_seconds:max{${scope}})`, 'kept windows']], {
         description: 'Nobody could accept heartbeats; deadlines are moved by it. A step up is a new window.',
       }),

@@ -41,7 +41,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
     throw new AppError('unauthorized', 'wrong token')
   }
 
-  const config = { access: 'replica', aside: true, quiet: true, ...unshed } as const
+  const config = { access: 'replica', aside: true, always: true, quiet: true, ...unshed } as const
   app.addHook('onRoute', (route) => {
     if (route.config?.access === 'replica') app.guarded(route)
   })

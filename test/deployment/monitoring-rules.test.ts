@@ -141,7 +141,7 @@ test('the cases notice a threshold, a time or a label that was changed', { skip 
     ],
     [
       'rules/requests.yml',
-      ', route!~"/health(/live|/ready)?|/live(ness)?|/read(y|iness)|/status|/metrics|/admin/.+|/circuit-breaker/?|/api/v1/circuit-breakers/.+"',
+      ', route!~"/health(/live|/ready)?|/live(ness)?|/read(y|iness)|/status|/metrics|/admin/.+|/replicas/.+|/circuit-breaker/?|/api/v1/circuit-breakers/.+"',
       '',
       'FlatlineElevatedErrorRate',
     ],

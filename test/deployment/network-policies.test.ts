@@ -41,6 +41,7 @@ type Line = [from: keyof Cast, to: keyof Cast, port: number, protocol?: 'TCP' | 
 const allowed: Line[] = [
   ['ingress', 'server', 8000],
   ['prometheus', 'server', 8000],
+  ['server', 'server', 8000],
   ['server', 'database', 5432],
   ['migration', 'database', 5432],
   ['server', 'dns', 53, 'UDP'],
@@ -73,7 +74,7 @@ const refused: Line[] = [
   ['server', 'stranger', 443],
   ['server', 'neighbour', 443],
   ['server', 'migration', 443],
-  ['server', 'server', 8000],
+  ['server', 'server', 9229],
   ['migration', 'internet', 443],
   ['migration', 'server', 8000],
   ['server', 'dns', 443],

@@ -14,7 +14,7 @@ export async function scrape(t: TestContext): Promise<Scrape> {
   const routes: Scrape['routes'] = []
   const observe = (app: FastifyInstance) => {
     app.addHook('onRoute', ({ url, config }) => {
-      routes.push({ url, always: config?.always === true })
+      routes.push({ url: config?.statsId ?? url, always: config?.always === true })
     })
   }
   const { call } = await build(t, {}, observe)

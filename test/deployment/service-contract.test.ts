@@ -145,7 +145,8 @@ async function here(t: TestContext): Promise<Environment> {
 type Route = { url: string; access: Access | undefined }
 
 /** Nobody outside has any business there: the scraper, probes and operators come from inside of the cluster. */
-const internal = /^\/(metrics|status|circuit-breaker|health|health\/live|live|liveness|ready|readiness|admin\/.*)\/?$/
+const internal =
+  /^\/(metrics|status|circuit-breaker|health|health\/live|live|liveness|ready|readiness|(admin|replicas)\/.*)\/?$|^\/health\/ready\/$/
 
 /** Short addresses for a host that is for pings alone; a path of `/` would let the world reach the metrics. */
 const bareRoot = /^\/:/

@@ -27,14 +27,26 @@ export type Rejudged = { state: State; flips: readonly Flip[]; unsettled: Unsett
  * Judges the part of the history from `from` on, and time up to `until`. What lies before `from` only tells which runs were open and
  * when the last heartbeat came; the status then is the recorded one. `current` is the state as it is stored.
  */
-export function rejudge(
+export function rejudge(...given: Parameters<typeof rejudgeInSteps>): Rejudged {
+  const steps = rejudgeInSteps(...given)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** Enough to be worth a turn of the event loop. */
+const stepEvents = 100
+
+/** The same, with pauses in which others may have their turn. */
+export function* rejudgeInSteps(
   rules: Rules,
   current: State,
   history: History,
   from: number,
   until: number,
   windows: readonly BlindWindow[],
-): Rejudged {
+): Generator<undefined, Rejudged, undefined> {
   let state = warmUp(rules, current, history, from, windows)
   let unsettled: Unsettled | null = null
   const flips: Flip[] = []
@@ -52,7 +64,8 @@ export function rejudge(
     if (flip) flips.push(flip)
   }
 
-  for (const event of eventsFrom(history, from)) {
+  for (const [i, event] of eventsFrom(history, from).entries()) {
+    if (i % stepEvents === stepEvents - 1) yield
     passTime(Math.min(event.at, until))
     unsettled = stillUnsettled(rules, state, event.at, unsettled, windows)
     if (!('to' in event)) take(onHeartbeat(rules, state, event, windows))

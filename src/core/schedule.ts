@@ -2,6 +2,7 @@
 // moments of its own, in its time zone. Instants are epoch milliseconds, lengths seconds.
 
 import { nextCronMatch, parseCron } from './cron.ts'
+import { memo } from './memo.ts'
 import { nextCalendarMatch, parseCalendar } from './oncalendar.ts'
 
 export type Schedule =
@@ -11,6 +12,20 @@ export type Schedule =
 /** The first scheduled moment strictly after `after`, or null when there are no more. Throws for an expression or zone that is not valid. */
 export function nextDue(schedule: Schedule, after: number): number | null {
   if (schedule.kind === 'simple') return after + schedule.timeoutS * 1000
+  const gaps = gapsOf(`${schedule.kind}\n${schedule.tz}\n${schedule.schedule}`)
+  const known = gaps.find(({ from, due }) => from <= after && after < due)
+  if (known !== undefined) return known.due
+  const due = findDue(schedule, after)
+  if (due !== null) gaps.unshift({ from: after, due })
+  gaps.splice(gapsMax)
+  return due
+}
+
+// A rare moment is dear to find, and thousands of heartbeats come before it: between two moments the next one is the same.
+const gapsMax = 4
+const gapsOf = memo(1000, (_schedule: string): { from: number; due: number }[] => [])
+
+function findDue(schedule: Exclude<Schedule, { kind: 'simple' }>, after: number): number | null {
   if (schedule.kind === 'oncalendar') {
     const calendar = parseCalendar(schedule.schedule)
     if (calendar === null) throw new Error(`not a valid OnCalendar expression: ${schedule.schedule}`)

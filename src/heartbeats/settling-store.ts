@@ -35,3 +35,17 @@ export async function selectHistory(
   ])
   return Map.groupBy(rows, ({ monitorId }) => monitorId)
 }
+
+const sizes: Statement = {
+  name: 'heartbeats_sizes_to_judge',
+  text: `SELECT m.id, (SELECT count(*)::int FROM (SELECT FROM heartbeats h
+     WHERE h.monitor_id = m.id AND h.received_at >= m.unsettled_from LIMIT $2) AS counted) AS size
+   FROM monitors m WHERE m.id = ANY($1::uuid[]) AND m.unsettled_from IS NOT NULL`,
+}
+
+/** How many heartbeats of each check are to be judged again, counted up to `max`. */
+export async function selectSizes(on: Queryable, ids: readonly string[], max: number): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map()
+  const rows = await on.query<{ id: string; size: number }>(sizes, [ids, max])
+  return new Map(rows.map(({ id, size }) => [id, size]))
+}

@@ -2,14 +2,15 @@
 // while another replica may have held heartbeats (core/rejudge.ts). It waits until every replica is heard as far as that needs. Two
 // replicas at once are harmless: the second finds the check settled.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
-import { type Reconciled, type Redated, reconcile, rejudge } from '../core/rejudge.ts'
+import { type Reconciled, type Redated, type Rejudged, reconcile, rejudgeInSteps } from '../core/rejudge.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
-import { selectHistory } from './settling-store.ts'
+import { selectHistory, selectSizes } from './settling-store.ts'
 
 /** So many heartbeats before the part that is judged again tell which runs were open. */
 const warmUpMax = 200
@@ -17,6 +18,8 @@ const warmUpMax = 200
 const judgedMax = 10_000
 const flipsMax = 1000
 const batchMax = 50
+/** In one transaction, unless one check alone has more: its rows wait locked, and its heartbeats lie in memory. */
+const heartbeatsMax = 1000
 
 export type Settling = ReturnType<typeof createSettling>
 
@@ -45,14 +48,15 @@ export function createSettling(options: {
         [...since].map(([id, at]) => ({ id, since: at })),
         flipsMax,
       )
-      const decisions = due.map((monitor): Decision => {
+      const decisions: Decision[] = []
+      for (const monitor of due) {
         const { id } = monitor
         const history = { heartbeats: histories.get(id) ?? [], flips: flips.get(id) ?? [] }
-        const { corrects, redated, ...decision } = judgeAgain(monitor, history, through)
+        const { corrects, redated, ...decision } = await judgeAgain(monitor, history, through)
         if (corrects) corrected.push(id)
         for (const flip of redated) changed.push({ id, ...flip })
-        return decision
-      })
+        decisions.push(decision)
+      }
       return { decisions, within: () => monitors.redateFlips(tx, changed) }
     })
     for (const check of corrected) {
@@ -60,13 +64,15 @@ export function createSettling(options: {
     }
   }
 
-  function judgeAgain(
+  async function judgeAgain(
     monitor: WatchedMonitor,
-    history: Parameters<typeof rejudge>[2],
+    history: Parameters<typeof rejudgeInSteps>[2],
     through: number,
-  ): Decision & Pick<Reconciled, 'corrects' | 'redated'> {
+  ): Promise<Decision & Pick<Reconciled, 'corrects' | 'redated'>> {
     const from = monitor.unsettled?.from ?? 0
-    const judged = rejudge(rulesOf(monitor.settings), monitor.state, history, from, through, windows())
+    const judged = await inTurns(
+      rejudgeInSteps(rulesOf(monitor.settings), monitor.state, history, from, through, windows()),
+    )
     const recorded = history.flips.filter(({ at }) => at >= from)
     const { state, flips, corrects, redated } = reconcile(monitor.state, recorded, judged, database.clock.now())
     const named = flips.map((flip) => nameUnheard(flip, watermark().unheard))
@@ -93,7 +99,32 @@ export function createSettling(options: {
       (oldestWaiting() ?? Number.POSITIVE_INFINITY) - 1,
     )
     const ids = await monitors.unsettled(through, batchMax)
-    if (ids.length > 0) await settle(ids, through).catch((error: Error) => settleEach(ids, through, error))
+    for (const group of groupsOf(ids, await selectSizes(database, ids, heartbeatsMax)))
+      await settle(group, through).catch((error: Error) => settleEach(group, through, error))
     return ids.length === batchMax
   }
+}
+
+/** A long history must not keep this process from its other work. */
+async function inTurns(steps: Generator<undefined, Rejudged, undefined>): Promise<Rejudged> {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await turn()
+  }
+}
+
+function groupsOf(ids: readonly string[], sizes: ReadonlyMap<string, number>): string[][] {
+  const groups: string[][] = []
+  let left = 0
+  for (const id of ids) {
+    const size = sizes.get(id) ?? 0
+    if (size > left || groups.length === 0) {
+      groups.push([])
+      left = heartbeatsMax
+    }
+    groups.at(-1)?.push(id)
+    left -= size
+  }
+  return groups
 }

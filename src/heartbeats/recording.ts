@@ -20,7 +20,7 @@ import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 /** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
 type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
 
-/** What was received longer ago may be older than what another replica has judged meanwhile. */
+/** What was received longer ago may be older than a change of a monitor that is up again. */
 const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
@@ -193,15 +193,17 @@ export function createRecording(options: {
     )
   }
 
-  /** Asked only for heartbeats that may be older than a flip: what has just been received is not. */
+  /** Asked only for heartbeats that may be older than a flip: what has just come to a monitor that is up is not. */
   async function lastFlipsOf(
     tx: Queryable,
     locked: readonly WatchedMonitor[],
     byMonitor: ReadonlyMap<string, readonly Received[]>,
   ): Promise<Map<string, number>> {
     const suspectBefore = database.clock.now() - lateAfterMs
-    const suspects = locked.filter(({ id, state }) =>
-      byMonitor.get(id)?.some(({ at }) => at < Math.max(suspectBefore, state.lastPing ?? 0, state.lastStart ?? 0)),
+    const suspects = locked.filter(
+      ({ id, state }) =>
+        state.status !== 'up' ||
+        byMonitor.get(id)?.some(({ at }) => at < Math.max(suspectBefore, state.lastPing ?? 0, state.lastStart ?? 0)),
     )
     return monitors.lastFlips(
       tx,

@@ -25,7 +25,7 @@ export type Settling = ReturnType<typeof createSettling>
 
 export function createSettling(options: {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'unsettled' | 'flipsSince' | 'redateFlips'>
+  monitors: Pick<Monitors, 'change' | 'unsettled' | 'clearUnsettled' | 'flipsSince' | 'redateFlips'>
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
   watermark: () => Watermark
@@ -83,9 +83,10 @@ export function createSettling(options: {
   async function settleEach(ids: readonly string[], through: number, error: Error): Promise<void> {
     if (isDatabaseAway(error)) throw error
     for (const id of ids) {
-      await settle([id], through).catch((err: Error) => {
+      await settle([id], through).catch(async (err: Error) => {
         if (isDatabaseAway(err)) throw err
         log.error({ err, event: 'settling.failed', check: id }, 'the history of a check cannot be judged again')
+        await monitors.clearUnsettled(id)
       })
     }
   }

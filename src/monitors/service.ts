@@ -117,6 +117,7 @@ export function createMonitors(options: {
     mailFilters: (ids: readonly string[]): Promise<store.MailFilters[]> => store.selectMailFilters(database, ids),
     due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),
     unsettled: (through: number, limit: number): Promise<string[]> => store.selectUnsettled(database, through, limit),
+    clearUnsettled: (id: string): Promise<void> => store.clearUnsettled(database, id),
     flipsSince: store.selectFlipsSince,
     lastFlips: store.selectLastFlips,
     redateFlips: store.redateFlips,

@@ -214,12 +214,25 @@ export async function selectDue(on: Queryable, now: number, limit: number): Prom
 
 const unsettled = statement(
   'unsettled',
-  `SELECT id FROM monitors WHERE unsettled_to <= ${instant('$1')} ORDER BY unsettled_to LIMIT $2`,
+  `SELECT id FROM (
+     SELECT id, unsettled_to, row_number() OVER (PARTITION BY project_id ORDER BY unsettled_to) AS turn FROM (
+       SELECT id, project_id, unsettled_to FROM monitors WHERE unsettled_to <= ${instant('$1')} ORDER BY unsettled_to LIMIT 5000) oldest) fair
+   ORDER BY turn, unsettled_to LIMIT $2`,
 )
 
-/** Ids of monitors whose history can be judged again when all heartbeats until `through` are in the database. */
+/** Ids of monitors whose history can be judged again when all heartbeats until `through` are in the database; projects take turns. */
 export async function selectUnsettled(on: Queryable, through: number, limit: number): Promise<string[]> {
   return (await on.query<{ id: string }>(unsettled, [through, limit])).map(({ id }) => id)
+}
+
+const leaveUnsettled = statement(
+  'leave_unsettled',
+  'UPDATE monitors SET unsettled_from = NULL, unsettled_to = NULL WHERE id = $1',
+)
+
+/** A history that cannot be judged again stays as it was judged, and keeps no other from it. */
+export async function clearUnsettled(on: Queryable, id: string): Promise<void> {
+  await on.query(leaveUnsettled, [id])
 }
 
 const flipsSince = statement(

@@ -66,3 +66,18 @@ test('a late failure between two successes is an outage that was, and is told', 
   const document = (await call('GET', `/api/v3/checks/${check}`)).json()
   assert.deepEqual([document.status, document.n_pings], ['up', 3])
 })
+
+test('a check whose history cannot be judged again keeps no other from it, and is watched again', async (t) => {
+  const { app, call, databaseUrl } = await build(t)
+  const ids: string[] = []
+  for (let i = 0; i < 2; i++) ids.push(String((await call('POST', '/api/v3/checks/', { timeout: 60 })).json().uuid))
+  for (const id of ids) assert.equal((await call('GET', `/ping/${id}`, undefined, {})).text, 'OK')
+  const [broken] = ids
+  await sql(databaseUrl, "UPDATE monitors SET kind = 'cron', schedule = 'no schedule' WHERE id = $1", [broken])
+  await sql(databaseUrl, "UPDATE monitors SET unsettled_from = now() - interval '1 minute', unsettled_to = now()")
+  await eventually('both to be settled', async () => {
+    const left = await sql(databaseUrl, 'SELECT 1 FROM monitors WHERE unsettled_to IS NOT NULL')
+    return left.length === 0
+  })
+  assert.deepEqual(await app.monitors.unsettled(Date.now(), 10), [])
+})

@@ -22,7 +22,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
     })
 
     app.post(url, route, async (request, reply) => {
-      await recipients.confirm(request.params.token, { requestId: request.id, address: request.ip })
+      await recipients.confirm(request.params.token, { requestId: request.id, address: request.clientAddress })
       reply.type('text/html; charset=utf-8')
       return page('<p>Confirmed. You will get alerts at this address; each has a link that ends them.</p>')
     })

@@ -103,7 +103,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
         : { projectId, slug: check, create: false, requestId: request.id, address: request.clientAddress },
       pingKeyHash: null,
       uploader: { projectId, keyHash },
-      from: request.ip,
+      from: request.clientAddress,
       method: request.method,
       ua: request.headers['user-agent'] ?? '',
       body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),

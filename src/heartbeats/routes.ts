@@ -158,7 +158,7 @@ function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<In
     ...senderOf(request.headers, request.socket.remoteAddress),
     rid,
     ua: request.headers['user-agent'] ?? '',
-    from: request.ip,
+    from: request.clientAddress,
     method: request.method,
     body: request.body ?? null,
     mail: null,

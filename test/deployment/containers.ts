@@ -49,7 +49,8 @@ export async function engineDir(
   t: Pick<TestContext, 'after'>,
   stop: () => Promise<unknown> = async () => {},
 ): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'flatline-engine-'))
+  // Short: podman takes no path of more than 50 characters.
+  const directory = await mkdtemp(join(tmpdir(), 'e-'))
   t.after(async () => {
     await stop()
     await removeEngineDir(directory)

@@ -38,8 +38,8 @@ test('a key in a body is read from its first 64 KB, and not from an address that
   const { url, call } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '2' })
   const path = '/api/v3/checks/'
   const bodyOf = (key: string, bytes: number) => {
-    const desc = 'x'.repeat(bytes - JSON.stringify({ api_key: key, desc: '' }).length)
-    return JSON.stringify({ api_key: key, desc })
+    const ignored = 'x'.repeat(bytes - JSON.stringify({ api_key: key, ignored: '' }).length)
+    return JSON.stringify({ api_key: key, ignored })
   }
   assert.equal((await call('POST', path, bodyOf(keys.api_key, 65_536), {})).status, 201)
   const larger = await call('POST', path, bodyOf(keys.api_key, 65_537), {})
@@ -97,7 +97,7 @@ test('callers whose key may be in the body share an eighth of it', async (t) => 
     method: 'POST',
     path: '/api/v3/checks/',
     headers: { 'x-api-key': keys.api_key },
-    body: JSON.stringify({ desc: 'x'.repeat(500_000) }),
+    body: JSON.stringify({ ignored: 'x'.repeat(500_000) }),
   })
   assert.equal(known.status, 201, 'who is known finds room')
   app.server.closeAllConnections()

@@ -13,7 +13,7 @@ export type Channel = {
   disabledAt: number | null
   disabledReason: string | null
   alerts: ChannelAlerts | null
-  /** Whoever gets its mails need not be asked. */
+  /** Its recipient need not confirm. */
   recipientConfirmed: boolean
 }
 
@@ -153,7 +153,7 @@ export async function disableChannel(tx: Queryable, channel: Channel, reason: st
 
 const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
 
-/** Whoever gets its mails has to be asked from now on. */
+/** Its recipient has to confirm from now on. */
 export async function unconfirmRecipient(tx: Queryable, id: string): Promise<void> {
   await tx.query(unconfirm, [id])
 }

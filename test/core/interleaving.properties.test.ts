@@ -141,7 +141,7 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
 
 const outline = (flips: readonly Flip[]) => flips.map(({ at, from, to, reason }) => ({ at, from, to, reason }))
 
-test('any interleaving of successes over replicas with outages gives the flips and the state of one replica', () => {
+test('any interleaving of successes over replicas gives the flips and the state of one replica', () => {
   fc.assert(
     fc.property(storyOf, (given) => {
       const settings = { ...defaultSettings, ...given.settings, kind: 'simple' as const }

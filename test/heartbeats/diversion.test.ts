@@ -97,7 +97,7 @@ test('a database that goes away while the last of the spool is moved on sends th
   assert.ok(!world.diversion.active)
 })
 
-test('a replay that fails while the database answers is told, and does not hold back the time of everybody else', async (t) => {
+test('a replay that fails while the database answers is reported and does not hold detection back', async (t) => {
   const database = { isAway: false, writeMs: 1 }
   const world = await open(t, database)
   await arrive(world, 1)

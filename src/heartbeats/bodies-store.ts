@@ -1,6 +1,6 @@
 // How many bytes of bodies are kept. `monitors.body_bytes` counts what was written of a check and what its quota has removed since; days that
-// go by retention are not taken off, so that it is never too small. `body_usage` has the sums of a project by day of receipt. Instants in
-// epoch milliseconds.
+// retention drops are not taken off, so that it is never too small. `body_usage` has the sums of a project by day of receipt. A day may be
+// below zero for a moment: another replica may remove a body before its writer has added it. Instants in epoch milliseconds.
 
 import type { Queryable, Statement } from '../database/client.ts'
 
@@ -14,7 +14,7 @@ const add = statement(
   `INSERT INTO body_usage AS u (project_id, day, bytes)
    SELECT project_id, day, sum(bytes) FROM unnest($1::uuid[], $2::date[], $3::bigint[]) AS d(project_id, day, bytes)
    GROUP BY project_id, day ORDER BY project_id, day
-   ON CONFLICT (project_id, day) DO UPDATE SET bytes = greatest(0, u.bytes + EXCLUDED.bytes)`,
+   ON CONFLICT (project_id, day) DO UPDATE SET bytes = u.bytes + EXCLUDED.bytes`,
 )
 
 /** Negative ones are taken off. */
@@ -25,7 +25,7 @@ export async function addUsage(on: Queryable, usage: readonly Usage[]): Promise<
 
 const sums = statement(
   'usage',
-  `SELECT project_id AS "projectId", sum(bytes)::float8 AS bytes FROM body_usage WHERE project_id = ANY($1::uuid[]) GROUP BY project_id`,
+  `SELECT project_id AS "projectId", sum(greatest(bytes, 0))::float8 AS bytes FROM body_usage WHERE project_id = ANY($1::uuid[]) GROUP BY project_id`,
 )
 
 export async function selectUsage(on: Queryable, projectIds: readonly string[]): Promise<Map<string, number>> {
@@ -42,7 +42,7 @@ const grow = statement(
 /** Of one check: what is counted of it now. */
 export type Total = { monitorId: string; projectId: string; total: number }
 
-/** Of checks that the transaction has locked. */
+/** Negative bytes are taken off. */
 export async function growTotals(tx: Queryable, bytes: ReadonlyMap<string, number>): Promise<Total[]> {
   return bytes.size === 0 ? [] : tx.query<Total>(grow, [[...bytes.keys()], [...bytes.values()]])
 }
@@ -54,13 +54,11 @@ export async function selectTotal(on: Queryable, monitorId: string): Promise<num
   return (await on.query<{ total: number }>(total, [monitorId]))[0]?.total ?? null
 }
 
-const correct = statement(
-  'correct',
-  'UPDATE monitors SET body_bytes = greatest(0, body_bytes + $2::bigint) WHERE id = $1',
-)
+const correct = statement('correct', 'UPDATE monitors SET body_bytes = $3 WHERE id = $1 AND body_bytes = $2')
 
-export async function correctTotal(tx: Queryable, monitorId: string, by: number): Promise<void> {
-  await tx.query(correct, [monitorId, by])
+/** Changes nothing if bodies were written or removed since `before` was read. */
+export async function correctTotal(on: Queryable, monitorId: string, before: number, kept: number): Promise<void> {
+  await on.query(correct, [monitorId, before, kept])
 }
 
 export type KeptBody = { at: number; id: string; bytes: number }

@@ -79,24 +79,25 @@ export function createBodies(options: {
     }
   }
 
-  /** Removes the oldest bodies of a check, and puts right what is counted of it. */
+  /** Removes the oldest bodies of a check. Where nothing has to go, too much was counted, and the count is corrected. */
   async function trim({ monitorId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
     const before = await store.selectTotal(database, monitorId)
     if (before === null) return
     const { kept, from } = await surplusOf(monitorId, Math.floor(limit * fullAfter))
-    for (let more = from !== null; more && from !== null && !signal.aborted; ) {
-      more = await database.transaction(async (tx) => {
-        const gone = await store.deleteBodies(tx, monitorId, from, removedAtOnce)
+    if (from === null) return store.correctTotal(database, monitorId, before, kept)
+    for (let removed = removedAtOnce; removed === removedAtOnce && !signal.aborted; ) {
+      const gone = await database.transaction(async (tx) => {
+        const days = await store.deleteBodies(tx, monitorId, from, removedAtOnce)
+        await store.growTotals(tx, new Map([[monitorId, -days.reduce((sum, { bytes }) => sum + bytes, 0)]]))
         await store.addUsage(
           tx,
-          gone.map(({ day, bytes }) => ({ projectId, day, bytes: -bytes })),
+          days.map(({ day, bytes }) => ({ projectId, day, bytes: -bytes })),
         )
-        const n = gone.reduce((sum, one) => sum + one.count, 0)
-        count('check', n)
-        return n === removedAtOnce
+        return days
       })
+      removed = gone.reduce((sum, day) => sum + day.count, 0)
+      count('check', removed)
     }
-    await store.correctTotal(database, monitorId, kept - before)
   }
 
   return {

@@ -72,7 +72,7 @@ export async function countChannels(on: Queryable, projectId: string, limit: num
 
 const bodyBytes = statement(
   'body_bytes',
-  'SELECT coalesce(sum(bytes), 0)::float8 AS bytes FROM body_usage WHERE project_id = $1',
+  'SELECT coalesce(sum(greatest(bytes, 0)), 0)::float8 AS bytes FROM body_usage WHERE project_id = $1',
 )
 
 export async function selectBodyBytes(on: Queryable, projectId: string): Promise<number> {

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Queryable } from '../../src/database/client.ts'
+import { createBodies } from '../../src/heartbeats/bodies.ts'
 import { adminToken, build, eventually, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -130,4 +132,41 @@ test('a count that is too large, as after days that retention dropped, is put ri
   await call('POST', `/ping/${uuid}`, 'x'.repeat(500), {})
   await eventually('the count', async () => (await bytesOf(running)).counted === 1500)
   assert.equal((await settled(running)).kept, 1500)
+})
+
+test('bodies that arrive while the oldest are removed are counted once', async (t) => {
+  const running = await build(t)
+  const { app, call } = running
+  const uuid = await makeCheck(running)
+  const send = () => call('POST', `/ping/${uuid}`, 'x'.repeat(1000), {})
+  for (let n = 0; n < 5; n++) await send()
+  // A body arrives after each of these statements.
+  const interrupted = new Set(['bodies_total', 'bodies_page'])
+  const query: Queryable['query'] = async (statement, params) => {
+    const rows = await app.database.query(statement, params)
+    if (interrupted.delete(String(statement.name))) await send()
+    return rows as never
+  }
+  const bodies = createBodies({
+    database: { query, transaction: app.database.transaction },
+    quotas: { ofMany: async () => new Map(), defaults: { ...app.quotas.defaults, body_bytes_per_check: 3000 } },
+    count: () => {},
+    onFull: () => {},
+  })
+  const [row] = await sql<{ project_id: string }>(running.databaseUrl, 'SELECT project_id FROM monitors')
+  const look = async () => {
+    bodies.wrote([{ monitorId: uuid, projectId: String(row?.project_id), total: 5000 }], [])
+    await bodies.step(new AbortController().signal)
+    const { kept, counted } = await bytesOf(running)
+    return { kept, counted }
+  }
+  assert.deepEqual(await look(), { kept: 3000, counted: 3000 })
+  assert.deepEqual(await look(), { kept: 2000, counted: 2000 })
+
+  await sql(running.databaseUrl, 'UPDATE monitors SET body_bytes = 50000')
+  interrupted.add('bodies_page')
+  assert.deepEqual(await look(), { kept: 3000, counted: 51_000 }, 'never too little')
+  assert.deepEqual(await look(), { kept: 2000, counted: 50_000 })
+  assert.deepEqual(await look(), { kept: 2000, counted: 2000 })
+  await settled(running)
 })

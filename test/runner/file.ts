@@ -47,7 +47,7 @@ export async function runFile({ file, root, dir, env, args, limits }: Start, sto
   const problem = await verdict(ending, events, owner, limits)
   await endLeftovers(owner, problem === undefined ? 0 : 2000)
   await Promise.race([closed, sleep(1000, undefined, { ref: false })])
-  return { events, ...(problem !== undefined && { problem }) }
+  return { events, ...(problem !== undefined && { problem: problem + lastWords(events) }) }
 }
 
 type Late = { late: string }
@@ -100,6 +100,12 @@ async function verdict(
   if (await gone(owner, exitMs)) return undefined
   const left = findLeftovers(owner).map(({ pid, command }) => `${pid} ${command.slice(0, 200)}`)
   return `the file left running:\n${left.join('\n')}`
+}
+
+/** What the file wrote to standard error at the end: in a long report it would stand far from the failure that it explains. */
+function lastWords(events: readonly Event[]): string {
+  const text = events.flatMap(({ type, data }) => (type === 'test:stderr' ? [data.message] : [])).join('')
+  return text === '' ? '' : `\nThe end of its standard error:\n${text.trimEnd().slice(-2000)}`
 }
 
 const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`

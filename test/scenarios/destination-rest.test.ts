@@ -37,7 +37,8 @@ test('a destination that asks one process for rest is left alone by the other on
   }
   const waiting = await sql<{ attempts: number; n: number }>(
     env.DATABASE_URL,
-    `SELECT attempts, count(*)::int AS n FROM deliveries WHERE status IN ('pending', 'retrying') GROUP BY 1 ORDER BY 1`,
+    `SELECT attempts, count(*)::int AS n FROM deliveries JOIN channels c ON c.id = channel_id
+     WHERE c.name = 'busy' AND status IN ('pending', 'retrying') GROUP BY 1 ORDER BY 1`,
   )
   assert.deepEqual(
     [count('/busy'), waiting],

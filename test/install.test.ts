@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'node:test'
 import { scratchDir } from './helper.ts'
@@ -11,17 +11,20 @@ import { patience } from './patience.ts'
 const root = join(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-test('npx runs this checkout with its own Node.js, and warns of none', async (t) => {
+test('npx runs this checkout with its own Node.js, warns of none, and leaves the generated client alone', async (t) => {
   // As in a terminal, without what npm puts in front for a script, and for the first time.
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !/node_modules|node-gyp-bin/.test(entry))
   const cache = await scratchDir(t)
   const env = { ...process.env, PATH: path.join(delimiter), NODE_OPTIONS: '', npm_config_cache: cache }
+  const client = join(root, 'src/database/generated/client.ts')
+  const before = statSync(client).mtimeMs
   const { status, stdout, stderr } = spawnSync('npx', ['flatline', 'help'], {
     ...{ cwd: root, env, encoding: 'utf8', timeout: patience(60_000) },
   })
   assert.equal(status, 0, stderr)
   assert.match(stdout, /^usage: flatline/)
   assert.doesNotMatch(stderr, /EBADENGINE/)
+  assert.equal(statSync(client).mtimeMs, before, 'others may be loading it')
 })
 
 test('the pages name the oldest Node.js that a checkout and the package take', () => {

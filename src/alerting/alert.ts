@@ -41,19 +41,22 @@ const outputMax = 1000
 const namedMax = 10
 const notesMax = 500
 const titleMax = 300
-/** Of the owner's words, filled in. No vendor shows more than a part of it, and each tries how much. */
-const wordsMax = 10_000
+/** The limit of a filled-in template. Vendors show less: each transport cuts to its own limit. */
+const filledTextMax = 10_000
 
 export function alertOf(message: Message, now: number, templates: Templates = {}): Alert {
   const alert = message.event === 'notice' ? noticeAlert(message) : checkAlert(message, now)
   return message.event === 'notice' || message.others ? alert : { ...alert, ...overridden(message, templates) }
 }
 
-/** Words of which nothing is left once they are filled in, as where a job printed nothing, are as good as none: vendors refuse them. */
+/**
+ * A template that is blank once it is filled in (the job printed nothing, say) replaces nothing: vendors refuse blank
+ * messages.
+ */
 function overridden(message: CheckMessage, { title = '', body = '' }: Templates): Partial<Alert> {
   const fill = placeholdersOf(message, message.event === 'up' ? 'up' : 'down')
-  const ownTitle = cut(oneLine(fill.body(title, wordsMax)), titleMax)
-  const ownText = readable(fill.body(body, wordsMax))
+  const ownTitle = cut(oneLine(fill.body(title, filledTextMax)), titleMax)
+  const ownText = readable(fill.body(body, filledTextMax))
   return {
     ...(!isBlank(ownTitle) && { title: ownTitle }),
     ...(!isBlank(ownText) && { text: ownText, facts: [], output: null }),

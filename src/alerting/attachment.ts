@@ -6,7 +6,7 @@ import { bodyOf, chatMarkdown, chatText, colours, messageOf, unmentioned } from 
 
 /** Mattermost keeps attachments beside the text, in a place that holds little in older versions. */
 const attachmentMaxBytes = 7500
-/** Of a message in older versions. */
+/** The limit of a message's text in older versions. */
 const textMax = 4000
 
 export function attachmentOf(whole: Alert): object {
@@ -23,7 +23,7 @@ export function attachmentOf(whole: Alert): object {
   }))
 }
 
-/** The same without an attachment. */
+/** The alert as one text, for a message without an attachment. */
 export function textOf(alert: Alert): string {
   return fitText(alert, textMax, (part) => messageOf(part, chatText))
 }

@@ -21,7 +21,7 @@ const find = statement(
    FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1 AND ($2::uuid IS NULL OR m.project_id = $2)`,
 )
 
-/** A null project is any, for whoever has a link. */
+/** A null `projectId` finds the check in any project: the signed link is the credential. */
 export async function selectAttended(
   on: Queryable,
   projectId: string | null,
@@ -64,8 +64,8 @@ const wake = statement(
 )
 
 /**
- * Until null ends it. What it held back is looked at again. With `seq` only while the outage lasts that began with that flip. False if there is no
- * such check or outage.
+ * A null `until` ends the snooze, and the alerts that it held back become due. With `seq` it is set only while the
+ * outage lasts that began with that flip. False if there is no such check or outage.
  */
 export async function snoozeMonitor(
   tx: Queryable,

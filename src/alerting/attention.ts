@@ -77,7 +77,7 @@ export function createAttention(options: {
     link: ({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }) =>
       `${siteUrl()}/acknowledge/${links.seal(monitorId, flipSeq)}`,
 
-    /** What the page of a link shows. Changes nothing: whatever scans mail follows links. */
+    /** What the page of a link shows. It changes nothing, because mail scanners open links. */
     async look(token: string): Promise<{ name: string; goesOn: boolean } & AttentionDocument> {
       const { monitorId, seq } = outageOf(token)
       const found = await attended(null, monitorId)
@@ -103,7 +103,7 @@ export function createAttention(options: {
       return acknowledge(caller, monitorId, flipSeq)
     },
 
-    /** In seconds from now; 0 ends it. */
+    /** `forS` counts seconds from now; 0 ends the snooze. */
     snooze: (caller: Caller, monitorId: string, forS: number) => snooze(caller, monitorId, forS),
   }
 }

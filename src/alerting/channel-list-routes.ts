@@ -10,7 +10,7 @@ export const channelListRoutes: FastifyPluginAsync<{ channels: Pick<Channels, 'l
   speakHealthchecks(app)
   for (const version of apiVersions) {
     const url = `/api/v${version}/channels/`
-    // Of version 3 the rest of the calls on channels is ours, and knows no difference between the two forms.
+    // In version 3 the other calls on channels are Flatline's own, and accept both forms of an address.
     const urls = version === 3 ? [url.slice(0, -1), url] : [url]
     for (const own of urls) {
       app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {

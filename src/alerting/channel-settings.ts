@@ -1,5 +1,5 @@
-// Settings of a channel as people give and see them: checked by the transport's schema, and with its secrets masked. A mask that comes
-// back unchanged stands for what it hides, as long as it goes where that went.
+// Settings of a channel as people give and see them: checked by the transport's schema, and with its secrets masked. A
+// mask that comes back unchanged keeps the stored secret, as long as every address keeps its origin.
 
 import type { TSchema } from 'typebox'
 import { Errors } from 'typebox/value'
@@ -34,8 +34,8 @@ export function settingsProblem(transport: Transport, settings: unknown): Settin
 }
 
 /**
- * What is too much of something is not looked at any closer: which of a hundred thousand items are twice there is found out in a time that
- * grows with the square of their number.
+ * Sizes are checked before anything else: to find duplicates among a hundred thousand items takes a time that grows
+ * with the square of their number.
  */
 function sizeProblem({ properties = {} }: Annotated, settings: unknown): SettingsProblem | undefined {
   if (typeof settings !== 'object' || settings === null) return undefined
@@ -48,7 +48,7 @@ function sizeProblem({ properties = {} }: Annotated, settings: unknown): Setting
     } else if (typeof value === 'object' && value !== null) {
       if (Object.keys(value).length > maxProperties) return more(maxProperties, 'properties')
     } else if (typeof value === 'string' && value.length > maxLength) return more(maxLength, 'characters')
-    // Many fields have some among them that are unknown.
+    // No schema has that many fields, so at least one is unknown.
     if (entries.length > partsMax && !Object.hasOwn(properties, field))
       return { field: field.slice(0, nameShownMax), rule: 'is not a known field' }
   }
@@ -100,8 +100,8 @@ export function masked(transport: Transport, settings: unknown): unknown {
 }
 
 /**
- * What was given, with the masks in it replaced by what they stand for in `stored`. Where an address leads to another origin than before they
- * stand for nothing: whoever may change a channel must not learn its secrets by sending them elsewhere.
+ * The given settings, with each mask replaced by the secret in `stored`. If an address has another origin than before,
+ * no mask is replaced: somebody who may change a channel must not learn its secrets by sending them elsewhere.
  */
 export function unmasked(transport: Transport, given: unknown, stored: unknown): unknown {
   if (leadsElsewhere(transport.settings as Annotated, given, stored)) return given
@@ -123,7 +123,7 @@ function leadsElsewhere({ properties = {} }: Annotated, given: unknown, stored: 
   })
 }
 
-/** A mask that stands for nothing, as where an address was changed, would be taken for the secret. */
+/** A mask that was not replaced, because an address was changed for example, would be stored as the secret. */
 export function maskProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   const left: string[] = []
   mapped(transport.settings as Annotated, settings, (_schema, value, path) => {

@@ -1,5 +1,6 @@
-// A person tries a channel out: one attempt at once, also on a channel that is switched off or whose circuit breaker is open; it leaves no
-// delivery behind. Tests go through the gate like everything else, one at a time of each channel and a few of each project within a minute.
+// A person tests a channel: one immediate attempt, even if the channel is switched off or its circuit breaker is open.
+// It stores no delivery. Tests take slots like every other message. A channel has one test at a time, a project a few
+// messages per minute.
 
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
@@ -17,9 +18,9 @@ export type TestResult = { delivered: boolean; error: string | null }
 
 export type ChannelTests = ReturnType<typeof createChannelTests>
 
-/** Of one group's channels at a time. */
+/** How many channels of one group are tested at the same time. */
 const membersAtOnce = 4
-/** What of a group has not begun by then is not tried. */
+/** A channel of the group whose test has not begun by then is not tested. */
 const groupForMs = 30_000
 const waitForSlotMs = 10_000
 const projectsMax = 10_000
@@ -40,7 +41,10 @@ export function createChannelTests(options: {
   const underTest = new Set<string>()
   const allowances = new Map<string, Allowance>()
 
-  /** A group counts as much as it has channels, if need be in advance: it is let through while anything is left. */
+  /**
+   * Counts messages of a project. `inAdvance` may take more than is left: a group counts as many messages as it has
+   * channels, and is tested while anything is left.
+   */
   function spend(projectId: string, messages: number, inAdvance = false): void {
     if (allowances.size >= projectsMax) allowances.clear()
     const allowance = allowanceAt(pace, allowances.get(projectId), now())
@@ -55,8 +59,8 @@ export function createChannelTests(options: {
   async function tryOut(channel: store.Channel, signal: AbortSignal): Promise<Outcome> {
     const message = testMessage({ deliveryId: randomUUID(), at: isoMillis(now()), siteUrl: siteUrl() })
     const waiting = AbortSignal.any([signal, AbortSignal.timeout(waitForSlotMs)])
-    const destined = { channelId: channel.id, kind: channel.kind, projectId: channel.projectId }
-    const leave = await slots.waitForTest(destined, waiting)
+    const request = { channelId: channel.id, kind: channel.kind, projectId: channel.projectId }
+    const leave = await slots.waitForTest(request, waiting)
     if (leave === null)
       throw new AppError('unavailable', 'too much is being sent, try again shortly', { retryAfterS: 10 })
     try {
@@ -67,7 +71,7 @@ export function createChannelTests(options: {
     }
   }
 
-  /** `work` is not begun if the channel is under test already. */
+  /** Throws, without calling `work`, if the channel is already being tested. */
   async function alone<T>(id: string, work: () => Promise<T>): Promise<T> {
     if (underTest.has(id)) throw new AppError('too_many_requests', 'the channel is being tested', { retryAfterS: 1 })
     underTest.add(id)
@@ -102,7 +106,7 @@ export function createChannelTests(options: {
     return { delivered: false, error: `${errors.length} of ${members.length} failed: ${errors.join('; ')}` }
   }
 
-  /** A group's is one on each of its channels. */
+  /** The test of a group tests each of its channels. */
   return async function test(channel: store.Channel, signal: AbortSignal): Promise<TestResult> {
     return alone(channel.id, async () => {
       spend(channel.projectId, 1)

@@ -13,7 +13,7 @@ export type Channel = {
   disabledAt: number | null
   disabledReason: string | null
   alerts: ChannelAlerts | null
-  /** Its recipient need not confirm. */
+  /** Whether the recipient has confirmed, or need not. */
   recipientConfirmed: boolean
 }
 
@@ -121,8 +121,8 @@ export async function updateChannel(
   },
 ): Promise<boolean> {
   const { name, settings, alerts, recipientConfirmed } = change
-  const told = alerts ? JSON.stringify(alerts) : null
-  const values = [name ?? null, settings ?? null, told, alerts !== undefined, recipientConfirmed ?? null]
+  const alertsJson = alerts ? JSON.stringify(alerts) : null
+  const values = [name ?? null, settings ?? null, alertsJson, alerts !== undefined, recipientConfirmed ?? null]
   return (await tx.query(update, [id, projectId, ...values])).length > 0
 }
 
@@ -133,7 +133,7 @@ const endDeliveries = statement(
    WHERE project_id = $2 AND channel_id = $1 AND status IN ('pending', 'retrying')`,
 )
 
-/** False if there is none. Nothing more is told through it. */
+/** False if there is none. Nothing more is sent through it. */
 export async function deleteChannel(tx: Queryable, projectId: string, id: string): Promise<boolean> {
   const deleted = await tx.query(remove, [id, projectId])
   if (deleted.length > 0) await tx.query(endDeliveries, [id, projectId])
@@ -153,7 +153,7 @@ export async function disableChannel(tx: Queryable, channel: Channel, reason: st
 
 const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
 
-/** Its recipient has to confirm from now on. */
+/** The recipient of the channel has to confirm again. */
 export async function unconfirmRecipient(tx: Queryable, id: string): Promise<void> {
   await tx.query(unconfirm, [id])
 }

@@ -121,7 +121,7 @@ export function createChannels(options: ChannelsOptions) {
     return recipients.isConfirmed(channel.projectId, recipient)
   }
 
-  async function mailed(id: string, isAllowed: IsRecipient): Promise<store.Channel> {
+  async function channelOfRecipient(id: string, isAllowed: IsRecipient): Promise<store.Channel> {
     const channel = await store.findChannel(database, null, id)
     const recipient = channel === null ? undefined : recipientOf(channel)
     if (channel === null || recipient === undefined || !isAllowed(recipient))
@@ -218,14 +218,14 @@ export function createChannels(options: ChannelsOptions) {
       destinations.forget(channel)
     },
 
-    /** Whether somebody may unsubscribe, by the channel and the address that it mails; `not_found` if not. */
+    /** Throws `not_found` unless `isAllowed` accepts the address that the channel mails. */
     async mayUnsubscribe(id: string, isAllowed: IsRecipient): Promise<void> {
-      await mailed(id, isAllowed)
+      await channelOfRecipient(id, isAllowed)
     },
 
-    /** For whoever has shown that they receive its mails: it is switched off. */
+    /** Switches the channel off for a caller who has proved that they receive its mails. */
     async unsubscribe(id: string, isAllowed: IsRecipient, by: { requestId: string; address: string }): Promise<void> {
-      const channel = await mailed(id, isAllowed)
+      const channel = await channelOfRecipient(id, isAllowed)
       const actor = { actor: 'recipient', ...by }
       await database.transaction(async (tx) => {
         await options.switchOff(tx, channel, 'its recipient has unsubscribed', actor)
@@ -234,7 +234,7 @@ export function createChannels(options: ChannelsOptions) {
       })
     },
 
-    /** Asks the recipient again who has not confirmed yet. */
+    /** A recipient who has not confirmed yet is asked again. */
     async test(projectId: string, id: string, signal: AbortSignal): Promise<TestResult> {
       const channel = await find(projectId, id)
       const recipient = recipientOf(channel)

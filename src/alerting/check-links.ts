@@ -1,5 +1,5 @@
-// Links to a check in messages: whoever has one needs no key, and learns none. They are encrypted, because the id of a check is the address
-// to which heartbeats are sent, and good for a week.
+// Links to a check in messages: they need no key, and reveal none. They are encrypted, because the id of a check is the
+// address to which heartbeats are sent, and good for a week.
 
 import { parse, stringify } from 'uuid'
 import { AppError } from '../core/errors.ts'

@@ -1,5 +1,5 @@
-// Where a recipient confirms that they want mails. Opening the address changes nothing, because programs that look at mails open every
-// address in them; the button there does.
+// Where a recipient confirms that they want mails. Opening the page changes nothing, because mail scanners open every
+// link; the button on it confirms.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'

@@ -6,7 +6,7 @@ import { insertFollowUp } from './following-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 import { eventOf } from './telling.ts'
 
-/** Whether something may follow once it was told, or given up. */
+/** Whether something may follow once it was sent, or given up. */
 export function isFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
   if (eventOf(delivery) === 'up' || delivery.notice !== null) return false
   return remindEvery(delivery, alerts) !== undefined || alerts?.escalate !== undefined
@@ -17,7 +17,7 @@ function remindEvery({ remindEveryS }: ClaimedDelivery, alerts: Channel['alerts'
   return remindEveryS ?? alerts?.remind_every
 }
 
-/** While an outage goes on and nobody acknowledges it: the next reminder, and whoever is to hear of it then. */
+/** While an outage goes on and nobody acknowledges it: the next reminder, and the channels of the next escalation. */
 export async function follow(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
   if (!isFollowed(delivery, channel)) return
   const event = eventOf(delivery)

@@ -1,5 +1,6 @@
-// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts); whoever dies with it leaves
-// it to whoever looks when it is over. Nothing is claimed for a channel that has its share of the slots, or whose circuit breaker is open.
+// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts): if the
+// process dies, another one claims the delivery once the lease has expired. Nothing is claimed for a channel that has
+// its share of the slots, or whose circuit breaker is open.
 
 import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
@@ -50,7 +51,10 @@ export function createDeliverer(options: DelivererOptions) {
     inFlight.add(attempt)
   }
 
-  /** In order, as many as there are slots: none of a channel or project that has its share, and what its circuit breaker lets through. */
+  /**
+   * Chooses candidates in order while there are slots, but none of a channel or project that has its share, and none
+   * that a circuit breaker refuses.
+   */
   function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Chosen> {
     const chosen = new Map<store.DueDelivery, Chosen>()
     const groups = new Set<string>()

@@ -11,9 +11,12 @@ import { uniqueKey } from './message.ts'
 
 export type DeliveryDocument = {
   id: string
-  /** Null if it tells about no check. Its unique key for a read-only caller: a check's uuid is the address of its pings. */
+  /**
+   * Null if the delivery is about no check. A read-only caller gets the unique key, because the uuid is the ping
+   * address.
+   */
   check: string | null
-  /** Its unique key, made like a check's, for a read-only caller. */
+  /** A read-only caller gets a unique key, derived like a check's. */
   channel: string
   event: string
   flip: { at: string; from: string; to: string; reason: string } | null
@@ -92,7 +95,7 @@ export function createDeliveries(options: {
   }
 }
 
-/** Undefined stays undefined; null is a key that nothing has. */
+/** The id for a uuid or a unique key: undefined for undefined, null for a key that matches nothing. */
 async function idOf(
   text: string | undefined,
   ofKey: (key: string) => Promise<string | null>,

@@ -15,7 +15,10 @@ const follow = statement(
    ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING`,
 )
 
-/** Due later, if the outage goes on; one that is over by then is not sent. Nobody is told by escalation what concerns them anyway. */
+/**
+ * Due later, if the outage goes on; one that is over by then is not sent. A channel that gets the outage anyway gets no
+ * escalation of it.
+ */
 export async function insertFollowUp(
   tx: Queryable,
   { monitorId, projectId, flipSeq }: { monitorId: string; projectId: string; flipSeq: number },

@@ -14,7 +14,7 @@ export type FetchRequest = {
   signal: AbortSignal
   /** For the whole exchange, redirects included, instead of the usual one. */
   timeoutMs?: number
-  /** Called when a connection stands and before anything is sent on it. What it throws ends the exchange. */
+  /** Called once the connection is established, before anything is sent. An error that it throws ends the exchange. */
   beforeSend?: () => void
 }
 
@@ -62,7 +62,7 @@ export function createGuardedFetch(options: {
     lookup: checkedLookup(resolve, isAllowed),
     timeout: connectTimeoutMs,
     rejectUnauthorized: true,
-    // As if each were the first: what one channel's destination has agreed on is no other channel's.
+    // No TLS session is resumed: what one channel's destination negotiated must not serve another channel.
     maxCachedSessions: 0,
     allowH2: false,
   })
@@ -109,7 +109,7 @@ export function createGuardedFetch(options: {
   }
 }
 
-/** The caller did not want it any more when the connection stood. */
+/** `beforeSend` threw: the caller gave the exchange up while the connection was made. */
 class StoppedError extends Error {}
 
 type Connector = ReturnType<typeof buildConnector>

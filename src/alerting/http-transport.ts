@@ -23,7 +23,10 @@ export type Reading = {
   /** The vendor's own words. */
   says?: string | undefined
   retryAfterMs?: number | undefined
-  /** The destination is gone for good, in the vendor's own words: any proxy on the way can answer any status. */
+  /**
+   * The vendor itself says that the destination is gone for good. A status alone says nothing: any proxy on the way can
+   * answer any status.
+   */
   gone?: boolean | undefined
   /** It was not taken, whatever the status says. */
   failed?: boolean | undefined
@@ -36,12 +39,12 @@ export type Answers = {
   read?(body: unknown, response: FetchResponse, now: number): Reading
 }
 
-/** Credentials that the vendor refuses may be its bad hour; only new ones help if it stays so. */
+/** Refused credentials may be a passing fault of the vendor. If it lasts, only new credentials help. */
 const refusedCredentials = [401, 403]
 /** The same request will be refused for ever. */
 const refusedRequests = [400, 405, 406, 411, 413, 414, 415, 422, 431]
 
-/** How vendors call what they cannot read. */
+/** The statuses with which vendors refuse a request that they cannot parse. */
 const malformedRequests = [400, 422]
 
 const wordsMax = 150
@@ -54,7 +57,7 @@ export function httpTransport<S extends TSchema>(options: {
   alerts?: Transport['alerts']
   problem?: Transport<Static<S>>['problem']
   request(alert: Alert, settings: Static<S>): ApiRequest | { suppressed: string }
-  /** The same without markup, of vendors who read it: asked once when the vendor finds the other malformed. */
+  /** The same request without markup. It is sent once if the vendor refuses the one with markup as malformed. */
   plainly?(alert: Alert, settings: Static<S>): ApiRequest
   answers?: Answers
 }): Transport<Static<S>> {
@@ -89,7 +92,7 @@ export async function exchange(asked: ApiRequest, answers: Answers, context: Sen
   throw failure(response, reading, now())
 }
 
-/** As `exchange`. What is told badly is better than what is not told: a mistake of ours in the markup must not lose an alert. */
+/** As `exchange`, with one more attempt without markup: a mistake of ours in the markup must not lose an alert. */
 export async function exchangeMarked(
   asked: ApiRequest,
   plainly: (() => ApiRequest | undefined) | undefined,

@@ -1,12 +1,13 @@
-// A delivery that this process has claimed is its own for a while, and stays so while the process renews the lease. A claim is short: whoever
-// dies or freezes before the request goes out delays it by seconds. A request that may have gone out has the longer lease, because whoever
-// takes it over sends it a second time. What is held here is not claimed here again, even if its lease is over: its outcome is known soon.
+// A delivery that this process has claimed belongs to it while the process renews the lease. The lease of a claim is
+// short: a process that dies or freezes before the request goes out delays the delivery by seconds. Once the request
+// may have gone out the lease is longer, because the process that takes the delivery over sends it a second time. A
+// delivery that is held here is not claimed here again, even if its lease has expired: its outcome is known soon.
 
 import type { Database } from '../database/service.ts'
 import { together } from '../database/together.ts'
 import { type ClaimedDelivery, extendLeases } from './store.ts'
 
-/** Before the request goes out: the time to read what to tell. */
+/** Before the request goes out, there is only the message to read from the database. */
 const claimMaxMs = 5000
 /** Clocks of replicas differ a little. */
 const marginMs = 500
@@ -15,7 +16,7 @@ export type Lease = {
   /** Confirms in the database that the deliveries are still ours, and extends the lease of those that are: returns these. */
   begin(): Promise<ClaimedDelivery[]>
   isOver(): boolean
-  /** What became of the deliveries is recorded, or never will be. */
+  /** Call it when the outcome of the deliveries is recorded, or can no longer be recorded. */
   release(): void
 }
 
@@ -36,7 +37,7 @@ export function createLeases(options: { database: Database; leaseMs: number; now
       ),
     )
     return all.map((one, index) => {
-      // Somebody else has it now: nothing more is sent of it here.
+      // Another process has claimed it: this one must not send it any more.
       one.until = ours[index] ? until : Number.NEGATIVE_INFINITY
       return ours[index] as boolean
     })
@@ -62,14 +63,14 @@ export function createLeases(options: { database: Database; leaseMs: number; now
       }
     },
 
-    /** Whether it, or another of its group, is in the hands of this process. */
+    /** Whether this process holds the delivery or another one of its group. */
     holds({ id, groupId }: { id: string; groupId: string | null }): boolean {
       if (held.has(id)) return true
       if (groupId === null) return false
       return [...held.values()].some(({ delivery }) => delivery.groupId === groupId)
     },
 
-    /** Renews the leases of all that is held. */
+    /** Renews the leases of all deliveries that this process holds. */
     async renew(): Promise<void> {
       await Promise.all([...held.values()].map(extend))
     },

@@ -1,4 +1,4 @@
-// The link to a check in a message: whoever has it sees how the check stands, without a key, and can change nothing.
+// The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
 
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'

@@ -1,6 +1,7 @@
-// The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a single text. Every
-// function takes plain text and makes it harmless itself: no markup of its own, nobody mentioned, no character that the format lacks. So
-// no caller can forget to; what one of them returned is never given to another.
+// The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a
+// single text. Every function takes plain text and escapes it: the result has no markup of the text's own, mentions
+// nobody, and has no character that the format lacks. So no caller can forget to escape; never pass the result of one
+// function to another.
 
 import { printable } from '../core/characters.ts'
 import type { Alert } from './alert.ts'
@@ -20,8 +21,8 @@ export type Markup = {
 const invisible = '\u200b'
 
 /**
- * Keeps an at sign from calling somebody, everybody or a room. Vendors differ in what may stand before it, but behind a letter or a digit,
- * as in an address of mail, it calls nobody anywhere.
+ * Keeps an at sign from mentioning a person, everybody or a room. Vendors differ in what may precede a mention, but
+ * after a letter or a digit, as in an e-mail address, no vendor sees one.
  */
 export const unmentioned = (text: string) => text.replace(/(?<![A-Za-z0-9])@/g, `@${invisible}`)
 
@@ -40,7 +41,7 @@ const oneLined = (text: string) => text.replace(/[\r\n]+/g, ' ').trim()
 /** Blanks at the start of a line, which a renderer would leave out or take for code. */
 const nonBreaking = (blanks: string) => '\u00a0'.repeat(blanks.length)
 
-/** Any of these could end the place of an address in a link. */
+/** Any of these characters could end the address of a link. */
 const linkable = (url: string) => url.replace(/[\s<>()[\]|"\\`*]/g, (character) => encoded(character))
 const encoded = (character: string) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`
 
@@ -55,7 +56,7 @@ export const plain: Markup = {
   blockBreak: '\n',
 }
 
-/** Where there is no markup, but people can be called. */
+/** For formats without markup in which people can be mentioned. */
 export const unmarked: Markup = {
   ...plain,
   text: unmentioned,
@@ -64,18 +65,18 @@ export const unmarked: Markup = {
   code: unmentioned,
 }
 
-/** Within a word it is no mark, and a backslash that is shown would spoil names and addresses. */
+/** Within a word an underscore is no markup, and some services would show the backslash in names and addresses. */
 const loneUnderscore = /(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu
 
-/** Markdown joins lines that a line feed alone parts. */
+/** Markdown joins lines that only a line feed separates. */
 const hardBreak = '  \n'
 
-/** As CommonMark has it (https://spec.commonmark.org), where every mark can be escaped. */
+/** CommonMark (https://spec.commonmark.org), in which every mark can be escaped. */
 export const markdown = markdownOf((text) => text.replace(/[\\`*~[\]<>#|$]|&(?=#?\w)/g, '\\$&'))
 
 /**
- * Of chat services that show a backslash before any but the commonest marks. Those that took Slack's webhooks over also read its links and
- * mentions, which begin with an angle, and its entities.
+ * For chat services that show a backslash before all but the commonest marks. Services that adopted Slack's webhooks
+ * also read its entities, and its links and mentions, which begin with an angle bracket.
  */
 export const chatMarkdown = markdownOf((text) =>
   text
@@ -84,7 +85,7 @@ export const chatMarkdown = markdownOf((text) =>
     .replace(/~{2,}/g, spread),
 )
 
-/** Nothing but text, for chat services that read every text as Markdown. */
+/** Plain text for chat services that read every text as Markdown. */
 export const chatText: Markup = {
   ...plain,
   text: chatMarkdown.text,
@@ -93,7 +94,10 @@ export const chatText: Markup = {
   code: chatMarkdown.text,
 }
 
-/** Slack's own: only three characters can be escaped, and a mention needs one of them, but not with those who took its format over. */
+/**
+ * Slack's format: only three characters can be escaped. A mention in Slack needs one of them; services that adopted the
+ * format also read a bare at sign.
+ */
 export const mrkdwn: Markup = {
   text: (text) => unmentioned(unfenced(slackText(text))),
   strong: (text) => `*${mrkdwn.text(oneLined(text)).replaceAll('*', '∗')}*`,
@@ -144,13 +148,13 @@ function markdownOf(escaped: (text: string) => string): Markup {
   }
 }
 
-/** Begins no heading, quotation, rule, table or list. */
+/** Keeps a line from beginning a heading, a quotation, a rule, a table or a list. */
 const unopened = (line: string) =>
   line
     .replace(/^(?:-(?=[-\s|:]|$)|\+(?=\s|$)|=(?=[=\s]*$)|#(?=#*(?:\s|$))|>)/, '\\$&')
     .replace(/^\d{1,9}(?=[.)](?:\s|$))/, '$&\\')
 
-/** Nothing is broken beside an empty line. */
+/** Beside an empty line a hard break is not needed. */
 function joinedLines(lines: readonly string[]): string {
   return lines.reduce((before, line, index) => {
     const beside = line === '' || lines[index - 1] === ''

@@ -14,22 +14,22 @@ export type CheckMessage = Envelope & {
   event: 'down' | 'up' | 'reminder' | 'test'
   /** The v3 document as a read-write key sees it, with the status that the flip led to. */
   check: CheckDocument
-  /** Its name; a test has none. */
+  /** The project's name; a test has none. */
   project?: string
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
   /** Critical for an outage, unless this says otherwise. */
   severity?: Severity
-  /** With a recovery: the outage that it ended. `untold`: nobody was told before. */
+  /** With a recovery: the outage that it ended. `untold`: no alert of the outage was sent. */
   outage?: { at: string; reason: FlipReason; untold?: boolean }
-  /** How often the outage was told again, this time included. */
+  /** How many reminders of the outage were sent, this one included. */
   reminder?: number
-  /** Told because nobody has acknowledged it where it was told before. */
+  /** Sent because nobody has acknowledged the earlier alert. */
   escalated?: true
   /** The rest of a group: `check` and `flip` are the first of it, the most severe. */
   others?: Pick<CheckMessage, 'check' | 'flip'>[]
   /** Time in which a heartbeat may have been refused. */
   blind?: { from: string; to: string }
-  /** A replica that may have acknowledged a heartbeat and has not been heard since. */
+  /** A replica that may have acknowledged a heartbeat and has not reported since. */
   unheard?: { replica: string; since: string }
   /** The last one before the flip. */
   lastPing?: { body: Buffer | null; exitStatus: number | null }
@@ -38,7 +38,7 @@ export type CheckMessage = Envelope & {
 /** Of something else than a check: a channel that was switched off, the service itself. */
 export type NoticeMessage = Envelope & {
   event: 'notice'
-  /** Whether the recipient wants mails at all: whom, as a hash. */
+  /** In a mail that asks its recipient for confirmation: the hash of the address that is asked. */
   asks?: string
   notice: { severity: Severity; at: string; title: string; text: string; facts?: { label: string; value: string }[] }
 }

@@ -3,7 +3,7 @@
 import type { Queryable, Statement } from '../database/client.ts'
 import type { Severity } from './message.ts'
 
-/** `asks` is of a mail that asks its recipient: whom, as a hash. */
+/** `asks` is set in a mail that asks its recipient for confirmation: the hash of the address that is asked. */
 export type NoticeText = { severity: Severity; title: string; text: string; asks?: string }
 
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
@@ -21,8 +21,8 @@ const insert = statement(
 )
 
 /**
- * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever their project.
- * Notices with the same `about` are told in the order of `seq`. Returns how many were made.
+ * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever
+ * their project. Notices with the same `about` are sent in the order of `seq`. Returns how many were made.
  */
 export async function insertNotice(
   tx: Queryable,

@@ -27,8 +27,8 @@ const forward = statement(
 )
 
 /**
- * The same on other channels, unless it is told there already. An outage that was left to this recovery goes along: one of the channels may
- * want to hear of outages only. Returns how many of these can tell anything.
+ * The same on other channels, unless they have it already. An outage that was left to this recovery goes along: one of
+ * the channels may want to hear of outages only. Returns how many of these can tell anything.
  */
 export async function forwardDelivery(
   tx: Queryable,

@@ -45,7 +45,7 @@ const takeBack = statement(
      AND last_error = '${toldWithRecovery}'`,
 )
 
-/** The recovery `seq` will not be sent, so that the outage which was left to it has to be told by itself. */
+/** The recovery `seq` will not be sent, so the outage that was to go with it has to be sent by itself. */
 export async function takeBackOutage(
   tx: Queryable,
   { monitorId, channelId, flipSeq }: { monitorId: string; channelId: string; flipSeq: number },

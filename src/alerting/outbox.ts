@@ -1,5 +1,6 @@
-// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
-// flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
+// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in
+// between leaves the flips for the next, and two at once make each delivery one time. Flips that the database refuses
+// hold back only the flips of the same check.
 
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Queryable } from '../database/client.ts'
@@ -23,7 +24,10 @@ export function createOutbox(options: {
   log: { error(o: object, message: string): void }
 }) {
   const { database, now, storm, groupingKinds, log } = options
-  /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
+  /**
+   * Projects that have used up their single alerts, and until when: to count them again for each change would cost most
+   * during a storm.
+   */
   const storming = new Map<string, number>()
 
   async function countRecent(tx: Queryable, projectIds: readonly string[], at: number): Promise<Map<string, number>> {

@@ -1,6 +1,7 @@
-// The placeholders of Healthchecks' webhooks (its catalogue, section 7). One pass: what a placeholder stood for is never searched for
-// further ones, and unknown names are left as they are. A template of a few words can ask for the whole output two hundred times, so what it
-// becomes is bounded while it is being filled in: values are cut where there is no room for them, and JSON so that it stays JSON.
+// The placeholders of Healthchecks' webhooks (its catalogue, section 7). One pass: a value is never searched for
+// further placeholders, and unknown names are left as they are. A short template can contain the whole output two
+// hundred times, so the result is bounded while it is filled in: values that do not fit are cut, and JSON is cut so
+// that it stays valid.
 
 import { jsonText } from '../core/characters.ts'
 import { isoSeconds } from '../core/instant.ts'
@@ -11,7 +12,7 @@ import { cut } from './text.ts'
 // Longer names first; a tag's number is taken whole, so that $TAG10 is never the first tag and a zero.
 const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SLUG|BODY|JSON|NOW)/g
 
-/** In UTF-16 units. The first two are what servers take of an address and of all headers together. */
+/** In UTF-16 units. The first two are what servers accept of an address and of all headers together. */
 const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 
 export type Placeholders = ReturnType<typeof placeholdersOf>
@@ -19,15 +20,15 @@ export type Placeholders = ReturnType<typeof placeholdersOf>
 /** What there is of a notice stands in these. */
 const telling = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
 
-/** Whether a notice can be told by these templates: without a place for its words it would look like an outage. */
+/** Whether these templates can carry a notice: without a place for its text it would look like an outage. */
 export function canTellNotice(templates: readonly (string | undefined)[]): boolean {
   return templates.some((template) => template !== undefined && telling.test(template))
 }
 
-/** As much of a value as is not longer than `room` when it is written. */
+/** As much of a value as takes at most `room` once `write` has escaped it. */
 type Value = (room: number, write: (text: string) => string) => string
 
-/** `status` is the direction that is told, which a test may choose. */
+/** `status` is the direction of the alert, which a test may choose. */
 export function placeholdersOf(message: Message, status: 'down' | 'up') {
   const { at, body, json, ...own } = message.event === 'notice' ? valuesOfNotice(message) : valuesOfCheck(message)
   const values = {
@@ -70,7 +71,7 @@ const jsonOf =
   (room, write) =>
     room <= 0 ? '' : within(room, cut(text, room), (part) => write(jsonText(part)))
 
-/** JSON that is cut is none. */
+/** A document cannot be cut and stay valid: one that does not fit becomes null. */
 const whole =
   (json: () => string): Value =>
   (room, write) => {
@@ -79,7 +80,7 @@ const whole =
     return written === undefined || written.length > room ? write('null') : written
   }
 
-/** Of a value that is large, and asked for rarely. */
+/** For a large value that few templates contain. */
 function lazily(text: () => string, value: (text: string) => Value): Value {
   let known: Value | undefined
   return (room, write) => {

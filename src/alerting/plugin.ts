@@ -29,7 +29,7 @@ const countEveryMs = 15_000
 /** How often alerts are looked at that were held back for a reason which passes. */
 const releaseEveryMs = 15_000
 
-/** One may fail without the lease being lost. */
+/** One renewal may fail without the lease being lost. */
 const renewalsPerLease = 3
 
 /** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
@@ -41,7 +41,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     const { security, server } = config
     const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
     const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
-    const limits = { ...config.alerting, isAsked: config.alerting.confirmRecipients }
+    const limits = config.alerting
     const metrics = app.domainMetrics
 
     const keys = loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
@@ -104,7 +104,7 @@ export const alertingPlugin = fp<{ config: Config }>(
   },
 )
 
-/** They run from the start step on until the app closes. */
+/** The loops run from the start step until the app closes. */
 function createLoops(app: FastifyInstance, alerting: Alerting, { intervalMs, leaseMs }: Config['alerting']) {
   const { log } = app
   const deliveries = createLoop({ name: 'deliveries', intervalMs, log, step: alerting.claim })

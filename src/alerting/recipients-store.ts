@@ -1,12 +1,12 @@
-// Who has said that they want a project's mails, and how many mails a project may still send. Addresses are kept as hashes. Instants in
-// epoch milliseconds.
+// Which addresses have confirmed that they want a project's mails, and how many mails a project may still send.
+// Addresses are kept as hashes. Instants in epoch milliseconds.
 
 import type { Queryable, Statement } from '../database/client.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `recipients_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
-/** `hash` is of the address and the project. */
+/** `hash` is made of the project and the address. */
 export type Recipient = { projectId: string; hash: Buffer }
 
 const confirmed = statement(
@@ -53,7 +53,7 @@ const revoke = statement(
    ON CONFLICT (address_hash) DO UPDATE SET confirmed_at = NULL, asked_at = EXCLUDED.asked_at`,
 )
 
-/** As if it had just been asked and had not answered. */
+/** Treats the recipient as just asked and not confirmed. */
 export async function revokeRecipient(tx: Queryable, { projectId, hash }: Recipient, now: number): Promise<void> {
   await tx.query(revoke, [projectId, hash, now])
 }
@@ -66,7 +66,7 @@ const insertAsk = statement(
    FROM deliveries d WHERE d.monitor_id = $2 AND d.event = 'confirm'`,
 )
 
-/** The mail that asks, as a delivery of its channel. */
+/** Queues the mail that asks for confirmation, as a delivery of the channel. */
 export async function insertAskingMail(
   tx: Queryable,
   { id, projectId }: { id: string; projectId: string },
@@ -85,7 +85,7 @@ const spend = statement(
    RETURNING project_id`,
 )
 
-/** Takes one of `perHour` mails of the project, by all replicas together; false if none is left now. */
+/** Spends one of the `perHour` mails that all replicas together may send for the project; false if none is left. */
 export async function spendMail(on: Queryable, projectId: string, perHour: number, now: number): Promise<boolean> {
   return (await on.query(spend, [projectId, perHour, now])).length > 0
 }

@@ -1,5 +1,5 @@
-// Who gets mails has to want them: an address gets nothing of a project but one mail that asks, in words of ours, until somebody there has
-// confirmed. An address that has unsubscribed has to be asked again.
+// A recipient has to agree to mails. Until somebody at the address has confirmed, the project can only send it a
+// request for confirmation, whose text is Flatline's own. An address that has unsubscribed has to confirm again.
 
 import { createHash } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
@@ -11,11 +11,11 @@ import * as store from './recipients-store.ts'
 
 export type Recipients = ReturnType<typeof createRecipients>
 
-/** One address is asked once within that time. */
+/** An address is asked once within this time. */
 const askEveryMs = 3_600_000
-/** So many addresses of a project are. */
+/** A project may ask this many addresses within that time. */
 const askedMax = 10
-const goodForMs = 7 * 86_400_000
+const validForMs = 7 * 86_400_000
 const purpose = 'link to confirm'
 
 const question = {
@@ -30,11 +30,11 @@ export function createRecipients(options: {
   writeAudit: WriteAudit
   siteUrl: () => string
   /** Whether addresses have to confirm at all. */
-  isAsked: boolean
+  confirmRecipients: boolean
   mailsPerHour: number
   now: () => number
 }) {
-  const { database, encryption, writeAudit, siteUrl, isAsked, mailsPerHour, now } = options
+  const { database, encryption, writeAudit, siteUrl, confirmRecipients, mailsPerHour, now } = options
 
   function opened(token: string): Buffer {
     let parts: string[]
@@ -49,22 +49,22 @@ export function createRecipients(options: {
   }
 
   return {
-    /** Holds for one address in one project. */
+    /** The address of the page where one recipient confirms for one project. */
     link(projectId: string, address: string): string {
-      const untilS = Math.ceil((now() + goodForMs) / 1000)
+      const untilS = Math.ceil((now() + validForMs) / 1000)
       const text = `${hashOf(projectId, address).toString('base64url')}.${untilS.toString(36)}`
       return `${siteUrl()}/confirm/${encryption.encrypt(text, purpose).toString('base64url')}`
     },
 
-    /** Whether this is whom the mail asks, if it asks anybody. */
+    /** Whether `asks`, the hash in a mail, is that of this address. */
     matches: (projectId: string, address: string, asks: string): boolean =>
       hashOf(projectId, address).toString('hex') === asks,
 
     async isConfirmed(projectId: string, address: string): Promise<boolean> {
-      return !isAsked || store.isConfirmed(database, { projectId, hash: hashOf(projectId, address) })
+      return !confirmRecipients || store.isConfirmed(database, { projectId, hash: hashOf(projectId, address) })
     },
 
-    /** Has a mail sent to the channel's address that asks for confirmation, unless it has just been asked. */
+    /** Queues a mail that asks the channel's address for confirmation, unless the limits above forbid it. */
     async ask(tx: Queryable, channel: { id: string; projectId: string }, address: string): Promise<void> {
       const at = now()
       const recipient = { projectId: channel.projectId, hash: hashOf(channel.projectId, address) }
@@ -72,7 +72,7 @@ export function createRecipients(options: {
         await store.insertAskingMail(tx, channel, { ...question, asks: recipient.hash.toString('hex') }, at)
     },
 
-    /** Throws for a link that is not good any more. */
+    /** Throws if the link is not valid or has expired. */
     check(token: string): void {
       opened(token)
     },
@@ -81,7 +81,7 @@ export function createRecipients(options: {
       const hash = opened(token)
       await database.transaction(async (tx) => {
         const projectId = await store.confirmRecipient(tx, hash, now())
-        if (projectId === null) throw new AppError('not_found', 'nobody asks any more')
+        if (projectId === null) throw new AppError('not_found', 'this address is not asked for confirmation any more')
         const target = hash.toString('hex')
         await writeAudit(tx, { projectId, actor: 'recipient', ...by, action: 'recipient.confirm', target })
       })
@@ -90,12 +90,12 @@ export function createRecipients(options: {
     revoke: (tx: Queryable, projectId: string, address: string): Promise<void> =>
       store.revokeRecipient(tx, { projectId, hash: hashOf(projectId, address) }, now()),
 
-    /** Counts one mail of the project; false if it has sent as many within the hour as it may. */
+    /** Counts one mail of the project; false if the project has reached its limit of the hour. */
     spend: (projectId: string): Promise<boolean> => store.spendMail(database, projectId, mailsPerHour, now()),
   }
 }
 
-/** Addresses are compared without case. Short, because a link that holds it has to pass as one segment of an address. */
+/** Addresses are compared without case. The hash is cut so that the token of a link fits into one segment of a path. */
 function hashOf(projectId: string, address: string): Buffer {
   return createHash('sha256').update(`${projectId} ${address.toLowerCase()}`).digest().subarray(0, 16)
 }

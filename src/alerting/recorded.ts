@@ -1,14 +1,15 @@
-// What was sent must not be sent again because the database was away when that was to be written down: it is written when it is back.
+// A message that was sent must not be sent again because the database was away when its outcome was to be recorded: the
+// write is retried until the database is back.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseAway } from '../core/availability.ts'
 import { retryDelayMs } from '../core/retry.ts'
 
 const retry = { baseMs: 100, maxMs: 2000 }
-/** Of those that waiting does not mend. */
+/** For failures other than an outage of the database. */
 const failuresMax = 10
 
-/** Rejects with what `write` rejects with once the signal has aborted, or if waiting does not help. */
+/** Rejects with the error of `write` once the signal has aborted, or if waiting does not help. */
 export async function recorded(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let failures = 1; ; failures++) {
     try {

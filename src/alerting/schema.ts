@@ -65,7 +65,7 @@ export const NewMaintenance = Type.Object(
   closed,
 )
 
-// A unique key is what a read-only key knows a check or a channel by.
+// A caller with a read-only key knows checks and channels by their unique keys.
 const UuidOrKey = Type.String({ pattern: `^(${uuidPattern}|[0-9a-f]{40})$` })
 
 export const DeliveryQuery = Type.Object(

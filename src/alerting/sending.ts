@@ -1,4 +1,4 @@
-// One attempt at one delivery, or at a group of them: what is to be told is read and sent. What comes of it is written by concluding.ts.
+// One attempt at one delivery, or at a group of them: reads the message and sends it. concluding.ts writes the outcome.
 
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
@@ -48,7 +48,7 @@ const unreadableHint =
 /** For so long its deliveries are left to processes that may have the right key. */
 const unreadableForMs = 300_000
 const unreadableMax = 10_000
-/** Of a project that has sent its mails. */
+/** How long mails wait after their project has reached its limit of the hour. */
 const mailRestMs = 60_000
 
 export const settingsContext = (channelId: string) => `channels/${channelId}`
@@ -65,7 +65,9 @@ export function createSending(options: SendingOptions) {
   })
   const unreadable = new Map<string, number>()
 
-  /** Never rejects. The channel's circuit breaker learns by `call` what came of it. Nothing is sent once the lease is over. */
+  /**
+   * Never rejects. `call` reports the outcome to the channel's circuit breaker. Nothing is sent once the lease is over.
+   */
   async function send(
     channel: Channel,
     message: Message,
@@ -97,7 +99,8 @@ export function createSending(options: SendingOptions) {
     lease: Pick<Lease, 'isOver'>,
   ): Promise<Outcome> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
-    // A process that was paused does not know that another one has taken over, and would repeat what that one has told.
+    // A process that was paused does not know that another one has taken the delivery over, and would send it a second
+    // time.
     const beforeSend = () => {
       if (lease.isOver()) throw new LeaseOverError()
     }
@@ -201,7 +204,7 @@ export function createSending(options: SendingOptions) {
       // Only changes of checks are grouped.
       else if (message.event !== 'notice') told.push(message)
     }
-    // Whoever looks at colour, sound and the first names must not take what is down for what is up again.
+    // A reader who looks at colour, sound and the first names must not take an outage for a recovery.
     told.sort((a, b) => urgency(a) - urgency(b))
     const [first, ...rest] = told
     const [leader] = group as [store.ClaimedDelivery]
@@ -223,7 +226,10 @@ export function createSending(options: SendingOptions) {
       return [...unreadable.keys()]
     },
 
-    /** Never rejects: what goes wrong around the sending itself is logged, and the claim runs out. What came of it is recorded, also late. */
+    /**
+     * Never rejects: an error around the sending itself is logged, and the claim expires. The outcome is recorded even
+     * if it comes late.
+     */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
       const lease = options.leases.hold([delivery])
       try {
@@ -242,7 +248,7 @@ export function createSending(options: SendingOptions) {
       }
     },
 
-    /** As `attempt`, of several at once: one message tells all that is to be told. */
+    /** As `attempt`, for several deliveries at once, in one message. */
     async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
       const [first] = group as [store.ClaimedDelivery]
       const lease = options.leases.hold(group)

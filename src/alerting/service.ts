@@ -40,10 +40,10 @@ import type { DeliveryPolicy, Verdict } from './verdict.ts'
 
 export type AlertingLimits = {
   concurrency: number
-  /** Messages by which people try channels out, of one project. */
+  /** Messages of channel tests, for each project. */
   testsPerMinute: number
   /** Whether addresses have to confirm that they want mails. */
-  isAsked: boolean
+  confirmRecipients: boolean
   mailsPerHour: number
   leaseMs: number
   retryBaseMs: number
@@ -134,7 +134,7 @@ export function createAlerting(options: AlertingOptions) {
       { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
     ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
 
-    /** How many projects nobody can be told of, because all of their channels are switched off. */
+    /** How many projects cannot be alerted, because all of their channels are switched off. */
     unreachableProjects: () => countUnreachableProjects(database),
 
     /** How many deliveries are not finished. */
@@ -156,7 +156,7 @@ function stormOf({ stormSingly, stormGatherMs }: AlertingLimits): StormPolicy {
   return { singly: stormSingly, windowMs: 60_000, gatherMs: stormGatherMs }
 }
 
-/** Kinds of channels that can tell several alerts in one message. */
+/** Kinds of channels that can report several alerts in one message. */
 function groupingKinds(transports: Record<string, Transport>): string[] {
   return Object.values(transports).flatMap(({ kind, category }) =>
     category === 'chat' || category === 'mail' ? [kind] : [],

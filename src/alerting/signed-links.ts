@@ -1,5 +1,5 @@
-// The address by which the recipient of a channel's mails may switch it off. It holds for that recipient: once the channel mails somebody else,
-// whoever got its mails before has no say.
+// The link with which the recipient of a channel's mails switches the channel off. It is valid for that recipient only:
+// once the channel mails another address, the earlier link does nothing.
 
 import { createSigner } from './signature.ts'
 

@@ -1,13 +1,14 @@
-// The one gate: whatever goes out to a destination that a user chose takes a slot. A channel begins with a few and gets another with each
-// message that arrives, up to a quarter of all; one that fails has a single one until it works. No kind takes more than three quarters: when a
-// vendor is away, there is room for the others. A project has at most twice as many as it leaves free, of all and of each kind, and the last
-// one is for a project that has none: however many destinations of some hang, whoever comes anew finds a slot.
+// Every message to a destination that a user chose takes a slot. A channel begins with a few slots and gets another
+// with each message that arrives, up to a quarter of all; a channel that fails has a single one until it works. No kind
+// takes more than three quarters, so that there is room for the others when a vendor is away. A project has at most
+// twice as many slots as it leaves free, of all and of each kind, and the last one is for a project that has none:
+// however many destinations of other projects hang, a project that begins to send finds a slot.
 
 import type { Call } from '../circuit-breakers/service.ts'
 
 type Share = { underWay: number; width: number }
-export type Destined = { channelId: string; kind: string; projectId: string }
-type Waiting = { destined: Destined; admit: (leave: () => void) => void }
+export type SlotRequest = { channelId: string; kind: string; projectId: string }
+type Waiting = { request: SlotRequest; admit: (leave: () => void) => void }
 
 export type Slots = ReturnType<typeof createSlots>
 
@@ -25,7 +26,7 @@ export function createSlots(all: number) {
   let taken = 0
   let tests = 0
 
-  const pairOf = ({ projectId, kind }: Pick<Destined, 'projectId' | 'kind'>) => `${projectId}/${kind}`
+  const pairOf = ({ projectId, kind }: Pick<SlotRequest, 'projectId' | 'kind'>) => `${projectId}/${kind}`
 
   function shareOf(channelId: string): Share {
     const share = shares.get(channelId) ?? { underWay: 0, width: firstWidth }
@@ -33,17 +34,17 @@ export function createSlots(all: number) {
     return share
   }
 
-  function hasRoom(destined: Destined): boolean {
-    const { projectId, kind } = destined
+  function hasRoom(request: SlotRequest): boolean {
+    const { projectId, kind } = request
     const freeOfKind = ofKindMax - ofKind.get(kind)
-    return mayTake(ofProject.get(projectId), all - taken) && mayTake(ofProjectAndKind.get(pairOf(destined)), freeOfKind)
+    return mayTake(ofProject.get(projectId), all - taken) && mayTake(ofProjectAndKind.get(pairOf(request)), freeOfKind)
   }
 
-  function occupy(destined: Destined): () => void {
+  function occupy(request: SlotRequest): () => void {
     const counts = [
-      [ofKind, destined.kind],
-      [ofProject, destined.projectId],
-      [ofProjectAndKind, pairOf(destined)],
+      [ofKind, request.kind],
+      [ofProject, request.projectId],
+      [ofProjectAndKind, pairOf(request)],
     ] as const
     taken++
     for (const [count, key] of counts) count.add(key, 1)
@@ -54,14 +55,14 @@ export function createSlots(all: number) {
     }
   }
 
-  /** Before anything else that waits for a slot: a person waits for the answer. */
+  /** Tests come before everything else that waits for a slot, because a person waits for the answer. */
   function admitTests(): void {
     for (const one of waiting) {
       if (tests >= testsMax) return
-      if (!hasRoom(one.destined)) continue
+      if (!hasRoom(one.request)) continue
       waiting.delete(one)
       tests++
-      const leave = occupy(one.destined)
+      const leave = occupy(one.request)
       one.admit(() => {
         tests--
         leave()
@@ -73,12 +74,12 @@ export function createSlots(all: number) {
     widest,
     free: () => all - taken,
 
-    isFree(destined: Destined): boolean {
-      const { underWay, width } = shares.get(destined.channelId) ?? { underWay: 0, width: firstWidth }
-      return underWay < width && hasRoom(destined)
+    isFree(request: SlotRequest): boolean {
+      const { underWay, width } = shares.get(request.channelId) ?? { underWay: 0, width: firstWidth }
+      return underWay < width && hasRoom(request)
     },
 
-    /** Who has their share; `pairs` are a project's id and a kind, with a slash between. */
+    /** What has its share of the slots; `pairs` are a project's id and a kind, with a slash between. */
     busy: () => ({
       channels: [...shares].flatMap(([id, { underWay, width }]) => (underWay >= width ? [id] : [])),
       kinds: ofKind.full((count) => count >= ofKindMax),
@@ -89,11 +90,11 @@ export function createSlots(all: number) {
       }),
     }),
 
-    /** Takes one. `watched` is the call with which the channel's share grows and shrinks. */
-    take(destined: Destined, call: Call): { watched: Call; leave: () => void } {
-      const share = shareOf(destined.channelId)
+    /** Takes a slot. The outcome of `watched` makes the channel's share grow or shrink. */
+    take(request: SlotRequest, call: Call): { watched: Call; leave: () => void } {
+      const share = shareOf(request.channelId)
       share.underWay++
-      const vacate = occupy(destined)
+      const vacate = occupy(request)
       return {
         watched: {
           ...call,
@@ -108,21 +109,21 @@ export function createSlots(all: number) {
         },
         leave() {
           share.underWay--
-          if (share.underWay === 0) shares.delete(destined.channelId)
+          if (share.underWay === 0) shares.delete(request.channelId)
           vacate()
         },
       }
     },
 
     /**
-     * Waits for one for a test, in turn; tests have a quarter of all, whatever the channel's share. Resolves with what gives it back, or null
-     * once the signal has aborted.
+     * Waits in turn for a slot for a test; tests have a quarter of all slots, whatever the channel's share. Resolves
+     * with the function that gives the slot back, or with null once the signal has aborted.
      */
-    async waitForTest(destined: Destined, signal: AbortSignal): Promise<(() => void) | null> {
+    async waitForTest(request: SlotRequest, signal: AbortSignal): Promise<(() => void) | null> {
       if (signal.aborted) return null
       return new Promise((resolve) => {
         const one: Waiting = {
-          destined,
+          request,
           admit(leave) {
             signal.removeEventListener('abort', giveUp)
             resolve(leave)

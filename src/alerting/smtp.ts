@@ -70,7 +70,7 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
         }
       }
       transport.use('stream', (composed, done) => {
-        // Nobody reads from it before the server has asked for the message.
+        // nodemailer reads from the stream only after the server has asked for the message.
         composed.message.processFunc((content) => Readable.from(checked(content, check)))
         done()
       })
@@ -105,7 +105,7 @@ const timedOut = (timeoutMs: number, cause: unknown) =>
     cause,
   })
 
-/** Without an enhanced code the bare number may as well be a policy of a server on the way. */
+/** Without an enhanced code the bare status may also come from the policy of a server on the way. */
 const noMailboxWords =
   /(unknown|no such|invalid) (user|local|mailbox|recipient|address)|(user|mailbox|recipient|address)\b.*\b(unknown|unavailable|not (found|local|known)|does not exist|rejected: undeliverable|syntax)/i
 

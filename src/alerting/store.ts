@@ -67,8 +67,11 @@ const insert = statement(
    RETURNING status`,
 )
 
-/** One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery goes to whom its outage was escalated and told, too.
- * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
+/**
+ * One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery also goes
+ * to the channels to which its outage was escalated. What is grouped waits for more of its span, on kinds of channels
+ * that can tell several at once. Returns how many are to be sent.
+ */
 export async function insertDeliveries(
   tx: Queryable,
   flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
@@ -141,12 +144,12 @@ const due = statement(
 /** `ofChannel` is the most of one channel, `ofAll` of all together. */
 export type DueLimits = { ofChannel: number; ofAll: number }
 
-/** Those that have their share of what is under way; `pairs` are a project's id and a kind, with a slash between. */
+/** What has its share of the slots; `pairs` are a project's id and a kind, with a slash between. */
 export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
 
 /**
- * Those with no earlier unfinished one of the same monitor and channel, save for channels that rest and what is `busy`. Projects take turns;
- * of one the longest due comes first.
+ * Due deliveries without an earlier unfinished one of the same monitor and channel, except for resting channels and
+ * what is `busy`. Projects take turns; within a project the longest due comes first.
  */
 export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {
   const { channels, kinds, projects, pairs } = busy
@@ -206,7 +209,7 @@ const extend = statement(
    RETURNING d.id`,
 )
 
-/** Compare-and-set: for each, whether it is still in the hands of this attempt, and is until then. */
+/** Compare-and-set: for each delivery, whether this attempt still holds it, and then holds it until `until`. */
 export async function extendLeases(
   tx: Queryable,
   claimed: readonly Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>[],
@@ -222,7 +225,8 @@ export async function extendLeases(
   return claimed.map(({ id }) => extended.has(id))
 }
 
-// What has arrived has arrived, whoever holds the delivery by now and whatever came of another attempt.
+// A message that has arrived counts as sent, whichever process holds the delivery by now and whatever the outcome of
+// another attempt.
 const finish = statement(
   'finish',
   `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
@@ -237,7 +241,7 @@ const finish = statement(
 /** `at` is when the attempt ended. */
 export type Verdicted = { delivery: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
 
-/** For each, false if somebody has ended the delivery, or the attempt is not the latest any more and did not succeed. */
+/** For each delivery, false if it has ended already, or if the attempt failed and is no longer the latest. */
 export async function writeVerdicts(tx: Queryable, all: readonly Verdicted[]): Promise<boolean[]> {
   const column = <T>(pick: (one: Verdicted) => T): T[] => all.map(pick)
   const rows = await tx.query<{ id: string }>(finish, [

@@ -13,7 +13,7 @@ export type ToldFlip = {
   from: Status
   to: Status
   reason: FlipReason
-  /** Its name. */
+  /** The project's name. */
   project: string
   blindFrom: number | null
   blindTo: number | null
@@ -45,7 +45,7 @@ export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Prom
   return placed(await on.query<ToldFlip & { place: number }>(flips, values), keys.length)
 }
 
-/** The body is as it came; `isMail` tells that it is a message. */
+/** The body is as received; `isMail` says that it is an e-mail message. */
 export type LastPing = { exitStatus: number | null; body: Buffer | null; isMail: boolean }
 
 const lastPings = statement(

@@ -11,7 +11,7 @@ import type { Silences } from './silences.ts'
 import type { ClaimedDelivery } from './store.ts'
 import { type FlipKey, type LastPing, selectFlips, selectLastPings } from './telling-store.ts'
 
-/** The message, or why it is not to be told. */
+/** The message, or why it is not sent. */
 export type Tell = (delivery: ClaimedDelivery) => Promise<Message | Silence>
 
 export type TellingOptions = {
@@ -89,7 +89,7 @@ export function createTelling(options: TellingOptions): Tell {
   }
 }
 
-/** Of a message people are told what it says, not how it is encoded. What reads it is loaded where there is one. */
+/** An alert quotes what an e-mail says, not its encoding. The parser is loaded only when there is an e-mail. */
 async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {
   if (lastPing === null) return null
   const { exitStatus, body, isMail } = lastPing

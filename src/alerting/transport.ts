@@ -18,7 +18,10 @@ export type SendContext = {
   now: () => number
   /** For the whole of an exchange that is not made by `fetch`. */
   timeoutMs: number
-  /** Throws if the message must not be sent any more. `fetch` calls it itself; anything else calls it right before it sends. */
+  /**
+   * Throws if the message must not be sent any more. `fetch` calls it; a transport without `fetch` calls it right
+   * before it sends.
+   */
   beforeSend: () => void
   facilities: Facilities
 }
@@ -26,7 +29,9 @@ export type SendContext = {
 /** `field` is a path below the settings. */
 export type SettingsProblem = { field: string; rule: string }
 
-/** Suppressed: the settings ask for silence here. Forwarded: to be told on these channels of the same project instead. */
+/**
+ * Suppressed: the settings ask for silence here. Forwarded: to be sent to these channels of the same project instead.
+ */
 export type Sent = 'sent' | { suppressed: string } | { forwarded: readonly string[] }
 
 export type Transport<Settings = never> = {
@@ -42,7 +47,7 @@ export type Transport<Settings = never> = {
   problem?(settings: Settings): SettingsProblem | undefined
   /** What the operator would have to provide before there can be channels of this kind. */
   lacks?(facilities: Facilities): string | undefined
-  /** The address that gets the mails, of kinds that send mails. */
+  /** The address that gets the mails, for kinds that send mail. */
   recipient?(settings: Settings): string
   /** Channels of the same project that the settings name. */
   channels?(settings: Settings): readonly string[]
@@ -63,7 +68,7 @@ export const settingsOf = <Own extends TProperties>(own: Own) =>
 export const secret = (extra: { maxLength?: number; pattern?: string; rule?: string } = {}) =>
   Type.String({ minLength: 1, maxLength: 500, secret: true, ...extra })
 
-/** A secret that goes into a header as it is. */
+/** A secret that is sent unchanged in a header. */
 export const token = () =>
   secret({ pattern: '^[!-~]+$', rule: 'must be letters, digits and signs of ASCII, without blanks' })
 

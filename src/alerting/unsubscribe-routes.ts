@@ -1,5 +1,5 @@
-// Where a mail's recipient says that they want no more. Opening the address changes nothing, because programs that look at mails for
-// their recipients open every address in them; the button there, or a mail program's own (RFC 8058), does.
+// Where a mail's recipient unsubscribes. Opening the page changes nothing, because mail scanners open every link; the
+// button on it, or that of a mail program (RFC 8058), unsubscribes.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'

@@ -39,7 +39,7 @@ const lacking: CheckMessage = {
   },
 }
 
-/** What every format and every vendor's parser has. */
+/** Characters that every format and every vendor's parser accepts. */
 const ordinary = /^[\t\n\r\x20-\x7e\xa0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u
 
 function stringsOf(value: unknown): string[] {
@@ -64,7 +64,7 @@ suite('a format gets only characters that it has', () => {
         const [{ body, headers, url }] = asked as [(typeof asked)[number]]
         const isForm = headers['content-type'] === 'application/x-www-form-urlencoded'
         const strings = isForm ? Object.values(form(asked)) : stringsOf(JSON.parse(body))
-        // Our own document holds the check as it is, so long as its characters are whole.
+        // Flatline's own document holds the text of the check unchanged, except for lone surrogates.
         for (const one of [...strings, url])
           if (name === 'webhook') assert.ok(one.isWellFormed(), one)
           else assert.match(one, ordinary, `${name}: ${JSON.stringify(one)}`)
@@ -110,7 +110,7 @@ suite('a format gets only characters that it has', () => {
     assert.ok(lines.join('\n').isWellFormed())
   })
 
-  test('from what a webhook is told by placeholders', () => {
+  test('from the placeholders of a webhook', () => {
     const { url, header, body } = placeholdersOf(lacking, 'down')
     for (const name of ['NAME', 'SLUG', 'TAGS', 'BODY', 'JSON', 'NAME_JSON', 'BODY_JSON']) {
       assert.match(url(`https://a.example/$${name}`), /^[\x21-\x7e]*$/)
@@ -119,7 +119,7 @@ suite('a format gets only characters that it has', () => {
     }
   })
 
-  test('printable text is left alone, and what nobody sees is blank', () => {
+  test('printable text stays unchanged, and invisible text is blank', () => {
     for (const same of ['', 'a\tb\nc', 'é ✓ 😀 \u00a0', '<&>"']) assert.equal(printable(same), same)
     for (const blank of ['', ' \t\n', '\u200b\u00a0\u3000', '\u2800\u3164\uffa0', '\u0301', '\ufeff', '\ud800'])
       assert.ok(isBlank(blank))

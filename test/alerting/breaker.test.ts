@@ -63,7 +63,7 @@ suite('the circuit breaker of a destination', () => {
       seen++
       underWay++
       most = Math.max(most, underWay)
-      // All that come together are under way together, however slowly they come.
+      // Waits until all requests are under way at the same time.
       Promise.all([pause(50), eventually('those that come together', () => seen % 5 === 0 || most === 3)]).then(() => {
         underWay--
         response.writeHead(500).end()

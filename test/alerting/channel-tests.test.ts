@@ -1,4 +1,5 @@
-// Tests of channels are bounded: one at a time of each channel, a few of each project within a minute, and never more sockets than slots.
+// Tests of channels are limited: one at a time for each channel, a few per minute for each project, and never more
+// sockets than slots.
 
 import assert from 'node:assert/strict'
 import type { RequestListener } from 'node:http'
@@ -10,7 +11,7 @@ import { listen } from './far-side.ts'
 const channels = '/api/v3/channels/'
 const hook = (url: string) => ({ kind: 'webhook', name: 'hook', settings: { url } })
 
-/** Keeps requests until it is opened, and counts those that are there at once. */
+/** Holds requests until it is opened, and counts those that it holds at once. */
 async function createDoor(t: TestContext) {
   const held: (() => void)[] = []
   const counts = { underWay: 0, most: 0, seen: 0 }

@@ -1,4 +1,4 @@
-// One tenant's destinations that hang keep no other tenant's alerts waiting, however many there are.
+// Hanging destinations of one tenant do not delay the alerts of another, however many there are.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'

@@ -31,7 +31,7 @@ const named = (Object.keys(kinds) as Name[]).filter((name) => name !== 'webhook'
 
 suite('words that are filled in', () => {
   for (const name of named) {
-    test(`${name} says ours where nothing is left of its owner's`, async (t) => {
+    test(`${name} sends the default text if its owner's template is blank`, async (t) => {
       for (const words of [
         { title: '$TAGS', body: '$BODY' },
         { title: '$NAME', body: '$NAME\n$TAGS' },
@@ -47,7 +47,7 @@ suite('words that are filled in', () => {
       }
     })
 
-    test(`${name} takes words that ask for the largest output again and again in no time`, async (t) => {
+    test(`${name} fills a template that repeats the largest output quickly`, async (t) => {
       const words = { title: '$JSON'.repeat(60), body: '$BODY'.repeat(800) }
       assert.equal(
         settingsProblem(transports[name] as Transport, { ...kinds[name].settings('http://a.example'), ...words }),
@@ -62,7 +62,7 @@ suite('words that are filled in', () => {
     })
   }
 
-  test('an address is short enough for servers, and still one', () => {
+  test('a filled-in address stays valid and short enough for servers', () => {
     for (const message of [large, empty, down]) {
       const { url } = placeholdersOf(message, 'down')
       for (const template of [
@@ -86,7 +86,7 @@ suite('words that are filled in', () => {
     }
   })
 
-  test('a document stays JSON, and small, however often it asks for everything', () => {
+  test('a document stays valid JSON of limited size, however many placeholders it has', () => {
     const { body } = placeholdersOf(large, 'down')
     const once = JSON.parse(body('{"body":$BODY_JSON,"name":$NAME_JSON,"check":$JSON}')) as Record<string, unknown>
     assert.deepEqual(once, { body: output.toString(), name: large.check.name, check: large.check })
@@ -95,7 +95,7 @@ suite('words that are filled in', () => {
     assert.equal((JSON.parse(often) as unknown[]).length, 120)
   })
 
-  test('a webhook that asks for everything two hundred times is filled in no time', async () => {
+  test('a webhook with two hundred placeholders is filled quickly', async () => {
     for (const template of ['$BODY'.repeat(200), '$BODY_JSON'.repeat(100), '$JSON'.repeat(200), '$NAME'.repeat(200)]) {
       const { body, url, header } = placeholdersOf(large, 'down')
       const took = await cpuMs(() => [body(template), url(template), header(template)])
@@ -103,7 +103,7 @@ suite('words that are filled in', () => {
     }
   })
 
-  test('an alert of a check with the longest notes and output is made in no time', async () => {
+  test('an alert of a check with the longest notes and output is made quickly', async () => {
     const check = { ...large.check, desc: '\n\u001b[31m"<&>'.repeat(100_000) }
     assert.ok((await cpuMs(() => alertOf({ ...large, check }, now))) < heldMaxMs)
   })

@@ -1,4 +1,5 @@
-// A delivery whose sender freezes or loses its database: sent once where that is possible, counted at the destination by its key.
+// A delivery whose sender freezes or loses its database is sent once where that is possible; the destination counts by
+// its key.
 
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'

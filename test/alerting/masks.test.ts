@@ -1,4 +1,4 @@
-// What a mask stands for never leaves for another host than the one that it was given for, of any kind of channel.
+// The secret behind a mask is never sent to another host than the one that it was given for, for any kind of channel.
 
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
@@ -14,7 +14,7 @@ const sid = `AC${'0'.repeat(32)}`
 const thirty = 'a'.repeat(30)
 const secret = 'T0PSECRET'
 
-/** Of each kind that has something to hide and somewhere to send it; one entry for each way of giving addresses. */
+/** Settings of each kind that has a secret and an address; one entry for each way to give addresses. */
 const cases: [kind: string, settings: (origin: string) => Settings][] = [
   ['alertmanager', (url) => ({ url, token: secret })],
   ['alertmanager', (url) => ({ url, user: 'me', password: secret })],
@@ -77,7 +77,7 @@ function problemOf(kind: string, given: unknown, stored: Settings) {
 }
 
 suite('a mask', () => {
-  test('is tried of every kind that keeps a secret and sends it to an address', () => {
+  test('is tested for every kind that sends a secret to an address', () => {
     const kinds = Object.values(transports as Record<string, Transport>).filter((transport) => {
       const properties = propertiesOf(transport)
       const hides = JSON.stringify(transport.settings).includes('"secret"')
@@ -115,7 +115,7 @@ suite('a mask', () => {
     })
   }
 
-  test('stands for nothing once an address is given where the vendor was meant, or taken away where it was not', () => {
+  test("stands for nothing once an address is added in place of the vendor's, or removed", () => {
     for (const [kind, settingsOf] of cases)
       for (const [field, { default: vendor }] of propertiesOf(kindOf(kind)).filter(isAddress)) {
         if (vendor === undefined) continue

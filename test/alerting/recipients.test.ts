@@ -1,4 +1,4 @@
-// An address gets nothing of a project but one mail that asks, until somebody there has confirmed.
+// Until somebody at an address has confirmed, a project can only send it a request for confirmation.
 
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
@@ -44,7 +44,7 @@ async function house(t: TestContext, env: Record<string, string> = {}) {
   }
 }
 
-/** Nothing that was to be sent is left. */
+/** Waits until no delivery is pending. */
 async function settled(databaseUrl: string): Promise<void> {
   await eventually('nothing to be left', async () => {
     const open = `SELECT 1 FROM deliveries WHERE status IN ('pending', 'retrying') UNION ALL SELECT 1 FROM flips WHERE processed_at IS NULL`
@@ -100,7 +100,7 @@ suite('the recipient of mails', () => {
     assert.equal(mails.length, before + 2)
   })
 
-  test('gets a mail that asks once an hour, however many channels and tests there are, and a project asks ten', async (t) => {
+  test('is asked once an hour, however many channels and tests there are, and a project asks ten', async (t) => {
     const { channel, tried, mails, databaseUrl } = await house(t)
     for (let n = 0; n < 5; n++) await tried(await channel('one@example.net'))
     await settled(databaseUrl)
@@ -110,7 +110,7 @@ suite('the recipient of mails', () => {
     assert.equal(mails.length, 10)
   })
 
-  test('is asked also where the address changed many times within one second', async (t) => {
+  test('is asked even if the address changed many times within one second', async (t) => {
     const { channel, change, mails, databaseUrl } = await house(t)
     const id = await channel('0@example.net')
     for (let n = 1; n < 6; n++) assert.equal((await change(id, `${n}@example.net`)).status, 200)
@@ -120,7 +120,7 @@ suite('the recipient of mails', () => {
     assert.ok(asked.includes('5@example.net'), 'whom the channel mails now is asked')
   })
 
-  test('has to be asked again after unsubscribing, and one who is there from before need not be', async (t) => {
+  test('confirms again after unsubscribing, but not if the channel is older than the rule', async (t) => {
     const { channel, change, tried, asked, mails, call, databaseUrl } = await house(t)
     const id = await channel('ops@example.net')
     await fetch(await asked(1), { method: 'POST' })

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { createSlots, type Destined, type Slots } from '../../src/alerting/slots.ts'
+import { createSlots, type SlotRequest, type Slots } from '../../src/alerting/slots.ts'
 
 const call = { succeed() {}, fail() {}, release() {} }
 
 const projectId = 'p'
 
-function takeAll(slots: Slots, destined: Destined) {
+function takeAll(slots: Slots, request: SlotRequest) {
   const taken: ReturnType<Slots['take']>[] = []
-  while (slots.isFree(destined)) taken.push(slots.take(destined, call))
+  while (slots.isFree(request)) taken.push(slots.take(request, call))
   return taken
 }
 
@@ -100,20 +100,20 @@ suite('the slots of a replica', () => {
   test('go to tests up to a quarter, in turn, and to the next as soon as one is given back', async () => {
     const slots = createSlots(8)
     const { signal } = new AbortController()
-    const destined = (n: number) => ({ channelId: `c ${n}`, kind: 'webhook', projectId: `p ${n}` })
-    const first = await slots.waitForTest(destined(0), signal)
-    await slots.waitForTest(destined(1), signal)
+    const requestOf = (n: number) => ({ channelId: `c ${n}`, kind: 'webhook', projectId: `p ${n}` })
+    const first = await slots.waitForTest(requestOf(0), signal)
+    await slots.waitForTest(requestOf(1), signal)
     let third: (() => void) | null | undefined
-    const waiting = slots.waitForTest(destined(2), signal).then((leave) => (third = leave))
+    const waiting = slots.waitForTest(requestOf(2), signal).then((leave) => (third = leave))
     await Promise.resolve()
     assert.deepEqual([slots.free(), third], [6, undefined])
     first?.()
     await waiting
     assert.equal(typeof third, 'function')
     assert.equal(slots.free(), 6)
-    assert.equal(await slots.waitForTest(destined(3), AbortSignal.abort()), null)
+    assert.equal(await slots.waitForTest(requestOf(3), AbortSignal.abort()), null)
     const impatient = new AbortController()
-    const gone = slots.waitForTest(destined(4), impatient.signal)
+    const gone = slots.waitForTest(requestOf(4), impatient.signal)
     impatient.abort()
     assert.equal(await gone, null)
     third?.()

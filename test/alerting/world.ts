@@ -29,7 +29,7 @@ const limits: AlertingLimits = {
   concurrency: 64,
   leaseMs: 15_000,
   testsPerMinute: 10,
-  isAsked: true,
+  confirmRecipients: true,
   mailsPerHour: 200,
   retryBaseMs: 1000,
   retryMaxMs: 60_000,

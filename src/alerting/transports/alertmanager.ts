@@ -1,7 +1,8 @@
-// Prometheus Alertmanager: an alert pushed to its API. Alertmanager takes an alert without an end for resolved when nobody repeats it
-// for some minutes, so an outage gets an end far away, and its recovery moves it to the present. The labels identify the alert, and people
-// route and inhibit by them. A check or a project that was renamed meanwhile, or labels that were, would leave the alert of the outage firing
-// for ever, so a recovery asks under which labels it stands there and ends those, too.
+// Prometheus Alertmanager: an alert pushed to its API. Alertmanager treats an alert without an end as resolved when it
+// is not repeated for some minutes, so an outage gets an end far in the future, and its recovery moves the end to the
+// present. The labels identify the alert, and people route and inhibit by them. If a check, a project or a label was
+// renamed meanwhile, the alert of the outage would fire for ever, so a recovery looks up the labels of the incident in
+// Alertmanager and ends those alerts, too.
 
 import { isDeepStrictEqual } from 'node:util'
 import { type Static, Type } from 'typebox'
@@ -45,7 +46,7 @@ export const alertmanager: Transport<Static<typeof Settings>> = {
   async send(message, settings, context) {
     const alert = wordsFor(message, settings, context)
     const labels = labelsOf(alert, settings)
-    const others = alert.phase === 'resolved' ? await standing(alert, settings, context) : []
+    const others = alert.phase === 'resolved' ? await activeLabels(alert, settings, context) : []
     const json = [labels, ...others.filter((other) => !isDeepStrictEqual(other, labels))].map((own) => ({
       ...times(alert),
       labels: own,
@@ -61,8 +62,11 @@ const alertsUrl = ({ url }: Static<typeof Settings>) => `${base(url)}/api/v2/ale
 const login = ({ token, user, password }: Static<typeof Settings>) =>
   token !== undefined ? bearer(token) : user !== undefined ? basic(user, password ?? '') : {}
 
-/** The labels of what stands there of the incident; none if that cannot be learned, because the recovery must not wait for it. */
-async function standing(
+/**
+ * The labels of the incident's alerts in Alertmanager; none if the lookup fails, because the recovery must not wait for
+ * it.
+ */
+async function activeLabels(
   { incident }: Alert,
   settings: Static<typeof Settings>,
   context: SendContext,

@@ -33,7 +33,8 @@ export const apprise = httpTransport({
   request: (alert, settings) => message(alert, settings, 'markdown', markdown),
   plainly: (alert, settings) => message(alert, settings, 'text', plain),
   answers: {
-    // 204: there is nothing under the key and tag, so nobody was told. 424: at least one service was not reached.
+    // 204: there is nothing under the key and tag, so no service was notified. 424: at least one service was not
+    // reached.
     read: (body, { status }) => ({
       says: status === 204 ? 'nothing is configured there under the key and tag' : words(pick(body, 'error')),
       failed: status === 204,

@@ -27,7 +27,7 @@ const answers: Answers = {
     const limited =
       [403, 429].includes(status) && (headers['x-ratelimit-remaining'] === '0' || 'retry-after' in headers)
     const wait = Number(headers['retry-after']) * 1000 || reset - now
-    // Every error of GitHub's own names its documentation.
+    // GitHub's own errors name its documentation; those of a proxy do not.
     const own = /^https:\/\/(docs|developer)\.github\.com\//.test(String(pick(body, 'documentation_url')))
     return {
       says: words(pick(body, 'message')),
@@ -75,7 +75,7 @@ export const github: Transport<Static<typeof Settings>> = {
   },
 }
 
-/** `plainly` is asked with what has no markup where `json` is refused. */
+/** `plainly` is the body without markup, which is sent if the one with markup is refused. */
 type Ask = (
   method: NonNullable<ApiRequest['method']>,
   path: string,
@@ -97,7 +97,7 @@ async function find({ incident }: Alert, repo: string, ask: Ask): Promise<string
   return pick(await ask('GET', `/search/issues?${query}`), 'items', 0, 'number')
 }
 
-/** GitHub takes no plain text; in a block of code nothing is read as anything else. */
+/** GitHub has no plain text; in a code block nothing is read as markup. */
 const codeBody = (alert: Alert) => fitText(alert, bodyMax, (part) => markdown.code(messageOf(part, plain)))
 
 const issueBody = (alert: Alert) => fitText(alert, bodyMax, (part) => bodyOf(part, markdown))

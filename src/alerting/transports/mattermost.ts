@@ -23,7 +23,7 @@ export const mattermost = httpTransport({
   answers: {
     read: (body, { status }) => {
       const id = String(pick(body, 'id'))
-      // Servers in production give one general reason, and its status tells: the webhook or its channel is not there.
+      // Production servers give one general reason; with 404 it means that the webhook or its channel does not exist.
       const isGeneral = status === 404 && id === 'web.incoming_webhook.general.app_error'
       return {
         says: words(pick(body, 'message')),

@@ -41,7 +41,7 @@ const posted = (content: object) => ({
   attachments: [{ contentType: 'application/vnd.microsoft.card.adaptive', contentUrl: null, content }],
 })
 
-/** The workflow takes cards only. Rich text knows no markup. */
+/** The workflow accepts only cards. A RichTextBlock has no markup. */
 const plainCard = (alert: Alert) =>
   cardOf({
     body: [{ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: messageOf(alert, plain) }] }],

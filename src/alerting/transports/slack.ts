@@ -33,14 +33,14 @@ export const slack = httpTransport({
       attachments: [{ color: colours[alert.severity], fallback: unmentioned(alert.text), blocks: blocks(alert) }],
     },
   }),
-  // Also without blocks, addresses and mentions have to be kept from the text.
+  // Without blocks, too, links and mentions in the text have to be escaped.
   plainly: (alert, { url }) => ({
     url,
     json: { text: fitText(alert, textMax, (part) => mrkdwn.text(messageOf(part, plain))), mrkdwn: false },
   }),
   answers: {
-    // Errors are a word of plain text (docs.slack.dev, Sending messages using incoming webhooks). A token that is not valid any more
-    // belongs to somebody who left.
+    // Errors are a word of plain text (docs.slack.dev, Sending messages using incoming webhooks). A token becomes
+    // invalid when its owner leaves the workspace.
     read: (_body, { status, body }) => {
       const word = body.toString('utf8')
       const says = status !== 200 && /^[a-z_]{2,50}$/.test(word) ? word : undefined

@@ -80,7 +80,7 @@ suite('alertmanager', () => {
     assert.deepEqual([labels.check, labels.project], ['nightly', 'test'])
   })
 
-  test('a recovery is told also where nobody says what stands there', async (t) => {
+  test('a recovery is sent even if the lookup of active alerts fails', async (t) => {
     for (const reply of [{ status: 404 }, { status: 500 }, { body: '<html>' }, { body: {} }, { body: [null] }]) {
       const { url, asked } = await farSide(t, ({ method }) => (method === 'GET' ? reply : {}))
       assert.equal(await alertmanager.send(up, { url }, contextWith()), 'sent')

@@ -216,17 +216,17 @@ export function answersMean(subject: Subject, own: Case[]): void {
       })
     }
 
-    // 401, 403, 404 and 410 of whatever stands in front of the vendor.
+    // 401, 403, 404 and 410 of a proxy in front of the vendor.
     for (const code of [401, 403, 404, 410])
       for (const [type, body] of proxyPages)
-        test(`${code} of a proxy, ${type} ${body.slice(0, 30)}, is no verdict for good`, async (t) => {
+        test(`${code} of a proxy, ${type} ${body.slice(0, 30)}, does not switch the channel off`, async (t) => {
           const error = await outcome(t, { status: code, headers: { 'content-type': type }, body })
           assert.ok(error instanceof DeliveryError, String(error))
           assert.deepEqual([error.permanent, error.retryable], [false, true])
           if (!type.includes('json')) assert.equal(error.suspect, false)
         })
 
-    test('nothing is sent any more once that is forbidden, though the connection stands', async (t) => {
+    test('nothing is sent if beforeSend throws on an established connection', async (t) => {
       const { url, asked } = await farSide(t, () => taken)
       const beforeSend = () => {
         throw new Error('somebody else sends it')

@@ -58,7 +58,7 @@ function outage(name: string, index = 0): CheckMessage {
   }
 }
 
-/** Of all names, in messages of as many checks as are named in one. */
+/** All names, in messages with as many checks as one message names. */
 function groups(): CheckMessage[] {
   return [0, 9, 18].map((start) => {
     const [first, ...rest] = names.slice(start, start + 9).map((name) => outage(name))
@@ -93,7 +93,7 @@ suite('what somebody wrote is text', () => {
 
   for (const name of Object.keys(kinds) as Name[]) {
     if (name === 'shell') continue
-    test(`${name} shows what it is told of one check, and nothing of it is markup`, async (t) => {
+    test(`${name} shows the texts of one check without interpreting markup in them`, async (t) => {
       for (const [index, written] of names.entries()) {
         const all = await shown(t, name, outage(written, index))
         assertSeen(all, `${written} is down`)
@@ -101,7 +101,7 @@ suite('what somebody wrote is text', () => {
       }
     })
 
-    test(`${name} shows what it is told of many checks`, async (t) => {
+    test(`${name} shows the texts of many checks without interpreting markup in them`, async (t) => {
       for (const message of groups()) {
         const all = await shown(t, name, message)
         assertSeen(all, `${(message.others ?? []).length + 1} checks changed`)
@@ -115,14 +115,14 @@ suite('what somebody wrote is text', () => {
       }
     })
 
-    test(`${name} tells of a check with neither a name nor an output`, async (t) => {
+    test(`${name} shows a check that has neither a name nor an output`, async (t) => {
       const { lastPing: _none, ...bare } = { ...down, links }
       const all = await shown(t, name, { ...bare, check: { ...down.check, name: '', slug: '', tags: '', desc: '' } })
       assertSeen(all, 'Check 1b6a8d0e is down')
       for (const { source } of all.parts) assert.notEqual(source.trim(), '')
     })
 
-    test(`${name} shows its owner's words as they were written`, async (t) => {
+    test(`${name} shows its owner's template as it was written`, async (t) => {
       if (!('title' in (transports[name].settings as { properties: object }).properties)) return
       for (const written of names) {
         const own = { title: '$NAME', body: '$NAME\n$TAGS\n\n$BODY' }
@@ -133,7 +133,7 @@ suite('what somebody wrote is text', () => {
     })
 
     if (kinds[name].marked)
-      test(`${name} is told plainly, once, what its vendor cannot read`, async (t) => {
+      test(`${name} sends plain text, once, if the vendor refuses the markup`, async (t) => {
         for (const status of [400, 422]) {
           const refusing = (count: number): Reply => (count === 1 ? { status, body: {} } : kinds[name].taken)
           const { asked, outcome } = await tell(t, name, outage(names[1] as string), {
@@ -163,7 +163,7 @@ async function shown(t: TestContext, name: Name, message: CheckMessage, own: obj
   return seen(name, kinds[name].parts(asked))
 }
 
-/** What people see; that only ours is marked and linked, and that nobody is called, is asserted of all of it. */
+/** What people see. Asserts that only Flatline's own text is marked and linked, and that nobody is mentioned. */
 function seen(name: Name, parts: readonly Part[]): All {
   const all = parts.map(([format, source]) => ({ ...formats[format](source), source }))
   for (const { marks, links: found, source } of all) {

@@ -1,4 +1,4 @@
-// What people see of what a vendor was sent: each format is read by its own parser, or by the rules that its vendor states.
+// What people see of a message: each format is read by its own parser, or by the rules that its vendor documents.
 
 import assert from 'node:assert/strict'
 import { Parser } from 'htmlparser2'
@@ -17,7 +17,7 @@ function commonmark(source: string): Seen {
   return markdownSeen(createMarkdown('commonmark'), source, ' ')
 }
 
-/** As chat services have it: no raw HTML, a line feed ends a line, lines may be struck out and be tables. */
+/** The Markdown of chat services: no raw HTML, a line feed ends a line, with strikethrough and tables. */
 function chat(source: string): Seen {
   return markdownSeen(createMarkdown({ html: false, breaks: true }), source, '\n')
 }
@@ -153,7 +153,7 @@ function count({ marks }: Seen, name: string): void {
   marks[name] = (marks[name] ?? 0) + 1
 }
 
-/** Without what nobody sees. */
+/** The text without invisible characters. */
 export const visible = (text: string) => text.replaceAll('\u200b', '').replaceAll('\u00a0', ' ')
 
 /** Its lines, without blank ones and blanks around them. */

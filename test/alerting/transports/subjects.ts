@@ -1,4 +1,4 @@
-// Every kind of channel, with settings that it takes, its vendor's answer, and where people see which format in what it sends.
+// Every kind of channel, with valid settings, its vendor's answer, and where its message has text in which format.
 
 import type { TestContext } from 'node:test'
 import type { Message } from '../../../src/alerting/message.ts'
@@ -13,13 +13,13 @@ export type Part = [format: Format, text: string]
 export type Kind = {
   settings: (url: string) => object
   taken: Reply
-  /** Of what was asked. Links that are buttons, too, are written as their vendor would show them. */
+  /** The texts of a request. Links that are buttons are written as their vendor would show them. */
   parts: (asked: readonly Asked[]) => Part[]
-  /** It has markup, so that a vendor may refuse it. */
+  /** The message has markup, which a vendor may refuse. */
   marked: boolean
-  /** Whether somebody can be called by an at sign. */
+  /** Whether an at sign can mention somebody. */
   calls: boolean
-  /** What a message may hold in it of an outage. */
+  /** What a message about an outage may contain. */
   shows?: 'some' | 'title'
 }
 
@@ -380,7 +380,7 @@ export const kinds: Record<Exclude<keyof typeof transports, 'group'>, Kind> = {
   },
 }
 
-/** What a channel of the kind sends of a message, and what came of it. A mail stands there as JSON. */
+/** What a channel of the kind sends for a message, and the outcome. A mail is shown as JSON. */
 export async function tell(
   t: Pick<TestContext, 'after'>,
   name: keyof typeof kinds,

@@ -13,9 +13,9 @@ import type { Recorded } from './store.ts'
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
 
 /**
- * What is known beside the monitor's row. `watermark`: other replicas may still hold heartbeats received later, so no later deadline is
- * applied. `lastFlipAt`: of the last recorded flip, where a signal may be older than it. `recent`: instants of the heartbeats of the last
- * minute, for a monitor whose owner limits how many may come.
+ * What is known beside the monitor's row. `watermark`: other replicas may hold heartbeats received later than this, so
+ * no later deadline is applied. `lastFlipAt`: the instant of the last recorded flip, where a signal may be older.
+ * `recent`: the instants of the last minute's heartbeats, for a monitor whose owner limits their number.
  */
 export type Surroundings = {
   windows: readonly BlindWindow[]
@@ -32,8 +32,9 @@ export const undisturbed: Surroundings = {
 }
 
 /**
- * Applies a monitor's signals in the order of their receipt, each after what time had done until then. A signal that is older than what
- * was applied before, and one behind a deadline that cannot be applied yet, leave the history from there on to be judged again.
+ * Applies a monitor's signals in the order of their receipt, each after the deadlines that had passed by then. If a
+ * signal is older than what was applied before, or follows a deadline that cannot be applied yet, the history from
+ * there on is to be judged again.
  */
 export function applySignals(monitor: WatchedMonitor, received: readonly Received[], around: Surroundings): Applied {
   const { maxPingsPerMinute } = monitor.settings
@@ -82,7 +83,9 @@ function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): nu
   return Math.max(lastPing ?? 0, lastStart ?? 0, lastFlipAt ?? 0)
 }
 
-/** A late success changes nothing where the monitor has been up since before it, with no failure to count and no run to end. */
+/**
+ * A late success changes nothing if the monitor has been up since before it, with no failures counted and no open run.
+ */
 function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | null): boolean {
   const isCalm =
     state.status === 'up' &&

@@ -8,7 +8,7 @@ export type Done<Result> = (error: Error | null, result?: Result) => void
 /** Entries that are enough for a batch: with more of them each costs little less. */
 const amongMany = 32
 
-/** A batch that has been written at for so long is slow. */
+/** A batch whose write takes longer than this is slow. */
 const slowAfterMs = 500
 
 type Waiting<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
@@ -29,11 +29,11 @@ export function createBatcher<Entry, Result>(options: {
   queueMaxEntries: number
   queueMaxBytes: number
   batchMax: number
-  /** Of one batch, unless a single entry is larger. */
+  /** The limit of one batch, unless a single entry is larger. */
   batchMaxBytes: number
   /** Batches written at the same time. */
   inFlightMax: number
-  /** How many slow ones may be written besides. */
+  /** How many slow batches may be written in addition. */
   slowMax: number
 }): Batcher<Entry, Result> {
   const { write, queueMaxEntries, queueMaxBytes, inFlightMax, slowMax } = options
@@ -73,7 +73,10 @@ export function createBatcher<Entry, Result>(options: {
     return most
   }
 
-  /** A few batches that take long must not stop those behind them. Otherwise it is asked again when the first may have become slow. */
+  /**
+   * Whether slow batches may be passed, because a few of them must not stop those behind them. If not, `next` runs
+   * again when the oldest batch may have become slow.
+   */
   function mayPassSlow(): boolean {
     if (slowMax === 0) return false
     const now = performance.now()

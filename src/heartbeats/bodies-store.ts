@@ -1,6 +1,7 @@
-// How many bytes of bodies are kept. `monitors.body_bytes` counts what was written of a check and what its quota has removed since; days that
-// retention drops are not taken off, so that it is never too small. `body_usage` has the sums of a project by day of receipt. A day may be
-// below zero for a moment: another replica may remove a body before its writer has added it. Instants in epoch milliseconds.
+// How many bytes of bodies are kept. `monitors.body_bytes` counts what was written for a check, less what its quota has
+// removed; what retention removes is not subtracted, so the count is never too small. `body_usage` has the sums of a
+// project by day of receipt. A day may be below zero for a moment, because another replica may remove a body before its
+// writer has added it. Instants in epoch milliseconds.
 
 import type { Queryable, Statement } from '../database/client.ts'
 
@@ -17,7 +18,7 @@ const add = statement(
    ON CONFLICT (project_id, day) DO UPDATE SET bytes = u.bytes + EXCLUDED.bytes`,
 )
 
-/** Negative ones are taken off. */
+/** Negative bytes are subtracted. */
 export async function addUsage(on: Queryable, usage: readonly Usage[]): Promise<void> {
   if (usage.length === 0) return
   await on.query(add, [usage.map((one) => one.projectId), usage.map(({ day }) => day), usage.map(({ bytes }) => bytes)])
@@ -39,10 +40,10 @@ const grow = statement(
    RETURNING m.id AS "monitorId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
 )
 
-/** Of one check: what is counted of it now. */
+/** The bytes that are counted for one check now. */
 export type Total = { monitorId: string; projectId: string; total: number }
 
-/** Negative bytes are taken off. */
+/** Negative bytes are subtracted. */
 export async function growTotals(tx: Queryable, bytes: ReadonlyMap<string, number>): Promise<Total[]> {
   return bytes.size === 0 ? [] : tx.query<Total>(grow, [[...bytes.keys()], [...bytes.values()]])
 }

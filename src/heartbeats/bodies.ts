@@ -1,6 +1,7 @@
-// Keeps the bodies of heartbeats within the quotas of their checks and projects, beside the recording and not in it: what is written is
-// tallied here, and a loop adds the tallies up, removes the oldest bodies of checks that have too many, and says of which projects no
-// more are kept for now. A heartbeat is recorded and counted whatever becomes of its body.
+// Keeps the bodies of heartbeats within the quotas of their checks and projects, outside of the transaction that
+// records them: what is written is tallied here, and a loop adds the tallies up, removes the oldest bodies of checks
+// that have too many, and closes projects that may keep no more for now. A heartbeat is recorded and counted whether or
+// not its body is kept.
 
 import type { Database } from '../database/service.ts'
 import type { Quota } from '../quotas/limits.ts'
@@ -13,12 +14,12 @@ export type Bodies = ReturnType<typeof createBodies>
 /** Why a body is not kept, or not any longer. */
 export type BodyQuota = 'check' | 'project'
 
-/** What the recording asks and tells. */
+/** What the recording uses. */
 export type BodyAccount = Pick<Bodies, 'isDropped' | 'closedProjects' | 'wrote'>
 
-/** After the oldest have gone a check is so full, so that not every body that comes makes one go. */
+/** How full a check is after its oldest bodies were removed, so that not every new body makes it remove one. */
 const fullAfter = 0.9
-/** A check that is so many times over its quota keeps no more bodies until the oldest have gone. */
+/** A check with this many times its quota keeps no more bodies until the oldest are removed. */
 const overfullAt = 3
 const limitsMax = 10_000
 const pageSize = 5000
@@ -28,7 +29,7 @@ export function createBodies(options: {
   database: Pick<Database, 'query' | 'transaction'>
   quotas: Pick<Quotas, 'ofMany' | 'defaults'>
   count: (quota: BodyQuota, n: number) => void
-  /** Called when a check is over its quota: the next step should not wait for its turn. */
+  /** Called when a check is over its quota, so that the next step begins at once. */
   onFull: () => void
 }) {
   const { database, quotas, count } = options
@@ -61,7 +62,9 @@ export function createBodies(options: {
     closed = projectIds.filter((id) => (used.get(id) ?? 0) >= (limits.get(id) ?? quotas.defaults).body_bytes)
   }
 
-  /** Null if all of them together are within `limit`; else the newest of those that have to go. */
+  /**
+   * `kept` is what fits into `limit`, from the newest body on; `from` is the newest one that does not, null if all fit.
+   */
   async function surplusOf(
     monitorId: string,
     limit: number,
@@ -79,7 +82,7 @@ export function createBodies(options: {
     }
   }
 
-  /** Removes the oldest bodies of a check. Where nothing has to go, too much was counted, and the count is corrected. */
+  /** Removes the oldest bodies of a check. If none has to go the count is too large, and is corrected. */
   async function trim({ monitorId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
     const before = await store.selectTotal(database, monitorId)
     if (before === null) return
@@ -101,13 +104,13 @@ export function createBodies(options: {
   }
 
   return {
-    /** Whether the body of this heartbeat is not to be kept: its check has far too many. */
+    /** Whether the body of this heartbeat is not kept, because its check has far too many. */
     isDropped: ({ monitorId }: Pick<Received, 'monitorId'>): boolean => overfull.size > 0 && overfull.has(monitorId),
 
-    /** Projects of which no more bodies are kept for now. */
+    /** The projects that may keep no more bodies for now. */
     closedProjects: (): readonly string[] => closed,
 
-    /** To be told of bodies that are in the database, and of heartbeats whose bodies are not. */
+    /** `written` are the counts of checks whose bodies were stored; `entries` are all heartbeats that were, with or without their bodies. */
     wrote(written: readonly store.Total[], entries: readonly Received[]): void {
       const byId = new Map(written.map((one) => [one.monitorId, one]))
       for (const entry of entries) {

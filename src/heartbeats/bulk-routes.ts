@@ -21,7 +21,7 @@ type Result = { accepted: number; duplicates: number; rejected: Rejected[]; unav
 export const bulkPath = '/api/v3/heartbeats'
 const uploadMaxBytes = 16 * 2 ** 20
 const entriesMax = 10_000
-/** Of entries and of their characters: the rest of the process gets its turn in between. */
+/** Entries, and characters of entries, between two pauses in which the process can do other work. */
 const chunk = 250
 const chunkLength = 500_000
 
@@ -32,7 +32,10 @@ const refusals = {
   unavailable: 'could not be stored, try again shortly',
 }
 
-/** Uploads of devices that were offline, and of whoever has much to tell. 200 also where some or all entries are rejected. */
+/**
+ * Uploads of devices that were offline, and of clients with many heartbeats. 200 also where some or all entries are
+ * rejected.
+ */
 export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, options) => {
   const { heartbeats, early, now } = options
   app.removeAllContentTypeParsers()

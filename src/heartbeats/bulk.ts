@@ -27,9 +27,7 @@ const latestMs = 5 * 60_000
 const shownMax = 100
 const fields = ['check', 'kind', 'at', 'exit_status', 'rid', 'body', 'id']
 
-/**
- * The text of each entry, and no more than one beyond `max`: what comes behind is not looked at. Null if it is an array that is not whole.
- */
+/** The text of each entry, up to one more than `max`; the rest is not read. Null if it is an incomplete array. */
 export function splitEntries(text: string, max = Number.POSITIVE_INFINITY): string[] | null {
   const begin = nextVisible(text, 0)
   if (text[begin] !== '[') return splitLines(text, begin, max)
@@ -39,7 +37,10 @@ export function splitEntries(text: string, max = Number.POSITIVE_INFINITY): stri
 
 const visible = /\S/g
 
-/** Where the first character at or after `from` is that is no blank; the end if there is none. A call costs less than a step for each. */
+/**
+ * The place of the first character at or after `from` that is not blank; the end if there is none. A regular expression
+ * is faster than a loop over the blanks.
+ */
 function nextVisible(text: string, from: number): number {
   visible.lastIndex = from
   return visible.exec(text)?.index ?? text.length
@@ -55,7 +56,10 @@ function splitLines(text: string, begin: number, max: number): string[] {
   return lines
 }
 
-/** Outside of its strings a heartbeat has some thirty characters. What has many more, as numbers or nested ever deeper, is none. */
+/**
+ * Outside of its strings a heartbeat has some thirty characters. An entry with many more, of digits or brackets, is not
+ * a heartbeat.
+ */
 const outsideMax = 1000
 
 /** Finds the elements of an array by its brackets, commas and quotes; what is between them is not looked at. */

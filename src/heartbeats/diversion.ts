@@ -16,19 +16,22 @@ import { problemOf, storable } from './storable.ts'
 
 export type Diversion = ReturnType<typeof createDiversion>
 
-/** How this replica gets on with others. Alone there is nobody to wait for, and nobody to hand anything to. */
+/** What this replica needs of the others. A single replica waits for no other, and can hand its records to no other. */
 export type Relay = {
   /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
   hold: (answer: () => void) => void
-  /** Gives records to another replica that can write them into the database, and reports to it; true if there is one that did. */
+  /**
+   * Gives records to another replica to write them into the database, and reports to it; true once one has written
+   * them.
+   */
   handOver: (records: Buffer) => Promise<boolean>
 }
 
 export type DiversionOptions = OwnerLookups & {
   spool: Spool
   /**
-   * Writes heartbeats of which some may be in the database already, in which case it finds out by itself; rejects if it cannot be
-   * reached.
+   * Writes heartbeats, some of which may be in the database already, which it finds out by itself; rejects if it cannot
+   * be reached.
    */
   record: (entries: Received[]) => Promise<(Outcome | Error)[]>
   /** Keeps what cannot be recorded; rejects if the database cannot be reached. */
@@ -41,11 +44,11 @@ export type DiversionOptions = OwnerLookups & {
 
 const replayMax = 500
 const replayMaxBytes = 16 * 2 ** 20
-/** Whoever comes after these waits for them: a few batches. */
+/** Later heartbeats wait for these: a few batches. */
 const handoverMax = 2000
 const listedMax = 100
 const stalledAfterMs = 60_000
-/** Detection waits for a spool while the database answers, but not for ever. */
+/** How long detection waits for a spool while the database answers. */
 const patienceMs = 300_000
 
 export function createDiversion({ spool, record, quarantine, ping, count, log, ...lookups }: DiversionOptions) {
@@ -56,7 +59,10 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
   /** While the last of the spool is moved on; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
-  /** Since when the spool has been replayed without coming to its end, and without getting on, while the database answered. */
+  /**
+   * While the database answers: since when the replay has not reached the end of the spool, and since when it has
+   * failed.
+   */
   let replayingSince: number | null = null
   let failingSince: number | null = null
 
@@ -79,7 +85,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
     })
   }
 
-  /** Whatever of it cannot be recorded must not keep the rest from being so. */
+  /** Records that cannot be written must not keep the others from being written. */
   async function replaySegment(records: Received[], unreadable: Buffer[]): Promise<void> {
     const unfit = records.filter((received) => problemOf(received) !== null)
     await quarantine.addUnfit(unfit, unreadable)
@@ -133,11 +139,14 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
     end()
   }
 
-  /** While the database is away from here alone another replica writes what is in the spool, and hears that it is empty. */
+  /**
+   * While only this replica cannot reach the database, another one writes what is in the spool, and learns that the
+   * spool is empty.
+   */
   async function replayThroughOthers(): Promise<boolean> {
     let isTaken = true
     const give = async (records: Received[], unreadable: Buffer[]) => {
-      // What cannot be read waits for the quarantine of this replica.
+      // Unreadable records wait until this replica can put them into the quarantine.
       isTaken = unreadable.length === 0 && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
       if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
     }
@@ -175,12 +184,12 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
       )
     },
 
-    /** Remembers which monitors there are, and whose where that is known; `learn` finds out about the others. */
+    /** `saw` remembers an existing monitor, and its project if that is known; `learn` looks up the other projects. */
     ...{ saw: owners.saw, learn: owners.learn },
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
     async handedOver(): Promise<void> {
-      // Whatever stopped it: those behind it go where it is.
+      // Whatever stopped the replay, heartbeats that wait for it go to the spool, too.
       await handover?.catch((cause) => {
         throw new AppError('unavailable', 'heartbeats go to the spool again', { cause })
       })
@@ -209,11 +218,14 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
       }
     },
 
-    /** The database answers, and for a minute nothing of the spool has got into it. */
+    /** The database answers, but the replay has failed for a minute. */
     isStalled,
     stalledMs: (): number => elapsedMs(failingSince),
 
-    /** When the heartbeat was received that has waited longest and can be expected soon; null if none is. */
+    /**
+     * The receive time of the heartbeat that has waited longest, as long as its replay can be expected soon; otherwise
+     * null.
+     */
     oldestExpected: (): number | null =>
       isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
 
@@ -224,7 +236,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
       return gone
     },
     id: spool.id,
-    /** Records a spool's heartbeats that came from another replica. */
+    /** Records the heartbeats of another replica's spool. */
     recordForeign: replaySegment,
     isEmpty: spool.isEmpty,
     backlog: (): Backlog => spool.backlog(),
@@ -233,7 +245,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
   }
 }
 
-/** In their order, each small enough for one transaction. */
+/** The records in their order, in parts that are small enough for one transaction. */
 function partsOf(records: readonly Received[]): Received[][] {
   const parts: Received[][] = []
   let part: Received[] = []
@@ -255,7 +267,7 @@ function isLimited(outcome: Outcome | Error | undefined): boolean {
   return typeof outcome === 'object' && 'limitedForMs' in outcome
 }
 
-/** It has no monitor, and gets none. */
+/** The heartbeat has no monitor, and none is made for it. */
 function isHomeless(outcome: Outcome | Error | undefined): boolean {
   if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
   return 'quota' in outcome

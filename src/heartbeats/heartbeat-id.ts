@@ -7,8 +7,9 @@ let used = pool.length
 let sequence = 0
 
 /**
- * A uuid v7 of the receive time; of two made here for one millisecond the later is the greater (RFC 9562, 6.2, a counter). Random bytes are drawn for 256 ids at once: asking the system for each took a tenth of the
- * time of a heartbeat.
+ * A uuid v7 of the receive time. Of two ids that this process makes in one millisecond the later is the greater (RFC
+ * 9562, 6.2, a counter). Random bytes are drawn for 256 ids at once: a system call for each took a tenth of the time of
+ * a heartbeat.
  */
 export function heartbeatId(at: number): string {
   if (used === pool.length) {

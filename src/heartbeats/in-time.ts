@@ -1,6 +1,9 @@
 import { AppError } from '../core/errors.ts'
 
-/** Rejects with `unavailable` if it takes longer. What comes of it then changes nothing: the database knows each heartbeat by its id. */
+/**
+ * Rejects with `unavailable` if `work` takes longer than `limitMs`. Its late result does no harm, because the database
+ * knows each heartbeat by its id.
+ */
 export function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new AppError('unavailable', 'the database took too long'))

@@ -1,6 +1,6 @@
 /**
- * The checks that were there when last seen, as many as fit, and whose they are: two maps, of which the older is dropped when the newer is
- * full. The project is empty until it has been learnt.
+ * The checks that existed when last seen, up to a limit, with their projects. There are two maps; the older one is
+ * dropped when the newer one is full. The project is empty until it has been learnt.
  */
 export function createKnownMonitors({ maxEntries }: { maxEntries: number }) {
   let newer = new Map<string, string>()
@@ -21,11 +21,11 @@ export function createKnownMonitors({ maxEntries }: { maxEntries: number }) {
 
   return {
     add,
-    /** Undefined for a check that is not known; empty while its project is not. */
+    /** Undefined for an unknown check; empty while the project is unknown. */
     projectOf: (id: string): string | undefined => newer.get(id) ?? older.get(id),
-    /** Checks whose projects are to be learnt, at most `limit`; the first that were seen. */
+    /** Checks whose projects are to be learnt, the first seen first, at most `limit`. */
     unlearnt: (limit: number): string[] => unlearnt.slice(0, limit),
-    /** The first `count` of them have been asked about. */
+    /** The first `count` of them have been looked up. */
     asked(count: number): void {
       unlearnt = unlearnt.slice(count)
     },

@@ -1,5 +1,5 @@
-// Whom a message is for, found out while its envelope is told: of what comes for nobody nothing needs to be kept, and of a message to a
-// check only what its filters look at needs to be read.
+// Looks up the recipients of a message while its envelope is received: a message without a check need not be kept, and
+// of other messages only what the filters of their checks use need be read.
 
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Located, SlugAddress } from '../monitors/slugs.ts'
@@ -7,24 +7,27 @@ import type { MailFilters } from '../monitors/store.ts'
 import type { Recipient } from './protocols/healthchecks.ts'
 
 export type MailRecipientsOptions = {
-  /** Whose ping key this is, as mail servers may have written it; null if nobody's. */
+  /** The project of a ping key, as mail servers may have written it; null if there is none. */
   projectOf: (pingKey: string) => Promise<string | null>
   locate: (addresses: readonly SlugAddress[]) => Promise<readonly Located[]>
-  /** Of those that there are. */
+  /** The filters of those checks that exist. */
   mailFilters: (ids: readonly string[]) => Promise<readonly MailFilters[]>
-  /** Whether heartbeats are taken for checks that nobody can look up just now. */
+  /** Whether heartbeats are accepted for checks that cannot be looked up now. */
   canWait: boolean
 }
 
 export type MailRecipients = ReturnType<typeof createMailRecipients>
 
 const noFilters = { filterSubject: false, filterBody: false }
-/** Until somebody can tell, any filter may be on. */
+/** While checks cannot be looked up, any filter may be on. */
 const anyFilters = { filterSubject: true, filterBody: true }
 
 export function createMailRecipients({ projectOf, locate, mailFilters, canWait }: MailRecipientsOptions) {
   return {
-    /** The id of the check; why there is none. Rejects where it cannot be told, and the message has to come again. */
+    /**
+     * The id of the check, or why there is none. Rejects if the check cannot be looked up; then the message has to be
+     * sent again.
+     */
     async find(to: Recipient, requestId: string, address: string): Promise<{ id: string } | 'unknown' | 'ambiguous'> {
       if ('monitorId' in to) {
         try {
@@ -38,11 +41,11 @@ export function createMailRecipients({ projectOf, locate, mailFilters, canWait }
       if (projectId === null) return 'unknown'
       const [located = 'unknown'] = await locate([{ projectId, slug: to.slug, create: false, requestId, address }])
       if (typeof located === 'string') return located
-      // A refusal is for what would be made, and mail makes nothing.
+      // A quota refuses the creation of checks, and mail creates none.
       return 'quota' in located ? 'unknown' : { id: located.id }
     },
 
-    /** What each of these checks looks at, by its id, now that its message is there. */
+    /** The filters of each check, by its id, looked up when its message has arrived. */
     async filtersOf(ids: readonly string[]): Promise<ReadonlyMap<string, Omit<MailFilters, 'id'>>> {
       try {
         const found = new Map((await mailFilters(ids)).map(({ id, ...filters }) => [id, filters]))

@@ -1,5 +1,6 @@
-// Heartbeats by e-mail: the SMTP server. It takes messages for checks, forwards none, and answers 250 only once what a message says is
-// on disk; a mail server tries again later where it is told 4xx. The connection is plain, as it is between most mail servers on one network.
+// Heartbeats by e-mail: the SMTP server. It takes messages for checks, forwards none, and answers 250 only once what a
+// message says is on disk; a mail server tries again later after a 4xx. The connection is plain, as it is between most
+// mail servers on one network.
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -23,7 +24,7 @@ export type MailListenerOptions = {
   domain: string | undefined
   /** Of each message; more is read and not kept. */
   keptBytes: number
-  /** Of all messages that have not been answered; further ones are to come again. */
+  /** The limit of all messages that have not been answered; further ones are refused for now. */
   heldMaxBytes: number
   /** A larger message is refused. */
   messageMaxBytes: number
@@ -35,7 +36,7 @@ export type MailListener = ReturnType<typeof createMailListener>
 
 const recipientsMax = 100
 const idleMs = 60_000
-/** However busy it is: whoever sends a byte a minute must not keep a place for ever. */
+/** However busy it is: a client that sends a byte a minute must not keep a place for ever. */
 const sessionMs = 300_000
 /** How long the messages under way get when the service ends. */
 const lastMessagesMs = 5000
@@ -44,7 +45,7 @@ export function createMailListener(options: MailListenerOptions) {
   const { heartbeats, recipients, accepting, domain, log } = options
   /** Messages, until their answer is written. */
   const underWay = new Set<Promise<void>>()
-  /** Whom each address of the message under way is for. */
+  /** The result of the look-up of each address in the current envelope. */
   const envelopes = new WeakMap<SMTPServerSession, Map<string, Found>>()
   const room = { free: options.heldMaxBytes }
   const inTurn = createTurns()
@@ -122,7 +123,7 @@ export function createMailListener(options: MailListenerOptions) {
     }
   }
 
-  /** The checks that the message is for, each once, however many of its addresses were named. */
+  /** The checks that the message is for. A check counts once, however many of its addresses are named. */
   function recipientsOf(session: SMTPServerSession, requestId: string): string[] {
     const ids = new Set<string>()
     for (const { address } of session.envelope.rcptTo) {
@@ -163,7 +164,7 @@ export function createMailListener(options: MailListenerOptions) {
         return receive({ ...signal, monitorId, mail: filterSubject || filterBody ? read : unread })
       }),
     )
-    // Whoever is told to try again sends to all recipients once more: counted twice is better than not at all.
+    // A sender that tries again sends to all recipients: a heartbeat that counts twice is better than one that is lost.
     if (outcomes.includes(null)) throw notStored()
     if (outcomes.every((outcome) => typeof outcome === 'object' && outcome !== null && 'limitedForMs' in outcome))
       throw reply(550, '5.7.1 Rate limit exceeded')
@@ -220,7 +221,7 @@ function mailTextOf(raw: Buffer, texts: boolean): MailText {
   return { subject, text: `${plain}\n${html}` }
 }
 
-/** One piece of work after the other, and between two of them everybody else gets a turn. */
+/** Runs one piece of work after the other, and lets the event loop do other work between two of them. */
 function createTurns(): <T>(work: () => T) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
@@ -230,7 +231,10 @@ function createTurns(): <T>(work: () => T) => Promise<T> {
   }
 }
 
-/** Keeps the first bytes of a message as long as there is room, which `held` takes up; null without room. Reads it to its end. */
+/**
+ * Reads a message to its end and keeps its first bytes. `raw` is null if `room` did not suffice; `held` is what it
+ * takes of `room`.
+ */
 async function collect(
   stream: SMTPServerDataStream,
   keptBytes: number,

@@ -31,7 +31,7 @@ const trimIntervalMs = 1000
 const replayIntervalMs = 250
 const tendIntervalMs = 5000
 const settlingIntervalMs = 250
-/** How long the owner of a key is looked up while heartbeats are spooled anyway. */
+/** The limit of the look-up of a key's owner while heartbeats are spooled anyway. */
 const spoolingLookupMs = 250
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
@@ -182,7 +182,7 @@ function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   metrics.observe('spool_records', () => [{ value: diversion.backlog().records }])
   const step = async () => {
     const gone = await diversion.tend()
-    // What was taken over is this replica's from now on, and is reported before its owner is forgotten.
+    // This replica reports what it took over before the former owner is forgotten.
     if (gone.length > 0) {
       await blindTime.record()
       await blindTime.forget(gone)
@@ -196,7 +196,7 @@ function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   ]
 }
 
-/** While nobody can tell whose key it is, or not soon enough, its hash has to do. */
+/** If the owner of a key cannot be looked up, or not soon enough, the hash of the key stands for it. */
 function ownerOf(
   projects: FastifyInstance['projects'],
   diversion: Diversion | null,

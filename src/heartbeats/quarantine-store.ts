@@ -17,7 +17,7 @@ export type QuarantineRow = Quarantined & { quarantinedAt: number; attempts: num
 const statement = (name: string, text: string): Statement => ({ name: `quarantine_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
-// Whoever repeats a replay finds its entries there already.
+// A replay that is repeated finds its entries there already.
 const insert = statement(
   'insert',
   `INSERT INTO quarantined_heartbeats (id, received_at, project_id, monitor_id, code, rule, next_attempt_at, payload)

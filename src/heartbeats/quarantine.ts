@@ -1,6 +1,6 @@
-// Heartbeats that were acknowledged and that the database refuses, each on its own. They are kept as they lay in the spool, so that nothing
-// is lost and nothing waits for them; the operator sees them, has them tried again (after a new version, say) or discards them. What
-// failed only for want of time, as behind somebody's lock, is tried again without anybody asking.
+// Acknowledged heartbeats that the database refuses, each on its own. They are kept as they were in the spool, so that
+// nothing is lost and nothing waits for them; the operator can list, retry (after an update, say) or discard them.
+// Those that failed only because of a time limit, behind a lock for example, are retried automatically.
 
 import { createHash } from 'node:crypto'
 import { v5 as uuidv5 } from 'uuid'
@@ -34,7 +34,7 @@ export type QuarantineDocument = {
   next_attempt: string | null
 }
 
-/** Of what was tried again: recorded, for no check of its sender's (any more), still refused. */
+/** The results of a retry: recorded, without a check of their sender's, still refused. */
 export type RetrySummary = { recorded: number; dropped: number; kept: number }
 
 type By = Pick<AuditEntry, 'actor' | 'requestId' | 'address'>
@@ -48,7 +48,7 @@ const namespace = '6f1c9a52-0b0e-4c4e-9a57-3a1f1f0f2a10'
 export function createQuarantine(options: {
   database: Pick<Database, 'query' | 'transaction' | 'clock'>
   entriesMax: number
-  /** An outcome, or why it failed, for each; rejects only if the database cannot be reached. */
+  /** For each heartbeat an outcome or an error; rejects only if the database cannot be reached. */
   write: (entries: Received[]) => Promise<(Outcome | Error)[]>
   writeAudit: WriteAudit
   count: (kind: HeartbeatKind, outcome: 'quarantined' | 'dropped', n: number) => void
@@ -108,14 +108,14 @@ export function createQuarantine(options: {
   }
 
   return {
-    /** Keeps heartbeats with why each could not be written; rejects if the database cannot be reached. */
+    /** Keeps heartbeats with the error of each; rejects if the database cannot be reached. */
     async add(failed: readonly { received: Received; error: Error }[]): Promise<void> {
       const kinds = new Map(failed.map(({ received: { id, kind } }) => [id, kind]))
       const rows = failed.map(({ received, error }) => ({ ...rowOf(received), ...reasonOf(error) }))
       await keep(rows, (id) => kinds.get(id) ?? 'ign')
     },
 
-    /** Keeps heartbeats that break the rule of a column, and payloads that make no heartbeat. */
+    /** Keeps heartbeats that break the rule of a column, and payloads that are not heartbeats. */
     async addUnfit(unfit: readonly Received[], unreadable: readonly Buffer[]): Promise<void> {
       const rows = unfit.map((received) => {
         const { field, rule } = problemOf(received) ?? { field: 'heartbeat', rule: 'cannot be stored' }
@@ -124,14 +124,14 @@ export function createQuarantine(options: {
       await keep([...rows, ...unreadable.map(unreadableRow)], () => 'ign')
     },
 
-    /** Tries again what failed for want of time, when it is time. */
+    /** Retries what failed because of a time limit, once its next attempt is due. */
     async retryDue(): Promise<void> {
       entries = await store.countQuarantined(database)
       const rows = entries === 0 ? [] : await store.selectDue(database, dueMax)
       if (rows.length > 0) await retry(rows)
     },
 
-    /** As of the last look. */
+    /** As of the last count. */
     entries: (): number => entries,
 
     async list(
@@ -196,7 +196,7 @@ function unreadableRow(payload: Buffer): store.Quarantined {
   return { id: idOf(payload), ...nothing, code: '', rule, payload }
 }
 
-/** The same for the same bytes, so that a replay that is repeated keeps them once. */
+/** The same bytes have the same id, so that a repeated replay keeps them once. */
 function idOf(payload: Buffer): string {
   return uuidv5(createHash('sha256').update(payload).digest(), namespace)
 }

@@ -20,12 +20,12 @@ import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 /** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
 type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
 
-/** What was received longer ago may be older than a change of a monitor that is up again. */
+/** A heartbeat that was received longer ago may be older than the last flip of a monitor that is up. */
 const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
-/** Whose keys have these hashes, and of what kind; nobody's have no entry. */
+/** The projects and kinds of the keys with these hashes; unknown hashes have no entry. */
 export type OwnersOfKeys = (
   hashes: readonly string[],
 ) => Promise<ReadonlyMap<string, { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key' }>>
@@ -47,7 +47,10 @@ export function createRecording(options: {
 }) {
   const { database, monitors, bodies, isCurrent, windows, count } = options
 
-  /** Whose keys they are that came while nobody could tell. Those of nobody's keep an empty project. */
+  /**
+   * Looks up the projects of keys that could not be looked up when their heartbeats arrived. The project of an unknown
+   * key stays empty.
+   */
   async function findProjects(entries: readonly Received[]): Promise<void> {
     const hashes = new Set(entries.flatMap((entry) => unverifiedHash(entry) ?? []))
     if (hashes.size === 0) return
@@ -67,7 +70,7 @@ export function createRecording(options: {
     const lost = new Map<string, Outcome>()
     const unlocated = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
     if (unlocated.length === 0) return lost
-    // Of a key that is nobody's (any more), or may not do this.
+    // Their key is unknown (any more), or its kind may not send heartbeats.
     for (const { id, slug } of unlocated) if (slug?.projectId === '') lost.set(id, 'unknown')
     const bySlug = unlocated.filter(({ id }) => !lost.has(id))
     const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
@@ -193,7 +196,7 @@ export function createRecording(options: {
     )
   }
 
-  /** Asked only for heartbeats that may be older than a flip: what has just come to a monitor that is up is not. */
+  /** Queried only for heartbeats that may be older than a flip: a new heartbeat of a monitor that is up is not. */
   async function lastFlipsOf(
     tx: Queryable,
     locked: readonly WatchedMonitor[],
@@ -225,8 +228,8 @@ export function createRecording(options: {
 
   return {
     /**
-     * An outcome for each, by the heartbeat's id. With `again` some may be recorded already; `limitMs` is for each statement that
-     * writes.
+     * The outcomes by the heartbeats' ids. With `again` some may be recorded already; `limitMs` is the time limit of
+     * each statement that writes.
      */
     async record(
       entries: readonly Received[],
@@ -248,12 +251,12 @@ export function createRecording(options: {
 const uploadingKinds: readonly string[] = ['ping_key', 'api_key']
 const pingingKinds: readonly string[] = ['ping_key']
 
-/** Of the key that a heartbeat came with, if nobody has been asked yet whose it is. */
+/** The hash of a heartbeat's key, if the owner of the key has not been looked up yet. */
 function unverifiedHash({ slug, pingKeyHash, uploader }: Received): string | null {
   if (uploader !== null) return uploader.projectId === '' ? uploader.keyHash : null
   return slug?.projectId === '' ? pingKeyHash : null
 }
-/** Stable: those of one millisecond keep their order. */
+/** The sort is stable: heartbeats of one millisecond keep their order. */
 const byTime = (a: Received, b: Received) => a.at - b.at
 
 function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
@@ -273,7 +276,7 @@ async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Ma
   return repeated
 }
 
-/** Of each check with a body in a batch, how many bytes. */
+/** The bytes of bodies in a batch, by check. */
 function bodyBytesOf(entries: readonly Received[]): Map<string, number> {
   const bytes = new Map<string, number>()
   for (const { monitorId, body } of entries)

@@ -15,13 +15,13 @@ export type PingRoutesOptions = {
   ownerOf: (pingKey: string) => Promise<{ projectId: string; pingKeyHash: string | null } | null>
   monitors: Pick<Monitors, 'exists' | 'locate'>
   bodyLimitBytes: number
-  /** Of bodies that have not arrived as a whole. */
+  /** The limit of all bodies that have not arrived as a whole. */
   receivingMaxBytes: number
 }
 
 type Query = { rid?: string | string[]; create?: string | string[]; state?: string | string[] }
 type Address = NonNullable<ReturnType<typeof parseAddress>>
-/** Of one ping, once all of it is understood. */
+/** What a valid ping says. */
 type Said = { action: Action; rid: string | null }
 type Ping = {
   Params: { first: string; second?: string; third?: string }
@@ -32,7 +32,7 @@ type Ping = {
 const methods = ['GET', 'HEAD', 'POST', 'PUT']
 const plainText = 'text/plain; charset=utf-8'
 const noStore = 'max-age=0, no-cache, no-store, must-revalidate, private'
-/** What can only be a ping address, whether or not there is one. */
+/** Paths that can only be ping addresses, whether or not a check has them. */
 const pingPath = /^\/(?:ping(?:\/|$)|(?:[\w-]{22}|[\w-]{36})(?:[/?]|$))/
 const pingKeyLength = 22
 
@@ -170,7 +170,7 @@ function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<In
   }
 }
 
-/** What the ping says, or what is wrong with it. */
+/** What the ping says, or the text of its refusal. */
 function readSignal({ action, isPlain }: Address, query: Query): Said | string {
   if (action === 'invalid') return 'invalid url format'
   const rid = parseRid(last(query.rid))
@@ -190,7 +190,7 @@ function unavailable(reply: FastifyReply, problem: string): void {
   refuse(reply, 503, problem)
 }
 
-/** A proxy that kept a refusal would give it to a check that is made right after. */
+/** A proxy that cached a refusal would repeat it for a check that is created right after. */
 function refuse(reply: FastifyReply, status: number, problem: string): FastifyReply {
   return reply.code(status).header('cache-control', noStore).type(plainText).send(problem)
 }
@@ -201,7 +201,7 @@ const answerInText: Answer = (failure, request, reply) => {
   refuse(reply, reply.statusCode, failure.message)
 }
 
-/** The moment, as headers say it; written anew only when the second is another. */
+/** The time as headers show it; it is formatted again only when the second has changed. */
 function createExpires(): () => string {
   let second = 0
   let text = ''

@@ -49,7 +49,7 @@ export type Incoming = {
   method: string
   scheme: string
   remoteAddr: string
-  /** Whom limits count it for, where that is known: not what a header claims. Not kept. */
+  /** The address for which limits count the heartbeat, if it is known: not what a header claims. It is not stored. */
   from?: string
   ua: string
   body: Buffer | null
@@ -59,7 +59,10 @@ export type Incoming = {
   requestId: string
 }
 
-/** All but `recorded` mean that nothing was stored: no such monitor, several with this slug, more than its owner allows just now, or one more than its project may have. */
+/**
+ * All but `recorded` mean that nothing was stored: there is no such monitor, several have this slug, or the limit of
+ * its owner or the quota of its project is reached.
+ */
 export type Outcome =
   | { recorded: HeartbeatKind; created: boolean }
   | { limitedForMs: number }
@@ -68,7 +71,7 @@ export type Outcome =
   | 'unknown'
   | 'ambiguous'
 
-/** As they are counted. */
+/** The outcomes that the metrics count. */
 export type HeartbeatOutcome =
   | 'recorded'
   | 'duplicate'
@@ -82,12 +85,13 @@ export type HeartbeatOutcome =
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
 /**
- * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the database takes a
- * second or two: whoever sent the heartbeat waits so long for its OK, and no longer than a client's usual patience.
+ * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the
+ * database takes a second or two: the client waits that long for its OK, which is no longer than the usual time-out of
+ * clients.
  */
 const retryPauseMs = 100
 const holdForMs = 5000
-/** Of the bodies in one statement, unless a single one is larger. */
+/** The limit of the bodies in one statement, unless a single one is larger. */
 const batchMaxBytes = 16 * 2 ** 20
 /** Beside its body, about what an entry keeps in memory. */
 const entryBytes = 500
@@ -106,7 +110,7 @@ export type HeartbeatsOptions = {
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
-  /** Until when all heartbeats that other replicas acknowledged are in the database. */
+  /** Through which instant all heartbeats that other replicas acknowledged are in the database. */
   watermark: () => Watermark
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
@@ -163,7 +167,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     }
   }
 
-  /** Where there is no spool, what came holds out for a database that is only restarted. */
+  /** Without a spool, heartbeats wait for a database that is only restarted. */
   async function writeLive(entries: Received[]): Promise<(Outcome | Error)[]> {
     for (let again = false; ; again = true) {
       try {
@@ -203,8 +207,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
 
   return {
     /**
-     * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing was
-     * promised: the client must try again. Throws `bad_request` for what no column can hold.
+     * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing
+     * was promised: the client must try again. Throws `bad_request` for a value that its column cannot hold.
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
       const at = incoming.at ?? clock.now()
@@ -224,13 +228,13 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     diversion,
     quarantine,
     /**
-     * When the heartbeat was received that has waited longest for the database; null if none waits. What a replay that does not
-     * get on leaves behind does not count: the time of all others must not stand still for it.
+     * The receive time of the heartbeat that has waited longest for the database; null if none waits. The rest of a
+     * replay that makes no progress does not count: detection must not wait for it.
      */
     oldestWaiting: () => earlier(batcher.oldest()?.at ?? null, diversion?.oldestExpected() ?? null),
-    /** The same of all that is not in the database yet, whatever becomes of it. */
+    /** The same for all heartbeats that are not in the database yet. */
     oldestUnrecorded: () => earlier(batcher.oldest()?.at ?? null, diversion?.backlog().oldestAt ?? null),
-    /** Records of another replica's spool; rejects if they cannot be written now. */
+    /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (diversion === null) throw new AppError('unavailable', 'this replica has no spool')
       const { records, unreadable } = decodeRecords(bytes)

@@ -6,7 +6,7 @@ type Past = Heartbeat & { id: string }
 
 const columns = `monitor_id, received_at, id, kind, rid, exit_status`
 
-// The part from $2 on, and as many before it as tell how things stood.
+// The heartbeats from $2 on, and enough before them to know the state at $2.
 const history: Statement = {
   name: 'heartbeats_history_to_judge',
   text: `SELECT h.monitor_id AS "monitorId", h.received_at AS "at", h.id, h.kind, h.rid, h.exit_status AS "exitStatus"

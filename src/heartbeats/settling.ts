@@ -1,6 +1,6 @@
-// Judges again what could not be judged for good when it was recorded: history that a late heartbeat may change, and deadlines that passed
-// while another replica may have held heartbeats (core/rejudge.ts). It waits until every replica is heard as far as that needs. Two
-// replicas at once are harmless: the second finds the check settled.
+// Judges again what could not be judged finally when it was recorded: history that a late heartbeat may change, and
+// deadlines that passed while another replica may have held heartbeats (core/rejudge.ts). It waits until every replica
+// is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { isDatabaseAway } from '../core/availability.ts'
@@ -12,13 +12,16 @@ import type { Database } from '../database/service.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 import { selectHistory, selectSizes } from './settling-store.ts'
 
-/** So many heartbeats before the part that is judged again tell which runs were open. */
+/** How many heartbeats before the part that is judged again are read, to know which runs were open. */
 const warmUpMax = 200
-/** A longer history is judged from its newest part on: with so many heartbeats none was missing. */
+/** Of a longer history only the newest part is judged: with so many heartbeats none was missing. */
 const judgedMax = 10_000
 const flipsMax = 1000
 const batchMax = 50
-/** In one transaction, unless one check alone has more: its rows wait locked, and its heartbeats lie in memory. */
+/**
+ * The limit of one transaction, unless one check alone has more: the rows stay locked, and the heartbeats are in
+ * memory, until its end.
+ */
 const heartbeatsMax = 1000
 
 export type Settling = ReturnType<typeof createSettling>
@@ -79,7 +82,7 @@ export function createSettling(options: {
     return { monitor, state, flips: named, unsettled: judged.unsettled, corrects, redated }
   }
 
-  /** One check that cannot be judged must not keep the others from it. */
+  /** A check that cannot be judged must not keep the others from being judged. */
   async function settleEach(ids: readonly string[], through: number, error: Error): Promise<void> {
     if (isDatabaseAway(error)) throw error
     for (const id of ids) {
@@ -91,7 +94,7 @@ export function createSettling(options: {
     }
   }
 
-  /** Judges again what can be; true if there may be more. */
+  /** Judges every check again that is due; true if there may be more. */
   return async function settleDue(): Promise<boolean> {
     if (!isCurrent()) return false
     const through = Math.min(
@@ -106,7 +109,7 @@ export function createSettling(options: {
   }
 }
 
-/** A long history must not keep this process from its other work. */
+/** Lets the event loop do other work between the steps of a long history. */
 async function inTurns(steps: Generator<undefined, Rejudged, undefined>): Promise<Rejudged> {
   for (;;) {
     const { done, value } = steps.next()

@@ -1,6 +1,7 @@
-// Envelopes as programs write them. The library holds MAIL and RCPT to RFC 5321; Postfix, by default, does not (`strict_rfc821_envelopes`,
-// `smtpd_helo_required`, https://www.postfix.org/postconf.5.html), and what cron, printers and storage boxes send was only ever tried with that:
-// no angle brackets, a name before them, an address without a domain, a quoted mailbox, a source route, no HELO.
+// Envelopes as programs write them. The library enforces RFC 5321 for MAIL and RCPT; Postfix, by default, does not
+// (`strict_rfc821_envelopes`, `smtpd_helo_required`, https://www.postfix.org/postconf.5.html), and the senders in cron
+// jobs, printers and storage boxes were tested against such servers: no angle brackets, a name before them, an address
+// without a domain, a quoted mailbox, a source route, no HELO.
 
 import type { Socket } from 'node:net'
 import { SMTPServer } from 'smtp-server'
@@ -10,7 +11,7 @@ type Parsed = ReturnType<SMTPConnection['_parseAddressCommand']>
 
 const addressMax = 1000
 
-/** A server that takes envelopes as Postfix does. */
+/** A server that accepts the envelopes that Postfix accepts. */
 export class LenientSmtpServer extends SMTPServer {
   override connect(...[socket, options]: Parameters<SMTPServer['connect']>): void {
     const connection = new LenientConnection(this, socket as Socket, options)
@@ -30,13 +31,13 @@ class LenientConnection extends SMTPConnection {
   override _parseAddressCommand(name: string, command: Buffer | string): Parsed {
     const envelope = readEnvelope(name, String(command))
     if (envelope === null) return false
-    // The parameters are read as ever.
+    // The library still reads the parameters.
     const parsed = super._parseAddressCommand(name, `${name}:<> ${envelope.parameters}`)
     return parsed && { ...parsed, address: envelope.address }
   }
 }
 
-/** The address and what follows it; null for what is no such command. An address of nobody is empty. */
+/** The address and what follows it; null if the command is another. The address of `<>` is empty. */
 export function readEnvelope(name: string, command: string): { address: string; parameters: string } | null {
   const colon = command.indexOf(':')
   const said = command.slice(0, Math.max(0, colon)).trim().replace(/\s+/g, ' ').toLowerCase()
@@ -47,7 +48,7 @@ export function readEnvelope(name: string, command: string): { address: string; 
   const whole = bracketed ?? bare
   if (bracketed === undefined && bare === '') return null
   const address = whole.trim().replace(/^@[^:]*:/, '')
-  // Neither in a log nor in the history could one tell where such an address ends.
+  // In a log or in the history such an address would have no visible end.
   if (address.length > addressMax || /[\p{Cc}\u2028\u2029]/u.test(address)) return null
   const end = bracketed === undefined ? bare.length : quoted.length + bracketed.length + 2
   return { address, parameters: rest.slice(end).trim() }

@@ -17,7 +17,9 @@ export type SpoolFiles = ReturnType<typeof createSpoolFiles>
 type Active = Segment & { file: FileHandle; inode: number }
 
 const suffix = '.spool'
-/** Beside the spools: segments that could not be read. It belongs to no process, and nobody adopts it. */
+/**
+ * The directory beside the spools for segments that could not be read. It belongs to no process, and is not adopted.
+ */
 export const unreadableDir = 'unreadable'
 const trialBytes = 65_536
 
@@ -35,7 +37,7 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
       const { ino } = await stat(segment.path)
       if (ino !== segment.inode) throw new Error('the spool was taken over by another process')
     } catch (error) {
-      // Of a write that failed nothing must come back: its senders were told to try again.
+      // Nothing of a failed write may be replayed: its senders were asked to try again.
       await segment.file.truncate(segment.bytes).catch(() => undefined)
       await seal()
       throw error
@@ -93,7 +95,7 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
 
     forget,
 
-    /** Puts one that cannot be read out of the way of the others, where no replay looks; resolves with its new path. */
+    /** Moves an unreadable segment to where no replay reads it; resolves with its new path. */
     async setAside(segment: Segment): Promise<string> {
       const aside = join(dir, '..', unreadableDir)
       await mkdir(aside, { recursive: true, mode: 0o700 })
@@ -131,7 +133,7 @@ export async function findSegments(dir: string): Promise<Segment[]> {
   return found
 }
 
-/** One that cannot be read counts by its name alone; the replay finds out. */
+/** A segment that cannot be read is listed by its name; the replay deals with it. */
 async function describe(path: string): Promise<Segment> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0))
   const { records, unreadable } = decodeRecords(bytes)

@@ -32,7 +32,7 @@ export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
   const dir = join(root, id)
   const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
 
-  /** Makes both anew if somebody took them over. */
+  /** Creates both again if another process took them over. */
   async function touch(): Promise<void> {
     await mkdir(dirname(root), { recursive: true, mode: dataDirMode })
     await mkdir(dir, { recursive: true, mode: 0o700 })

@@ -1,4 +1,4 @@
-// Whose a heartbeat is while the database is away, by what was seen of checks and keys while it was there.
+// The owners of heartbeats while the database is away, from the checks and keys that were seen before.
 
 import { networkOf } from '../core/network.ts'
 import { createKnownMonitors } from './known-monitors.ts'
@@ -6,11 +6,11 @@ import type { Received } from './service.ts'
 import type { SpoolOwner } from './spool.ts'
 
 export type OwnerLookups = {
-  /** What a project may fill of the spool, from 0 to 1. Asks nobody. */
+  /** The share of the spool that a project may fill, from 0 to 1. Makes no query. */
   shareOf: (projectId: string) => number
-  /** The project whose key had this hash when it was last used; null if it is not known. Asks nobody. */
+  /** The project whose key had this hash when it was last used; null if it is not known. Makes no query. */
   projectOfKey: (hash: string) => string | null
-  /** Of those of these checks that there are. */
+  /** The projects of those checks that exist, by their ids. */
   projectsOf: (monitorIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
 }
 
@@ -21,22 +21,22 @@ export function createSpoolOwners(options: OwnerLookups) {
   const monitors = createKnownMonitors(known)
 
   return {
-    /** Remembers that there is this check, and whose it is where that is known. */
+    /** Remembers that the check exists, and its project if that is known. */
     saw: monitors.add,
 
-    /** A check or a key that was there when last seen is known. */
+    /** The project, if the check or the key existed when last seen; otherwise the sender's network. */
     ownerOf(received: Received): SpoolOwner {
       const { monitorId, slug, uploader, pingKeyHash, from, remoteAddr } = received
       const hash = uploader === null ? pingKeyHash : uploader.keyHash
       const byKey = slug?.projectId || uploader?.projectId || (hash === null ? null : options.projectOfKey(hash))
-      // What comes with a key is judged by the key.
+      // A heartbeat with a key belongs to the owner of the key.
       const byId = slug === null && uploader === null ? monitors.projectOf(monitorId) : undefined
       const projectId = byKey ?? byId
       if (projectId === undefined) return { address: networkOf(from ?? slug?.address ?? remoteAddr, 32, 64) }
       return { projectId, share: projectId === '' ? 1 : options.shareOf(projectId) }
     },
 
-    /** Learns whose the checks are that were seen since. */
+    /** Looks up the projects of checks that were seen since the last call. */
     async learn(): Promise<void> {
       const ids = monitors.unlearnt(learntAtOnce)
       if (ids.length === 0) return

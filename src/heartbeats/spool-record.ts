@@ -11,8 +11,8 @@ const headBytes = 12
 const payloadMax = 64 * 2 ** 20
 
 /**
- * What was read. `unreadable` are payloads that are whole and make no heartbeat; `damagedBytes` belonged to no whole record. A torn end
- * is damage too: nobody was promised what it held.
+ * What was read. `unreadable` are complete payloads that are not heartbeats; `damagedBytes` belonged to no complete
+ * record. A torn end is damage, too: what it held was never acknowledged.
  */
 export type Decoded = { records: Received[]; unreadable: Buffer[]; damagedBytes: number }
 
@@ -29,7 +29,7 @@ export function encodeRecord({ body, from: _from, ...fields }: Received): Buffer
   return record
 }
 
-/** What of a record `decodePayload` reads. */
+/** The part of a record that `decodePayload` reads. */
 export const payloadOf = (received: Received): Buffer => encodeRecord(received).subarray(headBytes)
 
 /** In the order of writing. Never throws. */
@@ -63,7 +63,7 @@ function payloadAt(bytes: Buffer, offset: number): Buffer | null {
   return crc32(payload) === bytes.readUInt32LE(offset + 8) ? payload : null
 }
 
-/** Null for what is no heartbeat, whoever wrote it. */
+/** Null for a payload that is not a heartbeat. */
 export function decodePayload(payload: Buffer): Received | null {
   const jsonBytes = payload.length < 4 ? 0 : payload.readUInt32LE(0)
   const jsonEnd = 4 + jsonBytes
@@ -76,7 +76,7 @@ export function decodePayload(payload: Buffer): Received | null {
   }
 }
 
-/** What newer versions wrote besides is left out; what older ones did not know yet has the value that says so. */
+/** Fields of newer versions are left out; fields that older versions did not write get their defaults. */
 function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
   const { id, at, kind, monitorId, exitStatus = null, rid = null, slug = null, uploader = null } = given
   const { method = '', scheme = '', remoteAddr = '', ua = '', requestId = '', key = null } = given
@@ -101,7 +101,7 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     scheme,
     remoteAddr,
   }
-  // A copy of the body: the record would otherwise keep the whole segment in memory.
+  // The body is copied: a slice would keep the whole segment in memory.
   const rest = {
     ua,
     requestId,

@@ -20,12 +20,12 @@ export type Spool = Awaited<ReturnType<typeof openSpool>>
 type Entry = { received: Received; record: Buffer }
 
 /**
- * Whose a heartbeat is. A project, empty if only that there is one is known, may fill its share of the spool. A stranger is somebody
- * of whom nobody can tell now whether there is such a check or key.
+ * The owner of a heartbeat. A project may fill its share of the spool; its id is empty if it is only known that there
+ * is one. A stranger is a sender whose check or key is not known to exist, and cannot be looked up now.
  */
 export type SpoolOwner = { projectId: string; share: number } | { address: string }
 
-/** Of strangers' heartbeats, so that nobody can fill the spool with made-up addresses. */
+/** The share of all strangers, so that made-up addresses cannot fill the spool. */
 const unknownShare = 0.1
 const groupMax = 2000
 const usualBytes = 1000
@@ -57,8 +57,9 @@ export async function openSpool(options: {
   })
 
   /**
-   * An address of strangers may hold as much as it leaves to all others of them (the dynamic threshold of Choudhury and Hahne, 1998): alone it
-   * gets half of their room, and who comes later still gets some, without a fixed share that would be too small for a proxy.
+   * The address of a stranger may hold as much as it leaves to all other strangers (the dynamic threshold of Choudhury
+   * and Hahne, 1998): alone it gets half of their room, and later ones still get some, without a fixed share that would
+   * be too small for a proxy.
    */
   function hasShare(owner: SpoolOwner, bytes: number): boolean {
     const held = bytesOf.get(nameOf(owner) ?? '') ?? 0
@@ -86,7 +87,7 @@ export async function openSpool(options: {
     return files.segments().reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** A directory that cannot be listed now is tried again later. */
+  /** A directory that cannot be read now is retried later. */
   async function takeOver(dir: string): Promise<void> {
     try {
       const segments = await findSegments(dir)
@@ -99,12 +100,12 @@ export async function openSpool(options: {
     }
   }
 
-  /** Null if there is nothing to read any more, or nothing that can be read. */
+  /** Null if the segment is gone or cannot be read. */
   async function readSegment(segment: Segment): Promise<Buffer | null> {
     try {
       return await readFile(segment.path)
     } catch (err) {
-      // Whoever took this process for dead has moved its files away, and what is in them is theirs now.
+      // Another process that took this one for dead has moved the files away, and replays them.
       if ((err as NodeJS.ErrnoException).code === 'ENOENT') {
         log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken part of this spool over')
         files.forget(segment)
@@ -124,7 +125,8 @@ export async function openSpool(options: {
     id,
 
     /**
-     * Calls back once the heartbeat is on disk. False if there is no room, or none for this owner: nothing was taken.
+     * Calls back once the heartbeat is on disk. False, and nothing is stored, if there is no room or this owner has
+     * used up its share.
      */
     push(received: Received, owner: SpoolOwner, done: Done<true>): boolean {
       const record = encodeRecord(received)
@@ -143,8 +145,8 @@ export async function openSpool(options: {
     written: (): Promise<void> => batcher.drained(),
 
     /**
-     * Hands what the oldest segment holds to `write` and removes the segment when that resolves; false if there was none. When it
-     * rejects the segment stays. One that cannot be read is put aside.
+     * Hands the records of the oldest segment to `write` and removes the segment when that resolves; false if there was
+     * no segment. If `write` rejects the segment stays. A segment that cannot be read is moved away.
      */
     async replay(write: (records: Received[], unreadable: Buffer[]) => Promise<void>): Promise<boolean> {
       const segment = await files.oldest()

@@ -11,13 +11,13 @@ import type { Received } from './service.ts'
 
 const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
 
-// Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written meanwhile. Whoever
-// waited for a lock has its conditions checked again on the new row. The ids are said twice: from a join alone the planner reads the
-// whole table as long as it is small. Heartbeats name their monitor and their sender by their places in $1 and in $13 to $16, because those of
-// a batch have few of either. What few batches have, bodies and names, is a part of its own, left out where there are none. A name that was
-// given before makes all of it fail, with a violation of the key's uniqueness.
-// Where there are bodies, the bytes of each monitor's are counted on its row, which is written anyway; of the projects in the last
-// parameter none are kept.
+// Locked in the order of ids, like every batch, and no harder than the update will: what refers to a monitor is written
+// meanwhile. A statement that waited for a lock checks its conditions again on the new row. The ids are said twice:
+// from a join alone the planner reads the whole table as long as it is small. Heartbeats name their monitor and their
+// sender by their places in $1 and in $13 to $16, because those of a batch have few of either. What few batches have,
+// bodies and names, is a part of its own, left out where there are none. A name that was given before makes all of it
+// fail, with a violation of the key's uniqueness. With bodies, their bytes are counted on the row of the monitor, which
+// is written anyway; the projects in the last parameter keep none.
 const record = (...parts: Part[]): Statement => {
   const hasBodies = parts.includes(bodies)
   const bodiesOnly = (text: string) => (hasBodies ? text : '')
@@ -91,15 +91,16 @@ type Row =
   | { projectId: null; count: 0; monitorId: string; total: null }
   | { projectId: string; count: 0; monitorId: string; total: number }
 
-/** Every body is kept. */
+/** No quota: every body is kept. */
 const unlimited: Pick<BodyAccount, 'isDropped' | 'closedProjects'> = {
   isDropped: () => false,
   closedProjects: () => [],
 }
 
 /**
- * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded of each project,
- * what is counted of the bodies of monitors of which some are kept, and the monitors of which nothing was recorded. Rejects, with nothing done, if one has a name that its monitor knows.
+ * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded
+ * for each project, the body bytes of monitors that kept some, and the monitors for which nothing was recorded.
+ * Rejects, with nothing done, if one has a key that its monitor knows.
  */
 export async function recordSteady(
   on: Queryable,

@@ -1,5 +1,6 @@
-// Every heartbeat passes here, of every dialect, before anything shares a batch with it, and once more when it comes out of a spool. Which
-// column each of its parts ends in is said here once; what a column can hold is in core/columns.ts, made from the schema.
+// Checks every heartbeat of every dialect before it joins a batch, and again when it comes out of a spool. This page
+// says which column each field of a heartbeat goes to; what a column can hold is in core/columns.ts, which is made from
+// the schema.
 
 import { isIP } from 'node:net'
 import { columns } from '../core/columns.ts'
@@ -8,7 +9,7 @@ import { signalKinds } from '../core/heartbeat.ts'
 import { brokenRule, cleanText } from '../core/storable.ts'
 import type { Received } from './service.ts'
 
-/** The rule that a heartbeat breaks, with the field; null if each column can hold its part. Nearly all of them are well, and cost little. */
+/** The field and the rule that a heartbeat breaks; null if each column can hold its value. */
 export function problemOf(received: Received): { field: string; rule: string } | null {
   const { at, kind, key, rid, exitStatus } = received
   const problem = (field: string, rule: string | null) => (rule === null ? null : { field, rule })
@@ -22,7 +23,7 @@ export function problemOf(received: Received): { field: string; rule: string } |
   )
 }
 
-/** Cleans what the sender cannot help; throws `bad_request` with field and rule for what it said itself. */
+/** Cleans values that the sender does not choose; throws `bad_request` with field and rule for values that it does. */
 export function storable(received: Received): Received {
   const problem = problemOf(received)
   if (problem !== null) throw new AppError('bad_request', `${problem.field} ${problem.rule}`, { field: problem.field })
@@ -36,7 +37,7 @@ export function storable(received: Received): Received {
   return received
 }
 
-/** A project is empty until it has been asked for, a check until its slug has been looked up. */
+/** A project is empty until it has been looked up, a check until its slug has been looked up. */
 function addressRule({ monitorId, slug, uploader }: Received): string | null {
   return (
     projectRule(slug?.projectId) ??
@@ -50,10 +51,13 @@ function projectRule(projectId: string | undefined): string | null {
   return projectId === undefined || projectId === '' ? null : brokenRule(columns.monitors.project_id, projectId)
 }
 
-/** The senders of a flood are few: the last one is known to be an address. */
+/** The last valid address. A flood has few senders, so most addresses need not be parsed. */
 let lastAddress = ''
 
-/** A zone (fe80::1%eth0) means nothing elsewhere. What is no address, as a proxy may pass it on, is none. */
+/**
+ * Without the zone (fe80::1%eth0), which means nothing elsewhere. Empty for what is not an address, which a proxy may
+ * pass on.
+ */
 function cleanAddress(address: string): string {
   if (address === lastAddress) return address
   const plain = address.includes('%') ? (address.split('%', 1)[0] as string) : address

@@ -23,7 +23,7 @@ const insertBodies = statement(
    FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(monitor_id, at, id, body)`,
 )
 
-/** `keepsBody` says of which the bodies are kept; how long the others were is known all the same. */
+/** `keepsBody` decides which bodies are stored; the size is stored in any case. */
 export async function insertHeartbeats(
   tx: Queryable,
   rows: readonly Recorded[],

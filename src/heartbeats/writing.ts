@@ -1,13 +1,13 @@
-// Writing a batch, and what becomes of it when that fails. A database that is away fails all of it, and that is an outage. A statement that
-// fails is none: something in the batch cannot be stored, and is found by halves, tenant by tenant first, so that nobody but its own
-// project waits for it. Each half gets little time: whatever hangs must not hold up the rest.
+// Writes a batch, and finds what cannot be stored. If the database is away the whole batch fails: an outage. If only a
+// statement fails something in the batch cannot be stored, and is found by halves, tenant by tenant first, so that only
+// its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
 
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Outcome, Received } from './service.ts'
 
 export type Writing = ReturnType<typeof createWriting>
 
-/** An outcome for each entry, or why it alone has none. */
+/** For each entry its outcome or its own error. */
 export type Results = Map<string, Outcome | Error>
 
 export type WritingOptions = {
@@ -20,15 +20,17 @@ export type WritingOptions = {
 }
 
 const attemptsMax = 3
-/** Of each statement, while what is to blame is being looked for: live, and out of a spool. */
+/** The time limit of each statement during the search: live, and out of a spool. */
 const limitMs = { hasty: 500, patient: 5000 }
-/** Enough to find a dozen culprits among the heartbeats of one project in a batch. */
+/** Enough to find a dozen bad heartbeats of one project in a batch. */
 const failuresMax = 128
-/** What has not been found then in the heartbeats of one project is refused with the rest of them; its senders try again. */
+/**
+ * When the search in the heartbeats of one project takes longer, the rest of them are refused; their senders try again.
+ */
 const searchMs = 2000
 
 export function createWriting({ record, projectsOf, makePartitions }: WritingOptions) {
-  /** Rejects with what is wrong with the batch as a whole. */
+  /** Rejects with the error of the whole batch. */
   async function attempt(entries: readonly Received[], again: boolean, timeMs?: number): Promise<Results> {
     for (let nth = 1; ; nth++) {
       try {
@@ -39,25 +41,28 @@ export function createWriting({ record, projectsOf, makePartitions }: WritingOpt
       } catch (error) {
         const code = (error as { code?: string }).code
         if (nth === attemptsMax || (code !== missingPartition && code !== alreadyThere)) throw error
-        // What is there already is asked for by the next attempt.
+        // The next attempt looks up which heartbeats are stored already.
         if (code === missingPartition) await makePartitions(entries.map(({ at }) => at))
       }
     }
   }
 
-  /** Whoever pings by uuid says no project; where the database cannot say it either, the check stands for it. */
+  /** A ping by uuid names no project; if the database cannot name it either, the check stands for it. */
   async function byTenant(entries: readonly Received[]): Promise<Received[][]> {
     const unknown = entries.filter(({ slug, uploader }) => slug === null && uploader === null)
     const asked = projectsOf([...new Set(unknown.map(({ monitorId }) => monitorId))])
     const projects = await asked.catch(() => new Map<string, string>())
     const tenantOf = ({ slug, uploader, monitorId }: Received) =>
       slug?.projectId || uploader?.projectId || (projects.get(monitorId) ?? monitorId)
-    // What is wrong with one check is likely to be so with each of its heartbeats: they lie together.
+    // Heartbeats of one check stay together, because they are likely to fail for the same reason.
     const byCheck = (some: Received[]) => [...Map.groupBy(some, checkOf).values()].flat()
     return [...Map.groupBy(entries, tenantOf).values()].map(byCheck)
   }
 
-  /** Finds what cannot be stored among tenants of which at least one has some; `isPatient` finds all of it, however long it takes. */
+  /**
+   * Finds the heartbeats that cannot be stored among tenants that failed together; `isPatient` finds all of them,
+   * however long it takes.
+   */
   async function isolate(tenants: Received[][], error: Error, isPatient: boolean): Promise<Results> {
     const results: Results = new Map()
     const suspects: { entries: Received[]; cause: Error }[] = []
@@ -118,7 +123,9 @@ function halvesOf<T>(some: T[]): [T[], T[]] {
   return [some.slice(0, middle), some.slice(middle)]
 }
 
-/** A day that nobody foresaw, as after a long sleep of the machine: "no partition of relation found for row". */
+/**
+ * A day without a partition, after the machine slept for long for example: "no partition of relation found for row".
+ */
 const missingPartition = '23514'
 /** "Duplicate key value violates unique constraint": a replay that was cut short is repeated, or another was faster. */
 const alreadyThere = '23505'

@@ -1,7 +1,8 @@
-// What an e-mail says (RFC 5322, RFC 2045 to 2047), as a person reads it: its subject, and its texts decoded. Nothing that is there is lost
-// because what describes it cannot be read: a type, an encoding or a character set that is none counts as absent, and what has no end
-// is text up to the end. Time is proportional to length; only what is wanted is looked at. mailparser reads every address of a message first
-// (a second for a megabyte of them), and returns nothing at all of a message that exceeds a limit of its own.
+// What an e-mail says (RFC 5322, RFC 2045 to 2047), as a person reads it: its subject and its decoded texts. No text is
+// lost because its description is malformed: an unknown type, encoding or character set counts as absent, and a part
+// without an end is text up to the end. Time is proportional to length; only what is asked for is decoded. mailparser
+// reads every address of a message first (a second for a megabyte of them), and returns nothing for a message that
+// exceeds one of its limits.
 
 import { isUtf8 } from 'node:buffer'
 import libmime from 'libmime'
@@ -9,17 +10,17 @@ import { decode as decodeCharset } from 'libmime/lib/charset.js'
 import { decode as decodeQuotedPrintable } from 'libqp'
 import { renderedText } from './rendered.ts'
 
-/** `plain` and `html` are the texts of all parts of that type, the latter as it is seen. */
+/** `plain` and `html` are the texts of all parts of that type, HTML as it is displayed. */
 export type Message = { subject: string; plain: string; html: string }
 
 type Headers = { subject?: string; type?: string; encoding?: string; disposition?: string }
-/** Of the whole message: from where to where, in bytes. */
+/** Positions in the whole message, in bytes. */
 type Range = { start: number; end: number }
 type Part = { headers: Headers; body: Range; depth: number }
 type Leaf = { type: 'plain' | 'html'; text: string }
 
 const depthMax = 20
-/** What is beyond is read as one text. */
+/** Parts beyond this limit are read as one text. */
 const partsMax = 1000
 const subjectMaxBytes = 16_384
 const headerMaxBytes = 4096
@@ -32,7 +33,7 @@ const names: Record<string, keyof Headers> = {
   'content-disposition': 'disposition',
 }
 
-/** Of a message of any bytes; without `texts` its body is not looked at. */
+/** Reads a message of any bytes; without `texts` the body is not read. */
 export function readMessage(raw: Buffer, { texts }: { texts: boolean }): Message {
   const message = partAt(raw, { start: 0, end: raw.length }, 0)
   const leaves = texts ? leavesOf(raw, message) : []
@@ -44,7 +45,7 @@ export function readMessage(raw: Buffer, { texts }: { texts: boolean }): Message
   return { subject: subjectOf(message.headers), plain: textOf('plain'), html: textOf('html') }
 }
 
-/** For people, who need to read its texts once: the subject, and below it the plain text or, if there is none, what its HTML shows. */
+/** For people: the subject, and below it the plain text or, if there is none, what the HTML shows. */
 export function readableMessage(raw: Buffer): string {
   const { subject, plain, html } = readMessage(raw, { texts: true })
   return [subject, plain.trim() === '' ? html : plain]
@@ -68,7 +69,7 @@ function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
     const colon = nameEnd(raw, at, next)
     const isFolded = at > start && (raw[at] === 0x20 || raw[at] === 0x09)
     if (isBlank(raw, at, next)) return { headers, body: { start: next, end }, depth }
-    // Whatever is no header ends them: messages without any are sent, too.
+    // The first line that is not a header ends the headers: messages without headers are sent, too.
     if (!isFolded && colon === -1 && !(at === start && isEnvelope(raw, at))) break
     if (!isFolded)
       last = colon === -1 ? undefined : wanted(headers, raw.toString('latin1', at, Math.min(colon, at + 40)))
@@ -82,7 +83,7 @@ function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
   return { headers, body: { start: at, end }, depth }
 }
 
-/** The field that a header of this name is kept in; the first of its name counts. */
+/** The field for a header of this name, if it is needed; the first header of a name counts. */
 function wanted(headers: Headers, name: string): keyof Headers | undefined {
   const key = name.trim().toLowerCase()
   const field = Object.hasOwn(names, key) ? names[key] : undefined
@@ -95,7 +96,7 @@ function nameEnd(raw: Buffer, start: number, end: number): number {
     const byte = raw[at] as number
     if (byte === 0x3a) return at > start ? at : -1
     if (byte === 0x20 || byte === 0x09) {
-      // Before the colon there may be white space, which older programs write.
+      // Older programs write white space before the colon.
       while (at < end && (raw[at] === 0x20 || raw[at] === 0x09)) at++
       return at < end && raw[at] === 0x3a ? at : -1
     }
@@ -104,7 +105,7 @@ function nameEnd(raw: Buffer, start: number, end: number): number {
   return -1
 }
 
-/** `From root Sun Nov 29 …`, with which mailboxes begin a message. */
+/** `From root Sun Nov 29 …`, the line with which a message begins in a mailbox file. */
 function isEnvelope(raw: Buffer, at: number): boolean {
   return /^>?From /.test(raw.toString('latin1', at, at + 6))
 }
@@ -113,7 +114,7 @@ function isBlank(raw: Buffer, start: number, end: number): boolean {
   return raw[start] === lineFeed || (raw[start] === 13 && start + 2 >= end && raw[start + 1] === lineFeed)
 }
 
-/** From the first to the last, not by recursion: how deep they lie within each other is the sender's choice. */
+/** In order, without recursion, because the sender chooses how deep parts are nested. */
 function leavesOf(raw: Buffer, message: Part): Leaf[] {
   const leaves: Leaf[] = []
   const waiting = [message]
@@ -139,7 +140,9 @@ function typeOf({ type = '' }: Headers): { value: string; params: { boundary?: s
   return { value: /^[\w.+-]+\/[\w.+-]+$/.test(known) ? known : 'text/plain', params }
 }
 
-/** What lies between the boundary's lines; nothing if there is none. The last part takes all that `most` leaves over. */
+/**
+ * The parts between the lines of the boundary; none if there is no such line. The last of `most` parts takes the rest.
+ */
 function split(raw: Buffer, { start, end }: Range, boundary: string, most: number): Range[] {
   const mark = Buffer.from(`--${boundary}`, 'latin1')
   const ranges: Range[] = []
@@ -160,7 +163,7 @@ function split(raw: Buffer, { start, end }: Range, boundary: string, most: numbe
   return ranges
 }
 
-/** Null for what is no text, or was attached. A message that is nothing but a file of text is that text. */
+/** Null for a part that is not text, or is attached. A message that consists of one text file is that text. */
 function leafOf(raw: Buffer, { headers, body, depth }: Part, type: string, charset: string | undefined): Leaf | null {
   const isText = type.startsWith('text/') || type.startsWith('multipart/')
   const isAttached = /^\s*attachment\b/i.test(headers.disposition ?? '')
@@ -176,7 +179,7 @@ function decodeTransfer(bytes: Buffer, encoding: string): Buffer {
   return encoding === 'base64' ? decodeBase64(bytes.toString('latin1')) : bytes
 }
 
-/** A mailing list may have put lines of its own below, and a sender may only say that this is base64. */
+/** A mailing list may have appended lines of plain text, and a sender may call a text base64 that is not. */
 function decodeBase64(text: string): Buffer {
   let end = 0
   while (end < text.length) {
@@ -188,7 +191,7 @@ function decodeBase64(text: string): Buffer {
   return Buffer.concat([Buffer.from(text.slice(0, end), 'base64'), Buffer.from(text.slice(end), 'latin1')])
 }
 
-/** Many say nothing, or what is not so: bytes that are UTF-8 are hardly anything else. */
+/** Many messages name no character set or a wrong one, but bytes that are valid UTF-8 are hardly anything else. */
 function decodeText(bytes: Buffer, charset: string | undefined): string {
   const label = charset?.trim().toLowerCase() ?? ''
   const isVague = label === '' || /^(?:us-)?ascii$|^utf-?8$|^unknown/.test(label)

@@ -1,21 +1,22 @@
-// What a reader of an HTML page sees, as plain text: white space is one blank, blocks begin a line, what is hidden is not there. The parser
-// above the tokenizer takes seconds for a megabyte of tags that nobody closes, and html-to-text stands on it; this takes one pass.
+// What a reader of an HTML page sees, as plain text: white space becomes one blank, blocks begin a line, hidden text is
+// left out. htmlparser2's parser, which html-to-text uses, takes seconds for a megabyte of unclosed tags; its tokenizer
+// needs one pass.
 
 import { Tokenizer } from 'htmlparser2'
 
 const wordsOf = (text: string) => new Set(text.split(' '))
 
 const unseen = wordsOf('script style title template')
-/** These stand in lines of their own. */
+/** These begin a line of their own. */
 const blocks = wordsOf(
   'address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr ' +
     'html li main nav ol p pre section summary table tbody tfoot thead tr ul',
 )
-/** And there is space around these. */
+/** These have an empty line before and after them, too. */
 const apart = wordsOf('blockquote dl h1 h2 h3 h4 h5 h6 ol p pre table ul')
-/** Neighbours do not run together. */
+/** A blank separates these from their neighbours. */
 const cells = wordsOf('td th option')
-/** They have no end, so that nothing is inside them. */
+/** Elements without an end tag, and so without content. */
 const empty = wordsOf('area base br col embed hr img input link meta param source track wbr')
 
 const hiding = /(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*hidden)/i
@@ -82,7 +83,7 @@ function nothing(): void {
   return
 }
 
-/** Lines, as they come into being. */
+/** Collects lines of text. */
 function createPage() {
   const lines: string[] = []
   let line: string[] = []
@@ -104,7 +105,7 @@ function createPage() {
     text(text: string): void {
       if (preformatted === 0) line.push(text.replace(/[ \t\r\n\f]+/g, ' '))
       else {
-        // Blanks that count are kept as such until the end.
+        // Preformatted blanks are kept as no-break spaces until the end.
         const [first = '', ...more] = text.replaceAll('\r\n', '\n').replaceAll(' ', '\u00a0').split('\n')
         line.push(first)
         for (const next of more) {

@@ -1,4 +1,4 @@
-// Bodies within the quotas of their check and project. Every heartbeat is kept and counted whatever becomes of its body.
+// Bodies within the quotas of their check and project. Every heartbeat is kept and counted, with or without its body.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -70,7 +70,7 @@ test('a check keeps its newest bodies within its quota, by whatever way they cam
   })
 })
 
-test('a flood is bounded at once, not only when the oldest have gone', async (t) => {
+test('a flood of bodies is bounded before the oldest are removed', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK: '100000' })
   const { call } = running
   const uuid = await makeCheck(running)
@@ -123,7 +123,7 @@ test('a project over its quota keeps its heartbeats without their bodies until t
   assert.ok((await call('GET', `/ping/${keys.ping_key}/x`, undefined, {})).status === 404)
 })
 
-test('a count that is too large, as after days that retention dropped, is put right and removes nothing', async (t) => {
+test('a count that is too large after retention is corrected and removes no body', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK: '10000' })
   const { call, databaseUrl } = running
   const uuid = await makeCheck(running)

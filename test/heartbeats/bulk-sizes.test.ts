@@ -10,7 +10,7 @@ const entriesMax = 10_000
 const filled = (piece: string, length = size) => piece.repeat(Math.floor(length / piece.length))
 const many = (entry: string) => `[${Array.from({ length: entriesMax }, () => entry).join(',')}]`
 
-/** As large as an upload may be, and what becomes of it. */
+/** Uploads of the maximum size, and their outcome. */
 const uploads: Record<string, [text: string, entries: number | null]> = {
   'line feeds': [filled('\n'), 0],
   blanks: [filled(' '), 0],
@@ -68,7 +68,7 @@ suite('an upload of 16 MB holds nobody up', () => {
   })
 })
 
-test('an entry of many parts is refused, and a heartbeat with a long body is none of those', () => {
+test('an entry of many parts is refused, but not a heartbeat with a long body', () => {
   const now = Date.UTC(2026, 10, 24)
   assert.deepEqual(parseEntry(`{"check":"a","x":[${'1,'.repeat(1000)}1]}`, now), {
     error: 'has more than 1000 characters outside of its texts',

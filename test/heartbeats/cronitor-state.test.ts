@@ -19,7 +19,7 @@ const addressesOf = (uuid: string) => [
   `/${uuid}`,
 ]
 
-test('a state means what it says on every ping address, and by every method', async (t) => {
+test('a state sets the signal on every ping address and by every method', async (t) => {
   const running = await build(t)
   const { call } = running
   const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
@@ -68,7 +68,7 @@ test('a state that agrees with the address leaves its exit status, and the last 
   assert.deepEqual(await pingsOf(running, uuid), ['fail', 'success', 'start', 'fail'])
 })
 
-test('a state that is refused makes no check, and one that is known makes it with its meaning', async (t) => {
+test('a refused state makes no check, and a known one makes it with its signal', async (t) => {
   const running = await build(t)
   const { call } = running
   const address = `/ping/${keys.ping_key}/made?create=1&state=`

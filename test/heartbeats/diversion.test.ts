@@ -130,7 +130,7 @@ function received(at: number): Received {
   }
 }
 
-test('strangers who fill their share keep out no known check and no known key, and a project no other', async (t) => {
+test('strangers who fill their share keep out no known check or key, and a project no other project', async (t) => {
   const { diversion } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
   const slug = { projectId: '', slug: 's', create: true, requestId: '', address: '192.0.2.7' }
   const isTaken = (fields: Partial<Received>) => diversion.push({ ...received(1), ...fields }, () => {})

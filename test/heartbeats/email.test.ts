@@ -1,4 +1,4 @@
-// What is read of addresses (https://healthchecks.io/docs/email/), without a wire.
+// How addresses are parsed (https://healthchecks.io/docs/email/), without a connection.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

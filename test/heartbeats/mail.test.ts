@@ -262,7 +262,7 @@ async function converse(t: TestContext, { port }: Mailing, lines: [line: string,
   client.socket.end()
 }
 
-test('an envelope that Postfix takes is taken', async (t) => {
+test('the service accepts every envelope that Postfix accepts', async (t) => {
   const mailing = await start(t, { PING_EMAIL_DOMAIN: 'ping.example.org' })
   const { uuid } = await createCheck(mailing)
   const senders = [
@@ -290,7 +290,7 @@ test('an envelope that Postfix takes is taken', async (t) => {
   assert.equal((await kindsOf(mailing, uuid)).length, senders.length)
 })
 
-test('a ping key with capitals is known by mail where a mail server has taken them away', async (t) => {
+test('mail to a ping key with capitals finds its project in lower case, too', async (t) => {
   const pingKey = 'AbCdEfGhIjKlMnOpQr-_12'
   const mailing = await start(t, { BOOTSTRAP_PING_KEY: pingKey })
   const { uuid } = await createCheck(mailing, { slug: 'job' })
@@ -301,7 +301,7 @@ test('a ping key with capitals is known by mail where a mail server has taken th
   assert.equal((await fetch(address)).status, 404, 'over HTTP the case matters')
 })
 
-test('messages beyond the room for them are told to come again, and the others are taken', async (t) => {
+test('messages beyond the memory limit are refused for now, and the others are accepted', async (t) => {
   const mailing = await start(t, {
     FLATLINE__INGEST__MAIL_LIMIT_BYTES: '100000',
     FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES: '150000',

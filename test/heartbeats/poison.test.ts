@@ -1,5 +1,5 @@
-// Whatever can be sent while the database is away must leave the spool again, in any order, however often the replay is cut short; and what
-// the database refuses all the same stops nobody else.
+// Everything that can be sent while the database is away must leave the spool again, in any order, however often the
+// replay is cut short; and what the database still refuses must not block other heartbeats.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -112,7 +112,7 @@ async function sendMails(port: number, recipients: readonly string[]): Promise<v
   socket.destroy()
 }
 
-test('whatever can be sent while the database is away leaves the spool, and what is valid is recorded once', async (t) => {
+test('every request during an outage leaves the spool, and valid heartbeats are recorded once', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
   const dataDir = await scratchDir(t)
@@ -167,7 +167,7 @@ const slugOf = (slug: string, projectId = '') => ({
   address: '127.0.0.1',
 })
 
-/** What no version of this service would write, what another one may have written, and what is damaged. */
+/** Records that no version of this service would write, that another version may have written, or that are damaged. */
 function oddPayloads(uuid: string): Buffer[] {
   const odd: Partial<Received>[] = [
     ...['', 'x', 'a\0b', uuid.toUpperCase(), null, 5].map((monitorId) => ({ monitorId: monitorId as string })),
@@ -190,7 +190,7 @@ function oddPayloads(uuid: string): Buffer[] {
   ]
 }
 
-/** What is valid and for nobody, or cannot hold the others up. */
+/** Valid heartbeats without a check, and those that must not hold the others up. */
 function harmlessRecords(uuid: string): Buffer[] {
   const hashes = ['', 'x', 'A'.repeat(44), 'a\0b']
   const dirty = {
@@ -208,7 +208,7 @@ function harmlessRecords(uuid: string): Buffer[] {
   ].map(encodeRecord)
 }
 
-test('a spool is replayed in any order and through any number of kills, and each valid heartbeat is recorded once', async (t) => {
+test('a replay in any order and with any number of kills records each valid heartbeat once', async (t) => {
   const databaseUrl = await createDatabase(t)
   const running = await build(t, { DATABASE_URL: databaseUrl })
   const checks = await Promise.all([1, 2, 3].map((n) => make(running, { name: `c${n}`, slug: `c${n}` })))
@@ -255,12 +255,12 @@ test('a spool is replayed in any order and through any number of kills, and each
   assert.equal(ready.status, 200)
 })
 
-/** What only the database knows to be wrong: nothing at the edge can foresee it. */
+/** Faults that only the database can find. */
 const refuseOn = (uuid: string) => `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN IF NEW.monitor_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
   CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()`
 
-test('what the database refuses out of a spool is kept in the quarantine, and the rest goes on', async (t) => {
+test('a replay puts heartbeats that the database refuses into the quarantine and goes on', async (t) => {
   const databaseUrl = await createDatabase(t)
   const first = await build(t, { DATABASE_URL: databaseUrl })
   const [poisoned, well] = [await make(first, { name: 'poisoned' }), await make(first, { name: 'well' })]
@@ -311,7 +311,7 @@ test('what the database refuses out of a spool is kept in the quarantine, and th
   )
 })
 
-test('what the database only had no time for is tried again without anybody asking', async (t) => {
+test('the quarantine retries heartbeats that failed because of a time limit', async (t) => {
   const running = await build(t)
   const uuid = await make(running, { name: 'locked' })
   const { quarantine } = running.app.heartbeats
@@ -329,7 +329,7 @@ test('what the database only had no time for is tried again without anybody aski
   assert.equal(row?.id, received.id)
 })
 
-test('what the database refuses live is refused alone, and is no outage', async (t) => {
+test('a live heartbeat that the database refuses is refused alone and causes no outage', async (t) => {
   const running = await build(t)
   const [poisoned, well] = [await make(running, { name: 'poisoned' }), await make(running, { name: 'well' })]
   await sql(running.databaseUrl, refuseOn(poisoned))

@@ -1,4 +1,4 @@
-// Heartbeats that come later than what was judged without them.
+// Heartbeats that arrive after later ones were judged.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,7 +7,7 @@ import { sql } from '../postgres.ts'
 
 type FlipRow = { seq: number; at: Date; from: string; to: string; reason: string }
 
-test('heartbeats that a device uploads late take a false outage back, visibly and in order', async (t) => {
+test('heartbeats that a device uploads late correct a false outage, visibly and in order', async (t) => {
   const { call, databaseUrl } = await build(t)
   const receiver = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
@@ -41,7 +41,7 @@ test('heartbeats that a device uploads late take a false outage back, visibly an
   assert.deepEqual([document.event, document.flip.reason], ['up', all[2]?.reason])
 })
 
-test('a late failure between two successes is an outage that was, and is told', async (t) => {
+test('a late failure between two successes becomes an outage with alerts', async (t) => {
   const { call, databaseUrl } = await build(t)
   const made = await call('POST', '/api/v3/checks/', { timeout: 3600, grace: 60 })
   const check = String(made.json().uuid)
@@ -67,7 +67,7 @@ test('a late failure between two successes is an outage that was, and is told', 
   assert.deepEqual([document.status, document.n_pings], ['up', 3])
 })
 
-test('a check whose history cannot be judged again keeps no other from it, and is watched again', async (t) => {
+test('a check whose history cannot be judged again does not block others and stays watched', async (t) => {
   const { app, call, databaseUrl } = await build(t)
   const ids: string[] = []
   for (let i = 0; i < 2; i++) ids.push(String((await call('POST', '/api/v3/checks/', { timeout: 60 })).json().uuid))

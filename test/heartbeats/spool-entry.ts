@@ -1,10 +1,10 @@
-// A heartbeat as it lies in a spool.
+// A heartbeat as a spool holds it.
 
 import type { Received } from '../../src/heartbeats/service.ts'
 
 let made = 0
 
-/** One that is valid but for what is said otherwise; each has an id and a moment of its own. */
+/** A valid heartbeat, except for the given fields; each has its own id and receive time. */
 export function spoolEntry(given: Partial<Received> = {}): Received {
   made++
   return {

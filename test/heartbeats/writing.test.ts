@@ -47,7 +47,7 @@ test('what cannot be stored is found by halves, and everything else is stored', 
   }
 })
 
-test('a project whose heartbeats all fail costs nobody else a heartbeat, and little time', async () => {
+test('a project whose heartbeats all fail costs others no heartbeat and little time', async () => {
   const { writing, batches, kept } = open((id) => id.startsWith('t7-'))
   const results = await writing.write(received(10, 50), { again: false, isPatient: false })
   assert.equal(kept.size, 450)
@@ -60,7 +60,7 @@ test('a project whose heartbeats all fail costs nobody else a heartbeat, and lit
   assert.equal(patient.kept.size, 451, 'from a spool nothing is refused unseen')
 })
 
-test('a database that is away is no reason to look for anything', async () => {
+test('a batch that fails because the database is away is not searched', async () => {
   const { writing, batches } = open(
     () => true,
     () => Object.assign(new Error('gone'), { code: 'ECONNREFUSED' }),
@@ -69,7 +69,7 @@ test('a database that is away is no reason to look for anything', async () => {
   assert.equal(batches.length, 1)
 })
 
-test('a heartbeat that is given no outcome is a failure of its own, and never taken for one of no check', async () => {
+test('a heartbeat without an outcome fails alone and does not count as one without a check', async () => {
   const writing = createWriting({
     record: async (entries) => new Map(entries.slice(1).map(({ id }) => [id, stored])),
     projectsOf: async () => new Map(),

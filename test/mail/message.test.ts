@@ -1,4 +1,4 @@
-// What is read of messages: as mail programs write them, as nobody should write them, and as an attacker would.
+// How messages are read: as mail programs write them, malformed ones, and those of an attacker.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ const read = (message: string | Buffer) => {
   return { subject, plain: plain.trim(), html }
 }
 
-test('of HTML what a reader sees is text', () => {
+test('the text of HTML is what a reader sees', () => {
   const rows: [html: string, text: string][] = [
     ['wor<b>ld</b>', 'world'],
     ['<p>1 job finished, 1\njob failed</p>', '1 job finished, 1 job failed'],
@@ -37,7 +37,7 @@ test('of HTML what a reader sees is text', () => {
   for (const [html, expected] of rows) assert.equal(renderedText(html), expected, html)
 })
 
-test('what describes a text and cannot be read loses nothing of it', () => {
+test('a malformed description of a text loses none of it', () => {
   const text = 'Subject: s\r\n'
   const rows: [name: string, message: string | Buffer, plain: string][] = [
     ['no header', 'no header at all', 'no header at all'],
@@ -87,7 +87,7 @@ test('what describes a text and cannot be read loses nothing of it', () => {
   for (const [name, message, plain] of rows) assert.equal(read(message).plain, plain, name)
 })
 
-test('a subject is decoded, unfolded, and there however it is written', () => {
+test('a subject is decoded and unfolded, however it is written', () => {
   const rows: [header: string | Buffer, subject: string][] = [
     ['Subject: plain', 'plain'],
     ['SUBJECT : plain', 'plain'],
@@ -165,7 +165,7 @@ test('no message of a megabyte takes long to read, however it is made', () => {
   }
 })
 
-test('a header of a megabyte costs next to nothing where nobody asks for it', () => {
+test('an unused header of a megabyte costs next to nothing', () => {
   const raw = Buffer.from(`To: ${'a@b.c, '.repeat(150_000)}\r\nSubject: s\r\n\r\nx`)
   const before = process.cpuUsage()
   for (let times = 0; times < 20; times++) assert.equal(readMessage(raw, { texts: true }).subject, 's')

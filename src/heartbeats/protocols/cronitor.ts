@@ -1,6 +1,6 @@
-// The one word of Cronitor's telemetry that a ping address may carry (https://cronitor.io/docs/telemetry-api): `?state=`. Its clients send
-// `/ping/<key>/<name>?state=fail`, which has the shape of a Healthchecks ping, so that the word has to count there: ignored, it would turn
-// a failure into a success. The rest of the dialect is not spoken.
+// The parameter `?state=` of Cronitor's telemetry (https://cronitor.io/docs/telemetry-api) on ping addresses.
+// Cronitor's clients send `/ping/<key>/<name>?state=fail`, which has the form of a Healthchecks ping: ignored, the
+// parameter would turn a failure into a success. The rest of the dialect is not supported.
 
 import type { Action } from './healthchecks.ts'
 
@@ -12,12 +12,12 @@ const kinds: Record<string, Action['kind']> = {
   fail: 'fail',
 }
 
-/** The rule, for whoever broke it. */
+/** The text of the answer to a state that is refused. */
 export const stateProblem = `invalid state, it is one of ${Object.keys(kinds).join(', ')} and does not contradict the address`
 
 /**
- * What an address and its state say together; null for a state that is unknown, or that contradicts what the end of the address says. An
- * address without an end leaves it to the state.
+ * The action of an address with a state; null for a state that is unknown or contradicts the action in the address.
+ * `isPlain`: the address names no action, so the state decides.
  */
 export function withState(action: Action, state: string, isPlain: boolean): Action | null {
   const word = state.toLowerCase()

@@ -1,5 +1,5 @@
-// Heartbeats by e-mail (https://healthchecks.io/docs/email/): whom a message is for. The mailbox is a uuid, or a ping key and a slug joined
-// by `+`. Mail servers change the case of mailboxes, and write domains in several ways.
+// Heartbeats by e-mail (https://healthchecks.io/docs/email/): the recipients of a message. The mailbox is a uuid, or a
+// ping key and a slug joined by `+`. Mail servers change the case of mailboxes, and write domains in several ways.
 
 import { domainToASCII } from 'node:url'
 import { isUuid } from '../../core/identifier.ts'
@@ -9,8 +9,8 @@ import type { Recipient } from './healthchecks.ts'
 export type RecipientProblem = 'rejected' | 'invalid'
 
 /**
- * Reads an address. Without a `domain` any is served: whoever has one host has one name for it. An address without a domain is meant for
- * whoever it is handed to. The ping key stays as it is written.
+ * Reads an address. Without a `domain` every domain is served. An address without a domain is meant for this server.
+ * The ping key keeps its letter case.
  */
 export function parseRecipient(address: string, domain: string | undefined): Recipient | RecipientProblem {
   const at = address.lastIndexOf('@')
@@ -27,13 +27,13 @@ function unquoted(mailbox: string): string {
   return quoted === undefined ? mailbox : quoted.replace(/\\(.)/g, '$1')
 }
 
-/** `Example.ORG.` is `example.org`; what is no domain name, as `[127.0.0.1]`, is itself. */
+/** `Example.ORG.` is `example.org`; what is not a domain name, such as `[127.0.0.1]`, stays as it is. */
 function canonical(domain: string): string {
   const name = domain.toLowerCase().replace(/\.$/, '')
   return domainToASCII(name) || name
 }
 
-/** As the history shows it. The address is what the sender claims, empty for a bounce. */
+/** The user agent that the history shows. The address is what the sender claims; it is empty for a bounce. */
 export function userAgentOf(sender: string): string {
   return `Email from ${sender}`.replace(/\p{Cc}/gu, '')
 }

@@ -1,5 +1,5 @@
-// The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): whom a ping is for, what it says,
-// and who sent it.
+// The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): the recipient
+// of a ping, what it says, and who sent it.
 
 import type { SignalKind } from '../../core/heartbeat.ts'
 import { isUuid } from '../../core/identifier.ts'
@@ -15,14 +15,14 @@ const named: Record<string, Action> = {
 }
 const success: Action = { kind: 'success', exitStatus: null }
 
-/** Whom a ping is for. A ping key and a slug, both as they were sent, name a monitor of that key's project. */
+/** The recipient of a ping. A ping key and a slug, both as they were sent, name a monitor of that key's project. */
 export type Recipient = { monitorId: string } | { pingKey: string; slug: string }
 
 const word = /^[A-Za-z0-9_-]+$/
 
 /**
- * Reads the parts of a path behind the ping endpoint; null if it is no ping address. What could be two things is a uuid and an action.
- * `isPlain` tells that the address names no action, and so means success.
+ * Reads the parts of a path behind the ping endpoint; null if it is no ping address. What could be two things is a uuid
+ * and an action. `isPlain`: the address names no action, and so means success.
  */
 export function parseAddress(
   first: string,
@@ -41,7 +41,7 @@ export function parseAddress(
 
 const slugMax = 100
 
-/** Slugs are short and in lower case; whoever asks for another one is told so, whether or not anything else is right. */
+/** Slugs are short and in lower case; any other one is refused first, whatever else is wrong. */
 export function isSlug(text: string): boolean {
   return text.length <= slugMax && !/[A-Z]/.test(text)
 }

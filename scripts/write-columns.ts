@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const root = new URL('../', import.meta.url)
 const target = 'src/core/columns.ts'
 
-/** The tables that a batch of heartbeats writes, and where what it cannot write is kept. */
+/** The tables that a batch of heartbeats writes, and the quarantine. */
 const tables = [
   ...['heartbeats', 'heartbeat_bodies', 'heartbeat_keys', 'monitors', 'flips', 'audit'],
   ...['provisioned_monitors', 'monitor_channels', 'quarantined_heartbeats'],
@@ -21,7 +21,7 @@ const types: Record<string, string> = {
   String: 'text',
 }
 
-/** The generated files by their path in the repository. */
+/** The generated file, by its path in the repository. */
 export function renderColumns(schema = readFileSync(new URL('prisma/schema.prisma', root), 'utf8')) {
   const models = [...schema.matchAll(/^model \w+ \{\n([\s\S]*?)^\}/gm)].map(([, body = '']) => body)
   const blocks = tables.map((table) => {
@@ -30,8 +30,8 @@ export function renderColumns(schema = readFileSync(new URL('prisma/schema.prism
     return `  ${table}: {\n${body.split('\n').flatMap(columnLine).join('\n')}\n  },`
   })
   const head = [
-    '// What the columns take that a batch of heartbeats writes. Written by scripts/write-columns.ts from prisma/schema.prisma;',
-    '// test/core/storable.test.ts compares it with the database.',
+    '// The columns that a batch of heartbeats writes, and what they can hold. Written by scripts/write-columns.ts from',
+    '// prisma/schema.prisma; test/core/storable.test.ts compares it with the database.',
     '',
     '/** `max` counts characters, as PostgreSQL does: code points. Null is no limit. */',
     'export type Column = { type: ColumnType; max: number | null; isNullable: boolean }',
@@ -45,7 +45,7 @@ export function renderColumns(schema = readFileSync(new URL('prisma/schema.prism
   return { [target]: `${[...head, ...blocks, '}'].join('\n')}\n` }
 }
 
-/** Nothing for a relation, which is no column. */
+/** No line for a relation, which is not a column. */
 function columnLine(line: string): string[] {
   const [, field, kind, nullable] = /^ {2}(\w+) +(\w+)(\?)?(?: |$)/.exec(line) ?? []
   const type = types[kind ?? '']

@@ -1,18 +1,18 @@
-// Writes src/core/legacy-zone-names.ts from the sources of the tz database, be it a checkout of https://github.com/eggert/tz or an unpacked
-// https://data.iana.org/time-zones/tzdb-latest.tar.lz:
+// Writes src/core/legacy-zone-names.ts from the sources of the tz database, a checkout of https://github.com/eggert/tz
+// or an unpacked https://data.iana.org/time-zones/tzdb-latest.tar.lz:
 //   node scripts/write-legacy-zones.ts <directory>
-// `backward` has a link for each old name. Names that zone.tab lists are what a place is called today, although their data may be another
-// place's, and stay. `#= NAME` is what a link means where the data has to say something simpler.
+// `backward` has a link for each old name. Names in zone.tab are current names of places, even if they link to the data
+// of another place, so they stay. `#= NAME` is the meaning of a link whose target is simplified.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Links that were in the database once, and are not any more. */
+/** Links that the database no longer has. */
 const dropped = { 'US/Pacific-New': 'America/Los_Angeles', 'Canada/East-Saskatchewan': 'America/Regina' }
-/** Of no place, and in everybody's use. */
+/** Names of no place, in common use. */
 const kept = ['UTC', 'GMT']
 
-/** The page for `backward` and `zone.tab`, as texts, in the spelling of the formatter. */
+/** The generated file for the texts of `backward` and `zone.tab`, formatted as the formatter does. */
 export function renderLegacyZones(backward: string, zoneTab: string): string {
   const current = new Set(kept.concat(zoneTab.split('\n').flatMap((line) => line.split('\t')[2]?.trim() ?? [])))
   const links = new Map<string, string>(Object.entries(dropped))
@@ -26,7 +26,7 @@ export function renderLegacyZones(backward: string, zoneTab: string): string {
   }
   const rows = [...links.keys()].sort().map((name) => `  ${keyOf(name)}: '${resolve(name)}',\n`)
   const head = '// Written by scripts/write-legacy-zones.ts from the tz database, which is in the public domain.\n\n'
-  return `${head}/** The name of today for each old one. */\nexport const legacyZoneNames: Record<string, string> = {\n${rows.join('')}}\n`
+  return `${head}/** The current name for each old one. */\nexport const legacyZoneNames: Record<string, string> = {\n${rows.join('')}}\n`
 }
 
 const keyOf = (name: string) => (/^\w+$/.test(name) ? name : `'${name}'`)

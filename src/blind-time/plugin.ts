@@ -9,7 +9,7 @@ declare module 'fastify' {
 
 export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: number; maxStalenessMs: number }
 
-/** After an outage that all replicas saw, deadlines wait so long for their spools, and no longer. */
+/** How long deadlines wait for the spools of replicas after an outage that all replicas saw. */
 const afterOutageMs = 300_000
 
 /** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */

@@ -5,7 +5,10 @@ import * as store from './store.ts'
 
 export type BlindTime = ReturnType<typeof createBlindTime>
 
-/** What a replica says of itself. `oldestWaiting`: receive time of the oldest heartbeat here that is not in the database; null for none. */
+/**
+ * What a replica reports about itself. `oldestWaiting`: receive time of the oldest heartbeat here that is not in the
+ * database; null for none.
+ */
 export type SelfReport = {
   id: string
   name: string
@@ -16,12 +19,12 @@ export type SelfReport = {
   tokenHash: string | null
 }
 
-/** A watermark that is no further behind than this is not noticed by people: reports come twice a second. */
+/** Reports come twice a second, so in normal operation the watermark is no further behind than this. */
 const usualLagMs = 2000
 
 /**
- * Keeps the record of when heartbeats could be accepted, the windows in which nobody could, and the instant through which every replica
- * is heard (core/watermark.ts).
+ * Keeps the record of when heartbeats could be accepted, the windows in which no replica could, and the instant through
+ * which every replica is heard (core/watermark.ts).
  */
 export function createBlindTime(options: {
   database: Database
@@ -40,8 +43,8 @@ export function createBlindTime(options: {
   let self: SelfReport | null = null
   let peers: readonly store.Peer[] = []
   let watermark: Watermark = openWatermark
-  /** Until when replicas that stand still are known to have acknowledged nothing. */
-  const still = new Map<string, number>()
+  /** By the ids of frozen replicas: until when each has certainly acknowledged nothing. */
+  const frozenUntil = new Map<string, number>()
   let recording: Promise<void> | undefined
 
   function accept(now: number): void {
@@ -60,7 +63,7 @@ export function createBlindTime(options: {
       if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
       windows = await store.selectWindows(database)
     }
-    // Side by side: a database that takes long for each answer must not make the record old by their sum.
+    // In parallel, so that a slow database delays the record by its slowest answer and not by the sum of them.
     await Promise.all([recordWindows(), report(before), refreshWatermark()])
     accept(before)
     recordedAt = before
@@ -74,7 +77,7 @@ export function createBlindTime(options: {
   }
 
   function reportOf({ spools, oldestWaiting, address, ...fixed }: SelfReport): store.Report {
-    // First, because the oldest may be stored while the rest is asked.
+    // The clock is read first, because the oldest heartbeat may be stored while the rest is read.
     const now = clock.now()
     const oldest = oldestWaiting()
     const heardThrough = oldest === null ? now : Math.min(now, oldest - 1)
@@ -84,8 +87,11 @@ export function createBlindTime(options: {
   async function refreshWatermark(): Promise<void> {
     if (self === null) return
     const { peers: others, outage } = await store.selectOthers(database, self.id)
-    peers = others.map((peer) => ({ ...peer, heardThrough: Math.max(peer.heardThrough, still.get(peer.id) ?? 0) }))
-    for (const id of still.keys()) if (!peers.some((peer) => peer.id === id)) still.delete(id)
+    peers = others.map((peer) => ({
+      ...peer,
+      heardThrough: Math.max(peer.heardThrough, frozenUntil.get(peer.id) ?? 0),
+    }))
+    for (const id of frozenUntil.keys()) if (!peers.some((peer) => peer.id === id)) frozenUntil.delete(id)
     watermark = watermarkOf(peers, outage, patience, clock.now())
   }
 
@@ -112,23 +118,23 @@ export function createBlindTime(options: {
     /** What it would report now; null before `reportAs`. */
     selfReport: (): store.Report | null => self && reportOf(self),
 
-    /** When others last learned how this replica stands, on the monotonic clock, and whether they know since then that it spools. */
+    /** When this replica last reported to others, on the monotonic clock, and whether it reported that it spools. */
     lastReport: (): { at: number; spools: boolean } => reported,
 
-    /** Others have learned it from this replica itself. */
+    /** Notes a report that others received from this replica directly. */
     reported(at: number, spools: boolean): void {
       if (at > reported.at) reported = { at, spools }
     },
 
-    /** Writes what another replica says of itself and cannot write. */
+    /** Writes the report of another replica that cannot reach the database. */
     reportFor: (report: store.ReportFor): Promise<void> => store.reportForReplica(database, report),
 
-    /** A replica that does not move since has acknowledged nothing until `at`, in epoch milliseconds. */
-    standsStill(replicaId: string, at: number): void {
-      still.set(replicaId, at)
+    /** A replica is frozen, and has acknowledged nothing until `at`, in epoch milliseconds. */
+    markFrozen(replicaId: string, at: number): void {
+      frozenUntil.set(replicaId, at)
     },
 
-    /** What was read with the last record holds while the database is away, too. */
+    /** The last record comes first, because it also answers while the database is away. */
     tokenHashOf: async (replicaId: string): Promise<string | null> =>
       peers.find(({ id }) => id === replicaId)?.tokenHash ?? store.selectTokenHash(database, replicaId),
 
@@ -146,11 +152,17 @@ export function createBlindTime(options: {
      */
     isCurrent: (): boolean => monotonic() - recordedAt < blindAfterMs,
 
-    /** How far all other replicas are heard, and who was given up, as of the last record or refresh. */
+    /**
+     * The instant through which all other replicas are heard, and the replicas that were given up, as of the last
+     * record or refresh.
+     */
     watermark: (): Watermark => watermark,
     refreshWatermark,
 
-    /** How far time is applied where people ask how a check stands, which is now unless a replica has not been heard for a while. */
+    /**
+     * Up to which instant deadlines are applied when people ask for the status of a check: now, unless a replica has
+     * not been heard for a while.
+     */
     judgedUntil: (now: number): number => (watermark.through < now - usualLagMs ? watermark.through : now),
   }
 }

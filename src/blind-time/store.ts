@@ -7,9 +7,10 @@ const statement = (name: string, text: string): Statement => ({ name: `blind_tim
 const milliseconds = (parameter: string) => `${parameter}::float8 * interval '1 millisecond'`
 const longPause = `clock_timestamp() - acceptance.until_at > ${milliseconds('$1')}`
 
-// One statement, because the row is everybody's: a replica that is stopped in the middle of a transaction would hold its
-// lock, and nobody could record, detect or accept for as long as it stands still. The right-hand sides see the row as it
-// was, so that of several replicas exactly one sees a gap. What whoever sees it has accepted itself meanwhile was not blind.
+// One statement, because the row is everybody's: a replica that is stopped in the middle of a transaction would hold
+// its lock, and nobody could record, detect or accept for as long as it stands still. The right-hand sides see the row
+// as it was, so that of several replicas exactly one sees a gap. Time in which that replica accepted heartbeats was not
+// blind.
 const record = statement(
   'record',
   `WITH recorded AS (
@@ -53,7 +54,7 @@ export async function correctWindows(on: Queryable, acceptedForMs: number): Prom
   await on.query(remove, [acceptedForMs])
 }
 
-/** What a replica says of itself; `heardThrough` in epoch milliseconds by the database's clock. */
+/** What a replica reports about itself; `heardThrough` in epoch milliseconds by the database's clock. */
 export type Report = Omit<ReplicaReport, 'seenAt'> & {
   spools: boolean
   address: string | null
@@ -68,7 +69,10 @@ const report = statement(
      address = EXCLUDED.address, token_hash = EXCLUDED.token_hash`,
 )
 
-/** Says that a replica is there, whether it holds heartbeats that are not in the database yet, and until when it holds none. */
+/**
+ * Records that a replica runs, whether it holds heartbeats that are not in the database yet, and until when it holds
+ * none.
+ */
 export async function reportReplica(on: Queryable, replica: Report): Promise<void> {
   const { id, spools, canSpool, heardThrough, name, address, tokenHash } = replica
   await on.query(report, [id, spools, canSpool, heardThrough, name, address, tokenHash])
@@ -82,7 +86,7 @@ const reportFor = statement(
    WHERE id = $1`,
 )
 
-/** Says the same for a replica that cannot write it. One that has been forgotten stays so. */
+/** Records the same for a replica that cannot write it itself. A replica that was forgotten stays forgotten. */
 export async function reportForReplica(on: Queryable, { id, spools, heardThrough }: ReportFor): Promise<void> {
   await on.query(reportFor, [id, spools, heardThrough])
 }
@@ -111,7 +115,7 @@ const others = statement(
 
 type OthersRow = (Peer | { [K in keyof Peer]: null }) & { outageFrom: number | null; outageTo: number | null }
 
-/** All other replicas that have not been forgotten, and the last time in which nobody recorded acceptance. */
+/** All other replicas that have not been forgotten, and the last time in which no replica recorded acceptance. */
 export async function selectOthers(on: Queryable, ownId: string): Promise<{ peers: Peer[]; outage: Outage | null }> {
   const rows = await on.query<OthersRow>(others, [ownId])
   const { outageFrom: from = null, outageTo: to = null } = rows[0] ?? {}
@@ -121,7 +125,7 @@ export async function selectOthers(on: Queryable, ownId: string): Promise<{ peer
 
 const tokenHash = statement('token_hash', 'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1')
 
-/** The hash by which a replica is known to others; null if there is no such replica, or it has none. */
+/** The hash of a replica's token; null if there is no such replica, or it has no token. */
 export async function selectTokenHash(on: Queryable, id: string): Promise<string | null> {
   const [row] = await on.query<{ tokenHash: string | null }>(tokenHash, [id])
   return row?.tokenHash ?? null

@@ -1,4 +1,4 @@
-// Which failures mean that a database cannot be reached, whoever reports them.
+// Which failures mean that a database cannot be reached, from any driver.
 
 const socketErrors = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
 const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
@@ -27,10 +27,15 @@ export function isDatabaseAway(error: unknown): boolean {
   )
 }
 
-/** Statement and lock time-outs, conflicts and deadlocks: the database works, and the same may go well later. */
+/**
+ * Statement and lock time-outs, conflicts and deadlocks: the database works, and the same statement may succeed later.
+ */
 const busyStates = ['57014', '55P03', '40001', '40P01']
 
-/** Whether a statement was given up although the database answers, whoever reports it. Prisma has the SQLSTATE in its cause. */
+/**
+ * Whether a statement was given up although the database answers. pg has the SQLSTATE in the error, Prisma in its
+ * cause.
+ */
 export function isOutOfTime(error: unknown): boolean {
   for (let next = error, depth = 0; typeof next === 'object' && next !== null && depth < 5; depth++) {
     const { code, originalCode, cause, meta } = next as Record<string, unknown>

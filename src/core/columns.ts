@@ -1,5 +1,5 @@
-// What the columns take that a batch of heartbeats writes. Written by scripts/write-columns.ts from prisma/schema.prisma;
-// test/core/storable.test.ts compares it with the database.
+// The columns that a batch of heartbeats writes, and what they can hold. Written by scripts/write-columns.ts from
+// prisma/schema.prisma; test/core/storable.test.ts compares it with the database.
 
 /** `max` counts characters, as PostgreSQL does: code points. Null is no limit. */
 export type Column = { type: ColumnType; max: number | null; isNullable: boolean }

@@ -1,10 +1,10 @@
-// Cron expressions as Debian's cron reads them, with the extensions Healthchecks takes: minute, hour, day of month, month,
-// weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. There are two ways through a change
-// of the clocks, chosen by how the expression begins. If neither minute nor hour begins with `*` it names times of the
-// day, and each of them happens once: at its first instant, or at once after the gap that swallowed it. That is one
-// question to the calendar between two to the zone: the next match after the latest wall time seen so far, and the first
-// instant the clock reaches it. Otherwise the expression means a rhythm, and follows real elapsed time: it matches whenever
-// the clock shows a match, so we ask the calendar anew in each span of one offset.
+// Cron expressions as Debian's cron reads them, with the extensions Healthchecks takes: minute, hour, day of month,
+// month, weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. There are two ways through
+// a change of the clocks, chosen by how the expression begins. If neither minute nor hour begins with `*` it names
+// times of the day, and each of them happens once: at its first instant, or at once after the gap that swallowed it.
+// That is one question to the calendar between two to the zone: the next match after the latest wall time seen so far,
+// and the first instant the clock reaches it. Otherwise the expression means a rhythm, and follows real elapsed time:
+// it matches whenever the clock shows a match, so the calendar is searched again in each span of one offset.
 //
 // croner 11 refuses `5/15` and `L/2`, runs `0 0,1 * * *` twice in a repeated hour and accepts `15W`, `?` and macros;
 // cron-parser 5 lacks LW, moves a skipped job by the length of the gap and brings luxon. Hence our own.

@@ -47,8 +47,8 @@ function kindOfMail(filters: SignalFilters, { subject, text }: MailText): Heartb
 }
 
 /**
- * Two texts that look the same are the same: any white space is one blank, be it that of an indented page, of a wrapped line or one that
- * does not break, and what has no width is not there.
+ * Texts that look the same become equal: any white space (of indentation, of a wrapped line, non-breaking) becomes one
+ * blank, and characters without width are removed.
  */
 function asSeen(text: string): string {
   return text

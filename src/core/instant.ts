@@ -32,7 +32,7 @@ export function parseInstant(text: string): number | null {
   const isEndOfDay = hour === 24 && minute === 0 && second === 0 && /^0*$/.test(fraction)
   if ((hour > 23 && !isEndOfDay) || minute > 59 || second > 59) return null
   if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return null
-  // Date.UTC takes the first hundred years for the twentieth century's.
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999.
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null

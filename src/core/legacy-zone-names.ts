@@ -1,6 +1,6 @@
 // Written by scripts/write-legacy-zones.ts from the tz database, which is in the public domain.
 
-/** The name of today for each old one. */
+/** The current name for each old one. */
 export const legacyZoneNames: Record<string, string> = {
   'Africa/Asmera': 'Africa/Asmara',
   'Africa/Timbuktu': 'Africa/Abidjan',

@@ -1,5 +1,5 @@
-// Names that the tz database keeps for old times' sake (its file `backward`), each under the name that the same place has today. Not every
-// system knows the old ones, so none is stored.
+// Old names of time zones (the file `backward` of the tz database), each with the current name of the same place. Not
+// every system knows the old names, so none is stored.
 
 import { legacyZoneNames } from './legacy-zone-names.ts'
 import { isTimeZone } from './time-zone.ts'
@@ -12,7 +12,10 @@ export function currentZone(name: string): string {
   return Object.hasOwn(legacyZoneNames, name) ? (legacyZoneNames[name] as string) : name
 }
 
-/** The name under which a zone is known here and now, whatever it was called; null for what is none. */
+/**
+ * The current name of a zone that is given by its current or an old name; null for a name that this system does not
+ * know.
+ */
 export function readZone(name: string): string | null {
   const current = currentZone(name)
   return isTimeZone(current) ? current : null

@@ -21,7 +21,7 @@ export type Settings = SignalFilters &
     severity: 'info' | 'warning' | 'critical' | null
     /** Between reminders of an outage, on every channel; null leaves it to each channel. */
     remindEveryS: number | null
-    /** Id of the monitor while whose outage nobody is told about this one. */
+    /** Id of the monitor during whose outage this one sends no alerts. */
     parent: string | null
   }
 

@@ -2,11 +2,12 @@
 // earliest of all counts; [weekdays] [date] [time] [zone] or one of the words below; numbers from 1970 to 2199 for years, lists, ranges
 // a..b, steps a/n and a..b/n, `~` for days from the end of the month; whole seconds. The zone of an expression beats that of the monitor.
 //
-// When clocks change it does what systemd's timers do, which reckon each moment from the last one by the wall clock: what the clocks skip in
-// spring does not happen, and what they show twice in autumn happens the first time alone, be it every minute. A heartbeat that comes while
-// the hour is repeated, as from a job that took long, makes no difference: the timer reckons from when it started the job. (Asked for the next
-// moment after one in the repeated hour, `systemd-analyze calendar` names one there; that is a timer that somebody starts within that hour.)
-// No library on npm reads these expressions.
+// When clocks change it does what systemd's timers do, which reckon each moment from the last one by the wall clock:
+// what the clocks skip in spring does not happen, and what they show twice in autumn happens the first time alone, even
+// every minute. A heartbeat that comes while the hour is repeated, as from a job that took long, makes no difference:
+// the timer reckons from when it started the job. (Asked for the next moment after one in the repeated hour,
+// `systemd-analyze calendar` names one there; that is a timer that somebody starts within that hour.) No library on npm
+// reads these expressions.
 
 import { dayMs, findDay } from './days.ts'
 import { readZone } from './legacy-zones.ts'
@@ -31,7 +32,7 @@ type Field = { min: number; max: number; read?: (value: number) => number }
 
 const expressionLimit = 5_000
 const lastMonth = (2199 - 1970) * 12 + 11
-/** Nobody is further from UTC. */
+/** No zone is further from UTC. */
 const furthestMs = dayMs
 
 const fields = {
@@ -45,7 +46,7 @@ const fields = {
 const lastReversedDay = 28
 const weekdayNames = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 
-/** No plain object, in which `constructor` would be a word, too. */
+/** A Map, because in a plain object `constructor` would be a word, too. */
 const words = new Map(
   Object.entries({
     minutely: '*-*-* *:*:00',
@@ -82,7 +83,7 @@ function nextMatch(line: Line, after: number, tz: string): number | null {
     if (wall - span.offset < span.until) return wall - span.offset
     // Until the clocks come near the match there is nothing to look for, be it for a hundred years.
     span = spanAt(tz, Math.max(span.until, wall - furthestMs))
-    // A gap is passed as if the clocks had shown it; an hour that is repeated has been seen.
+    // An hour that the clocks skip counts as shown, and one that they repeat as already seen.
     seen = Math.max(seen, span.from - 1 + span.offset)
   }
 }

@@ -3,9 +3,10 @@
 // machine over all of its heartbeats in the order of (receive time, id). So a heartbeat that comes late is stored as history first, and
 // the part of the history that it may change is judged again: from a little before it, by the same `onTime` and `onHeartbeat`.
 //
-// What people did (pause and resume) and what was recorded before that part stay as they are. Recorded flips that the result has too get
-// its dates, and flips that it has more are added behind them. A result that contradicts a recorded flip cannot undo it, because people may
-// have been alerted: if the status comes out different, one more flip with the reason `corrected` says so.
+// What people did (pause and resume) and what was recorded before that part stay unchanged. A recorded flip that is
+// also in the result gets the result's date; further flips of the result are added after it. A result that contradicts
+// a recorded flip cannot undo it, because people may have been alerted: if the status differs, one more flip with the
+// reason `corrected` says so.
 
 import type { BlindWindow } from './blind-time.ts'
 import type { Heartbeat } from './heartbeat.ts'
@@ -35,10 +36,10 @@ export function rejudge(...given: Parameters<typeof rejudgeInSteps>): Rejudged {
   }
 }
 
-/** Enough to be worth a turn of the event loop. */
+/** How many events are judged between two pauses. */
 const stepEvents = 100
 
-/** The same, with pauses in which others may have their turn. */
+/** The same as a generator, which pauses so that the event loop can do other work. */
 export function* rejudgeInSteps(
   rules: Rules,
   current: State,
@@ -103,7 +104,9 @@ export type Reconciled = {
   corrects: boolean
 }
 
-/** What the result means for what was recorded: `recorded` are the flips from `from` on, `current` is the state as it is stored. */
+/**
+ * Compares the result with what was recorded: `recorded` are the flips from `from` on, `current` is the stored state.
+ */
 export function reconcile(current: State, recorded: readonly Flip[], judged: Rejudged, now: number): Reconciled {
   const isContradicted =
     recorded.length > judged.flips.length || recorded.some(({ to }, i) => to !== judged.flips[i]?.to)
@@ -155,7 +158,7 @@ function warmUp(
     recordUntil(heartbeat.at - 1)
     state = onHeartbeat(rules, state, heartbeat, windows).state
     recordUntil(heartbeat.at)
-    // What nobody recorded did not happen, whatever the machine would say by the rules of today.
+    // A flip that was not recorded did not happen, even if today's rules would make one.
     if (state.status !== recorded) state = { ...state, status: recorded }
   }
   recordUntil(from)

@@ -21,7 +21,7 @@ export function nextDue(schedule: Schedule, after: number): number | null {
   return due
 }
 
-// A rare moment is dear to find, and thousands of heartbeats come before it: between two moments the next one is the same.
+// A rare moment is expensive to find, and thousands of heartbeats may come before it, all with the same next moment.
 const gapsMax = 4
 const gapsOf = memo(1000, (_schedule: string): { from: number; due: number }[] => [])
 

@@ -60,12 +60,13 @@ export type FlipReason =
   | 'recovered'
   | 'paused'
   | 'resumed'
-  /** Heartbeats that came late show that a flip which was recorded should not have been. */
+  /** Late heartbeats show that a recorded flip was wrong. */
   | 'corrected'
 
 /**
- * One status change. A silent one alerts nobody. One that time made waited from `since`: `blind` names the window in which a beat may have
- * been refused meanwhile, and `unheard` the replica that may have acknowledged one without being heard.
+ * One status change. A silent one alerts nobody. A flip of a deadline that passed has `since`, the start of the wait,
+ * `blind`, the window in which a heartbeat may have been refused meanwhile, and `unheard`, the replica that may have
+ * acknowledged one and not reported it.
  */
 export type Flip = {
   seq: number

@@ -1,5 +1,5 @@
-// What a column can hold. PostgreSQL refuses the whole statement for one value that a column cannot hold, and with it everybody else's
-// heartbeats in the same batch. So every value is held against its column before it gets near a batch.
+// What a column can hold. PostgreSQL refuses the whole statement for one value that a column cannot hold, and with it
+// everybody else's heartbeats in the same batch. So every value is checked against its column before it joins a batch.
 
 import type { Column } from './columns.ts'
 import { isUuid } from './identifier.ts'
@@ -35,7 +35,9 @@ export function brokenRule(column: Column, value: unknown): string | null {
   }
 }
 
-/** Text that the column can hold, for what its sender cannot help: without NUL, well formed, cut to length. */
+/**
+ * Text that the column can hold, for values that the sender does not choose: without NUL, well formed, cut to length.
+ */
 export function cleanText({ max }: Column, text: string): string {
   const whole = (text.includes('\0') ? text.replaceAll('\0', '') : text).toWellFormed()
   return max === null || whole.length <= max ? whole : cutText(whole, max)

@@ -1,12 +1,13 @@
-// How far time may be judged. A replica that cannot reach the database goes on acknowledging heartbeats into its spool, where no other
-// replica sees them, so a deadline may be applied only when every replica has said that all it acknowledged until then is in the
-// database. Each replica reports that instant ("heard through") twice a second; the earliest of them is the watermark. Nobody is waited
-// for without limit: a replica that is not heard is given up after a while, and alerts that may be wrong for that name it.
+// How far time may be judged. A replica that cannot reach the database goes on acknowledging heartbeats into its spool,
+// where no other replica sees them, so a deadline may be applied only when every replica has reported that all
+// heartbeats which it acknowledged until then are in the database. Each replica reports that instant ("heard through")
+// twice a second; the earliest of them is the watermark. The wait is limited: a replica that does not report is given
+// up after a while, and alerts that may be wrong because of it name it.
 
 /** What a replica last reported. Instants in epoch milliseconds by the database's clock. */
 export type ReplicaReport = {
   id: string
-  /** What people call it; no tenant's data. */
+  /** Its name for people; it holds no tenant's data. */
   name: string
   /** Every heartbeat that it acknowledged and received until then is in the database. */
   heardThrough: number
@@ -26,15 +27,15 @@ export type Unheard = { name: string; from: number; to: number }
 
 export type Watermark = { through: number; unheard: readonly Unheard[] }
 
-/** With fewer than two replicas there is nobody to wait for. */
+/** A single replica waits for no other. */
 export const openWatermark: Watermark = { through: Number.POSITIVE_INFINITY, unheard: [] }
 
-/** One that reported so recently is there. */
+/** A replica that reported this recently is running. */
 const freshMs = 2000
-/** Without a spool a heartbeat is acknowledged only after its commit; this is for one under way. */
+/** Without a spool a heartbeat is acknowledged only after its commit; this is the time for a commit under way. */
 const commitMs = 5000
 
-/** `replicas` are all but the one that asks, whose own heartbeats it knows. */
+/** `replicas` are all others: the replica that asks knows its own heartbeats. */
 export function watermarkOf(
   replicas: readonly ReplicaReport[],
   outage: Outage | null,
@@ -59,7 +60,7 @@ function waitEnd(replica: ReplicaReport, outage: Outage | null, patience: Patien
   return heardThrough + (now - seenAt <= freshMs ? patience.afterOutageMs : patience.unheardMs)
 }
 
-/** Names, in a change that time made, the replica that was given up and may have acknowledged a heartbeat meanwhile. */
+/** Adds to a flip of a deadline the replica that was given up and may have acknowledged a heartbeat meanwhile. */
 export function nameUnheard<F extends { at: number; since?: number; unheard?: Unheard | null }>(
   flip: F,
   unheard: readonly Unheard[],

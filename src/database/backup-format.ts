@@ -160,7 +160,7 @@ function createLineReader(source: AsyncIterable<Buffer>) {
   const hash = createHash('sha256')
   let pending: Buffer = Buffer.alloc(0)
 
-  /** Adds at least one end of a line, if there is one. Adding each chunk by itself would copy a long line over and over. */
+  /** Reads up to the next end of a line. To append each chunk by itself would copy a long line many times. */
   async function more(maxBytes: number): Promise<boolean> {
     const pieces = pending.length === 0 ? [] : [pending]
     const before = pieces.length

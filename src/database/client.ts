@@ -36,8 +36,8 @@ export type DatabaseClient = Queryable & {
   pool: pg.Pool
   prisma: PrismaClient
   /**
-   * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the connection is lost
-   * before the commit was sent. `limitMs` is for each of its statements, instead of the limit of all.
+   * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the
+   * connection is lost before the commit was sent. `limitMs` replaces the usual time limit of each of its statements.
    */
   transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>

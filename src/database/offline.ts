@@ -83,7 +83,8 @@ async function requireCluster(dataDir: string): Promise<void> {
 
 async function connect(config: pg.ClientConfig, name: string, signal: AbortSignal): Promise<OfflineDatabase> {
   const client = new pg.Client({ ...config, application_name: name, keepAlive: true })
-  // Whoever uses the connection learns of its loss from the statement that fails; without a listener it would end the process.
+  // The user of the connection learns of its loss from the statement that fails; without a listener it would end the
+  // process.
   client.on('error', () => undefined)
   try {
     await client.connect()

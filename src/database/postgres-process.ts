@@ -106,7 +106,7 @@ function settings({ host, port }: Address): string[] {
     synchronous_commit: 'on',
     idle_session_timeout: 0,
     cluster_name: 'flatline',
-    // Errors of statements go to whoever sent them; in this log their text would be tenants' data.
+    // Errors of statements go to the clients that sent them; in this log their text would be tenants' data.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
     log_checkpoints: 'off',

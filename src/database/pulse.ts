@@ -1,6 +1,7 @@
-// Whether the database answers at all, asked on a connection of its own. A slow statement, or a pool whose connections are all in use, says
-// nothing of the database; a trivial question that gets no answer does. While it hangs (a stopped process, a black hole in the network),
-// whoever would wait for it is told at once, and so is whoever waits already: each would wait for the longest time-out there is otherwise.
+// Whether the database answers at all, found out on a connection of its own. A slow statement, or a pool whose
+// connections are all in use, does not mean that the database hangs; a trivial query without an answer does. While it
+// hangs (a stopped process, a black hole in the network), new calls fail at once, and so do those that already wait:
+// otherwise each would wait for the longest time-out.
 
 import type { Socket } from 'node:net'
 import pg from 'pg'
@@ -8,12 +9,12 @@ import { AppError } from '../core/errors.ts'
 
 export type Pulse = ReturnType<typeof createPulse>
 
-/** Between two questions. */
+/** Between two queries. */
 const intervalMs = 500
-/** After so many times `hangAfterMs` another connection is tried: the one in use may be dead, and nobody says so. */
+/** After this many times `hangAfterMs` another connection is tried: the one in use may be dead without an error. */
 const reconnectFactor = 3
 
-/** Names the breaker, as an open one does: nobody tries again, because sparing everybody the wait is its purpose. */
+/** Has a `breaker`, as the error of an open breaker does, so that no caller retries and waits after all. */
 class DatabaseHangsError extends AppError {
   readonly breaker = 'database'
 
@@ -58,7 +59,7 @@ export function createPulse(options: {
   function drop(one: pg.Client | null): void {
     if (client === one) client = null
     one?.end().catch(() => undefined)
-    // A farewell that nobody reads would keep the connection, and with it the process.
+    // The closing message that a hanging server does not read would keep the connection, and with it the process.
     ;(one as { connection?: { stream: Socket } } | null)?.connection?.stream.destroy()
   }
 
@@ -70,7 +71,7 @@ export function createPulse(options: {
       set(false)
     } catch (error) {
       drop(client)
-      // A server that refuses is no server that hangs: everybody else hears the same from it, at once.
+      // A server that refuses does not hang: other connections get the same refusal, at once.
       if (!/timeout/i.test((error as Error).message)) set(false)
     } finally {
       clearTimeout(late)
@@ -89,7 +90,7 @@ export function createPulse(options: {
 
     isHanging: (): boolean => isHanging,
 
-    /** What `work` says, unless the database is found to hang; what comes of it then nobody hears. */
+    /** The result of `work`. Rejects as soon as the database hangs, and ignores the result then. */
     unlessHanging<T>(work: () => Promise<T>): Promise<T> {
       if (isHanging) return Promise.reject(new DatabaseHangsError())
       return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
-// What was once an address of a project: uuids of deleted checks, ping keys that were replaced, keys of badges. Jobs go on sending there and
-// pages go on showing what is there, so that nobody but the same project may have it again. The rooms of projects and of checks share
-// this table; rows stay when their project goes.
+// Former addresses of projects: uuids of deleted checks, replaced ping keys, keys of badges. Jobs still send there and
+// pages still show what is there, so only the same project may have them again. The modules auth and monitors share
+// this table; rows stay when their project is deleted.
 
 import type { Queryable, Statement } from './client.ts'
 
@@ -11,8 +11,8 @@ const statement = (name: string, text: string): Statement => ({ name: `retired_a
 const owner = statement('owner', 'SELECT project_id AS id FROM retired_addresses WHERE kind = $1 AND value = $2')
 
 /**
- * The project that had this address last; null if none had. To be asked after it was asked whether somebody has the address now, and in a
- * transaction of its own statements (read committed): whoever gives an address up retires it in the same transaction.
+ * The project that had this address last; null if none had. Call it after the query for the current owner, as a
+ * statement of its own (read committed): an address is given up and retired in the same transaction.
  */
 export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: Buffer): Promise<string | null> {
   return (await on.query<{ id: string }>(owner, [kind, value]))[0]?.id ?? null
@@ -24,7 +24,7 @@ const checkOwners = statement(
    JOIN retired_addresses r ON r.kind = 'check' AND r.value = uuid_send(given.id)`,
 )
 
-/** Of uuids that were a check's: the project of that check. */
+/** The project of each uuid that was a check's. */
 export async function selectRetiredChecks(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
   const rows = await on.query<{ id: string; projectId: string }>(checkOwners, [ids])
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
@@ -40,7 +40,7 @@ const retireOne = statement(
   addressesOf('(SELECT id, badge_key, project_id FROM monitors WHERE id = $1 AND project_id = $2)'),
 )
 
-/** To be called while the check is still there. */
+/** Call it before the check is deleted. */
 export async function retireCheck(tx: Queryable, projectId: string, id: string): Promise<void> {
   await tx.query(retireOne, [id, projectId])
 }
@@ -54,7 +54,7 @@ const retireSome = statement(
 )
 const atOnce = 20_000
 
-/** Of all checks of a project, in parts that stay below the time limit of a statement. */
+/** Retires the addresses of all checks of a project, in parts that stay below the time limit of a statement. */
 export async function retireChecksOf(tx: Queryable, projectId: string): Promise<void> {
   let after: string | null = null
   do {
@@ -70,7 +70,7 @@ const retireKeys = statement(
    WHERE project_id = $1 AND kind = 'ping_key' AND ($2::bytea IS NULL OR hash <> $2) ON CONFLICT DO NOTHING`,
 )
 
-/** The hash of the ping key that the project has, unless that is `except`, which stays. */
+/** Retires the project's ping key, unless its hash is `except`. */
 export async function retirePingKey(tx: Queryable, projectId: string, except: Buffer | null): Promise<void> {
   await tx.query(retireKeys, [projectId, except])
 }
@@ -82,7 +82,7 @@ const retireBadge = statement(
    WHERE id = $1 AND ($2::text IS NULL OR badge_key <> $2) ON CONFLICT DO NOTHING`,
 )
 
-/** The key of the project's badges, unless that is `except`, which stays. */
+/** Retires the key of the project's badges, unless it is `except`. */
 export async function retireProjectBadge(tx: Queryable, projectId: string, except: string | null): Promise<void> {
   await tx.query(retireBadge, [projectId, except])
 }

@@ -7,7 +7,7 @@ import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
 
 const policy: RetryPolicy = { baseMs: 40, maxMs: 400 }
 const attemptsMax = 5
-/** Whoever asked still waits: a database that is away for longer is a failure to be told. */
+/** The caller still waits: an outage that lasts longer is reported as a failure. */
 const giveUpAfterMs = 2500
 
 /** Deadlock and serialisation failure: PostgreSQL has undone everything and asks to be asked again. */

@@ -26,7 +26,7 @@ export type Database = Queryable & {
   transaction: DatabaseClient['transaction']
   /** Starts (if embedded), waits for, migrates and connects to the database. Rejects with what waiting cannot mend. */
   open(signal: AbortSignal): Promise<void>
-  /** Whether it has been asked something trivial, and has not answered for `database.hangAfterMs`. */
+  /** Whether the database has left a trivial query without an answer for `database.hangAfterMs`. */
   isHanging(): boolean
   /** Reads the database's clock. */
   synchronise(): Promise<void>

@@ -50,7 +50,7 @@ export function createTelemetry(options: {
   return {
     answered,
 
-    /** It accepts what is sent and answers nothing; or does again. */
+    /** The database has begun or ceased to hang. */
     hanging(isHanging: boolean): void {
       if (isHanging) lost('timeout')
       else answered()

@@ -1,6 +1,7 @@
-// What is asked of the database at the same moment, one by one, goes there as one statement: whoever asks reads as if alone, and a flood
-// costs one round trip and one commit instead of hundreds. What comes while a statement is under way forms the next. Who calls bounds how
-// many call at once. A statement that the database refuses is repeated for each entry: one bad entry fails alone.
+// What is asked of the database at the same moment, one by one, goes there as one statement: whoever asks reads as if
+// alone, and a flood costs one round trip and one commit instead of hundreds. What comes while a statement is under way
+// forms the next. The callers bound how many call at once. A statement that the database refuses is repeated for each
+// entry: one bad entry fails alone.
 
 import { isDatabaseAway } from '../core/availability.ts'
 

@@ -24,7 +24,7 @@ export type DetectorOptions = {
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
-  /** How far all other replicas are heard: no later deadline is judged. */
+  /** Through which instant all other replicas are heard: no later deadline is judged. */
   watermark: () => Watermark
   refreshWatermark: () => Promise<void>
   /** Receive time of the heartbeat that has waited longest for the disk here: no later deadline is judged before it is written. */
@@ -46,7 +46,7 @@ export function createDetector(options: DetectorOptions) {
     return { judged: true, more: ids.length === batchMax }
   }
 
-  /** Others report twice a second: only where something is due is it worth asking how far they are heard by now. */
+  /** Other replicas report twice a second, so their watermark is only read again if something would be due. */
   async function dueBy(own: number): Promise<{ ids: string[]; horizon: number }> {
     const horizon = Math.min(own, watermark().through)
     const ids = await monitors.due(horizon, batchMax)

@@ -1,19 +1,20 @@
-// When a heartbeat that lies in the spool may be acknowledged. Other replicas rely on this: after a report that all its heartbeats are in the
-// database a replica acknowledges nothing from its spool for a while, unless a later report has said that it spools, or another replica has
-// taken what it spooled. So whoever finds the process gone, or standing still, within that time knows that it has acknowledged nothing that
-// they cannot see. Heartbeats are on disk meanwhile; only their answer waits, and only at the beginning of an outage.
+// When a heartbeat in the spool may be acknowledged. Other replicas rely on this rule: after a report that all its
+// heartbeats are in the database a replica acknowledges nothing from its spool for a while, unless a later report has
+// said that it spools, or another replica has taken what it spooled. So a replica that finds the process gone or frozen
+// within that time knows that the process has acknowledged nothing that is not in the database. Heartbeats are on disk
+// meanwhile; only their answer waits, and only at the beginning of an outage.
 
 export type Acknowledging = ReturnType<typeof createAcknowledging>
 
-/** A process that has not ticked for so long stood still: others may have taken that for granted since. */
-const stoodStillMs = 1500
+/** A process that has not ticked for this long was frozen, and other replicas may have relied on that. */
+const frozenAfterMs = 1500
 const lookEveryMs = 50
 
 export function createAcknowledging(options: {
   monotonic: () => number
-  /** When others last learned how this replica stands, on the monotonic clock, and whether they know since then that it spools. */
+  /** When this replica last reported to others, on the monotonic clock, and whether it reported that it spools. */
   lastReport: () => { at: number; spools: boolean }
-  /** Alone there is nobody who could judge without its heartbeats. */
+  /** Without other replicas no deadline is judged without this one's heartbeats. */
   hasPeers: () => boolean
   delayMs: number
 }) {
@@ -25,7 +26,7 @@ export function createAcknowledging(options: {
 
   function tick(): void {
     const now = monotonic()
-    if (now - tickedAt > stoodStillMs) awakeSince = now
+    if (now - tickedAt > frozenAfterMs) awakeSince = now
     tickedAt = now
   }
 
@@ -38,7 +39,7 @@ export function createAcknowledging(options: {
 
   function release(): void {
     timer = undefined
-    // In the order of time: those that may be answered come first.
+    // They are in the order of time, so those that may be answered come first.
     const first = held.findIndex(({ since }) => !mayAnswer(since))
     const due = held.splice(0, first === -1 ? held.length : first)
     if (held.length > 0) timer = setTimeout(release, lookEveryMs)
@@ -54,7 +55,7 @@ export function createAcknowledging(options: {
         timer ??= setTimeout(release, lookEveryMs)
       } else answer()
     },
-    /** To be called twice a second. */
+    /** Call it twice a second. */
     tick,
     /** Answers whatever waits: the process ends, and what is in the spool is on disk. */
     close(): void {

@@ -6,14 +6,17 @@ import { hostname, networkInterfaces } from 'node:os'
 
 export type Identity = { id: string; name: string; token: string; tokenHash: string }
 
-/** A new one for each process; one that has a spool has the spool's id. */
+/** A new identity for each process; with a spool its id is the spool's. */
 export function createIdentity(spoolId: string | undefined): Identity {
   const token = randomBytes(32).toString('base64url')
   const tokenHash = createHash('sha256').update(token).digest('hex')
   return { id: spoolId ?? randomUUID(), name: hostname().slice(0, 100), token, tokenHash }
 }
 
-/** Where other replicas reach a server that listens there: the first address of this machine that is not its own alone. */
+/**
+ * Where other replicas reach a server that listens at `listening`: for all addresses, the first address of this machine
+ * that is not internal.
+ */
 export function addressOf(listening: AddressInfo | null, interfaces = networkInterfaces()): string | null {
   if (listening === null) return null
   const { address, family, port } = listening

@@ -1,6 +1,7 @@
-// The other replicas, as seen from one. A replica that alone cannot reach the database hands its spool to one that can, so that its
-// heartbeats are judged in time. And each replica looks after those that have fallen silent in the database: a process that is gone, or
-// that stands still, acknowledges nothing, so nobody has to wait for it; one that answers cannot be told from one that is cut off.
+// The other replicas, as seen from one. A replica that alone cannot reach the database hands its spool to one that can,
+// so that its heartbeats are judged in time. And each replica probes those that have ceased to report: a process that
+// is gone or frozen acknowledges nothing, so the others need not wait for it; a process that answers may be cut off
+// from the database, so they wait.
 
 import { Agent, request } from 'undici'
 import type { BlindTime } from '../blind-time/service.ts'
@@ -8,14 +9,14 @@ import type { Peer, Report } from '../blind-time/store.ts'
 
 export type Peers = ReturnType<typeof createPeers>
 
-/** A peer that has not reported for so long is asked whether it is there. */
+/** A peer that has not reported for this long is probed. */
 const silentAfterMs = 750
 const probeTimeoutMs = 1000
 const handOverTimeoutMs = 10_000
 
 export function createPeers(options: {
   token: string
-  blindTime: Pick<BlindTime, 'peers' | 'selfReport' | 'reported' | 'forget' | 'standsStill'>
+  blindTime: Pick<BlindTime, 'peers' | 'selfReport' | 'reported' | 'forget' | 'markFrozen'>
   /** By the database's clock, in epoch milliseconds. */
   now: () => number
   monotonic: () => number
@@ -26,7 +27,7 @@ export function createPeers(options: {
   const { token, blindTime, now, monotonic, acknowledgeAfterMs, log } = options
   const agent = new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 })
   let taker: string | null = null
-  /** When other replicas last said here that they spool, in epoch milliseconds. */
+  /** When other replicas last told this one that they spool, in epoch milliseconds. */
   const spooling = new Map<string, number>()
 
   async function offer(peer: Peer, own: Report, records: Buffer): Promise<'taken' | 'noted' | 'unreachable'> {
@@ -49,8 +50,8 @@ export function createPeers(options: {
     }
   }
 
-  /** Whether the process is there: `gone` and `still` are certain at the moment of asking. */
-  async function stateOf(peer: Peer): Promise<'there' | 'gone' | 'still' | 'unknown'> {
+  /** The state of the process: `gone` and `frozen` are certain for the moment of the probe. */
+  async function stateOf(peer: Peer): Promise<'there' | 'gone' | 'frozen' | 'unknown'> {
     try {
       const answer = await request(`${peer.address}/replicas/${peer.id}`, {
         dispatcher: agent,
@@ -62,37 +63,37 @@ export function createPeers(options: {
     } catch (error) {
       const { code } = error as { code?: string }
       if (code === 'ECONNREFUSED') return 'gone'
-      return code === 'UND_ERR_HEADERS_TIMEOUT' ? 'still' : 'unknown'
+      return code === 'UND_ERR_HEADERS_TIMEOUT' ? 'frozen' : 'unknown'
     }
   }
 
   async function look(peer: Peer): Promise<void> {
     const askedAt = now()
     const state = await stateOf(peer)
-    // Only what was found before it could have acknowledged anything is proof that it did not.
+    // A probe proves that the peer acknowledged nothing only if it was made before the peer could have.
     const hasSpooledSince = peer.spools || (spooling.get(peer.id) ?? 0) >= peer.seenAt
     const isProof = !hasSpooledSince && askedAt < peer.heardThrough + acknowledgeAfterMs
     if (!isProof) return
     if (state === 'gone') {
       await blindTime.forget([peer.id])
       log.info({ event: 'peers.gone', peer: peer.name }, 'a replica is gone, and has left no heartbeats behind')
-    } else if (state === 'still') blindTime.standsStill(peer.id, askedAt)
+    } else if (state === 'frozen') blindTime.markFrozen(peer.id, askedAt)
   }
 
   return {
     /**
-     * Gives these records of the spool, and what this replica says of itself, to a replica that can write them. True once they are in the
-     * database. Where none can, all that are reached know at least that this one spools.
+     * Gives these records of the spool, and this replica's report, to a replica that can write them. True once they are
+     * in the database. If no replica can write them, those that are reached know at least that this one spools.
      */
     async handOver(records: Buffer): Promise<boolean> {
       const own = blindTime.selfReport()
       if (own === null) return false
       const at = monotonic()
-      let areAllTold = true
+      let allWereReached = true
       const reachable = blindTime.peers().filter(({ address }) => address !== null)
       for (const peer of reachable.toSorted((a, b) => Number(b.id === taker) - Number(a.id === taker))) {
         const answer = await offer(peer, own, records)
-        if (answer === 'unreachable') areAllTold = false
+        if (answer === 'unreachable') allWereReached = false
         if (answer !== 'taken') continue
         if (taker !== peer.id)
           log.info(
@@ -104,16 +105,16 @@ export function createPeers(options: {
         return true
       }
       taker = null
-      if (own.spools && areAllTold && reachable.length === blindTime.peers().length) blindTime.reported(at, true)
+      if (own.spools && allWereReached && reachable.length === blindTime.peers().length) blindTime.reported(at, true)
       return false
     },
 
-    /** Another replica says that it spools. */
+    /** Notes that another replica spools. */
     noteSpooling(replicaId: string): void {
       spooling.set(replicaId, now())
     },
 
-    /** Asks those that have not reported whether they are there. */
+    /** Probes the replicas that have ceased to report. */
     async lookAfterSilent(): Promise<void> {
       const known = new Set(blindTime.peers().map(({ id }) => id))
       for (const id of spooling.keys()) if (!known.has(id)) spooling.delete(id)

@@ -14,12 +14,15 @@ export type ReplicasOptions = {
 
 const lookIntervalMs = 500
 const acceptanceIntervalMs = 500
-/** Long enough for others to find out within it that a process is gone, and short beside the patience of a client. */
+/** Long enough for others to find out that a process is gone, and short compared with the time-outs of clients. */
 const acknowledgeAfterMs = 3000
-/** How far the others' measure of that time may be off. */
+/** How much the other replicas' measure of that time may differ. */
 const marginMs = 250
 
-/** What the replicas say to each other: how far each is heard, and what becomes of the heartbeats of one that is cut off. */
+/**
+ * What the replicas tell each other: through which instant each is heard, and the heartbeats of a replica that is cut
+ * off.
+ */
 export const replicasPlugin = fp<ReplicasOptions>(
   async (app, { peerUrl, bodyLimitBytes }) => {
     const { blindTime, database, heartbeats, lifecycle, log } = app
@@ -47,7 +50,7 @@ export const replicasPlugin = fp<ReplicasOptions>(
       },
     })
     app.lifecycle.onStart('replicas', async () => look.start())
-    // Others need not wait for a process that has ended in order.
+    // Others need not wait for a process that has ended cleanly.
     app.addHook('onClose', async () => {
       await look.stop()
       await peers.close()

@@ -1,4 +1,5 @@
-// What replicas say to each other. A replica that cannot reach the database proves who it is by the token whose hash it had put there.
+// The calls between replicas. A replica that cannot reach the database authenticates by the token whose hash it had
+// stored there.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -12,7 +13,7 @@ import { bothForms } from '../http/slashes.ts'
 export type ReplicaRoutesOptions = {
   replicaId: string
   blindTime: Pick<BlindTime, 'tokenHashOf' | 'reportFor'>
-  /** Takes note that a replica spools, whether or not its records can be written. */
+  /** Notes that a replica spools, whether or not its records can be written. */
   noteSpooling: (replicaId: string) => void
   /** Records of a spool, to be written into the database; rejects if they cannot be. */
   record: (records: Buffer) => Promise<void>
@@ -60,7 +61,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
           await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
           return reply.code(204).send()
         } catch (error) {
-          // Noted, and nothing more: this replica cannot reach the database either.
+          // 202: noted only, because this replica cannot reach the database either.
           if (isDatabaseAway(error)) return reply.code(202).send()
           throw error
         }

@@ -1,5 +1,5 @@
-// A model of several replicas with outages: heartbeats reach the history late and in any order, and the check is judged again. Its status,
-// its state and its flips are then those of one replica that heard everything in order.
+// A model of several replicas with outages: heartbeats reach the history late and in any order, and the check is judged
+// again. Its status, its state and its flips are then those of one replica that received everything in order.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -63,7 +63,7 @@ function signal(at: number, i: number, kind: SignalKind, run: string | null): Re
   return { ...address, ...rest, id, at, kind, rid: run, created: false }
 }
 
-/** One replica that hears everything in order. */
+/** One replica that receives everything in order. */
 function inOrder(settings: Settings, sent: readonly Sent[], end: number): { state: State; flips: Flip[] } {
   const rules = rulesOf(settings)
   let state: State = initialState
@@ -80,7 +80,7 @@ function inOrder(settings: Settings, sent: readonly Sent[], end: number): { stat
   return { state, flips }
 }
 
-/** Three replicas: what arrives is applied by what is known then; detection and settling go as far as all are heard. */
+/** Three replicas: each applies what arrives by what it knows then; detection and settling go up to the watermark. */
 function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cuts'], end: number) {
   const rules = rulesOf(settings)
   let monitor: WatchedMonitor = {

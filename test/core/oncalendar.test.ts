@@ -38,7 +38,7 @@ function momentsOf(
   return found
 }
 
-test('no property that every object has is a word of the dialect', () => {
+test('names of object properties are not words of the dialect', () => {
   for (const name of Object.getOwnPropertyNames(Object.prototype))
     for (const expression of [name, name.toUpperCase(), `${name} UTC`, `${name} ${name}`])
       assert.equal(parseCalendar(expression), null, expression)
@@ -185,7 +185,7 @@ test('catalogue 3.8: a schedule must have a moment after 2000-01-01, and the sea
   )
 })
 
-test('what the clocks skip does not happen, what they show twice happens the first time alone', () => {
+test('a time that clocks skip does not match, and one that they repeat matches once', () => {
   const cases: [string, string, string, string][] = [
     ['02:30', 'America/New_York', '2024-03-09T12:00', '03-11T06:30 03-12T06:30'],
     ['*:0/30', 'America/New_York', '2024-03-10T06:00', '03-10T06:30 03-10T07:00'],
@@ -331,7 +331,7 @@ type Form = [expression: string, matches: (wall: Wall) => boolean]
 const midnight = ({ h, m, s }: Wall) => h + m + s === 0
 const quarters = [1, 4, 7, 10]
 
-/** Each form of the dialect, and what it means, said once more. Days left count the day itself. */
+/** Each form of the dialect with an independent statement of its meaning. Days left count the day itself. */
 const forms: Form[] = [
   ['minutely', ({ s }) => s === 0],
   ['hourly', ({ m, s }) => m + s === 0],
@@ -362,7 +362,7 @@ const forms: Form[] = [
   ['2..11-* *:45', ({ month, m, s }) => month >= 2 && month <= 11 && m === 45 && s === 0],
 ]
 
-/** What the clocks show for the first time, every 20 seconds from a day before a change to a day after it. */
+/** The times that clocks show for the first time, every 20 seconds from a day before a change to a day after it. */
 function shown(tz: string, change: number): Wall[] {
   const format = new Intl.DateTimeFormat('en-US', {
     ...({ timeZone: tz, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric' } as const),
@@ -384,7 +384,7 @@ function shown(tz: string, change: number): Wall[] {
   return walls
 }
 
-test('every form has the moments of a timer that runs through a change of the clocks, whenever it is asked', () => {
+test('every form has the moments of a timer that runs through a change of the clocks', () => {
   for (const [tz, change] of changes) {
     const walls = shown(tz, utc(change))
     for (const [expression, matches] of forms) {
@@ -405,7 +405,8 @@ test('every form has the moments of a timer that runs through a change of the cl
 
 test('systemd’s own timers have the same moments', { skip: needsTool('systemd-analyze') }, () => {
   const perMinute = ['minutely', '*:*:0/20', '1..2:*']
-  // Which of two instants glibc takes for a time that is repeated for another reason than summer time depends on what it was asked before.
+  // For a time that is repeated for another reason than summer time, glibc's choice of the instant depends on earlier
+  // calls.
   const summerTime = changes.filter(([tz]) => tz !== 'Asia/Pyongyang')
   let compared = 0
   for (const [tz, change] of summerTime) {

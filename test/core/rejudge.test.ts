@@ -1,4 +1,4 @@
-// How long judging again keeps the event loop, and that what is remembered of a schedule changes no moment of it.
+// How long judging again blocks the event loop, and that remembered moments of a schedule equal computed ones.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -46,13 +46,13 @@ for (const [name, schedule, trackRuns] of schedules) {
       lengths.push((user + system) / 1000)
     }
     assert.ok(lengths.length >= heartbeats / 100, `${lengths.length} steps`)
-    // Of all steps together, because one may meet the collector of garbage.
+    // Measures all steps together, because a garbage collection may fall into one.
     const mean = lengths.reduce((sum, ms) => sum + ms, 0) / lengths.length
     assert.ok(mean < stepMeanMaxMs, `${mean} ms a step`)
   })
 }
 
-test('what is remembered of a schedule gives the moments that reckoning gives, in any order of asking', () => {
+test('remembered moments of a schedule equal computed ones, in any order of queries', () => {
   const expressions = ['30 2 * * *', '*/15 * * * *', '0 * * * *', '*-*-* 02:30:00', 'hourly', '*:0/15', 'minutely']
   const nights = [Date.UTC(2025, 9, 25, 20), Date.UTC(2025, 2, 29, 20), Date.UTC(2025, 10, 1, 20)]
   let seed = 1

@@ -1,5 +1,5 @@
-// The rules of columns against PostgreSQL itself: what a rule lets through the column takes, and what it refuses would have failed a batch
-// or would have been changed without a word.
+// The rules of columns against PostgreSQL itself: a column accepts every value that its rule accepts, and a value that
+// the rule refuses would have failed a batch or would have been changed silently.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ const texts = [
 const odd = [null, 0, 1.5, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 31 - 1, -(2 ** 31) - 1, 2 ** 53]
 const uuids = ['6b1f3a52-54be-4909-a300-9a296a8c72e4', '6b1f3a52-54be-4909-a300', '{6b1f3a52}']
 
-/** Hostile values for any column, and such as are just too long or just fit. */
+/** Hostile values for any column, and values that are just too long or just fit. */
 function valuesFor({ max }: Column): unknown[] {
   const long = max === null ? [] : ['x', 'ä', '😀', '\0'].flatMap((one) => [one.repeat(max), one.repeat(max + 1)])
   return [...texts, ...odd, ...uuids, ...long, true, Buffer.from('a\0b'), { a: '\ud800' }, { a: 'b\0' }, { a: 'b' }]
@@ -73,7 +73,7 @@ test('every column that a batch writes takes exactly what its rule lets through'
   await client.end()
 })
 
-test('what a column cannot hold breaks a rule, of text also after cleaning by length and content', async (t) => {
+test('a value that a column cannot hold breaks a rule, and cleaned text breaks none', async (t) => {
   const url = await createDatabase(t)
   const broken = (column: Column, value: unknown) => assert.notEqual(brokenRule(column, value), null, String(value))
   for (const { table, name, column } of all) {

@@ -125,7 +125,7 @@ test('the first instant of a wall time is the first that shows it or later', () 
   )
 })
 
-test('old names are those of the tz database that no place has today, each under what it has come to mean', () => {
+test('old names are those of the tz database that are no current place, each with its current name', () => {
   const backward = [
     '# Link\tTARGET\tLINK-NAME',
     'Link\tEurope/Kyiv\tEurope/Kiev',

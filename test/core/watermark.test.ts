@@ -14,7 +14,7 @@ test('a single replica waits for nobody', () => {
   assert.deepEqual(watermarkOf([], null, patience, now), openWatermark)
 })
 
-test('the replica that is heard least far holds the watermark', () => {
+test('the replica with the earliest report holds the watermark', () => {
   const replicas = [report({}), report({ id: 's', heardThrough: now - 20_000, seenAt: now - 100 })]
   assert.deepEqual(watermarkOf(replicas, null, patience, now), { through: now - 20_000, unheard: [] })
 })
@@ -52,7 +52,7 @@ test('a replica that reports and still spools is waited for at most five minutes
   assert.equal(watermarkOf([slow], null, patience, now + 1).through, Number.POSITIVE_INFINITY)
 })
 
-test('a change names the replica that was not heard while it waited, and no other change does', () => {
+test('a flip names the replica that was not heard during its wait, and no other flip does', () => {
   const unheard = [{ name: 'host', from: 100, to: 200 }]
   const named = (flip: { at: number; since?: number; unheard?: Unheard | null }) => nameUnheard(flip, unheard).unheard
   assert.deepEqual(named({ at: 150, since: 50 }), unheard[0])

@@ -64,7 +64,7 @@ test('once others know that a replica spools it acknowledges at once', (t) => {
   assert.deepEqual(answered, ['known'])
 })
 
-test('a process that stood still waits as if it had just reported', (t) => {
+test('a process that was frozen waits as if it had just reported', (t) => {
   const { hold, freeze, pass, answered } = world(t)
   freeze(60_000)
   hold('thawed')

@@ -38,7 +38,7 @@ const spooled = (checkId: string, at: number) =>
 const post = (url: string, path: string, body: Buffer, headers: Record<string, string>) =>
   fetch(url + path, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream', ...headers } })
 
-test('heartbeats that another replica hands over are recorded, and it is heard as far as it says', async (t) => {
+test('heartbeats that another replica hands over are recorded together with its report', async (t) => {
   const { url, call, databaseUrl } = await build(t)
   const check = String((await call('POST', '/api/v3/checks/', {})).json().uuid)
   const id = await withReplica(databaseUrl)
@@ -56,7 +56,7 @@ test('heartbeats that another replica hands over are recorded, and it is heard a
   assert.deepEqual([row?.heard_through.getTime(), row?.spools], [at, false])
 })
 
-test('nobody hands heartbeats over who cannot prove to be a replica', async (t) => {
+test('a caller that is not a replica cannot hand heartbeats over', async (t) => {
   const { url, call, databaseUrl } = await build(t)
   const check = String((await call('POST', '/api/v3/checks/', {})).json().uuid)
   const id = await withReplica(databaseUrl)

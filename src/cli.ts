@@ -31,7 +31,7 @@ async function healthcheck(): Promise<void> {
   if (!ready) process.exitCode = 1
 }
 
-/** What says by its message all that there is to say. */
+/** Errors whose message says everything. */
 const expected = ['ConfigError', 'MigrationError', 'CommandError']
 
 const [name = 'serve', ...args] = process.argv.slice(2)

@@ -1,5 +1,6 @@
-// The listen address without the rest of the configuration, which takes ten times as long to load as a health check may take.
-// Where more than the plainest way of writing it is in use, nothing is returned, and the whole configuration is read.
+// The listen address without the rest of the configuration, which takes ten times as long to load as a health check may
+// take. It understands only the plainest notation; for any other it returns undefined, and the caller reads the whole
+// configuration.
 
 import { readFileSync } from 'node:fs'
 
@@ -14,13 +15,13 @@ export function readListenAddress(source: Source = {}): { host: string; port: nu
   return { host: host || profile.host || '127.0.0.1', port: Number(port || 8000) }
 }
 
-/** What a setting is given as; empty if it is not given, undefined if by two names. */
+/** The value of a setting: empty if it is not given, undefined if its two names give different values. */
 function single(env: Record<string, string | undefined>, alias: string, key = `SERVER__${alias}`): string | undefined {
   const [first = '', second = first] = [env[alias], env[`FLATLINE__${key}`]].filter(Boolean)
   return first === second ? first : undefined
 }
 
-/** A profile that says nothing of a port, and of a host at most what the shipped ones say of it. */
+/** The host in a profile. Undefined if the profile has a port, or a host in another form than the shipped profiles. */
 function readProfile(dir: URL, environment: string): { host?: string } | undefined {
   if (!/^[a-z]+$/.test(environment)) return undefined
   try {

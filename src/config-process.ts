@@ -28,7 +28,7 @@ export const server = Type.Object(
         env: 'PEER_URL',
         reading: 'siteUrl',
         description:
-          'Where the other replicas reach this one, which keeps heartbeats that only they can store; without it its own address',
+          'Where the other replicas reach this one, to probe it or to hand heartbeats to it; if unset the address at which it listens',
       }),
     ),
     trustProxy: Type.Array(Type.String(), {
@@ -94,7 +94,7 @@ export const database = Type.Object(
     statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
     hangAfterMs: milliseconds(
       3000,
-      'How long the database may leave a trivial question unanswered before everybody is told that it does not answer, instead of waiting',
+      'How long the database may leave a trivial query unanswered before calls fail at once instead of waiting for it',
       { minimum: 100 },
     ),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
@@ -124,12 +124,16 @@ export const limits = Type.Object(
     }),
     bodiesMaxBytes: integer(
       67_108_864,
-      'Bytes of the bodies of management calls and uploads that are read and worked on at once; more are answered 503; an eighth of it is for callers whose key is in the body',
+      'Bytes of the bodies of management calls and uploads that are held in memory at once; more are answered 503; callers whose key is in the body have an eighth of it',
       { minimum: 16_777_216 },
     ),
-    bodyWithKeyMaxBytes: integer(65_536, 'Read of a body that may hold the key, before anybody knows who is calling', {
-      maximum: 1_048_576,
-    }),
+    bodyWithKeyMaxBytes: integer(
+      65_536,
+      'Bytes that are read of a body that may hold the key, before the caller is known',
+      {
+        maximum: 1_048_576,
+      },
+    ),
     maxRssBytes: integer(0, 'Resident memory above which requests are answered 503; 0 is off', { minimum: 0 }),
     callsPerMinute: integer(6000, 'Management calls of one API key within a minute; more are answered 429; 0 is off', {
       minimum: 0,
@@ -137,7 +141,7 @@ export const limits = Type.Object(
     mailMaxBytes: integer(26_214_400, 'Largest e-mail that is taken; a larger one is refused'),
     mailHeldMaxBytes: integer(
       33_554_432,
-      'Kept of all e-mails that have not been answered yet; further ones are told to come again',
+      'Bytes held of all e-mails that have not been answered yet; further ones are refused for now',
     ),
     mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused for now', {
       maximum: 10_000,
@@ -179,7 +183,7 @@ export const health = Type.Object(
       env: 'HEALTH_DETAIL_ALLOWLIST',
       reading: 'addresses',
       description:
-        'Addresses that see more than the status in /health and /status; empty is everybody, in production the private network of this process',
+        'Addresses that see more than the status in /health and /status; if empty every address does, in production only the private network of this process',
     }),
   },
   { description: 'Thresholds of /health' },
@@ -225,7 +229,7 @@ export const security = Type.Object(
     ),
     metricsToken: secret(
       'METRICS_TOKEN',
-      'Bearer token that /metrics asks for; without it /metrics is open, in production to the private network of this process alone',
+      'Bearer token that /metrics requires; without it /metrics is open, in production only to the private network of this process',
       '^[\\x21-\\x7e]+$',
       'must be printable ASCII characters without spaces',
     ),

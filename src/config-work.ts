@@ -44,7 +44,7 @@ export const spool = Type.Object(
     queueMaxEntries: integer(20_000, 'Heartbeats waiting for the disk of the spool; more are answered 503'),
     quarantineMaxEntries: integer(
       10_000,
-      'Heartbeats kept in the database that were acknowledged and cannot be written; more are dropped, with a log line',
+      'Acknowledged heartbeats that the database refuses and the quarantine keeps; more are dropped, with a log line',
     ),
   },
   { description: 'Heartbeats on disk while the database is away' },
@@ -72,12 +72,12 @@ export const alerting = Type.Object(
     concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
     testsPerMinute: integer(
       10,
-      'Messages within a minute by which people of one project try channels out, on this replica; more are answered 429',
+      'Messages of channel tests per minute, for each project on this replica; more are answered 429',
       { maximum: 1000 },
     ),
     leaseMs: milliseconds(
       15_000,
-      'How long an alert that is being sent is left to a replica that gives no sign of life; then another one sends it, for the second time if it had gone out',
+      'How long an alert that is being sent is reserved for a replica that does not renew its lease; then another one sends it, a second time if it had gone out',
       { minimum: 3000 },
     ),
     responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
@@ -110,10 +110,7 @@ export const alerting = Type.Object(
     }),
     serviceLatencyMs: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
     serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
-    serviceCalmMs: milliseconds(
-      60_000,
-      'For so long what was wrong with Flatline itself must be better before that is told',
-    ),
+    serviceCalmMs: milliseconds(60_000, 'How long a problem of Flatline itself must be better before that is reported'),
     suspectMs: milliseconds(
       3_600_000,
       'How long a destination may refuse our credentials before its channel is switched off for good',
@@ -150,9 +147,9 @@ export const alerting = Type.Object(
       default: true,
       env: 'CONFIRM_RECIPIENTS',
       description:
-        'Whether an address has to confirm, by a link in a mail, that it wants the mails of a project before it gets any other',
+        'Whether an address has to confirm, by a link in a mail, that it wants the mails of a project before it gets any alert',
     }),
-    mailsPerHour: integer(200, 'Mails within an hour by all e-mail channels of one project; more wait'),
+    mailsPerHour: integer(200, 'Mails per hour of all e-mail channels of one project; more wait'),
     smtpFrom: Type.Optional(
       Type.String({
         env: 'SMTP_RELAY_FROM',
@@ -165,7 +162,7 @@ export const alerting = Type.Object(
   { description: 'Telling people' },
 )
 
-/** What a project has unless the operator gives it another, and the most that it can be given. */
+/** The default value for projects, and the largest value that the operator can give to one. */
 const quota = <Name extends string>(name: Name, fallback: number, most: number, what: string) =>
   ({
     [name]: integer(fallback, `${what}, unless the operator sets another value for a project`, { minimum: 0 }),
@@ -179,14 +176,19 @@ export const quotas = Type.Object(
   {
     ...quota('checks', 2_000_000, 10_000_000, 'Checks of a project'),
     ...quota('channels', 500, 10_000, 'Channels of a project'),
-    ...quota('newChecksPerHour', 5000, 1_000_000, 'Checks that a ping key makes in an hour (create=1)'),
+    ...quota('newChecksPerHour', 5000, 1_000_000, 'Checks made by ping key (create=1) in an hour'),
     ...quota(
       'bodyBytes',
       4_294_967_296,
       1_099_511_627_776,
-      'Bytes of bodies kept of a project; beyond, heartbeats are kept without their bodies',
+      'Bytes of bodies kept of a project (beyond it heartbeats are kept without their bodies)',
     ),
-    ...quota('bodyBytesPerCheck', 16_777_216, 1_073_741_824, 'Bytes of bodies kept of a check; beyond, the oldest go'),
+    ...quota(
+      'bodyBytesPerCheck',
+      16_777_216,
+      1_073_741_824,
+      'Bytes of bodies kept of a check (beyond it the oldest are removed)',
+    ),
     spoolShare: share(0.8, 'Share of a spool that one project may fill, unless the operator sets another value for it'),
     spoolShareMax: share(1, 'The largest value of spoolShare that a project can be given'),
   },

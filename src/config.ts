@@ -116,7 +116,7 @@ function written(draft: Draft, setting: Setting, name: string, env: Record<strin
   if (text && file) return refuse(`${name}: is set together with ${fileName}; keep one of them`)
   if (text) return [{ name, text }]
   if (!file) return []
-  // The path is not quoted: whoever puts the secret itself into the _FILE variable must not read it in a log.
+  // The path is not quoted: a secret that was put into the _FILE variable by mistake must not appear in a log.
   try {
     const content = readFileSync(resolve(cwd, file), 'utf8').replace(/\r?\n$/, '')
     return content ? [{ name: fileName, text: content }] : refuse(`${fileName}: the file is empty`)

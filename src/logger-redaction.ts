@@ -1,7 +1,8 @@
-// The last look at a finished line. Fields are redacted by their names before; this is for what came in through a text that somebody else
-// wrote: an error of a driver, Fastify's 404 line, a body that is quoted. Wildcard redaction by field would be shorter and halves
-// the throughput. No rule may try the same stretch of a line from each of its places: whoever wrote the text would stop the process.
-// So a rule begins with fixed words, not with what may stand before them, and what follows is one class or has an end.
+// The last look at a finished line. Fields are redacted by their names before; this is for what came in through a text
+// that somebody else wrote: an error of a driver, Fastify's 404 line, a body that is quoted. Wildcard redaction by
+// field would be shorter and halves the throughput. No rule may match the same stretch of a line again from each of its
+// positions: the sender of a long text would stop the process. So a rule begins with fixed words, not with what may
+// precede them, and what follows is one class of characters or has a limit.
 import type { Config } from './config.ts'
 import { databaseTarget } from './config-values.ts'
 
@@ -13,7 +14,7 @@ type Rule = [pattern: RegExp, replacement: string]
 const rules: Rule[] = [
   // user:password@ of any connection string or address.
   [/:\/\/[^\s/?#"\\]*@/g, '://***@'],
-  // "password":"…", "db_password":"…", also quoted within another text.
+  // "password":"…", "db_password":"…", also escaped within another text.
   [new RegExp(`(${secretWord}\\\\{0,32}"\\s{0,32}:\\s{0,32}\\\\{0,32}")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1[redacted]'],
   // password=…, ?ping_token=…
   [new RegExp(`(${secretWord}|\\bkey)=[^&#\\s"'\\\\,;]+`, 'gi'), '$1=***'],

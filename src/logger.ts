@@ -115,11 +115,11 @@ export type DescribedError = {
   errors?: DescribedError[]
 }
 
-/** A driver or a parser may quote all of what it was given, in the stack a second time. */
+/** A driver or a parser may quote its whole input, in the message and again in the stack. */
 const messageMax = 4000
 const stackMax = 8000
 
-/** The beginning of it, up to a blank: half of a secret would not be known as one. */
+/** The beginning of the text, up to a blank: half of a secret would not be recognised as a secret. */
 function begun(text: string, max: number): string {
   if (text.length <= max) return text
   const end = text.lastIndexOf(' ', max)

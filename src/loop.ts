@@ -38,7 +38,7 @@ export function createLoop(options: {
       } catch (error) {
         errors++
         const line = { err: error, event: 'loop.error', loop: name, errors }
-        // A database that is away is told once, by whoever watches it, and not by every loop that needs it.
+        // An outage of the database is logged once, by the database module, and not by every loop that needs it.
         const level = isDatabaseAway(error) ? 'debug' : 'error'
         log[level](line, 'background step failed, will try again')
       }

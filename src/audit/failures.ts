@@ -1,6 +1,6 @@
-// Failed authentications, added up by address and minute: a flood of them is one entry of the audit trail and one line of the log, and costs
-// the callers nothing. The entry appears with the first failure and grows while its minute lasts. One that the database refuses is logged and
-// dropped: the next would never be written otherwise.
+// Failed authentications, added up by address and minute: a flood of them is one entry of the audit trail and one line
+// of the log, and costs the callers nothing. The entry appears with the first failure and grows while its minute lasts.
+// An entry that the database refuses is logged and dropped, because it would hold up all later ones.
 
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
@@ -21,7 +21,7 @@ type Aggregate = {
 }
 
 const minuteMs = 60_000
-/** Of the rest only the number is told. */
+/** Of the rest only the number is logged. */
 const addressesMax = 10_000
 
 export type AuthFailures = ReturnType<typeof createAuthFailures>
@@ -73,7 +73,7 @@ export function createAuthFailures(options: {
       aggregate.isWritten = false
     },
 
-    /** Writes what is new. While the database is away it waits, and this rejects. */
+    /** Writes the new entries. Rejects, and keeps them, while the database is away. */
     async flush(): Promise<void> {
       const minute = Math.floor(now() / minuteMs)
       for (const [key, aggregate] of aggregates) {

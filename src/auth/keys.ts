@@ -16,7 +16,10 @@ export function hashKey(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** What is kept of a key: `mailboxHash` is of a ping key with capitals as a mail server may write it, without them. */
+/**
+ * The hashes by which a key is stored. A ping key with capitals also has `mailboxHash`, the hash of its lower-case
+ * form, because mail servers may change the case of a mailbox.
+ */
 export function hashesOf(kind: KeyKind, key: string): KeyHashes {
   const lower = key.toLowerCase()
   return { hash: hashKey(key), mailboxHash: kind === 'ping_key' && lower !== key ? hashKey(lower) : null }

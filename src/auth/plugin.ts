@@ -27,7 +27,7 @@ declare module 'fastify' {
     projects: Projects
   }
   interface FastifyRequest {
-    /** Null until it is known, which is before anything of a body is read, unless the key is in there. */
+    /** Null until the caller is authenticated: before the body is read, unless the body holds the key. */
     caller: Caller
   }
   interface FastifyContextConfig {
@@ -140,7 +140,7 @@ export const authPlugin = fp<AuthOptions>(
 
     app.addHook('onRoute', (route) => {
       const access = route.config?.access ?? 'public'
-      // Replicas are told apart where they are known.
+      // The routes of the replicas authenticate their callers themselves.
       if (access === 'public' || access === 'ping' || access === 'replica') return
       app.guarded(route)
       const admit = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -150,14 +150,14 @@ export const authPlugin = fp<AuthOptions>(
       route.onRequest = [
         ...[route.onRequest ?? []].flat(),
         async (request: FastifyRequest, reply: FastifyReply) => {
-          if (!mayBeInBody(request)) return admit(request, reply)
+          if (!keyMayBeInBody(request)) return admit(request, reply)
           app.refuseFailing(request)
           request.bodyMaxBytes = config.limits.bodyWithKeyMaxBytes
         },
       ]
       route.preValidation = [
         async (request: FastifyRequest, reply: FastifyReply) => {
-          if (mayBeInBody(request)) await admit(request, reply)
+          if (keyMayBeInBody(request)) await admit(request, reply)
         },
         ...[route.preValidation ?? []].flat(),
       ]
@@ -182,15 +182,15 @@ function isOneOf(given: string, secrets: readonly (string | undefined)[]): boole
   return secrets.filter((secret) => secret !== undefined && sameSecret(given, secret)).length > 0
 }
 
-/** The one place that reads a key: what a header does not give, the body may, where the call takes it from there. */
+/** The only place that reads a key: from a header, or else from the body if the call accepts it there. */
 function givenKey(request: FastifyRequest): string {
   const header = request.headers['x-api-key']
   if (typeof header === 'string' && header !== '') return header
-  return mayBeInBody(request) ? keyInBody(request) : bearerToken(request)
+  return keyMayBeInBody(request) ? keyInBody(request) : bearerToken(request)
 }
 
-/** Whether the key can only be in the body: that of a POST of Healthchecks without any header for it. */
-function mayBeInBody({ routeOptions, headers }: FastifyRequest): boolean {
+/** Whether the key can only be in the body, as in a POST to Healthchecks' API without a header for it. */
+function keyMayBeInBody({ routeOptions, headers }: FastifyRequest): boolean {
   return routeOptions.config.keyInBody === true && !headers['x-api-key'] && !headers.authorization
 }
 

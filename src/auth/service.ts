@@ -33,16 +33,16 @@ export function createProjects(options: {
   const { database, writeAudit, countCache } = options
   const remembered = new Map<string, Principal & { until: number }>()
   const lookups = { hits: 0, misses: 0 }
-  /** By hash; nobody is let in by this. */
+  /** By the hash of the key. It authenticates nobody. */
   const lastKnown = new Map<string, Principal>()
 
-  /** Who has this badge key, or had it. */
+  /** The project that has or had this badge key. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
     const owner = await store.selectBadgeKeyOwner(tx, badgeKey)
     return owner ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
   }
 
-  /** Whose key this is; null if nobody's. */
+  /** The principal of a key; null if the key is unknown. */
   async function authenticate(key: string): Promise<Principal | null> {
     const hash = hashKey(key)
     const name = hash.toString('base64')
@@ -70,7 +70,9 @@ export function createProjects(options: {
   return {
     authenticate,
 
-    /** The project whose ping key this is in a mailbox, whose letter case mail servers change; null if nobody's. */
+    /**
+     * The project of a ping key in a mailbox, whose letter case mail servers may have changed; null if there is none.
+     */
     async projectOfMailbox(pingKey: string): Promise<string | null> {
       const lower = pingKey.toLowerCase()
       const owner = (await authenticate(pingKey)) ?? (lower === pingKey ? null : await authenticate(lower))
@@ -78,13 +80,13 @@ export function createProjects(options: {
       return store.selectProjectByMailbox(database, hashKey(lower))
     },
 
-    /** The project whose key had this hash when it was last used, of the keys that fit; null if it is not known. Asks nobody. */
+    /** The project whose key had this hash when it was last used; null if the hash is not in memory. Makes no query. */
     lastKnownOwner: (hash: string): string | null => lastKnown.get(hash)?.projectId ?? null,
 
     /** What is kept of a key, to ask later whose it is. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
-    /** Whose keys have these hashes; nobody's have no entry. */
+    /** The principals of the keys with these hashes; unknown hashes have no entry. */
     async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, Principal>> {
       const owners = await store.selectKeys(
         database,
@@ -187,7 +189,7 @@ export function createProjects(options: {
             detail: { kind },
           })
         }
-        // Before they are committed: keys that nobody could be told would be lost for good.
+        // Before they are committed: keys that cannot be announced would be lost for good.
         if (Object.keys(generated).length > 0) await announce(generated)
       })
     },

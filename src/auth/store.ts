@@ -41,7 +41,10 @@ const completeMailbox: Statement = {
 
 export type KeyHashes = { hash: Buffer; mailboxHash: Buffer | null }
 
-/** False if this was the key already. A ping key that is replaced remains the project's: jobs still send with it. */
+/**
+ * False if this was the key already. A ping key that is replaced stays reserved for the project, because jobs still
+ * send with it.
+ */
 export async function writeKey(
   tx: Queryable,
   projectId: string,
@@ -50,7 +53,7 @@ export async function writeKey(
 ): Promise<boolean> {
   if (kind === 'ping_key') await retirePingKey(tx, projectId, hash)
   const isNew = (await tx.query(upsert, [projectId, kind, hash, mailboxHash])).length > 0
-  // An older version wrote none.
+  // An older version stored no mailbox hash.
   if (!isNew && mailboxHash) await tx.query(completeMailbox, [projectId, kind, mailboxHash])
   return isNew
 }
@@ -104,7 +107,9 @@ const badgeKeys: Statement = {
     AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
 }
 
-/** Null leaves a value as it is. False if nothing was another. A badge key that is replaced remains the project's. */
+/**
+ * Null leaves a value unchanged. False if nothing changed. A badge key that is replaced stays reserved for the project.
+ */
 export async function writeBadgeKeys(
   tx: Queryable,
   projectId: string,
@@ -140,7 +145,7 @@ export async function selectProjects(
   })
 }
 
-// Nobody makes a check in it any more once it is locked: all that there are have their addresses retired.
+// Once the project is locked no check can be added, so the addresses of all its checks are retired.
 const lockOne: Statement = { name: 'projects_lock_one', text: 'SELECT id FROM projects WHERE id = $1 FOR UPDATE' }
 const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING name' }
 const endFlips: Statement = {
@@ -154,8 +159,8 @@ const endDeliveries: Statement = {
 }
 
 /**
- * Deletes a project with its keys, monitors and channels; returns its name, null if there is none. Nothing more is told about it, and
- * nobody gets its addresses.
+ * Deletes a project with its keys, monitors and channels; returns its name, null if there is none. No more alerts are
+ * sent about it, and no other project can get its addresses.
  */
 export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {
   await tx.query(lockOne, [id])

@@ -10,11 +10,11 @@ type OfCheck = { Params: { states: string; file: string } }
 
 /** A wildcard, because a tag of 500 characters that is encoded twice is longer than a parameter may be. */
 const ofTag = '/badge/:key/:signature/*'
-/** A page that shows a badge must ask for it anew each time. */
+/** A page that shows a badge must request it again each time. */
 const uncached = { 'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private' }
 const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true } } as const
 
-/** Badges are open to whoever has their address; the list of addresses is for any key. */
+/** The address of a badge is its credential; the list of addresses is for any key. */
 export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
   speakHealthchecks(app)
 

@@ -65,7 +65,10 @@ export function createBadges(options: {
       return render(tag ?? label, tag === null ? all : (byTag.get(tag) ?? nothing), wanted)
     },
 
-    /** Anybody may see it: the label of a check without a name is its slug or its unique key, where the original shows the uuid. */
+    /**
+     * Badges are public, so the label of a check without a name is its slug or its unique key, where Healthchecks shows
+     * the uuid.
+     */
     async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
       const monitor = await store.selectMonitorByBadgeKey(database, badgeKey)
       if (monitor === null) return null

@@ -105,7 +105,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     return entry
   }
 
-  /** Whoever keeps a breaker that was dropped here brings it back by using it. */
+  /** A caller that holds a dropped breaker restores it by using it. */
   function use(entry: Entry): void {
     entry.usedAt = monotonic()
     if (!entries.has(entry.breaker.name)) entries.set(entry.breaker.name, entry)
@@ -153,7 +153,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
       return { before, after: entry.document() }
     },
 
-    /** Calls back with its name whenever a breaker closes or is reset: whoever waits for it may go on. */
+    /** Calls back with its name whenever a breaker closes or is reset, so that what waits for it goes on. */
     onClosed(listener: (name: string) => void): void {
       closedListeners.push(listener)
     },

@@ -12,8 +12,8 @@ export function readChecks(file: string): unknown[] {
   const document = parseFile(file, readInput(file, inputMaxBytes.definitions))
   const { checks, ...rest } = (document ?? {}) as { checks?: unknown }
   if (!Array.isArray(checks)) throw new CommandError(`${file} has no list of checks: it should begin with "checks:"`)
-  const stranger = Object.keys(rest).find((name) => !name.startsWith('x-'))
-  if (stranger !== undefined) throw new CommandError(`${file} has a field that is not known: ${stranger.slice(0, 100)}`)
+  const unknown = Object.keys(rest).find((name) => !name.startsWith('x-'))
+  if (unknown !== undefined) throw new CommandError(`${file} has a field that is not known: ${unknown.slice(0, 100)}`)
   const budget = { bytes: inputMaxBytes.definitions }
   for (const [index, check] of checks.entries()) requireSendable(check, `checks[${index}]`, file, budget)
   return checks
@@ -40,7 +40,7 @@ type Token = {
   props?: Token[]
 }
 
-/** What there is too much of, if anything. Neither the parser nor this walk calls itself. */
+/** The limit that the text exceeds, if any. Neither the parser nor this walk is recursive. */
 function findExcess(text: string): string | undefined {
   const count = { alias: 0, anchor: 0 }
   for (const root of new Parser().parse(text)) {
@@ -65,7 +65,10 @@ function findExcess(text: string): string | undefined {
   return undefined
 }
 
-/** JSON has no such numbers and would say null, which is a value of its own. What many aliases stand for counts each time. */
+/**
+ * JSON has no infinite numbers and would hold null instead, which means something else. The value of an alias counts
+ * each time that it is used.
+ */
 function requireSendable(value: unknown, path: string, file: string, budget: { bytes: number }): void {
   budget.bytes -= typeof value === 'string' ? value.length + 2 : 2
   if (budget.bytes < 0) throw new CommandError(`${file} is longer than 8 MB with its aliases filled in`)

@@ -73,7 +73,7 @@ async function post(server: Server, body: object): Promise<Applied> {
   return (await server.post('/api/v3/definitions/', body)) as Applied
 }
 
-/** Parents are told by slug or name then. */
+/** Then parents are named by slug or name. */
 function withoutUuids(checks: readonly Record<string, unknown>[]): Record<string, unknown>[] {
   const names = new Map(checks.map(({ uuid, slug, name }) => [uuid, slug || name]))
   return checks.map((check) => {

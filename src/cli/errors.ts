@@ -1,9 +1,9 @@
-/** What went wrong, in words for whoever called. */
+/** A failure whose message is written for the user of the command. */
 export class CommandError extends Error {
   override name = 'CommandError'
 }
 
-/** A server has answered, and not with what was asked for. */
+/** The server answered with a refusal. */
 export class ServerRefusal extends CommandError {
   readonly status: number
   constructor(status: number, message: string) {

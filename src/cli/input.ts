@@ -1,4 +1,5 @@
-// What commands read: files, pipes and answers, each up to a limit. Whatever is longer is refused before it is held, and so is what is not UTF-8.
+// What commands read: files, pipes and answers, each up to a limit. Longer input is refused before it is held in
+// memory; input that is not UTF-8 is refused, too.
 
 import { closeSync, openSync, readSync } from 'node:fs'
 import { CommandError } from './errors.ts'
@@ -10,7 +11,7 @@ export const inputMaxBytes = {
   definitions: 8 * 2 ** 20,
   /** `manage.py dumpdata` of a Healthchecks server. */
   dump: 128 * 2 ** 20,
-  /** Of a server: all checks of a project. */
+  /** The answer of a server: all checks of a project. */
   answer: 256 * 2 ** 20,
 } as const
 
@@ -54,7 +55,7 @@ function readBytes(file: string, maxBytes: number): Buffer {
   }
 }
 
-/** A pipe that has nothing yet answers EAGAIN if its other end made it non-blocking; EOF is an error on Windows. */
+/** An empty pipe answers EAGAIN if its other end made it non-blocking; on Windows the end of a file is an error. */
 function readChunk(descriptor: number, chunk: Buffer): number {
   for (;;) {
     try {

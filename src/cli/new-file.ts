@@ -8,7 +8,10 @@ import { pipeline } from 'node:stream/promises'
 
 const taken = (file: string) => new Error(`${file} exists already: name a new file`)
 
-/** Writes over a file that is there, whoever could read that one; what is no file, such as /dev/stdout, is written to as it is. */
+/**
+ * Replaces an existing file, and with it its permissions; what is not a regular file, such as /dev/stdout, is written
+ * to directly.
+ */
 export function replaceFile(file: string, text: string): void {
   const there = statSync(file, { throwIfNoEntry: false })
   if (there !== undefined && !there.isFile()) {
@@ -29,7 +32,7 @@ export function requireNewName(file: string): void {
   if (existsSync(file)) throw taken(file)
 }
 
-/** Never replaces another. */
+/** Never replaces an existing file. */
 export async function writeNewFile(
   file: string,
   [source, transform]: [AsyncIterable<Buffer>, Transform],

@@ -36,7 +36,7 @@ export function createServerClient(address: string, key: string): Server {
 
   async function request(path: string, init: RequestInit): Promise<unknown> {
     const headers = { ...init.headers, 'x-api-key': key }
-    // The key is for the address that was named, and for none that this one names.
+    // The key must only go to the address that was named, not to the target of a redirect.
     const options: RequestInit = { ...init, headers, redirect: 'manual' }
     const response = await fetch(url + path, options).catch((error: Error & { cause?: Error }) => {
       throw new CommandError(`cannot reach ${url}: ${error.cause?.message || error.message}`)
@@ -66,7 +66,7 @@ function configuredUrl(): string {
   return siteUrl ?? `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Follows nothing; `location` is shown as far as it says which address to name instead. */
+/** Shows as much of `location` as tells which address to name instead. */
 function redirected(asked: string, status: number, location: string | null): CommandError {
   const target = location === null ? null : URL.parse(location, asked)
   const where = target === null ? '' : ` and points to ${target.origin}${target.pathname.slice(0, 200)}`

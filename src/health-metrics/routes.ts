@@ -21,7 +21,7 @@ const hourMs = 3_600_000
 const pointsDefault = 240
 const pointsMax = 11_000
 
-/** Samples of the service itself, for whoever has any key: they name no project. */
+/** Samples of the service itself, readable with any key, because they name no project. */
 export const healthMetricsRoutes: FastifyPluginAsyncTypebox<{
   healthMetrics: Pick<HealthMetrics, 'series' | 'names' | 'now'>
   intervalMs: number

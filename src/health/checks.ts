@@ -13,19 +13,19 @@ const check = (
   options: Pick<HealthCheck, 'late'> = {},
 ): HealthCheck => ({ name, critical, timeoutMs: 2000, run, ...options })
 
-/** Below the time-out of a check: a database that takes longer is slow or hangs, and who asks its pulse knows which. */
+/** Below the time-out of a check. A database that takes longer is slow or hangs, and its pulse tells which. */
 const slowMs = 1500
 
 /**
- * A round trip. One that takes longer than `degradedMs` is degraded, however long: what is slow still serves. `connection` tells a
- * database that is away from one in trouble.
+ * A round trip. If it takes longer than `degradedMs` the check is degraded, however long it takes: a slow database
+ * still serves. `connection` tells a database that is away from one in trouble.
  */
 export function databaseCheck(options: {
   ping: () => Promise<void>
   pool: () => PoolState | null
   monotonic: () => number
   degradedMs: number
-  /** Whether it leaves even trivial questions unanswered. */
+  /** Whether the database leaves even trivial queries unanswered. */
   isHanging: () => boolean
   /** Whether heartbeats have a place to wait for it. */
   canSpool: () => boolean
@@ -168,7 +168,7 @@ export function encryptionCheck(test: () => void, environment: string): HealthCh
 /** Heartbeats that were received and are not in the database: in memory, unanswered, or answered and in the spool. */
 export function spoolCheck(options: {
   queued: () => number
-  /** Null where there is no spool. `isStalled`: the database answers, and nothing of the spool gets into it. */
+  /** Null where there is no spool. `isStalled`: the database answers, but the replay of the spool makes no progress. */
   spool: {
     backlog: () => { records: number; bytes: number }
     hasRoom: () => boolean
@@ -216,7 +216,7 @@ export function redisCheck(ping: () => Promise<void>): HealthCheck {
   })
 }
 
-/** False if it takes longer; what comes of it then nobody hears. */
+/** False if `work` takes longer than `limitMs`; its result is ignored then. */
 async function within(work: Promise<unknown>, limitMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {

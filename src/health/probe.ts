@@ -1,5 +1,6 @@
-// Asks the service on this machine whether it can accept heartbeats, for those who can run a command and not make a request:
-// the HEALTHCHECK of the image, which has no curl. It runs every few seconds and beside a busy service, so it loads nothing but node:http.
+// Asks the service on this machine whether it can accept heartbeats, for callers that can run a command but not make a
+// request: the HEALTHCHECK of the image, which has no curl. It runs every few seconds beside a busy service, so it
+// loads only node:http.
 
 import { get } from 'node:http'
 

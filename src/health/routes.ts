@@ -19,7 +19,7 @@ export type HealthRoutesOptions = {
   phase: () => Phase
   /** Names of the checks without which no heartbeat can be accepted. */
   needed: readonly string[]
-  /** Whether heartbeats that are answered here get no further than this replica although the database answers. */
+  /** Whether heartbeats that this replica accepts stay in its spool although the database answers. */
   isStalled: () => boolean
   /** Names of checks that readiness tells about besides; they take no replica out. */
   shown: readonly string[]

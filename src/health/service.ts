@@ -44,7 +44,7 @@ export function createHealth(options: { monotonic: () => number }) {
     /** Whether a check was found healthy or degraded within that time. */
     wellWithin: (name: string, ms: number): boolean =>
       monotonic() - (wellAt.get(name) ?? Number.NEGATIVE_INFINITY) <= ms,
-    /** The next report looks anew. */
+    /** The next report runs the checks again. */
     forget(): void {
       remembered = undefined
     },

@@ -5,10 +5,10 @@ import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 
 /**
- * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a project.
- * read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key. ping: the address itself
- * is the credential; `or ping` means the project's ping key. With `or admin` ADMIN_TOKEN will do, too. replica: another replica, by the
- * token that it has published.
+ * public: anybody. metrics: METRICS_TOKEN where set. admin: ADMIN_TOKEN, 404 where unset. read: any API key of a
+ * project. read-only: a read-only key and no other, as a bearer token or as `key` in the path. write: a read-write key.
+ * ping: the address itself is the credential; `or ping` means the project's ping key. With `or admin` ADMIN_TOKEN will
+ * do, too. replica: another replica, by the token whose hash it has published.
  */
 export type Access =
   | 'public'
@@ -30,7 +30,7 @@ declare module 'fastify' {
     aside?: boolean
   }
   interface FastifyInstance {
-    /** Called by whoever guards a route. */
+    /** Called by the plugin that guards a route. */
     guarded: (route: RouteOptions) => void
     /** Within an instance that sets it: of routes that a library registers and that do not say. */
     routeAccess?: Access

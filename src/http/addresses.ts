@@ -1,28 +1,28 @@
-// Which methods each address knows, and in whose words failures are told there. Fastify keeps a tree of routes for each method, so that it
-// cannot tell an address that nobody knows from one that knows other methods.
+// Which methods each address has, and in which dialect failures are answered there. Fastify keeps a tree of routes for
+// each method, so it cannot tell an unknown address from one that has other methods.
 
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import FindMyWay from 'find-my-way'
 import { AppError } from '../core/errors.ts'
 
-/** Tells a failure to whoever called, in the words of a dialect. */
+/** Answers a failure in a dialect. */
 export type Answer = (failure: AppError, request: FastifyRequest, reply: FastifyReply) => void
 
 export type Addresses = {
-  /** Methods of the address of a request, in one order and with OPTIONS; undefined if nobody knows the address. */
+  /** The methods of a request's address, in a fixed order and with OPTIONS; undefined if the address does not exist. */
   methodsOf(request: FastifyRequest): string | undefined
-  /** How failures are told at the address of a request; undefined where Flatline's own words are right. */
+  /** How failures are answered at the address of a request; undefined for Flatline's own dialect. */
   answerOf(request: FastifyRequest): Answer | undefined
-  /** Failures at addresses that match are told so, also where no route is. */
+  /** Failures at addresses that match are answered by `answer`, even if there is no route. */
   claim(path: RegExp, answer: Answer): void
-  /** 204 to OPTIONS, 405 to any other method that the address does not know, 404 for an address that nobody knows. */
+  /** 204 to OPTIONS, 405 to any other method that the address does not have, 404 for an address that does not exist. */
   refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** How failures are told at this address. */
+    /** How failures are answered at this address. */
     answer?: Answer
     /** The pattern to which this address redirects, whose methods it has. */
     redirectsTo?: string
@@ -32,7 +32,7 @@ declare module 'fastify' {
   }
 }
 
-/** The routes themselves, because plugins further in still add to what a route says of itself. */
+/** The route objects themselves, because inner plugins still change their configuration. */
 type Known = { methods: Set<string>; routes: RouteOptions[] }
 
 const methodOrder = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
@@ -63,7 +63,10 @@ export const addressesPlugin = fp(
       return found === null || hasEmptyPart(found.params) ? undefined : found.store
     }
 
-    /** Whether the route that was found is one of the address, and not of a wider pattern that knows the method by chance. */
+    /**
+     * Whether the route that was found belongs to the address, and not to a wider pattern that happens to have the
+     * method.
+     */
     function isOfAddress({ routeOptions, url }: FastifyRequest): boolean {
       return routeOptions.url !== undefined && byPattern.get(routeOptions.url) === at(url)
     }
@@ -101,7 +104,7 @@ export const addressesPlugin = fp(
   { name: 'http-addresses' },
 )
 
-/** The router takes nothing for a part of a path, too. */
+/** The router also accepts an empty part of a path. */
 function hasEmptyPart(params: unknown): boolean {
   return Object.values(params ?? {}).includes('')
 }

@@ -1,6 +1,6 @@
-// Where a request comes from: the address of the socket, or what a trusted proxy says. A proxy passes on whatever its client wrote, and some
-// write a port behind the address: what is no address at all counts as the proxy's own, because limits, the audit trail and the log
-// take nothing else.
+// Where a request comes from: the address of the socket, or what a trusted proxy says. A proxy passes on what its
+// client wrote, and some write a port after the address. If the text is not an address the proxy's own address counts,
+// because limits, the audit trail and the log need an address.
 
 import { isIP } from 'node:net'
 import fp from 'fastify-plugin'

@@ -1,5 +1,6 @@
-// Pages of any origin may call the API and show badges: a caller is known by the key that it sends, and nothing is known by a cookie. What
-// is outside of /api/ is for operators, probes and people who follow a link, and no page of another origin has to read it.
+// Pages of any origin may call the API and show badges: a key authenticates the caller, and there are no cookies.
+// Addresses outside of /api/ are for operators, probes and people who follow a link; pages of other origins need not
+// read them.
 
 import fp from 'fastify-plugin'
 

@@ -1,4 +1,4 @@
-// The one place where a failure becomes an answer: `{error, code, field?}`, or what the dialect of the address says instead
+// The one place where a failure becomes an answer: `{error, code, field?}`, or the answer of the address's own dialect
 // (config.answer). No answer repeats the address that was called: it may hold a ping key.
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -10,7 +10,7 @@ export const statusOf = {
   bad_request: 400,
   unauthorized: 401,
   quota_exceeded: 403,
-  // Behind the other with this status: a 403 of somebody else's means this.
+  // After the other code with this status: a 403 of a plugin gets this one.
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
@@ -84,7 +84,7 @@ export function toAppError(error: FastifyError): AppError {
   return new AppError(code, code === 'internal' ? 'internal error' : error.message, { cause: error })
 }
 
-/** A broken percent sign, a part that is too long. Fastify's own words for them repeat the address. */
+/** A broken percent sign, a part that is too long. Fastify's own messages for them repeat the address. */
 const badAddresses = ['FST_ERR_BAD_URL', 'FST_ERR_MAX_PARAM_LENGTH']
 
 /** Text that PostgreSQL cannot hold, and what was deleted while it was being referred to. */

@@ -1,6 +1,6 @@
-// The manners of Healthchecks' management API (its catalogue, sections 4.1 to 4.3), for the plugins that serve its calls: the body of a
-// POST is JSON whatever its content type says, and may hold the key; errors are `{error}`, or nothing at all where the original sends
-// nothing; an address that ends in a slash is redirected to.
+// The manners of Healthchecks' management API (its catalogue, sections 4.1 to 4.3), for the plugins that serve its
+// calls: the body of a POST is JSON whatever its content type says, and may hold the key; errors are `{error}`, or
+// nothing at all where the original sends nothing; the form without the slash at the end redirects to the one with it.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../core/errors.ts'
@@ -51,13 +51,13 @@ export function speakHealthchecks(app: FastifyInstance): void {
   })
 }
 
-/** Failures that the original answers with a status alone. */
+/** Failures that Healthchecks answers with a status alone. */
 const silent: readonly string[] = ['forbidden', 'not_found', 'method_not_allowed']
 
 function answer(failure: AppError, request: FastifyRequest, reply: FastifyReply): void {
   prepare(failure, request, reply)
   if (failure.code === 'conflict') reply.type('text/plain; charset=utf-8').send(failure.message)
-  // The original has an empty body for 403, which would not say which limit was reached.
+  // Healthchecks answers 403 with an empty body, which would not say which limit was reached.
   else if (failure.limit !== undefined) reply.send(bodyOf(failure))
   else reply.send(silent.includes(failure.code) || failure.message === '' ? '' : { error: failure.message })
 }

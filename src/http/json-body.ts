@@ -6,8 +6,8 @@ const escapedSurrogate = /\\u[dD][89a-fA-F]/
 const depthMax = 100
 
 /**
- * Bodies are JSON whatever their content type says, because `curl -d` says that they are a form. No body at all is undefined. A route that
- * reads no body, and an address that nobody knows, answers as if none had come.
+ * Bodies are JSON whatever their content type says, because `curl -d` says that they are a form. No body at all is
+ * undefined. A route that reads no body, and an address that does not exist, answer as if there were none.
  */
 export const jsonBodyPlugin = fp(
   async (app) => {
@@ -19,7 +19,7 @@ export const jsonBodyPlugin = fp(
         done(...parsed(text))
       })
     })
-    // One that is no media type at all would be refused before anything else is known of the request.
+    // Fastify would refuse a malformed media type before anything else is checked.
     app.addHook('onRequest', ({ headers }, _reply, done) => {
       if (headers['content-type'] !== undefined) headers['content-type'] = 'application/octet-stream'
       done()

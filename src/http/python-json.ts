@@ -1,15 +1,17 @@
-// JSON as Python reads it, which tells 60 from 60.0 and knows no largest integer. Without a reviver, which would be called for each value:
-// 1 MB of `{}` kept everybody waiting for half a second.
+// JSON as Python reads it, which tells 60 from 60.0 and knows no largest integer. It uses no reviver, which would be
+// called for each value: 1 MB of `{}` blocked the event loop for half a second.
 
-/** Rare, so that most texts are parsed as they are: a fraction, an exponent, or an integer that no number can hold. */
+/**
+ * A fraction, an exponent, or an integer that no number can hold. They are rare, so most texts are parsed unchanged.
+ */
 const unusual = /\d[.eE]|\d{309}/
 /** No shorter integer is too large for a number. */
 const longDigits = 309
 const wellFormed = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
 /**
- * A number that is not written as an integer becomes infinite, which no rule takes for an integer, and an integer of any size stays
- * finite. Throws for what is no JSON.
+ * A number that is not written as an integer becomes infinite, which no rule accepts as an integer, and an integer of
+ * any size stays finite. Throws if the text is not JSON.
  */
 export function parseJson(text: string): unknown {
   return JSON.parse(unusual.test(text) ? withPlainNumbers(text) : text)
@@ -60,7 +62,7 @@ function isInteger(text: string, start: number, end: number): boolean {
   return true
 }
 
-/** Undefined where it may stay, also because it is no number and the parser is to say so. */
+/** Undefined if the text stays, also where it is not a number, so that the parser refuses it. */
 function numberInPlaceOf(text: string, start: number, end: number): string | undefined {
   wellFormed.lastIndex = start
   if (!wellFormed.test(text) || wellFormed.lastIndex !== end) return undefined

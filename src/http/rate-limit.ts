@@ -1,5 +1,6 @@
-// How often one key, one address may call. Heartbeats, probes and metrics are not limited: a limit there would lose what this is for.
-// Nothing is counted before it is known who calls: what is counted by the text of a header is counted anew for each way to write it.
+// How often one key, one address may call. Heartbeats, probes and metrics are not limited: a limit there would lose
+// what this is for. A call is counted once its caller is known: a count by the text of a header would begin again for
+// each spelling of a key.
 
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -10,11 +11,11 @@ import type { Access } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a call by who makes it, for routes whose calls are limited. Throws `too_many_requests`. */
+    /** Counts a call for its caller, on routes whose calls are limited. Throws `too_many_requests`. */
     limitCalls: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
     /** Counts a failed authentication. Throws `too_many_requests` when its address had too many within a minute. */
     limitAuthFailure: (request: FastifyRequest) => Promise<void>
-    /** Counts nothing. Throws `too_many_requests` for an address that may not fail any more within this minute. */
+    /** Counts nothing. Throws `too_many_requests` for an address that has used up its failures of this minute. */
     refuseFailing: (request: FastifyRequest) => void
   }
 }
@@ -47,7 +48,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       request.log.warn({ event, scope, ip: request.clientAddress }, 'too many calls')
     }
 
-    /** Of an address that used up its failures, until when. */
+    /** Remembers until when an address has used up its failures. */
     function remember(address: string, seconds: number): void {
       if (failing.size >= toldMax) failing.clear()
       failing.set(address, performance.now() + seconds * 1000)
@@ -100,12 +101,12 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
 const isAnyFailure = () => true
 
-/** A project has one key of each kind, so that this is the key, however it was written. */
+/** A project has one key of each kind, so this identifies the key, however it was written. */
 function caller({ caller: { projectId, actor } }: FastifyRequest): string {
   return `${projectId}:${actor}`
 }
 
-/** Whoever has one IPv6 address has all of its /64. */
+/** A client with one IPv6 address has all of its /64. */
 function block(request: FastifyRequest): string {
   return networkOf(request.clientAddress, 32, 64)
 }

@@ -5,9 +5,9 @@ import { AppError } from '../core/errors.ts'
 type Done = (error: Error | null, body?: Buffer | null) => void
 
 /**
- * Reads any body whatever its content type and keeps its first `limitBytes`: a job's output that is too long is cut, never
- * refused, because the heartbeat counts. The (encapsulated) instance's bodies become Buffers, or null if empty. Those that have not
- * arrived as a whole hold `receivingMaxBytes` together; who would add to that is answered 503.
+ * Reads any body whatever its content type and keeps its first `limitBytes`: a job's output that is too long is cut,
+ * never refused, because the heartbeat counts. The (encapsulated) instance's bodies become Buffers, or null if empty.
+ * All bodies that have not arrived as a whole hold at most `receivingMaxBytes`; a body beyond that is answered 503.
  */
 export function keepBodies(app: FastifyInstance, limitBytes: number, receivingMaxBytes: number): void {
   const collect = createCollector(limitBytes, receivingMaxBytes)

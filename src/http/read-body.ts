@@ -1,5 +1,5 @@
-// Reads bodies for the few routes that want one, and for nobody else: what they hold together is bounded over all requests, from the first byte
-// until the answer is sent, because what is made of a body lives as long.
+// Reads bodies for the few routes that need one, and for no others. The bytes of all bodies together are bounded, from
+// the first byte until the answer is sent, because what is made of a body lives as long.
 
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
@@ -14,7 +14,7 @@ declare module 'fastify' {
     readsBody?: boolean
   }
   interface FastifyRequest {
-    /** What is read of a body at most, beside the limit of the route: less while nobody knows who is calling. */
+    /** The most that is read of a body, beside the limit of the route: less while the caller is not known. */
     bodyMaxBytes: number
   }
   interface FastifyInstance {
@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
 }
 
-/** `maxBytes` of all bodies together; of which those whose sender nobody knows may have `strangersMaxBytes`. */
+/** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are not known yet. */
 export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
 
 type Account = { held: number; isStranger: boolean }

@@ -2,10 +2,11 @@ import fp from 'fastify-plugin'
 import helmet from 'helmet'
 
 /**
- * Headers that tell browsers to take nothing here for a page, and caches to keep nothing that a route does not give them: most answers hold
- * keys, uuids, which are credentials of their checks, or what is true at this moment only. Heartbeats go without: their senders are no browsers, and a dozen headers on
- * each would be most of the answer. Helmet without its Fastify plugin, which gives each reply, also of those that go without, a function of
- * its own that is made in old space: a flood of heartbeats then lives on until the next major garbage collection.
+ * Headers that forbid browsers to treat an answer as a page, and caches to store it unless its route allows it: most
+ * answers hold keys, uuids, which are credentials of their checks, or what is true at this moment only. Heartbeats go
+ * without: their senders are not browsers, and a dozen headers on each would be most of the answer. Helmet without its
+ * Fastify plugin, which gives each reply, also of those that go without, a function of its own that is made in old
+ * space: a flood of heartbeats then lives on until the next major garbage collection.
  */
 export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
   async (app, { siteUrl }) => {
@@ -16,7 +17,7 @@ export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
       },
       // The API may be called from any page that has a key.
       crossOriginResourcePolicy: { policy: 'cross-origin' },
-      // A promise that only whoever terminates TLS can make.
+      // A promise that only the server that terminates TLS can make.
       strictTransportSecurity: siteUrl?.startsWith('https:') ? { maxAge: 31_536_000 } : false,
     })
     app.addHook('onRequest', (request, reply, done) => {

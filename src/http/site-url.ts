@@ -6,8 +6,8 @@ declare module 'fastify' {
     /** Base of ping URLs and links, without a slash at the end. Known once the service listens, unless it is configured. */
     siteUrl: () => string
     /**
-     * The path of that base, empty where it has none. Forms and redirects begin with it, so that they lead back to the host by which their
-     * reader came, and through the proxy that takes the path away.
+     * The path of that base, empty where it has none. Forms and redirects begin with it, so that they lead back to the
+     * host that the reader used, and through the proxy that removes the path.
      */
     sitePath: () => string
   }

@@ -1,12 +1,14 @@
-// One rule for the slash at the end of an address. Flatline's own addresses are the same with and without it. Healthchecks' have the form of
-// its catalogue: one that ends in a slash redirects there from the form without, as Django's APPEND_SLASH does, and a slash too many is
-// an address that does not exist.
+// One rule for the slash at the end of an address. Flatline's own addresses are the same with and without it.
+// Healthchecks' addresses have the form of its catalogue: for one that ends in a slash the form without it redirects,
+// as Django's APPEND_SLASH does; one slash too many makes an address that does not exist.
 
 import type { FastifyInstance } from 'fastify'
 
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
-/** Both forms of each path, with what the configuration of its route has to say: the second is no call of its own. */
+/**
+ * Both forms of each path, with the configuration of its route: the second form is not documented as a call of its own.
+ */
 export function bothForms(...paths: string[]): { url: string; form: { aside: boolean; statsId: string } }[] {
   return paths.flatMap((path) => [
     { url: path, form: { aside: false, statsId: path } },
@@ -14,7 +16,7 @@ export function bothForms(...paths: string[]): { url: string; form: { aside: boo
   ])
 }
 
-/** Adds the redirects to the (encapsulated) instance, for what it registers from here on. */
+/** Adds the redirects to the (encapsulated) instance, for the routes that it registers from here on. */
 export function redirectToSlash(app: FastifyInstance): void {
   app.addHook('onRoute', ({ url }) => {
     const bare = url.slice(0, -1)

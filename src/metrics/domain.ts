@@ -66,7 +66,7 @@ const observed = {
   },
   spool_bytes: { help: 'Bytes of heartbeats on disk that are not in the database yet' },
   spool_replay_stalled_seconds: {
-    help: 'How long the replay of the spool has failed while the database answered; 0 if it gets on',
+    help: 'How long the replay of the spool has failed while the database answered; 0 while it makes progress',
   },
   spool_records: { help: 'Heartbeats on disk that are not in the database yet' },
   unreachable_projects: { help: 'Projects with checks whose channels are all switched off: nobody is told about them' },

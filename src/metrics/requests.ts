@@ -33,7 +33,7 @@ export function createRequests() {
   }
 
   return {
-    /** Whoever gave up was not answered: such a request is counted, but its time means nothing. */
+    /** A client that gave up was not answered: such a request is counted, but its time means nothing. */
     aborted(method: string, route: string): void {
       tallyOf(method, route, 'aborted').count++
     },

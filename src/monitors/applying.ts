@@ -38,7 +38,7 @@ export type Applied = { results: Result[]; summary: Record<Action, number>; dry_
 
 /** A check is a transaction; so many are under way at once. */
 const atOnce = 8
-/** Steps after which the rest of the process gets its turn. */
+/** Steps between two pauses in which the event loop can do other work. */
 const turnEvery = 100
 
 export function createApplying(options: {
@@ -99,13 +99,13 @@ export function createApplying(options: {
         }
       })
       results.push(...(await Promise.all(taken)))
-      // A dry run asks the database nothing, and would keep everybody waiting.
+      // A dry run awaits no query, and would block the event loop.
       if (results.length % turnEvery < group.length) await turn()
     }
     return results
   }
 
-  /** A uuid is a credential and opens one check: what another project has, or had, is refused, in the same words. */
+  /** A uuid is the credential of one check: a uuid that another project has or had is refused, with the same text. */
   async function refuseForeign(projectId: string, steps: readonly PlannedStep[]): Promise<Refusal[]> {
     const created = steps.filter(({ before, definition }) => before === null && definition.uuid !== null)
     const ids = created.map(({ uuid }) => uuid)

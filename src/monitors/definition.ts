@@ -157,12 +157,12 @@ export function orderByParents(
   return { ordered, refusals }
 }
 
-/** Generation by generation; those that are their own descendants, and what descends from them, are in none. */
+/** Orders steps by generation, and leaves out those that are their own descendants and what descends from them. */
 function parentsFirst(steps: readonly PlannedStep[]): PlannedStep[] {
   const open = new Set(steps.map(({ uuid }) => uuid))
   const children = Map.groupBy(steps, ({ parentId }) => parentId)
   const ordered = steps.filter(({ parentId }) => parentId === null || !open.has(parentId))
-  // What is appended is visited, too.
+  // The loop also visits what it appends.
   for (const { uuid } of ordered) ordered.push(...(children.get(uuid) ?? []))
   return ordered
 }

@@ -143,8 +143,9 @@ export function createEditing(options: EditingOptions) {
   }
 
   /**
-   * An id that somebody brings along may have been another check's. Of the same project: its history must not become this one's. Of
-   * another project: its jobs may still send there, so that it stays that project's for good.
+   * An id that the caller provides may have been another check's. If that was in the same project, its history must not
+   * become the history of this check. If it was in another project, its jobs may still send there, so the id stays
+   * reserved for that project.
    */
   async function makeWay(
     tx: Queryable,
@@ -190,7 +191,7 @@ export function createEditing(options: EditingOptions) {
         return { id, created: true }
       })
       const found = await made.catch((error: { code?: string }) => {
-        // Two brought the same id along at once.
+        // Two callers provided the same id at the same time.
         throw identity && error.code === uniqueViolation ? taken('uuid', 'project') : error
       })
       if (!found.created) await save(caller, found.id, 'update', edit)
@@ -230,7 +231,7 @@ export function createEditing(options: EditingOptions) {
   }
 }
 
-/** Which channels each id and each name means. */
+/** The ids of the channels that each id and each name refers to. */
 function channelIndex(known: readonly { id: string; name: string }[]): Map<string, Set<string>> {
   const index = new Map<string, Set<string>>()
   for (const { id, name } of known)

@@ -35,7 +35,7 @@ export async function selectOwnMonitor(
 
 const exists = statement('exists', 'SELECT id FROM monitors WHERE id = $1')
 
-/** In any project: for pings, whose address is the credential. */
+/** Looks in all projects: for pings, whose address is the credential. */
 export async function selectExists(on: Queryable, id: string): Promise<boolean> {
   return (await on.query(exists, [id])).length > 0
 }

@@ -14,8 +14,8 @@ const place = statement(
 )
 
 /**
- * Whether the project knows the monitor `parent`, and whether `id` is it or one of its ancestors. Nothing descends from what has no id yet,
- * which is why its ancestors, be they thousands, are not looked at.
+ * Whether the project knows the monitor `parent`, and whether `id` is it or one of its ancestors. A new check has no id
+ * and no descendants, so without `id` the ancestors, which may be thousands, are not read.
  */
 export async function selectPlaceBelow(
   on: Queryable,

@@ -35,8 +35,8 @@ export function createReading(options: {
   const { database, blindTime, siteUrl } = options
 
   /**
-   * A check of the caller's project. Another project's check is answered like one that does not exist, by the same statement: the
-   * 403 of the original, and a difference in time, would tell strangers which uuids exist.
+   * A check of the caller's project. Another project's check is answered like one that does not exist, by the same
+   * statement: the 403 of Healthchecks, and a difference in time, would tell strangers which uuids exist.
    */
   async function find(projectId: string, id: string, on: Queryable = database): Promise<store.MonitorWithChannels> {
     const monitor = isUuid(id) ? await store.selectOwnMonitor(on, projectId, id) : null

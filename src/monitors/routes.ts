@@ -84,5 +84,5 @@ export const checkRoutes: FastifyPluginAsync<{ monitors: Monitors }> = async (ap
   }
 }
 
-/** Whoever has the unique key alone may read, and nothing else. */
+/** The unique key alone only allows reading. */
 const byKey = ':id(^[0-9a-f]{40}$)'

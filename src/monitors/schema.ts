@@ -10,8 +10,9 @@ import { detectKind, isValidExpression } from '../core/schedule.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 
 /**
- * `derived` gives the settings that follow from what the check has so far; they go over `settings`. `channels` as written: `*`, or ids and
- * names joined by commas. `match` is what an existing check must have to be updated in place of making one; null if nothing is.
+ * `derived` computes settings from those that the check has so far; they override `settings`. `channels` as written:
+ * `*`, or ids and names joined by commas. `match` is what an existing check must have to be updated in place of making
+ * one; null if nothing is.
  */
 export type CheckInput = {
   settings: Partial<Settings>
@@ -36,14 +37,14 @@ const string =
   (maxLength?: number, then?: (text: string) => string | undefined): Rule =>
   (value) => {
     if (typeof value !== 'string') return 'is not a string'
-    // A character is two units at most: what is far too long is not counted.
+    // A character has at most two units, so a text that is far too long need not be counted.
     if (maxLength !== undefined && (value.length > 2 * maxLength || [...value].length > maxLength)) return 'is too long'
     // PostgreSQL stores any character but this one, and whole ones only.
     if (value.includes('\0')) return 'contains a NUL character'
     if (!value.isWellFormed()) return 'contains half of a surrogate pair'
     return then?.(value)
   }
-/** Of a text that the original takes at any length, and everybody who looks at a list would pay for. */
+/** For a text that Healthchecks accepts at any length; each reader of a list would have to load it. */
 const bounded =
   (max: number): Rule =>
   (value) =>
@@ -198,8 +199,8 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
 }
 
 /**
- * The older names of the two keywords switch the filter of subjects, too: on while either of the two keywords is set, be it from before.
- * A filter that is set in the same call stays as it is set there. (Healthchecks, hc/api/views.py, `_update`.)
+ * The older names of the two keywords also switch the filter of subjects: on while either keyword is set, even by an
+ * earlier call. A filter that the same call sets stays as set. (Healthchecks, hc/api/views.py, `_update`.)
  */
 function derivedSettings(values: Record<string, unknown>): CheckInput['derived'] {
   const { subject, subject_fail, filter_subject } = values

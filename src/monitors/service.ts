@@ -12,7 +12,7 @@ import { createReading } from './reading.ts'
 import { createSlugs } from './slugs.ts'
 import * as store from './store.ts'
 
-/** What is to become of a monitor; `unsettled` is left as it is where nothing is said. */
+/** The new state of a monitor; without `unsettled` that part stays unchanged. */
 export type Decision = {
   monitor: WatchedMonitor
   state: State
@@ -57,8 +57,8 @@ export function createMonitors(options: {
 
   /**
    * The one path on which heartbeats and deadlines change a status: locks the monitors, lets `plan` decide, writes the
-   * decisions with their flips. The plan is made anew if PostgreSQL breaks the transaction off. `limitMs` is for each statement,
-   * where less than usual is to be waited for a lock.
+   * decisions with their flips. `plan` runs again if PostgreSQL breaks the transaction off. `limitMs` replaces the
+   * usual time limit of each statement, to wait less for a lock.
    */
   async function change(ids: readonly string[], plan: Plan, limitMs?: number): Promise<void> {
     await knowBlindTime()
@@ -85,7 +85,7 @@ export function createMonitors(options: {
     return { ...decision, deadline, lookAt: kept ? monitor.lookAt : deadline, unsettled }
   }
 
-  /** Applies what time has done to a monitor before something else is done to it, so that both changes are told. */
+  /** Applies the deadlines that have passed before another change, so that both flips are recorded. */
   function settled(monitor: WatchedMonitor, alter: (state: State) => Change, requestId?: string): Decision {
     const timed = onTime(rulesOf(monitor.settings), monitor.state, blindTime.judgedUntil(now()), windows())
     const next = alter(timed.state)
@@ -109,7 +109,7 @@ export function createMonitors(options: {
       listeners.push(listener)
     },
 
-    /** The projects of these checks, as far as there are any. */
+    /** The projects of those checks that exist, by their ids. */
     async projectsOf(ids: readonly string[]): Promise<Map<string, string>> {
       return new Map((await store.selectProjectIds(database, ids)).map(({ id, projectId }) => [id, projectId]))
     },

@@ -18,11 +18,17 @@ import { insertMonitor, serialise } from './store.ts'
 /** `create` makes the monitor if there is none; who asked is for the audit trail. */
 export type SlugAddress = Slug & { create: boolean; requestId: string; address: string }
 
-/** `created` is true for the one address whose monitor was made now; a refusal is for one that its project may not have. */
+/**
+ * `created` is true for the one address whose monitor was made now; a refusal means that the project may not have
+ * another monitor.
+ */
 export type Located = { id: string; created: boolean } | QuotaRefusal | 'unknown' | 'ambiguous'
 
 const idsAtOnce = 64
-/** Of each statement of a creation: somebody who holds a project's lock for long must not hold up the heartbeats of others. */
+/**
+ * The time limit of each statement of a creation: whatever holds a project's lock for long must not delay the
+ * heartbeats of others.
+ */
 const serialisedLimitMs = 2000
 const foreignKeyViolation = '23503'
 

@@ -67,7 +67,7 @@ const mailFilters = statement(
   'SELECT id, filter_subject AS "filterSubject", filter_body AS "filterBody" FROM monitors WHERE id = ANY($1::uuid[])',
 )
 
-/** Of those that there are. Whoever knows an id may send to it, so that no project is asked for. */
+/** The filters of those checks that exist, in any project: the id is the credential of the sender. */
 export async function selectMailFilters(on: Queryable, ids: readonly string[]): Promise<MailFilters[]> {
   return on.query<MailFilters>(mailFilters, [ids])
 }
@@ -185,7 +185,10 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE monitor_id = $1 AND processed_at IS NULL',
 )
 
-/** Deletes the row; nothing more is told about it. Its history stays where nobody can ask for it, and its addresses remain its project's. */
+/**
+ * Deletes the row; no more alerts are sent about it. Its history stays, but cannot be read, and its addresses stay
+ * reserved for its project.
+ */
 export async function deleteMonitor(tx: Queryable, projectId: string, id: string): Promise<void> {
   await retireCheck(tx, projectId, id)
   await tx.query(remove, [id, projectId])
@@ -207,7 +210,10 @@ const due = statement(
   `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
-/** Ids of monitors to look at: those whose `look_at` has passed, the oldest first. What is to be judged again is looked at then. */
+/**
+ * Ids of monitors to look at: those whose `look_at` has passed, the oldest first. Monitors that are to be judged again
+ * are left to that.
+ */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
   return (await on.query<{ id: string }>(due, [now, limit])).map(({ id }) => id)
 }
@@ -230,7 +236,7 @@ const leaveUnsettled = statement(
   'UPDATE monitors SET unsettled_from = NULL, unsettled_to = NULL WHERE id = $1',
 )
 
-/** A history that cannot be judged again stays as it was judged, and keeps no other from it. */
+/** A history that cannot be judged again stays as it is, so that it does not hold up the others. */
 export async function clearUnsettled(on: Queryable, id: string): Promise<void> {
   await on.query(leaveUnsettled, [id])
 }
@@ -266,7 +272,7 @@ const redate = statement(
    FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::text[]) AS r(id, seq, at, reason) WHERE f.monitor_id = r.id AND f.seq = r.seq`,
 )
 
-/** Gives recorded flips the dates and reasons that heartbeats which came late have shown. */
+/** Gives recorded flips the dates and reasons that result from late heartbeats. */
 export async function redateFlips(tx: Queryable, flips: readonly (Redated & { id: string })[]): Promise<void> {
   if (flips.length === 0) return
   const column = <T>(pick: (flip: Redated & { id: string }) => T): T[] => flips.map(pick)

@@ -34,7 +34,7 @@ export function nameOf({ method, url }: Pick<RouteOptions, 'method' | 'url'>): s
   return `${[method].flat().join(',')} ${url}`
 }
 
-/** A route of which nothing is written is not in the document. */
+/** A route without a description is not in the document. */
 export function describe(
   { schema, url, route }: { schema: FastifySchema | undefined; url: string; route: RouteOptions },
   operations: Operations,

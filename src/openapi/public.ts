@@ -1,4 +1,4 @@
-// What is open to whoever has the address: pings, badges, and a project's metrics.
+// Calls whose address is the credential: pings, badges, and a project's metrics.
 
 import { Type } from 'typebox'
 import { uuidPattern } from '../core/identifier.ts'

@@ -1,4 +1,4 @@
-// What a project may have, described: shapes and calls.
+// The description of quotas: shapes and calls.
 
 import { Type } from 'typebox'
 import { projectId } from './examples.ts'

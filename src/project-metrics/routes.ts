@@ -24,7 +24,7 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
   }
 }
 
-/** A status alone, as the original answers. */
+/** A status alone, as Healthchecks answers. */
 const answer: Answer = (failure, request, reply) => {
   prepare(failure, request, reply)
   reply.type('text/plain').send('')

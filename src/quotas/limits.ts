@@ -1,14 +1,14 @@
-// What a project may have, and in what words it is told when that is not enough.
+// What a project may have, and the texts of refusals beyond that.
 
 import { AppError } from '../core/errors.ts'
 
-/** By the names that the API has for them. */
+/** By their names in the API. */
 export type Quota = {
   checks: number
   channels: number
   /** Made by ping key (`create=1`), in an hour of the clock. */
   new_checks_per_hour: number
-  /** Of bodies that are kept. */
+  /** Bytes of stored bodies. */
   body_bytes: number
   body_bytes_per_check: number
   /** Of each replica's spool, from 0 to 1. */
@@ -31,7 +31,7 @@ export const settingOf = {
 
 export const quotaNames = Object.keys(settingOf) as QuotaName[]
 
-/** A project has as much as it may have of `name`. */
+/** A project has reached its quota. */
 export type QuotaRefusal = { quota: Refusable; limit: number; message: string; retryAfterS?: number }
 
 type Refusable = 'checks' | 'channels' | 'new_checks_per_hour'
@@ -42,12 +42,12 @@ const texts: Record<Refusable, (limit: number) => string> = {
   new_checks_per_hour: (limit) => `quota exceeded: at most ${limit} checks may be made by ping key in an hour`,
 }
 
-/** `retryAfterS` where time alone mends it. */
+/** `retryAfterS` if the quota has room again after that time. */
 export function refusalOf(quota: Refusable, limit: number, retryAfterS?: number): QuotaRefusal {
   return { quota, limit, message: texts[quota](limit), ...(retryAfterS !== undefined && { retryAfterS }) }
 }
 
-/** 403, or 429 for what time alone mends. */
+/** 403, or 429 if the quota has room again after some time. */
 export function quotaError({ quota, limit, message, retryAfterS }: QuotaRefusal): AppError {
   const code = retryAfterS === undefined ? 'quota_exceeded' : 'too_many_requests'
   return new AppError(code, message, { field: quota, limit, ...(retryAfterS !== undefined && { retryAfterS }) })

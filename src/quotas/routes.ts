@@ -25,7 +25,7 @@ const Change = Type.Object(
 )
 const Id = Type.Object({ id: Uuid })
 
-/** What a project may have and what it has: for any of its keys to see, for the administrator to set. */
+/** What a project may have and what it has: every key of the project may read it, the operator may set it. */
 export const quotaRoutes: FastifyPluginAsyncTypebox<{ quotas: Pick<Quotas, 'document' | 'project' | 'set'> }> = async (
   app,
   { quotas },

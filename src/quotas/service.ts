@@ -1,5 +1,6 @@
-// Who may have how much. The operator sets the defaults and the largest values in the configuration, and others for a project by API. What
-// is there already is never taken away, and no heartbeat of an existing check is refused: a quota bounds what is added.
+// How much each project may have. The operator sets the defaults and the largest values in the configuration, and other
+// values for one project by the API. A quota bounds only what is added: nothing that exists is removed, and no
+// heartbeat of an existing check is refused.
 
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
@@ -31,12 +32,15 @@ export type QuotaChange = Partial<Record<QuotaName, number | null>>
 
 export type Quotas = ReturnType<typeof createQuotas>
 
-/** Counting many takes long: a count is believed for so many times as long as it took, unless the limit is near. */
-const believed = 100
+/**
+ * To count many checks takes long, so a count is reused for this many times as long as it took, unless the limit is
+ * near.
+ */
+const reuseFactor = 100
 const nearShare = 0.9
 const countedMax = 10_000
 const knownMax = 10_000
-/** So few are counted each time. */
+/** Up to this limit checks are counted each time. */
 const fewChecks = 1000
 
 export function createQuotas(options: {
@@ -62,7 +66,7 @@ export function createQuotas(options: {
     return quotaOf((await store.selectOwnQuota(on, projectId)) ?? {})
   }
 
-  /** How many more checks a project may have, at most `wanted`. `lock` keeps others from making some meanwhile. */
+  /** How many more checks a project may have, at most `wanted`. `lock` keeps others from adding checks meanwhile. */
   async function roomForChecks(
     tx: Queryable,
     projectId: string,
@@ -79,7 +83,7 @@ export function createQuotas(options: {
     const room = Math.max(0, Math.min(wanted, limit - checks))
     if (counted.size >= countedMax) counted.clear()
     const now = clock.monotonic()
-    if (limit > fewChecks) counted.set(projectId, { checks: checks + room, until: now + (now - began) * believed })
+    if (limit > fewChecks) counted.set(projectId, { checks: checks + room, until: now + (now - began) * reuseFactor })
     return room
   }
 
@@ -110,7 +114,7 @@ export function createQuotas(options: {
     of,
     document: documentOf,
 
-    /** As it was a moment ago, for those who cannot ask the database. */
+    /** The quota as last read, for callers that cannot query the database. */
     lastKnown(projectId: string): Quota {
       const own = known.get(projectId)
       return own === undefined ? defaults : quotaOf(own)
@@ -120,7 +124,7 @@ export function createQuotas(options: {
       known = await store.selectAllOwn(database, knownMax)
     },
 
-    /** Of those of these projects that there are. */
+    /** The quotas of those projects that exist. */
     async ofMany(on: Queryable, projectIds: readonly string[]): Promise<Map<string, Quota>> {
       if (projectIds.length === 0) return new Map()
       const all = await store.selectOwnQuotas(on, projectIds)
@@ -129,7 +133,10 @@ export function createQuotas(options: {
 
     project,
 
-    /** Throws unless the project may have another check. `lock` is called, before any row is locked, if others must not make one meanwhile. */
+    /**
+     * Throws unless the project may have another check. `lock` is called, before any row is locked, if others must not
+     * add one meanwhile.
+     */
     async admitCheck(tx: Queryable, projectId: string, lock: () => Promise<void>): Promise<void> {
       const { checks: limit } = await of(tx, projectId)
       if ((await roomForChecks(tx, projectId, { limit, wanted: 1, lock })) === 0)
@@ -145,8 +152,8 @@ export function createQuotas(options: {
     },
 
     /**
-     * How many of the checks that somebody wants to make by ping key may be made, and are counted as made now; `refusal` is for the others.
-     * The caller holds the project's lock.
+     * How many of the `wanted` checks may be made by ping key. They count as made from now on; `refusal` is for the
+     * others. The caller holds the project's lock.
      */
     async admitProvisioned(
       tx: Queryable,
@@ -168,7 +175,7 @@ export function createQuotas(options: {
       return { admitted, refusal }
     },
 
-    /** What was not named stays. Throws `bad_request` for more than the configuration allows. */
+    /** Values that are not named stay. Throws `bad_request` for a value beyond the maximum in the configuration. */
     async set(by: Actor, projectId: string, change: QuotaChange): Promise<ProjectDocument> {
       for (const [name, value] of Object.entries(change) as [QuotaName, number | null][]) {
         const max = config[`${settingOf[name]}Max`]

@@ -3,7 +3,7 @@ import type { Quota } from './limits.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `quotas_${name}`, text })
 
-/** What the operator has set for a project; the rest has its default. */
+/** The values that the operator has set for a project; the others have their defaults. */
 export type OwnQuota = Partial<Quota>
 
 const own = statement('own', 'SELECT quota FROM projects WHERE id = $1')
@@ -23,7 +23,7 @@ export async function selectOwnQuotas(on: Queryable, projectIds: readonly string
 
 const allOwn = statement('all_own', 'SELECT id, quota FROM projects WHERE quota IS NOT NULL ORDER BY id LIMIT $1')
 
-/** Of all projects that have a quota of their own. */
+/** The quotas of all projects that have one of their own. */
 export async function selectAllOwn(on: Queryable, limit: number): Promise<Map<string, OwnQuota>> {
   const rows = await on.query<{ id: string; quota: OwnQuota }>(allOwn, [limit])
   return new Map(rows.map(({ id, quota }) => [id, quota]))
@@ -51,7 +51,7 @@ export async function selectProject(
   return (await on.query<{ name: string; createdAt: number }>(project, [projectId]))[0] ?? null
 }
 
-// No further than up to the limit.
+// A count ends at the limit.
 const checks = statement(
   'checks',
   'SELECT count(*)::int AS count FROM (SELECT FROM monitors WHERE project_id = $1 LIMIT $2) m',
@@ -81,7 +81,7 @@ export async function selectBodyBytes(on: Queryable, projectId: string): Promise
 
 const lockCounting = statement('lock', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Until the end of the transaction nobody else makes a channel of this project. */
+/** Keeps others from adding a channel to this project until the end of the transaction. */
 export async function serialiseChannels(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(lockCounting, [`channels/${projectId}`])
 }

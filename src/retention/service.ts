@@ -58,7 +58,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
       if (await isDropped(partition)) dropped++
       else busy.add(partition.parent)
     }
-    // Also of days that are dropped later: what is not counted for an hour harms nobody.
+    // Also of days whose drop is still pending: a count that is too small for an hour does no harm.
     await deleteUsageBefore(database, firstKept)
     count('heartbeats', dropped)
     return dropped
@@ -77,7 +77,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
   }
 
   return {
-    /** One table that cannot be swept does not keep the others: rejects after all, with the first failure. */
+    /** A table that cannot be swept does not hold up the others: rejects at the end, with the first failure. */
     async sweep(signal: AbortSignal): Promise<void> {
       const removed: Record<string, number> = {}
       const failed: unknown[] = []

@@ -65,7 +65,7 @@ export async function deleteOld(tx: Queryable, table: SweptTable, before: number
 
 const usage = statement('body_usage', 'DELETE FROM body_usage WHERE day < $1::date')
 
-/** What is counted of days whose bodies are gone; `firstDay` is `YYYYMMDD`. */
+/** Deletes the counts of days before `firstDay` (`YYYYMMDD`), whose bodies are deleted. */
 export async function deleteUsageBefore(on: Queryable, firstDay: string): Promise<void> {
   await on.query(usage, [firstDay])
 }

@@ -1,4 +1,5 @@
-// What gets worse is told at once; what gets better is told once it has lasted. Trouble that comes and goes is one trouble, not many.
+// A problem that gets worse is reported at once; one that gets better, once that has lasted for a while. So a problem
+// that comes and goes is reported once.
 
 import type { Judgement, Level } from './rules.ts'
 
@@ -6,10 +7,12 @@ export type Calm = ReturnType<typeof createCalm>
 
 /** `now` in milliseconds. */
 export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
-  /** Rules that are better than what was told last: since when, and the worst that they were since then. */
+  /** Rules that are better than last reported: since when, and the worst judgement since then. */
   const calming = new Map<string, { since: number; worst: Judgement }>()
 
-  /** What to tell of a rule that was told at `before` and is judged so now; undefined if nothing yet. */
+  /**
+   * What to report of a rule that was last reported at `before` and has this judgement now; undefined if nothing yet.
+   */
   return function settle(rule: string, before: Level | undefined, judgement: Judgement): Judgement | undefined {
     if (rank(judgement?.level) >= rank(before)) {
       calming.delete(rule)

@@ -10,7 +10,7 @@ export type Reading = {
   twoMinutes: Figures
   fiveMinutes: Figures
   hour: Figures
-  /** Kinds whose circuit breakers are open, or half open: that a destination is tried again does not mean that it works. */
+  /** Kinds whose circuit breakers are open, or half open: a destination that is tried again need not work. */
   openBreakers: readonly string[]
   stalenessMs: number
   /** Whose channels are all switched off. */
@@ -73,7 +73,7 @@ export const rules = {
     return { level: 'WARNING', text: `nobody hears of the checks of ${whose}: all of the channels are switched off` }
   },
 
-  /** What is wrong with circuit breakers is told by their own rule: a destination that is away is no trouble of this service. */
+  /** Circuit breakers have a rule of their own: a destination that is away is not a problem of this service. */
   health({ health, ailing }) {
     const others = ailing.filter((name) => name !== 'circuit_breakers')
     if (health === 'healthy' || (others.length === 0 && ailing.length > 0)) return null

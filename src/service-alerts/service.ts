@@ -22,7 +22,7 @@ export function createServiceAlerts(options: {
   database: Database
   node: string
   targets: Targets
-  /** For so long a rule must be better before that is told: what comes and goes is one trouble, not many. */
+  /** How long a rule must be better before that is reported, so that a problem that comes and goes is reported once. */
   calmMs: number
   read: () => Promise<Reading>
   /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */

@@ -1,6 +1,7 @@
-// Alerts of one tenant while many destinations of another hang, by the service as shipped, all on this machine:
-// node bench/hanging.ts [--destinations 120] [--outages 20] [--seconds 60]. The one has a failure and a recovery a second, first alone and then
-// with all destinations of the other hanging and `outages` alerts waiting at each. Prints figures; it never passes or fails.
+// Measures the alerts of one tenant while many destinations of another hang, with the service as shipped, on one
+// machine: node bench/hanging.ts [--destinations 120] [--outages 20] [--seconds 60]. The first tenant has a failure and
+// a recovery per second, first alone, then while all destinations of the other hang with `outages` alerts waiting for
+// each. Prints figures; it never passes or fails.
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -51,7 +52,7 @@ async function measure(scratch: string): Promise<void> {
   print(`${destinations} hang`, await observe(service, one, far, seconds))
 }
 
-/** Each check tells all of the destinations. */
+/** Each check alerts all of the destinations. */
 async function createTenant(service: Server, urls: readonly string[], count: number): Promise<Tenant> {
   const project = await post(service, '/api/v3/projects/', `Bearer ${adminToken}`, { name: 'tenant' })
   const key = String(project.api_key)

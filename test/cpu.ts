@@ -1,9 +1,9 @@
-// How long the event loop is held up: by the processor's time, which a busy machine lengthens little.
+// How long work blocks the event loop, in processor time, which a busy machine lengthens little.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { slowness } from './patience.ts'
 
-/** What one piece of work may take of the event loop, in ms; on a machine where others spoil the caches, some times as long. */
+/** How long one piece of work may block the event loop, in ms; longer on a machine whose caches other processes use. */
 export const heldMaxMs = 100 * Math.min(slowness, 3)
 
 /** Milliseconds of the best of some runs, so that what the collector or the compiler took once does not count. */

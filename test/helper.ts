@@ -55,7 +55,7 @@ export async function build(
       LOG_LEVEL: 'silent',
       DRAIN_MS: '0',
       FLATLINE__DATABASE__POOL_MAX: '10',
-      // A busy machine sheds management calls; how busy it is, is not what is looked at.
+      // A busy machine would shed management calls, which is not under test here.
       FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
       ADMIN_TOKEN: adminToken,
       BOOTSTRAP_API_KEY: keys.api_key,

@@ -11,7 +11,7 @@ import { patience } from './patience.ts'
 const root = join(import.meta.dirname, '..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-test('npx runs this checkout with its own Node.js, warns of none, and leaves the generated client alone', async (t) => {
+test('npx runs this checkout with its own Node.js, without a warning or a new generated client', async (t) => {
   // As in a terminal, without what npm puts in front for a script, and for the first time.
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !/node_modules|node-gyp-bin/.test(entry))
   const cache = await scratchDir(t)

@@ -99,7 +99,7 @@ test('fields that are named like a secret are redacted whatever they hold', () =
   }
 })
 
-test('the longest lines that somebody can make are cleaned in no time', async () => {
+test('the longest possible lines are redacted quickly', async () => {
   const clean = createLineCleaner(config)
   const pieces = [
     'a-',
@@ -153,7 +153,7 @@ test('the longest lines that somebody can make are cleaned in no time', async ()
   }
 })
 
-test('an error that quotes megabytes is logged in no time, and shortly', async () => {
+test('an error that quotes megabytes is logged quickly and cut', async () => {
   const error = new Error('a-'.repeat(1_000_000), { cause: new Error('"\\'.repeat(1_000_000)) })
   let line = ''
   const took = await cpuMs(() => {

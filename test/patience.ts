@@ -9,7 +9,7 @@ export const slowness = Math.max(1, Number(process.env.TEST_SLOWNESS) || 1)
 /** A limit of `ms` on a quiet machine, in ms on this one. For time-outs of tests, child processes, sockets and requests. */
 export const patience = (ms: number): number => Math.ceil(ms * slowness)
 
-/** How often a client beats, in seconds, that beats once a second on a quiet machine. */
+/** The interval, in seconds, of a client that beats once a second on a quiet machine. */
 export const beatS = Math.ceil(slowness)
 
 const generousMs = 60_000
@@ -57,7 +57,7 @@ export async function within<T>(what: string, promise: Promise<T>, limitMs = gen
 export const pause = (ms: number, stop?: AbortSignal): Promise<void> =>
   sleep(ms, undefined, stop && { signal: stop }).catch(() => undefined)
 
-/** How long the processor was busy with `work` in this thread, in ms: unlike the time that passes, hardly longer on a busy machine. */
+/** The processor time of `work` in this thread, in ms: unlike wall time, it is hardly longer on a busy machine. */
 export function cpuMs(work: () => unknown): number {
   const before = process.threadCpuUsage()
   work()

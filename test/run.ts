@@ -16,7 +16,7 @@ import { createReport } from './runner/report.ts'
 const concurrency = 3
 const root = new URL('..', import.meta.url).pathname
 const dataDir = await mkdtemp(join(tmpdir(), 'flatline-test-'))
-// Where root runs the tests, the PostgreSQL that a test starts runs as somebody else.
+// If root runs the tests, the PostgreSQL that a test starts runs as another user.
 await chmod(dataDir, 0o711)
 const postgres = await startEmbeddedPostgres({ dataDir, log: { info() {}, warn() {}, error: console.error } })
 const url = await createTemplate()

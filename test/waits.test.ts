@@ -1,4 +1,4 @@
-// Tests must pass on a busy machine: patience.ts is how they wait, and a fixed limit or pause elsewhere is found here.
+// Tests must pass on a busy machine: they wait by patience.ts, and this test finds fixed limits and pauses elsewhere.
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'

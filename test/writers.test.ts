@@ -1,4 +1,4 @@
-// What writes in the background goes on after an entry that the database refuses for good: that one is lost and logged, nothing else.
+// Background writers go on after an entry that the database refuses for good: only that one is lost, and logged.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

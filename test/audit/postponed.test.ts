@@ -24,7 +24,7 @@ test('what the operator does without a database is on record once it is back, in
     await proxy.set(fault)
     await eventually(`${fault}: noticed`, async () => (await call('GET', '/health/ready')).status === 503)
     for (const id of ['1', '2']) {
-      // Sooner than a statement that nobody answers is given up.
+      // Less than the time limit of a statement without an answer.
       const answer = await within(`${fault}: the operator not to wait`, put('silent', `${fault}-${id}`), 8000)
       assert.equal(answer.status, 200)
     }

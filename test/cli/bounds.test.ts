@@ -1,4 +1,4 @@
-// Whatever a command is given to read is bounded, and what breaks a bound is named: nothing is read or built without an end.
+// Every input of a command has a limit, and the error names the limit that was exceeded.
 
 import assert from 'node:assert/strict'
 import { open, truncate, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { flatline } from './run.ts'
 const mb = 2 ** 20
 const list = (count: number, entry: (n: number) => string) =>
   Array.from({ length: count }, (_, n) => entry(n)).join('\n')
-/** Refused before anything is sent, so nobody has to be there. */
+/** The command refuses its input before it sends anything, so no server is needed. */
 const nobody = ['--server', 'http://127.0.0.1:1', '--key', 'k'.repeat(32)]
 /** Of the old generation, in MB: what a command may hold. */
 const env = { NODE_OPTIONS: '--max-old-space-size=512' }
@@ -84,13 +84,13 @@ for (const [what, text, refusal] of files) {
   })
 }
 
-test('a list of 5,000 checks with one common anchor is no blow-up', async () => {
+test('a list of 5,000 checks with one common anchor is accepted', async () => {
   const text = `x-usual: &usual {grace: 60, timeout: 300}\nchecks:\n${list(5000, (n) => `- {name: job ${n}, <<: *usual}`)}`
   const { stderr } = await flatline(['apply', '-', ...nobody], text)
   assert.match(stderr, /cannot reach http:\/\/127\.0\.0\.1:1/)
 })
 
-/** A file that has the size without taking the space. */
+/** A sparse file. */
 async function large(t: TestContext, bytes: number): Promise<string> {
   const file = join(await scratchDir(t), 'large')
   await (await open(file, 'w')).close()

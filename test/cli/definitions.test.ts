@@ -223,7 +223,7 @@ test('files and calls that make no sense end with one clear line and status 1', 
   assert.equal((await flatline(['export', '--server', running.url, '--key-file', file])).code, 0)
 })
 
-test('a uuid that was another check’s comes back to its project alone, and without that one’s history', async (t) => {
+test('the uuid of a deleted check returns only to its project, and without its history', async (t) => {
   const running = await build(t)
   const { call } = running
   const other = (await call('POST', '/api/v3/projects/', { name: 'o' }, { 'x-api-key': adminToken })).json()

@@ -201,7 +201,7 @@ test('a dump brings the ping key and the badge key, and with the secret of the s
   assert.match((await importFrom(source, running, '--dump', dump)).stderr, /is not the output of dumpdata/)
 })
 
-test('Flatline is a source as well; a uuid that another project has, or had, is an error of that check alone', async (t) => {
+test('an import from Flatline fails only for checks whose uuid another project has or had', async (t) => {
   const running = await build(t)
   const { call, url } = running
   for (const name of ['a', 'b']) await call('POST', '/api/v3/checks/', { name })

@@ -1,4 +1,4 @@
-// A key is for the server that was named: no command follows a redirect with it.
+// A key must only go to the server that was named: no command follows a redirect with it.
 
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage } from 'node:http'

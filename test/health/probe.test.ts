@@ -52,7 +52,7 @@ test('a mistake in the configuration fails the check by its name', () => {
   assert.match(stderr, /PORT: "eighty" must be an integer/)
 })
 
-test('a health check loads nothing but what it asks with', async (t) => {
+test('a health check loads only what its request needs', async (t) => {
   const coverage = await scratchDir(t)
   healthcheck({ PORT: '1', NODE_V8_COVERAGE: coverage })
   const [report = ''] = await readdir(coverage)
@@ -61,7 +61,7 @@ test('a health check loads nothing but what it asks with', async (t) => {
   assert.deepEqual(loaded.sort(), ['src/cli.ts', 'src/config-listen.ts', 'src/health/probe.ts'])
 })
 
-test('a health check asks where the whole configuration says that the service listens', async (t) => {
+test('a health check asks the address that the full configuration gives', async (t) => {
   const profileDir = join(await scratchDir(t), 'config')
   await mkdir(profileDir)
   const shipped = await readFile(join(root, 'config/docker.yaml'), 'utf8')

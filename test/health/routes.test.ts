@@ -117,7 +117,7 @@ test('without a spool a lost database ends readiness and not liveness, whether i
     await proxy.set(fault)
     await eventually(`${fault}: not ready`, async () => (await fetch(`${url}/health/ready`)).status === 503)
     assert.deepEqual(await statuses(url), [503, 503, 200, 200], fault)
-    // Sooner than a statement that nobody answers is given up.
+    // Less than the time limit of a statement without an answer.
     const metrics = await within(`${fault}: a scrape not to wait for the database`, fetch(`${url}/metrics`), 3000)
     assert.equal(metrics.status, 200)
     assert.match(await metrics.text(), /^health_check_status\{check="database"\} 2$/m)

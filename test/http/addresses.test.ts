@@ -1,4 +1,4 @@
-// Every address of the service, by what it registers: which methods it knows, what it says to the others, and its two forms.
+// Every registered address of the service: which methods it has, how it answers the others, and its two forms.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -6,7 +6,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { build, keys, type Running } from '../helper.ts'
 import { exchange } from './exchange.ts'
 
-/** The route itself, because plugins further in still add to its configuration. */
+/** The route object itself, because inner plugins still change its configuration. */
 type Registered = { url: string; methods: Set<string>; route: RouteOptions }
 
 const configOf = ({ route }: Registered) => route.config ?? {}
@@ -147,7 +147,7 @@ test('pages of any origin may call every address of the API, with any header tha
   assert.equal((await exchange(url, { path: '/admin/log-level' })).headers['access-control-allow-origin'], undefined)
 })
 
-test('below a ping address a failure is text in fixed words and says nothing of the address', async (t) => {
+test('a failure below a ping address is fixed text that does not contain the address', async (t) => {
   const { url } = await start(t)
   const key = keys.ping_key
   const long = 'x'.repeat(101)

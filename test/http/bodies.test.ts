@@ -1,4 +1,4 @@
-// Nothing of a body is read before it is known who sends it, and all bodies together are bounded.
+// A body is only read once its sender is known, and all bodies together are bounded.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -123,7 +123,7 @@ test('a body that is no UTF-8 is refused, and its byte order mark is dropped', a
   assert.deepEqual([made.status, JSON.parse(made.text).name], [201, 'B\u00fcro'])
 })
 
-test('numbers are told apart as in Python, and no text takes long', () => {
+test('numbers are parsed as in Python, and no text takes long', () => {
   const rows: [text: string, value: unknown][] = [
     ['{"a": 60}', { a: 60 }],
     ['{"a": 60.0}', { a: Number.POSITIVE_INFINITY }],

@@ -22,7 +22,7 @@ const rows: [forwarded: string, address: string][] = [
   ['', '127.0.0.1'],
 ]
 
-test('whatever a trusted proxy passes on, calls are answered and audited under an address', async (t) => {
+test('calls are answered and audited under an address, whatever a trusted proxy passes on', async (t) => {
   const { url, databaseUrl, call } = await build(t, { TRUST_PROXY: 'loopback' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   for (const [index, [forwarded]] of rows.entries()) {
@@ -57,11 +57,11 @@ test('whatever a trusted proxy passes on, calls are answered and audited under a
   })
 })
 
-test('no source takes the address that a proxy wrote as it is', () => {
+test('no source file uses the address of a proxy unchecked', () => {
   const root = join(import.meta.dirname, '../../src')
   const users = globSync('**/*.ts', { cwd: root }).filter((path) => {
     const isGenerated = path.startsWith('database/generated/')
-    // Whether there are any says that a proxy is trusted, and takes none of them.
+    // It only tests whether there is a list, that is, whether a proxy is trusted.
     return !isGenerated && /\b(request|req)\.ips?\b(?! === undefined)/.test(readFileSync(join(root, path), 'utf8'))
   })
   assert.deepEqual(users, [], 'use clientAddress')

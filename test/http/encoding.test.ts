@@ -1,5 +1,5 @@
-// What is not UTF-8 is refused by every call that reads JSON, and a byte order mark is none of anybody's business. Replaced, what somebody
-// wrote would be stored as something else.
+// Every call that reads JSON refuses bytes that are not UTF-8, because a replacement would store another text, and
+// drops a byte order mark.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { adminToken, build, keys, scratchDir } from '../helper.ts'
 const broken = (json: string) => Buffer.from(json.replace('?', '\xfc'), 'latin1')
 const unknownId = '00000000-0000-4000-8000-000000000000'
 
-test('a call that reads JSON refuses bytes that are not UTF-8, whichever it is and whatever its type says', async (t) => {
+test('every call that reads JSON refuses bytes that are not UTF-8, whatever its content type', async (t) => {
   const { url, call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'kept' })).json()
   const document = (await call('GET', '/api/openapi.json')).json() as {

@@ -1,4 +1,4 @@
-// Behind a proxy that takes a path away: SITE_URL has that path, and so has every address that the service writes.
+// Behind a proxy that removes a path: SITE_URL has that path, and so has every address that the service writes.
 
 import assert from 'node:assert/strict'
 import { createServer, request as httpRequest } from 'node:http'

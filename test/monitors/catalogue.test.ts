@@ -101,7 +101,7 @@ test('every address: preflight without a key, CORS headers on every answer, 405 
   for (const version of versions) {
     for (const [path, methods] of collections) {
       const url = `/api/${version}/${path}`
-      // The rest of the calls on channels is ours.
+      // The other calls on channels are Flatline's own.
       const isShared = version === 'v3' && path === 'channels/'
       const cors = (headers: Headers) => {
         assert.equal(headers.get('access-control-allow-origin'), '*', url)

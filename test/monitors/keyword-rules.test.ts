@@ -74,7 +74,7 @@ test('an update keeps the subject filter on while either keyword is set, whichev
 test('a new check has the subject filter on if either keyword is set by its older name', async (t) => {
   const { call } = await build(t)
   for (const body of bodies) {
-    // A pause takes a second step, which must not decide anew.
+    // A pause takes a second step, which must not decide again.
     for (const more of [{}, { paused_until: '2199-01-01T00:00:00Z' }]) {
       const made = (await call('POST', '/api/v3/checks/', JSON.stringify({ ...body, ...more }))).json() as Keywords
       assert.deepEqual(keywordsOf(made), model(starts[0] as Keywords, body), JSON.stringify(body))

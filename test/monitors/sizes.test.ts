@@ -52,7 +52,7 @@ suite('what a caller may write is bounded', () => {
         }
   })
 
-  test('notes and channels as long as may be are taken', () => {
+  test('notes and channels of the maximum length are accepted', () => {
     assert.equal(parseCheck({ desc: 'x'.repeat(10_000) }, 3).settings.desc?.length, 10_000)
     assert.throws(() => parseCheck({ desc: 'x'.repeat(10_001) }, 3), /desc is too long, at most 10000 characters/)
     assert.throws(() => parseCheck({ channels: 'x'.repeat(100_001) }, 3), /channels is too long/)

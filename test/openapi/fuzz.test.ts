@@ -11,7 +11,7 @@ import { type Answered, exchange, requestsOf, type Sent } from './requests.ts'
 const seed = Number(process.env.FUZZ_SEED ?? 20261129)
 const runs = Number(process.env.FUZZ_RUNS ?? 8)
 
-/** Limits are looked at elsewhere; here each request shall reach what it asks for. */
+/** Limits have tests of their own; here each request must reach its handler. */
 const unlimited = {
   FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
   FLATLINE__LIMITS__MAX_EVENT_LOOP_UTILIZATION: '0',
@@ -161,8 +161,8 @@ function unlikeDocument(template: string, { method, path }: Sent, answer: Answer
 }
 
 /**
- * Without a part a path is that of something else. A part that cannot be decoded or is too long, and what is no ping without `/ping/`
- * before it, are answered in Flatline's own words whatever the call.
+ * A path with an empty part is the path of another call. A part that cannot be decoded or is too long, and a path that
+ * is not a ping without `/ping/` before it, are answered in Flatline's own form for any call.
  */
 function isOfNoAddress(template: string, address: string, { status, text }: Answered): boolean {
   const parts = (address.split('?')[0] as string).split('/')

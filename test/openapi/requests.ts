@@ -114,7 +114,7 @@ function changeOne(body: unknown, at: number, value: unknown): unknown {
 
 type Parts = { path: string; query: string; body?: Buffer; contentType?: string }
 
-/** Of one operation; `known` gives ids that exist to a parameter of its path, `adapt` keeps bodies from reaching out. */
+/** Requests of one operation. `known` gives existing ids for a path parameter, `adapt` keeps bodies from naming other hosts. */
 export function requestsOf(
   path: string,
   operation: Operation,

@@ -96,7 +96,7 @@ test('every way of making a check ends at the quota with 4xx, code, field and li
   )
 })
 
-test('a ping key makes so many checks in an hour; a batch over the quota makes as many as fit', async (t) => {
+test('a ping key makes checks up to its hourly quota; a batch over it makes as many as fit', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__NEW_CHECKS_PER_HOUR: '5' })
   const { call, databaseUrl } = running
   const answers = await Promise.all(
@@ -118,7 +118,7 @@ test('a ping key makes so many checks in an hour; a batch over the quota makes a
   assert.equal((await call('GET', `/ping/${keys.ping_key}/next-hour?create=1`, undefined, {})).status, 201)
 })
 
-test('channels end at the quota, also those that are made at once', async (t) => {
+test('channels end at the quota, also those that are made in parallel', async (t) => {
   const { call } = await build(t, { FLATLINE__QUOTAS__CHANNELS: '2' })
   const made = await Promise.all(Array.from({ length: 6 }, (_, i) => call('POST', '/api/v3/channels/', hook(`c${i}`))))
   assert.equal(made.filter(({ status }) => status === 201).length, 2)

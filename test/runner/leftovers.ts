@@ -1,5 +1,6 @@
-// What a test file has started and not ended: the processes of its group, those that have its directory in their environment, on their
-// command line or as their working directory, and what is mounted there. Only Linux tells; elsewhere there is the group.
+// What a test file has started and not ended: the processes of its group, those that have its directory in their
+// environment, on their command line or as their working directory, and what is mounted there. Only Linux has this
+// information; elsewhere there is only the group.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'

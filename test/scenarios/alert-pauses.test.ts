@@ -90,7 +90,7 @@ test('a sender that loses its database while it is answered records the answer w
   assert.ok(once(far.counts), 'each key came once')
 })
 
-test('a sender that freezes before its request leaves it to the other replica, and sends nothing when it wakes', async (t) => {
+test('a sender that freezes before its request sends nothing later; the other replica sends', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
   const env = { INGEST_MODE: 'consistent', FLATLINE__ALERTING__LEASE_MS: String(leaseMs) }

@@ -1,4 +1,5 @@
-// Nobody but the owner reads what the service and its commands write, and nobody else writes beside it, whatever the umask is.
+// Only the owner can read what the service and its commands write, and only the owner can write there, whatever the
+// umask is.
 
 import assert from 'node:assert/strict'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
@@ -85,7 +86,7 @@ for (const umask of ['022', '000']) {
         written.some((path) => wanted.test(path)),
         `${wanted}: ${written}`,
       )
-    // The directory of logs may be listed, and DATA_DIR be passed through by the account of the embedded database.
+    // Others may list the directory of logs, and the account of the embedded database may enter DATA_DIR.
     const allowed = (path: string, isDirectory: boolean) =>
       path === logs ? 0o055 : path === data && isDirectory ? 0o011 : 0
     assert.deepEqual(await open(home, allowed), [])

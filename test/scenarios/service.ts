@@ -22,8 +22,8 @@ export type Service = {
 }
 
 /**
- * `openFilesMax` and `umask` are what the system sets for the process; `root` is where the sources lie that it runs, if they are another
- * version's; `logFile` is where its log goes, if not to standard output.
+ * `openFilesMax` and `umask` are limits of the process; `root` is the directory of the sources, if they are another
+ * version's; `logFile` is where the log goes, if not to standard output.
  */
 export type Start = {
   env?: Record<string, string>
@@ -69,7 +69,7 @@ export async function spawnService(
       BOOTSTRAP_PING_KEY: keys.ping_key,
       ENCRYPTION_KEY: 'ab'.repeat(32),
       DATA_DIR: dataDir,
-      // A busy machine sheds management calls; how busy it is, is not what is looked at.
+      // A busy machine would shed management calls, which is not under test here.
       FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
       ...env,
     },

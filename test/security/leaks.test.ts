@@ -42,7 +42,10 @@ function watchRoutes(): { routes: Route[]; observe: (app: FastifyInstance) => vo
   }
 }
 
-/** A project with one of everything: checks (one of them nameless, one with a parent), channels, deliveries, a window, history. */
+/**
+ * A project with one object of each kind: checks (one of them nameless, one with a parent), channels, deliveries, a
+ * window, history.
+ */
 async function furnish({ call, databaseUrl }: Running, destination: string): Promise<Ids> {
   const hook = {
     kind: 'webhook',
@@ -82,7 +85,7 @@ function addresses(url: string, values: Record<string, readonly string[]>): stri
   return known.flatMap((value) => addresses(url.replace(whole, value), values))
 }
 
-/** Everything that a text says, also in the forms in which cursors and links say it. */
+/** A text, and what its cursors and links decode to. */
 function readings(text: string): string {
   const words = text.match(/[\w-]{16,}/g) ?? []
   const decoded = words.map((word) => Buffer.from(word, 'base64url').toString('latin1'))
@@ -90,7 +93,7 @@ function readings(text: string): string {
   return [text, unescaped, ...decoded].join('\n').toLowerCase()
 }
 
-/** Of these secrets those that an answer shows and its request did not name. */
+/** Those of these secrets that an answer shows and its request did not contain. */
 function shown(answer: Answer, request: string, secrets: readonly string[]): string[] {
   const headers = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join('\n')
   const said = readings(`${headers}\n${answer.text}`)
@@ -156,7 +159,7 @@ test('no answer and no log line shows a uuid, key or secret to a caller who may 
     ['another project, read-only', as(other.api_key_readonly)],
     ['nobody', {}],
   ]
-  // What a delivery is called opens nothing, and a badge's address is for whoever shows the badge.
+  // The id of a delivery opens nothing, and the address of a badge is public.
   const secrets = [
     ...[...ids.checks, ...ids.channels, ...ids.windows, ...ids.projects],
     ...[...Object.values(keys), adminToken, secretPath, webhookSecret],
@@ -215,7 +218,7 @@ test('no answer and no log line shows a uuid, key or secret to a caller who may 
   )
 })
 
-test('what another project has is answered like what nobody has, by the same statements', async (t) => {
+test('calls on objects of another project answer like unknown ones, by the same statements', async (t) => {
   const { routes, observe } = watchRoutes()
   const running = await build(t, env, observe)
   const { app, call } = running
@@ -238,7 +241,7 @@ test('what another project has is answered like what nobody has, by the same sta
     const request = { method, url, headers: as(key), ...(sends && { payload }) } as InjectOptions
     const { statusCode, body, headers } = await ofCall.run(asked, () => app.inject(request))
     const told = Object.entries(headers).filter(([name]) => !/^(date|x-request-id|ratelimit-.*)$/.test(name))
-    // A key that was asked about a moment ago is remembered.
+    // A key that was looked up a moment ago is cached.
     return { status: statusCode, body, told, asked: asked.filter((name) => !name.startsWith('keys_')) }
   }
 

@@ -36,7 +36,7 @@ test('a key may call so often within a minute; another key, pings, probes and me
   assert.match(metrics.text, /^rate_limited_total\{scope="management"\} 2$/m)
 })
 
-test('a key is one, however its header is written, and an empty header is none', async (t) => {
+test('every spelling of a key in a header counts as one key, and an empty header as none', async (t) => {
   const { call, url } = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '8' })
   const made = await call('POST', '/api/v3/projects/', { name: 'other' }, admin)
   const other = { authorization: `Bearer ${made.json().api_key}`, 'x-api-key': '' }

@@ -1,4 +1,5 @@
-// Jobs go on sending to an address after its check or its project is gone. Nobody else may get it, or they would read what is sent.
+// Jobs still send to an address after its check or its project is deleted. No other project may get it, or it would
+// read what they send.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -12,7 +13,7 @@ const as = (key: unknown) => ({ 'x-api-key': String(key) })
 const project = async ({ call }: Running, name: string) =>
   (await call('POST', '/api/v3/projects/', { name }, admin)).json() as Record<string, string>
 
-/** What becomes of a definition that brings these ids along. */
+/** The outcome of a definition with these ids. */
 async function claim({ call }: Running, key: unknown, ids: Record<string, string>, dryRun = false) {
   const body = { checks: [{ name: 'claimed', ...ids }], dry_run: dryRun }
   const { results } = (await call('POST', '/api/v3/definitions/', body, as(key))).json()
@@ -20,7 +21,7 @@ async function claim({ call }: Running, key: unknown, ids: Record<string, string
   return { action, error }
 }
 
-/** Ways in which a check of project A goes. */
+/** Ways in which a check of project A is deleted. */
 const ways: [name: string, remove: (running: Running, a: Record<string, string>, uuid: string) => Promise<unknown>][] =
   [
     ['deleted', ({ call }, a, uuid) => call('DELETE', `/api/v3/checks/${uuid}`, undefined, as(a.api_key))],
@@ -60,7 +61,7 @@ for (const [way, remove] of ways) {
   })
 }
 
-test('two projects that claim one uuid at once do not both get it, nor after its first owner let it go', async (t) => {
+test('only one of two projects gets a uuid, at once or after its first owner deletes the check', async (t) => {
   const running = await build(t)
   const projects = [await project(running, 'a'), await project(running, 'b')]
   for (let round = 0; round < 10; round++) {
@@ -76,7 +77,7 @@ test('two projects that claim one uuid at once do not both get it, nor after its
   }
 })
 
-test('a ping key and a badge key that were replaced, or whose project is gone, are given to no other project', async (t) => {
+test('replaced ping keys and badge keys, and those of deleted projects, go to no other project', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const [a, b] = [await project(running, 'a'), await project(running, 'b')]

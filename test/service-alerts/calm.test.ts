@@ -7,7 +7,7 @@ const calmMs = 60_000
 const lookMs = 15_000
 const judged = (level: Level | null): Judgement => level && { level, text: level }
 
-/** What is told of one rule that is judged so at each look. */
+/** What is reported of one rule with these judgements. */
 function toldOf(rule: string, levels: readonly (Level | null)[]): string[] {
   const clock = { now: 0 }
   const settle = createCalm({ calmMs, now: () => clock.now })
@@ -25,7 +25,7 @@ function toldOf(rule: string, levels: readonly (Level | null)[]): string[] {
 }
 
 suite('a service alert', () => {
-  test('is told at once when it gets worse, and as better once that has lasted', () => {
+  test('is reported at once when it gets worse, and as better once that has lasted', () => {
     assert.deepEqual(toldOf('latency', ['INFO', 'WARNING', 'CRITICAL', null, null, null, null, null, null]), [
       '0 INFO',
       '15 WARNING',
@@ -41,7 +41,7 @@ suite('a service alert', () => {
     }
   })
 
-  test('that got better by a step is told by the worst of that time', () => {
+  test('that got better by a step is reported with its worst level since then', () => {
     const levels: (Level | null)[] = ['CRITICAL', null, 'WARNING', null, null, 'INFO', null, null, null, null, null]
     assert.deepEqual(toldOf('health', levels), ['0 CRITICAL', '75 WARNING', '150 RESOLVED'])
   })

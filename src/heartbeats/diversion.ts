@@ -20,10 +20,7 @@ export type Diversion = ReturnType<typeof createDiversion>
 export type Relay = {
   /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
   hold: (answer: () => void) => void
-  /**
-   * Gives records to another replica to write them into the database, and reports to it; true once one has written
-   * them.
-   */
+  /** Gives records to another replica, and reports to it; true once one has written them into the database. */
   handOver: (records: Buffer) => Promise<boolean>
 }
 
@@ -59,10 +56,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
   /** While the last of the spool is moved on; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
-  /**
-   * While the database answers: since when the replay has not reached the end of the spool, and since when it has
-   * failed.
-   */
+  /** Since when the replay has not ended, and since when it has failed, while the database answers. */
   let replayingSince: number | null = null
   let failingSince: number | null = null
 
@@ -139,10 +133,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
     end()
   }
 
-  /**
-   * While only this replica cannot reach the database, another one writes what is in the spool, and learns that the
-   * spool is empty.
-   */
+  /** While only this replica cannot reach the database, another one writes what is in the spool. */
   async function replayThroughOthers(): Promise<boolean> {
     let isTaken = true
     const give = async (records: Received[], unreadable: Buffer[]) => {
@@ -222,10 +213,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
     isStalled,
     stalledMs: (): number => elapsedMs(failingSince),
 
-    /**
-     * The receive time of the heartbeat that has waited longest, as long as its replay can be expected soon; otherwise
-     * null.
-     */
+    /** The receive time of the oldest heartbeat, while its replay can be expected soon; otherwise null. */
     oldestExpected: (): number | null =>
       isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
 

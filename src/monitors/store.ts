@@ -185,10 +185,7 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE monitor_id = $1 AND processed_at IS NULL',
 )
 
-/**
- * Deletes the row; no more alerts are sent about it. Its history stays, but cannot be read, and its addresses stay
- * reserved for its project.
- */
+/** Deletes the row. No more alerts are sent, and the addresses stay reserved for the project. */
 export async function deleteMonitor(tx: Queryable, projectId: string, id: string): Promise<void> {
   await retireCheck(tx, projectId, id)
   await tx.query(remove, [id, projectId])
@@ -210,10 +207,7 @@ const due = statement(
   `SELECT id FROM monitors WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
-/**
- * Ids of monitors to look at: those whose `look_at` has passed, the oldest first. Monitors that are to be judged again
- * are left to that.
- */
+/** Ids of monitors whose `look_at` has passed, the oldest first, without those that are to be judged again. */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
   return (await on.query<{ id: string }>(due, [now, limit])).map(({ id }) => id)
 }

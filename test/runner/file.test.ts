@@ -34,7 +34,7 @@ const files: [name: string, body: string, problem: RegExp | undefined, short: ('
   ['leaves a process', `test('passes', () => { ${detached} })`, /left running:\n\d+ sleep 1000/, ['exitMs']],
   ['ends its process', "test('ends', () => process.exit(0))", /ended with 0 before its tests had/, []],
   ['is killed', "test('dies', () => process.kill(process.pid, 'SIGKILL'))", /was ended by SIGKILL/, []],
-  ['does not load', "import './nowhere.ts'", /ended with 1 before its tests had[^]*Cannot find module/, []],
+  ['does not load', "import './nowhere.ts'", /ended with 1 before its tests had[\s\S]*Cannot find module/, []],
 ]
 
 for (const [name, body, problem, short] of files) {

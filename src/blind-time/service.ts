@@ -41,7 +41,8 @@ export function createBlindTime(options: {
   /** Heartbeats have been accepted here from then on, and were last known to be. */
   let accepted = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
   let self: SelfReport | null = null
-  let peers: readonly store.Peer[] = []
+  /** Null until they have been read. */
+  let peers: readonly store.Peer[] | null = null
   let watermark: Watermark = openWatermark
   /** By the ids of frozen replicas: until when each has certainly acknowledged nothing. */
   const frozenUntil = new Map<string, number>()
@@ -57,11 +58,14 @@ export function createBlindTime(options: {
     // in which nobody was there.
     const starting = recordedAt === Number.NEGATIVE_INFINITY
     const wasAway = before - recordedAt > blindAfterMs
-    const since = before - accepted.at > blindAfterMs ? before : accepted.since
+    // No further back than the last record, by the monotonic clock: a database whose clock was set since, or a machine that slept, has a gap in
+    // which nothing was accepted, however long this process had accepted before.
+    const since = Math.max(recordedAt, before - accepted.at > blindAfterMs ? before : accepted.since)
     async function recordWindows(): Promise<void> {
       await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
       if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
       windows = await store.selectWindows(database)
+      if (windows.some(({ to }) => to > clock.now() + usualLagMs)) windows = await store.cutWindows(database)
     }
     // In parallel, so that a slow database delays the record by its slowest answer and not by the sum of them.
     await Promise.all([recordWindows(), report(before), refreshWatermark()])
@@ -87,12 +91,13 @@ export function createBlindTime(options: {
   async function refreshWatermark(): Promise<void> {
     if (self === null) return
     const { peers: others, outage } = await store.selectOthers(database, self.id)
-    peers = others.map((peer) => ({
+    const read = others.map((peer) => ({
       ...peer,
       heardThrough: Math.max(peer.heardThrough, frozenUntil.get(peer.id) ?? 0),
     }))
-    for (const id of frozenUntil.keys()) if (!peers.some((peer) => peer.id === id)) frozenUntil.delete(id)
-    watermark = watermarkOf(peers, outage, patience, clock.now())
+    for (const id of frozenUntil.keys()) if (!read.some((peer) => peer.id === id)) frozenUntil.delete(id)
+    peers = read
+    watermark = watermarkOf(read, outage, patience, clock.now())
   }
 
   return {
@@ -136,10 +141,12 @@ export function createBlindTime(options: {
 
     /** The last record comes first, because it also answers while the database is away. */
     tokenHashOf: async (replicaId: string): Promise<string | null> =>
-      peers.find(({ id }) => id === replicaId)?.tokenHash ?? store.selectTokenHash(database, replicaId),
+      peers?.find(({ id }) => id === replicaId)?.tokenHash ?? store.selectTokenHash(database, replicaId),
 
     /** The other replicas, as of the last record. */
-    peers: (): readonly store.Peer[] => peers,
+    peers: (): readonly store.Peer[] => peers ?? [],
+    /** Whether there may be others: before the first record nobody can tell. */
+    mayHavePeers: (): boolean => peers === null || peers.length > 0,
 
     /** Replicas that are gone and have left no heartbeats, or whose heartbeats have been taken over. */
     async forget(replicaIds: readonly string[]): Promise<void> {
@@ -147,10 +154,10 @@ export function createBlindTime(options: {
     },
 
     /**
-     * Whether the windows are recent enough to judge by. After a pause of this process or an outage of the database
+     * Whether the windows are recent enough to judge by. After a pause of this process, an outage of the database or a step of its clock
      * they are not, until the gap has been recorded.
      */
-    isCurrent: (): boolean => monotonic() - recordedAt < blindAfterMs,
+    isCurrent: (): boolean => monotonic() - recordedAt < blindAfterMs && recordedAt >= clock.steppedAt(),
 
     /**
      * The instant through which all other replicas are heard, and the replicas that were given up, as of the last

@@ -54,6 +54,20 @@ export async function correctWindows(on: Queryable, acceptedForMs: number): Prom
   await on.query(remove, [acceptedForMs])
 }
 
+const cut = statement(
+  'cut',
+  `WITH undone AS (DELETE FROM blind_windows WHERE from_at >= now()),
+   kept AS (
+     UPDATE blind_windows SET to_at = now() WHERE from_at < now() AND to_at > now() RETURNING from_at, to_at)
+   SELECT from_at AS "from", to_at AS "to" FROM kept
+   UNION ALL SELECT from_at, to_at FROM blind_windows WHERE to_at <= now() ORDER BY "from"`,
+)
+
+/** Windows that a clock left in the future which was set back since: nothing waits for a time that has not come. */
+export async function cutWindows(on: Queryable): Promise<BlindWindow[]> {
+  return on.query<BlindWindow>(cut)
+}
+
 /** What a replica reports about itself; `heardThrough` in epoch milliseconds by the database's clock. */
 export type Report = Omit<ReplicaReport, 'seenAt'> & {
   spools: boolean

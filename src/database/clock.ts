@@ -8,15 +8,20 @@ export type Clock = {
   now(): number
   /** `serverNow` in epoch milliseconds was read between the monotonic instants `before` and `after`. */
   correct(serverNow: number, before: number, after: number): void
+  /** When it was last found, on the monotonic clock, that the database's clock had been set, or that the machine had slept. */
+  steppedAt(): number
   monotonic(): number
 }
 
 /** A correction beyond this is a wrong clock put right, not drift, and is followed at once, also backwards. */
 const stepMs = 5000
+/** A clock that is only drifting is never so far off between two measurements. */
+const driftMs = 1000
 
 export function createClock(monotonic: () => number = () => performance.now(), wall: () => number = Date.now): Clock {
   let offset = wall() - monotonic()
   let latest = 0
+  let steppedAt = Number.NEGATIVE_INFINITY
 
   return {
     monotonic,
@@ -30,7 +35,10 @@ export function createClock(monotonic: () => number = () => performance.now(), w
       // answer of a busy server must not shift the time of every heartbeat by half its delay.
       const least = serverNow - after
       const most = serverNow - before
-      offset = Math.min(Math.max(offset, least), most)
+      const corrected = Math.min(Math.max(offset, least), most)
+      if (Math.abs(corrected - offset) > driftMs) steppedAt = monotonic()
+      offset = corrected
     },
+    steppedAt: () => steppedAt,
   }
 }

@@ -40,3 +40,16 @@ test('a small correction backwards waits until it is caught up with, a large one
   clock.correct(500_000, 1001, 1001)
   assert.equal(clock.now(), 500_000)
 })
+
+test('a clock that was set is told from one that drifts', () => {
+  const { clock, pass } = fakes()
+  pass(100)
+  clock.correct(1_000_500, 100, 100)
+  assert.equal(clock.steppedAt(), Number.NEGATIVE_INFINITY)
+  pass(100)
+  clock.correct(1_010_000, 200, 200)
+  assert.equal(clock.steppedAt(), 200, 'forward')
+  pass(100)
+  clock.correct(1_000_300, 300, 300)
+  assert.equal(clock.steppedAt(), 300, 'and back')
+})

@@ -17,14 +17,17 @@ import { inTime } from './in-time.ts'
 import { createQuarantine } from './quarantine.ts'
 import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
-import { decodeRecords } from './spool-record.ts'
+import { decodeRecords, takenAtOf } from './spool-record.ts'
 import { storable } from './storable.ts'
 import { createWriting } from './writing.ts'
 
 /** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
 export type Received = Omit<Incoming, 'at'> & {
   id: string
-  at: number /** Whether it made its monitor. */
+  at: number
+  /** When it got here, if its sender says that it sent it earlier. */
+  takenAt?: number
+  /** Whether it made its monitor. */
   created: boolean
 }
 
@@ -199,6 +202,11 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     return results
   }
 
+  function oldestQueued(): number | null {
+    const oldest = batcher.oldest()
+    return oldest === undefined ? null : takenAtOf(oldest)
+  }
+
   /** One line for a batch: an outage would otherwise write one for every heartbeat. */
   function reported(err: Error, refused: number): Error {
     options.log.warn({ err, event: 'heartbeat.refused', refused }, 'heartbeats could not be stored')
@@ -211,8 +219,10 @@ export function createHeartbeats(options: HeartbeatsOptions) {
      * was promised: the client must try again. Throws `bad_request` for a value that its column cannot hold.
      */
     receive(incoming: Incoming, done: Done<Outcome>): boolean {
-      const at = incoming.at ?? clock.now()
+      const now = clock.now()
+      const at = incoming.at ?? now
       const received = storable({ ...incoming, at, id: heartbeatId(at), created: false })
+      if (at < now) received.takenAt = now
       const taken = push(received, (error, outcome) => {
         if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
         else if (outcome === 'duplicate') count(incoming.kind, 'duplicate', '', 1)
@@ -228,12 +238,12 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     diversion,
     quarantine,
     /**
-     * The receive time of the heartbeat that has waited longest for the database; null if none waits. The rest of a
+     * When the heartbeat arrived that has waited longest for the database; null if none waits. The rest of a
      * replay that makes no progress does not count: detection must not wait for it.
      */
-    oldestWaiting: () => earlier(batcher.oldest()?.at ?? null, diversion?.oldestExpected() ?? null),
+    oldestWaiting: () => earlier(oldestQueued(), diversion?.oldestExpected() ?? null),
     /** The same for all heartbeats that are not in the database yet. */
-    oldestUnrecorded: () => earlier(batcher.oldest()?.at ?? null, diversion?.backlog().oldestAt ?? null),
+    oldestUnrecorded: () => earlier(oldestQueued(), diversion?.backlog().oldestAt ?? null),
     /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (diversion === null) throw new AppError('unavailable', 'this replica has no spool')

@@ -4,9 +4,10 @@
 
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { decodeRecords } from './spool-record.ts'
+import type { Received } from './service.ts'
+import { decodeRecords, takenAtOf } from './spool-record.ts'
 
-/** `oldestAt` is the receive time of its first record, in epoch milliseconds. */
+/** `oldestAt` is when the first of its records got here, in epoch milliseconds: not always the first that was written. */
 export type Segment = { path: string; bytes: number; records: number; oldestAt: number }
 
 /** Records to be written together. */
@@ -44,6 +45,7 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
     }
     segment.bytes += chunk.length
     segment.records += records
+    segment.oldestAt = Math.min(segment.oldestAt, oldestAt)
   }
 
   async function begin(oldestAt: number): Promise<Active> {
@@ -137,8 +139,14 @@ export async function findSegments(dir: string): Promise<Segment[]> {
 async function describe(path: string): Promise<Segment> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0))
   const { records, unreadable } = decodeRecords(bytes)
-  const oldestAt = records[0]?.at ?? Date.now()
+  const oldestAt = oldestOf(records) ?? Date.now()
   return { path, bytes: bytes.length, records: records.length + unreadable.length, oldestAt }
+}
+
+export function oldestOf(records: readonly Received[]): number | null {
+  return records.length === 0
+    ? null
+    : records.reduce((oldest, one) => Math.min(oldest, takenAtOf(one)), Number.POSITIVE_INFINITY)
 }
 
 async function tryWriting(path: string): Promise<boolean> {

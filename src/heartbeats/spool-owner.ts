@@ -27,8 +27,15 @@ export type SpoolOwner = {
   release(): Promise<void>
 }
 
-/** Makes the directory of this process below `root`; `id` is a uuid of its own. */
-export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
+/**
+ * Makes the directory of this process below `root`; `id` is a uuid of its own. `stuck` hears once of each spool whose owner is gone and that
+ * cannot be taken over.
+ */
+export async function ownSpool(
+  root: string,
+  id: string,
+  stuck: (dir: string, err: Error) => void,
+): Promise<SpoolOwner> {
   const dir = join(root, id)
   const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
 
@@ -39,6 +46,21 @@ export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
     await writeFile(join(dir, ownerFile), JSON.stringify(owner), { mode: 0o600 })
   }
   await touch()
+  const told = new Set<string>()
+
+  /** False if another one was faster, or if it cannot be moved. */
+  async function claim(other: string, target: string): Promise<boolean> {
+    try {
+      await rename(join(root, other), target)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !told.has(other)) {
+        told.add(other)
+        stuck(join(root, other), error as Error)
+      }
+      return false
+    }
+  }
 
   return {
     dir,
@@ -46,14 +68,14 @@ export async function ownSpool(root: string, id: string): Promise<SpoolOwner> {
 
     async adoptAbandoned() {
       const adopted: Adopted[] = []
-      for (const other of await readdir(root)) {
-        if (other === id || other === unreadableDir || !(await isAbandoned(join(root, other)))) continue
+      for (const entry of await readdir(root, { withFileTypes: true })) {
+        const other = entry.name
+        // What is no directory is no spool, whoever put it there.
+        if (!entry.isDirectory() || other === id || other === unreadableDir) continue
+        if (!(await isAbandoned(join(root, other)))) continue
         const target = join(dir, other)
-        const moved = await rename(join(root, other), target).then(
-          () => true,
-          () => false,
-        )
-        if (moved) adopted.push({ dir: target, ownerId: (await readOwner(join(target, ownerFile)))?.id ?? null })
+        if (await claim(other, target))
+          adopted.push({ dir: target, ownerId: (await readOwner(join(target, ownerFile)))?.id ?? null })
       }
       return adopted
     },

@@ -12,9 +12,12 @@ const payloadMax = 64 * 2 ** 20
 
 /**
  * What was read. `unreadable` are complete payloads that are not heartbeats; `damagedBytes` belonged to no complete
- * record. A torn end is damage, too: what it held was never acknowledged.
+ * record. `isTorn` says that all of these are a record whose writing was cut short, which was never acknowledged.
  */
-export type Decoded = { records: Received[]; unreadable: Buffer[]; damagedBytes: number }
+export type Decoded = { records: Received[]; unreadable: Buffer[]; damagedBytes: number; isTorn: boolean }
+
+/** Until then nothing of it was acknowledged, however old it says that it is. */
+export const takenAtOf = ({ at, takenAt }: Received): number => takenAt ?? at
 
 export function encodeRecord({ body, from: _from, ...fields }: Received): Buffer {
   const json = Buffer.from(JSON.stringify({ ...fields, hasBody: body !== null }))
@@ -37,6 +40,7 @@ export function decodeRecords(bytes: Buffer): Decoded {
   const records: Received[] = []
   const unreadable: Buffer[] = []
   let damagedBytes = 0
+  let isTorn = false
   let offset = 0
   while (offset < bytes.length) {
     const payload = payloadAt(bytes, offset)
@@ -47,11 +51,21 @@ export function decodeRecords(bytes: Buffer): Decoded {
       offset += headBytes + payload.length
     } else {
       const next = nextMark(bytes, offset + 1)
+      isTorn = damagedBytes === 0 && next === bytes.length && isUnfinished(bytes.subarray(offset))
       damagedBytes += next - offset
       offset = next
     }
   }
-  return { records, unreadable, damagedBytes }
+  return { records, unreadable, damagedBytes, isTorn }
+}
+
+/** A record of which the end is missing, or a file that was made longer before anything was written. */
+function isUnfinished(end: Buffer): boolean {
+  if (end.every((byte) => byte === 0)) return true
+  const head = Buffer.alloc(4)
+  head.writeUInt32LE(mark)
+  if (!head.subarray(0, end.length).equals(end.subarray(0, 4))) return false
+  return end.length < headBytes || headBytes + end.readUInt32LE(4) > end.length
 }
 
 function payloadAt(bytes: Buffer, offset: number): Buffer | null {
@@ -80,7 +94,7 @@ export function decodePayload(payload: Buffer): Received | null {
 function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
   const { id, at, kind, monitorId, exitStatus = null, rid = null, slug = null, uploader = null } = given
   const { method = '', scheme = '', remoteAddr = '', ua = '', requestId = '', key = null } = given
-  const { pingKeyHash = null, mail = null, created = false, hasBody = false } = given
+  const { pingKeyHash = null, mail = null, created = false, hasBody = false, takenAt } = given
   const areTexts = [id, kind, monitorId, method, scheme, remoteAddr, ua, requestId].every(isText)
   const mayBeTexts = [rid, key, pingKeyHash].every((value) => value === null || isText(value))
   const areParts =
@@ -109,6 +123,7 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     pingKeyHash,
     mail,
     created: created === true,
+    ...(typeof takenAt === 'number' && { takenAt: Math.round(takenAt) }),
     body: hasBody ? Buffer.from(body) : null,
   }
   return { ...received, ...rest } as Received

@@ -6,18 +6,18 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createBatcher, type Done } from './batcher.ts'
 import type { Received } from './service.ts'
-import { createSpoolFiles, findSegments, type Segment } from './spool-files.ts'
+import { createSpoolFiles, findSegments, oldestOf, type Segment } from './spool-files.ts'
 import { ownSpool } from './spool-owner.ts'
-import { decodeRecords, encodeRecord } from './spool-record.ts'
+import { decodeRecords, encodeRecord, takenAtOf } from './spool-record.ts'
 
 export type SpoolLimits = { maxBytes: number; segmentBytes: number; queueMaxEntries: number }
 
-/** `oldestAt` is the receive time of the oldest heartbeat that is not in the database yet, in epoch milliseconds. */
+/** `oldestAt` is when the heartbeat got here that has waited longest for the database, in epoch milliseconds. */
 export type Backlog = { records: number; bytes: number; oldestAt: number | null }
 
 export type Spool = Awaited<ReturnType<typeof openSpool>>
 
-type Entry = { received: Received; record: Buffer }
+type Entry = { received: Received; record: Buffer; owner: SpoolOwner }
 
 /**
  * The owner of a heartbeat. A project may fill its share of the spool; its id is empty if it is only known that there
@@ -38,7 +38,9 @@ export async function openSpool(options: {
 }) {
   const { root, limits, log } = options
   const id = randomUUID()
-  const owner = await ownSpool(root, id)
+  const owner = await ownSpool(root, id, (dir, err) =>
+    log.error({ err, event: 'spool.stuck', spool: dir }, 'the spool of a process that is gone cannot be taken over'),
+  )
   const files = createSpoolFiles(owner.dir, limits.segmentBytes)
   let queuedBytes = 0
   let isWell = true
@@ -69,18 +71,25 @@ export async function openSpool(options: {
 
   async function append(entries: Entry[]): Promise<true[]> {
     const chunk = Buffer.concat(entries.map(({ record }) => record))
-    const oldestAt = entries[0]?.received.at ?? 0
+    const oldestAt = oldestOf(entries.map(({ received }) => received)) ?? 0
     try {
       await files.append({ chunk, records: entries.length, oldestAt })
       isWell = true
     } catch (err) {
       isWell = false
+      for (const { owner, record } of entries) holdFor(owner, -record.length)
       log.error({ err, event: 'spool.failed', refused: entries.length }, 'heartbeats could not be written to the spool')
       throw err
     } finally {
       queuedBytes -= chunk.length
     }
     return entries.map(() => true)
+  }
+
+  function holdFor(owner: SpoolOwner, bytes: number): void {
+    if ('address' in owner) unknownBytes = Math.max(0, unknownBytes + bytes)
+    const name = nameOf(owner)
+    if (name !== null) bytesOf.set(name, Math.max(0, (bytesOf.get(name) ?? 0) + bytes))
   }
 
   function storedBytes(): number {
@@ -133,11 +142,9 @@ export async function openSpool(options: {
       const bytes = record.length
       if (storedBytes() + queuedBytes + bytes > limits.maxBytes) return false
       if (!hasShare(owner, bytes)) return false
-      if (!batcher.push({ received, record }, bytes, done)) return false
+      if (!batcher.push({ received, record, owner }, bytes, done)) return false
       queuedBytes += bytes
-      if ('address' in owner) unknownBytes += bytes
-      const name = nameOf(owner)
-      if (name !== null) bytesOf.set(name, (bytesOf.get(name) ?? 0) + bytes)
+      holdFor(owner, bytes)
       return true
     },
 
@@ -146,20 +153,22 @@ export async function openSpool(options: {
 
     /**
      * Hands the records of the oldest segment to `write` and removes the segment when that resolves; false if there was
-     * no segment. If `write` rejects the segment stays. A segment that cannot be read is moved away.
+     * no segment. If `write` rejects the segment stays. A segment that is damaged or cannot be read is moved away.
      */
     async replay(write: (records: Received[], unreadable: Buffer[]) => Promise<void>): Promise<boolean> {
       const segment = await files.oldest()
       if (segment === null) return false
       const bytes = await readSegment(segment)
       if (bytes === null) return true
-      const { records, unreadable, damagedBytes } = decodeRecords(bytes)
-      if (damagedBytes > 0) {
-        const line = { event: 'spool.damaged', damagedBytes, segment: segment.path }
-        log.error(line, 'part of a spool cannot be read: an unfinished write, or a damaged disk')
-      }
+      const { records, unreadable, damagedBytes, isTorn } = decodeRecords(bytes)
       await write(records, unreadable)
-      await files.remove(segment)
+      // What was acknowledged may be in the part that cannot be read here: a later version wrote it, or somebody can repair it.
+      const kept = damagedBytes > 0 && !isTorn ? await files.setAside(segment) : null
+      if (damagedBytes > 0) {
+        const line = { event: 'spool.damaged', damagedBytes, segment: segment.path, kept }
+        log.error(line, 'part of a spool cannot be read: an unfinished write, or a damaged file, which is kept aside')
+      }
+      if (kept === null) await files.remove(segment)
       if (files.segments().length === 0) {
         unknownBytes = 0
         bytesOf.clear()
@@ -176,7 +185,9 @@ export async function openSpool(options: {
     backlog(): Backlog {
       const segments = files.segments()
       const records = segments.reduce((sum, segment) => sum + segment.records, 0)
-      return { records, bytes: storedBytes(), oldestAt: segments[0]?.oldestAt ?? null }
+      const queued = batcher.oldest()
+      const oldest = [...segments.map(({ oldestAt }) => oldestAt), ...(queued ? [takenAtOf(queued.received)] : [])]
+      return { records, bytes: storedBytes(), oldestAt: oldest.length === 0 ? null : Math.min(...oldest) }
     },
 
     /** Says that this process lives, looks whether a disk that failed works again, and takes over what others have left behind; returns the ids of those. */

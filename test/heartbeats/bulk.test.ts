@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import pg from 'pg'
 import { parseEntry, splitEntries } from '../../src/heartbeats/bulk.ts'
-import { build, keys, type Running } from '../helper.ts'
+import { build, eventually, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
 const path = '/api/v3/heartbeats/'
@@ -141,3 +142,20 @@ test('a check of another project is not found, and a read-only key may not', asy
 async function createCheck({ call }: Running, slug: string): Promise<string> {
   return String((await call('POST', '/api/v3/checks/', { name: slug, slug, timeout: 3600, grace: 3600 })).json().uuid)
 }
+
+test('an upload of what its sender kept for days does not hold back time while it waits for the database', async (t) => {
+  const running = await build(t)
+  const { app, databaseUrl } = running
+  const uuid = await createCheck(running, 'nightly')
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query('SELECT FROM monitors WHERE id = $1 FOR UPDATE', [uuid])
+  const began = app.database.clock.now()
+  const at = new Date(began - 6 * 86_400_000).toISOString()
+  const answered = running.call('POST', path, [{ check: uuid, at }])
+  const oldest = await eventually('the upload to wait', () => app.heartbeats.oldestWaiting())
+  assert.ok(oldest >= began, `${began - oldest} ms before it came`)
+  await client.end()
+  assert.equal((await answered).json().accepted, 1)
+})

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Received } from '../../src/heartbeats/service.ts'
 import { openSpool, type Spool, type SpoolLimits, type SpoolOwner } from '../../src/heartbeats/spool.ts'
+import { findSegments } from '../../src/heartbeats/spool-files.ts'
 import { decodeRecords, encodeRecord } from '../../src/heartbeats/spool-record.ts'
 import { scratchDir } from '../helper.ts'
 
@@ -16,11 +17,13 @@ test('a record comes back as it was written, body and all', () => {
     received(1),
     { ...received(2), body: Buffer.from([0, 255, 10]) },
     { ...received(3), body: Buffer.alloc(0) },
+    { ...received(4), takenAt: 1_000_000 },
   ]
   assert.deepEqual(decodeRecords(Buffer.concat(records.map(encodeRecord))), {
     records,
     unreadable: [],
     damagedBytes: 0,
+    isTorn: false,
   })
 })
 
@@ -99,6 +102,49 @@ test('a project fills no more than its share', async (t) => {
   const taken = (owner: SpoolOwner) => span(1001, 1020).filter((n) => spool.push(received(n), owner, () => {})).length
   assert.equal(taken({ projectId: 'a', share: 0.5 }), 10)
   assert.equal(taken({ projectId: 'b', share: 0.8 }), 10, 'what is left')
+})
+
+test('what could not be written takes up nobody’s share', async (t) => {
+  const root = await scratchDir(t)
+  const spool = await open(t, { maxBytes: 200 * encodeRecord(received(1000)).length }, root)
+  const owners: SpoolOwner[] = [{ projectId: 'a', share: 0.1 }, { address: '192.0.2.1' }]
+  const write = (owner: SpoolOwner) =>
+    new Promise<string>((resolve) => {
+      const taken = spool.push(received(1000), owner, (error) => resolve(error ? 'failed' : 'written'))
+      if (!taken) resolve('full')
+    })
+  const dir = join(root, (await readdir(root))[0] as string)
+  await rm(dir, { recursive: true })
+  await writeFile(dir, 'in the way')
+  for (const owner of owners)
+    assert.deepEqual(new Set(await Promise.all(span(1, 9).map(() => write(owner)))), new Set(['failed']))
+  for (let n = 0; n < 5; n++) for (const owner of owners) await Promise.all(span(1, 9).map(() => write(owner)))
+  await rm(dir)
+  for (const owner of owners) assert.equal(await write(owner), 'written')
+})
+
+test('the oldest is what got here first, wherever it lies and however old it says that it is', async (t) => {
+  const root = await scratchDir(t)
+  const spool = await open(t, {}, root)
+  await push(spool, 50)
+  await push(spool, 40)
+  assert.equal(spool.backlog().oldestAt, 40, 'behind a later one')
+  const upload = { ...received(3), takenAt: 60 }
+  const written = new Promise((resolve) => spool.push(upload, known, resolve))
+  await written
+  assert.equal(spool.backlog().oldestAt, 40, 'an upload of what its sender had kept')
+  assert.equal((await replayAll(spool)).length, 3)
+  spool.push({ ...received(5), takenAt: 70 }, known, () => {})
+  assert.equal(spool.backlog().oldestAt, 70, 'on its way to the disk')
+  spool.push(received(60), known, () => {})
+  await spool.written()
+  await spool.close()
+  const found = await findSegments(root)
+  assert.deepEqual(
+    found.map(({ oldestAt }) => oldestAt),
+    [60],
+    'also for whoever takes it over',
+  )
 })
 
 test('whoever had its files taken over promises nothing more, and starts anew', async (t) => {

@@ -2,6 +2,8 @@
 // so that its heartbeats are judged in time. And each replica probes those that have ceased to report: a process that
 // is gone or frozen acknowledges nothing, so the others need not wait for it; a process that answers may be cut off
 // from the database, so they wait.
+// A probe of an address says something about a replica only if that replica has answered there before, and no other one:
+// behind a balancer, or in a network of containers, an address may belong to another process, or to the prober itself.
 
 import { Agent, request } from 'undici'
 import type { BlindTime } from '../blind-time/service.ts'
@@ -11,6 +13,10 @@ export type Peers = ReturnType<typeof createPeers>
 
 /** A peer that has not reported for this long is probed. */
 const silentAfterMs = 750
+/** How often the addresses of replicas that report are verified. */
+const verifyEveryMs = 10_000
+/** Names the replica that answers. */
+export const replicaHeader = 'flatline-replica'
 const probeTimeoutMs = 1000
 const handOverTimeoutMs = 10_000
 
@@ -29,6 +35,8 @@ export function createPeers(options: {
   let taker: string | null = null
   /** When other replicas last told this one that they spool, in epoch milliseconds. */
   const spooling = new Map<string, number>()
+  /** What answered at the address of each replica while it reported; `triedAt` is on the monotonic clock. */
+  const seen = new Map<string, { address: string | null; isItself: boolean; isShared: boolean; triedAt: number }>()
 
   async function offer(peer: Peer, own: Report, records: Buffer): Promise<'taken' | 'noted' | 'unreachable'> {
     const query = new URLSearchParams({ heard_through: String(own.heardThrough), spools: String(own.spools) })
@@ -42,6 +50,9 @@ export function createPeers(options: {
         bodyTimeout: handOverTimeoutMs,
       })
       await answer.body.dump()
+      // Something else that says yes has taken nothing, and the caller would remove the records.
+      const taker = answer.headers[replicaHeader]
+      if (taker === undefined || taker === own.id) return 'unreachable'
       if (answer.statusCode === 204) return 'taken'
       return answer.statusCode === 202 ? 'noted' : 'unreachable'
     } catch (err) {
@@ -50,8 +61,8 @@ export function createPeers(options: {
     }
   }
 
-  /** The state of the process: `gone` and `frozen` are certain for the moment of the probe. */
-  async function stateOf(peer: Peer): Promise<'there' | 'gone' | 'frozen' | 'unknown'> {
+  /** Who answers at its address: itself, another replica, nobody, a frozen process, or something that does not say. */
+  async function whoAnswers(peer: Peer): Promise<'itself' | 'another' | 'nobody' | 'frozen' | 'unknown'> {
     try {
       const answer = await request(`${peer.address}/replicas/${peer.id}`, {
         dispatcher: agent,
@@ -59,25 +70,47 @@ export function createPeers(options: {
         bodyTimeout: probeTimeoutMs,
       })
       await answer.body.dump()
-      return answer.statusCode === 404 ? 'gone' : 'there'
+      const name = answer.headers[replicaHeader]
+      return name === undefined ? 'unknown' : name === peer.id ? 'itself' : 'another'
     } catch (error) {
       const { code } = error as { code?: string }
-      if (code === 'ECONNREFUSED') return 'gone'
+      if (code === 'ECONNREFUSED') return 'nobody'
       return code === 'UND_ERR_HEADERS_TIMEOUT' ? 'frozen' : 'unknown'
     }
   }
 
   async function look(peer: Peer): Promise<void> {
     const askedAt = now()
-    const state = await stateOf(peer)
+    const isKnown = isAtItsAddress(peer)
+    const answers = await whoAnswers(peer)
     // A probe proves that the peer acknowledged nothing only if it was made before the peer could have.
     const hasSpooledSince = peer.spools || (spooling.get(peer.id) ?? 0) >= peer.seenAt
-    const isProof = !hasSpooledSince && askedAt < peer.heardThrough + acknowledgeAfterMs
+    const isProof = isKnown && !hasSpooledSince && askedAt < peer.heardThrough + acknowledgeAfterMs
     if (!isProof) return
-    if (state === 'gone') {
+    if (answers === 'another' || answers === 'nobody') {
       await blindTime.forget([peer.id])
       log.info({ event: 'peers.gone', peer: peer.name }, 'a replica is gone, and has left no heartbeats behind')
-    } else if (state === 'frozen') blindTime.markFrozen(peer.id, askedAt)
+    } else if (answers === 'frozen') blindTime.markFrozen(peer.id, askedAt)
+  }
+
+  const isAtItsAddress = ({ id, address }: Peer): boolean => {
+    const last = seen.get(id)
+    return last !== undefined && last.address === address && last.isItself && !last.isShared
+  }
+
+  /** Finds out whether a replica that reports, and no other, answers at its address. */
+  async function verify(peer: Peer): Promise<void> {
+    const { id, address } = peer
+    const last = seen.get(id)
+    const before = last?.address === address ? last : { address, isItself: false, isShared: false, triedAt: 0 }
+    if (before === last && monotonic() - last.triedAt < verifyEveryMs) return
+    seen.set(id, { ...before, triedAt: monotonic() })
+    const answers = await whoAnswers(peer)
+    seen.set(id, {
+      ...{ address, triedAt: monotonic() },
+      isItself: before.isItself || answers === 'itself',
+      isShared: before.isShared || answers === 'another',
+    })
   }
 
   return {
@@ -118,10 +151,10 @@ export function createPeers(options: {
     async lookAfterSilent(): Promise<void> {
       const known = new Set(blindTime.peers().map(({ id }) => id))
       for (const id of spooling.keys()) if (!known.has(id)) spooling.delete(id)
-      const silent = blindTime
-        .peers()
-        .filter(({ seenAt, address }) => address !== null && now() - seenAt > silentAfterMs)
-      await Promise.all(silent.map(look))
+      for (const id of seen.keys()) if (!known.has(id)) seen.delete(id)
+      const reachable = blindTime.peers().filter(({ address }) => address !== null)
+      const isSilent = ({ seenAt }: Peer) => now() - seenAt > silentAfterMs
+      await Promise.all(reachable.map((peer) => (isSilent(peer) ? look(peer) : verify(peer))))
     },
 
     close: (): Promise<void> => agent.close(),

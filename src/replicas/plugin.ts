@@ -61,7 +61,7 @@ export const replicasPlugin = fp<ReplicasOptions>(
       const acknowledging = createAcknowledging({
         monotonic,
         lastReport: blindTime.lastReport,
-        hasPeers: () => blindTime.peers().length > 0,
+        hasPeers: blindTime.mayHavePeers,
         delayMs: acknowledgeAfterMs,
       })
       diversion.relay({ hold: acknowledging.hold, handOver: peers.handOver })

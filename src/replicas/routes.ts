@@ -9,6 +9,7 @@ import { AppError } from '../core/errors.ts'
 import { isUuid } from '../core/identifier.ts'
 import { unshed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
+import { replicaHeader } from './peers.ts'
 
 export type ReplicaRoutesOptions = {
   replicaId: string
@@ -45,6 +46,9 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
   const config = { access: 'replica', aside: true, always: true, quiet: true, ...unshed } as const
   app.addHook('onRoute', (route) => {
     if (route.config?.access === 'replica') app.guarded(route)
+  })
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header(replicaHeader, replicaId)
   })
   for (const { url, form } of bothForms('/replicas/:id/heartbeats')) {
     app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(

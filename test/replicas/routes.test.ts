@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { encodeRecord } from '../../src/heartbeats/spool-record.ts'
 import { addressOf } from '../../src/replicas/identity.ts'
+import { replicaHeader } from '../../src/replicas/peers.ts'
 import { build } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -81,8 +82,13 @@ test('a replica says whether it is the process that is asked for', async (t) => 
   const [row] = await sql<{ id: string; address: string; name: string }>(databaseUrl, 'SELECT * FROM replicas')
   assert.equal(row?.address, url)
   assert.ok(row?.name)
-  assert.equal((await fetch(`${url}/replicas/${row?.id}`)).status, 204)
-  assert.equal((await fetch(`${url}/replicas/${randomUUID()}`)).status, 404)
+  for (const [asked, status] of [
+    [row?.id, 204],
+    [randomUUID(), 404],
+  ] as const) {
+    const answer = await fetch(`${url}/replicas/${asked}`)
+    assert.deepEqual([answer.status, answer.headers.get(replicaHeader)], [status, row?.id], 'and who answers instead')
+  }
 })
 
 test('a replica is reached at its own address, or the first that others can reach', () => {

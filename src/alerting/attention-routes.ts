@@ -5,8 +5,10 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { bothForms } from '../http/slashes.ts'
 import type { Attention } from './attention.ts'
-import { escaped, page } from './page.ts'
+import { linkAccess, sendPage } from './link-routes.ts'
+import { button, heading } from './page.ts'
 import { ChannelId } from './schema.ts'
+import { instantText } from './text.ts'
 
 const closed = { additionalProperties: false }
 const Snooze = Type.Object({ for: Type.Integer({ minimum: 0, maximum: 365 * 86_400 }) }, closed)
@@ -37,53 +39,50 @@ export const attentionRoutes: FastifyPluginAsyncTypebox<{ attention: Attention }
 }
 
 function linkRoutes(app: Parameters<typeof attentionRoutes>[0], attention: Attention): void {
-  const access = 'public'
-
   for (const { url, form } of bothForms('/acknowledge/:token')) {
-    const route = { config: { access, ...form }, schema: { params: Token } } as const
+    const route = { config: { ...linkAccess, ...form }, schema: { params: Token } } as const
 
     app.get(url, route, async (request, reply) => {
-      reply.type('text/html; charset=utf-8')
       const { token } = request.params
-      return pageOf(await attention.look(token), `${app.sitePath()}/acknowledge/${token}`)
+      return sendPage(reply, buttonsOf(await attention.look(token), `${app.sitePath()}/acknowledge/${token}`))
     })
 
     app.post(url, route, async (request, reply) => {
-      await attention.acknowledgeByLink(visitor(request), request.params.token)
-      reply.type('text/html; charset=utf-8')
-      return page('<p>Acknowledged. Reminders and escalation of this outage have ended.</p>')
+      const { token } = request.params
+      await attention.acknowledgeByLink(visitor(request), token)
+      const { name, project } = await attention.look(token)
+      return sendPage(
+        reply,
+        `${heading(name, project)}<p>Acknowledged. Reminders and escalation of this outage have ended.</p>`,
+      )
     })
   }
 
   for (const { url, form } of bothForms('/acknowledge/:token/snooze/:hours')) {
-    const route = { config: { access, ...form }, schema: { params: SnoozeLink } } as const
+    const route = { config: { ...linkAccess, ...form }, schema: { params: SnoozeLink } } as const
 
     app.post(url, route, async (request, reply) => {
       const { token, hours } = request.params
       await attention.snoozeByLink(visitor(request), token, hours * 3600)
-      reply.type('text/html; charset=utf-8')
-      return page(`<p>Snoozed for ${hours} h.</p>`)
+      const { name, project, snoozed_until: until } = await attention.look(token)
+      return sendPage(reply, heading(name, project) + snoozedText(until))
     })
   }
 }
 
-function pageOf(look: Awaited<ReturnType<Attention['look']>>, address: string): string {
-  const { name, goesOn, acknowledged, snoozed_until: until } = look
-  const state = !goesOn
-    ? 'This outage is over.'
-    : acknowledged
-      ? 'Somebody has acknowledged this outage.'
-      : 'It is down.'
-  const snoozed = until === null ? '' : `<p>Snoozed until ${escaped(until)}.</p>`
-  const forms = [
-    ...(goesOn && !acknowledged ? [formOf(address, 'Acknowledge')] : []),
-    ...(goesOn ? snoozeHours : []).map((hours) => formOf(`${address}/snooze/${hours}`, `Snooze for ${hours} h`)),
-  ]
-  return page(`<h1>${escaped(name)}</h1><p>${state}</p>${snoozed}${forms.join('')}`)
+function buttonsOf(look: Awaited<ReturnType<Attention['look']>>, address: string): string {
+  const { name, project, goesOn, acknowledged, snoozed_until: until } = look
+  const begin = heading(name, project)
+  if (!goesOn) return `${begin}<p>This outage is over.</p>${snoozedText(until)}`
+  const acknowledging = acknowledged
+    ? '<p>Somebody has acknowledged this outage.</p>'
+    : `<p>It is down. If you acknowledge the outage, its reminders and its escalation end.</p>${button('Acknowledge', address)}`
+  const snoozing = snoozeHours.map((hours) => button(`Snooze for ${hours} h`, `${address}/snooze/${hours}`)).join('')
+  return `${begin}${acknowledging}${snoozedText(until)}<p>A snooze holds back all alerts of this check.</p>${snoozing}`
+}
+
+function snoozedText(until: string | null): string {
+  return until === null ? '' : `<p>Snoozed: no alerts of this check until ${instantText(Date.parse(until))}.</p>`
 }
 
 const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: request.id, address: request.clientAddress })
-
-function formOf(action: string, label: string): string {
-  return `<form method="post" action="${escaped(action)}"><button>${escaped(label)}</button></form>`
-}

@@ -7,7 +7,9 @@ const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000
 
 export type Attended = {
   projectId: string
+  /** Never empty. */
   name: string
+  project: string
   isDown: boolean
   flipSeq: number
   ackedSeq: number | null
@@ -16,9 +18,11 @@ export type Attended = {
 
 const find = statement(
   'find',
-  `SELECT m.project_id AS "projectId", m.name, m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
+  `SELECT m.project_id AS "projectId", coalesce(nullif(m.name, ''), nullif(m.slug, ''), 'A check without a name') AS name, p.name AS project,
+     m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
      a.acked_seq AS "ackedSeq", a.snoozed_until AS "snoozedUntil"
-   FROM monitors m LEFT JOIN attention a ON a.monitor_id = m.id WHERE m.id = $1 AND ($2::uuid IS NULL OR m.project_id = $2)`,
+   FROM monitors m JOIN projects p ON p.id = m.project_id LEFT JOIN attention a ON a.monitor_id = m.id
+   WHERE m.id = $1 AND ($2::uuid IS NULL OR m.project_id = $2)`,
 )
 
 /** A null `projectId` finds the check in any project: the signed link is the credential. */

@@ -12,7 +12,7 @@ import type { Encryption } from './encryption.ts'
 
 export type AttentionDocument = { acknowledged: boolean; snoozed_until: string | null }
 
-/** Who follows a link is known by nothing but having it. */
+/** The link itself is the credential. */
 export type Visitor = Omit<Caller, 'projectId'>
 
 export type Attention = ReturnType<typeof createAttention>
@@ -78,10 +78,11 @@ export function createAttention(options: {
       `${siteUrl()}/acknowledge/${links.seal(monitorId, flipSeq)}`,
 
     /** What the page of a link shows. It changes nothing, because mail scanners open links. */
-    async look(token: string): Promise<{ name: string; goesOn: boolean } & AttentionDocument> {
+    async look(token: string): Promise<{ name: string; project: string; goesOn: boolean } & AttentionDocument> {
       const { monitorId, seq } = outageOf(token)
       const found = await attended(null, monitorId)
-      return { name: found.name, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
+      const { name, project } = found
+      return { name, project, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
     },
 
     async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {

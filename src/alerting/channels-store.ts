@@ -151,6 +151,13 @@ export async function disableChannel(tx: Queryable, channel: Channel, reason: st
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
 }
 
+const projectName = statement('project_name', 'SELECT name FROM projects WHERE id = $1')
+
+/** Empty if there is no such project. */
+export async function selectProjectName(on: Queryable, id: string): Promise<string> {
+  return (await on.query<{ name: string }>(projectName, [id]))[0]?.name ?? ''
+}
+
 const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
 
 /** The recipient of the channel has to confirm again. */

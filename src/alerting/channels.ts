@@ -218,9 +218,10 @@ export function createChannels(options: ChannelsOptions) {
       destinations.forget(channel)
     },
 
-    /** Throws `not_found` unless `isAllowed` accepts the address that the channel mails. */
-    async mayUnsubscribe(id: string, isAllowed: IsRecipient): Promise<void> {
-      await channelOfRecipient(id, isAllowed)
+    /** The names of the channel and its project. Throws `not_found` unless `isAllowed` accepts the channel's address. */
+    async mailing(id: string, isAllowed: IsRecipient): Promise<{ channel: string; project: string }> {
+      const { name, projectId } = await channelOfRecipient(id, isAllowed)
+      return { channel: name, project: await store.selectProjectName(database, projectId) }
     },
 
     /** Switches the channel off for a caller who has proved that they receive its mails. */

@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { bothForms } from '../http/slashes.ts'
 import { expectation, nameOf, reasonText } from './alert.ts'
+import { linkAccess, sendPage } from './link-routes.ts'
 import type { Look, Looking } from './looking.ts'
-import { escaped, page } from './page.ts'
+import { escaped, heading } from './page.ts'
 import { instantText } from './text.ts'
 
 const Token = Type.Object({ token: Type.String({ maxLength: 200 }) })
@@ -17,18 +18,15 @@ const statusTexts: Record<string, string> = {
 }
 
 export const lookingRoutes: FastifyPluginAsyncTypebox<{ looking: Looking }> = async (app, { looking }) => {
-  const config = { access: 'public' } as const
-
   for (const { url, form } of bothForms('/checks/:token')) {
-    app.get(url, { config: { ...config, ...form }, schema: { params: Token } }, async (request, reply) => {
+    app.get(url, { config: { ...linkAccess, ...form }, schema: { params: Token } }, async (request, reply) => {
       const look = await looking.look(request.params.token)
-      reply.type('text/html; charset=utf-8').header('referrer-policy', 'no-referrer')
-      return pageOf(look)
+      return sendPage(reply.header('referrer-policy', 'no-referrer'), pageOf(look))
     })
   }
 }
 
-function pageOf({ check, since, pings }: Look): string {
+function pageOf({ check, project, since, pings }: Look): string {
   const at = (iso: unknown) => (typeof iso === 'string' ? instantText(Date.parse(iso)) : undefined)
   const facts: [label: string, value: string | undefined][] = [
     ['Since', since === null ? undefined : `${instantText(since.at)}. ${reasonText(since.reason)}`],
@@ -46,5 +44,5 @@ function pageOf({ check, since, pings }: Look): string {
   })
   const heard = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
   const status = statusTexts[String(check.status)] ?? ''
-  return page(`<h1>${escaped(nameOf(check))}</h1><p>${status}</p><dl>${rows.join('')}</dl>${heard}`)
+  return `${heading(nameOf(check), project)}<p>${status}</p><dl>${rows.join('')}</dl>${heard}`
 }

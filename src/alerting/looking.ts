@@ -10,7 +10,7 @@ import * as store from './looking-store.ts'
 
 const pingsShown = 10
 
-export type Look = { check: CheckDocument; since: store.LatestFlip | null; pings: store.SeenPing[] }
+export type Look = { check: CheckDocument; project: string; since: store.LatestFlip | null; pings: store.SeenPing[] }
 
 export type Looking = ReturnType<typeof createLooking>
 
@@ -31,12 +31,12 @@ export function createLooking(options: {
       const { monitorId: id } = links.open(token)
       const found = await selectAttended(database, null, id)
       const [check = null] = found === null ? [] : await checkDocuments([{ projectId: found.projectId, id }])
-      if (check === null) throw new AppError('not_found', 'check not found')
+      if (found === null || check === null) throw new AppError('not_found', 'check not found')
       const [since, pings] = await Promise.all([
         store.selectLatestFlip(database, id),
         store.selectSeenPings(database, id, pingsShown),
       ])
-      return { check, since, pings }
+      return { check, project: found.project, since, pings }
     },
   }
 }

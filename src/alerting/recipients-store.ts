@@ -37,6 +37,16 @@ export async function askRecipient(
   return (await tx.query(ask, [projectId, hash, now, since, most])).length > 0
 }
 
+const asking = statement(
+  'asking',
+  'SELECT p.name FROM mail_recipients r JOIN projects p ON p.id = r.project_id WHERE r.address_hash = $1',
+)
+
+/** The name of the project that has asked; null if none has. */
+export async function selectAskingProject(on: Queryable, hash: Buffer): Promise<string | null> {
+  return (await on.query<{ name: string }>(asking, [hash]))[0]?.name ?? null
+}
+
 const confirm = statement(
   'confirm',
   `UPDATE mail_recipients SET confirmed_at = ${instant('$2')} WHERE address_hash = $1 RETURNING project_id AS "projectId"`,

@@ -72,16 +72,18 @@ export function createRecipients(options: {
         await store.insertAskingMail(tx, channel, { ...question, asks: recipient.hash.toString('hex') }, at)
     },
 
-    /** Throws if the link is not valid or has expired. */
-    check(token: string): void {
-      opened(token)
+    /** The name of the project that asks. Throws if the link is not valid or has expired. */
+    async projectOf(token: string): Promise<string> {
+      const project = await store.selectAskingProject(database, opened(token))
+      if (project === null) throw notAsked()
+      return project
     },
 
     async confirm(token: string, by: { requestId: string; address: string }): Promise<void> {
       const hash = opened(token)
       await database.transaction(async (tx) => {
         const projectId = await store.confirmRecipient(tx, hash, now())
-        if (projectId === null) throw new AppError('not_found', 'this address is not asked for confirmation any more')
+        if (projectId === null) throw notAsked()
         const target = hash.toString('hex')
         await writeAudit(tx, { projectId, actor: 'recipient', ...by, action: 'recipient.confirm', target })
       })
@@ -94,6 +96,8 @@ export function createRecipients(options: {
     spend: (projectId: string): Promise<boolean> => store.spendMail(database, projectId, mailsPerHour, now()),
   }
 }
+
+const notAsked = () => new AppError('not_found', 'this address is not asked for confirmation any more')
 
 /** Addresses are compared without case. The hash is cut so that the token of a link fits into one segment of a path. */
 function hashOf(projectId: string, address: string): Buffer {

@@ -6,12 +6,18 @@ import { Type } from 'typebox'
 import { Uuid } from '../http/schema.ts'
 import { bothForms } from '../http/slashes.ts'
 import type { Channels } from './channels.ts'
+import { linkAccess, sendPage } from './link-routes.ts'
+import { button, heading } from './page.ts'
 import type { SignedLinks } from './signed-links.ts'
 
 const Address = Type.Object({ id: Uuid, signature: Type.String({ maxLength: 100 }) })
 
+const question =
+  '<p>This channel sends the alerts of the project to your address. If you unsubscribe it is switched off, and you get no more alerts from it.</p>'
+const unsubscribed = '<p>Unsubscribed: this channel is switched off. You will get no more alerts from it.</p>'
+
 export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
-  channels: Pick<Channels, 'mayUnsubscribe' | 'unsubscribe'>
+  channels: Pick<Channels, 'mailing' | 'unsubscribe'>
   links: Pick<SignedLinks, 'mayUnsubscribe'>
 }> = async (app, { channels, links }) => {
   const isSigned =
@@ -20,24 +26,18 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
       links.mayUnsubscribe(id, recipient, signature)
 
   for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
-    const open = { config: { access: 'public', ...form }, schema: { params: Address } } as const
+    const open = { config: { ...linkAccess, ...form }, schema: { params: Address } } as const
 
     app.get(url, open, async (request, reply) => {
-      await channels.mayUnsubscribe(request.params.id, isSigned(request.params))
-      reply.type('text/html; charset=utf-8')
-      return page(
-        '<form method="post"><p>Do you want no more alerts at this address?</p><button>Unsubscribe</button></form>',
-      )
+      const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
+      return sendPage(reply, heading(channel, project) + question + button('Unsubscribe'))
     })
 
     app.post(url, open, async (request, reply) => {
       const by = { requestId: request.id, address: request.clientAddress }
+      const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
       await channels.unsubscribe(request.params.id, isSigned(request.params), by)
-      reply.type('text/html; charset=utf-8')
-      return page('<p>You will get no more alerts at this address.</p>')
+      return sendPage(reply, heading(channel, project) + unsubscribed)
     })
   }
 }
-
-const page = (content: string) =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Flatline</title></head><body>${content}</body></html>\n`

@@ -67,6 +67,15 @@ const token: Record<string, Parameter> = {
 }
 const page = (what: string) => text(what, '<!doctype html><html lang="en">…</html>', 'text/html')
 
+/** Failures of a link: a page for browsers, which accept HTML, and JSON for programs. */
+const linkRefusals = (...statuses: number[]) =>
+  Object.fromEntries(
+    Object.entries(refusals('ours', ...statuses)).map(([status, { description, content }]) => [
+      status,
+      { description, content: { ...content, ...page('').content } },
+    ]),
+  )
+
 const unsubscribing: Record<string, Parameter> = {
   id: { type: 'string', description: 'uuid of the channel', example: channelId },
   signature: {
@@ -107,7 +116,7 @@ const attentions: Operations = {
     path: token,
     answers: {
       200: page('A page with the status, since when, what is expected and the last heartbeats'),
-      ...refusals('ours', 404, 410),
+      ...linkRefusals(404, 410),
     },
   },
   'GET /acknowledge/:token': {
@@ -115,49 +124,49 @@ const attentions: Operations = {
     tag: 'channels',
     summary: 'The page of a link in an alert; changes nothing',
     path: token,
-    answers: { 200: page('A page with buttons'), ...refusals('ours', 404, 410) },
+    answers: { 200: page('A page with buttons'), ...linkRefusals(404, 410) },
   },
   'POST /acknowledge/:token': {
     id: 'acknowledgeByLink',
     tag: 'channels',
     summary: 'Acknowledge the outage of the link',
     path: token,
-    answers: { 200: page('Done'), ...refusals('ours', 404, 409, 410) },
+    answers: { 200: page('Done'), ...linkRefusals(404, 409, 410) },
   },
   'GET /confirm/:token': {
     id: 'showConfirmation',
     tag: 'channels',
     summary: 'The page of the link in the mail that asks a recipient; changes nothing',
     path: token,
-    answers: { 200: page('A page with a button'), ...refusals('ours', 404, 410) },
+    answers: { 200: page('A page with a button'), ...linkRefusals(404, 410) },
   },
   'POST /confirm/:token': {
     id: 'confirmRecipient',
     tag: 'channels',
     summary: 'Confirm that the recipient of the link wants mails',
     path: token,
-    answers: { 200: page('Done'), ...refusals('ours', 404, 410) },
+    answers: { 200: page('Done'), ...linkRefusals(404, 410) },
   },
   'GET /api/v3/channels/:id/unsubscribe/:signature': {
     id: 'showUnsubscribing',
     tag: 'channels',
     summary: 'The page of the link in a mail with which its recipient ends it; changes nothing',
     path: unsubscribing,
-    answers: { 200: page('A page with a button'), ...refusals('ours', 400, 404) },
+    answers: { 200: page('A page with a button'), ...linkRefusals(400, 404) },
   },
   'POST /api/v3/channels/:id/unsubscribe/:signature': {
     id: 'unsubscribe',
     tag: 'channels',
     summary: 'Switch the channel of the link off',
     path: unsubscribing,
-    answers: { 200: page('Done'), ...refusals('ours', 400, 404) },
+    answers: { 200: page('Done'), ...linkRefusals(400, 404) },
   },
   'POST /acknowledge/:token/snooze/:hours': {
     id: 'snoozeByLink',
     tag: 'channels',
     summary: 'Snooze the check of the link',
     path: { ...token, hours: { type: 'integer', description: 'How long', example: 4 } },
-    answers: { 200: page('Done'), ...refusals('ours', 400, 404, 410) },
+    answers: { 200: page('Done'), ...linkRefusals(400, 404, 409, 410) },
   },
 }
 

@@ -105,7 +105,7 @@ function describeResponse(reply: FastifyReply) {
   return { statusCode: reply.statusCode }
 }
 
-export type DescribedError = {
+type DescribedError = {
   type: string
   message: string
   code?: string | number

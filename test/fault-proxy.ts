@@ -13,7 +13,7 @@ export type Fault = 'pass' | 'blackhole' | 'refuse' | 'reset' | 'slow'
  * When a connection breaks on which the client has asked for a commit, which is all that the client sees: before the database heard of
  * it, once it had heard, and once it had answered.
  */
-export type CommitCut = 'unheard' | 'heard' | 'answered'
+type CommitCut = 'unheard' | 'heard' | 'answered'
 
 const slowMs = 2000
 

@@ -8,8 +8,8 @@ import type { CheckMessage, Message, NoticeMessage, Severity } from './message.t
 import { placeholdersOf } from './placeholders.ts'
 import { cut, durationText, instantText, oneLine, readable, tail } from './text.ts'
 
-export type Fact = { label: string; value: string }
-export type Link = { label: string; url: string }
+type Fact = { label: string; value: string }
+type Link = { label: string; url: string }
 
 export type Alert = {
   severity: Severity

@@ -27,8 +27,6 @@ export type DelivererOptions = {
   onFree: () => void
 }
 
-export type Deliverer = ReturnType<typeof createDeliverer>
-
 type Chosen = { call: Call; leave: () => void }
 
 export function createDeliverer(options: DelivererOptions) {

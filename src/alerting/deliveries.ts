@@ -28,8 +28,6 @@ export type DeliveryDocument = {
   request_id: string | null
 }
 
-export type Deliveries = ReturnType<typeof createDeliveries>
-
 export function createDeliveries(options: {
   database: Database
   writeAudit: WriteAudit

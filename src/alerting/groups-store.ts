@@ -8,7 +8,7 @@ const statement = (name: string, text: string): Statement => ({ name: `alerting_
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
 /** In one message. */
-export const groupMax = 200
+const groupMax = 200
 
 const recent = statement(
   'recent_flips',

@@ -19,7 +19,7 @@ export type ApiRequest = {
 }
 
 /** What the body of an answer says beyond its status. */
-export type Reading = {
+type Reading = {
   /** The vendor's own words. */
   says?: string | undefined
   retryAfterMs?: number | undefined

@@ -13,8 +13,6 @@ import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
 const monitorsMax = 200
 
-export type Outbox = ReturnType<typeof createOutbox>
-
 export function createOutbox(options: {
   database: Database
   now: () => number

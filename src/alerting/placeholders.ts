@@ -15,8 +15,6 @@ const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SL
 /** In UTF-16 units. The first two are what servers accept of an address and of all headers together. */
 const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 
-export type Placeholders = ReturnType<typeof placeholdersOf>
-
 /** What there is of a notice stands in these. */
 const telling = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
 

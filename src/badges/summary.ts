@@ -5,7 +5,7 @@ import { printable } from '../core/characters.ts'
 import type { Format } from './addresses.ts'
 
 export type Counts = { total: number; grace: number; down: number }
-export type State = 'up' | 'late' | 'down'
+type State = 'up' | 'late' | 'down'
 
 const colours = {
   up: { svg: '#4c1', shields: 'success' },
@@ -20,7 +20,7 @@ export function add(counts: Counts, status: string): Counts {
   return { total: total + 1, grace: grace + Number(status === 'grace'), down: down + Number(status === 'down') }
 }
 
-export function stateOf({ grace, down }: Counts, withLate: boolean): State {
+function stateOf({ grace, down }: Counts, withLate: boolean): State {
   if (down > 0) return 'down'
   return withLate && grace > 0 ? 'late' : 'up'
 }

@@ -4,7 +4,7 @@
 /** `max` counts characters, as PostgreSQL does: code points. Null is no limit. */
 export type Column = { type: ColumnType; max: number | null; isNullable: boolean }
 
-export type ColumnType = 'uuid' | 'text' | 'int4' | 'int8' | 'instant' | 'bytes' | 'json' | 'boolean'
+type ColumnType = 'uuid' | 'text' | 'int4' | 'int8' | 'instant' | 'bytes' | 'json' | 'boolean'
 
 const column = (type: ColumnType, isNullable: boolean, max: number | null = null): Column => ({ type, max, isNullable })
 

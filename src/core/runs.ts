@@ -3,7 +3,7 @@
 // they only wait for their end, to learn their duration, also after a later run, a failure or a pause has taken them off the watch; where
 // every run is to be watched, those that still are say so.
 
-export type OpenRun = { rid: string | null; at: number; watched: boolean }
+type OpenRun = { rid: string | null; at: number; watched: boolean }
 
 /** Part of a monitor's state. Instants in epoch milliseconds. */
 export type Runs = { lastStart: number | null; lastStartRid: string | null; openRuns: readonly OpenRun[] }

@@ -18,7 +18,7 @@ import { type Migration, migrate } from './migrate.ts'
 import { requireSupportedServer } from './server-version.ts'
 
 /** What the caller has to decide or to change. */
-export class RestoreRefusedError extends Error {
+class RestoreRefusedError extends Error {
   override name = 'RestoreRefusedError'
 }
 

@@ -18,8 +18,6 @@ export type DatabaseMetrics = {
   failure(reason: string): void
 }
 
-export type Telemetry = ReturnType<typeof createTelemetry>
-
 /** A statement that is slow once is often slow a thousand times. */
 const slowLineEveryMs = 10_000
 

@@ -6,7 +6,7 @@ import type { Phase } from '../lifecycle/service.ts'
 import type { Health, HealthReport } from './service.ts'
 
 /** What /status tells beside the checks. Instants in epoch milliseconds, `lastRun` is 0 if never. */
-export type StatusFigures = {
+type StatusFigures = {
   heartbeatsProcessed: number
   lastRun: number
   dataStalenessMs: number

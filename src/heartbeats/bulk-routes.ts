@@ -18,7 +18,7 @@ export type BulkRoutesOptions = {
 type Rejected = { index: number; error: string }
 type Result = { accepted: number; duplicates: number; rejected: Rejected[]; unavailable: number }
 
-export const bulkPath = '/api/v3/heartbeats'
+const bulkPath = '/api/v3/heartbeats'
 const uploadMaxBytes = 16 * 2 ** 20
 const entriesMax = 10_000
 /** Entries, and characters of entries, between two pauses in which the process can do other work. */

@@ -30,8 +30,6 @@ export type OwnersOfKeys = (
   hashes: readonly string[],
 ) => Promise<ReadonlyMap<string, { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key' }>>
 
-export type Recording = ReturnType<typeof createRecording>
-
 export function createRecording(options: {
   database: Database
   monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'lastFlips'>

@@ -32,7 +32,7 @@ export type Received = Omit<Incoming, 'at'> & {
 }
 
 /** The project is empty while only the hash of the key is known. */
-export type Uploader = { projectId: string; keyHash: string | null }
+type Uploader = { projectId: string; keyHash: string | null }
 
 export type Incoming = {
   /** Empty until its slug has been looked up. */

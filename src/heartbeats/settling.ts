@@ -24,8 +24,6 @@ const batchMax = 50
  */
 const heartbeatsMax = 1000
 
-export type Settling = ReturnType<typeof createSettling>
-
 export function createSettling(options: {
   database: Database
   monitors: Pick<Monitors, 'change' | 'unsettled' | 'clearUnsettled' | 'flipsSince' | 'redateFlips'>

@@ -13,8 +13,6 @@ export type Segment = { path: string; bytes: number; records: number; oldestAt: 
 /** Records to be written together. */
 export type Group = { chunk: Buffer; records: number; oldestAt: number }
 
-export type SpoolFiles = ReturnType<typeof createSpoolFiles>
-
 type Active = Segment & { file: FileHandle; inode: number }
 
 const suffix = '.spool'

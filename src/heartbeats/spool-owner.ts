@@ -11,7 +11,7 @@ import { unreadableDir } from './spool-files.ts'
 type Owner = { id: string; host: string; pid: number; startedAt: string | null }
 
 /** Where the spool of a process that is gone is now, and the id of that process if it is known. */
-export type Adopted = { dir: string; ownerId: string | null }
+type Adopted = { dir: string; ownerId: string | null }
 
 const ownerFile = 'owner.json'
 /** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */

@@ -5,8 +5,6 @@
 import { isDatabaseAway } from '../core/availability.ts'
 import type { Outcome, Received } from './service.ts'
 
-export type Writing = ReturnType<typeof createWriting>
-
 /** For each entry its outcome or its own error. */
 export type Results = Map<string, Outcome | Error>
 

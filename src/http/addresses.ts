@@ -9,7 +9,7 @@ import { AppError } from '../core/errors.ts'
 /** Answers a failure in a dialect. */
 export type Answer = (failure: AppError, request: FastifyRequest, reply: FastifyReply) => void
 
-export type Addresses = {
+type Addresses = {
   /** The methods of a request's address, in a fixed order and with OPTIONS; undefined if the address does not exist. */
   methodsOf(request: FastifyRequest): string | undefined
   /** How failures are answered at the address of a request; undefined for Flatline's own dialect. */

@@ -65,7 +65,7 @@ export function prepare(error: AppError, request: FastifyRequest, reply: Fastify
   reply.code(statusOf[error.code]).type('application/json; charset=utf-8')
 }
 
-export function toAppError(error: FastifyError): AppError {
+function toAppError(error: FastifyError): AppError {
   if (error instanceof AppError) return error
   if (error.validation) return fromValidation(error)
   const refused = refusedByDatabase[error.code]

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 
 type Client = FastifyInstance['metrics']['client']
 
-export type Sample = { value: number; labels?: Record<string, string> }
+type Sample = { value: number; labels?: Record<string, string> }
 export type Reader = () => readonly Sample[] | Promise<readonly Sample[]>
 
 /** The last known values are shown instead. */

@@ -209,6 +209,6 @@ function derivedSettings(values: Record<string, unknown>): CheckInput['derived']
   return (before) => ({ filterSubject: Boolean((subject ?? before.successKw) || (subject_fail ?? before.failureKw)) })
 }
 
-export function invalid(problem: string, field?: string): AppError {
+function invalid(problem: string, field?: string): AppError {
   return new AppError('bad_request', `json validation error: ${problem}`, field === undefined ? {} : { field })
 }

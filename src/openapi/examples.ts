@@ -3,7 +3,6 @@
 export const uuid = '3c2ea6a5-5a2c-4f5b-9a57-0b2f2b6c9c01'
 export const channelId = '7e1b7a0c-3f63-4a39-8d4c-0f6a9f0f1a01'
 export const projectId = '0f7b1a52-51a5-4a4c-9f0e-8f3d8a6f5d11'
-export const uniqueKey = 'b6589fc6ab0dc82cf12099d1c2d40ab994e8410c'
 export const site = 'https://beats.example.org'
 
 export const checkExample = {

@@ -13,7 +13,7 @@ export const tags = {
   service: 'The service itself: probes, metrics, operation',
 } as const
 
-export type Content = Record<string, { schema: TSchema | object; example: unknown }>
+type Content = Record<string, { schema: TSchema | object; example: unknown }>
 export type Answer = { description: string; content?: Content }
 
 export type Operation = {

@@ -4,8 +4,6 @@
 // within that time knows that the process has acknowledged nothing that is not in the database. Heartbeats are on disk
 // meanwhile; only their answer waits, and only at the beginning of an outage.
 
-export type Acknowledging = ReturnType<typeof createAcknowledging>
-
 /** A process that has not ticked for this long was frozen, and other replicas may have relied on that. */
 const frozenAfterMs = 1500
 const lookEveryMs = 50

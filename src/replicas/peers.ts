@@ -9,8 +9,6 @@ import { Agent, request } from 'undici'
 import type { BlindTime } from '../blind-time/service.ts'
 import type { Peer, Report } from '../blind-time/store.ts'
 
-export type Peers = ReturnType<typeof createPeers>
-
 /** A peer that has not reported for this long is probed. */
 const silentAfterMs = 750
 /** How often the addresses of replicas that report are verified. */

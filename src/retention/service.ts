@@ -23,8 +23,6 @@ export type RetentionOptions = {
   batchMax?: number
 }
 
-export type Retention = ReturnType<typeof createRetention>
-
 const dayMs = 86_400_000
 /** Between two batches at least so long, and as long as a batch took: others use the database, too. */
 const pauseLeastMs = 50

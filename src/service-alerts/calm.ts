@@ -3,8 +3,6 @@
 
 import type { Judgement, Level } from './rules.ts'
 
-export type Calm = ReturnType<typeof createCalm>
-
 /** `now` in milliseconds. */
 export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
   /** Rules that are better than last reported: since when, and the worst judgement since then. */

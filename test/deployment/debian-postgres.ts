@@ -36,7 +36,7 @@ export function needsDebianPostgres(): string | false {
 }
 
 /** A directory that the account under which PostgreSQL runs may use. */
-export async function clusterDir(t: Scope): Promise<{ dir: string; account: Account }> {
+async function clusterDir(t: Scope): Promise<{ dir: string; account: Account }> {
   const dir = await mkdtemp(join(tmpdir(), 'flatline-pg15-'))
   await chmod(dir, 0o755)
   const account = await chooseAccount([])

@@ -62,7 +62,7 @@ export function ofKind(documents: Manifest[], kind: string): Manifest[] {
 export const nameOf = ({ kind, metadata }: Manifest) => `${kind}/${metadata.name}`
 
 /** What a workload makes pods from. */
-export function podTemplate({ kind, spec }: Manifest): Node | undefined {
+function podTemplate({ kind, spec }: Manifest): Node | undefined {
   if (kind === 'CronJob') return spec.jobTemplate.spec.template
   return ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'].includes(kind) ? spec.template : undefined
 }

@@ -9,7 +9,7 @@ export type Family = { help: string; labels: Map<string, Set<string>> }
 export type Catalogue = Map<string, Family>
 
 /** Given by Prometheus to everything that it scrapes: in Kubernetes by the operator, else by the configuration. */
-export const targetLabels = ['job', 'instance', 'namespace']
+const targetLabels = ['job', 'instance', 'namespace']
 
 type Matcher = { label: string; op: string; value: string }
 

@@ -5,7 +5,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { Errors } from 'typebox/value'
 import type { Running } from '../helper.ts'
 
-export type Media = { schema: object; example?: unknown; examples?: Record<string, { value: unknown }> }
+type Media = { schema: object; example?: unknown; examples?: Record<string, { value: unknown }> }
 export type Operation = {
   operationId: string
   summary: string

@@ -60,7 +60,7 @@ const rawBodies = ['{', '{"a":', '[1,', '"', '\0', 'nul', '{"a":1}{"a":2}', `${'
   .concat(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))
 
 /** Values that follow a schema, as far as types, enumerations, patterns and limits say. */
-export function valid(schema: Schema): fc.Arbitrary<unknown> {
+function valid(schema: Schema): fc.Arbitrary<unknown> {
   const variants = schema.anyOf ?? schema.oneOf
   if (schema.allOf?.[0]) return valid(schema.allOf[0])
   if (variants) return fc.oneof(...variants.map(valid))

@@ -12,7 +12,7 @@ import { eventually, scratchDir } from '../helper.ts'
 import { patience } from '../patience.ts'
 
 /** `ended` as HAProxy says it: `--` in order, `S…` because of the server, `SC` where that could not even be reached. */
-export type Handled = { id: string; server: string; status: number; ended: string }
+type Handled = { id: string; server: string; status: number; ended: string }
 
 export type Balancer = {
   /** Unix sockets on which it accepts. Through `redispatching` a connection that a server refused is made to another one. */

@@ -13,7 +13,7 @@ import { type Service, spawnService } from './service.ts'
 /** The replicas, and places in the balancer for as many again. */
 export const blue = ['a', 'b', 'c'] as const
 export const green = ['d', 'e', 'f'] as const
-export type Name = (typeof blue | typeof green)[number]
+type Name = (typeof blue | typeof green)[number]
 
 export type Fleet = {
   balancer: Balancer

@@ -20,7 +20,7 @@ export type ClientOptions = {
 }
 
 /** `id` is the request's X-Request-Id. Instants in epoch milliseconds. */
-export type Failure = { id: string; what: string; problem: string; sentAt: number; endedAt: number }
+type Failure = { id: string; what: string; problem: string; sentAt: number; endedAt: number }
 
 export type Report = {
   /** Run ids of the heartbeats that were answered OK. */

@@ -153,7 +153,7 @@ export async function asks(
 export const json = (asked: readonly Asked[]) => JSON.parse(asked.at(-1)?.body ?? '')
 export const form = (asked: readonly Asked[]) => Object.fromEntries(new URLSearchParams(asked.at(-1)?.body ?? ''))
 
-export type Meaning = {
+type Meaning = {
   retryable?: boolean
   permanent?: boolean
   suspect?: boolean

@@ -12,7 +12,7 @@ const hangingChannels = 120
 const outagesEach = 20
 const otherAlerts = 16
 
-test('the alerts of one tenant go at once while 120 destinations of another hang with 2,400 alerts waiting', async (t) => {
+test('the alerts of one tenant go at once while 120 destinations of another hang with 2,400 alerts', async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica({ requestTimeoutMs: 300_000 })
   let held = 0

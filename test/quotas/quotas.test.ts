@@ -18,7 +18,7 @@ async function projectId({ databaseUrl }: Running): Promise<string> {
 
 const hook = (name: string) => ({ kind: 'webhook', name, settings: { url: 'http://127.0.0.1:9/' } })
 
-test('a project sees its quota with usage, and the operator sets it within the maxima of the configuration', async (t) => {
+test('a project sees its quota with usage, and the operator sets it within the configured maxima', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__CHANNELS: '7', FLATLINE__QUOTAS__CHANNELS_MAX: '9' })
   const { call, databaseUrl } = running
   const url = `/api/v3/projects/${await projectId(running)}/`

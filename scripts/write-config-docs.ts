@@ -2,8 +2,8 @@
 //   node scripts/write-config-docs.ts
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { rules } from '../src/config-rules.ts'
-import { configSchema, profiles, type Setting, settings } from '../src/config-schema.ts'
+import { rules } from '../src/config/rules.ts'
+import { configSchema, profiles, type Setting, settings } from '../src/config/schema.ts'
 
 const root = new URL('../', import.meta.url)
 
@@ -55,7 +55,7 @@ function renderPage(): string {
 
 const pageIntro = `# Configuration
 
-<!-- Written by scripts/write-config-docs.ts from src/config-schema.ts; a test compares. -->
+<!-- Written by scripts/write-config-docs.ts from src/config/schema.ts; a test compares. -->
 
 Later layers win: built-in defaults, then \`config/<profile>.yaml\`, then the environment. \`DEPLOYMENT_ENV\` chooses the
 profile: ${profiles.map((profile) => `\`${profile}\``).join(', ')}. An empty variable counts as unset.

@@ -24,9 +24,11 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
 }
 
 async function healthcheck(): Promise<void> {
-  const { readListenAddress } = await import('./config-listen.ts')
+  const { readListenAddress } = await import('./config/listen-address.ts')
   const { askReadiness } = await import('./health/probe.ts')
-  const { ready, answer } = await askReadiness(readListenAddress() ?? (await import('./config.ts')).loadConfig().server)
+  const { ready, answer } = await askReadiness(
+    readListenAddress() ?? (await import('./config/load.ts')).loadConfig().server,
+  )
   console.log(answer)
   if (!ready) process.exitCode = 1
 }

@@ -16,7 +16,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
   .map(readSource)
 
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
-const shared = /^src\/((config|logger)(-\w+)?|loop)\.ts$/
+const shared = /^src\/(config\/[\w-]+|(logger(-\w+)?|loop))\.ts$/
 
 /** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [
@@ -34,17 +34,17 @@ const layers: [pattern: RegExp, layer: number][] = [
 ]
 
 /** Folders that every module may import from at run time. */
-const common = ['core', 'database', 'http', 'mail']
+const common = ['config', 'core', 'database', 'http', 'mail']
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
-const environmentReaders = ['src/config.ts', 'src/config-listen.ts', 'src/database/postgres-cluster.ts']
+const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/postgres-cluster.ts']
 
 /** What runs before the first request, as the last of all, in a thread or process of its own, or on memory alone. */
 const synchronous = [
   'src/cli/',
   ...[
-    'src/config.ts',
-    'src/config-listen.ts',
+    'src/config/load.ts',
+    'src/config/listen-address.ts',
     'src/server.ts',
     'src/logger.ts',
     'src/logger-file.ts',
@@ -100,7 +100,7 @@ test('core has no clock, no randomness, no process and no await', () => {
   )
 })
 
-test('only config.ts reads the environment', () => {
+test('only config/ reads the environment', () => {
   assert.deepEqual(
     places(({ path }) => !environmentReaders.includes(path), /\bprocess\.env\b/),
     [],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
-import { loadConfig, version } from '../src/config.ts'
+import { loadConfig, version } from '../src/config/load.ts'
 import { loggerOptions } from '../src/logger.ts'
 
 const check = '1b4e28ba-2fa1-4bd2-883f-0016d3cca427'

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
-import { configSchema } from '../config-schema.ts'
+import { configSchema } from '../config/schema.ts'
 import { AppError } from '../core/errors.ts'
 import { bothForms } from '../http/slashes.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Config, version } from '../config.ts'
+import { type Config, version } from '../config/load.ts'
 import { createAddressList } from '../http/address-list.ts'
 import { createLoop } from '../loop.ts'
 import { attentionRoutes } from './attention-routes.ts'

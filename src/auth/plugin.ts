@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import type { Access } from '../http/access.ts'

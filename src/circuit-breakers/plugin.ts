@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { type BreakerPhase, breakerNumbers } from '../core/breaker.ts'
 import { circuitBreakerRoutes } from './routes.ts'
 import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'

@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import { shippedOverrides } from '../config-work.ts'
+import type { Config } from '../config/load.ts'
+import { shippedOverrides } from '../config/work.ts'
 import type { BreakerSettings } from './service.ts'
 
 /** What is set for a breaker: its exact name wins over its kind. */

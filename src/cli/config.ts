@@ -1,7 +1,7 @@
 // `flatline config`: the effective configuration without secrets.
 
-import { resolveConfig } from '../config.ts'
-import { renderConfig, reportConfig } from '../config-report.ts'
+import { resolveConfig } from '../config/load.ts'
+import { renderConfig, reportConfig } from '../config/report.ts'
 
 export async function printConfig(args: readonly string[]): Promise<void> {
   const reported = reportConfig(resolveConfig())

@@ -1,7 +1,7 @@
 // `flatline migrate`: applies what is pending, and ends.
 
 import pg from 'pg'
-import { ConfigError, loadConfig } from '../config.ts'
+import { ConfigError, loadConfig } from '../config/load.ts'
 import { migrate, readMigrations } from '../database/migrate.ts'
 
 export async function migrateOnly(): Promise<void> {

@@ -1,7 +1,7 @@
 // A running Flatline, as commands see it: its address and a project's read-write key, given as options or taken from the configuration
 // of the machine.
 
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
 import { inputMaxBytes, readAnswer, readInput } from './input.ts'
 

@@ -3,7 +3,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import type { Queryable } from './client.ts'
 import { startEmbeddedPostgres } from './embedded.ts'
 import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'

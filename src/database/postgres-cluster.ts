@@ -19,7 +19,7 @@ import {
 } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { dataDirMode } from '../config-modes.ts'
+import { dataDirMode } from '../config/data-dir.ts'
 import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
 import {
   type Account,

@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'

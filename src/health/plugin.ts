@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Config, version } from '../config.ts'
+import { type Config, version } from '../config/load.ts'
 import { createAddressList } from '../http/address-list.ts'
 import { isInternal } from '../http/internal.ts'
 import * as checks from './checks.ts'

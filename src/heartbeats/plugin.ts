@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { isDatabaseAway } from '../core/availability.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { createLoop, type Loop } from '../loop.ts'

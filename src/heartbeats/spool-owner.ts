@@ -5,7 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { dataDirMode } from '../config-modes.ts'
+import { dataDirMode } from '../config/data-dir.ts'
 import { unreadableDir } from './spool-files.ts'
 
 type Owner = { id: string; host: string; pid: number; startedAt: string | null }

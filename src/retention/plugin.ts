@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import { createLoop } from '../loop.ts'
 import { createRetention } from './service.ts'
 

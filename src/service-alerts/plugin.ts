@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/load.ts'
 import type { Health } from '../health/service.ts'
 import { createLoop } from '../loop.ts'
 import { beat } from './heartbeat.ts'

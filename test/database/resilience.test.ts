@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
 import { createDatabase as createService, type Database } from '../../src/database/service.ts'
 import { createDatabase, sql } from '../postgres.ts'

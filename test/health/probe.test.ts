@@ -4,8 +4,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { loadConfig } from '../../src/config.ts'
-import { readListenAddress } from '../../src/config-listen.ts'
+import { readListenAddress } from '../../src/config/listen-address.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { askReadiness } from '../../src/health/probe.ts'
 import { build, scratchDir } from '../helper.ts'
 import { createDatabase } from '../postgres.ts'
@@ -58,7 +58,7 @@ test('a health check loads only what its request needs', async (t) => {
   const [report = ''] = await readdir(coverage)
   const { result } = JSON.parse(await readFile(join(coverage, report), 'utf8')) as { result: { url: string }[] }
   const loaded = result.flatMap(({ url }) => (url.startsWith('file:') ? [url.slice(`file://${root}`.length)] : []))
-  assert.deepEqual(loaded.sort(), ['src/cli.ts', 'src/config-listen.ts', 'src/health/probe.ts'])
+  assert.deepEqual(loaded.sort(), ['src/cli.ts', 'src/config/listen-address.ts', 'src/health/probe.ts'])
 })
 
 test('a health check asks the address that the full configuration gives', async (t) => {

@@ -1,6 +1,6 @@
 // Settings of what is off until it is wanted.
 import { Type } from 'typebox'
-import { integer, milliseconds } from './config-kinds.ts'
+import { integer, milliseconds } from './kinds.ts'
 
 export const features = Type.Object(
   {

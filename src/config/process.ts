@@ -1,6 +1,6 @@
 // Settings of the process: listening, its database, limits, health, secrets.
 import { Type } from 'typebox'
-import { flag, integer, milliseconds, secret } from './config-kinds.ts'
+import { flag, integer, milliseconds, secret } from './kinds.ts'
 
 export const server = Type.Object(
   {

@@ -1,5 +1,5 @@
 // The kinds of value that settings are made of. Three keywords are ours: `env` is the short alias, `secret` keeps the value out of
-// messages and logs, `reading` names the function of config-values.ts that a plain type cannot replace.
+// messages and logs, `reading` names the function of values.ts that a plain type cannot replace.
 import { Type } from 'typebox'
 
 // setTimeout fires at once for anything longer, so that a month-long interval would become a busy loop.

@@ -1,7 +1,7 @@
 // Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
-import { flag, integer, milliseconds, secret } from './config-kinds.ts'
-import { uuidPattern } from './core/identifier.ts'
+import { uuidPattern } from '../core/identifier.ts'
+import { flag, integer, milliseconds, secret } from './kinds.ts'
 
 export const ingest = Type.Object(
   {

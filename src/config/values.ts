@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
-import type { LeafSchema, Setting } from './config-schema.ts'
+import type { LeafSchema, Setting } from './schema.ts'
 
 export type Reading = { value: unknown } | { problem: string }
 

@@ -1,10 +1,10 @@
 // Every setting, by section: the type, the environment's variables, the checks, .env.example and docs/configuration.md all derive
 // from this schema.
 import { type Static, type TSchema, Type } from 'typebox'
-import { features } from './config-features.ts'
-import { log } from './config-log.ts'
-import { admin, database, health, healthMetrics, limits, security, server } from './config-process.ts'
-import { alerting, breakers, detector, ingest, quotas, retention, spool } from './config-work.ts'
+import { features } from './features.ts'
+import { log } from './log.ts'
+import { admin, database, health, healthMetrics, limits, security, server } from './process.ts'
+import { alerting, breakers, detector, ingest, quotas, retention, spool } from './work.ts'
 
 export const profiles = ['local', 'staging', 'production', 'docker'] as const
 

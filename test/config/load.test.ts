@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
-import { type Config, type ConfigSource, loadConfig, resolveConfig } from '../src/config.ts'
-import { settings } from '../src/config-schema.ts'
-import { directory, type Env, key, problemsOf, production } from './config-source.ts'
+import { type Config, type ConfigSource, loadConfig, resolveConfig } from '../../src/config/load.ts'
+import { settings } from '../../src/config/schema.ts'
+import { directory, type Env, key, problemsOf, production } from './source.ts'
 
 const read = (env: Env, path: string, source: ConfigSource = {}) =>
   path.split('.').reduce<unknown>((node, part) => (node as Env)[part], loadConfig({ env, ...source }))
@@ -153,7 +153,7 @@ test('the configuration is frozen all the way down', () => {
 })
 
 test('.env.example taken at its word gives the defaults', (t) => {
-  const lines = readFileSync(new URL('../.env.example', import.meta.url), 'utf8').replace(/^#(?=[A-Z_]+=)/gm, '')
+  const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').replace(/^#(?=[A-Z_]+=)/gm, '')
   const env = parseEnv(lines) as Env
   assert.equal(Object.keys(env).length, settings.length)
   const profileDir = join(directory(t), 'none')

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { settings } from '../src/config-schema.ts'
-import { shippedOverrides } from '../src/config-work.ts'
+import { settings } from '../../src/config/schema.ts'
+import { shippedOverrides } from '../../src/config/work.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const run = (env: Record<string, string>, ...args: string[]) =>

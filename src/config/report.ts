@@ -1,6 +1,6 @@
 // The effective configuration for people: every setting, its value without secrets, and where it came from.
-import type { resolveConfig } from './config.ts'
-import { settings } from './config-schema.ts'
+import type { resolveConfig } from './load.ts'
+import { settings } from './schema.ts'
 
 type Resolved = ReturnType<typeof resolveConfig>
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { renderConfigDocs } from '../scripts/write-config-docs.ts'
-import { settings } from '../src/config-schema.ts'
+import { renderConfigDocs } from '../../scripts/write-config-docs.ts'
+import { settings } from '../../src/config/schema.ts'
 
 for (const [path, text] of Object.entries(renderConfigDocs())) {
   test(`${path} is what the schema says; otherwise run node scripts/write-config-docs.ts`, () => {

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseDocument } from 'yaml'
-import { rules, sharedSecrets } from './config-rules.ts'
-import { type Config, configSchema, type Setting, settings } from './config-schema.ts'
-import { readValue } from './config-values.ts'
+import { rules, sharedSecrets } from './rules.ts'
+import { type Config, configSchema, type Setting, settings } from './schema.ts'
+import { readValue } from './values.ts'
 
-export type { Config } from './config-schema.ts'
+export type { Config } from './schema.ts'
 
 export type ConfigSource = {
   env?: Record<string, string | undefined>
@@ -28,7 +28,7 @@ export class ConfigError extends Error {
 }
 
 /** The version of package.json, for logs and metrics. */
-export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
 /** `npm start`, which is no setting of ours and changes none. */
 export const startedByNpm = (): boolean => process.env.npm_lifecycle_event === 'start'
@@ -49,7 +49,7 @@ export function resolveConfig(source: ConfigSource = {}): { config: Config; orig
   return { config: deepFreeze(config), origins: draft.origins }
 }
 
-const defaultProfileDir = fileURLToPath(new URL('../config', import.meta.url))
+const defaultProfileDir = fileURLToPath(new URL('../../config', import.meta.url))
 
 type Draft = {
   values: Map<string, unknown>

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 type Source = { env?: Record<string, string | undefined>; profileDir?: URL }
 
 export function readListenAddress(source: Source = {}): { host: string; port: number } | undefined {
-  const { env = process.env, profileDir = new URL('../config/', import.meta.url) } = source
+  const { env = process.env, profileDir = new URL('../../config/', import.meta.url) } = source
   const [host, port] = [single(env, 'HOST'), single(env, 'PORT')]
   const profile = readProfile(profileDir, single(env, 'DEPLOYMENT_ENV', 'ENVIRONMENT') || 'local')
   if (host === undefined || port === undefined || profile === undefined) return undefined

@@ -1,6 +1,6 @@
 // Settings of the log.
 import { Type } from 'typebox'
-import { integer } from './config-kinds.ts'
+import { integer } from './kinds.ts'
 
 export const log = Type.Object(
   {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConfigError } from '../src/config.ts'
-import { rules } from '../src/config-rules.ts'
-import { settings } from '../src/config-schema.ts'
-import { directory, type Env, key, problemsOf, production } from './config-source.ts'
+import { ConfigError } from '../../src/config/load.ts'
+import { rules } from '../../src/config/rules.ts'
+import { settings } from '../../src/config/schema.ts'
+import { directory, type Env, key, problemsOf, production } from './source.ts'
 
 test('whatever cannot be read strictly is refused, with the name of its variable first', () => {
   const refused: [string, string[]][] = [

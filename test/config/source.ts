@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { ConfigError, type ConfigSource, loadConfig } from '../src/config.ts'
+import { ConfigError, type ConfigSource, loadConfig } from '../../src/config/load.ts'
 
 export type Env = Record<string, string>
 

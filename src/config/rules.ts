@@ -1,7 +1,7 @@
 // What no single value can say: settings that must fit each other, and what a profile insists on. A rule is data, so
 // that docs/configuration.md lists exactly what is enforced.
-import { type Config, settings } from './config-schema.ts'
-import { databaseTarget, keyHex } from './config-values.ts'
+import { type Config, settings } from './schema.ts'
+import { databaseTarget, keyHex } from './values.ts'
 
 export type Rule = { about: readonly string[]; text: string; broken: (config: Config) => boolean }
 

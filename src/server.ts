@@ -15,7 +15,7 @@ import { dataDirMode } from './config/data-dir.ts'
 import { type Config, ConfigError, resolveConfig, startedByNpm } from './config/load.ts'
 import { reportConfig } from './config/report.ts'
 import { npmEchoMs, onStopSignals, type StopSignal } from './lifecycle/stop-signals.ts'
-import { steadyLog } from './logger.ts'
+import { steadyLog } from './logging/logger.ts'
 
 export async function serve(): Promise<void> {
   // What waits for a batch survives a few scavenges, so that V8 would soon make its like in old space at once. There each dead one holds its

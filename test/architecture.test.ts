@@ -16,7 +16,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
   .map(readSource)
 
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
-const shared = /^src\/(config\/[\w-]+|(logger(-\w+)?|loop))\.ts$/
+const shared = /^src\/((config|logging|kit)\/|loop\.ts$)/
 
 /** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [
@@ -34,7 +34,7 @@ const layers: [pattern: RegExp, layer: number][] = [
 ]
 
 /** Folders that every module may import from at run time. */
-const common = ['config', 'core', 'database', 'http', 'mail']
+const common = ['config', 'core', 'database', 'http', 'kit', 'logging', 'mail', 'outbound', 'schedule']
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
 const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/postgres-cluster.ts']
@@ -46,8 +46,8 @@ const synchronous = [
     'src/config/load.ts',
     'src/config/listen-address.ts',
     'src/server.ts',
-    'src/logger.ts',
-    'src/logger-file.ts',
+    'src/logging/logger.ts',
+    'src/logging/file.ts',
     'src/database/',
     'src/health/limits.ts',
   ],

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { AuditEntry } from '../audit/store.ts'
-import { steadyLog } from '../logger.ts'
+import { steadyLog } from '../logging/logger.ts'
 import { adminRoutes } from './routes.ts'
 
 /** What the process offers to its operator; `shutdown` takes the same path as a signal. */

@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { unshed } from '../http/pressure.ts'
-import { steadyLog } from '../logger.ts'
+import { steadyLog } from '../logging/logger.ts'
 import type { BreakerDocument, CircuitBreakers } from './service.ts'
 
 const base = '/api/v1/circuit-breakers'

@@ -3,8 +3,8 @@
 // field would be shorter and halves the throughput. No rule may match the same stretch of a line again from each of its
 // positions: the sender of a long text would stop the process. So a rule begins with fixed words, not with what may
 // precede them, and what follows is one class of characters or has a limit.
-import type { Config } from './config/load.ts'
-import { databaseTarget } from './config/values.ts'
+import type { Config } from '../config/load.ts'
+import { databaseTarget } from '../config/values.ts'
 
 const secretWord =
   '(?:password|passwd|pwd|secret|token|api[_-]?key|routing[_-]?key|encryption[_-]?key|authorization|cookie|credential)s?'

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Logger, pino } from 'pino'
-import { buildApp } from '../src/app.ts'
-import { loadConfig } from '../src/config/load.ts'
-import { loggerOptions } from '../src/logger.ts'
-import { createLineCleaner } from '../src/logger-redaction.ts'
-import { cpuMs, heldMaxMs } from './cpu.ts'
-import { scratchDir } from './helper.ts'
+import { buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { loggerOptions } from '../../src/logging/logger.ts'
+import { createLineCleaner } from '../../src/logging/redaction.ts'
+import { cpuMs, heldMaxMs } from '../cpu.ts'
+import { scratchDir } from '../helper.ts'
 
 const config = loadConfig({ env: { LOG_FORMAT: 'json', LOG_LEVEL: 'trace' } })
 

@@ -1,15 +1,15 @@
 // What the log may say, and where. A ping URL is a password, so requests are logged by route pattern, errors by a fixed list of fields,
-// and two nets catch the rest: explicit redaction paths, and a last look at each finished line (logger-redaction.ts).
+// and two nets catch the rest: explicit redaction paths, and a last look at each finished line (redaction.ts).
 import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { LoggerOptions } from 'pino'
-import { type Config, version } from './config/load.ts'
-import { settings } from './config/schema.ts'
-import { networkOf } from './core/network.ts'
-import type { LogFiles } from './logger-file.ts'
-import { createLineCleaner } from './logger-redaction.ts'
+import { type Config, version } from '../config/load.ts'
+import { settings } from '../config/schema.ts'
+import { networkOf } from '../core/network.ts'
+import type { LogFiles } from './file.ts'
+import { createLineCleaner } from './redaction.ts'
 
 const secretHeaders = ['authorization', 'proxy-authorization', 'x-api-key', 'cookie', 'set-cookie']
 const redactedPaths = [
@@ -55,7 +55,7 @@ function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean })
 }
 
 /** In a checkout the sources run as they are. */
-const transportFile = import.meta.url.endsWith('.ts') ? './logger-file.ts' : './logger-file.js'
+const transportFile = import.meta.url.endsWith('.ts') ? './file.ts' : './file.js'
 
 function filesOf({ file, errorFile, rotateBytes, rotateKeep, fileMode }: Config['log']): LogFiles | null {
   if (file === undefined && errorFile === undefined) return null

@@ -16,11 +16,11 @@ const sources = globSync('src/**/*.ts', { cwd: root })
   .map(readSource)
 
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
-const shared = /^src\/((config|logging|kit)\/|loop\.ts$)/
+const shared = /^src\/(config|logging|kit)\//
 
 /** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [
-  [/^src\/core\//, 0],
+  [/^src\/(core|schedule)\//, 0],
   [shared, 0],
   [/^src\/((server|cli)\.ts$|cli\/)/, 6],
   [/^src\/app\.ts$/, 5],
@@ -32,6 +32,9 @@ const layers: [pattern: RegExp, layer: number][] = [
   [/\/(\w[\w-]*-)?(store|columns)\.ts$/, 1],
   [/^src\/[\w-]+\//, 2],
 ]
+
+/** Their answers depend on their arguments alone. */
+const isPure = /^src\/(core|schedule)\//
 
 /** Folders that every module may import from at run time. */
 const common = ['config', 'core', 'database', 'http', 'kit', 'logging', 'mail', 'outbound', 'schedule']
@@ -82,20 +85,20 @@ test('modules never import each other at run time', () => {
   assert.deepEqual(strangers, [])
 })
 
-test('core imports nothing but core', () => {
+test('core and schedule import nothing but each other and kit', () => {
   const outside = sources
-    .filter(({ path }) => path.startsWith('src/core/'))
+    .filter(({ path }) => isPure.test(path))
     .flatMap(({ path, imports }) =>
-      imports.filter((name) => !/^\.\/[\w-]+\.ts$/.test(name)).map((name) => [path, name]),
+      imports.filter((name) => !/^\.(\.\/(core|schedule|kit))?\/[\w-]+\.ts$/.test(name)).map((name) => [path, name]),
     )
   assert.deepEqual(outside, [])
 })
 
-test('core has no clock, no randomness, no process and no await', () => {
+test('core and schedule have no clock, no randomness, no process and no await', () => {
   const impure =
     /\b(Date\.now|new Date\(\)|Math\.random|randomUUID|performance|process|setTimeout|setInterval|fetch|await|async)\b/
   assert.deepEqual(
-    places(({ path }) => path.startsWith('src/core/'), impure),
+    places(({ path }) => isPure.test(path), impure),
     [],
   )
 })

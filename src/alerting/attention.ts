@@ -3,8 +3,8 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './attention-store.ts'
 import { createCheckLinks } from './check-links.ts'

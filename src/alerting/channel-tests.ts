@@ -4,9 +4,9 @@
 
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
-import { isoMillis } from '../core/instant.ts'
-import { type Allowance, allowanceAt } from '../core/pace.ts'
 import type { Database } from '../database/service.ts'
+import { isoMillis } from '../kit/instant.ts'
+import { type Allowance, allowanceAt } from '../kit/pace.ts'
 import * as store from './channels-store.ts'
 import type { Destinations } from './destinations.ts'
 import { testMessage } from './message.ts'

@@ -3,7 +3,7 @@
 
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import { together } from '../database/together.ts'
+import { coalesce } from '../kit/coalesce.ts'
 import type { Channel } from './channels-store.ts'
 import { follow, isFollowed } from './consequences.ts'
 import { type AlertingLog, report } from './delivery-report.ts'
@@ -31,8 +31,8 @@ export function createConcluding(options: {
   log: AlertingLog
 }): Concluding {
   const { database, policy, now, log } = options
-  const writeAlone = together((all: Verdicted[]) => database.transaction((tx) => writeVerdicts(tx, all)))
-  const leaveOutage = together(async (monitorIds: string[]) => {
+  const writeAlone = coalesce((all: Verdicted[]) => database.transaction((tx) => writeVerdicts(tx, all)))
+  const leaveOutage = coalesce(async (monitorIds: string[]) => {
     const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now()))
     return monitorIds.map(() => left.size)
   })

@@ -2,9 +2,9 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import { isUuid } from '../core/identifier.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
+import { isUuid } from '../kit/identifier.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { Caller } from '../monitors/editing.ts'
 import * as store from './deliveries-store.ts'
 import { uniqueKey } from './message.ts'

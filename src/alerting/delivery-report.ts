@@ -1,4 +1,4 @@
-import { isoMillis } from '../core/instant.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { ClaimedDelivery } from './store.ts'
 import type { Verdict } from './verdict.ts'
 

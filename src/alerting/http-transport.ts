@@ -2,7 +2,7 @@
 // will never be taken, or whether the destination is gone. Retrying what cannot succeed would keep the recovery behind it waiting.
 
 import type { Static, TSchema } from 'typebox'
-import { jsonText } from '../core/characters.ts'
+import { jsonText } from '../kit/characters.ts'
 import { type Alert, alertOf, type Templates } from './alert.ts'
 import type { FetchRequest, FetchResponse } from './guarded-fetch.ts'
 import type { Message } from './message.ts'

@@ -4,7 +4,7 @@
 // delivery that is held here is not claimed here again, even if its lease has expired: its outcome is known soon.
 
 import type { Database } from '../database/service.ts'
-import { together } from '../database/together.ts'
+import { coalesce } from '../kit/coalesce.ts'
 import { type ClaimedDelivery, extendLeases } from './store.ts'
 
 /** Before the request goes out, there is only the message to read from the database. */
@@ -27,7 +27,7 @@ type Held = { delivery: ClaimedDelivery; until: number }
 export function createLeases(options: { database: Database; leaseMs: number; now: () => number }) {
   const { database, leaseMs, now } = options
   const held = new Map<string, Held>()
-  const extend = together(async (all: Held[]) => {
+  const extend = coalesce(async (all: Held[]) => {
     const until = now() + leaseMs
     const ours = await database.transaction((tx) =>
       extendLeases(

@@ -3,7 +3,7 @@
 // nobody, and has no character that the format lacks. So no caller can forget to escape; never pass the result of one
 // function to another.
 
-import { printable } from '../core/characters.ts'
+import { printable } from '../kit/characters.ts'
 import type { Alert } from './alert.ts'
 import type { Severity } from './message.ts'
 

@@ -2,9 +2,9 @@
 // between leaves the flips for the next, and two at once make each delivery one time. Flips that the database refuses
 // hold back only the flips of the same check.
 
-import { isDatabaseAway } from '../core/availability.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import { countRecentFlips } from './groups-store.ts'
 import { leaveToRecovery } from './order-store.ts'
 import { endReminders } from './silences-store.ts'

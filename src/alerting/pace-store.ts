@@ -1,7 +1,7 @@
 // How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
 
-import type { Allowance } from '../core/pace.ts'
 import type { Queryable, Statement } from '../database/client.ts'
+import type { Allowance } from '../kit/pace.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
 

@@ -1,8 +1,8 @@
 // No destination gets messages faster than its vendor takes them, however many replicas send: what is left is counted in the database, under
 // a lock, where what is to be sent is claimed. What has to wait is not claimed, so that no attempt is spent on it.
 
-import { type Allowance, allowanceAt, type Pace } from '../core/pace.ts'
 import type { Queryable } from '../database/client.ts'
+import { type Allowance, allowanceAt, type Pace } from '../kit/pace.ts'
 import { lockAllowances, writeAllowances } from './pace-store.ts'
 
 type Destined = { channelId: string; kind: string }

@@ -2,7 +2,7 @@
 // schemes and narrow screens, which the content security policy names by its hash.
 
 import { createHash } from 'node:crypto'
-import { printable } from '../core/characters.ts'
+import { printable } from '../kit/characters.ts'
 
 const style =
   ':root{color-scheme:light dark}' +

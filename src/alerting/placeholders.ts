@@ -3,8 +3,8 @@
 // hundred times, so the result is bounded while it is filled in: values that do not fit are cut, and JSON is cut so
 // that it stays valid.
 
-import { jsonText } from '../core/characters.ts'
-import { isoSeconds } from '../core/instant.ts'
+import { jsonText } from '../kit/characters.ts'
+import { isoSeconds } from '../kit/instant.ts'
 import { within } from './fit.ts'
 import type { CheckMessage, Message, NoticeMessage } from './message.ts'
 import { cut } from './text.ts'

@@ -2,8 +2,8 @@
 // write is retried until the database is back.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDatabaseAway } from '../core/availability.ts'
-import { retryDelayMs } from '../core/retry.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
+import { retryDelayMs } from '../kit/backoff.ts'
 
 const retry = { baseMs: 100, maxMs: 2000 }
 /** For failures other than an outage of the database. */

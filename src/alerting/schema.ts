@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { uuidPattern } from '../core/identifier.ts'
 import { Uuid } from '../http/schema.ts'
+import { uuidPattern } from '../kit/identifier.ts'
 import { deliveryStatuses } from './deliveries-store.ts'
 import { severities } from './silence.ts'
 

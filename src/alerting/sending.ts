@@ -3,7 +3,7 @@
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import type { Database } from '../database/service.ts'
-import { together } from '../database/together.ts'
+import { coalesce } from '../kit/coalesce.ts'
 import { type Channel, findChannels } from './channels-store.ts'
 import type { Concluding } from './concluding.ts'
 import { type AlertingLog, report } from './delivery-report.ts'
@@ -55,7 +55,7 @@ export const settingsContext = (channelId: string) => `channels/${channelId}`
 
 export function createSending(options: SendingOptions) {
   const { database, encryption, transports, destinations, policy, conclude, now, random, log } = options
-  const channelOf = together(async (wanted: { projectId: string; channelId: string }[]) => {
+  const channelOf = coalesce(async (wanted: { projectId: string; channelId: string }[]) => {
     const ids = [...new Set(wanted.map(({ channelId }) => channelId))]
     const byId = new Map((await findChannels(database, null, ids)).map((channel) => [channel.id, channel]))
     return wanted.map(({ projectId, channelId }) => {

@@ -8,7 +8,7 @@ import type { Settings } from '../core/monitor.ts'
 import { rulesOf, tagsOf } from '../core/monitor.ts'
 import { nextDue } from '../core/schedule.ts'
 import type { Database } from '../database/service.ts'
-import { together } from '../database/together.ts'
+import { coalesce } from '../kit/coalesce.ts'
 import { selectCurrentWindows } from './maintenance-store.ts'
 import { type Silence, whySilent } from './silence.ts'
 import * as store from './silences-store.ts'
@@ -33,10 +33,10 @@ export function createSilences(options: {
   now: () => number
 }) {
   const { database, settingsOf, outagesMax, now } = options
-  const factsOf = together((outages: store.OutageOnChannel[]) =>
+  const factsOf = coalesce((outages: store.OutageOnChannel[]) =>
     store.selectFacts(database, outages, now() - flappingWindowMs),
   )
-  const windowsOf = together((projectIds: string[]) => selectCurrentWindows(database, projectIds, now()))
+  const windowsOf = coalesce((projectIds: string[]) => selectCurrentWindows(database, projectIds, now()))
 
   /** Null if it is to be sent, or if the check is gone. */
   async function why(delivery: Asked): Promise<Silence | null> {

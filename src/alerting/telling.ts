@@ -1,8 +1,8 @@
 // What a delivery has to tell at the moment of an attempt.
 
-import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
-import { together } from '../database/together.ts'
+import { coalesce } from '../kit/coalesce.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { CheckDocument } from '../monitors/document.ts'
 import { type CheckMessage, incidentKey, type Message, type Severity } from './message.ts'
 import { leaveToRecovery, selectOutages, toldWithRecovery } from './order-store.ts'
@@ -28,11 +28,11 @@ export type TellingOptions = {
 
 export function createTelling(options: TellingOptions): Tell {
   const { database, silences, now } = options
-  const flipOf = together((keys: FlipKey[]) => selectFlips(database, keys))
-  const lastPingOf = together((keys: FlipKey[]) => selectLastPings(database, keys))
-  const outageOf = together((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
-  const checkOf = together(options.checkDocuments)
-  const isLeftToRecovery = together(async (outages: { monitorId: string; id: string }[]) => {
+  const flipOf = coalesce((keys: FlipKey[]) => selectFlips(database, keys))
+  const lastPingOf = coalesce((keys: FlipKey[]) => selectLastPings(database, keys))
+  const outageOf = coalesce((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
+  const checkOf = coalesce(options.checkDocuments)
+  const isLeftToRecovery = coalesce(async (outages: { monitorId: string; id: string }[]) => {
     const monitorIds = outages.map(({ monitorId }) => monitorId)
     const ids = outages.map(({ id }) => id)
     const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now(), ids))

@@ -1,7 +1,7 @@
 // Words and numbers as people read them, and cutting them to length.
 
 import { stripVTControlCharacters } from 'node:util'
-import { printable } from '../core/characters.ts'
+import { printable } from '../kit/characters.ts'
 
 /** Half of a character that is written as two units. */
 const halfAtEnd = /[\uD800-\uDBFF]$/

@@ -1,6 +1,6 @@
 // What one attempt means for its delivery: a pure decision.
 
-import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
+import { type RetryPolicy, retryDelayMs } from '../kit/backoff.ts'
 import type { Hold } from './silence.ts'
 import type { DeliveryError } from './transport.ts'
 

@@ -2,8 +2,8 @@
 // of the log, and costs the callers nothing. The entry appears with the first failure and grows while its minute lasts.
 // An entry that the database refuses is logged and dropped, because it would hold up all later ones.
 
-import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import { amendAudit, writeAudit } from './store.ts'
 
 /** `projectId` is empty unless the key is one of a project's own. `reason` is one of few words. */

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { type AuthFailures, createAuthFailures } from './failures.ts'
 import { createPostponed, type Postponed } from './postponed.ts'
 import { auditRoutes } from './routes.ts'

@@ -2,8 +2,8 @@
 // must not wait for it. What cannot be written at once waits here, in order, and keeps its time.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import { type AuditEntry, writeAudit } from './store.ts'
 
 export type Postponed = ReturnType<typeof createPostponed>

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
-import { parseInstant } from '../core/instant.ts'
 import { Uuid } from '../http/schema.ts'
+import { parseInstant } from '../kit/instant.ts'
 import type { AuditTrail } from './service.ts'
 
 const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 200 }))

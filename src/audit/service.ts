@@ -1,8 +1,8 @@
 // The audit trail, read: who changed what, when and from where.
 
 import { AppError } from '../core/errors.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
+import { isoMillis } from '../kit/instant.ts'
 import { type AuditFilter, type AuditRow, selectAudit } from './store.ts'
 
 export type AuditDocument = {

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { dataDirMode } from '../config/data-dir.ts'
-import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import { insertShutdownCount, selectShutdownCounts, writeShutdown } from './store.ts'
 
 /** `cut` is what ended the process before its shutdown was done. */

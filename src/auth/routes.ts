@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { isoMillis } from '../core/instant.ts'
 import { Uuid } from '../http/schema.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { Projects } from './service.ts'
 import { keyKinds } from './store.ts'
 

@@ -3,7 +3,7 @@
 // whoever has one address from making those of other tags; `-2` behind it means two states, nothing three.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { isUuid } from '../core/identifier.ts'
+import { isUuid } from '../kit/identifier.ts'
 import type { BadgeProject } from './store.ts'
 
 export const formats = ['svg', 'json', 'shields'] as const

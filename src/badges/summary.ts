@@ -1,7 +1,7 @@
 // What a badge says: how many of the checks are down and how many late. new, paused and started ones count as up.
 
 import { makeBadge } from 'badge-maker'
-import { printable } from '../core/characters.ts'
+import { printable } from '../kit/characters.ts'
 import type { Format } from './addresses.ts'
 
 export type Counts = { total: number; grace: number; down: number }

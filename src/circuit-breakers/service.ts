@@ -16,7 +16,7 @@ import {
 } from '../core/breaker.ts'
 import { AppError } from '../core/errors.ts'
 import { failureReason } from '../core/failure-reason.ts'
-import { isoMillis } from '../core/instant.ts'
+import { isoMillis } from '../kit/instant.ts'
 
 export type BreakerSettings = BreakerPolicy & { requestTimeoutMs: number }
 
@@ -58,7 +58,7 @@ export type BreakerDocument = {
 
 export type BreakerChange = { name: string; kind: string; from: BreakerPhase; to: BreakerPhase; reason: string }
 
-/** `breaker` is its name; core/availability.ts knows the error by it. */
+/** `breaker` is its name; kit/availability.ts knows the error by it. */
 export class BreakerOpenError extends AppError {
   override name = 'BreakerOpenError'
   readonly breaker: string

@@ -1,6 +1,6 @@
 // Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
 import { Type } from 'typebox'
-import { uuidPattern } from '../core/identifier.ts'
+import { uuidPattern } from '../kit/identifier.ts'
 import { flag, integer, milliseconds, secret } from './kinds.ts'
 
 export const ingest = Type.Object(

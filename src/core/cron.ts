@@ -9,8 +9,8 @@
 // croner 11 refuses `5/15` and `L/2`, runs `0 0,1 * * *` twice in a repeated hour and accepts `15W`, `?` and macros;
 // cron-parser 5 lacks LW, moves a skipped job by the length of the gap and brings luxon. Hence our own.
 
-import { type DayOfMonth, dayMs, findDay, monthOf } from './days.ts'
-import { memo } from './memo.ts'
+import { type DayOfMonth, dayMs, findDay, monthOf } from '../kit/days.ts'
+import { memo } from '../kit/memo.ts'
 import { firstInstant, latestWallTime, spanAt } from './time-zone.ts'
 
 export type Cron = {

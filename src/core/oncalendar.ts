@@ -9,9 +9,9 @@
 // `systemd-analyze calendar` names one there; that is a timer that somebody starts within that hour.) No library on npm
 // reads these expressions.
 
-import { dayMs, findDay } from './days.ts'
+import { dayMs, findDay } from '../kit/days.ts'
+import { memo } from '../kit/memo.ts'
 import { readZone } from './legacy-zones.ts'
-import { memo } from './memo.ts'
 import { latestWallTime, spanAt } from './time-zone.ts'
 
 /** The numbers of a field, ascending. Days from the end of the month are negative, the last is -1; weekdays count from Sunday, 0. */

@@ -1,8 +1,8 @@
 // When a monitor's next heartbeat is expected. A simple schedule counts from the last one; a schedule by cron or by calendar has
 // moments of its own, in its time zone. Instants are epoch milliseconds, lengths seconds.
 
+import { memo } from '../kit/memo.ts'
 import { nextCronMatch, parseCron } from './cron.ts'
-import { memo } from './memo.ts'
 import { nextCalendarMatch, parseCalendar } from './oncalendar.ts'
 
 export type Schedule =

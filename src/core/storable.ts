@@ -1,8 +1,8 @@
 // What a column can hold. PostgreSQL refuses the whole statement for one value that a column cannot hold, and with it
 // everybody else's heartbeats in the same batch. So every value is checked against its column before it joins a batch.
 
+import { isUuid } from '../kit/identifier.ts'
 import type { Column } from './columns.ts'
-import { isUuid } from './identifier.ts'
 
 /** Epoch milliseconds from 1970 to 2100: what lies outside comes from a damaged clock or record. */
 const earliest = 0

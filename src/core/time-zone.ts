@@ -6,7 +6,7 @@
 // Offsets come from Intl, which is slow (a microsecond or two a question), so the spans are found once per zone and block
 // of about a year, by probing and bisection, and then remembered: a look-up in steady use takes tens of nanoseconds.
 
-import { memo } from './memo.ts'
+import { memo } from '../kit/memo.ts'
 
 /** Instants from `from` up to, not including, `until`, all `offset` milliseconds ahead of UTC. Neighbours may have the same offset. */
 export type Span = { from: number; until: number; offset: number }

@@ -1,7 +1,7 @@
 // Asked once, at the start: a server that is too small shows only when all replicas are busy, as refused connections.
 
-import { type ConnectionLimits, type ConnectionPlan, connectionRoom } from '../core/connections.ts'
 import type { Queryable, Statement } from './client.ts'
+import { type ConnectionLimits, type ConnectionPlan, connectionRoom } from './connection-plan.ts'
 import type { DatabaseLog } from './telemetry.ts'
 
 const limits: Statement = {

@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import { failureReasons } from '../core/failure-reason.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { readMigrations } from './migrate.ts'
 import { createDatabase, type Database } from './service.ts'
 

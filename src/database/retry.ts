@@ -2,8 +2,8 @@
 // because sparing the database is its purpose.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { breakerRefused, isDatabaseAway } from '../core/availability.ts'
-import { type RetryPolicy, retryDelayMs } from '../core/retry.ts'
+import { breakerRefused, isDatabaseAway } from '../kit/availability.ts'
+import { type RetryPolicy, retryDelayMs } from '../kit/backoff.ts'
 
 const policy: RetryPolicy = { baseMs: 40, maxMs: 400 }
 const attemptsMax = 5

@@ -1,8 +1,8 @@
 // What can be seen of the database from outside: durations, failures, slow statements, and one pair of log lines for an outage instead of
 // one for everything that failed meanwhile.
 
-import { breakerRefused, isDatabaseAway } from '../core/availability.ts'
 import { failureReason } from '../core/failure-reason.ts'
+import { breakerRefused, isDatabaseAway } from '../kit/availability.ts'
 
 export type DatabaseLog = {
   debug(o: object, message: string): void

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { createDetector } from './service.ts'
 
 declare module 'fastify' {

@@ -2,12 +2,12 @@
 // both may pick the same monitors, the second finds them changed. Time is judged only while the record of
 // acceptance is current, because after an outage the deadlines move by its length.
 
-import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/monitor.ts'
 import { onTime } from '../core/status.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Clock } from '../database/clock.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 
 /**

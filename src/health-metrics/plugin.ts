@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { healthMetricsRoutes } from './routes.ts'
 import { createHealthMetrics } from './service.ts'
 

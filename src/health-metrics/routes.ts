@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
-import { parseInstant } from '../core/instant.ts'
+import { parseInstant } from '../kit/instant.ts'
 import type { HealthMetrics } from './service.ts'
 
 const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }))

@@ -1,8 +1,8 @@
 // What is looked at, and from when on it is bad. A check gets what it needs as functions, and says nothing of tenants, hosts or errors.
 
-import { isDatabaseAway } from '../core/availability.ts'
 import type { BreakerPhase } from '../core/breaker.ts'
 import type { PoolState } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { HealthCheck } from './service.ts'
 
 const mebibyte = 2 ** 20

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { isoMillis } from '../core/instant.ts'
 import { unshed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
+import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'
 import type { Health, HealthReport } from './service.ts'
 

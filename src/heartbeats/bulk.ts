@@ -3,9 +3,9 @@
 
 import { columns } from '../core/columns.ts'
 import { type SignalKind, signalKinds } from '../core/heartbeat.ts'
-import { isUuid } from '../core/identifier.ts'
-import { parseInstant } from '../core/instant.ts'
 import { brokenRule } from '../core/storable.ts'
+import { isUuid } from '../kit/identifier.ts'
+import { parseInstant } from '../kit/instant.ts'
 
 /** `check` is a uuid or a slug; `at` is null for now. */
 export type BulkEntry = {

@@ -3,9 +3,9 @@
 // that came after it. Under load something new has always come when the last was replayed: once little is left, what comes goes to the
 // database again, and waits for that little.
 
-import { isDatabaseAway } from '../core/availability.ts'
 import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { Done } from './batcher.ts'
 import type { Quarantine } from './quarantine.ts'
 import type { Outcome, Received } from './service.ts'

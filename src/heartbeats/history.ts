@@ -1,6 +1,6 @@
-import { isoMicroseconds } from '../core/instant.ts'
 import type { Database } from '../database/service.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { isoMicroseconds } from '../kit/instant.ts'
 import { type HistoryRow, selectBody, selectNewest } from './history-store.ts'
 
 /** One ping as Healthchecks documents it (its catalogue, section 4.5). */

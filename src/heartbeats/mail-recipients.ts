@@ -1,7 +1,7 @@
 // Looks up the recipients of a message while its envelope is received: a message without a check need not be kept, and
 // of other messages only what the filters of their checks use need be read.
 
-import { isDatabaseAway } from '../core/availability.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { Located, SlugAddress } from '../monitors/slugs.ts'
 import type { MailFilters } from '../monitors/store.ts'
 import type { Recipient } from './protocols/healthchecks.ts'

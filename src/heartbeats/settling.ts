@@ -3,12 +3,12 @@
 // is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { isDatabaseAway } from '../core/availability.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { type Reconciled, type Redated, type Rejudged, reconcile, rejudgeInSteps } from '../core/rejudge.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { Decision, Monitors } from '../monitors/service.ts'
 import { selectHistory, selectSizes } from './settling-store.ts'
 

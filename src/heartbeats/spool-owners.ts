@@ -1,6 +1,6 @@
 // The owners of heartbeats while the database is away, from the checks and keys that were seen before.
 
-import { networkOf } from '../core/network.ts'
+import { networkOf } from '../kit/network.ts'
 import { createKnownMonitors } from './known-monitors.ts'
 import type { Received } from './service.ts'
 import type { SpoolOwner } from './spool.ts'

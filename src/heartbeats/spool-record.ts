@@ -3,7 +3,7 @@
 // whole one.
 
 import { crc32 } from 'node:zlib'
-import { isUuid } from '../core/identifier.ts'
+import { isUuid } from '../kit/identifier.ts'
 import type { Received } from './service.ts'
 
 const mark = 0x31_42_48_46 // "FHB1"

@@ -2,7 +2,7 @@
 // statement fails something in the batch cannot be stored, and is found by halves, tenant by tenant first, so that only
 // its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
 
-import { isDatabaseAway } from '../core/availability.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import type { Outcome, Received } from './service.ts'
 
 /** For each entry its outcome or its own error. */

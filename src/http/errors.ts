@@ -3,8 +3,8 @@
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { isDatabaseAway, isOutOfTime } from '../core/availability.ts'
 import { AppError, type ErrorCode } from '../core/errors.ts'
+import { isDatabaseAway, isOutOfTime } from '../kit/availability.ts'
 
 export const statusOf = {
   bad_request: 400,

@@ -6,7 +6,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError } from '../core/errors.ts'
-import { networkOf } from '../core/network.ts'
+import { networkOf } from '../kit/network.ts'
 import type { Access } from './access.ts'
 
 declare module 'fastify' {

@@ -3,7 +3,7 @@
 // Fastify's: onClose hooks run in the opposite order.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDatabaseAway } from '../core/availability.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 
 export type Phase = 'starting' | 'ready' | 'draining'
 

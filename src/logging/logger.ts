@@ -7,7 +7,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { LoggerOptions } from 'pino'
 import { type Config, version } from '../config/load.ts'
 import { settings } from '../config/schema.ts'
-import { networkOf } from '../core/network.ts'
+import { networkOf } from '../kit/network.ts'
 import type { LogFiles } from './file.ts'
 import { createLineCleaner } from './redaction.ts'
 

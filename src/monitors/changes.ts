@@ -1,9 +1,9 @@
 // What the audit trail says of a change: settings by their names on the wire, before and after.
 
-import { isoMillis } from '../core/instant.ts'
 import type { Monitor, Settings } from '../core/monitor.ts'
 import type { State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
+import { isoMillis } from '../kit/instant.ts'
 import { selectChannelIds } from './channels-store.ts'
 
 export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }

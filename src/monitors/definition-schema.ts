@@ -2,8 +2,8 @@
 // a setting that nobody made.
 
 import { AppError } from '../core/errors.ts'
-import { isUuid } from '../core/identifier.ts'
 import { defaultSettings } from '../core/monitor.ts'
+import { isUuid } from '../kit/identifier.ts'
 import type { Definition } from './definition.ts'
 import { parseCheck, rules } from './schema.ts'
 

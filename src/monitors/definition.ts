@@ -2,8 +2,8 @@
 // Three things are left as they are where it is silent, because other hands than those that write documents set them: the channels,
 // whether the check is paused, and until when.
 
-import { isoMillis } from '../core/instant.ts'
 import { defaultSettings, type Settings } from '../core/monitor.ts'
+import { isoMillis } from '../kit/instant.ts'
 import { type Changes, settingChanges } from './changes.ts'
 import type { MonitorWithChannels } from './listing-store.ts'
 

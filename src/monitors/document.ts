@@ -1,10 +1,10 @@
 // The check document of the Healthchecks API (its catalogue, sections 4.4 and 4.7), with our fields behind where set.
 
 import type { BlindWindow } from '../core/blind-time.ts'
-import { isoSeconds } from '../core/instant.ts'
 import { rulesOf } from '../core/monitor.ts'
 import { readingAt } from '../core/status.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { isoSeconds } from '../kit/instant.ts'
 import { uniqueKey } from './columns.ts'
 import type { MonitorWithChannels } from './listing-store.ts'
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
-import { uuidPattern } from '../core/identifier.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { uuidPattern } from '../kit/identifier.ts'
 import { channelId, checkExample, site, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals, text } from './operation.ts'
 

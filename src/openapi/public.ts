@@ -1,7 +1,7 @@
 // Calls whose address is the credential: pings, badges, and a project's metrics.
 
 import { Type } from 'typebox'
-import { uuidPattern } from '../core/identifier.ts'
+import { uuidPattern } from '../kit/identifier.ts'
 import { projectId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
 

@@ -4,9 +4,9 @@
 
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { isoMillis } from '../kit/instant.ts'
 import {
   type Quota,
   type QuotaName,

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import fp from 'fastify-plugin'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { createAcknowledging } from './acknowledging.ts'
 import { addressOf, createIdentity } from './identity.ts'
 import { createPeers } from './peers.ts'

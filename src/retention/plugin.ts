@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
-import { createLoop } from '../loop.ts'
+import { createLoop } from '../kit/loop.ts'
 import { createRetention } from './service.ts'
 
 const intervalMs = 3_600_000

@@ -2,8 +2,8 @@
 // what one is at, the others leave alone.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDatabaseAway } from '../core/availability.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
 import {
   type DayPartition,
   deleteOld,

@@ -2,10 +2,10 @@
 // operators' channels, in one transaction. While the database is away changes are kept, a bounded number, and written afterwards.
 
 import { createHash } from 'node:crypto'
-import { isDatabaseAway } from '../core/availability.ts'
-import { isoMillis } from '../core/instant.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
+import { isoMillis } from '../kit/instant.ts'
 import { createCalm } from './calm.ts'
 import { type Level, type Reading, type Rule, rules, type Targets } from './rules.ts'
 import * as store from './store.ts'

@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import { type BreakerChange, BreakerOpenError, createCircuitBreakers } from '../../src/circuit-breakers/service.ts'
 import { createSettingsOf } from '../../src/circuit-breakers/settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { isDatabaseAway } from '../../src/core/availability.ts'
+import { isDatabaseAway } from '../../src/kit/availability.ts'
 
 const settings = { failureThreshold: 5, recoveryMs: 60_000, successThreshold: 3, requestTimeoutMs: 30_000 }
 

@@ -1,7 +1,7 @@
 // A group tells through other channels of the project: each of them gets a delivery of its own, with its own attempts.
 
 import { type Static, Type } from 'typebox'
-import { uuidPattern } from '../../core/identifier.ts'
+import { uuidPattern } from '../../kit/identifier.ts'
 import type { Transport } from '../transport.ts'
 
 const membersMax = 50

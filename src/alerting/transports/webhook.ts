@@ -3,7 +3,7 @@
 
 import { createHmac } from 'node:crypto'
 import { type Static, Type } from 'typebox'
-import { jsonText } from '../../core/characters.ts'
+import { jsonText } from '../../kit/characters.ts'
 import { alertOf } from '../alert.ts'
 import type { FetchRequest } from '../guarded-fetch.ts'
 import { bodyOf, plain } from '../markup.ts'

@@ -2,7 +2,7 @@
 // ping key and a slug joined by `+`. Mail servers change the case of mailboxes, and write domains in several ways.
 
 import { domainToASCII } from 'node:url'
-import { isUuid } from '../../core/identifier.ts'
+import { isUuid } from '../../kit/identifier.ts'
 import type { Recipient } from './healthchecks.ts'
 
 /** `rejected`: not a domain that is served here. `invalid`: no mailbox that a check could have. */

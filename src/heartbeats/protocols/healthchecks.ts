@@ -2,8 +2,8 @@
 // of a ping, what it says, and who sent it.
 
 import type { SignalKind } from '../../core/heartbeat.ts'
-import { isUuid } from '../../core/identifier.ts'
 import { addressIn } from '../../http/client-address.ts'
+import { isUuid } from '../../kit/identifier.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
 export type Action = { kind: SignalKind; exitStatus: number | null }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ConnectionLimits, connectionRoom } from '../../src/core/connections.ts'
+import { type ConnectionLimits, connectionRoom } from '../../src/database/connection-plan.ts'
 
 const plan = { poolMax: 20, replicas: 3, replicasSurge: 1, reserve: 5 }
 const limits: ConnectionLimits = { maxConnections: 88, reserved: 3, roleLimit: null, databaseLimit: null, inUse: 0 }

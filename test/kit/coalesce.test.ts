@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { together } from '../../src/database/together.ts'
+import { coalesce } from '../../src/kit/coalesce.ts'
 
 test('what is asked at the same moment is asked together, and what comes meanwhile is asked next', async () => {
   const asked: number[][] = []
   let release = () => {}
-  const double = together(async (entries: number[]) => {
+  const double = coalesce(async (entries: number[]) => {
     asked.push(entries)
     if (asked.length === 1) await new Promise<void>((resolve) => (release = resolve))
     return entries.map((entry) => 2 * entry)
@@ -24,7 +24,7 @@ test('what is asked at the same moment is asked together, and what comes meanwhi
 
 test('no more is asked at once than is allowed', async () => {
   const sizes: number[] = []
-  const same = together(async (entries: number[]) => {
+  const same = coalesce(async (entries: number[]) => {
     sizes.push(entries.length)
     return entries
   }, 2)
@@ -34,7 +34,7 @@ test('no more is asked at once than is allowed', async () => {
 
 test('an entry that is refused fails alone, and a database that is away is asked once', async () => {
   const asked: number[][] = []
-  const positive = together(async (entries: number[]) => {
+  const positive = coalesce(async (entries: number[]) => {
     asked.push(entries)
     if (entries.includes(-1)) throw new Error('violates check constraint')
     if (entries.includes(0)) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
@@ -52,7 +52,7 @@ test('an entry that is refused fails alone, and a database that is away is asked
 
 test('who asked together with what fails learns it, and who asks afterwards is answered', async () => {
   let fails = true
-  const same = together(async (entries: number[]) => {
+  const same = coalesce(async (entries: number[]) => {
     if (fails) throw new Error('away')
     return entries
   })

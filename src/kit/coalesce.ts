@@ -1,14 +1,13 @@
-// What is asked of the database at the same moment, one by one, goes there as one statement: whoever asks reads as if
-// alone, and a flood costs one round trip and one commit instead of hundreds. What comes while a statement is under way
-// forms the next. The callers bound how many call at once. A statement that the database refuses is repeated for each
-// entry: one bad entry fails alone.
+// Turns many calls of the same moment into one statement: each caller reads and writes as if alone, and a flood costs one round trip and one
+// commit instead of hundreds. Calls that come while a statement is under way form the next one. The callers bound how many call at once. A
+// statement that the database refuses is repeated for each entry, so that one bad entry fails alone.
 
-import { isDatabaseAway } from '../core/availability.ts'
+import { isDatabaseAway } from './availability.ts'
 
 /** One result for each entry, in their order. */
 export type Ask<Entry, Result> = (entries: Entry[]) => Promise<Result[]>
 
-export function together<Entry, Result>(ask: Ask<Entry, Result>, batchMax = 200): (entry: Entry) => Promise<Result> {
+export function coalesce<Entry, Result>(ask: Ask<Entry, Result>, batchMax = 200): (entry: Entry) => Promise<Result> {
   type Waiting = { entry: Entry; resolve: (result: Result) => void; reject: (error: unknown) => void }
   let queue: Waiting[] = []
   let asking = false

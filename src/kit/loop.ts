@@ -1,7 +1,7 @@
 // The only background loop. Steps never overlap, an error is logged and the loop goes on, and stop waits for the step
 // under way. A step that did all it could take at once returns true to be called again without a pause.
 
-import { isDatabaseAway } from './core/availability.ts'
+import { isDatabaseAway } from './availability.ts'
 
 export type LoopLog = { error(o: object, message: string): void; debug(o: object, message: string): void }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isoMicroseconds, isoMillis, isoSeconds, parseInstant } from '../../src/core/instant.ts'
+import { isoMicroseconds, isoMillis, isoSeconds, parseInstant } from '../../src/kit/instant.ts'
 
 test('an instant is read as ISO 8601 and RFC 3339 write it', () => {
   const rows: [text: string, at: string][] = [

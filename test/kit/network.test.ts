@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { networkOf } from '../../src/core/network.ts'
+import { networkOf } from '../../src/kit/network.ts'
 
 test('an address is cut to its network', () => {
   const table: [address: string, v4Bits: number, v6Bits: number, network: string][] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Allowance, allowanceAt, type Pace } from '../../src/core/pace.ts'
+import { type Allowance, allowanceAt, type Pace } from '../../src/kit/pace.ts'
 
 test('begins with a burst, and regains so many in a minute', () => {
   const pace: Pace = { burst: 5, perMinute: 60 }

@@ -1,4 +1,4 @@
-// Writes src/core/legacy-zone-names.ts from the sources of the tz database, a checkout of https://github.com/eggert/tz
+// Writes src/schedule/legacy-zone-names.ts from the sources of the tz database, a checkout of https://github.com/eggert/tz
 // or an unpacked https://data.iana.org/time-zones/tzdb-latest.tar.lz:
 //   node scripts/write-legacy-zones.ts <directory>
 // `backward` has a link for each old name. Names in zone.tab are current names of places, even if they link to the data
@@ -37,5 +37,5 @@ if (import.meta.main) {
     throw new Error('usage: node scripts/write-legacy-zones.ts <directory of the tz database>')
   const [backward, zoneTab] = ['backward', 'zone.tab'].map((file) => readFileSync(join(directory, file), 'utf8'))
   const page = renderLegacyZones(backward as string, zoneTab as string)
-  writeFileSync(new URL('../src/core/legacy-zone-names.ts', import.meta.url), page)
+  writeFileSync(new URL('../src/schedule/legacy-zone-names.ts', import.meta.url), page)
 }

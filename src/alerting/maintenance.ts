@@ -2,13 +2,13 @@
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
-import { parseCron } from '../core/cron.ts'
 import { AppError } from '../core/errors.ts'
-import { readZone } from '../core/legacy-zones.ts'
 import { type MaintenanceTime, openUntil } from '../core/maintenance.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis, parseInstant } from '../kit/instant.ts'
 import type { Caller } from '../monitors/editing.ts'
+import { parseCron } from '../schedule/cron.ts'
+import { readZone } from '../schedule/legacy-zones.ts'
 import * as store from './maintenance-store.ts'
 
 /** Either `from` and `to`, or `cron` and `duration` (seconds). `checks` and `tags` say whose; neither is all. */

@@ -1,6 +1,6 @@
 // Times in which work is done on what is monitored: once, or whenever a cron expression begins one. For some checks, or all.
 
-import { nextCronMatch, parseCron } from './cron.ts'
+import { nextCronMatch, parseCron } from '../schedule/cron.ts'
 
 export type MaintenanceTime =
   | { kind: 'once'; from: number; to: number }

@@ -1,7 +1,7 @@
 // A monitor as its owner sees it: what can be set, with the defaults of the Healthchecks protocol, and what follows from it.
 
+import type { Schedule } from '../schedule/schedule.ts'
 import type { SignalFilters } from './heartbeat.ts'
-import type { Schedule } from './schedule.ts'
 import type { Rules, State } from './status.ts'
 
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */

@@ -1,8 +1,8 @@
 // Times of the day in which a channel is not to be disturbed, by the clock of its time zone. Hours that end before they begin go
 // over midnight; such that end when they begin are the whole day.
 
-import { currentZone } from './legacy-zones.ts'
-import { firstInstant, spanAt } from './time-zone.ts'
+import { currentZone } from '../schedule/legacy-zones.ts'
+import { firstInstant, spanAt } from '../schedule/time-zone.ts'
 
 /** `from` and `to` are `HH:MM`. */
 export type QuietHours = { from: string; to: string; tz: string }

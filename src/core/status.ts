@@ -13,10 +13,10 @@
 // overran while the monitor was down is over when a heartbeat brings the monitor up, or its deadline would lie before
 // the flip that it follows.
 
+import type { Schedule } from '../schedule/schedule.ts'
 import { type BlindWindow, windowDuring } from './blind-time.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { endRun, pairingMs, type Runs, startRun, unwatch } from './runs.ts'
-import type { Schedule } from './schedule.ts'
 import { endOfGrace, endOfRun, graceStart, isOverrun, nextWait } from './waits.ts'
 import type { Unheard } from './watermark.ts'
 

@@ -2,9 +2,9 @@
 // cron: grace after the next slot), the end of the allowed time of a run that is watched, and, while paused, the end of the pause. The
 // earliest is its deadline. Time in which nobody could accept heartbeats does not count.
 
+import { nextDue, nthDue } from '../schedule/schedule.ts'
 import { type BlindWindow, endOfWait } from './blind-time.ts'
 import { earliestStart } from './runs.ts'
-import { nextDue, nthDue } from './schedule.ts'
 import type { Rules, State } from './status.ts'
 
 export type Wait = { at: number; since: number; cause: 'timeout' | 'overrun' | 'resumed' }

@@ -2,12 +2,12 @@
 // 4.6), then ours. Unknown fields are ignored, as the original does.
 
 import { AppError } from '../core/errors.ts'
-import { readZone } from '../core/legacy-zones.ts'
 import type { Settings } from '../core/monitor.ts'
-import { detectKind, isValidExpression } from '../core/schedule.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { isUuid } from '../kit/identifier.ts'
 import { parseInstant } from '../kit/instant.ts'
+import { readZone } from '../schedule/legacy-zones.ts'
+import { detectKind, isValidExpression } from '../schedule/schedule.ts'
 
 /**
  * `derived` computes settings from those that the check has so far; they override `settings`. `channels` as written:

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextCronMatch, parseCron } from '../../src/core/cron.ts'
-import { nextCalendarMatch, parseCalendar } from '../../src/core/oncalendar.ts'
 import { rejudgeInSteps } from '../../src/core/rejudge.ts'
-import { nextDue, type Schedule } from '../../src/core/schedule.ts'
 import { initialState, type Rules } from '../../src/core/status.ts'
+import { nextCronMatch, parseCron } from '../../src/schedule/cron.ts'
+import { nextCalendarMatch, parseCalendar } from '../../src/schedule/oncalendar.ts'
+import { nextDue, type Schedule } from '../../src/schedule/schedule.ts'
 
 const now = Date.UTC(2025, 5, 1)
 const stepMeanMaxMs = 25

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { renderLegacyZones } from '../../scripts/write-legacy-zones.ts'
-import { currentZone, legacyZones, readZone } from '../../src/core/legacy-zones.ts'
-import { firstInstant, isTimeZone, latestWallTime, spanAt } from '../../src/core/time-zone.ts'
+import { currentZone, legacyZones, readZone } from '../../src/schedule/legacy-zones.ts'
+import { firstInstant, isTimeZone, latestWallTime, spanAt } from '../../src/schedule/time-zone.ts'
 
 const wallTime = (tz: string, instant: number) => instant + spanAt(tz, instant).offset
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Cron, nextCronMatch, parseCron } from '../../src/core/cron.ts'
-import { spanAt } from '../../src/core/time-zone.ts'
+import { type Cron, nextCronMatch, parseCron } from '../../src/schedule/cron.ts'
+import { spanAt } from '../../src/schedule/time-zone.ts'
 
 const wallTime = (tz: string, instant: number) => instant + spanAt(tz, instant).offset
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { detectKind, isValidExpression, nextDue, nthDue, type Schedule } from '../../src/core/schedule.ts'
+import { detectKind, isValidExpression, nextDue, nthDue, type Schedule } from '../../src/schedule/schedule.ts'
 
 const noon = Date.UTC(2024, 0, 1, 12)
 const schedule: fc.Arbitrary<Schedule> = fc.oneof(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Cron, nextCronMatch, parseCron } from '../../src/core/cron.ts'
+import { type Cron, nextCronMatch, parseCron } from '../../src/schedule/cron.ts'
 
 function utc(text: string): number {
   return Date.parse(`${text}Z`)

@@ -3,7 +3,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../src/database/embedded.ts'
+import { startEmbeddedPostgres } from '../src/database/embedded/server.ts'
 import { type Server, serviceEnvironment, startServer, waitUntilReady } from './service.ts'
 
 export type Postgres = { url: string; stop: () => Promise<unknown> }

@@ -40,7 +40,7 @@ const isPure = /^src\/(core|schedule)\//
 const common = ['config', 'core', 'database', 'http', 'kit', 'logging', 'mail', 'outbound', 'schedule']
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
-const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/postgres-cluster.ts']
+const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/embedded/cluster.ts']
 
 /** What runs before the first request, as the last of all, in a thread or process of its own, or on memory alone. */
 const synchronous = [

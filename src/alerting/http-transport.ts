@@ -3,8 +3,8 @@
 
 import type { Static, TSchema } from 'typebox'
 import { jsonText } from '../kit/characters.ts'
+import type { FetchRequest, FetchResponse } from '../outbound/guarded-fetch.ts'
 import { type Alert, alertOf, type Templates } from './alert.ts'
-import type { FetchRequest, FetchResponse } from './guarded-fetch.ts'
 import type { Message } from './message.ts'
 import { cut, oneLine } from './text.ts'
 import { DeliveryError, retryAfterMs, type SendContext, statusText, type Transport } from './transport.ts'

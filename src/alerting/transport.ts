@@ -4,7 +4,7 @@
 import { STATUS_CODES } from 'node:http'
 import { type TProperties, type TSchema, Type } from 'typebox'
 import type { Pace } from '../kit/pace.ts'
-import type { FetchResponse, GuardedFetch } from './guarded-fetch.ts'
+import type { FetchResponse, GuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { Message } from './message.ts'
 import type { ChannelAlerts } from './silence.ts'
 import type { Smtp } from './smtp.ts'

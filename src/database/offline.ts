@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { Config } from '../config/load.ts'
 import type { Queryable } from './client.ts'
-import { startEmbeddedPostgres } from './embedded.ts'
-import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'
-import type { EmbeddedLog } from './postgres-cluster.ts'
-import { readPostmasterFile } from './postgres-lock-files.ts'
-import { ownerLockHeld } from './postgres-ownership.ts'
+import type { EmbeddedLog } from './embedded/cluster.ts'
+import { ClusterTakenError, EmbeddedPostgresError } from './embedded/error.ts'
+import { readPostmasterFile } from './embedded/lock-files.ts'
+import { ownerLockHeld } from './embedded/ownership.ts'
+import { startEmbeddedPostgres } from './embedded/server.ts'
 
 export type OfflineDatabase = { client: pg.Client; close(): Promise<void> }
 

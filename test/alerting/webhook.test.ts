@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { suite, type TestContext, test } from 'node:test'
-import { createGuardedFetch } from '../../src/alerting/guarded-fetch.ts'
 import { type CheckMessage, testMessage } from '../../src/alerting/message.ts'
 import { DeliveryError } from '../../src/alerting/transport.ts'
 import { webhook } from '../../src/alerting/transports/webhook.ts'
+import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts'
 import { createReceiver, type Received } from '../helper.ts'
 import { listen } from './far-side.ts'
 

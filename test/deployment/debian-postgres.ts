@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { type Account, chooseAccount, giveTo } from '../../src/database/postgres-account.ts'
+import { type Account, chooseAccount, giveTo } from '../../src/database/embedded/account.ts'
 import { eventually } from '../helper.ts'
 
 export const bin = '/usr/lib/postgresql/15/bin'

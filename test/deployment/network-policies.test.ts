@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isPublicAddress } from '../../src/alerting/addresses.ts'
+import { isPublicAddress } from '../../src/outbound/addresses.ts'
 import { type Manifest, nameOf, ofKind, overlay, rendering } from './kustomize.ts'
 import { type Connection, type End, isAllowed, type Pod } from './network-policies.ts'
 

@@ -1,7 +1,7 @@
 // A PostgreSQL of the test's own, which can be stopped and started.
 
 import type { TestContext } from 'node:test'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded/server.ts'
 import { directory } from '../database/fixtures/embedded.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }

@@ -4,6 +4,8 @@
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { type Migration, migrate } from '../migrate.ts'
+import { requireSupportedServer } from '../server-version.ts'
 import {
   advanceSequence,
   BackupFileError,
@@ -13,9 +15,7 @@ import {
   createPartition,
   inUse,
   readBackup,
-} from './backup-format.ts'
-import { type Migration, migrate } from './migrate.ts'
-import { requireSupportedServer } from './server-version.ts'
+} from './format.ts'
 
 /** What the caller has to decide or to change. */
 class RestoreRefusedError extends Error {

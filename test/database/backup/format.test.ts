@@ -7,7 +7,7 @@ import {
   type BackupTable,
   readBackup,
   writeBackup,
-} from '../../src/database/backup-format.ts'
+} from '../../../src/database/backup/format.ts'
 
 const table = (name: string): BackupTable => ({ name, columns: ['id', 'text'], counted: ['id'], partitions: [] })
 const header: BackupHeader = {

@@ -19,8 +19,7 @@ import {
 } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { dataDirMode } from '../config/data-dir.ts'
-import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
+import { dataDirMode } from '../../config/data-dir.ts'
 import {
   type Account,
   chooseAccount,
@@ -29,8 +28,9 @@ import {
   openForPassage,
   requireReachable,
   runningAsRoot,
-} from './postgres-account.ts'
-import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
+} from './account.ts'
+import { findPostgresBinaries, type PostgresBinaries } from './binaries.ts'
+import { EmbeddedPostgresError, errorCode } from './error.ts'
 
 export type Cluster = {
   dataDir: string

@@ -1,6 +1,6 @@
 import { chmod, lchown, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { EmbeddedPostgresError } from './embedded-error.ts'
+import { EmbeddedPostgresError } from './error.ts'
 
 /** The user PostgreSQL runs as; undefined: the same as ours. */
 export type Account = { uid: number; gid: number } | undefined

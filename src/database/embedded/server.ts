@@ -3,10 +3,10 @@
 // postgres-cluster (initdb), postgres-lock-files and postgres-ownership (exactly one Flatline per DATA_DIR),
 // postgres-process (start and stop). No signal handlers: the process decides when to stop, and calls stop().
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'
-import { type EmbeddedLog, prepareCluster } from './postgres-cluster.ts'
-import { type Claim, lockOwnServer, type Ownership, takeCluster } from './postgres-ownership.ts'
-import { chooseAddress } from './postgres-process.ts'
+import { type EmbeddedLog, prepareCluster } from './cluster.ts'
+import { ClusterTakenError, EmbeddedPostgresError } from './error.ts'
+import { type Claim, lockOwnServer, type Ownership, takeCluster } from './ownership.ts'
+import { chooseAddress } from './process.ts'
 
 export { EmbeddedPostgresError }
 

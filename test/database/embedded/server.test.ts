@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { EmbeddedPostgresError } from '../../src/database/embedded.ts'
-import { patience, pause } from '../patience.ts'
+import { EmbeddedPostgresError } from '../../../src/database/embedded/server.ts'
+import { patience, pause } from '../../patience.ts'
 import {
   directory,
   isAlive,
@@ -19,7 +19,7 @@ import {
   start,
   temporaries,
   until,
-} from './fixtures/embedded.ts'
+} from '../fixtures/embedded.ts'
 
 const isRoot = process.getuid?.() === 0
 const posix = process.platform !== 'win32'
@@ -263,7 +263,7 @@ test('what a killed first start left behind is removed', { ...limit, skip: !posi
 
 test('the database alone does not keep a process alive', limit, async (t) => {
   const dataDir = await directory(t)
-  const source = new URL('../../src/database/embedded.ts', import.meta.url)
+  const source = new URL('../../../src/database/embedded/server.ts', import.meta.url)
   const log = '{ info() {}, warn() {}, error() {} }'
   const script = `import { startEmbeddedPostgres } from '${source}'
     await startEmbeddedPostgres({ dataDir: process.argv[1], log: ${log} })

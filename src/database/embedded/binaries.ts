@@ -1,7 +1,7 @@
 import { access, readFile, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
+import { EmbeddedPostgresError, errorCode } from './error.ts'
 
 export type PostgresBinaries = { initdb: string; postgres: string; pgCtl: string; version: string }
 

@@ -3,7 +3,7 @@
 
 import type pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
-import { type BackupHeader, type BackupTable, writeBackup } from './backup-format.ts'
+import { type BackupHeader, type BackupTable, writeBackup } from './format.ts'
 
 export type BackupSummary = { header: BackupHeader; rows: number }
 

@@ -6,10 +6,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EmbeddedPostgresError, errorCode } from './embedded-error.ts'
-import { giveTo, requireReachable } from './postgres-account.ts'
-import { type Cluster, childEnvironment } from './postgres-cluster.ts'
-import { identifyProcess } from './postgres-lock-files.ts'
+import { giveTo, requireReachable } from './account.ts'
+import { type Cluster, childEnvironment } from './cluster.ts'
+import { EmbeddedPostgresError, errorCode } from './error.ts'
+import { identifyProcess } from './lock-files.ts'
 
 /** Where the server listens: a directory for its Unix socket, or 127.0.0.1. */
 export type Address = { host: string; port: number }

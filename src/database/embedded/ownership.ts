@@ -7,10 +7,10 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { ClusterTakenError, EmbeddedPostgresError } from './embedded-error.ts'
-import type { Cluster, EmbeddedLog } from './postgres-cluster.ts'
-import { identifyProcess, type PostmasterFile, readPostmasterFile, removeFalseLock } from './postgres-lock-files.ts'
-import { type Address, launchPostgres, type PostgresProcess, stopPostmaster } from './postgres-process.ts'
+import type { Cluster, EmbeddedLog } from './cluster.ts'
+import { ClusterTakenError, EmbeddedPostgresError } from './error.ts'
+import { identifyProcess, type PostmasterFile, readPostmasterFile, removeFalseLock } from './lock-files.ts'
+import { type Address, launchPostgres, type PostgresProcess, stopPostmaster } from './process.ts'
 
 export type Ownership = {
   process: PostgresProcess

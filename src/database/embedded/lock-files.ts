@@ -4,8 +4,8 @@ import { execFile } from 'node:child_process'
 import { readFile, readlink, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { errorCode } from './embedded-error.ts'
-import type { Cluster, EmbeddedLog } from './postgres-cluster.ts'
+import type { Cluster, EmbeddedLog } from './cluster.ts'
+import { errorCode } from './error.ts'
 
 /** postmaster.pid; port and socketDir are empty for the first moments of a start. */
 export type PostmasterFile = { pid: number; port: number; socketDir: string; listenAddress: string }

@@ -8,11 +8,11 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { isPublicAddress } from '../../src/alerting/addresses.ts'
-import { createGuardedFetch, FetchError, type Resolve } from '../../src/alerting/guarded-fetch.ts'
+import { isPublicAddress } from '../../src/outbound/addresses.ts'
+import { createGuardedFetch, FetchError, type Resolve } from '../../src/outbound/guarded-fetch.ts'
+import { listen } from '../alerting/far-side.ts'
 import { createReceiver, eventually, scratchDir } from '../helper.ts'
 import { patience, pause } from '../patience.ts'
-import { listen } from './far-side.ts'
 
 const limits = { timeoutMs: patience(2000), responseMaxBytes: 1000, userAgent: 'Flatline/test' }
 const open = createGuardedFetch({ ...limits, allowPrivateTargets: true })
@@ -192,7 +192,7 @@ suite('redirects', () => {
     t.after(() => server.close())
     const { port } = server.address() as AddressInfo
     const script = `
-      import { createGuardedFetch } from ${JSON.stringify(new URL('../../src/alerting/guarded-fetch.ts', import.meta.url).href)}
+      import { createGuardedFetch } from ${JSON.stringify(new URL('../../src/outbound/guarded-fetch.ts', import.meta.url).href)}
       const fetch = createGuardedFetch({ ...${JSON.stringify(limits)}, allowPrivateTargets: true })
       const { signal } = new AbortController()
       fetch('https://localhost:${port}/', { method: 'POST', body: 'secret', signal }).then(

@@ -2,11 +2,11 @@
 // bottom to top: senders stop, then the detector, then ingest flushes, and the database closes last.
 
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import { authPlugin } from './accounts/plugin.ts'
+import type { Keys } from './accounts/service.ts'
 import { adminPlugin } from './admin/plugin.ts'
 import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
-import { authPlugin } from './auth/plugin.ts'
-import type { Keys } from './auth/service.ts'
 import { badgesPlugin } from './badges/plugin.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
 import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'

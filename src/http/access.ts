@@ -1,5 +1,5 @@
 // Every route says who may call it, or the app does not boot; nor does it with a route that says so and is not guarded, because it was
-// registered before auth/plugin.ts, which decides who is calling.
+// registered before accounts/plugin.ts, which decides who is calling.
 
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'

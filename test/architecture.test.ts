@@ -6,7 +6,8 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { test } from 'node:test'
 
-type Source = { path: string; text: string; lines: string[]; imports: string[] }
+/** `imports` are those of run time; `references` are those of types as well. */
+type Source = { path: string; text: string; lines: string[]; imports: string[]; references: string[] }
 
 const root = join(import.meta.dirname, '..')
 const sources = globSync('src/**/*.ts', { cwd: root })
@@ -36,8 +37,55 @@ const layers: [pattern: RegExp, layer: number][] = [
 /** Their answers depend on their arguments alone. */
 const isPure = /^src\/(core|schedule)\//
 
-/** Folders that every module may import from at run time. */
-const common = ['config', 'core', 'database', 'http', 'kit', 'logging', 'mail', 'outbound', 'schedule']
+/** Which rooms each room uses, for types too. A new arrow is a decision, and stands here. */
+const arrows: Record<string, string[]> = {
+  kit: [],
+  mail: [],
+  outbound: [],
+  redis: [],
+  config: ['kit'],
+  schedule: ['kit'],
+  core: ['kit', 'schedule'],
+  'database/embedded': ['config'],
+  logging: ['config', 'kit'],
+  database: ['config', 'core', 'database/embedded', 'kit'],
+  http: ['core', 'kit'],
+  lifecycle: ['core', 'kit'],
+  audit: ['config', 'core', 'database', 'http', 'kit'],
+  'blind-time': ['core', 'database'],
+  'database/backup': ['database'],
+  health: ['config', 'core', 'database', 'http', 'kit', 'lifecycle'],
+  'health-metrics': ['config', 'core', 'database', 'kit'],
+  metrics: ['config', 'http'],
+  openapi: ['config', 'http', 'kit'],
+  retention: ['config', 'database', 'kit'],
+  accounts: ['audit', 'config', 'core', 'database', 'http', 'kit'],
+  admin: ['audit', 'config', 'core', 'http', 'logging'],
+  'circuit-breakers': ['audit', 'config', 'core', 'http', 'kit', 'logging'],
+  quotas: ['audit', 'config', 'core', 'database', 'http', 'kit'],
+  replicas: ['blind-time', 'core', 'http', 'kit'],
+  'service-alerts': ['config', 'database', 'health', 'kit'],
+  monitors: ['audit', 'blind-time', 'core', 'database', 'http', 'kit', 'quotas', 'schedule'],
+  alerting: [
+    'audit',
+    'circuit-breakers',
+    'config',
+    'core',
+    'database',
+    'http',
+    'kit',
+    'mail',
+    'monitors',
+    'outbound',
+    'quotas',
+    'schedule',
+  ],
+  badges: ['core', 'database', 'http', 'kit', 'monitors'],
+  detector: ['config', 'core', 'database', 'kit', 'monitors'],
+  heartbeats: ['audit', 'config', 'core', 'database', 'http', 'kit', 'mail', 'monitors', 'quotas'],
+  'project-metrics': ['http', 'monitors'],
+  cli: ['alerting', 'audit', 'config', 'database', 'database/backup', 'monitors'],
+}
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
 const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/embedded/cluster.ts']
@@ -77,12 +125,20 @@ test('a file imports its own layer or lower', () => {
   )
 })
 
-test('modules never import each other at run time', () => {
-  const strangers = edges().filter(({ from, to }) => {
-    const target = moduleOf(to)
-    return (layerOf(from) ?? 0) < 5 && target !== null && target !== moduleOf(from) && !common.includes(target)
-  })
-  assert.deepEqual(strangers, [])
+test('a room uses the rooms that it declares, and no others', () => {
+  const used = new Map<string, Set<string>>()
+  for (const { from, to } of edges(({ references }) => references)) {
+    const [own, other] = [roomOf(from), roomOf(to)]
+    if (own === null || other === null || own === other) continue
+    used.set(own, (used.get(own) ?? new Set()).add(other))
+  }
+  const rooms = [...new Set(sources.flatMap(({ path }) => roomOf(path) ?? []))]
+  assert.deepEqual(Object.fromEntries(rooms.map((room) => [room, [...(used.get(room) ?? [])].sort()])), arrows)
+})
+
+test('the rooms form no circle', () => {
+  const circles = Object.keys(arrows).flatMap((room) => (reachable(room).has(room) ? [room] : []))
+  assert.deepEqual(circles, [])
 })
 
 test('core and schedule import nothing but each other and kit', () => {
@@ -165,7 +221,11 @@ test(`no function has ${linesPerFunction} lines or more of its own`, () => {
 
 function readSource(path: string): Source {
   const text = readFileSync(join(root, path), 'utf8')
-  return { path, text, lines: text.trimEnd().split('\n'), imports: runtimeImports(text) }
+  const typeImports = [...text.matchAll(/^(?:import|export)\stype\s[^'";]*\sfrom\s'([^']+)'/gm)].map(([, name]) =>
+    String(name),
+  )
+  const imports = runtimeImports(text)
+  return { path, text, lines: text.trimEnd().split('\n'), imports, references: [...imports, ...typeImports] }
 }
 
 /** What is still imported once types are gone. */
@@ -178,16 +238,29 @@ function layerOf(path: string): number | undefined {
   return layers.find(([pattern]) => pattern.test(path))?.[1]
 }
 
-function moduleOf(path: string): string | null {
-  return /^src\/([\w-]+)\//.exec(path)?.[1] ?? null
+/** Null for the process and the assembly, which use everything. The embedded server and the backups are rooms within a room. */
+function roomOf(path: string): string | null {
+  return /^src\/(database\/(?:embedded|backup)|[\w-]+)\//.exec(path)?.[1] ?? null
 }
 
-/** Imports between our own files. */
-function edges(): { from: string; to: string }[] {
-  return sources.flatMap(({ path, imports }) =>
-    imports
+/** The rooms that a room needs, and those that they need. */
+function reachable(room: string): Set<string> {
+  const found = new Set<string>()
+  const waiting = [...(arrows[room] ?? [])]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (found.has(next)) continue
+    found.add(next)
+    waiting.push(...(arrows[next] ?? []))
+  }
+  return found
+}
+
+/** Imports between our own files: those of run time, or all. */
+function edges(of: (source: Source) => string[] = ({ imports }) => imports): { from: string; to: string }[] {
+  return sources.flatMap((source) =>
+    of(source)
       .filter((name) => name.startsWith('.'))
-      .map((name) => ({ from: path, to: posix.join(dirname(path), name) }))
+      .map((name) => ({ from: source.path, to: posix.join(dirname(source.path), name) }))
       .filter(({ to }) => !to.startsWith('src/database/generated/')),
   )
 }

@@ -4,11 +4,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { BlindTime } from '../blind-time/service.ts'
-import { isDatabaseAway } from '../kit/availability.ts'
 import { AppError } from '../core/errors.ts'
-import { isUuid } from '../kit/identifier.ts'
 import { unshed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
+import { isUuid } from '../kit/identifier.ts'
 import { replicaHeader } from './peers.ts'
 
 export type ReplicaRoutesOptions = {

@@ -6,7 +6,7 @@ import { settings } from '../../src/config/schema.ts'
 
 for (const [path, text] of Object.entries(renderConfigDocs())) {
   test(`${path} is what the schema says; otherwise run node scripts/write-config-docs.ts`, () => {
-    assert.equal(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'), text)
+    assert.equal(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'), text)
   })
 
   test(`${path} names every setting`, () => {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { settings } from '../../src/config/schema.ts'
 import { shippedOverrides } from '../../src/config/work.ts'
 
-const root = new URL('..', import.meta.url).pathname
+const root = new URL('../..', import.meta.url).pathname
 const run = (env: Record<string, string>, ...args: string[]) =>
   promisify(execFile)(process.execPath, ['bin/flatline.js', 'config', ...args], {
     cwd: root,

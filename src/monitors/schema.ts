@@ -33,12 +33,15 @@ const descMax = 10_000
 /** All channels that a project may have, by their longest names, with room to spare. */
 const channelsMax = 100_000
 
+/** A character has at most two units, so a text that is far too long need not be counted. */
+const exceeds = (text: string, maxLength: number) =>
+  text.length > 2 * maxLength || (text.length > maxLength && [...text].length > maxLength)
+
 const string =
   (maxLength?: number, then?: (text: string) => string | undefined): Rule =>
   (value) => {
     if (typeof value !== 'string') return 'is not a string'
-    // A character has at most two units, so a text that is far too long need not be counted.
-    if (maxLength !== undefined && (value.length > 2 * maxLength || [...value].length > maxLength)) return 'is too long'
+    if (maxLength !== undefined && exceeds(value, maxLength)) return 'is too long'
     // PostgreSQL stores any character but this one, and whole ones only.
     if (value.includes('\0')) return 'contains a NUL character'
     if (!value.isWellFormed()) return 'contains half of a surrogate pair'
@@ -48,7 +51,7 @@ const string =
 const bounded =
   (max: number): Rule =>
   (value) =>
-    typeof value === 'string' && value.length > max
+    typeof value === 'string' && exceeds(value, max)
       ? `is too long, at most ${max} characters are possible`
       : string()(value)
 const boolean: Rule = (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean')

@@ -60,9 +60,8 @@ const attention = { acknowledged: true, snoozed_until: null }
 const token: Record<string, Parameter> = {
   token: {
     type: 'string',
-    pattern: '^[A-Za-z0-9_.-]+$',
     description: 'As an alert carries it',
-    example: `${uuid}.3.mfz0k1.c2lnbmF0dXJl`,
+    example: 'ASBKc_D683YsKfSqJefassND7CjOY_gknpYBKpipq_thebzY0SjEKLm85hXztq6_9hxXCZUOsLAWnY2Ju0i18A',
   },
 }
 const page = (what: string) => text(what, '<!doctype html><html lang="en">…</html>', 'text/html')

@@ -132,11 +132,14 @@ const definitions: Operations = {
     description:
       'Each means the check with its uuid, else with its slug, else with its name, and a new one if there is none. One that is refused leaves the others alone. `prune` deletes checks that no document means, unless one was refused. `parent` refers to a check by uuid, slug or name, `channels` are ids and names.',
     body: {
-      schema: Type.Object({
-        checks: Type.Array(Type.Unsafe(ref('Definition')), { maxItems: 10_000 }),
-        dry_run: Type.Optional(Type.Boolean({ description: 'Say what would be done, and do nothing' })),
-        prune: Type.Optional(Type.Boolean()),
-      }),
+      schema: Type.Object(
+        {
+          checks: Type.Array(Type.Unsafe(ref('Definition')), { maxItems: 10_000 }),
+          dry_run: Type.Optional(Type.Boolean({ description: 'Say what would be done, and do nothing' })),
+          prune: Type.Optional(Type.Boolean()),
+        },
+        { additionalProperties: false },
+      ),
       example: { checks: [{ name: 'nightly backup', schedule: '15 3 * * *', grace: 600 }], dry_run: true },
     },
     answers: {

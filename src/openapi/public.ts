@@ -88,12 +88,14 @@ const pings: Operations = Object.fromEntries(
   ),
 )
 
-const signaturePattern = '[A-Za-z0-9_-]{8}(-2)?'
+/** What stands behind it is not looked at, but for the one text that has a meaning. */
+const signaturePattern = '[A-Za-z0-9_-]{8}'
+const statesAbout = 'With exactly `-2` behind the eight characters of the signature two states, else three'
 const formatPattern = '\\.(svg|json|shields)'
 const format: Parameter = {
   type: 'string',
-  pattern: `^${signaturePattern}${formatPattern}$`,
-  description: 'Signature and format',
+  pattern: `^${signaturePattern}[\\s\\S]*${formatPattern}$`,
+  description: `Signature and format. ${statesAbout}`,
   example: 'eSzysSXX.json',
 }
 const counts = Type.Object({
@@ -144,8 +146,8 @@ const badges: Operations = {
       key,
       signature: {
         type: 'string',
-        pattern: `^${signaturePattern}$`,
-        description: 'With `-2` behind it two states, else three',
+        pattern: `^${signaturePattern}`,
+        description: statesAbout,
         example: '7mVm1SBm-2',
       },
       file: {
@@ -180,8 +182,8 @@ hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf
 `
 const project: Parameter = {
   type: 'string',
-  pattern: `^${uuidPattern}$`,
-  description: 'Any uuid; the key says which project',
+  minLength: 1,
+  description: 'Not looked at: the key says which project',
   example: projectId,
 }
 const readOnlyKey: Parameter = {
@@ -221,17 +223,24 @@ const metrics: Operations = {
   },
 }
 
-const beat = Type.Object({
-  check: Type.String({ description: 'uuid or slug of a check' }),
-  kind: Type.Optional(Type.String({ enum: ['success', 'start', 'fail', 'log'] })),
-  at: Type.Optional(Type.String({ description: 'When it was sent: from 7 days ago to 5 minutes ahead' })),
-  exit_status: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
-  rid: Type.Optional(Type.String({ description: 'Run id' })),
-  body: Type.Optional(Type.String()),
-  id: Type.Optional(
-    Type.String({ description: 'Known to its check for 72 hours: the second with the same id is a duplicate' }),
-  ),
-})
+const beat = Type.Object(
+  {
+    check: Type.String({ minLength: 1, maxLength: 100, description: 'uuid or slug of a check' }),
+    kind: Type.Optional(Type.String({ enum: ['success', 'start', 'fail', 'log'] })),
+    at: Type.Optional(Type.String({ description: 'When it was sent: from 7 days ago to 5 minutes ahead' })),
+    exit_status: Type.Optional(Type.Integer({ minimum: 0, maximum: 255 })),
+    rid: Type.Optional(Type.String({ pattern: `^${uuidPattern}$`, description: 'Run id' })),
+    body: Type.Optional(Type.String()),
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 100,
+        description: 'Known to its check for 72 hours: the second with the same id is a duplicate',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
 
 const bulk: Operations = {
   'POST /api/v3/heartbeats/': {
@@ -241,7 +250,7 @@ const bulk: Operations = {
     description:
       'A JSON array, or one JSON object a line. With an API key or the ping key. A line that is broken is a rejected entry, an array that is broken is refused as a whole. At most 10,000 heartbeats and 16 MB. While the database is away and heartbeats are spooled, `accepted` means on disk: what proves to have no check of the caller, or to be known by its `id`, is left out later.',
     body: {
-      schema: Type.Array(beat),
+      schema: Type.Array(beat, { minItems: 1, maxItems: 10_000 }),
       example: [
         { check: uuid, at: '2026-11-24T03:15:00+00:00', exit_status: 0, id: 'upload-7-1' },
         { check: 'nightly-backup' },

@@ -6,19 +6,27 @@ import { quotaComponents } from './quotas.ts'
 const text = (description: string) => Type.String({ description })
 const flag = (description: string) => Type.Boolean({ description })
 const whole = (description: string) => Type.Integer({ description })
+const within = (minimum: number, maximum: number, description: string) =>
+  Type.Integer({ minimum, maximum, description })
+const atMost = (maxLength: number, description: string) => Type.String({ maxLength, description })
 const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const optional = Type.Optional
 const closed = { additionalProperties: false }
 
+const longestS = 365 * 86_400
+const keywordsMax = 200
+
 /** What may be set, beside what Healthchecks knows. */
 const extensions = {
-  max_runtime: whole('A run may take so many seconds; without it the grace time'),
-  min_runtime: whole('A run that takes less is a failure'),
-  failure_threshold: whole('So many failures in a row make it down'),
-  recovery_threshold: whole('So many successes in a row make it up again'),
-  early_tolerance: whole('A heartbeat that comes so many seconds before its slot counts for it'),
+  max_runtime: within(1, longestS, 'A run may take so many seconds; without it the grace time'),
+  min_runtime: within(1, longestS, 'A run that takes less is a failure'),
+  failure_threshold: within(1, 720, 'So many failures in a row make it down'),
+  recovery_threshold: within(1, 720, 'So many successes in a row make it up again'),
+  early_tolerance: within(1, longestS, 'A heartbeat that comes so many seconds before its slot counts for it'),
   track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
-  remind_every: whole(
+  remind_every: within(
+    60,
+    longestS,
     'Seconds between reminders of an outage, on every channel that was told; without it as each channel says',
   ),
   severity: Type.Optional(
@@ -27,7 +35,7 @@ const extensions = {
       description: 'How much an outage matters, for channels that choose',
     }),
   ),
-  max_pings_per_minute: whole('More pings than that are answered 429 and not recorded'),
+  max_pings_per_minute: within(1, 6000, 'More pings than that are answered 429 and not recorded'),
   paused_until: text('Paused until then, ISO 8601 with a zone'),
   parent: text(
     'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
@@ -38,13 +46,13 @@ const settings = {
   name: Type.String({ maxLength: 100, description: 'Name' }),
   slug: Type.String({ maxLength: 100, pattern: '^[a-z0-9-_]*$', description: 'Name in addresses' }),
   tags: Type.String({ maxLength: 500, description: 'Words between spaces' }),
-  desc: text('Description'),
-  grace: Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'Seconds that a heartbeat may be late' }),
+  desc: atMost(10_000, 'Description'),
+  grace: Type.Integer({ minimum: 1, maximum: longestS, description: 'Seconds that a heartbeat may be late' }),
   manual_resume: flag('Only a resume ends a pause; heartbeats are ignored until then'),
   methods: Type.String({ enum: ['', 'POST'], description: 'Whether only POST counts' }),
-  start_kw: text('Keywords that mean a start'),
-  success_kw: text('Keywords that mean success'),
-  failure_kw: text('Keywords that mean failure'),
+  start_kw: atMost(keywordsMax, 'Keywords that mean a start'),
+  success_kw: atMost(keywordsMax, 'Keywords that mean success'),
+  failure_kw: atMost(keywordsMax, 'Keywords that mean failure'),
   filter_subject: flag('Look for keywords in the subject of e-mails'),
   filter_body: flag('Look for keywords in the body of e-mails'),
   filter_http_body: flag('Look for keywords in the body of requests'),
@@ -52,12 +60,15 @@ const settings = {
 }
 
 const schedule = {
-  timeout: Type.Integer({ minimum: 1, maximum: 31_536_000, description: 'Seconds between heartbeats' }),
+  timeout: Type.Integer({ minimum: 1, maximum: longestS, description: 'Seconds between heartbeats' }),
   schedule: Type.String({ maxLength: 100, description: 'Cron or OnCalendar expression, in place of a timeout' }),
   tz: Type.String({ maxLength: 36, description: 'Time zone of the schedule' }),
 }
 
-const keywords = { subject: text('Older name of success_kw'), subject_fail: text('Older name of failure_kw') }
+const keywords = {
+  subject: atMost(keywordsMax, 'Older name of success_kw'),
+  subject_fail: atMost(keywordsMax, 'Older name of failure_kw'),
+}
 
 const eachOptional = <T extends Record<string, ReturnType<typeof Type.String> | object>>(fields: T) =>
   Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, optional(schema as never)]))
@@ -97,7 +108,9 @@ const CheckSettings = Type.Object(
     ...Object.fromEntries(
       Object.entries(extensions).map(([name, schema]) => [name, optional(Type.Union([schema as never, Type.Null()]))]),
     ),
-    channels: optional(text('`*` for all of the project, or ids and names joined by commas; absent: unchanged')),
+    channels: optional(
+      atMost(100_000, '`*` for all of the project, or ids and names joined by commas; absent: unchanged'),
+    ),
     unique: optional(
       Type.Array(Type.String({ enum: ['name', 'slug', 'tags', 'timeout', 'grace'] }), {
         description: 'On create: a check that equals this one in all of these fields is updated instead',
@@ -120,7 +133,8 @@ const Definition = Type.Object(
   },
   {
     ...closed,
-    description: 'What is not said has its default; channels, paused and paused_until are left as they are.',
+    description:
+      'A uuid, a slug or a name is needed. What is not said has its default; channels, paused and paused_until are left as they are.',
   },
 )
 

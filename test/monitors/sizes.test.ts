@@ -36,7 +36,7 @@ suite('what a caller may write is bounded', () => {
     assert.ok(texts.length > 12, texts.join())
     for (const field of texts)
       for (const piece of ['a', 'a,', '-', ' ', '*/1,', 'a-', '1..', '😀', 'Europe/', '\n'])
-        for (const length of [200_000, 1_000_000]) {
+        for (const length of [220_000, 1_000_000]) {
           const value = piece.repeat(length / piece.length)
           let problem: unknown
           const took = await cpuMs(() => {

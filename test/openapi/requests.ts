@@ -8,7 +8,7 @@ import type { Operation } from './described.ts'
 export type Sent = { method: string; path: string; headers: Record<string, string>; body?: Buffer }
 export type Answered = { status: number; headers: Record<string, string | string[] | undefined>; text: string }
 
-type Schema = {
+export type Schema = {
   type?: string | string[]
   allOf?: Schema[]
   anyOf?: Schema[]
@@ -25,6 +25,8 @@ type Schema = {
   maxItems?: number
   properties?: Record<string, Schema>
   required?: string[]
+  minProperties?: number
+  uniqueItems?: boolean
 }
 
 const long = 'x'.repeat(70_000)

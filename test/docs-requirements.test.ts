@@ -23,7 +23,7 @@ type Row = { id: string; section: string; requirement: string; metBy: string; sh
 
 const rows = readRows()
 
-test('every requirement of the founding documents has one row, in order, under the heading of its document', () => {
+test("every requirement of the founding documents has one row, in order, below its document's heading", () => {
   const expected = numbered.flatMap(([document, ...ids]) =>
     ids.flatMap((part) =>
       typeof part === 'string' ? [`${document}-${part}`] : span(...part).map((number) => idOf(document, number)),

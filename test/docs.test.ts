@@ -39,7 +39,7 @@ test('docs/protocols.md has a row for each file of src/heartbeats/protocols', ()
   assert.deepEqual(linked.sort(), files.sort())
 })
 
-test('docs/channels.md has a row for each kind of src/alerting/transports.ts, with its settings and which of them are needed', () => {
+test('docs/channels.md has a row for each kind of channel, with its settings and which are required', () => {
   const common = ['body', 'title']
   const start = read('docs/channels.md').split('## Kinds')[1] ?? ''
   const rows = [...start.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, kind, cell]) => [

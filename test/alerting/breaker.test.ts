@@ -216,7 +216,7 @@ test('one kind of destination may be given less time than the others', async (t)
   assert.deepEqual(answer.json(), { delivered: false, error: 'no answer within 150 ms from 127.0.0.1' })
 })
 
-test('a destination that fails opens its breaker, and when it is back everything is told in order, an outage that is over with its recovery', async (t) => {
+test('a destination that fails opens its breaker and gets all alerts in order when it is back', async (t) => {
   const running = await build(t, {
     CIRCUIT_BREAKER_OVERRIDES: '{"webhook": {"recoveryMs": 1500}}',
     FLATLINE__ALERTING__INTERVAL_MS: '50',

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { build, createReceiver, eventually, keys } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
-test('the request id of a failing ping is on its flip, its delivery and the alert itself; time alone has none', async (t) => {
+test('the request id of a failing ping is on its flip, its delivery and the alert; a timeout has none', async (t) => {
   const far = await createReceiver(t)
   const { call, databaseUrl } = await build(t)
   const settings = { url: far.url }

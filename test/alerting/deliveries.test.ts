@@ -36,7 +36,7 @@ function commitTogether(...databases: { transaction: <T>(work: (tx: Queryable) =
 }
 
 suite('from flips to deliveries', () => {
-  test('every outage and recovery becomes one delivery for each channel, of one that is switched off on record only', async (t) => {
+  test('every outage and recovery becomes one delivery per channel, on record only if that is switched off', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const on = await world.webhook(replica, { url: 'http://a.example' })

@@ -4,7 +4,7 @@ import { build, createReceiver, eventually } from '../helper.ts'
 import { listen } from './far-side.ts'
 import { createWorld } from './world.ts'
 
-test('the link in an alert shows without a key how the check stands, and is no way to ping or to change it', async (t) => {
+test('the link in an alert shows the check without a key, and can neither ping nor change it', async (t) => {
   const { call } = await build(t)
   const far = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: far.url } })

@@ -49,7 +49,7 @@ suite('a group', () => {
     )
   })
 
-  test('takes along an outage that was left to its recovery: one of its channels may want to hear of outages only', async (t) => {
+  test('takes along an outage that was left to its recovery, because a channel may want outages only', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)

@@ -77,7 +77,7 @@ suite('the pace of a destination', () => {
     const tried = await replica.alerting.channels.test(world.projectId, channel, new AbortController().signal)
     assert.equal(tried.delivered, true)
   })
-  test('asked for of one replica, is kept by all, and by one that starts anew, until new settings lead elsewhere', async (t) => {
+  test('asked for of one replica, is kept by all, and by one that starts later, until settings change', async (t) => {
     const world = await createWorld(t)
     const [first, second] = [await world.replica(), await world.replica()]
     let asked = 0

@@ -53,7 +53,7 @@ async function createFamily(t: TestContext) {
 const wasQuiet = 'down suppressed the parent check was down'
 const quiet = [wasQuiet]
 
-test('an outage that begins while a parent is down is on record as suppressed, and its end is not told either', async (t) => {
+test('an outage that begins while a parent is down is suppressed, and so is its end', async (t) => {
   const family = await createFamily(t)
   await family.set(family.parent, 'down')
   await family.flip('down')
@@ -96,7 +96,7 @@ test('a grandparent counts; a parent that is up, paused, deleted or of another p
   }
 })
 
-test('a child that is still down when its parent is not any more is reminded of, once, after its next heartbeat should have come', async (t) => {
+test('a child that stays down after its parent recovers gets one reminder, after its next deadline', async (t) => {
   const family = await createFamily(t)
   await sql(family.url, 'UPDATE monitors SET timeout_s = 60, grace_s = 30 WHERE id = $1', [family.child])
   await family.set(family.parent, 'down')
@@ -120,7 +120,7 @@ test('a child that is still down when its parent is not any more is reminded of,
   assert.deepEqual(family.told(), ['reminder', 'up'], 'who was told of the outage is told of its end')
 })
 
-test('a child that says so in time is not told about, and a parent that goes down again keeps it quiet again', async (t) => {
+test('a child that beats in time sends no alert, and a parent that goes down again keeps it quiet', async (t) => {
   const family = await createFamily(t)
   await family.set(family.parent, 'down')
   await family.flip('down')
@@ -167,7 +167,7 @@ test('from outside: the parent is told about, the child is quiet, and both are l
   )
 })
 
-test('a parent is one of the project, no descendant, and gone with its deletion; a read-only key sees its unique key', async (t) => {
+test('a parent is a check of the project, no descendant, and gone with its deletion', async (t) => {
   const running = await build(t)
   const { call } = running
   const make = async (name: string) => String((await call('POST', '/api/v3/checks/', { name })).json().uuid)

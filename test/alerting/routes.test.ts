@@ -187,7 +187,7 @@ suite('channels', () => {
     assert.equal(far.received.length, 3)
   })
 
-  test('show what they do, and their settings with the secrets masked; a mask that comes back changes nothing', async (t) => {
+  test('show their settings with the secrets masked; a mask that comes back changes nothing', async (t) => {
     const { call } = await build(t)
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
     const settings = {
@@ -346,7 +346,7 @@ suite('channels', () => {
 })
 
 suite('from a ping to an alert', () => {
-  test('a failure and the success after it are told one time each, on the channel that was attached to all checks', async (t) => {
+  test('a failure and the success after it are sent once each, on the channel attached to all checks', async (t) => {
     const { call } = await build(t)
     const far = await createReceiver(t)
     const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly' })).json() as { uuid: string }

@@ -57,7 +57,7 @@ async function createHouse(t: TestContext, alerts?: ChannelAlerts) {
 
 const iso = (at: number) => new Date(at).toISOString()
 
-test('a maintenance window holds an outage back; if it goes on after the window a reminder follows, and its end is told', async (t) => {
+test('a maintenance window holds an outage back; if it goes on afterwards a reminder and its end follow', async (t) => {
   const house = await createHouse(t)
   const { maintenance } = house.alerting
   const now = house.clock.now
@@ -142,7 +142,7 @@ test('a channel hears of the directions and the severities that it wants', async
   ])
 })
 
-test('a flapping check is quiet after its tenth outage within an hour, and told about again when it is calmer', async (t) => {
+test('a flapping check is quiet after its tenth outage within an hour, until it is calmer', async (t) => {
   const house = await createHouse(t)
   for (let n = 0; n < 10; n++) {
     await house.flip('down')
@@ -275,7 +275,7 @@ test('from outside: windows are made, refused, listed and deleted, and the deliv
   )
 })
 
-test('from outside: a link in an alert shows a page that changes nothing, and its buttons acknowledge and snooze', async (t) => {
+test('from outside: a link in an alert shows a page that changes nothing; its buttons do', async (t) => {
   const { call, url } = await build(t)
   const far = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: far.url } })

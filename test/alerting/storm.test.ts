@@ -25,14 +25,14 @@ function chatThat(hear: (message: CheckMessage) => void): Transport {
   }
 }
 
-test('the first of a project within a minute go singly, the rest together, and no project counts for another', () => {
+test('the first alerts of a project within a minute go singly, the rest together, each project by itself', () => {
   const flips = Array.from({ length: 30 }, (_, n) => ({ projectId: n % 3 === 0 ? 'a' : 'b' }))
   const judged = restOfStorm(flips, new Map([['a', 20]]), policy)
   const rest = (project: string) => judged.filter(({ projectId, grouped }) => projectId === project && grouped).length
   assert.deepEqual([rest('a'), rest('b')], [5, 0])
 })
 
-test('a storm on a chat is 25 messages and one that tells the rest, under one key on every attempt; a machine gets each by itself', async (t) => {
+test('a storm on a chat is 25 messages and one for the rest; a machine gets each alert by itself', async (t) => {
   const messages: CheckMessage[] = []
   let works = true
   const chat = chatThat((message) => {

@@ -18,7 +18,7 @@ type Page = { entries: Entry[]; next: string | null }
 
 const admin = { authorization: `Bearer ${adminToken}` }
 
-test('every change is in the trail of its project: who, from where, what before and after, by which request', async (t) => {
+test('every change is in the trail of its project: who, from where, before and after, which request', async (t) => {
   const { call, url, databaseUrl } = await build(t)
   const receiver = await createReceiver(t)
   const as = (id: string) => ({ 'x-api-key': keys.api_key, 'x-request-id': id })
@@ -84,7 +84,7 @@ test('every change is in the trail of its project: who, from where, what before 
     assert.ok(!stored.includes(text))
 })
 
-test('the trail is paged and filtered; a project sees its own, the administrator all, a read-only key nothing', async (t) => {
+test('the trail has pages and filters; a project sees its own, the operator all, a read-only key nothing', async (t) => {
   const { call, url } = await build(t)
   for (let i = 0; i < 5; i++) await call('POST', '/api/v3/checks/', { name: `job ${i}` })
   await callAt(url, 'POST', '/api/v3/projects/', { name: 'second' }, admin)

@@ -42,7 +42,7 @@ test('a change of state is told in the log, the opening as a warning', async (t)
   assert.deepEqual(told(info), [{ ...line, from: 'open', to: 'half_open', reason: 'tried by hand' }])
 })
 
-test('of an outage the opening, the first trial and the end are told, the trials in between only to whoever debugs', async (t) => {
+test('an outage logs the opening, the first trial and the end, and the other trials only at debug', async (t) => {
   const { app } = await build(t, { CIRCUIT_BREAKER_RECOVERY_TIMEOUT_MS: '1', CIRCUIT_BREAKER_SUCCESS_THRESHOLD: '1' })
   const told: string[] = []
   for (const level of ['debug', 'info', 'warn'] as const) {

@@ -63,7 +63,7 @@ const settled = (checks: Check[]) =>
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 
-test('what is exported from one server and imported to another is the same, and importing again changes nothing', async (t) => {
+test('an export imported to another server is the same there, and importing again changes nothing', async (t) => {
   const [source, target] = [await build(t), await build(t)]
   await fill(source)
   await target.call('POST', '/api/v3/channels/', {

@@ -119,7 +119,7 @@ const importFrom = (url: string, { url: server }: Running, ...more: string[]) =>
 const channel = ({ call }: Running, name: string) =>
   call('POST', '/api/v3/channels/', { kind: 'webhook', name, settings: { url: 'http://127.0.0.1:9/' } })
 
-test('a project moves here with its ping addresses, schedules, tags, filters and badges; importing again changes nothing', async (t) => {
+test('a project is imported with addresses, schedules, tags, filters and badges; again changes nothing', async (t) => {
   const [running, source] = [await build(t), await createSource(t)]
   const { call, url } = running
   await channel(running, 'on call')
@@ -154,7 +154,7 @@ test('a project moves here with its ping addresses, schedules, tags, filters and
   assert.match((await importFrom(source, running)).stdout, /^0 created, 0 updated, 3 unchanged/m)
 })
 
-test('a server that knows version 1 only will do; a read-only key, a wrong one, and no Healthchecks will not', async (t) => {
+test('an import needs version 1, a read-write key that is right, and a Healthchecks server', async (t) => {
   const [running, source] = [await build(t), await createSource(t, ['v1'])]
   assert.match((await importFrom(source, running)).stdout, /^3 created/m)
   const key = (value: string) => ['--api-key', value]
@@ -167,7 +167,7 @@ test('a server that knows version 1 only will do; a read-only key, a wrong one, 
   for (const { code } of [readOnly, wrong, other]) assert.equal(code, 1)
 })
 
-test('a dump brings the ping key and the badge key, and with the secret of the server the signatures of badges', async (t) => {
+test("a dump has the ping key and the badge key, and with the server's secret the badge signatures", async (t) => {
   const [running, source] = [await build(t), await createSource(t)]
   const { call, url } = running
   const dir = await scratchDir(t)

@@ -94,7 +94,7 @@ test('whoever beats by its schedule, and tries again after an outage, is never c
   )
 })
 
-test('whoever falls silent is called so when it may be silent no longer, outages aside, and the last of them is named', () => {
+test('a monitor that falls silent goes down at its deadline, moved by outages, and the last one is named', () => {
   fc.assert(
     fc.property(life, (given) => {
       const { rules, windows, state, lastBeat, waitMs } = live(given)

@@ -27,7 +27,7 @@ test('ten instances that migrate an empty database at once all succeed, and each
   assert.deepEqual(applied.flat().sort(), all.map(({ name }) => name).sort())
 })
 
-test('the bookkeeping is what prisma migrate writes: its table, one finished row each, the SHA-256 of the file', async (t) => {
+test('the bookkeeping is that of prisma migrate: its table, one finished row each, a SHA-256 of the file', async (t) => {
   const url = await createDatabase(t)
   const rows = await sql<{ migration_name: string; checksum: string; finished_at: Date | null; steps: number }>(
     url,
@@ -101,7 +101,7 @@ test('a version that has all of its migrations does not wait for one of a later 
   })
 })
 
-test('a migration that waits for a long transaction, as of a backup, lets everything else pass, and comes through in the end', async (t) => {
+test('a migration that waits for a long transaction lets everything else pass and succeeds in the end', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const all = [migration('1', `${compatible} CREATE TABLE used (id int)`)]
   await withClient(url, (client) => migrate(client, all))

@@ -41,7 +41,7 @@ const file = join(root, 'docker-compose.yml')
 const skip = needsTool('docker-compose')
 const always = ['alertmanager', 'flatline', 'grafana', 'haproxy', 'postgres', 'prometheus', 'secrets']
 
-test('without a profile it is the service with everything around it, with one only its development or Redis more', {
+test('without a profile it is the whole installation, and a profile adds development or Redis', {
   skip,
 }, async () => {
   assert.deepEqual(Object.keys((await project()).services).sort(), always)
@@ -148,7 +148,7 @@ test('secrets are files in volumes that nobody else mounts, and no setting holds
   for (const [name, value] of secret) assert.match(`${name} ${value}`, /_FILE \/run\/secrets\/[\w-]+$/)
 })
 
-test('what is set for the service are settings that it knows, and the secrets that are generated suit them', {
+test('the service knows every setting that is set, and generated secrets are valid', {
   skip,
 }, async (t) => {
   const { environment = {} } = (await project()).services.flatline ?? {}

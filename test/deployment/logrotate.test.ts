@@ -55,7 +55,7 @@ test('logrotate understands every line', { skip }, async (t) => {
   )
 })
 
-test('a running writer goes on in the same file: cut at 10 MB, ten older ones kept, all but the newest compressed', {
+test('a running writer keeps its file, which is cut at 10 MB; ten older ones are kept, most compressed', {
   skip,
 }, async (t) => {
   const { dir, log, rotate } = await configured(t)

@@ -70,7 +70,7 @@ test('what the rules leave out as nobody’s requests is what the service leaves
   for (const { url, always } of routes) assert.equal(leftOut.test(url), always, url)
 })
 
-test('a scrape is what promtool takes for well-formed, but for two names of a founding document and five of a library', {
+test('promtool accepts a scrape, except for two names of a founding document and five of a library', {
   skip: needsTool('promtool'),
 }, async (t) => {
   const { text } = await once(t)

@@ -17,7 +17,7 @@ import { startAlertmanager, startPrometheus, startVendors, type Told } from './m
 
 const skip = needsTool('prometheus') || needsTool('prometheus-alertmanager', [0, 26])
 
-test('an outage of the database pages and resolves, and what follows from it does not page; the service notices when Prometheus is gone', {
+test('an outage of the database pages once and resolves; the service notices when Prometheus is gone', {
   skip,
 }, async (t) => {
   const postgres = await ownPostgres(t)

@@ -164,7 +164,7 @@ test('the rules of the Prometheus operator are the same', () => {
   )
 })
 
-test('every alert has a runbook with what it means, where to look, what to do and how to see that it helped', () => {
+test('every alert has a runbook with meaning, first look, fix and verification', () => {
   const page = read('docs/operations.md')
   const section = /^## Runbooks$([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(page)?.[1] ?? ''
   const runbooks = section.split(/^### /m).slice(1)

@@ -10,7 +10,7 @@ import { createHealth, type HealthCheck, type HealthStatus, overall } from '../.
 import { diskUsage, processCounts } from '../../src/health/usage.ts'
 import { within } from '../patience.ts'
 
-test('the worst critical check is the status; the others degrade it, and only when something is known to be bad', () => {
+test('the worst critical check is the status; others degrade it, only if something is known to be bad', () => {
   const c = (status: HealthStatus) => ({ critical: true, status })
   const o = (status: HealthStatus) => ({ critical: false, status })
   const table: [HealthStatus, { critical: boolean; status: HealthStatus }[]][] = [
@@ -129,7 +129,7 @@ test('a disk is as full as df says', async (t) => {
   assert.ok(Math.abs(said - Math.ceil((usedBytes / totalBytes) * 100)) <= 1, `df says ${said} %`)
 })
 
-test('the process check shows processor, threads and files, and is degraded by an event loop that is late or full', async () => {
+test('the process check shows processor, threads and files; a late or full event loop degrades it', async () => {
   let now = 0
   let micros = 0
   const at = (eventLoopDelay: number, eventLoopUtilized: number) =>
@@ -165,7 +165,7 @@ test('few lookups say nothing about the cache, many misses do, of the last minut
   assert.equal((await check.run()).status, 'unknown', 'what was long ago does not count')
 })
 
-test('an open breaker, heartbeats that wait too long and a detector that stands still degrade; a failed encryption does more', async () => {
+test('an open breaker, waiting heartbeats and a stuck detector degrade; a failed encryption does more', async () => {
   const status = async (check: HealthCheck) => (await check.run()).status
   assert.equal(
     await status(checks.circuitBreakersCheck(() => [{ state: 'closed' }, { state: 'half_open' }])),

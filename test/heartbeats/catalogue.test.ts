@@ -167,7 +167,7 @@ test('catalogue 2.2: the bare root is taken for a ping host by the length of key
   }
 })
 
-test('catalogue 2.2: headers of an accepted ping, by every method; HEAD has no body, refusals have none of them', async (t) => {
+test('catalogue 2.2: headers of an accepted ping, by every method; HEAD has no body, refusals lack them', async (t) => {
   const running = await build(t, { PING_BODY_LIMIT: '10' })
   const { uuid } = await createCheck(running, { slug: 'job' })
   const check = (answer: Answer, status: number, text: string) => {
@@ -342,7 +342,7 @@ test('catalogue 2.5: a paused check that only its owner resumes ignores all, abo
   assert.deepEqual([check.status, check.n_pings, check.started], ['paused', 4, false])
 })
 
-test('catalogue 2.3 and 2.5 [Q]: keywords are looked for in what is kept of a body, which need not be text', async (t) => {
+test('catalogue 2.3 and 2.5 [Q]: keywords are searched in the kept part of a body, text or not', async (t) => {
   const running = await build(t, { PING_BODY_LIMIT: '8' })
   const { uuid } = await createCheck(running, { filter_http_body: true, success_kw: 'dönе', failure_kw: 'late' })
   const bodies = [
@@ -379,7 +379,7 @@ test('catalogue 3.3, 3.4: runs, their durations, and what the check says of them
   )
 })
 
-test('catalogue 2.6: create=1 makes a check with the defaults and all channels of its project, and applies the action', async (t) => {
+test('catalogue 2.6: create=1 makes a check with the defaults and all channels, and applies the action', async (t) => {
   const running = await build(t)
   const channel = { kind: 'webhook', name: 'hook', settings: { url: 'http://127.0.0.1:9/' } }
   const { id } = (await running.call('POST', '/api/v3/channels/', channel)).json()
@@ -427,7 +427,7 @@ test('catalogue 2.2 [Q]: create=1 with a malformed ping makes nothing', async (t
   assert.deepEqual(await checksOf(running), [])
 })
 
-test('catalogue 2.6 [Q]: any number of parallel first pings to two replicas make one check each slug, and one of them is told so', async (t) => {
+test('catalogue 2.6 [Q]: parallel first pings to two replicas make one check per slug, with one Created', async (t) => {
   const running = await build(t)
   const replica = await build(t, { DATABASE_URL: running.databaseUrl })
   for (let round = 0; round < 8; round++) {

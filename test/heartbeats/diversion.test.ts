@@ -78,7 +78,7 @@ test('heartbeats that never cease do not keep the spool in use for ever, and non
   )
 })
 
-test('a database that goes away while the last of the spool is moved on sends those that wait for it into the spool', async (t) => {
+test('an outage during the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {
   const database = { isAway: false, writeMs: 30 }
   const world = await open(t, database)
   await arrive(world, 1)

@@ -33,7 +33,7 @@ test('a spool that cannot be taken over is told of once, and what is no spool is
   assert.deepEqual((await readdir(root)).sort(), [own, 'notes.txt'].sort())
 })
 
-test('a file that is damaged is kept once what can be read of it is stored, and one that is only torn is not', async (t) => {
+test('a damaged file is kept after its readable part is stored, and one that is only torn is not', async (t) => {
   const [first, second] = [spoolEntry(), spoolEntry()].map(encodeRecord) as [Buffer, Buffer]
   const damaged = Buffer.from(second)
   damaged.writeUInt8(damaged.readUInt8(40) ^ 1, 40)

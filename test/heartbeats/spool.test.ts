@@ -42,7 +42,7 @@ test('a torn end and a damaged record cost themselves and nothing else', () => {
   }
 })
 
-test('heartbeats are replayed in the order in which they came, over many segments, and the spool is empty then', async (t) => {
+test('heartbeats are replayed in their order over many segments, and leave the spool empty', async (t) => {
   const spool = await open(t, { segmentBytes: 1000 })
   await Promise.all(span(1, 200).map((n) => push(spool, n)))
   await push(spool, 201)

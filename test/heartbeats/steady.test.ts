@@ -18,7 +18,7 @@ import { createDatabase, sql } from '../postgres.ts'
 const count = 1500
 const base = Date.now()
 
-test('a heartbeat is recorded by the fast statement only where the state machine would do exactly the same', async (t) => {
+test('the fast statement records a heartbeat only where the state machine would do exactly the same', async (t) => {
   const { url, client, projectId } = await open(t)
   const cases = fc
     .sample(caseOf, { numRuns: count, seed: 20261124 })

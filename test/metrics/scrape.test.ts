@@ -108,7 +108,7 @@ test('a scrape is well-formed, every metric says what it is, and every required 
   assert.doesNotMatch(scrape.text, new RegExp(String(check.uuid)), 'no address of a check')
 })
 
-test('what alerts count is at zero before it happens, because nobody sees the first increase of a counter that was not there', async (t) => {
+test('counters of alerts begin at zero, because the first increase of a missing counter is not seen', async (t) => {
   const { app, call } = await build(t)
   app.circuitBreakers.get('webhook:0123456789ab', 'webhook')
   const { text } = await call('GET', '/metrics', undefined, {})

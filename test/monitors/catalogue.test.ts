@@ -402,7 +402,7 @@ test('channels: by id or exact name, all, none, unchanged; checked before anythi
   }
 })
 
-test('unique: all listed fields must be equal, the oldest match is updated, a field that is not given matches nothing', async (t) => {
+test('unique: all listed fields must be equal, the oldest is updated, a missing field matches nothing', async (t) => {
   const running = await build(t)
   const { call } = running
   const [first] = [await create(running, { name: 'a', tags: 'x y', grace: 60 }), await create(running, { name: 'a' })]

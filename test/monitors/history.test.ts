@@ -56,7 +56,7 @@ test('a ping is listed with the fields of the catalogue, and its body by the ver
   }
 })
 
-test('durations: of each run by its rid, whichever others are open, log pings between, and none without a start', async (t) => {
+test('durations: each run has one by its rid, whatever comes between, and none without a start', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running, { grace: 3600 })
@@ -158,7 +158,7 @@ const badRanges = [
   'seconds=-1',
 ]
 
-test('flips: newest first in whole seconds, within start (inclusive) and end (exclusive), by uuid and unique key', async (t) => {
+test('flips: newest first in whole seconds, from start (inclusive) to end (exclusive), by both ids', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running)

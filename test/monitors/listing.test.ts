@@ -18,7 +18,7 @@ const insertMany = (count: number, schedule: 'simple' | 'cron') => `INSERT INTO 
     gen_random_uuid(), '${schedule}', 86400, 3600, '*/7 3 * * 1-5', 'Europe/Riga', '', false, false, false, false, false, '', '', '',
     'up', now() FROM generate_series(1, ${count}) AS i`
 
-test('without limit a list is whole and has no next; with it there are pages, and all of them make the list', async (t) => {
+test('without limit a list is whole and has no next; with it there are pages that make up the list', async (t) => {
   const { call, databaseUrl } = await build(t)
   await sql(databaseUrl, insertMany(23, 'simple'))
   const list = async (query: string, headers?: Record<string, string>) => {

@@ -33,7 +33,7 @@ test('catalogue 3.2 and 3.8: a schedule that is exhausted leaves its check up, w
   assert.deepEqual([status, next_ping], ['up', null])
 })
 
-test('catalogue 4.6: what is no schedule or zone is refused, and a legacy zone is stored under its current name', async (t) => {
+test('catalogue 4.6: an invalid schedule or zone is refused, and an old zone stored by its current name', async (t) => {
   const { call } = await build(t)
   const text = 'json validation error: schedule is not a valid cron or OnCalendar expression'
   for (const schedule of [

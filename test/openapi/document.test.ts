@@ -7,7 +7,7 @@ import { nameOf } from '../../src/openapi/description.ts'
 import { adminToken, build, createReceiver, eventually, keys } from '../helper.ts'
 import { documentOf, operationsOf, problems } from './described.ts'
 
-test('the document is valid OpenAPI 3.1, and each operation has a name, a tag, a summary and described answers', async (t) => {
+test('the document is valid OpenAPI 3.1; each operation has a name, a tag, a summary and answers', async (t) => {
   const running = await build(t)
   const document = await documentOf(running)
   const operations = operationsOf(document)

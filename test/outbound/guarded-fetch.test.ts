@@ -221,7 +221,7 @@ suite('redirects', () => {
     [307, 'POST', 'hello'],
     [308, 'POST', 'hello'],
   ] as const) {
-    test(`${status} sends ${method}${body && ' and the body'}, to another origin without headers that may be secret`, async (t) => {
+    test(`${status} sends ${method}${body && ' and the body'}, without secret headers to another origin`, async (t) => {
       const target = await createReceiver(t)
       const source = await listen(t, (_request, response) => response.writeHead(status, { location: target.url }).end())
       const headers = {

@@ -35,7 +35,7 @@ const refusals: [path: string, headers: Record<string, string>, status: number][
   [address, { authorization: `Bearer ${keys.api_key}` }, 403],
 ]
 
-test('a read-only key opens it, in the path or as a bearer token, under any project’s uuid; nothing else does', async (t) => {
+test('only a read-only key opens it, in the path or as a bearer token, under any project’s uuid', async (t) => {
   const running = await build(t)
   const { call } = running
   const wanted = await scrape(running)

@@ -55,7 +55,7 @@ async function stored(url: string): Promise<Map<string, number>> {
   return new Map(rows.map(({ id, n }) => [id, Number(n)]))
 }
 
-test('without a spool PostgreSQL restarts two times under ping load: what was acknowledged is stored, by the same process', async (t) => {
+test('without a spool acknowledged pings are stored although PostgreSQL restarts twice under load', async (t) => {
   const postgres = await ownPostgres(t)
   const service = await startService(t, { env: { DATABASE_URL: postgres.url, INGEST_MODE: 'consistent' } })
   const { pid } = service.child
@@ -102,7 +102,7 @@ test('without a spool PostgreSQL restarts two times under ping load: what was ac
   assert.equal(await service.stop(), 0)
 })
 
-test('without a spool, while PostgreSQL is away for longer than a client waits, everything that needs it says when to come again', async (t) => {
+test('without a spool a long outage of PostgreSQL is answered with a time to try again', async (t) => {
   const postgres = await ownPostgres(t)
   const service = await startService(t, { env: { DATABASE_URL: postgres.url, INGEST_MODE: 'consistent' } })
   const [check] = await createChecks(service, 1)
@@ -148,7 +148,7 @@ test('with a spool every ping is answered OK through two outages, and each is st
   assert.equal(await service.stop(), 0)
 })
 
-test('killed in the middle of an outage, and again in the middle of the replay: the next process has every heartbeat once', async (t) => {
+test('a process killed in an outage and again in the replay leaves every heartbeat once to the next', async (t) => {
   const postgres = await ownPostgres(t)
   const dataDir = await scratchDir(t)
   const env = { DATABASE_URL: postgres.url, DATA_DIR: dataDir }
@@ -181,7 +181,7 @@ test('killed in the middle of an outage, and again in the middle of the replay: 
   assert.equal(await third.stop(), 0)
 })
 
-test('before there is a database heartbeats are accepted, by id and by slug, and what has no monitor is dropped and told', async (t) => {
+test('heartbeats before there is a database are accepted; those without a monitor are dropped and logged', async (t) => {
   const postgres = await ownPostgres(t)
   const pingKey = 'test-ping-key-00000000'
   const env = { DATABASE_URL: postgres.url, BOOTSTRAP_PING_KEY: pingKey }

@@ -118,7 +118,7 @@ test('a silent job is told once, with the document of the alert, and again when 
   await service.stop()
 })
 
-test('a restart after an hour pages nobody wrongly: deadlines move by its length, and a silence that goes on is told', async (t) => {
+test('a restart after an hour raises no false alarm, and a silence that goes on is alerted', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const receiver = await createReceiver(t)
@@ -186,7 +186,7 @@ test('without a spool an outage of the database moves deadlines by its length', 
   assert.equal(await service.stop(), 0)
 })
 
-test('with a spool an outage of the database is no blind time: who beat through it stays up, who did not is down at its deadline', async (t) => {
+test('with a spool an outage of the database is no blind time: checks that beat stay up, others go down', async (t) => {
   const databaseUrl = await createDatabase(t)
   const name = /\/([^/?]+)\?/.exec(databaseUrl)?.[1] as string
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
@@ -234,7 +234,7 @@ test('a pod that is stopped for longer than its monitors wait raises no alert wh
   await service.stop()
 })
 
-test('a replica that is frozen in the middle of a transaction stops neither ingest nor detection elsewhere', async (t) => {
+test('a replica that freezes in the middle of a transaction stops neither ingest nor detection elsewhere', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const receiver = await createReceiver(t)

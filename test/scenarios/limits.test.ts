@@ -80,7 +80,7 @@ test('clients that send too slowly are cut off, and those that break off leave n
   assert.equal(await service.stop(), 0)
 })
 
-test(`${idleConnections} idle connections keep nobody from being served, and shutdown does not wait for them`, async (t) => {
+test(`${idleConnections} idle connections delay neither other clients nor the shutdown`, async (t) => {
   const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t) } })
   const path = await createPing(service)
   const before = await rssMb(service)

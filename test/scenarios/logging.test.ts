@@ -14,7 +14,7 @@ const parse = (text: string): Line[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line))
 
-test('LOG_FILE holds every line, rotated by size, errors once more in a file of their own, and nothing is lost at the end', async (t) => {
+test('LOG_FILE holds every line, rotated by size, and errors also in a second file, up to the last line', async (t) => {
   const dir = await scratchDir(t)
   const file = join(dir, 'logs', 'flatline.log')
   const env = {
@@ -57,7 +57,7 @@ test('LOG_FILE holds every line, rotated by size, errors once more in a file of 
   assert.equal((await names()).length, 4, 'no more are kept')
 })
 
-test('the error file gets errors alone, also beside standard output, and the last line before a forced end', async (t) => {
+test('the error file gets only errors, even beside standard output, up to a forced end', async (t) => {
   const dir = await scratchDir(t)
   const errorFile = join(dir, 'errors.log')
   const service = await startService(t, {

@@ -112,7 +112,7 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   assert.equal(await service.stop(), 0)
 }
 
-test('an outage for longer than the checks wait alerts nobody who beats, and names itself where somebody does not', {
+test('a long outage alerts no check that beats, and is named in the alerts of those that do not', {
   concurrency: true,
 }, async (t) => {
   const ways = { 'of PostgreSQL': 'database', 'of PostgreSQL and the service': 'both' } as const

@@ -66,7 +66,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   assert.deepEqual(owners, [{ owner: 'nobody' }])
 })
 
-test('a version whose migration fails does not start, says why, and takes nothing from the one that serves', async (t) => {
+test('a version whose migration fails does not start, says why, and does not disturb the running one', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const broken = await makeVersion(t, '99.0.0', {

@@ -119,7 +119,7 @@ test('a shutdown that is on record already is not recorded again from its file',
   assert.equal(await next.stop(), 0)
 })
 
-test('a data directory that nobody needs may be unusable: the start succeeds, and so does the end without a database', async (t) => {
+test('an unusable data directory that is not needed prevents neither the start nor the end', async (t) => {
   const file = join(await scratchDir(t), 'file')
   await writeFile(file, '')
   const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: join(file, 'data'), INGEST_MODE: 'consistent' }

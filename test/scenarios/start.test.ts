@@ -9,7 +9,7 @@ import { spawnService, startService } from './service.ts'
 
 const noKeys = { BOOTSTRAP_API_KEY: '', BOOTSTRAP_API_KEY_READONLY: '', BOOTSTRAP_PING_KEY: '' }
 
-test('a fresh start makes a database and keys, shown once with a line that works; later starts keep the data', async (t) => {
+test('a fresh start makes a database and keys, which it shows once; later starts keep the data', async (t) => {
   const env = { ...noKeys, DATA_DIR: await scratchDir(t) }
   const first = await startService(t, { env })
   const key = /api_key=(\S{32})/.exec(first.output())?.[1] ?? ''

@@ -8,7 +8,7 @@ import { sql } from '../postgres.ts'
 import { ownPostgres } from './own-postgres.ts'
 import { startService } from './service.ts'
 
-test('an upload is accepted before there is a database, outlives the process, and counts once for its own project alone', async (t) => {
+test('an upload before there is a database outlives the process and counts once, for its own project only', async (t) => {
   const postgres = await ownPostgres(t)
   const env = { DATABASE_URL: postgres.url, DATA_DIR: await scratchDir(t) }
   const before = await startService(t, { env })

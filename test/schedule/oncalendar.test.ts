@@ -170,7 +170,7 @@ test('catalogue 3.8: what is no expression of the dialect is refused', () => {
   for (const expression of refused) assert.equal(parseCalendar(expression), null, JSON.stringify(expression))
 })
 
-test('catalogue 3.8: a schedule must have a moment after 2000-01-01, and the search ends with the year 2199', () => {
+test('catalogue 3.8: a schedule must have a moment after 2000-01-01; the search ends with the year 2199', () => {
   for (const text of ['1999-01-02', '*-02-30', '*-02-31', '2000-01-01', '70-1-1', '2024-03-10 02:30 America/New_York'])
     assert.equal(parseCalendar(text), null, text)
   for (const text of ['2020-01-01', '2000-01-01 00:00:01', '2199-12-31', '2100-02-28'])

@@ -25,7 +25,7 @@ test('answers tell browsers to take nothing for a page; heartbeats go without', 
   assert.match(String(secure.headers['strict-transport-security']), /max-age=31536000/)
 })
 
-test('what is not HTTP, or too large a head of it, gets an error of the usual shape and the end of the connection', async (t) => {
+test('a request that is not HTTP, or has too large a head, gets the usual error and a closed connection', async (t) => {
   const { url } = await build(t)
   const exchange = (text: string) =>
     new Promise<string>((resolve, reject) => {

@@ -11,7 +11,7 @@ const key = { 'x-api-key': keys.api_key }
 const readOnlyKey = { 'x-api-key': keys.api_key_readonly }
 const admin = { authorization: `Bearer ${adminToken}` }
 
-test('a key may call so often within a minute; another key, pings, probes and metrics are not its business', async (t) => {
+test('calls of a key are limited per minute; those of another key, pings, probes and metrics do not count', async (t) => {
   const { call } = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '3' })
   const check = (await call('POST', '/api/v3/checks/', {}, key)).json()
   assert.equal((await call('GET', '/api/v3/deliveries/', undefined, key)).headers.get('ratelimit-remaining'), '1')
@@ -103,7 +103,7 @@ test('nothing of a request is read before its token is known to be right', async
   }
 })
 
-test('failed authentications of one address are limited, whatever keys it tries; the right key is still served', async (t) => {
+test('failed authentications of an address are limited, for any keys; the right key is still served', async (t) => {
   const { url } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '3', TRUST_PROXY: 'loopback' })
   let tried = 0
   const attempt = async (from: string, headers: Record<string, string> = {}) => {

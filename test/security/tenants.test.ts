@@ -198,7 +198,7 @@ test('no key opens what is another project’s, no route forgets to ask', async 
   for (const secret of [...Object.values(keys), String(b.api_key), 'secret-of-a']) assert.ok(!kept.includes(secret))
 })
 
-test('a new ENCRYPTION_KEY first in the list encrypts what is new; what is old is read until it is saved again', async (t) => {
+test('a new first ENCRYPTION_KEY encrypts new settings; old ones stay readable until they are saved again', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   const receiver = await createReceiver(t)
   const [old, fresh] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')]

@@ -1,6 +1,6 @@
-// Why an alert is not sent: a pure decision. Some reasons pass, and what they held back is looked at again then: an
-// outage that goes on is told as a reminder. A recovery goes to every channel that was told of its outage, whatever
-// holds now, or an incident would stay open for ever.
+// Why an alert is not sent: a pure decision. Some reasons pass, and the alerts that they held back are checked again
+// then: an outage that goes on is sent as a reminder. A recovery goes to every channel that got its outage, for
+// whatever reason it could be suppressed now, or an incident would stay open for ever.
 
 import { type QuietHours, quietUntil } from '../core/quiet-hours.ts'
 

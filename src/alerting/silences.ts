@@ -1,7 +1,7 @@
-// Alerts that are not sent, and what becomes of them when the reason has passed. Every one is on record as suppressed,
-// with the reason. A recovery whose outage was held back is not told either. A check that is still down when nothing
-// holds any more was not told about at all, so that a reminder follows; after a parent's outage only once its next
-// heartbeat should have come: a job that was only cut off beats before that.
+// Alerts that are not sent, and what becomes of them when the reason has passed. Each of them is on record as
+// suppressed, with the reason. A recovery whose outage was held back is not sent either. If the check is still down
+// when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
+// only once its next heartbeat should have come, because a job that was only cut off beats before that.
 
 import { isAffected, openUntil } from '../core/maintenance.ts'
 import type { Settings } from '../core/monitor.ts'

@@ -162,7 +162,8 @@ export async function openSpool(options: {
       if (bytes === null) return true
       const { records, unreadable, damagedBytes, isTorn } = decodeRecords(bytes)
       await write(records, unreadable)
-      // What was acknowledged may be in the part that cannot be read here: a later version wrote it, or somebody can repair it.
+      // The unreadable part may hold acknowledged heartbeats: a later version may have written it, or a person can
+      // repair it.
       const kept = damagedBytes > 0 && !isTorn ? await files.setAside(segment) : null
       if (damagedBytes > 0) {
         const line = { event: 'spool.damaged', damagedBytes, segment: segment.path, kept }

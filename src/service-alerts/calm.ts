@@ -11,7 +11,7 @@ export function createCalm({ calmMs, now }: { calmMs: number; now: () => number 
   /**
    * What to report of a rule that was last reported at `before` and has this judgement now; undefined if nothing yet.
    */
-  return function settle(rule: string, before: Level | undefined, judgement: Judgement): Judgement | undefined {
+  return function afterCalm(rule: string, before: Level | undefined, judgement: Judgement): Judgement | undefined {
     if (rank(judgement?.level) >= rank(before)) {
       calming.delete(rule)
       return judgement

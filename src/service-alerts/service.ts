@@ -38,7 +38,7 @@ export function createServiceAlerts(options: {
   now: () => number
 }) {
   const { database, node, targets, notify, log, now } = options
-  const settle = createCalm(options)
+  const afterCalm = createCalm(options)
   const levels = new Map<Rule, Level>()
   const pending: Omit<store.ServiceAlert, 'id'>[] = []
   let known = false
@@ -52,7 +52,7 @@ export function createServiceAlerts(options: {
 
   function judge(reading: Reading): void {
     for (const [rule, judgeBy] of Object.entries(rules) as [Rule, (typeof rules)[Rule]][]) {
-      const judgement = settle(rule, levels.get(rule), judgeBy(reading, targets))
+      const judgement = afterCalm(rule, levels.get(rule), judgeBy(reading, targets))
       if (judgement === undefined) continue
       const before = levels.get(rule)
       if (before === judgement?.level) continue

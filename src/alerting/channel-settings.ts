@@ -133,7 +133,7 @@ export function maskProblem(transport: Transport, settings: unknown): SettingsPr
   const [field] = left
   return field === undefined
     ? undefined
-    : { field, rule: `must be written in full: ${mask} stands for a secret only while every address stays` }
+    : { field, rule: `must be written in full: ${mask} keeps a secret only while every address stays the same` }
 }
 
 function maskOf(schema: Annotated, value: unknown): unknown {

@@ -69,8 +69,7 @@ export const secret = (extra: { maxLength?: number; pattern?: string; rule?: str
   Type.String({ minLength: 1, maxLength: 500, secret: true, ...extra })
 
 /** A secret that is sent unchanged in a header. */
-export const token = () =>
-  secret({ pattern: '^[!-~]+$', rule: 'must be letters, digits and signs of ASCII, without blanks' })
+export const token = () => secret({ pattern: '^[!-~]+$', rule: 'must be printable ASCII characters without spaces' })
 
 const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@\\u0000-\\u001f\\u007f]+$'
 const urlRule = 'must be an http:// or https:// URL without spaces or credentials'

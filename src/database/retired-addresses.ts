@@ -1,5 +1,5 @@
 // Former addresses of projects: uuids of deleted checks, replaced ping keys, keys of badges. Jobs still send there and
-// pages still show what is there, so only the same project may have them again. The modules auth and monitors share
+// pages still show what is there, so only the same project may have them again. The modules accounts and monitors share
 // this table; rows stay when their project is deleted.
 
 import type { Queryable, Statement } from './client.ts'

@@ -22,7 +22,7 @@ const Settings = settingsOf({
     Type.Record(Type.String({ pattern: '^[a-zA-Z_][a-zA-Z0-9_]*$' }), Type.String({ minLength: 1, maxLength: 200 }), {
       maxProperties: 20,
       additionalProperties: false,
-      rule: 'must have names of labels: letters, digits and _',
+      rule: 'must have label names of letters, digits and _',
     }),
   ),
   token: Type.Optional(token()),

@@ -17,15 +17,6 @@ export function tail(text: string, max: number): string {
   return text.length <= max ? text : `…${text.slice(text.length - max + 1).replace(halfAtStart, '')}`
 }
 
-/** At most `max` bytes of UTF-8. */
-export function cutBytes(text: string, max: number): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= max) return text
-  let end = max - Buffer.byteLength('…')
-  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
-  return `${bytes.toString('utf8', 0, end)}…`
-}
-
 /** Without control characters, on one line. */
 export function oneLine(text: string): string {
   return printable(text)

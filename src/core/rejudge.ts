@@ -24,22 +24,14 @@ export type History = {
 /** `unsettled` is what is still to be judged again, because a deadline in it is later than time may be judged; null for nothing. */
 export type Rejudged = { state: State; flips: readonly Flip[]; unsettled: Unsettled | null }
 
-/**
- * Judges the part of the history from `from` on, and time up to `until`. What lies before `from` only tells which runs were open and
- * when the last heartbeat came; the status then is the recorded one. `current` is the state as it is stored.
- */
-export function rejudge(...given: Parameters<typeof rejudgeInSteps>): Rejudged {
-  const steps = rejudgeInSteps(...given)
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done) return value
-  }
-}
-
 /** How many events are judged between two pauses. */
 const stepEvents = 100
 
-/** The same as a generator, which pauses so that the event loop can do other work. */
+/**
+ * Judges the part of the history from `from` on, and time up to `until`. What lies before `from` only tells which runs were open and
+ * when the last heartbeat came; the status then is the recorded one. `current` is the state as it is stored. It is a generator, and
+ * pauses so that the event loop can do other work.
+ */
 export function* rejudgeInSteps(
   rules: Rules,
   current: State,

@@ -4,7 +4,7 @@ import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitPauseMs } from '../core/ping-limit.ts'
 import { stillUnsettled, widened } from '../core/rejudge.ts'
 import { onHeartbeat, onTime, type State } from '../core/status.ts'
-import { nameUnheard, openWatermark, type Watermark } from '../core/watermark.ts'
+import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Decision } from '../monitors/service.ts'
 import type { CausedFlip } from '../monitors/store.ts'
 import type { Received } from './service.ts'
@@ -22,13 +22,6 @@ export type Surroundings = {
   watermark: Watermark
   lastFlipAt: number | null
   recent: readonly number[]
-}
-
-export const undisturbed: Surroundings = {
-  windows: [],
-  watermark: openWatermark,
-  lastFlipAt: null,
-  recent: [],
 }
 
 /**

@@ -16,6 +16,7 @@ type Sink = { write(text: string): void; end(): Promise<void> }
 const reopenAfterMs = 5000
 const severe = /^\{"level":"(?:error|fatal)"/
 
+/** @public Pino loads this file by its path. */
 export default function createLogFiles(options: LogFiles): Writable {
   const { file, errorFile } = options
   const all = file === undefined ? createStdoutSink() : createFileSink(file, options)

@@ -4,9 +4,6 @@
 import { legacyZoneNames } from './legacy-zone-names.ts'
 import { isTimeZone } from './time-zone.ts'
 
-/** The old names. */
-export const legacyZones: readonly string[] = Object.keys(legacyZoneNames)
-
 /** The name that a zone has today; any other text comes back as it is. */
 export function currentZone(name: string): string {
   return Object.hasOwn(legacyZoneNames, name) ? (legacyZoneNames[name] as string) : name

@@ -4,7 +4,7 @@ import { alertOf } from '../../src/alerting/alert.ts'
 import { fit, fitText, within } from '../../src/alerting/fit.ts'
 import { bodyOf, html, messageOf, plain, simpleHtml } from '../../src/alerting/markup.ts'
 import type { CheckMessage } from '../../src/alerting/message.ts'
-import { cut, cutBytes, durationText, oneLine, readable, tail } from '../../src/alerting/text.ts'
+import { cut, durationText, oneLine, readable, tail } from '../../src/alerting/text.ts'
 import { assertWhole, down, hostile, huge, notice, now, tried, up } from './transports/contract.ts'
 
 const facts = (message: CheckMessage, at = now) =>
@@ -175,11 +175,9 @@ suite('cutting', () => {
         assert.ok(short.length <= max, `${max}: ${short}`)
         assertWhole(short)
       }
-      assert.ok(Buffer.byteLength(cutBytes(text, max + 2)) <= max + 2)
-      assertWhole(cutBytes(text, max + 2))
     }
-    assert.deepEqual([cut('abc', 3), tail('abc', 3), cutBytes('abc', 3)], ['abc', 'abc', 'abc'])
-    assert.deepEqual([cut('abcd', 3), tail('abcd', 3), cutBytes('abcdef', 5)], ['ab…', '…cd', 'ab…'])
+    assert.deepEqual([cut('abc', 3), tail('abc', 3)], ['abc', 'abc'])
+    assert.deepEqual([cut('abcd', 3), tail('abcd', 3)], ['ab…', '…cd'])
   })
 
   test('takes the output first, then facts from the end, then the end of the text', () => {

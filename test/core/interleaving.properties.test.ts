@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
 import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../../src/core/monitor.ts'
-import { reconcile, rejudge } from '../../src/core/rejudge.ts'
+import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { applySignals } from '../../src/heartbeats/apply-signals.ts'
 import type { Received } from '../../src/heartbeats/service.ts'
@@ -179,3 +179,11 @@ test('any interleaving of any heartbeats over replicas with outages ends in the 
     { numRuns: 3000 },
   )
 })
+
+function rejudge(...given: Parameters<typeof rejudgeInSteps>): Rejudged {
+  const steps = rejudgeInSteps(...given)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}

@@ -9,7 +9,7 @@ import { keys } from '../helper.ts'
 import { patience, pause } from '../patience.ts'
 
 /** What one heartbeat was: `body` is null for none, `isUpload` says that it was sent under an id as well. */
-export type Sent = { check: string; body: string | null; isUpload: boolean }
+type Sent = { check: string; body: string | null; isUpload: boolean }
 
 export type Tally = {
   /** By run id. */

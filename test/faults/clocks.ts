@@ -9,8 +9,6 @@ import { directory } from '../database/fixtures/embedded.ts'
 import { pause } from '../patience.ts'
 import type { Scope } from './scope.ts'
 
-export type Clocks = Awaited<ReturnType<typeof createClocks>>
-
 /** A jump may end in a day for which nobody has made a partition, but not so far away that history is old enough to go. */
 const furthestS = 2 * 86_400
 /** The library looks at its file once in a second. */

@@ -11,8 +11,6 @@ import { eventually } from '../helper.ts'
 import { patience } from '../patience.ts'
 import type { Scope } from './scope.ts'
 
-export type Postgres = Awaited<ReturnType<typeof createPostgres>>
-
 const quiet = { info() {}, warn() {}, error() {} }
 const settings = {
   ...{ listen_addresses: '', max_connections: 60, shared_buffers: '64MB', timezone: 'UTC', jit: 'off' },

@@ -5,9 +5,10 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { defaultSettings, rulesOf, type Settings } from '../../src/core/monitor.ts'
 import { deadlineOf, initialState, type State } from '../../src/core/status.ts'
+import { openWatermark } from '../../src/core/watermark.ts'
 import { createClient, type Queryable } from '../../src/database/client.ts'
 import type { Database } from '../../src/database/service.ts'
-import { applySignals, undisturbed } from '../../src/heartbeats/apply-signals.ts'
+import { applySignals } from '../../src/heartbeats/apply-signals.ts'
 import { heartbeatId } from '../../src/heartbeats/heartbeat-id.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
 import type { Received } from '../../src/heartbeats/service.ts'
@@ -17,6 +18,7 @@ import { createDatabase, sql } from '../postgres.ts'
 
 const count = 1500
 const base = Date.now()
+const undisturbed = { windows: [], watermark: openWatermark, lastFlipAt: null, recent: [] }
 
 test('the fast statement records a heartbeat only where the state machine would do exactly the same', async (t) => {
   const { url, client, projectId } = await open(t)

@@ -6,6 +6,7 @@ import type { Event } from './report.ts'
 
 type Failure = Error & { failureType?: string; code?: string }
 
+/** @public The child process loads this file by its path. */
 export default new Transform({
   writableObjectMode: true,
   transform({ type, data }: Event, _encoding, done) {

@@ -21,6 +21,8 @@ export type SelfReport = {
 
 /** Reports come twice a second, so in normal operation the watermark is no further behind than this. */
 const usualLagMs = 2000
+/** While a record is under way the clock is read so often, to notice that this process stood still. */
+const tickMs = 500
 
 /**
  * Keeps the record of when heartbeats could be accepted, the windows in which no replica could, and the instant through
@@ -36,7 +38,14 @@ export function createBlindTime(options: {
   const { clock } = database
   const { monotonic } = clock
   let windows: readonly BlindWindow[] = []
+  /** When the last record began. */
   let recordedAt = Number.NEGATIVE_INFINITY
+  /** Until when `windows` is known to be complete. */
+  let knownAt = Number.NEGATIVE_INFINITY
+  /** How long the last record took, if heartbeats have been accepted ever since it began. */
+  let tookMs = 0
+  /** Since when this process has run and has refused no heartbeat, and when that was last checked. */
+  let ticked = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
   let reported = { at: monotonic(), spools: false }
   /** Heartbeats have been accepted here from then on, and were last known to be. */
   let accepted = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
@@ -52,12 +61,50 @@ export function createBlindTime(options: {
     accepted = { since: now - accepted.at > blindAfterMs ? now : accepted.since, at: now }
   }
 
+  function tick(): number {
+    const now = monotonic()
+    const stoodStill = now - ticked.at > blindAfterMs
+    if (stoodStill) tookMs = 0
+    ticked = { since: stoodStill ? now : ticked.since, at: now }
+    return now
+  }
+
+  /**
+   * Whether `windows` is complete now: a gap shorter than `blindAfterMs` is no window. A database that is slow to answer delays the record
+   * and makes no replica blind, because heartbeats wait for it and are stored. So a record may take again as long as the last one did,
+   * until one fails, a heartbeat is refused or this process stands still.
+   */
+  function isCurrent(): boolean {
+    const now = monotonic()
+    const isRunning = now - ticked.at <= blindAfterMs
+    return now - knownAt < blindAfterMs + (isRunning ? tookMs : 0) && recordedAt >= clock.steppedAt()
+  }
+
   async function record(): Promise<void> {
-    const before = monotonic()
+    const wasAway = !isCurrent()
+    const before = tick()
+    const ticking = setInterval(tick, tickMs)
+    try {
+      await recordFrom(before, wasAway)
+      accept(before)
+      const after = tick()
+      const ranOn = ticked.since <= before
+      if (ranOn) accepted.at = after
+      recordedAt = before
+      knownAt = ranOn ? after : before
+      tookMs = ranOn ? after - before : 0
+    } catch (error) {
+      tookMs = 0
+      throw error
+    } finally {
+      clearInterval(ticking)
+    }
+  }
+
+  async function recordFrom(before: number, wasAway: boolean): Promise<void> {
     // While it runs a replica may be late with a record. At its start any gap that the others' records do not fill is one
     // in which nobody was there.
     const starting = recordedAt === Number.NEGATIVE_INFINITY
-    const wasAway = before - recordedAt > blindAfterMs
     // No further back than the last record, by the monotonic clock: a database whose clock was set since, or a machine that slept, has a gap in
     // which nothing was accepted, however long this process had accepted before.
     const since = Math.max(recordedAt, before - accepted.at > blindAfterMs ? before : accepted.since)
@@ -69,8 +116,6 @@ export function createBlindTime(options: {
     }
     // In parallel, so that a slow database delays the record by its slowest answer and not by the sum of them.
     await Promise.all([recordWindows(), report(before), refreshWatermark()])
-    accept(before)
-    recordedAt = before
   }
 
   async function report(at: number): Promise<void> {
@@ -115,6 +160,12 @@ export function createBlindTime(options: {
     /** Heartbeats are accepted here, whatever the database does. Called at least twice a second as long as that holds. */
     accepted: (): void => accept(monotonic()),
 
+    /** Heartbeats were refused here because of the database: a record in progress does not mean that they were accepted meanwhile. */
+    refused(): void {
+      ticked = { ...ticked, since: monotonic() }
+      tookMs = 0
+    },
+
     /** What this replica reports with every record from now on. */
     reportAs(report: SelfReport): void {
       self = report
@@ -157,7 +208,7 @@ export function createBlindTime(options: {
      * Whether the windows are recent enough to judge by. After a pause of this process, an outage of the database or a step of its clock
      * they are not, until the gap has been recorded.
      */
-    isCurrent: (): boolean => monotonic() - recordedAt < blindAfterMs && recordedAt >= clock.steppedAt(),
+    isCurrent,
 
     /**
      * The instant through which all other replicas are heard, and the replicas that were given up, as of the last

@@ -55,6 +55,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       windows: app.blindTime.windows,
       isCurrent: app.blindTime.isCurrent,
       watermark: app.blindTime.watermark,
+      onRefused: app.blindTime.refused,
       limits: config.ingest,
       count: (kind, outcome, projectId, n) =>
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),

@@ -115,6 +115,8 @@ export type HeartbeatsOptions = {
   isCurrent: () => boolean
   /** Through which instant all heartbeats that other replicas acknowledged are in the database. */
   watermark: () => Watermark
+  /** Called when heartbeats were refused for want of the database. */
+  onRefused: () => void
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
@@ -209,6 +211,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
 
   /** One line for a batch: an outage would otherwise write one for every heartbeat. */
   function reported(err: Error, refused: number): Error {
+    if (isDatabaseAway(err)) options.onRefused()
     options.log.warn({ err, event: 'heartbeat.refused', refused }, 'heartbeats could not be stored')
     return err
   }

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { createPostgres } from '../faults/postgres.ts'
 import { adminToken, build, call, eventually, keys } from '../helper.ts'
-import { pause } from '../patience.ts'
+import { beatS, pause } from '../patience.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { startService } from './service.ts'
 
@@ -88,6 +88,39 @@ test('a database that answers after two seconds takes no replica out, in either 
     }
     await proxy.set('pass')
   }
+})
+
+test('in consistent mode silence is noticed and settings can be changed while every answer takes two seconds', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const proxy = await createFaultProxy(t, databaseUrl)
+  const { call: ask } = await build(t, {
+    DATABASE_URL: proxy.url,
+    INGEST_MODE: 'consistent',
+    FLATLINE__DATABASE__POOL_MAX: '20',
+  })
+  const make = async (settings: object) => String((await ask('POST', '/api/v3/checks/', settings)).json().uuid)
+  const silent = await make({ timeout: 5, grace: 5 })
+  const beating = await make({ timeout: 60 * beatS, grace: 60 })
+  const changed = await make({ timeout: 3600 })
+  for (const uuid of [silent, beating]) await ask('GET', `/ping/${uuid}`)
+  await proxy.set('slow')
+  const pings: Promise<number>[] = []
+  const beat = () => pings.push(ask('GET', `/ping/${beating}`).then(({ status }) => status))
+  const wentDown = () =>
+    sql<{ id: string }>(databaseUrl, `SELECT monitor_id AS id FROM flips WHERE "to" = 'down'`).then((flips) =>
+      flips.map(({ id }) => id),
+    )
+  await eventually('the silent check to be down', async () => {
+    beat()
+    await pause(2000)
+    return (await wentDown()).length > 0
+  })
+  const answer = await ask('POST', `/api/v3/checks/${changed}`, { name: 'other' })
+  assert.deepEqual([answer.status, answer.json().name], [200, 'other'])
+  const statuses = new Set(await Promise.all(pings))
+  assert.ok(statuses.has(200) && [...statuses].every((status) => [200, 503].includes(status)), [...statuses].join())
+  assert.deepEqual(await wentDown(), [silent])
+  await proxy.set('pass')
 })
 
 test('a call whose statement takes too long is answered 503 with Retry-After', async (t) => {

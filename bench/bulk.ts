@@ -1,7 +1,6 @@
 // Heartbeats by the thousand in one request, each on disk before the request is answered: node bench/bulk.ts [--seconds 10]
 // [--uploads 4] [--entries 1000], where `uploads` are sent at the same time. Prints figures; it never passes or fails.
 
-import { join } from 'node:path'
 import {
   apiKey,
   bench,
@@ -10,16 +9,13 @@ import {
   percentile,
   readNumbers,
   type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
+  startService,
 } from './service.ts'
 
 const options = readNumbers({ seconds: 10, uploads: 4, entries: 1000 })
 
 await bench(async (scratch) => {
-  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
-  await waitUntilReady(service)
+  const service = await startService(scratch)
   const uuids = (await createMonitors(service.url)).map((path) => path.split('/').at(-1))
   const plain = JSON.stringify(entries(uuids, () => ({})))
   await upload(service, 2, () => plain)

@@ -2,21 +2,22 @@
 // node bench/deliveries.ts [--rate 1000] [--seconds 40] [--pairs 2]. Checks fail and recover, `rate` of them a second; the two take turns
 // within one run. Prints figures; it never passes or fails.
 
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Arrival, type FarSide, startFarSide } from './far-side.ts'
+import { bench, percentile, readNumbers, type Server } from './service.ts'
 import {
-  bench,
-  percentile,
-  readNumbers,
-  type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
-} from './service.ts'
+  adminToken,
+  type Beat,
+  beat,
+  createTenant,
+  post,
+  startForTenants,
+  type Tenant,
+  until,
+  untilAllTold,
+} from './tenants.ts'
 
-type Tenant = { key: string; far: FarSide; checks: string[]; flips: number }
+type Watched = Tenant & { far: FarSide; flips: number }
 type Phase = { offered: number; late: number; healthy: Told; hanging: Told }
 /** Of what was offered within a phase: what arrived, within how many seconds from its beginning, and how long after the flip. */
 type Told = { changes: number; seconds: number; latenciesMs: number[] }
@@ -26,7 +27,6 @@ const batchSize = 10
 /** More within an hour would be flapping, and no more told. */
 const outagesMax = 9
 const settleTimeoutMs = 180_000
-const adminToken = randomBytes(32).toString('hex')
 const options = readNumbers({ rate: 1000, seconds: 40, pairs: 2 })
 const outagesEach = outagesMax - 1
 const checksEach = Math.ceil((options.rate * options.seconds * (2 * options.pairs + 1)) / tenantCount / 2 / outagesEach)
@@ -36,11 +36,12 @@ process.exit()
 
 async function measure(scratch: string): Promise<void> {
   const { rate, seconds, pairs } = options
-  const environment = { ...serviceEnvironment(join(scratch, 'data')), ADMIN_TOKEN: adminToken }
-  const service = await startServer('src/server.ts', environment)
-  await waitUntilReady(service)
-  const tenants: Tenant[] = []
-  for (let n = 1; n <= tenantCount; n++) tenants.push(await createTenant(service, n))
+  const service = await startForTenants(scratch)
+  const tenants: Watched[] = []
+  for (let n = 1; n <= tenantCount; n++) {
+    const far = await startFarSide()
+    tenants.push({ ...(await createTenant(service, [far.url], checksEach)), far, flips: 0 })
+  }
   console.log(
     `service, its embedded PostgreSQL, load and destinations on the same cores\n${rate} alerts/s for ${seconds} s, ${pairs} times without and with one that hangs; ${tenantCount} tenants of ${checksEach} checks\n`,
   )
@@ -50,7 +51,7 @@ async function measure(scratch: string): Promise<void> {
   for (let pair = 1; pair <= pairs; pair++) {
     const quiet = await runPhase(service, tenants, seconds)
     printPhase('all answer', quiet, seconds)
-    const tenth = tenants.at(-1) as Tenant
+    const tenth = tenants.at(-1) as Watched
     tenth.far.hang()
     const hanging = await runPhase(service, tenants, seconds)
     printPhase('one hangs', hanging, seconds)
@@ -61,30 +62,8 @@ async function measure(scratch: string): Promise<void> {
   printResult(found)
 }
 
-async function createTenant(service: Server, n: number): Promise<Tenant> {
-  const far = await startFarSide()
-  const project = await post(
-    service,
-    '/api/v3/projects/',
-    { authorization: `Bearer ${adminToken}` },
-    { name: `tenant ${n}` },
-  )
-  const key = String(project.api_key)
-  const channel = { kind: 'webhook', name: 'hook', settings: { url: far.url } }
-  await post(service, '/api/v3/channels/', { 'x-api-key': key }, channel)
-  const checks = Array.from({ length: checksEach }, (_, index) => ({
-    name: `job ${index}`,
-    timeout: 86_400,
-    channels: '*',
-  }))
-  const { results } = (await post(service, '/api/v3/definitions/', { 'x-api-key': key }, { checks })) as {
-    results: { uuid: string }[]
-  }
-  return { key, far, checks: results.map(({ uuid }) => uuid), flips: 0 }
-}
-
 /** Offers alerts for so long, whatever becomes of them, then waits until the nine have theirs. */
-async function runPhase(service: Server, tenants: readonly Tenant[], seconds: number): Promise<Phase> {
+async function runPhase(service: Server, tenants: readonly Watched[], seconds: number): Promise<Phase> {
   const start = performance.now()
   const startedAt = Date.now()
   const before = tenants.map(({ far }) => far.arrivals.length)
@@ -96,47 +75,38 @@ async function runPhase(service: Server, tenants: readonly Tenant[], seconds: nu
     const wait = due - performance.now()
     if (wait > 0) await sleep(wait)
     late = Math.max(late, performance.now() - due)
-    under.push(flip(service, tenants[n % tenants.length] as Tenant))
+    under.push(flip(service, tenants[n % tenants.length] as Watched))
   }
   await Promise.all(under)
   const offered = (batches * batchSize) / ((performance.now() - start) / 1000)
   const nine = tenants.slice(0, -1)
   const owed = nine.map(({ flips }) => flips)
-  await until('the nine to be told', () => nine.every(({ far }, index) => far.told() >= (owed[index] as number)))
-  const since = (tenant: Tenant) => tenant.far.arrivals.slice(before[tenants.indexOf(tenant)])
+  await until('the nine to be told', settleTimeoutMs, () =>
+    nine.every(({ far }, index) => far.told() >= (owed[index] as number)),
+  )
+  const since = (tenant: Watched) => tenant.far.arrivals.slice(before[tenants.indexOf(tenant)])
   return {
     offered,
     late,
     healthy: told(nine.flatMap(since), startedAt),
-    hanging: told(since(tenants.at(-1) as Tenant), startedAt),
+    hanging: told(since(tenants.at(-1) as Watched), startedAt),
   }
 }
 
 /** Each check fails and recovers in turn, in the order in which they were made. */
-async function flip(service: Server, tenant: Tenant): Promise<void> {
-  const beats = Array.from({ length: batchSize }, () => {
+async function flip(service: Server, tenant: Watched): Promise<void> {
+  const beats = Array.from({ length: batchSize }, (): Beat => {
     const at = tenant.flips++
     const isDown = Math.floor(at / tenant.checks.length) % 2 === 0
-    return { check: tenant.checks[at % tenant.checks.length], kind: isDown ? 'fail' : 'success' }
+    return { check: tenant.checks[at % tenant.checks.length] as string, kind: isDown ? 'fail' : 'success' }
   })
-  const { accepted } = await post(service, '/api/v3/heartbeats/', { 'x-api-key': tenant.key }, beats)
-  if (accepted !== batchSize) throw new Error(`${batchSize} heartbeats were sent and ${accepted} accepted`)
+  await beat(service, tenant, beats)
 }
 
 /** Until nothing is owed to anybody any more; the tenth's circuit breaker is closed by hand. */
-async function settle(service: Server, tenants: readonly Tenant[]): Promise<void> {
-  await post(service, '/api/v1/circuit-breakers/reset-all', { authorization: `Bearer ${adminToken}` })
-  const { key } = tenants.at(-1) as Tenant
-  await until('the tenth to be told', async () => {
-    for (const status of ['pending', 'retrying']) {
-      const answer = await fetch(`${service.url}/api/v3/deliveries/?status=${status}&limit=1`, {
-        headers: { 'x-api-key': key },
-      })
-      const { deliveries } = (await answer.json()) as { deliveries: unknown[] }
-      if (deliveries.length > 0) return false
-    }
-    return true
-  })
+async function settle(service: Server, tenants: readonly Watched[]): Promise<void> {
+  await post(service, '/api/v1/circuit-breakers/reset-all', adminToken)
+  await untilAllTold(service, tenants.at(-1) as Watched, settleTimeoutMs)
 }
 
 function told(arrivals: readonly Arrival[], startedAt: number): Told {
@@ -171,25 +141,4 @@ function printResult(found: readonly { quiet: Phase; hanging: Phase }[]): void {
 
 function quantile({ latenciesMs }: Told, share: number): number {
   return percentile(latenciesMs, share)
-}
-
-async function post(
-  { url }: Server,
-  path: string,
-  headers: Record<string, string>,
-  body: unknown = {},
-): Promise<Record<string, unknown>> {
-  const answer = await fetch(url + path, {
-    method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${await answer.text()}`)
-  return (await answer.json()) as Record<string, unknown>
-}
-
-async function until(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  for (const giveUp = performance.now() + settleTimeoutMs; performance.now() < giveUp; await sleep(50))
-    if (await probe()) return
-  throw new Error(`waited ${settleTimeoutMs / 1000} s for ${what}`)
 }

@@ -14,9 +14,7 @@ import {
   requireWrk,
   runWrk,
   type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
+  startService,
 } from './service.ts'
 
 const { seconds, connections } = readNumbers({ seconds: 20, connections: 128 })
@@ -27,8 +25,7 @@ const graceS = 1
 
 requireWrk()
 await bench(async (scratch) => {
-  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
-  await waitUntilReady(service)
+  const service = await startService(scratch)
   const paths = await createMonitors(service.url)
   const list = join(scratch, 'paths')
   await writeFile(list, `${paths.join('\n')}\n`)

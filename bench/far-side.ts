@@ -13,6 +13,10 @@ export type FarSide = {
   arrivals: Arrival[]
   /** How many changes they told. */
   told: () => number
+  /** Messages that came again after they had been answered. */
+  repeated: () => number
+  /** Requests that wait for an answer. */
+  waiting: () => number
   hang: () => void
   /** From now on, and what waits for an answer too. */
   answer: () => void
@@ -23,12 +27,16 @@ export async function startFarSide(): Promise<FarSide> {
   const keys = new Set<string>()
   const waiting = new Set<() => void>()
   let told = 0
+  let repeated = 0
   let hangs = false
 
   function take(key: string, text: string, response: ServerResponse): void {
     const at = Date.now()
     response.end('ok')
-    if (keys.has(key)) return
+    if (keys.has(key)) {
+      repeated++
+      return
+    }
     keys.add(key)
     const { flip, outage } = JSON.parse(text) as { flip: { at: string }; outage?: { untold: boolean } }
     const changes = outage?.untold ? 2 : 1
@@ -52,6 +60,8 @@ export async function startFarSide(): Promise<FarSide> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     arrivals,
     told: () => told,
+    repeated: () => repeated,
+    waiting: () => waiting.size,
     hang: () => {
       hangs = true
     },

@@ -4,16 +4,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  bench,
-  createMonitors,
-  readNumbers,
-  requireWrk,
-  runWrk,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
-} from './service.ts'
+import { bench, createMonitors, readNumbers, requireWrk, runWrk, startService } from './service.ts'
 
 const sampleMs = 1000
 const { minutes, connections } = readNumbers({ minutes: 10, connections: 64 })
@@ -22,8 +13,7 @@ requireWrk()
 await bench(measure)
 
 async function measure(scratch: string): Promise<void> {
-  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
-  await waitUntilReady(service)
+  const service = await startService(scratch)
   const list = join(scratch, 'paths')
   await writeFile(list, `${(await createMonitors(service.url)).join('\n')}\n`)
   const rssMb = async () => {

@@ -16,9 +16,8 @@ import {
   requireWrk,
   runWrk,
   type Server,
-  serviceEnvironment,
   startServer,
-  waitUntilReady,
+  startService,
 } from './service.ts'
 
 type Pair = { bare: Run; durable: Run }
@@ -32,8 +31,7 @@ await bench((scratch) => measure(options, scratch))
 
 async function measure(options: Options, scratch: string): Promise<void> {
   const bare = await startServer('bench/bare.ts', {})
-  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
-  await waitUntilReady(service)
+  const service = await startService(scratch)
   const paths = await createMonitors(service.url)
   const list = join(scratch, 'paths')
   await writeFile(list, `${paths.join('\n')}\n`)

@@ -4,7 +4,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../src/database/embedded/server.ts'
-import { type Server, serviceEnvironment, startServer, waitUntilReady } from './service.ts'
+import { type Server, startService } from './service.ts'
 
 export type Postgres = { url: string; stop: () => Promise<unknown> }
 
@@ -28,10 +28,7 @@ export async function withDatabase(
   const client = new pg.Client({ connectionString: postgres.url })
   await client.connect()
   try {
-    const env = { ...serviceEnvironment(join(scratch, 'data')), DATABASE_URL: postgres.url }
-    const service = await startServer('src/server.ts', env)
-    await waitUntilReady(service)
-    await work(service, client)
+    await work(await startService(scratch, { DATABASE_URL: postgres.url }), client)
   } finally {
     await client.end()
     await postgres.stop()

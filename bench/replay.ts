@@ -14,9 +14,7 @@ import {
   readNumbers,
   requireWrk,
   runWrk,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
+  startService,
 } from './service.ts'
 
 const { seconds, connections } = readNumbers({ seconds: 10, connections: 64 })
@@ -26,12 +24,7 @@ requireWrk()
 await bench(async (scratch) => {
   let postgres = await startPostgres(scratch)
   try {
-    const service = await startServer('src/server.ts', {
-      ...serviceEnvironment(join(scratch, 'data')),
-      DATABASE_URL: postgres.url,
-      INGEST_MODE: 'available',
-    })
-    await waitUntilReady(service)
+    const service = await startService(scratch, { DATABASE_URL: postgres.url, INGEST_MODE: 'available' })
     const list = join(scratch, 'paths')
     await writeFile(list, `${(await createMonitors(service.url)).join('\n')}\n`)
     const load = (forSeconds: number) => runWrk(service, forSeconds, connections, list)

@@ -78,7 +78,7 @@ export function requireWrk(): void {
 }
 
 /** Everything as shipped, on an embedded database of its own; nothing of the caller's settings. */
-export function serviceEnvironment(dataDir: string): Record<string, string> {
+function serviceEnvironment(dataDir: string): Record<string, string> {
   const shipped = { NODE_OPTIONS: '--max-semi-space-size=16' }
   return {
     ...shipped,
@@ -88,6 +88,13 @@ export function serviceEnvironment(dataDir: string): Record<string, string> {
     LOG_FORMAT: 'json',
     BOOTSTRAP_API_KEY: apiKey,
   }
+}
+
+/** The service as shipped, ready, in a directory within `scratch`. */
+export async function startService(scratch: string, env: Record<string, string> = {}): Promise<Server> {
+  const service = await startServer('src/server.ts', { ...serviceEnvironment(join(scratch, 'data')), ...env })
+  await waitUntilReady(service)
+  return service
 }
 
 /** How many heartbeats the checks have had, by their own count. */
@@ -119,7 +126,7 @@ export async function startServer(file: string, env: Record<string, string>): Pr
   return { url: await Promise.race([address, late]), child }
 }
 
-export async function waitUntilReady({ url }: Server): Promise<void> {
+async function waitUntilReady({ url }: Server): Promise<void> {
   for (const giveUp = performance.now() + startTimeoutMs; performance.now() < giveUp; await sleep(50)) {
     if ((await fetch(`${url}/health/ready`)).ok) return
   }
@@ -153,7 +160,7 @@ async function cleanUp(scratch: string): Promise<void> {
   await rm(scratch, { recursive: true, force: true })
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')

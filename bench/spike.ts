@@ -2,27 +2,15 @@
 // [--connections 500] [--rounds 3]. The target is that all are answered within two seconds and none refused. Prints figures; it never
 // passes or fails.
 
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
-import {
-  bench,
-  countPings,
-  createMonitors,
-  percentile,
-  readNumbers,
-  type Server,
-  serviceEnvironment,
-  startServer,
-  waitUntilReady,
-} from './service.ts'
+import { bench, countPings, createMonitors, percentile, readNumbers, type Server, startService } from './service.ts'
 
 const { pings, connections, rounds } = readNumbers({ pings: 10_000, connections: 500, rounds: 3 })
 const within = 1000
 
 await bench(async (scratch) => {
-  const service = await startServer('src/server.ts', serviceEnvironment(join(scratch, 'data')))
-  await waitUntilReady(service)
+  const service = await startService(scratch)
   const paths = await createMonitors(service.url)
   console.log(`${pings} pings within one second over ${connections} connections, ${paths.length} checks`)
   await spike(service, paths)

@@ -1,17 +1,25 @@
-// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in
-// between leaves the flips for the next, and two at once make each delivery one time. Flips that the database refuses
-// hold back only the flips of the same check.
+// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
+// flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
+// A step makes so many deliveries and no more, and projects take turns: somebody may upload ten thousand changes of a check with hundreds
+// of channels, and nobody else's alert waits for those.
 
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { countRecentFlips } from './groups-store.ts'
 import { leaveToRecovery } from './order-store.ts'
+import * as store from './outbox-store.ts'
 import { endReminders } from './silences-store.ts'
-import * as store from './store.ts'
 import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
+/** Checks of which a step looks how many channels they have. */
+const scannedMax = 1000
 const monitorsMax = 200
+/** Deliveries of a step, unless a single flip has more. */
+const rowsMax = 5000
+const first = '00000000-0000-0000-0000-000000000000'
+
+type Share = { id: string; most: number }
 
 export function createOutbox(options: {
   database: Database
@@ -22,11 +30,9 @@ export function createOutbox(options: {
   log: { error(o: object, message: string): void }
 }) {
   const { database, now, storm, groupingKinds, log } = options
-  /**
-   * Projects that have used up their single alerts, and until when: to count them again for each change would cost most
-   * during a storm.
-   */
+  /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
   const storming = new Map<string, number>()
+  let after = first
 
   async function countRecent(tx: Queryable, projectIds: readonly string[], at: number): Promise<Map<string, number>> {
     for (const [id, until] of storming) if (until <= at) storming.delete(id)
@@ -42,34 +48,53 @@ export function createOutbox(options: {
 
   /** `made` counts deliveries; `more` says that flips may be left. */
   return async function relay(): Promise<{ made: number; more: boolean }> {
-    const monitorIds = await store.pickMonitorsWithFlips(database, monitorsMax)
-    if (monitorIds.length === 0) return { made: 0, more: false }
+    const waiting = await nextWaiting()
+    const shares = sharesOf(waiting)
+    if (shares.length === 0) return { made: 0, more: false }
     try {
-      return { made: await relayAll(monitorIds), more: monitorIds.length === monitorsMax }
+      const { made, claimed } = await relayAll(shares)
+      return { made, more: shares.length < waiting.length || claimed >= Math.min(...shares.map(({ most }) => most)) }
     } catch (error) {
       if (isDatabaseAway(error)) throw error
-      return { made: await relayEach(monitorIds), more: false }
+      return { made: await relayEach(shares), more: false }
     }
   }
 
-  async function relayEach(monitorIds: readonly string[]): Promise<number> {
+  /** Behind those that were looked at last: what waits beyond as many as fit comes next, wherever its id lies. */
+  async function nextWaiting(): Promise<store.Waiting[]> {
+    const waiting = await store.pickMonitorsWithFlips(database, after, scannedMax)
+    const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
+    after = waiting.length === scannedMax ? (waiting.at(-1)?.id ?? first) : first
+    return [...waiting, ...wrapped]
+  }
+
+  async function restart(limit: number): Promise<store.Waiting[]> {
+    const end = after
+    return (await store.pickMonitorsWithFlips(database, first, limit)).filter(({ id }) => id <= end)
+  }
+
+  async function relayEach(shares: readonly Share[]): Promise<number> {
     let made = 0
-    for (const id of monitorIds) {
-      made += await relayAll([id]).catch((err: unknown) => {
-        if (isDatabaseAway(err)) throw err
-        log.error({ err, event: 'outbox.refused', monitor: id }, 'the alerts of a check cannot be written')
-        return 0
-      })
+    for (const share of shares) {
+      made += await relayAll([share]).then(
+        (one) => one.made,
+        (err: unknown) => {
+          if (isDatabaseAway(err)) throw err
+          log.error({ err, event: 'outbox.refused', monitor: share.id }, 'the alerts of a check cannot be written')
+          return 0
+        },
+      )
     }
     return made
   }
 
-  async function relayAll(monitorIds: readonly string[]): Promise<number> {
+  async function relayAll(shares: readonly Share[]): Promise<{ made: number; claimed: number }> {
     let recovered: string[] = []
+    let claimed = 0
     const made = await database.transaction(async (tx) => {
-      const flips = (await store.claimFlips(tx, monitorIds)).flatMap((flip) =>
-        flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : [],
-      )
+      const all = await store.claimFlips(tx, shares)
+      claimed = all.length
+      const flips = all.flatMap((flip) => (flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : []))
       recovered = flips.flatMap(({ monitorId, event }) => (event === 'up' ? [monitorId] : []))
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
@@ -81,6 +106,19 @@ export function createOutbox(options: {
       return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
     })
     if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
-    return made
+    return { made, claimed }
   }
+}
+
+/** Projects take turns; with what is left each of the chosen may have a few more flips. */
+function sharesOf(waiting: readonly store.Waiting[]): Share[] {
+  const chosen: store.Waiting[] = []
+  let rows = 0
+  for (const one of waiting.toSorted((a, b) => a.turn - b.turn)) {
+    rows += Math.max(1, one.channels)
+    if (chosen.length === monitorsMax || (chosen.length > 0 && rows > rowsMax)) break
+    chosen.push(one)
+  }
+  const each = rowsMax / Math.max(1, chosen.length)
+  return chosen.map(({ id, channels }) => ({ id, most: Math.max(1, Math.floor(each / Math.max(1, channels))) }))
 }

@@ -1,6 +1,5 @@
-// The outbox and the deliveries. Instants in epoch milliseconds.
+// The deliveries. Instants in epoch milliseconds.
 
-import type { Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
@@ -11,88 +10,6 @@ const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000
 export const channelOff = 'the channel is switched off'
 
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
-
-// --- step one: from flips to deliveries ---------------------------------------------------------------------------
-
-const pick = statement(
-  'pick',
-  'SELECT DISTINCT monitor_id AS id FROM flips WHERE processed_at IS NULL ORDER BY monitor_id LIMIT $1',
-)
-
-export async function pickMonitorsWithFlips(on: Queryable, limit: number): Promise<string[]> {
-  return (await on.query<{ id: string }>(pick, [limit])).map(({ id }) => id)
-}
-
-export type ClaimedFlip = { monitorId: string; seq: number; projectId: string; to: Status }
-
-const claimFlips_ = statement(
-  'claim_flips',
-  `UPDATE flips SET processed_at = now() WHERE monitor_id = ANY($1::uuid[]) AND processed_at IS NULL
-   RETURNING monitor_id AS "monitorId", seq, project_id AS "projectId", "to"`,
-)
-
-/**
- * All unprocessed flips of these monitors, in order. Who claims a later flip while an earlier one is in another's hands
- * waits for that one to commit, so that no recovery is visible before its outage.
- */
-export async function claimFlips(tx: Queryable, monitorIds: readonly string[]): Promise<ClaimedFlip[]> {
-  const flips = await tx.query<ClaimedFlip>(claimFlips_, [monitorIds])
-  return flips.sort((a, b) => (a.monitorId === b.monitorId ? a.seq - b.seq : a.monitorId < b.monitorId ? -1 : 1))
-}
-
-// OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
-// channels, or everything that was ever sent.
-const insert = statement(
-  'insert',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, created_at, status, last_error, finished_at,
-     next_attempt_at, group_id)
-   SELECT f.monitor_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, ${instant('$5')},
-     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
-     CASE WHEN c.off THEN NULL WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
-     CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
-   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(monitor_id, seq, project_id, event, grouped)
-     JOIN LATERAL (
-       SELECT mc.channel_id FROM monitor_channels mc WHERE mc.monitor_id = f.monitor_id
-       UNION SELECT e.channel_id FROM (
-         SELECT d.channel_id, d.status, d.event FROM deliveries d
-         WHERE f.event = 'up' AND d.monitor_id = f.monitor_id AND d.flip_seq = f.seq - 1
-           AND (d.event = 'escalation' OR d.event LIKE 'reminder%') OFFSET 0) e
-         GROUP BY e.channel_id HAVING bool_or(e.event = 'escalation') AND bool_or(e.status = 'sent')) told ON true
-     JOIN LATERAL (
-       SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
-       WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
-     CROSS JOIN LATERAL (SELECT f.grouped AND NOT c.off AND c.kind = ANY($9::text[]) AS grouped) g
-   ORDER BY f.monitor_id, f.seq, c.id
-   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
-   RETURNING status`,
-)
-
-/**
- * One delivery for each flip and channel of its monitor, on record only if that is switched off; a recovery also goes
- * to the channels to which its outage was escalated. What is grouped waits for more of its span, on kinds of channels
- * that can tell several at once. Returns how many are to be sent.
- */
-export async function insertDeliveries(
-  tx: Queryable,
-  flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
-  now: number,
-  group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
-): Promise<number> {
-  const made = await tx.query<{ status: string }>(insert, [
-    flips.map(({ monitorId }) => monitorId),
-    flips.map(({ seq }) => seq),
-    flips.map(({ projectId }) => projectId),
-    flips.map(({ event }) => event),
-    now,
-    flips.map(({ grouped = false }) => grouped),
-    group.due,
-    group.span,
-    group.kinds,
-  ])
-  return made.filter(({ status }) => status === 'pending').length
-}
-
-// --- step two: due deliveries -------------------------------------------------------------------------------------
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
 export type DueDelivery = {

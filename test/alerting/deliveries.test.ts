@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import * as outboxStore from '../../src/alerting/outbox-store.ts'
 import * as store from '../../src/alerting/store.ts'
 import type { Queryable } from '../../src/database/client.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
@@ -107,7 +108,7 @@ suite('from flips to deliveries', () => {
     await world.flips(id, ['down'])
     let relayed: Promise<unknown> = Promise.resolve()
     await slow.database.transaction(async (tx) => {
-      const [flip] = await store.claimFlips(tx, [id])
+      const [flip] = await outboxStore.claimFlips(tx, [{ id, most: 10 }])
       await world.flips(id, ['up'], 2)
       relayed = quick.alerting.relay()
       await eventually('the other replica to wait', async () => {
@@ -118,7 +119,7 @@ suite('from flips to deliveries', () => {
         return waiting.length > 0
       })
       assert.deepEqual(await world.deliveries(), [])
-      await store.insertDeliveries(tx, [{ ...(flip as store.ClaimedFlip), event: 'down' }], world.clock.now)
+      await outboxStore.insertDeliveries(tx, [{ ...(flip as outboxStore.ClaimedFlip), event: 'down' }], world.clock.now)
     })
     await relayed
     assert.deepEqual(

@@ -15,7 +15,7 @@ const byHand = {
     'deliveries_group_idx ON deliveries (group_id) WHERE',
     'deliveries_held_idx ON deliveries (next_attempt_at) WHERE',
     'deliveries_order_idx ON deliveries (monitor_id, channel_id, flip_seq) WHERE',
-    'flips_outbox_idx ON flips (monitor_id) WHERE',
+    'flips_outbox_order_idx ON flips (monitor_id, seq) WHERE',
     'monitors_look_at_idx ON monitors (look_at) WHERE',
     'monitors_parent_id_idx ON monitors (parent_id) WHERE',
     'monitors_unsettled_to_idx ON monitors (unsettled_to) WHERE',

@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SMTPServerDataStream, SMTPServerSession } from 'smtp-server'
 import type { MailText } from '../core/heartbeat.ts'
+import { networkOf } from '../kit/network.ts'
+import { type BodyRoom, createBodyRoom, type Hold } from '../http/body-room.ts'
 import { readMessage } from '../mail/message.ts'
 import type { MailRecipients } from './mail-recipients.ts'
 import { parseRecipient, userAgentOf } from './protocols/email.ts'
@@ -47,9 +49,11 @@ export function createMailListener(options: MailListenerOptions) {
   const underWay = new Set<Promise<void>>()
   /** The result of the look-up of each address in the current envelope. */
   const envelopes = new WeakMap<SMTPServerSession, Map<string, Found>>()
-  const room = { free: options.heldMaxBytes }
+  const room = createBodyRoom(options.heldMaxBytes)
   const inTurn = createTurns()
-  const deadlines = new Map<string, NodeJS.Timeout>()
+  const sessions = new Map<string, { network: string; deadline: NodeJS.Timeout }>()
+  // As Postfix has it (smtpd_client_connection_count_limit): one network alone cannot keep all others out.
+  const ofNetworkMax = Math.max(1, Math.floor(options.connectionsMax / 2))
   let closing = false
 
   const server = new LenientSmtpServer({
@@ -67,8 +71,11 @@ export function createMailListener(options: MailListenerOptions) {
     closeTimeout: lastMessagesMs,
     onConnect(session, callback) {
       if (!accepting()) return callback(reply(421, '4.3.2 Not ready, try again shortly'))
-      const timer = setTimeout(() => end(session.id, 'Session took too long'), sessionMs)
-      deadlines.set(session.id, timer)
+      const network = networkOf(session.remoteAddress, 32, 64)
+      const others = [...sessions.values()].filter((one) => one.network === network)
+      if (others.length >= ofNetworkMax) return callback(reply(421, '4.7.0 Too many connections of yours at once'))
+      const deadline = setTimeout(() => end(session.id, 'Session took too long'), sessionMs)
+      sessions.set(session.id, { network, deadline })
       callback()
     },
     onMailFrom(_address, session, callback) {
@@ -98,8 +105,8 @@ export function createMailListener(options: MailListenerOptions) {
       answered.finally(() => underWay.delete(answered))
     },
     onClose: ({ id }) => {
-      clearTimeout(deadlines.get(id))
-      deadlines.delete(id)
+      clearTimeout(sessions.get(id)?.deadline)
+      sessions.delete(id)
     },
   })
   server.on('error', failed)
@@ -113,13 +120,13 @@ export function createMailListener(options: MailListenerOptions) {
   async function take(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
     const requestId = `${session.id}-${session.transaction}`
     const ids = recipientsOf(session, requestId)
-    const message = await collect(stream, ids.length > 0 ? options.keptBytes : 0, room)
+    const message = await collect(stream, ids.length > 0 ? options.keptBytes : 0, room, session.remoteAddress)
     try {
       if (stream.sizeExceeded) throw reply(552, `5.3.4 Message larger than ${options.messageMaxBytes} bytes`)
       if (message.raw === null) throw reply(452, '4.3.1 Too many messages at once, try again shortly')
       return ids.length === 0 ? 'OK' : await record(message.raw, ids, session, requestId)
     } finally {
-      room.free += message.held
+      message.hold.release()
     }
   }
 
@@ -231,29 +238,31 @@ function createTurns(): <T>(work: () => T) => Promise<T> {
   }
 }
 
-/**
- * Reads a message to its end and keeps its first bytes. `raw` is null if `room` did not suffice; `held` is what it
- * takes of `room`.
- */
+/** Keeps the first bytes of a message, until it has to give way for others: then null. Reads it to its end. */
 async function collect(
   stream: SMTPServerDataStream,
   keptBytes: number,
-  room: { free: number },
-): Promise<{ raw: Buffer | null; held: number }> {
-  let chunks: Buffer[] | null = []
-  let held = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    const length = Math.min(chunk.length, keptBytes - held)
-    if (length === 0 || chunks === null) continue
-    if (length > room.free) {
-      room.free += held
-      held = 0
-      chunks = null
-    } else {
-      chunks.push(chunk.subarray(0, length))
-      held += length
-      room.free -= length
-    }
+  room: BodyRoom,
+  address: string,
+): Promise<{ raw: Buffer | null; hold: Hold }> {
+  const message: { chunks: Buffer[] | null } = { chunks: [] }
+  let kept = 0
+  const giveWay = () => {
+    message.chunks = null
   }
-  return { raw: chunks && Buffer.concat(chunks, held), held }
+  const hold = room.begin(() => networkOf(address, 32, 64), giveWay)
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      const length = Math.min(chunk.length, keptBytes - kept)
+      if (length === 0 || message.chunks === null) continue
+      message.chunks.push(chunk.subarray(0, length))
+      kept += length
+      hold.add(length)
+    }
+  } catch (error) {
+    hold.release()
+    throw error
+  }
+  if (!hold.arrived()) giveWay()
+  return { raw: message.chunks && Buffer.concat(message.chunks, kept), hold }
 }

@@ -1,10 +1,12 @@
-// Reads bodies for the few routes that need one, and for no others. The bytes of all bodies together are bounded, from
-// the first byte until the answer is sent, because what is made of a body lives as long.
+// Reads bodies for the few routes that want one, and for nobody else: what they hold together is bounded over all requests, from the first byte
+// until the answer is sent, because what is made of a body lives as long. Who has to give way is decided in body-room.ts.
 
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AppError } from '../core/errors.ts'
+import { networkOf } from '../kit/network.ts'
+import { createBodyRoom, type Hold } from './body-room.ts'
 
 type Done = (error: Error | null, text?: string) => void
 
@@ -26,29 +28,30 @@ declare module 'fastify' {
 /** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are not known yet. */
 export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
 
-type Account = { held: number; isStranger: boolean }
+type Account = { isStranger: boolean; holds: Hold[]; giveWay: () => void; length: number }
 
 export const readBodyPlugin = fp<ReadBodyOptions>(
   async (app, { maxBytes, strangersMaxBytes }) => {
     const accounts = new WeakMap<FastifyRequest, Account>()
-    const held = { all: 0, strangers: 0 }
+    const room = createBodyRoom(maxBytes)
+    const strangers = createBodyRoom(strangersMaxBytes)
     app.decorateRequest('bodyMaxBytes', Number.POSITIVE_INFINITY)
-    app.domainMetrics.observe('request_body_bytes', () => [{ value: held.all }])
-
-    function add(account: Account, bytes: number): void {
-      account.held += bytes
-      held.all += bytes
-      if (account.isStranger) held.strangers += bytes
-    }
+    app.domainMetrics.observe('request_body_bytes', () => [{ value: room.held }])
 
     app.addHook('onRoute', (route) => {
       if (route.config?.access === 'ping') return
       route.config = { readsBody: route.schema?.body !== undefined, ...route.config }
       route.preParsing = (request, reply, _payload, done) => {
         if (!request.routeOptions.config.readsBody) return done()
-        const account: Account = { held: 0, isStranger: Number.isFinite(request.bodyMaxBytes) }
+        const isStranger = Number.isFinite(request.bodyMaxBytes)
+        const account: Account = { isStranger, holds: [], giveWay: () => undefined, length: 0 }
+        const holder = () => holderOf(request, isStranger)
+        const giveWay = () => account.giveWay()
+        account.holds = (isStranger ? [strangers, room] : [room]).map((one) => one.begin(holder, giveWay))
         accounts.set(request, account)
-        const release = () => add(account, -account.held)
+        const release = () => {
+          for (const hold of account.holds) hold.release()
+        }
         reply.raw.once('finish', release).once('close', release)
         done()
       }
@@ -62,21 +65,33 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
 
       function end(error: Error | null): void {
         payload.off('data', take).off('end', finish).off('error', end)
-        if (error === null) decode(Buffer.concat(chunks, account.held), done)
-        else done(error)
+        account.giveWay = () => undefined
+        if (error === null) decode(Buffer.concat(chunks, account.length), done)
+        else {
+          for (const hold of account.holds) hold.release()
+          done(error)
+        }
       }
       function take(chunk: Buffer): void {
         chunks.push(chunk)
-        add(account, chunk.length)
-        if (account.held > limit) end(tooLarge(limit, account))
-        else if (held.all > maxBytes || (account.isStranger && held.strangers > strangersMaxBytes)) end(tooMuch())
+        account.length += chunk.length
+        if (account.length > limit) end(tooLarge(limit, account))
+        else for (const hold of account.holds) hold.add(chunk.length)
       }
-      const finish = () => end(null)
+      const finish = () => end(account.holds.every((hold) => hold.arrived()) ? null : tooMuch())
+      account.giveWay = () => end(tooMuch())
       payload.on('data', take).on('end', finish).on('error', end)
     })
   },
   { name: 'http-read-body', dependencies: ['metrics'] },
 )
+
+/** Whose bodies count together: a project's, the operator's, or, of a sender whom nobody knows yet, those of its network. */
+function holderOf({ caller, clientAddress }: FastifyRequest, isStranger: boolean): string {
+  const network = networkOf(clientAddress, 32, 64)
+  if (isStranger || !caller) return `network ${network}`
+  return caller.projectId || `${caller.actor} ${network}`
+}
 
 function tooLarge(limit: number, { isStranger }: Account): AppError {
   const hint = isStranger ? '; a larger one needs its key in the header X-Api-Key' : ''

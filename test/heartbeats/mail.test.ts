@@ -301,7 +301,7 @@ test('mail to a ping key with capitals finds its project in lower case, too', as
   assert.equal((await fetch(address)).status, 404, 'over HTTP the case matters')
 })
 
-test('messages beyond the memory limit are refused for now, and the others are accepted', async (t) => {
+test('a message that arrives slowly gives way where there is no room, and is told to come again', async (t) => {
   const mailing = await start(t, {
     FLATLINE__INGEST__MAIL_LIMIT_BYTES: '100000',
     FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES: '150000',
@@ -314,12 +314,11 @@ test('messages beyond the memory limit are refused for now, and the others are a
   await busy.says(`RCPT TO:<${uuid}@x>`, /^250 /)
   await busy.says('DATA', /^354 /)
   busy.socket.write(`${'x'.repeat(78)}\r\n`.repeat(2000))
-  await eventually('the room to be taken', async () =>
-    /^452 4\.3\.1 /.test(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) })),
-  )
+  for (let i = 0; i < 5; i++)
+    assert.equal(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) }), '250 OK')
   const nobodys = { to: `${crypto.randomUUID()}@localhost`, text: 'y'.repeat(80_000) }
   assert.equal(await send(mailing, nobodys), '250 OK', 'of what is for nobody nothing is held')
-  await busy.says('.', /^250 OK/)
+  await busy.says('.', /^452 4\.3\.1 /)
   assert.equal(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) }), '250 OK')
 })
 
@@ -377,12 +376,12 @@ test('without a spool, while the database is away, a message is not taken, and c
   )
 })
 
-test('connections are limited', async (t) => {
-  const mailing = await start(t, { FLATLINE__LIMITS__MAIL_CONNECTIONS_MAX: '2' })
+test('connections are limited, and one network has half of them at most', async (t) => {
+  const mailing = await start(t, { FLATLINE__LIMITS__MAIL_CONNECTIONS_MAX: '4' })
   const clients = [await dial(t, mailing.port), await dial(t, mailing.port)]
   for (const client of clients) await client.says('', /^220 /)
   const third = await dial(t, mailing.port)
-  await third.says('', /^421 /)
+  await third.says('', /^421 4\.7\.0 /)
   clients[0]?.socket.destroy()
   await eventually('a place to be free', async () => {
     const next = await dial(t, mailing.port)

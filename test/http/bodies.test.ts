@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { createBodyRoom } from '../../src/http/body-room.ts'
 import { parseJson } from '../../src/http/python-json.ts'
 import { adminToken, build, eventually, keys } from '../helper.ts'
 import { exchange } from './exchange.ts'
@@ -102,6 +103,77 @@ test('callers whose key may be in the body share an eighth of it', async (t) => 
   assert.equal(known.status, 201, 'who is known finds room')
   app.server.closeAllConnections()
   await Promise.allSettled(held)
+})
+
+test('slow uploads of one tenant keep no other out', async (t) => {
+  const { url, call, app } = await build(t, { FLATLINE__LIMITS__BODIES_MAX_BYTES: '16777216' })
+  const made = await call('POST', '/api/v3/projects/', { name: 'other' }, { authorization: `Bearer ${adminToken}` })
+  const other = { 'x-api-key': String(made.json().api_key) }
+  const settled: number[] = []
+  const slow = Array.from({ length: 8 }, () =>
+    exchange(url, {
+      method: 'POST',
+      path: '/api/v3/heartbeats/',
+      headers: { 'x-api-key': keys.ping_key, 'content-length': '8000000' },
+      body: Buffer.alloc(3_000_000, ' '),
+      unfinished: true,
+    }).then(({ status }) => settled.push(status)),
+  )
+  await eventually('those beyond the limit to be refused', () => settled.length >= 3)
+  for (let n = 0; n < 5; n++) {
+    const body = JSON.stringify({ name: `c${n}`, ignored: 'x'.repeat(1_000_000) })
+    assert.equal((await call('POST', '/api/v3/checks/', body, other)).status, 201)
+  }
+  assert.ok(settled.every((status) => status === 503))
+  app.server.closeAllConnections()
+  await Promise.allSettled(slow)
+})
+
+test('slow pings of a stranger keep none with a body out', async (t) => {
+  const { url, call, app } = await build(t, { FLATLINE__INGEST__QUEUE_MAX_BYTES: '1000000' })
+  const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'job' })).json()
+  const settled: number[] = []
+  const slow = Array.from({ length: 40 }, () =>
+    exchange(url, {
+      method: 'POST',
+      path: `/ping/${'x'.repeat(22)}/job`,
+      headers: { 'content-length': '100000' },
+      body: Buffer.alloc(60_000, ' '),
+      unfinished: true,
+    }).then(({ status }) => settled.push(status)),
+  )
+  await eventually('those beyond the limit to be refused', () => settled.length >= 20)
+  for (let n = 0; n < 5; n++) assert.equal((await call('POST', `/ping/${uuid}`, 'x'.repeat(90_000), {})).status, 200)
+  assert.ok(settled.every((status) => status === 503))
+  app.server.closeAllConnections()
+  await Promise.allSettled(slow)
+})
+
+test('who holds most gives way, the oldest first, and nobody works on more than half if on several', () => {
+  const room = createBodyRoom(1600)
+  const gone: string[] = []
+  const begin = (holder: string, name: string, bytes: number) => {
+    const hold = room.begin(
+      () => holder,
+      () => gone.push(name),
+    )
+    hold.add(bytes)
+    return hold
+  }
+  begin('a', 'a1', 500)
+  const second = begin('a', 'a2', 500)
+  begin('b', 'b1', 550)
+  assert.deepEqual([gone, room.held], [[], 1550])
+  begin('c', 'c1', 100)
+  assert.deepEqual([gone, room.held], [['a1'], 1150])
+  assert.equal(second.arrived(), true)
+  begin('d', 'd1', 500)
+  assert.deepEqual([gone, room.held], [['a1', 'b1'], 1100], 'what is worked on does not give way')
+  assert.equal(begin('a', 'a3', 350).arrived(), false)
+  assert.equal(begin('a', 'a4', 300).arrived(), true)
+  second.release()
+  second.release()
+  assert.equal(room.held, 900)
 })
 
 test('a body that is no UTF-8 is refused, and its byte order mark is dropped', async (t) => {

@@ -1,0 +1,96 @@
+// How many bytes of bodies one process holds at once, from whomever. Whoever sends slowly holds what has arrived for as long as a request
+// may take, at next to no cost of his own. So, when there is no room, bodies that are still arriving give way, the oldest of whoever
+// holds most: neither a few slow senders nor one tenant keep the others out.
+
+export type Hold = {
+  /** More of it has arrived. It may be this one that has to give way. */
+  add(bytes: number): void
+  /** It is here as a whole, and is worked on until its release. False if its holder has as much in work as one may: then it is released. */
+  arrived(): boolean
+  release(): void
+}
+
+export type BodyRoom = { readonly held: number; begin(holder: () => string, giveWay: () => void): Hold }
+
+type Body = { bytes: number; arrives: boolean; holder: string | undefined; giveWay: () => void }
+type Holder = { bytes: number; arriving: Body[] }
+
+/** So much of all room is made at once: a flood must not look for the next body with each of its packets. */
+const madeAtOnce = 1 / 16
+/** What the bodies of one holder that are worked on may take up together, if they are several. */
+const ofOneHolder = 1 / 2
+
+/** `holder` is asked for only where it matters; `giveWay` ends the body. */
+export function createBodyRoom(maxBytes: number): BodyRoom {
+  /** In the order of their beginning. */
+  const bodies = new Map<Body, () => string>()
+  let held = 0
+
+  function remove(body: Body): void {
+    if (bodies.delete(body)) held -= body.bytes
+  }
+
+  function nameOf(body: Body, holder: () => string): string {
+    body.holder ??= holder()
+    return body.holder
+  }
+
+  function holders(): Holder[] {
+    const byName = new Map<string, Holder>()
+    for (const [body, holder] of bodies) {
+      const name = nameOf(body, holder)
+      const known = byName.get(name) ?? { bytes: 0, arriving: [] }
+      byName.set(name, known)
+      known.bytes += body.bytes
+      if (body.arrives) known.arriving.push(body)
+    }
+    for (const { arriving } of byName.values()) arriving.reverse()
+    return [...byName.values()]
+  }
+
+  function makeRoom(): void {
+    const all = holders()
+    while (held > maxBytes * (1 - madeAtOnce)) {
+      let largest: Holder | undefined
+      for (const one of all) if (one.arriving.length > 0 && one.bytes > (largest?.bytes ?? -1)) largest = one
+      const oldest = largest?.arriving.pop()
+      if (largest === undefined || oldest === undefined) return
+      largest.bytes -= oldest.bytes
+      remove(oldest)
+      oldest.giveWay()
+    }
+  }
+
+  function inWorkOf(name: string): number {
+    let bytes = 0
+    for (const [body, holder] of bodies) if (!body.arrives && nameOf(body, holder) === name) bytes += body.bytes
+    return bytes
+  }
+
+  return {
+    get held() {
+      return held
+    },
+
+    begin(holder, giveWay) {
+      const body: Body = { bytes: 0, arrives: true, holder: undefined, giveWay }
+      bodies.set(body, holder)
+      return {
+        add(bytes) {
+          if (!bodies.has(body)) return
+          body.bytes += bytes
+          held += bytes
+          if (held > maxBytes) makeRoom()
+        },
+        arrived() {
+          const inWork = inWorkOf(nameOf(body, holder))
+          body.arrives = false
+          const isAdmitted = inWork === 0 || inWork + body.bytes <= maxBytes * ofOneHolder
+          if (!isAdmitted) remove(body)
+          return isAdmitted
+        },
+        release: () => remove(body),
+      }
+    },
+  }
+}

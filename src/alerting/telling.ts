@@ -1,5 +1,6 @@
 // What a delivery has to tell at the moment of an attempt.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../database/service.ts'
 import { coalesce } from '../kit/coalesce.ts'
 import { isoMillis } from '../kit/instant.ts'
@@ -29,7 +30,14 @@ export type TellingOptions = {
 export function createTelling(options: TellingOptions): Tell {
   const { database, silences, now } = options
   const flipOf = coalesce((keys: FlipKey[]) => selectFlips(database, keys))
-  const lastPingOf = coalesce((keys: FlipKey[]) => selectLastPings(database, keys))
+  const lastPingOf = coalesce(async (keys: FlipKey[]) => {
+    // Many channels are told of one change, and its message may be a megabyte: it is read once.
+    const distinct = new Map(keys.map((key) => [nameOf(key), key]))
+    const found = await selectLastPings(database, [...distinct.values()])
+    const read = new Map<string, CheckMessage['lastPing'] | null>()
+    for (const [index, name] of [...distinct.keys()].entries()) read.set(name, await readable(found[index] ?? null))
+    return keys.map((key) => read.get(nameOf(key)) ?? null)
+  })
   const outageOf = coalesce((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
   const checkOf = coalesce(options.checkDocuments)
   const isLeftToRecovery = coalesce(async (outages: { monitorId: string; id: string }[]) => {
@@ -57,7 +65,7 @@ export function createTelling(options: TellingOptions): Tell {
       flipOf(delivery),
       silences.why(delivery),
       checkOf({ projectId, id: monitorId }),
-      lastPingOf(delivery).then(readable),
+      lastPingOf(delivery),
       event === 'up' ? outageOf(delivery) : null,
     ])
     if (flip === null) return nothing('the change is not on record any more')
@@ -89,12 +97,16 @@ export function createTelling(options: TellingOptions): Tell {
   }
 }
 
-/** An alert quotes what an e-mail says, not its encoding. The parser is loaded only when there is an e-mail. */
+const nameOf = ({ monitorId, flipSeq }: FlipKey) => `${monitorId}/${flipSeq}`
+
+/** Of a message people are told what it says, not how it is encoded. What reads it is loaded where there is one. */
 async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {
   if (lastPing === null) return null
   const { exitStatus, body, isMail } = lastPing
   if (body === null || !isMail) return { exitStatus, body }
   const { readableMessage } = await import('../mail/message.ts')
+  // The one before may have been as long.
+  await turn()
   return { exitStatus, body: Buffer.from(readableMessage(body)) }
 }
 

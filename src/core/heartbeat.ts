@@ -30,21 +30,47 @@ export type MailText = { subject: string; text: string }
 
 export type Signal = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
 
-export function decideKind(filters: SignalFilters, status: Status, signal: Signal): HeartbeatKind {
-  if (status === 'paused' && filters.manualResume) return 'ign'
+/** `byContent` is what its content says, where that has been looked at before. */
+export function decideKind(
+  filters: SignalFilters,
+  status: Status,
+  signal: Signal,
+  byContent = kindByContent(filters, signal),
+): HeartbeatKind {
+  return status === 'paused' && filters.manualResume ? 'ign' : (byContent ?? signal.kind)
+}
+
+/** What the filters say of a signal; null where none looks at it. Hundreds of keywords in a long text take some milliseconds. */
+export function kindByContent(filters: SignalFilters, signal: Signal): HeartbeatKind | null {
   if (signal.mail !== null) return kindOfMail(filters, signal.mail)
   if (filters.methods !== '' && signal.method !== filters.methods) return 'ign'
   // Bytes are compared, so that a body which is not UTF-8 is no special case.
-  if (!filters.filterHttpBody) return signal.kind
+  if (!filters.filterHttpBody) return null
   return kindByKeyword(filters, (keyword) => signal.body?.includes(keyword) ?? false)
 }
 
-function kindOfMail(filters: SignalFilters, { subject, text }: MailText): HeartbeatKind {
+function kindOfMail(filters: SignalFilters, mail: MailText): HeartbeatKind {
   const { filterSubject, filterBody } = filters
   if (!filterSubject && !filterBody) return 'success'
-  const content = asSeen(`${filterSubject ? subject : ''}\n${filterBody ? text : ''}`)
+  const { subject, text } = seenMail(mail)
+  const content = `${filterSubject ? subject : ''} ${filterBody ? text : ''}`
   return kindByKeyword(filters, (keyword) => content.includes(asSeen(keyword).trim()))
 }
+
+/** One message may be for a hundred checks. */
+const seenMails = new WeakMap<MailText, MailText>()
+
+function seenMail(mail: MailText): MailText {
+  const known = seenMails.get(mail)
+  if (known !== undefined) return known
+  const seen = { subject: asSeen(mail.subject).trimEnd(), text: asSeen(mail.text).trimStart() }
+  seenMails.set(mail, seen)
+  return seen
+}
+
+/** Longer rows of marks are no language's; to put them in order takes a time that grows with the square of their number (UAX 15, 13). */
+const longMarks = /\p{M}{30}(?=\p{M})/gu
+const joiner = '\u034f'
 
 /**
  * Texts that look the same become equal: any white space (of indentation, of a wrapped line, non-breaking) becomes one
@@ -52,8 +78,9 @@ function kindOfMail(filters: SignalFilters, { subject, text }: MailText): Heartb
  */
 function asSeen(text: string): string {
   return text
+    .replace(longMarks, `$&${joiner}`)
     .normalize('NFC')
-    .replace(/[\u00ad\u200b-\u200d\u2060\ufeff]/g, '')
+    .replace(/\u034f|[\u00ad\u200b-\u200d\u2060\ufeff]/g, '')
     .replace(/\s+/g, ' ')
 }
 

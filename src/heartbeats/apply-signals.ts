@@ -1,5 +1,5 @@
 import type { BlindWindow } from '../core/blind-time.ts'
-import { decideKind } from '../core/heartbeat.ts'
+import { decideKind, type HeartbeatKind } from '../core/heartbeat.ts'
 import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitPauseMs } from '../core/ping-limit.ts'
 import { stillUnsettled, widened } from '../core/rejudge.ts'
@@ -13,15 +13,17 @@ import type { Recorded } from './store.ts'
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
 
 /**
- * What is known beside the monitor's row. `watermark`: other replicas may hold heartbeats received later than this, so
- * no later deadline is applied. `lastFlipAt`: the instant of the last recorded flip, where a signal may be older.
- * `recent`: the instants of the last minute's heartbeats, for a monitor whose owner limits their number.
+ * What is known beside the monitor's row. `contents`: what the filters say of the signals, by their ids. `watermark`:
+ * other replicas may hold heartbeats received later than this, so no later deadline is applied. `lastFlipAt`: the
+ * instant of the last recorded flip, where a signal may be older. `recent`: the instants of the last minute's
+ * heartbeats, for a monitor whose owner limits their number.
  */
 export type Surroundings = {
   windows: readonly BlindWindow[]
   watermark: Watermark
   lastFlipAt: number | null
   recent: readonly number[]
+  contents: ReadonlyMap<string, HeartbeatKind | null>
 }
 
 /**
@@ -51,7 +53,7 @@ export function applySignals(monitor: WatchedMonitor, received: readonly Receive
       }
     }
     if (at < newest) {
-      const kind = decideKind(monitor.settings, state.status, signal)
+      const kind = decideKind(monitor.settings, state.status, signal, around.contents.get(signal.id))
       if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, around.lastFlipAt)) {
         unsettled = widened(unsettled, at, at)
       }
@@ -60,7 +62,7 @@ export function applySignals(monitor: WatchedMonitor, received: readonly Receive
       continue
     }
     const timed = onTime(rules, state, Math.min(at, around.watermark.through), around.windows)
-    const kind = decideKind(monitor.settings, timed.state.status, signal)
+    const kind = decideKind(monitor.settings, timed.state.status, signal, around.contents.get(signal.id))
     const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, around.windows)
     if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, around.windows)
     if (timed.flip) flips.push(nameUnheard(timed.flip, around.watermark.unheard))

@@ -9,9 +9,10 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { Monitors, Plan } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
-import { applySignals } from './apply-signals.ts'
+import { type Applied, applySignals } from './apply-signals.ts'
 import type { BodyAccount } from './bodies.ts'
 import { growTotals, type Total } from './bodies-store.ts'
+import { contentsOf, createPauses } from './contents.ts'
 import { insertKeys, selectKnownKeys } from './keys-store.ts'
 import type { Outcome, Received } from './service.ts'
 import { recordSteady } from './steady-store.ts'
@@ -135,15 +136,21 @@ export function createRecording(options: {
       const repeated = await repeatedOf(tx, named)
       const recent = await recentOf(tx, locked, entries)
       const lastFlips = await lastFlipsOf(tx, locked, byMonitor)
-      const decided = locked.map((monitor) => {
+      const pause = createPauses()
+      const decided: Applied[] = []
+      for (const monitor of locked) {
         const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
-        return applySignals(monitor, received.sort(byTime), {
+        const contents = await contentsOf(monitor.settings, received, pause)
+        const around = {
           windows: windows(),
           watermark: options.watermark(),
           lastFlipAt: lastFlips.get(monitor.id) ?? null,
           recent: recent.get(monitor.id) ?? [],
-        })
-      })
+          contents,
+        }
+        decided.push(applySignals(monitor, received.sort(byTime), around))
+        await pause()
+      }
       const rows = decided.flatMap(({ recorded }) => recorded)
       for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
@@ -254,6 +261,7 @@ function unverifiedHash({ slug, pingKeyHash, uploader }: Received): string | nul
   if (uploader !== null) return uploader.projectId === '' ? uploader.keyHash : null
   return slug?.projectId === '' ? pingKeyHash : null
 }
+
 /** The sort is stable: heartbeats of one millisecond keep their order. */
 const byTime = (a: Received, b: Received) => a.at - b.at
 

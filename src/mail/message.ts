@@ -17,11 +17,14 @@ type Headers = { subject?: string; type?: string; encoding?: string; disposition
 /** Positions in the whole message, in bytes. */
 type Range = { start: number; end: number }
 type Part = { headers: Headers; body: Range; depth: number }
+type Budget = { parts: number; marks: number }
 type Leaf = { type: 'plain' | 'html'; text: string }
 
 const depthMax = 20
 /** Parts beyond this limit are read as one text. */
 const partsMax = 1000
+/** Lines that begin like those between parts, at all depths together. */
+const marksMax = 20_000
 const subjectMaxBytes = 16_384
 const headerMaxBytes = 4096
 const lineFeed = 10
@@ -118,12 +121,11 @@ function isBlank(raw: Buffer, start: number, end: number): boolean {
 function leavesOf(raw: Buffer, message: Part): Leaf[] {
   const leaves: Leaf[] = []
   const waiting = [message]
-  let seen = 0
+  const budget = { parts: partsMax, marks: marksMax }
   for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
     const { value, params } = typeOf(part.headers)
     const boundary = value.startsWith('multipart/') ? params.boundary : undefined
-    const inner = boundary && part.depth < depthMax ? split(raw, part.body, boundary, partsMax - seen) : []
-    seen += inner.length
+    const inner = boundary && part.depth < depthMax ? split(raw, part.body, boundary, budget) : []
     if (inner.length > 0) {
       for (const range of inner.reverse()) waiting.push(partAt(raw, range, part.depth + 1))
     } else {
@@ -140,27 +142,30 @@ function typeOf({ type = '' }: Headers): { value: string; params: { boundary?: s
   return { value: /^[\w.+-]+\/[\w.+-]+$/.test(known) ? known : 'text/plain', params }
 }
 
-/**
- * The parts between the lines of the boundary; none if there is no such line. The last of `most` parts takes the rest.
- */
-function split(raw: Buffer, { start, end }: Range, boundary: string, most: number): Range[] {
-  const mark = Buffer.from(`--${boundary}`, 'latin1')
+/** What lies between the boundary's lines; nothing if there is none. The last part takes all that the budget leaves over. */
+function split(raw: Buffer, { start, end }: Range, boundary: string, budget: Budget): Range[] {
+  const mark = Buffer.from(`\n--${boundary}`, 'latin1')
   const ranges: Range[] = []
   let from: number | null = null
-  for (let at = raw.indexOf(mark, start); at !== -1 && at + mark.length <= end; at = raw.indexOf(mark, at + 1)) {
+  // What is searched begins behind a line, whose end may belong to the first mark.
+  for (let at = raw.indexOf(mark, start - 1); at !== -1 && at + mark.length <= end; at = raw.indexOf(mark, at + 1)) {
+    if (--budget.marks < 0) break
     const after = at + mark.length
-    if (at > start && raw[at - 1] !== lineFeed) continue
     const feed = raw.indexOf(lineFeed, after)
     const lineEnd = feed === -1 || feed >= end ? end : feed
     const rest = raw.toString('latin1', after, Math.min(lineEnd, after + 80))
     if (!/^(?:--)?[ \t\r]*$/.test(rest)) continue
-    if (from !== null) ranges.push({ start: from, end: Math.max(from, at) })
+    if (from !== null) {
+      ranges.push({ start: from, end: Math.max(from, at + 1) })
+      budget.parts--
+    }
     if (rest.startsWith('--')) return ranges
     from = Math.min(lineEnd + 1, end)
-    if (ranges.length + 1 >= most) break
+    if (budget.parts <= 1) break
   }
-  if (from !== null) ranges.push({ start: from, end })
-  return ranges
+  if (from === null) return ranges
+  budget.parts--
+  return [...ranges, { start: from, end }]
 }
 
 /** Null for a part that is not text, or is attached. A message that consists of one text file is that text. */
@@ -185,7 +190,8 @@ function decodeBase64(text: string): Buffer {
   while (end < text.length) {
     const feed = text.indexOf('\n', end)
     const next = feed === -1 ? text.length : feed + 1
-    if (!/^\s*[A-Za-z0-9+/]*={0,2}\s*$/.test(text.slice(end, next))) break
+    // Trimmed before: blanks that a pattern may take in two places, it takes in every way there is.
+    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text.slice(end, next).trim())) break
     end = next
   }
   return Buffer.concat([Buffer.from(text.slice(0, end), 'base64'), Buffer.from(text.slice(end), 'latin1')])

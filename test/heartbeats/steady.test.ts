@@ -18,7 +18,7 @@ import { createDatabase, sql } from '../postgres.ts'
 
 const count = 1500
 const base = Date.now()
-const undisturbed = { windows: [], watermark: openWatermark, lastFlipAt: null, recent: [] }
+const undisturbed = { windows: [], watermark: openWatermark, lastFlipAt: null, recent: [], contents: new Map() }
 
 test('the fast statement records a heartbeat only where the state machine would do exactly the same', async (t) => {
   const { url, client, projectId } = await open(t)

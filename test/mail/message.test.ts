@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decideKind } from '../../src/core/heartbeat.ts'
+import { defaultSettings } from '../../src/core/monitor.ts'
 import { readableMessage, readMessage } from '../../src/mail/message.ts'
 import { renderedText } from '../../src/mail/rendered.ts'
 
@@ -141,6 +143,7 @@ test('no message of a megabyte takes long to read, however it is made', () => {
   const filled = (before: string, unit: string) => before + unit.repeat(1_000_000 / unit.length)
   const html = 'Content-Type: text/html\r\n\r\n'
   const parts = 'Content-Type: multipart/mixed; boundary=a\r\n\r\n'
+  const dashes = 'Content-Type: multipart/mixed; boundary="-"\r\n\r\n'
   const pages = ['<', '<b>', '<!--', '<style>', '&amp', '<p>x</p>', '<div hidden>', '</p>', '&nbsp;', '<pre>\n', ' ']
   const headers = ['a@b.c, ', '"', '(', '<a', 'g:a@b;', 'x\r\n ']
   const subjects = ['x\r\n ', '=?utf-8?Q?a?= ', '=?', ' ']
@@ -154,6 +157,8 @@ test('no message of a megabyte takes long to read, however it is made', () => {
     ...['a: b\r\n', 'Subject: x\r\n', 'x', 'x\r\n', '\r\n'].map((unit) => filled('', unit)),
     ...['=\r\n', '=3D', '='].map((unit) => filled(encoded('quoted-printable'), unit)),
     ...['\r\n', ' ', 'eHh4', 'eHh4\r\n', '='].map((unit) => filled(encoded('base64'), unit)),
+    ...[' ', '\t', 'eHh4', '='].map((unit) => `${filled(encoded('base64'), unit)}!`),
+    ...['-', '\n---!', '\n---'].map((unit) => filled(`${dashes}---\r\n`.repeat(19), unit)),
     filled('Content-Type: message/rfc822\r\n\r\n', 'Content-Type: message/rfc822\r\n\r\n'),
   ]
   for (const message of messages) {
@@ -170,4 +175,20 @@ test('an unused header of a megabyte costs next to nothing', () => {
   const before = process.cpuUsage()
   for (let times = 0; times < 20; times++) assert.equal(readMessage(raw, { texts: true }).subject, 's')
   assert.ok(process.cpuUsage(before).user < 500_000)
+})
+
+test('no text of a megabyte takes long to be compared with keywords, and however many checks it is for', () => {
+  const filters = { ...defaultSettings, filterBody: true, failureKw: 'never, e\u0301' }
+  const marks = 'a'.repeat(10) + '\u0301'.repeat(250_000) + '\u0316'.repeat(250_000)
+  const texts = [marks, '\u1100\u1161\u11a8'.repeat(300_000), '\u0344'.repeat(500_000), 'word '.repeat(200_000)]
+  for (const text of texts) {
+    const mail = { subject: '', text }
+    const before = process.threadCpuUsage()
+    for (let check = 0; check < 20; check++)
+      assert.equal(decideKind(filters, 'up', { kind: 'success', method: '', body: null, mail }), 'ign')
+    const { user, system } = process.threadCpuUsage(before)
+    assert.ok(user + system < 500_000, `${text.slice(0, 20)}: ${user + system} µs`)
+  }
+  const composed = { subject: '', text: 'job \u00e9tait' }
+  assert.equal(decideKind(filters, 'up', { kind: 'success', method: '', body: null, mail: composed }), 'fail')
 })

@@ -36,12 +36,20 @@ function findDue(schedule: Exclude<Schedule, { kind: 'simple' }>, after: number)
   return nextCronMatch(cron, after, schedule.tz)
 }
 
-/** The `k`-th (from 1) scheduled moment strictly after `after`, or null when there are fewer. All but a simple one take time in proportion to `k`. */
+// Who waits for the 700th moment has waited for the 699th a moment ago, and whoever looks at a list asks again for each.
+const reachedOf = memo(20_000, (_scheduleAndStart: string): { count: number; due: number | null } => ({
+  count: 0,
+  due: null,
+}))
+
+/** The `k`-th (from 1) scheduled moment strictly after `after`, or null when there are fewer. */
 export function nthDue(schedule: Schedule, after: number, k: number): number | null {
   if (schedule.kind === 'simple') return after + k * schedule.timeoutS * 1000
-  let due: number | null = after
-  for (let count = 0; count < k && due !== null; count++) due = nextDue(schedule, due)
-  return due
+  if (k === 1) return nextDue(schedule, after)
+  const reached = reachedOf(`${schedule.kind}\n${schedule.tz}\n${schedule.schedule}\n${after}`)
+  if (reached.count === 0 || reached.count > k) Object.assign(reached, { count: 1, due: nextDue(schedule, after) })
+  for (; reached.count < k && reached.due !== null; reached.count++) reached.due = nextDue(schedule, reached.due)
+  return reached.due
 }
 
 /** One line of five fields is cron, whether valid or not; anything else is OnCalendar. */

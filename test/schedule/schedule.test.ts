@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { initialState, onTime, type Rules } from '../../src/core/status.ts'
 import { detectKind, isValidExpression, nextDue, nthDue, type Schedule } from '../../src/schedule/schedule.ts'
+import { cpuMs, heldMaxMs } from '../cpu.ts'
 
 const noon = Date.UTC(2024, 0, 1, 12)
 const schedule: fc.Arbitrary<Schedule> = fc.oneof(
@@ -18,6 +20,18 @@ const schedule: fc.Arbitrary<Schedule> = fc.oneof(
   }),
 )
 const instant = fc.integer({ min: Date.UTC(2000), max: Date.UTC(2040) })
+
+const initialRules: Rules = {
+  schedule: { kind: 'simple', timeoutS: 60 },
+  graceS: 1,
+  maxRuntimeS: null,
+  minRuntimeS: null,
+  failureThreshold: null,
+  recoveryThreshold: null,
+  earlyToleranceS: null,
+  pausedUntil: null,
+  trackRuns: false,
+}
 
 test('a simple schedule is due its timeout after the last heartbeat', () => {
   assert.equal(nextDue({ kind: 'simple', timeoutS: 1 }, noon), noon + 1000)
@@ -56,6 +70,22 @@ test('the k-th moment is k times the next one', () => {
       assert.equal(nthDue(schedule, after, k), before === null ? null : nextDue(schedule, before))
     }),
   )
+})
+
+test('each of seven hundred moments that were missed costs as much as one', async () => {
+  const rules = { ...initialRules, failureThreshold: 720 }
+  for (const schedule of [
+    { kind: 'cron', schedule: '* * * * *', tz: 'Europe/Berlin' },
+    { kind: 'oncalendar', schedule: '*-*-* *:*:*', tz: 'Europe/Berlin' },
+  ] as const) {
+    let week = 0
+    const took = await cpuMs(() => {
+      const lastPing = noon - 7 * 86_400_000 * ++week
+      const { state } = onTime({ ...rules, schedule }, { ...initialState, status: 'up', lastPing }, noon, [])
+      assert.equal(state.status, 'down')
+    })
+    assert.ok(took < heldMaxMs / 2, `${schedule.schedule}: ${took} ms`)
+  }
 })
 
 test('one line of exactly five fields is cron, anything else is OnCalendar', () => {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { sendList } from '../http/json-list.ts'
 import type { Maintenance } from './maintenance.ts'
 import { ChannelId, NewMaintenance } from './schema.ts'
 
@@ -13,9 +14,9 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<{ maintenance: Mainten
   for (const slash of ['', '/']) {
     const one = `${path}/:id${slash}`
 
-    app.get(`${path}${slash}`, { config }, async (request) => {
-      return { maintenance: await maintenance.list(request.caller.projectId) }
-    })
+    app.get(`${path}${slash}`, { config }, async (request, reply) =>
+      sendList(reply, 'maintenance', maintenance.list(request.caller.projectId)),
+    )
 
     app.post(`${path}${slash}`, { config, schema: { body: NewMaintenance } }, async (request, reply) => {
       reply.code(201)

@@ -21,36 +21,84 @@ type Row = {
 }
 
 const columns = `id, name, from_at AS "from", to_at AS "to", cron, duration_s AS "durationS", tz, tags, checks::text[] AS checks`
-/** Of a project at once; more are refused. */
-export const windowsMax = 1000
+const one = statement('one', `SELECT ${columns} FROM maintenance_windows WHERE project_id = $1 AND id = $2`)
 
-const list = statement(
-  'list',
-  `SELECT ${columns} FROM maintenance_windows
-   WHERE project_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id LIMIT ${windowsMax}`,
-)
-
-/** In order of creation. */
-export async function selectWindows(on: Queryable, projectId: string, id?: string): Promise<MaintenanceWindow[]> {
-  return (await on.query<Row>(list, [projectId, id ?? null])).map(toWindow)
+export async function selectWindow(on: Queryable, projectId: string, id: string): Promise<MaintenanceWindow | null> {
+  const [row] = await on.query<Row>(one, [projectId, id])
+  return row ? toWindow(row) : null
 }
 
-const current = statement(
-  'current',
-  `SELECT project_id AS "projectId", ${columns} FROM maintenance_windows
-   WHERE project_id = ANY($1::uuid[]) AND (from_at IS NULL OR (from_at <= ${instant('$2')} AND to_at > ${instant('$2')}))
-   ORDER BY created_at, id`,
+export type WindowPosition = { createdAt: number; id: string }
+
+const page = statement(
+  'page',
+  `SELECT created_at AS "createdAt", ${columns} FROM maintenance_windows
+   WHERE project_id = $1 AND ($2::float8 IS NULL OR (created_at, id) > (${instant('$2')}, $3::uuid))
+   ORDER BY created_at, id LIMIT $4`,
 )
 
-/** Of each of these projects, in their order: windows that are open at `at`, or may be, because they come again and again. */
+/** In order of creation, behind a position, with the position of the last. */
+export async function selectWindows(
+  on: Queryable,
+  projectId: string,
+  after: WindowPosition | null,
+  limit: number,
+): Promise<{ windows: MaintenanceWindow[]; last: WindowPosition | null }> {
+  const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit]
+  const rows = await on.query<Row & { createdAt: number }>(page, values)
+  const last = rows.at(-1)
+  return { windows: rows.map(toWindow), last: last ? { createdAt: last.createdAt, id: last.id } : null }
+}
+
+const sizes = statement(
+  'sizes',
+  `SELECT count(*)::int AS windows, coalesce(sum(coalesce(cardinality(checks), 0) + coalesce(cardinality(tags), 0)), 0)::int AS names
+   FROM maintenance_windows WHERE project_id = $1 AND id <> $2`,
+)
+
+/** How many other windows the project has, and how many checks and tags these name together. */
+export async function countOthers(
+  tx: Queryable,
+  projectId: string,
+  id: string,
+): Promise<{ windows: number; names: number }> {
+  const [row] = await tx.query<{ windows: number; names: number }>(sizes, [projectId, id])
+  return row as { windows: number; names: number }
+}
+
+const serial = statement('serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+
+/** Until the end of the transaction nobody else makes or changes a window of this project. */
+export async function serialiseWindows(tx: Queryable, projectId: string): Promise<void> {
+  await tx.query(serial, [`maintenance/${projectId}`])
+}
+
+// Of what a window names, which may be a thousand checks, only that which concerns the check. A tag that it has is somewhere in its text.
+const current = statement(
+  'current',
+  `SELECT w.place, m.id, m.name, m.from_at AS "from", m.to_at AS "to", m.cron, m.duration_s AS "durationS", m.tz,
+     CASE WHEN m.checks IS NOT NULL THEN CASE WHEN w.monitor_id = ANY(m.checks) THEN ARRAY[w.monitor_id::text] ELSE '{}' END END AS checks,
+     CASE WHEN m.tags IS NOT NULL THEN ARRAY(SELECT tag FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0) END AS tags
+   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w(project_id, monitor_id, place)
+     JOIN monitors c ON c.id = w.monitor_id JOIN maintenance_windows m ON m.project_id = w.project_id
+   WHERE (m.from_at IS NULL OR (m.from_at <= ${instant('$3')} AND m.to_at > ${instant('$3')}))
+     AND (m.checks IS NULL AND m.tags IS NULL OR w.monitor_id = ANY(m.checks)
+       OR EXISTS (SELECT FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0))
+   ORDER BY m.created_at, m.id`,
+)
+
+/**
+ * Of each of these checks, in their order: windows that may concern it and are open at `at`, or may be, because they come again and again. Their
+ * scope is the part that may concern it.
+ */
 export async function selectCurrentWindows(
   on: Queryable,
-  projectIds: readonly string[],
+  checks: readonly { projectId: string; monitorId: string }[],
   at: number,
 ): Promise<MaintenanceWindow[][]> {
-  const rows = await on.query<Row & { projectId: string }>(current, [[...new Set(projectIds)], at])
-  const byProject = Map.groupBy(rows, ({ projectId }) => projectId)
-  return projectIds.map((id) => (byProject.get(id) ?? []).map(toWindow))
+  const values = [checks.map(({ projectId }) => projectId), checks.map(({ monitorId }) => monitorId), at]
+  const byPlace = Map.groupBy(await on.query<Row & { place: number }>(current, values), ({ place }) => Number(place))
+  return checks.map((_, index) => (byPlace.get(index + 1) ?? []).map(toWindow))
 }
 
 function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: Row): MaintenanceWindow {

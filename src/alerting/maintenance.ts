@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import { type MaintenanceTime, openUntil } from '../core/maintenance.ts'
+import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis, parseInstant } from '../kit/instant.ts'
 import type { Caller } from '../monitors/editing.ts'
@@ -25,14 +26,21 @@ export type MaintenanceInput = {
 
 export type MaintenanceDocument = MaintenanceInput & { id: string; open: boolean }
 
+/** Of a project at once; more are refused. */
+const windowsMax = 1000
+/** Checks and tags that all windows of a project name together: each alert is held against them. */
+const namesMax = 20_000
+/** A window may name a thousand checks. */
+const pageSize = 20
+
 export type Maintenance = ReturnType<typeof createMaintenance>
 
 export function createMaintenance(options: { database: Database; writeAudit: WriteAudit; now: () => number }) {
   const { database, writeAudit, now } = options
 
   async function find(projectId: string, id: string): Promise<store.MaintenanceWindow> {
-    const [window] = await store.selectWindows(database, projectId, id)
-    if (window === undefined) throw notFound()
+    const window = await store.selectWindow(database, projectId, id)
+    if (window === null) throw notFound()
     return window
   }
 
@@ -46,6 +54,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
     if (strange !== undefined) throw refused('checks', `names ${strange}, which is not a check of this project`)
     const after = documentOf(window, now())
     await database.transaction(async (tx) => {
+      await admit(tx, projectId, id, scope)
       await store.writeWindow(tx, projectId, window)
       await store.lookAgain(tx, projectId, now())
       const action = before === null ? 'maintenance.create' : 'maintenance.update'
@@ -55,16 +64,16 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
   }
 
   return {
-    async create(caller: Caller, input: MaintenanceInput): Promise<MaintenanceDocument> {
-      const count = (await store.selectWindows(database, caller.projectId)).length
-      if (count >= store.windowsMax)
-        throw new AppError('conflict', `a project has at most ${store.windowsMax} maintenance windows`)
-      return write(caller, randomUUID(), input, null)
-    },
+    create: (caller: Caller, input: MaintenanceInput) => write(caller, randomUUID(), input, null),
 
-    /** In order of creation. */
-    async list(projectId: string): Promise<MaintenanceDocument[]> {
-      return (await store.selectWindows(database, projectId)).map((window) => documentOf(window, now()))
+    /** In order of creation, page by page. */
+    async *list(projectId: string): AsyncGenerator<MaintenanceDocument[], void, undefined> {
+      for (let after: store.WindowPosition | null = null; ; ) {
+        const { windows, last } = await store.selectWindows(database, projectId, after, pageSize)
+        if (windows.length > 0) yield windows.map((window) => documentOf(window, now()))
+        if (windows.length < pageSize) return
+        after = last
+      }
     },
 
     get: async (projectId: string, id: string) => documentOf(await find(projectId, id), now()),
@@ -83,6 +92,21 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
       })
     },
   }
+}
+
+/** Of two at once the second sees the first. */
+async function admit(
+  tx: Queryable,
+  projectId: string,
+  id: string,
+  { checks, tags }: store.MaintenanceWindow['scope'],
+): Promise<void> {
+  await store.serialiseWindows(tx, projectId)
+  const others = await store.countOthers(tx, projectId, id)
+  if (others.windows >= windowsMax)
+    throw new AppError('conflict', `a project has at most ${windowsMax} maintenance windows`)
+  if (others.names + (checks?.length ?? 0) + (tags?.length ?? 0) > namesMax)
+    throw new AppError('conflict', `the maintenance windows of a project name at most ${namesMax} checks and tags`)
 }
 
 function timeOf({ from, to, cron, duration, tz }: MaintenanceInput): MaintenanceTime {

@@ -36,7 +36,9 @@ export function createSilences(options: {
   const factsOf = coalesce((outages: store.OutageOnChannel[]) =>
     store.selectFacts(database, outages, now() - flappingWindowMs),
   )
-  const windowsOf = coalesce((projectIds: string[]) => selectCurrentWindows(database, projectIds, now()))
+  const windowsOf = coalesce((checks: Pick<Asked, 'projectId' | 'monitorId'>[]) =>
+    selectCurrentWindows(database, checks, now()),
+  )
 
   /** Null if it is to be sent, or if the check is gone. */
   async function why(delivery: Asked): Promise<Silence | null> {
@@ -44,7 +46,7 @@ export function createSilences(options: {
     const at = now()
     const event = eventOf(delivery)
     const outage = { monitorId, channelId, seq: event === 'up' ? flipSeq - 1 : flipSeq }
-    const [facts, windows] = await Promise.all([factsOf(outage), windowsOf(projectId)])
+    const [facts, windows] = await Promise.all([factsOf(outage), windowsOf({ projectId, monitorId })])
     if (facts === null) return null
     const check = { id: monitorId, tags: tagsOf(facts) }
     const maintenance = windows.flatMap(({ name, time, scope }) => {

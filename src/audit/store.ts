@@ -22,7 +22,7 @@ const insert = statement(
 
 /** Writes the entry in the transaction of what it tells about; returns its id. */
 export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<number> {
-  const detail = entry.detail === undefined ? null : JSON.stringify(entry.detail)
+  const detail = entry.detail === undefined ? null : JSON.stringify(bounded(entry.detail))
   const [row] = await tx.query<{ id: number }>(insert, [
     entry.projectId || null,
     entry.actor,
@@ -37,6 +37,20 @@ export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<numb
 }
 
 export type WriteAudit = typeof writeAudit
+
+const textMax = 1000
+const itemsMax = 20
+const itemMax = 100
+
+/** A detail that people can read: a thousand entries are a page, and somebody may change ten thousand times a list of a thousand. */
+function bounded(value: unknown, max = textMax): unknown {
+  if (typeof value === 'string') return value.length <= max ? value : `${value.slice(0, max).toWellFormed()}…`
+  if (typeof value !== 'object' || value === null) return value
+  if (!Array.isArray(value))
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, bounded(part, max)]))
+  const listed = value.slice(0, itemsMax).map((item) => bounded(item, itemMax))
+  return value.length <= itemsMax ? listed : [...listed, `and ${value.length - itemsMax} more`]
+}
 
 const amend = statement('amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
 

@@ -31,7 +31,7 @@ export const jsonBodyPlugin = fp(
 function parsed(body: string): [error: Error | null, value?: unknown] {
   try {
     const value: unknown = JSON.parse(body)
-    const field = escapedSurrogate.test(body) ? brokenText(value) : undefined
+    const field = escapedSurrogate.test(body) ? brokenText(value)?.join('.') : undefined
     if (field === undefined) return [null, value]
     const about = field === '' ? 'the body' : field
     const message = `${about} contains half of a surrogate pair, which is no character`
@@ -41,13 +41,21 @@ function parsed(body: string): [error: Error | null, value?: unknown] {
   }
 }
 
-/** Where the first text is that cannot be stored, as a path; empty for the body itself. */
-function brokenText(value: unknown, path: readonly string[] = []): string | undefined {
-  if (typeof value === 'string') return value.isWellFormed() ? undefined : path.join('.')
-  if (typeof value !== 'object' || value === null || path.length > depthMax) return undefined
-  for (const [name, part] of Object.entries(value)) {
-    const found = name.isWellFormed() ? brokenText(part, [...path, name]) : path.join('.')
-    if (found !== undefined) return found
+/** Where the first text is that cannot be stored, as a path; empty for the value itself. The path is made only where there is one. */
+function brokenText(value: unknown, depth = 0): string[] | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : []
+  if (typeof value !== 'object' || value === null || depth > depthMax) return undefined
+  if (Array.isArray(value)) {
+    for (const [index, part] of value.entries()) {
+      const found = brokenText(part, depth + 1)
+      if (found !== undefined) return [String(index), ...found]
+    }
+    return undefined
+  }
+  for (const name of Object.keys(value)) {
+    if (!name.isWellFormed()) return []
+    const found = brokenText((value as Record<string, unknown>)[name], depth + 1)
+    if (found !== undefined) return [name, ...found]
   }
   return undefined
 }

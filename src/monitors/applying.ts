@@ -6,7 +6,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../core/errors.ts'
 import { selectRetiredChecks } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
-import { selectChannelNames } from './channels-store.ts'
+import { channelFinder, type FindChannels } from './channel-names.ts'
+import { selectChannelIds, selectChannelNames } from './channels-store.ts'
 import {
   changesOfStep,
   type Definition,
@@ -36,6 +37,8 @@ export type Result = {
 
 export type Applied = { results: Result[]; summary: Record<Action, number>; dry_run: boolean; pruned: boolean }
 
+type How = { dryRun: boolean; findChannels: FindChannels }
+
 /** A check is a transaction; so many are under way at once. */
 const atOnce = 8
 /** Steps between two pauses in which the event loop can do other work. */
@@ -44,10 +47,7 @@ const turnEvery = 100
 export function createApplying(options: {
   database: Database
   reading: Pick<MonitorReading, 'pages' | 'now'>
-  editing: Pick<
-    ReturnType<typeof createEditing>,
-    'create' | 'update' | 'pause' | 'resume' | 'remove' | 'resolveChannels'
-  >
+  editing: Pick<ReturnType<typeof createEditing>, 'create' | 'update' | 'pause' | 'resume' | 'remove'>
 }) {
   const { database, reading, editing } = options
 
@@ -56,19 +56,20 @@ export function createApplying(options: {
     const words = definitions.flatMap(({ uuid, parent, settings }) => [uuid, parent, settings.slug, settings.name])
     const meant = new Set(words.filter((word) => word !== null && word !== ''))
     const found: Existing[] = []
-    for await (const page of reading.pages(projectId, { tags: [], slug: null }))
+    for await (const page of reading.pages(projectId, { tags: [], slug: null }, null, false))
       found.push(...page.filter(({ id, settings: { slug, name } }) => [id, slug, name].some((word) => meant.has(word))))
     return found
   }
 
-  async function channelIdsOf(projectId: string, { channels }: Definition): Promise<string[] | undefined> {
-    return channels === undefined ? undefined : editing.resolveChannels(database, projectId, channels)
-  }
-
-  async function take(caller: Caller, step: PlannedStep, dryRun: boolean): Promise<Omit<Result, 'index' | 'name'>> {
+  async function take(
+    caller: Caller,
+    step: PlannedStep,
+    { dryRun, findChannels }: How,
+  ): Promise<Omit<Result, 'index' | 'name'>> {
     const { uuid, before, definition } = step
-    const channelIds = await channelIdsOf(caller.projectId, definition)
-    const { settings, changes, channels, pause, resume } = changesOfStep(step, channelIds)
+    const channelIds = definition.channels && findChannels(definition.channels)
+    const had = channelIds && before ? await selectChannelIds(database, before.id) : []
+    const { settings, changes, channels, pause, resume } = changesOfStep(step, { had, has: channelIds })
     const isChanged = Object.keys(changes.after).length > 0
     const action = before === null ? 'created' : isChanged ? 'updated' : 'unchanged'
     const result = { uuid, action, ...(isChanged && { changes }) } as const
@@ -83,7 +84,7 @@ export function createApplying(options: {
   }
 
   /** Steps whose parents come earlier; those between which none depends on another go together. */
-  async function takeAll(caller: Caller, steps: readonly PlannedStep[], dryRun: boolean): Promise<Result[]> {
+  async function takeAll(caller: Caller, steps: readonly PlannedStep[], how: How): Promise<Result[]> {
     const results: Result[] = []
     for (let at = 0; at < steps.length; ) {
       const group = groupAt(steps, at)
@@ -92,7 +93,7 @@ export function createApplying(options: {
         const { index, definition } = step
         const about = { index, name: definition.settings.name }
         try {
-          return { ...about, ...(await take(caller, step, dryRun)) }
+          return { ...about, ...(await take(caller, step, how)) }
         } catch (error) {
           if (!(error instanceof AppError) || error.code === 'unavailable') throw error
           return { ...about, uuid: null, action: 'failed', error: error.message }
@@ -124,7 +125,7 @@ export function createApplying(options: {
     { since, dryRun }: { since: number; dryRun: boolean },
   ): Promise<Result[]> {
     const results: Result[] = []
-    for await (const page of reading.pages(caller.projectId, { tags: [], slug: null })) {
+    for await (const page of reading.pages(caller.projectId, { tags: [], slug: null }, null, false)) {
       for (const { id, settings } of page.filter(({ id, createdAt }) => createdAt <= since && !meant.has(id))) {
         if (!dryRun) await editing.remove(caller, id)
         results.push({ index: null, uuid: id, name: settings.name, action: 'deleted' })
@@ -165,7 +166,7 @@ export function createApplying(options: {
       const taken = await takeAll(
         caller,
         ordered.filter(({ index }) => !errors.has(index)),
-        dryRun,
+        { dryRun, findChannels: channelFinder(await selectChannelNames(database, caller.projectId)) },
       )
       const failures = read.flatMap((one, index): Result[] => {
         const error = 'error' in one ? one.error : errors.get(index)

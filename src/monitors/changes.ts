@@ -4,6 +4,7 @@ import type { Monitor, Settings } from '../core/monitor.ts'
 import type { State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import { isoMillis } from '../kit/instant.ts'
+import { channelsText } from './channel-names.ts'
 import { selectChannelIds } from './channels-store.ts'
 
 export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
@@ -22,13 +23,16 @@ export async function changesOf(
     changes.before.status = before.state.status
     changes.after.status = state.status
   }
-  const had = channelIds && (await selectChannelIds(tx, before.id)).join(',')
-  const has = channelIds && [...channelIds].sort().join(',')
-  if (had !== has) {
-    changes.before.channels = had
-    changes.after.channels = has
-  }
+  if (channelIds) noteChannels(changes, await selectChannelIds(tx, before.id), channelIds)
   return changes
+}
+
+/** True if they are others than before. */
+export function noteChannels(changes: Changes, had: readonly string[], has: readonly string[]): boolean {
+  if ([...had].sort().join() === [...has].sort().join()) return false
+  changes.before.channels = channelsText(had)
+  changes.after.channels = channelsText(has)
+  return true
 }
 
 /** Those that differ. */

@@ -4,7 +4,7 @@
 
 import { defaultSettings, type Settings } from '../core/monitor.ts'
 import { isoMillis } from '../kit/instant.ts'
-import { type Changes, settingChanges } from './changes.ts'
+import { type Changes, noteChannels, settingChanges } from './changes.ts'
 import type { MonitorWithChannels } from './listing-store.ts'
 
 /** `parent` refers to a check by uuid, slug or name; `channels` are ids and names. */
@@ -76,7 +76,7 @@ export function toDefinition(
 const parentShownMax = 100
 
 /** What is known of the checks that a document may mean. */
-export type Existing = Pick<MonitorWithChannels, 'id' | 'settings' | 'channels' | 'state'>
+export type Existing = Pick<MonitorWithChannels, 'id' | 'settings' | 'state'>
 
 export type Step = { index: number; definition: Definition; uuid: string; before: Existing | null }
 export type Refusal = { index: number; error: string }
@@ -167,10 +167,10 @@ function parentsFirst(steps: readonly PlannedStep[]): PlannedStep[] {
   return ordered
 }
 
-/** What a step changes; `settings` are those that differ. */
+/** What a step changes; `settings` are those that differ. `had` and `has` are ids of channels. */
 export function changesOfStep(
   { definition, before, parentId }: PlannedStep,
-  channelIds: readonly string[] | undefined,
+  { had, has }: { had: readonly string[]; has: readonly string[] | undefined },
 ): { settings: Partial<Settings>; changes: Changes; channels: boolean; pause: boolean; resume: boolean } {
   const old = before?.settings ?? defaultSettings
   const wanted: Settings = {
@@ -182,12 +182,7 @@ export function changesOfStep(
   const settings = Object.fromEntries(
     Object.entries(wanted).filter(([key, value]) => value !== old[key as keyof Settings]),
   )
-  const has = channelIds && [...channelIds].sort().join(',')
-  const channels = has !== undefined && has !== (before?.channels ?? '')
-  if (channels) {
-    changes.before.channels = before?.channels ?? ''
-    changes.after.channels = has
-  }
+  const channels = has !== undefined && noteChannels(changes, had, has)
   const isPaused = before?.state.status === 'paused'
   const pause = definition.paused === true && !isPaused && !settings.pausedUntil
   const resume = definition.paused === false && isPaused

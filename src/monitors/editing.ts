@@ -13,14 +13,13 @@ import { selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
+import { channelFinder } from './channel-names.ts'
 import { replaceChannels, selectChannelNames } from './channels-store.ts'
 import { type MonitorWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFields } from './listing-store.ts'
 import { clearParent, selectPlaceBelow } from './parents-store.ts'
 import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
 import * as store from './store.ts'
-
-const identifierShownMax = 100
 
 /** A change whose lock took too long is begun again. */
 const attemptsMax = 3
@@ -59,26 +58,8 @@ export function createEditing(options: EditingOptions) {
   const { windows } = blindTime
   const now = () => database.clock.now()
 
-  /** A list, or a text in which ids and names are joined by commas. */
-  async function resolveChannels(
-    tx: Queryable,
-    projectId: string,
-    wanted: string | readonly string[],
-  ): Promise<string[]> {
-    if (wanted.length === 0) return []
-    const known = await selectChannelNames(tx, projectId)
-    if (wanted === '*') return known.map(({ id }) => id)
-    const ids = channelIndex(known)
-    const meant = (typeof wanted === 'string' ? wanted.split(',') : wanted).map((identifier) => {
-      if (identifier === '') throw new AppError('bad_request', 'empty channel identifier', { field: 'channels' })
-      const matches = ids.get(identifier)
-      const [id] = matches ?? []
-      if (id !== undefined && matches?.size === 1) return id
-      const problem = matches === undefined ? 'invalid' : 'non-unique'
-      const shown = identifier.slice(0, identifierShownMax)
-      throw new AppError('bad_request', `${problem} channel identifier: ${shown}`, { field: 'channels' })
-    })
-    return [...new Set(meant)]
+  async function resolveChannels(projectId: string, wanted: string | readonly string[]): Promise<string[]> {
+    return wanted.length === 0 ? [] : channelFinder(await selectChannelNames(database, projectId))(wanted)
   }
 
   /** A parent is of the same project, and no descendant is an ancestor. The caller holds the lock, so that two at once close no circle. */
@@ -132,7 +113,7 @@ export function createEditing(options: EditingOptions) {
   }
 
   async function editOf(projectId: string, { settings, derived, channels }: EditInput): Promise<Edit> {
-    const channelIds = channels === undefined ? undefined : await resolveChannels(database, projectId, channels)
+    const channelIds = channels === undefined ? undefined : await resolveChannels(projectId, channels)
     if (settings.pausedUntil == null) return { settings, derived, channelIds }
     if (settings.pausedUntil <= now()) {
       throw new AppError('bad_request', 'json validation error: paused_until is not in the future', {
@@ -164,8 +145,6 @@ export function createEditing(options: EditingOptions) {
   }
 
   return {
-    resolveChannels,
-
     /** `identity` is that of a check which moves here, or comes back. */
     async create(
       caller: Caller,
@@ -229,14 +208,6 @@ export function createEditing(options: EditingOptions) {
       return monitor
     },
   }
-}
-
-/** The ids of the channels that each id and each name refers to. */
-function channelIndex(known: readonly { id: string; name: string }[]): Map<string, Set<string>> {
-  const index = new Map<string, Set<string>>()
-  for (const { id, name } of known)
-    for (const identifier of [id, name]) index.set(identifier, (index.get(identifier) ?? new Set()).add(id))
-  return index
 }
 
 function changed(before: Settings, { settings, derived }: Edit): Settings {

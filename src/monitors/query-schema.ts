@@ -12,7 +12,7 @@ export function parseListQuery(query: Query): {
   filter: CheckFilter
   page: { limit: number; after: string | null } | null
 } {
-  const filter = { tags: [query.tag ?? []].flat(), slug: last(query.slug) || null }
+  const filter = { tags: [...new Set([query.tag ?? []].flat())], slug: last(query.slug) || null }
   const after = last(query.after) ?? null
   if (query.limit === undefined && after === null) return { filter, page: null }
   return { filter, page: { limit: parseLimit(query.limit), after } }

@@ -35,12 +35,16 @@ declare module 'fastify' {
 /** The route objects themselves, because inner plugins still change their configuration. */
 type Known = { methods: Set<string>; routes: RouteOptions[] }
 
+/** Longer than the head of a request may be. */
+const pathMax = 1_000_000
+
 const methodOrder = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 export const addressesPlugin = fp(
   async (app) => {
     const byPattern = new Map<string, Known>()
-    const router = FindMyWay()
+    // A part that is too long for a route is still one of its address.
+    const router = FindMyWay({ maxParamLength: pathMax })
     const claims: { path: RegExp; answer: Answer }[] = []
 
     function learn(route: RouteOptions): void {
@@ -85,8 +89,9 @@ export const addressesPlugin = fp(
       answerOf(request) {
         const { config } = request.routeOptions
         if (config.access === 'ping' || isOfAddress(request)) return config.answer
-        const known = at(request.url)?.routes.find(({ config }) => config?.answer !== undefined)
-        return known?.config?.answer ?? claims.find(({ path }) => path.test(request.url))?.answer
+        const known = at(request.url) ?? at(withoutEscapes(request.url))
+        const own = known?.routes.find(({ config }) => config?.answer !== undefined)
+        return own?.config?.answer ?? claims.find(({ path }) => path.test(request.url))?.answer
       },
       claim: (path, answer) => void claims.push({ path, answer }),
       refuse(request, reply) {
@@ -103,6 +108,9 @@ export const addressesPlugin = fp(
   },
   { name: 'http-addresses' },
 )
+
+/** An escape that is broken hides the address from the router. No fixed part of an address has one. */
+const withoutEscapes = (url: string) => url.replaceAll('%', '_')
 
 /** The router also accepts an empty part of a path. */
 function hasEmptyPart(params: unknown): boolean {

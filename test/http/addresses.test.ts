@@ -178,3 +178,25 @@ test('a failure below a ping address is fixed text that does not contain the add
     }
   }
 })
+
+test('a broken or endless part of an address is refused in the words of its dialect', async (t) => {
+  const { url, addresses } = await start(t)
+  let refused = 0
+  for (const { url: pattern, methods, route } of addresses) {
+    const { answer, access, redirectsTo } = route.config ?? {}
+    if (answer === undefined || access === 'ping' || redirectsTo !== undefined || !methods.has('GET')) continue
+    const parts = [...pattern.matchAll(/:\w+(?![^/]*\))(?=\/|$)/g)].map(([part]) => part)
+    for (const part of parts) {
+      for (const broken of ['%', '%zz', '%ff', 'x'.repeat(101)]) {
+        const path = addressOf(pattern.replace(part, broken))
+        const { status, text } = await exchange(url, { path })
+        assert.equal(status, 400, path)
+        assert.doesNotMatch(text, /"code"/, path)
+        refused++
+      }
+    }
+  }
+  assert.ok(refused > 50, String(refused))
+  const ours = await exchange(url, { path: '/api/v3/channels/%' })
+  assert.deepEqual(JSON.parse(ours.text), { error: 'invalid url format', code: 'bad_request' })
+})

@@ -122,12 +122,13 @@ export const html: Markup = {
   blockBreak: '<br>',
 }
 
-/** The few tags that Telegram and Pushover know. */
+/** The few tags that Telegram and Pushover know. Telegram calls whoever has a name behind an at sign. */
 export const simpleHtml: Markup = {
   ...html,
-  text: xml,
-  strong: (text) => `<b>${xml(oneLined(text))}</b>`,
-  code: (text) => `<code>${xml(text)}</code>`,
+  text: (text) => unmentioned(xml(text)),
+  strong: (text) => `<b>${unmentioned(xml(oneLined(text)))}</b>`,
+  link: (label, url) => `<a href="${xml(url)}">${unmentioned(xml(oneLined(label)))}</a>`,
+  code: (text) => `<code>${unmentioned(xml(text))}</code>`,
   newline: '\n',
   blockBreak: '\n',
 }

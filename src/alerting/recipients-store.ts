@@ -39,22 +39,27 @@ export async function askRecipient(
 
 const asking = statement(
   'asking',
-  'SELECT p.name FROM mail_recipients r JOIN projects p ON p.id = r.project_id WHERE r.address_hash = $1',
+  `SELECT p.name FROM mail_recipients r JOIN projects p ON p.id = r.project_id
+   WHERE r.address_hash = $1 AND r.asked_at <= ${instant('$2')}`,
 )
 
-/** The name of the project that has asked; null if none has. */
-export async function selectAskingProject(on: Queryable, hash: Buffer): Promise<string | null> {
-  return (await on.query<{ name: string }>(asking, [hash]))[0]?.name ?? null
+/** What a link says: for whom it is, and when it was made. */
+export type Link = { hash: Buffer; madeAt: number }
+
+/** The name of the project that has asked; null if none has, or it has asked anew, or been refused, since then. */
+export async function selectAskingProject(on: Queryable, { hash, madeAt }: Link): Promise<string | null> {
+  return (await on.query<{ name: string }>(asking, [hash, madeAt]))[0]?.name ?? null
 }
 
 const confirm = statement(
   'confirm',
-  `UPDATE mail_recipients SET confirmed_at = ${instant('$2')} WHERE address_hash = $1 RETURNING project_id AS "projectId"`,
+  `UPDATE mail_recipients SET confirmed_at = ${instant('$2')} WHERE address_hash = $1 AND asked_at <= ${instant('$3')}
+   RETURNING project_id AS "projectId"`,
 )
 
-/** The project that has asked; null if none has. */
-export async function confirmRecipient(tx: Queryable, hash: Buffer, now: number): Promise<string | null> {
-  return (await tx.query<{ projectId: string }>(confirm, [hash, now]))[0]?.projectId ?? null
+/** The id of that project, by the same rule. */
+export async function confirmRecipient(tx: Queryable, { hash, madeAt }: Link, now: number): Promise<string | null> {
+  return (await tx.query<{ projectId: string }>(confirm, [hash, now, madeAt]))[0]?.projectId ?? null
 }
 
 const revoke = statement(

@@ -36,7 +36,7 @@ export function createRecipients(options: {
 }) {
   const { database, encryption, writeAudit, siteUrl, confirmRecipients, mailsPerHour, now } = options
 
-  function opened(token: string): Buffer {
+  function opened(token: string): store.Link {
     let parts: string[]
     try {
       parts = encryption.decrypt(Buffer.from(token, 'base64url'), purpose).split('.')
@@ -44,8 +44,9 @@ export function createRecipients(options: {
       throw new AppError('not_found', 'this link is not one of ours')
     }
     const [hash = '', untilS = ''] = parts
-    if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')
-    return Buffer.from(hash, 'base64url')
+    const until = Number.parseInt(untilS, 36) * 1000
+    if (until < now()) throw new AppError('gone', 'this link is too old')
+    return { hash: Buffer.from(hash, 'base64url'), madeAt: until - validForMs }
   }
 
   return {
@@ -80,11 +81,11 @@ export function createRecipients(options: {
     },
 
     async confirm(token: string, by: { requestId: string; address: string }): Promise<void> {
-      const hash = opened(token)
+      const link = opened(token)
       await database.transaction(async (tx) => {
-        const projectId = await store.confirmRecipient(tx, hash, now())
+        const projectId = await store.confirmRecipient(tx, link, now())
         if (projectId === null) throw notAsked()
-        const target = hash.toString('hex')
+        const target = link.hash.toString('hex')
         await writeAudit(tx, { projectId, actor: 'recipient', ...by, action: 'recipient.confirm', target })
       })
     },

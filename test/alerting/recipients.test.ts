@@ -123,10 +123,17 @@ suite('the recipient of mails', () => {
   test('confirms again after unsubscribing, but not if the channel is older than the rule', async (t) => {
     const { channel, change, tried, asked, mails, call, databaseUrl } = await house(t)
     const id = await channel('ops@example.net')
-    await fetch(await asked(1), { method: 'POST' })
+    const confirm = await asked(1)
+    await fetch(confirm, { method: 'POST' })
+    assert.equal((await fetch(confirm, { method: 'POST' })).status, 200, 'a second press does no harm')
     await tried(id)
+    // What was asked an hour ago, by a link that is good for a week.
+    await sql(databaseUrl, "UPDATE mail_recipients SET asked_at = asked_at - interval '1 hour'")
     const decline = /List-Unsubscribe: <([^>]+)>/i.exec(mails.at(-1)?.replace(/\r\n\s+/g, ' ') ?? '')?.[1] ?? ''
+    // Links tell time in seconds.
+    await sql(databaseUrl, 'SELECT pg_sleep(1.1)')
     assert.equal((await fetch(decline, { method: 'POST' })).status, 200)
+    assert.equal((await fetch(confirm, { method: 'POST' })).status, 404, 'who has unsubscribed since stays so')
     assert.equal((await change(id, 'ops@example.net')).status, 200)
     assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
     assert.equal((await call('GET', `${channels}${id}/`)).json().disabled, null)

@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { fitText } from '../fit.ts'
 import { type Answers, exchangeMarked, pick, seconds, words, wordsFor } from '../http-transport.ts'
-import { type Markup, marks, messageOf, plain, simpleHtml } from '../markup.ts'
+import { type Markup, marks, messageOf, simpleHtml, unmarked } from '../markup.ts'
 import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
 
 const vendor = 'https://api.telegram.org'
@@ -58,7 +58,7 @@ export const telegram: Transport<Static<typeof Settings>> = {
       },
     })
     const marked = (chat: string) => request(chat, { text: textIn(simpleHtml), parse_mode: 'HTML' })
-    const plainly = (chat: string) => request(chat, { text: textIn(plain) })
+    const plainly = (chat: string) => request(chat, { text: textIn(unmarked) })
     let moved: string | undefined
     const following: Answers = {
       ...answers,

@@ -349,7 +349,7 @@ export const kinds: Record<Exclude<keyof typeof transports, 'group'>, Kind> = {
     taken: { body: { ok: true } },
     parts: (asked) => [[json(asked).parse_mode === 'HTML' ? 'telegram' : 'plain', json(asked).text]],
     marked: true,
-    calls: false,
+    calls: true,
   },
   victorops: {
     settings: (url) => ({ url: `${url}/integrations/generic/20131114/alert/key/ops` }),

@@ -111,6 +111,7 @@ test('every table is swept although one of them cannot be', async (t) => {
     audit: 400,
     health_metrics: 1,
     heartbeat_keys: 1,
+    quarantined_heartbeats: 400,
     blind_windows: 1,
   }
   const log = { info() {}, warn() {} }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseDocument } from 'yaml'
+import { profileMaxBytes, readConfigFile, secretMaxBytes } from './files.ts'
 import { rules, sharedSecrets } from './rules.ts'
 import { type Config, configSchema, type Setting, settings } from './schema.ts'
 import { readValue } from './values.ts'
@@ -117,23 +118,19 @@ function written(draft: Draft, setting: Setting, name: string, env: Record<strin
   if (text) return [{ name, text }]
   if (!file) return []
   // The path is not quoted: a secret that was put into the _FILE variable by mistake must not appear in a log.
-  try {
-    const content = readFileSync(resolve(cwd, file), 'utf8').replace(/\r?\n$/, '')
-    return content ? [{ name: fileName, text: content }] : refuse(`${fileName}: the file is empty`)
-  } catch (error) {
-    return refuse(`${fileName}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
+  const content = readConfigFile(resolve(cwd, file), secretMaxBytes)
+  if (typeof content !== 'string') return refuse(`${fileName}: the file ${content.problem}`)
+  const secret = content.replace(/\r?\n$/, '')
+  return secret ? [{ name: fileName, text: secret }] : refuse(`${fileName}: the file is empty`)
 }
 
 // The environment was read before and wins: a file's value is only looked at where no variable replaces it.
 function readProfile(draft: Draft, profileDir: string) {
   const profile = `${draft.values.get('environment')}.yaml`
   const label = `${basename(profileDir)}/${profile}`
-  let text: string
-  try {
-    text = readFileSync(join(profileDir, profile), 'utf8')
-  } catch (error) {
-    draft.problems.push(`${label}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  const text = readConfigFile(join(profileDir, profile), profileMaxBytes)
+  if (typeof text !== 'string') {
+    draft.problems.push(`${label}: ${text.problem}`)
     return
   }
   // Only code and line: the parser's message quotes the text around the mistake, which may be a secret.

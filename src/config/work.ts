@@ -205,6 +205,10 @@ export const retention = Type.Object(
     deliveriesDays: days(90, 'How long alerts are kept, from their end on'),
     auditDays: days(400, 'How long entries of the audit trail are kept'),
     healthMetricsDays: days(30, 'How long samples of the service itself are kept'),
+    quarantineDays: days(
+      400,
+      'How long heartbeats that were acknowledged and cannot be written are kept in the quarantine',
+    ),
     blindWindowsDays: days(
       800,
       'How long it is known when heartbeats could not be accepted; must outlast the longest wait for a heartbeat, or that time counts against it',

@@ -16,6 +16,7 @@ export const retentionPlugin = fp<{ retention: Config['retention'] }>(
         deliveries: kept.deliveriesDays,
         audit: kept.auditDays,
         health_metrics: kept.healthMetricsDays,
+        quarantined_heartbeats: kept.quarantineDays,
         blind_windows: kept.blindWindowsDays,
         heartbeat_keys: kept.heartbeatKeysDays,
       },

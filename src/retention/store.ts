@@ -42,6 +42,11 @@ const deletions = {
     `DELETE FROM heartbeat_keys WHERE (monitor_id, key) IN (
        SELECT monitor_id, key FROM heartbeat_keys WHERE recorded_at < ${until} ORDER BY recorded_at LIMIT $2) RETURNING 1`,
   ),
+  quarantined_heartbeats: statement(
+    'quarantined_heartbeats',
+    `DELETE FROM quarantined_heartbeats WHERE id IN (
+       SELECT id FROM quarantined_heartbeats WHERE quarantined_at < ${until} ORDER BY quarantined_at LIMIT $2) RETURNING 1`,
+  ),
   // All of them are read twice a second, and a service that is restarted over and over makes one each time.
   blind_windows: statement(
     'blind_windows',

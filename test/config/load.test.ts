@@ -133,7 +133,7 @@ test('a secret can come from a file, with one newline trimmed', (t) => {
   }
   const origin = resolveConfig({ env: { ADMIN_TOKEN_FILE: 'unix' }, cwd }).origins.get('security.adminToken')
   assert.equal(origin, 'ADMIN_TOKEN_FILE')
-  for (const file of ['twice', 'empty', 'missing', '.']) {
+  for (const file of ['twice', 'empty', 'missing', '.', '/dev/zero']) {
     const problems = problemsOf({ ADMIN_TOKEN_FILE: file }, { cwd })
     assert.equal(problems.length, 1, file)
     assert.ok(problems[0]?.startsWith('ADMIN_TOKEN_FILE: '), problems[0])

@@ -217,6 +217,8 @@ test('a profile file is read as strictly as the environment', (t) => {
     assert.equal(problems.length, 1, text)
     assert.match(problems[0]!, expected)
   }
+  const endless = directory(t, { 'local.yaml': `# ${'x'.repeat(2 ** 20)}` })
+  assert.match(problemsOf({}, { profileDir: endless }).join(), /local\.yaml: is longer than 1024 KB$/)
   assert.match(problemsOf({}, { profileDir: directory(t) }).join(), /local\.yaml: cannot be read \(ENOENT\)$/)
   assert.deepEqual(problemsOf({}, { profileDir: directory(t, { 'local.yaml': 'server:\n  port:\n' }) }), [])
 })

@@ -14,6 +14,7 @@ const defaults: RetentionDays = {
   audit: 400,
   health_metrics: 30,
   heartbeat_keys: 3,
+  quarantined_heartbeats: 400,
   blind_windows: 800,
 }
 const quiet = { info() {}, warn() {} }
@@ -34,6 +35,8 @@ const insertions: Record<string, string> = {
     VALUES (now() - $1::interval, 'monitors', 1, jsonb_build_object('node', $2::text))`,
   shutdowns: `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
     VALUES (now() - $1::interval, 'graceful_shutdowns_total', 1, jsonb_build_object('reason', $2::text))`,
+  quarantine: `INSERT INTO quarantined_heartbeats (id, quarantined_at, code, rule, payload)
+    VALUES (gen_random_uuid(), now() - $1::interval, '', $2, ''::bytea)`,
   blind_windows: `INSERT INTO blind_windows (from_at, to_at) SELECT now() - $1::interval, now() - $1::interval + interval '1 second'
     WHERE $2 <> ''`,
 }
@@ -60,6 +63,7 @@ test('what is older than its retention goes, and nothing else', async (t) => {
     ['audit', ['399 days', '401 days']],
     ['health_metrics', ['29 days', '31 days']],
     ['shutdowns', ['300 days']],
+    ['quarantine', ['399 days', '401 days']],
     ['blind_windows', ['799 days', '801 days']],
   ]
   for (const [what, all] of ages) for (const age of all) await insert(databaseUrl, what, age)
@@ -76,7 +80,9 @@ test('what is older than its retention goes, and nothing else', async (t) => {
     'health_metrics 1',
     'heartbeat_keys 0',
     'heartbeats 0',
+    'quarantined_heartbeats 1',
   ])
+  assert.deepEqual(await left(databaseUrl, 'SELECT rule AS mark FROM quarantined_heartbeats'), ['399 days'])
   assert.deepEqual(await left(databaseUrl, 'SELECT reason AS mark FROM flips'), ['399 days'])
   assert.deepEqual(await left(databaseUrl, 'SELECT last_error AS mark FROM deliveries'), ['100 days', '89 days'])
   assert.deepEqual(await left(databaseUrl, "SELECT target AS mark FROM audit WHERE actor = 'test'"), ['399 days'])

@@ -346,7 +346,7 @@ test('an alert about a message quotes what it says, not how it is encoded', asyn
 })
 
 test('many messages at once are all counted', async (t) => {
-  const mailing = await start(t)
+  const mailing = await start(t, { FLATLINE__LIMITS__MAIL_CONNECTIONS_MAX: '200' })
   const { uuid } = await createCheck(mailing, { slug: 'job' })
   const to = [`${uuid}@localhost`, `${keys.ping_key}+job@localhost`]
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => send(mailing, { to: to[i % 2] })))

@@ -95,6 +95,7 @@ const synchronous = [
   'src/cli/',
   ...[
     'src/config/load.ts',
+    'src/config/files.ts',
     'src/config/listen-address.ts',
     'src/server.ts',
     'src/logging/logger.ts',

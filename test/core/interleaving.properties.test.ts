@@ -8,7 +8,7 @@ import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
 import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../../src/core/monitor.ts'
 import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
-import { applySignals, undisturbed } from '../../src/heartbeats/apply-signals.ts'
+import { applySignals } from '../../src/heartbeats/apply-signals.ts'
 import type { Received } from '../../src/heartbeats/service.ts'
 import type { Recorded } from '../../src/heartbeats/store.ts'
 
@@ -129,7 +129,7 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
     for (const batch of Map.groupBy(received, ({ replica }) => replica).values()) {
       const watermark = { through: throughAt(now - 1), unheard: [] }
       const lastFlipAt = flips.at(-1)?.at ?? null
-      const applied = applySignals(monitor, batch, { ...undisturbed, watermark, lastFlipAt })
+      const applied = applySignals(monitor, batch, { windows: [], watermark, lastFlipAt, recent: [], contents: new Map() })
       stored.push(...applied.recorded)
       flips.push(...applied.flips)
       monitor = { ...monitor, state: applied.state, unsettled: applied.unsettled ?? null }

@@ -129,7 +129,13 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
     for (const batch of Map.groupBy(received, ({ replica }) => replica).values()) {
       const watermark = { through: throughAt(now - 1), unheard: [] }
       const lastFlipAt = flips.at(-1)?.at ?? null
-      const applied = applySignals(monitor, batch, { windows: [], watermark, lastFlipAt, recent: [], contents: new Map() })
+      const applied = applySignals(monitor, batch, {
+        windows: [],
+        watermark,
+        lastFlipAt,
+        recent: [],
+        contents: new Map(),
+      })
       stored.push(...applied.recorded)
       flips.push(...applied.flips)
       monitor = { ...monitor, state: applied.state, unsettled: applied.unsettled ?? null }

@@ -189,7 +189,7 @@ test('a broken or endless part of an address is refused in the words of its dial
     for (const part of parts) {
       for (const broken of ['%', '%zz', '%ff', 'x'.repeat(101)]) {
         const path = addressOf(pattern.replace(part, broken))
-        const { status, text } = await exchange(url, { path })
+        const { status, text } = await exchange(url, { path, headers: { accept: 'text/html' } })
         assert.equal(status, 400, path)
         assert.doesNotMatch(text, /"code"/, path)
         refused++

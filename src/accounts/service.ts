@@ -1,4 +1,5 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
@@ -31,10 +32,19 @@ export function createProjects(options: {
   countCache: (operation: 'get' | 'set' | 'evict', result: 'hit' | 'miss' | 'ok') => void
 }) {
   const { database, writeAudit, countCache } = options
-  const remembered = new Map<string, Principal & { until: number }>()
+  const remembered = new LRUCache<string, Principal>({
+    max: rememberMax,
+    ttl: rememberMs,
+    // The clock is asked each time: the cache would otherwise start a timer for each millisecond.
+    ttlResolution: 0,
+    perf: { now: database.clock.monotonic },
+    dispose: (_principal, _name, reason) => {
+      if (reason === 'expire' || reason === 'evict') countCache('evict', 'ok')
+    },
+  })
   const lookups = { hits: 0, misses: 0 }
   /** By the hash of the key. It authenticates nobody. */
-  const lastKnown = new Map<string, Principal>()
+  const lastKnown = new LRUCache<string, Principal>({ max: lastKnownMax })
 
   /** The project that has or had this badge key. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
@@ -47,24 +57,20 @@ export function createProjects(options: {
     const hash = hashKey(key)
     const name = hash.toString('base64')
     const known = remembered.get(name)
-    if (known && known.until > database.clock.monotonic()) {
+    if (known !== undefined) {
       lookups.hits++
       countCache('get', 'hit')
       return known
     }
     lookups.misses++
     countCache('get', 'miss')
-    if (remembered.delete(name)) countCache('evict', 'ok')
     const owner = await store.selectKey(database, hash)
     if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
-    if (remembered.size >= rememberMax) remembered.clear()
-    const { projectId, kind } = owner
-    remembered.set(name, { projectId, kind, until: database.clock.monotonic() + rememberMs })
+    const principal = { projectId: owner.projectId, kind: owner.kind }
+    remembered.set(name, principal)
     countCache('set', 'ok')
-    lastKnown.delete(name)
-    if (lastKnown.size >= lastKnownMax) lastKnown.delete(lastKnown.keys().next().value as string)
-    lastKnown.set(name, { projectId, kind })
-    return { projectId, kind }
+    lastKnown.set(name, principal)
+    return principal
   }
 
   return {

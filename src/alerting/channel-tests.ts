@@ -3,6 +3,7 @@
 // messages per minute.
 
 import { randomUUID } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
@@ -39,14 +40,13 @@ export function createChannelTests(options: {
   const { database, sending, destinations, slots, siteUrl, now } = options
   const pace = { burst: options.testsPerMinute, perMinute: options.testsPerMinute }
   const underTest = new Set<string>()
-  const allowances = new Map<string, Allowance>()
+  const allowances = new LRUCache<string, Allowance>({ max: projectsMax })
 
   /**
    * Counts messages of a project. `inAdvance` may take more than is left: a group counts as many messages as it has
    * channels, and is tested while anything is left.
    */
   function spend(projectId: string, messages: number, inAdvance = false): void {
-    if (allowances.size >= projectsMax) allowances.clear()
     const allowance = allowanceAt(pace, allowances.get(projectId), now())
     if (allowance.left < 1 && !inAdvance) {
       const message = `too many tests of channels: at most ${pace.perMinute} messages a minute`

@@ -1,5 +1,6 @@
 // One attempt at one delivery, or at a group of them: reads the message and sends it. concluding.ts writes the outcome.
 
+import { LRUCache } from 'lru-cache'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import type { Database } from '../database/service.ts'
@@ -63,7 +64,7 @@ export function createSending(options: SendingOptions) {
       return channel?.projectId === projectId ? channel : null
     })
   })
-  const unreadable = new Map<string, number>()
+  const unreadable = new LRUCache<string, true>({ max: unreadableMax, ttl: unreadableForMs })
 
   /**
    * Never rejects. `call` reports the outcome to the channel's circuit breaker. Nothing is sent once the lease is over.
@@ -150,8 +151,7 @@ export function createSending(options: SendingOptions) {
       return JSON.parse(encryption.decrypt(settings, settingsContext(id)))
     } catch (cause) {
       if (!unreadable.has(id)) log.error({ event: 'channel.unreadable', channel: id }, unreadableHint)
-      if (unreadable.size >= unreadableMax) unreadable.clear()
-      unreadable.set(id, performance.now() + unreadableForMs)
+      unreadable.set(id, true)
       throw new DeliveryError("the channel's settings cannot be decrypted", { retryable: true, cause })
     }
   }
@@ -221,10 +221,7 @@ export function createSending(options: SendingOptions) {
     send,
 
     /** Channels whose settings could not be decrypted here lately. */
-    unreadable(): string[] {
-      for (const [id, until] of unreadable) if (until < performance.now()) unreadable.delete(id)
-      return [...unreadable.keys()]
-    },
+    unreadable: (): string[] => [...unreadable.keys()],
 
     /**
      * Never rejects: an error around the sending itself is logged, and the claim expires. The outcome is recorded even

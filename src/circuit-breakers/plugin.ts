@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/load.ts'
 import { type BreakerPhase, breakerNumbers } from '../core/breaker.ts'
 import { circuitBreakerRoutes } from './routes.ts'
@@ -55,14 +56,13 @@ const trialsMax = 10_000
  * others to whoever debugs.
  */
 function createLevels() {
-  const trials = new Map<string, { told: boolean; quietUntil: number }>()
+  const trials = new LRUCache<string, { told: boolean; quietUntil: number }>({ max: trialsMax })
   return ({ name, to }: BreakerChange): 'debug' | 'info' | 'warn' => {
     if (to === 'closed') trials.delete(name)
     if (to === 'half_open') {
       const now = performance.now()
       const quietUntil = trials.get(name)?.quietUntil ?? now
       const told = now >= quietUntil
-      if (trials.size >= trialsMax) trials.clear()
       trials.set(name, { told, quietUntil: told ? now + trialsToldEveryMs : quietUntil })
     }
     if (to !== 'closed' && trials.get(name)?.told === false) return 'debug'

@@ -3,6 +3,7 @@
 // that have too many, and closes projects that may keep no more for now. A heartbeat is recorded and counted whether or
 // not its body is kept.
 
+import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/service.ts'
 import type { Quota } from '../quotas/limits.ts'
 import type { Quotas } from '../quotas/service.ts'
@@ -33,7 +34,7 @@ export function createBodies(options: {
   onFull: () => void
 }) {
   const { database, quotas, count } = options
-  const limits = new Map<string, Quota>()
+  const limits = new LRUCache<string, Quota>({ max: limitsMax })
   const overfull = new Set<string>()
   let closed: string[] = []
   let usage = new Map<string, store.Usage>()
@@ -57,9 +58,9 @@ export function createBodies(options: {
     }
   }
 
-  async function closeFull(projectIds: readonly string[]): Promise<void> {
+  async function closeFull(projectIds: readonly string[], current: ReadonlyMap<string, Quota>): Promise<void> {
     const used = await store.selectUsage(database, projectIds)
-    closed = projectIds.filter((id) => (used.get(id) ?? 0) >= (limits.get(id) ?? quotas.defaults).body_bytes)
+    closed = projectIds.filter((id) => (used.get(id) ?? 0) >= (current.get(id) ?? quotas.defaults).body_bytes)
   }
 
   /**
@@ -136,14 +137,15 @@ export function createBodies(options: {
       const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed])]
       try {
         await flush()
-        if (limits.size > limitsMax) limits.clear()
-        for (const [id, quota] of await quotas.ofMany(database, projectIds)) limits.set(id, quota)
+        // Not read back from the cache, which may have room for fewer.
+        const current = await quotas.ofMany(database, projectIds)
+        for (const [id, quota] of current) limits.set(id, quota)
         for (const one of looked.values()) {
-          const limit = (limits.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
+          const limit = (current.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
           if (one.total > limit && !signal.aborted) await trim(one, limit, signal)
           overfull.delete(one.monitorId)
         }
-        await closeFull(projectIds)
+        await closeFull(projectIds, current)
       } catch (error) {
         for (const [id, one] of looked) if (!totals.has(id)) totals.set(id, one)
         throw error

@@ -5,6 +5,7 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import { AppError } from '../core/errors.ts'
 import { networkOf } from '../kit/network.ts'
 import type { Access } from './access.ts'
@@ -25,7 +26,7 @@ type Scope = 'management' | 'admin' | 'auth'
 export type RateLimitOptions = { callsPerMinute: number; adminCallsPerMinute: number; authFailuresPerMinute: number }
 
 const windowMs = 60_000
-const toldMax = 10_000
+const addressesMax = 10_000
 const limited: readonly Access[] = ['read', 'read-only', 'write', 'read or admin', 'write or admin', 'admin']
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
@@ -34,15 +35,14 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     await app.register(rateLimit, { global: false, cache: 10_000, ...shared })
     const { rateLimited } = app.domainMetrics
     const breaker = app.redis === null ? null : app.circuitBreakers.get('redis', 'redis')
-    const told = new Map<string, number>()
-    const failing = new Map<string, number>()
+    const told = new LRUCache<string, number>({ max: addressesMax })
+    const failing = new LRUCache<string, number>({ max: addressesMax })
 
     /** One line for each key and minute. */
     function tell(request: FastifyRequest, scope: Scope, key: string): void {
       rateLimited.inc({ scope })
       const now = performance.now()
       if ((told.get(key) ?? 0) > now) return
-      if (told.size >= toldMax) told.clear()
       told.set(key, now + windowMs)
       const event = scope === 'auth' ? 'auth.limited' : 'rate.limited'
       request.log.warn({ event, scope, ip: request.clientAddress }, 'too many calls')
@@ -50,7 +50,6 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
     /** Remembers until when an address has used up its failures. */
     function remember(address: string, seconds: number): void {
-      if (failing.size >= toldMax) failing.clear()
       failing.set(address, performance.now() + seconds * 1000)
     }
 

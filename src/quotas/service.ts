@@ -2,6 +2,7 @@
 // values for one project by the API. A quota bounds only what is added: nothing that exists is removed, and no
 // heartbeat of an existing check is refused.
 
+import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
@@ -50,7 +51,7 @@ export function createQuotas(options: {
 }) {
   const { database, writeAudit, config } = options
   const { clock } = database
-  const counted = new Map<string, { checks: number; until: number }>()
+  const counted = new LRUCache<string, { checks: number; until: number }>({ max: countedMax })
   const defaults = quotaOf({})
   let known: ReadonlyMap<string, store.OwnQuota> = new Map()
 
@@ -81,7 +82,6 @@ export function createQuotas(options: {
     const began = clock.monotonic()
     const checks = await store.countChecks(tx, projectId, limit)
     const room = Math.max(0, Math.min(wanted, limit - checks))
-    if (counted.size >= countedMax) counted.clear()
     const now = clock.monotonic()
     if (limit > fewChecks) counted.set(projectId, { checks: checks + room, until: now + (now - began) * reuseFactor })
     return room

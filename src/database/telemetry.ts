@@ -57,9 +57,10 @@ export function createTelemetry(options: {
     /** Only the name, never values: they are people's. */
     statement(name: string, ms: number): void {
       // Of what is done for each day the name without the day: a series of its own for each would never end.
-      metrics.statement(name.replace(/_\d{8}$/, '_day'), ms / 1000)
-      if (slowQueryMs === 0 || ms <= slowQueryMs || (quietUntil.get(name) ?? 0) > monotonic()) return
-      quietUntil.set(name, monotonic() + slowLineEveryMs)
+      const kind = name.replace(/_\d{8}$/, '_day')
+      metrics.statement(kind, ms / 1000)
+      if (slowQueryMs === 0 || ms <= slowQueryMs || (quietUntil.get(kind) ?? 0) > monotonic()) return
+      quietUntil.set(kind, monotonic() + slowLineEveryMs)
       log.warn({ event: 'database.slow_query', statement: name, durationMs: Math.round(ms) }, 'slow statement')
     },
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
+import { isTransient } from '../../src/database/retry.ts'
 import { createDatabase as createService, type Database } from '../../src/database/service.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
@@ -74,18 +75,15 @@ test('a transaction that loses its connection before the commit is made anew as 
 })
 
 test('a write outside of a transaction is not tried again: it may have been done', async (t) => {
-  const { database } = await open(t)
-  let asked = 0
-  const suicidal = statement(
-    'suicidal',
-    "WITH gone AS (SELECT pg_terminate_backend(pg_backend_pid())) INSERT INTO projects (id, name) SELECT gen_random_uuid(), 'x' FROM gone",
-  )
-  const counting = database.query(suicidal).catch((error: Error) => {
-    asked++
-    throw error
-  })
-  await assert.rejects(counting)
-  assert.equal(asked, 1)
+  const { database, counted } = await open(t)
+  const attempts = (name: string) => counted.statements.filter((one) => one === name).length
+  // Each attempt ends its own connection, as if the server had died before it could answer.
+  const write =
+    "WITH gone AS (SELECT pg_terminate_backend(pg_backend_pid())) INSERT INTO projects (id, name) SELECT gen_random_uuid(), 'x' FROM gone"
+  await assert.rejects(database.query(statement('write', write)), isTransient)
+  assert.equal(attempts('write'), 1)
+  await assert.rejects(database.query(statement('read', 'SELECT pg_terminate_backend(pg_backend_pid())')), isTransient)
+  assert.ok(attempts('read') > 1, 'the same outage lets a read be tried again')
 })
 
 test('what is wrong with a statement is neither tried again nor an outage', async (t) => {
@@ -114,6 +112,9 @@ test('a slow statement is logged by its name, without values, and a thousand of 
   )
   assert.ok(Number(told[0]?.durationMs) >= 50)
   assert.doesNotMatch(JSON.stringify(lines), /s3cret/)
+  // Of what is done for each day the statements differ by the day alone.
+  await Promise.all([1, 2].map((day) => database.query(statement(`slow_day_2026112${day}`, slow.text), ['x'])))
+  assert.equal(lines.filter(({ statement: name }) => String(name).startsWith('slow_day')).length, 1)
 })
 
 test('a request time-out that is set for the database’s circuit breaker ends its statements', async (t) => {

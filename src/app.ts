@@ -16,6 +16,7 @@ import { detectorPlugin } from './detector/plugin.ts'
 import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
 import { heartbeatsPlugin } from './heartbeats/plugin.ts'
+import { recordMaxBytes } from './heartbeats/spool-record.ts'
 import { accessPlugin } from './http/access.ts'
 import { addressesPlugin } from './http/addresses.ts'
 import { clientAddressPlugin } from './http/client-address.ts'
@@ -102,7 +103,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(monitorsPlugin)
   await app.register(heartbeatsPlugin, { config })
-  await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: 2 * config.spool.segmentBytes })
+  await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: config.spool.segmentBytes + recordMaxBytes })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })

@@ -9,6 +9,8 @@ import type { Received } from './service.ts'
 const mark = 0x31_42_48_46 // "FHB1"
 const headBytes = 12
 const payloadMax = 64 * 2 ** 20
+/** Of the largest heartbeat with its body. */
+export const recordMaxBytes = headBytes + payloadMax
 
 /**
  * What was read. `unreadable` are complete payloads that are not heartbeats; `damagedBytes` belonged to no complete

@@ -21,7 +21,7 @@ async function withReplica(databaseUrl: string): Promise<string> {
   return id
 }
 
-const spooled = (checkId: string, at: number) =>
+const spooled = (checkId: string, at: number, body = Buffer.from('kept')) =>
   encodeRecord({
     ...{ id: randomUUID(), monitorId: checkId, at, created: false, slug: null, pingKeyHash: null, uploader: null },
     ...{
@@ -33,7 +33,7 @@ const spooled = (checkId: string, at: number) =>
       scheme: 'http',
       remoteAddr: '10.0.0.1',
     },
-    ...{ ua: 'curl', body: Buffer.from('kept'), mail: null, requestId: '' },
+    ...{ ua: 'curl', body, mail: null, requestId: '' },
   })
 
 const post = (url: string, path: string, body: Buffer, headers: Record<string, string>) =>
@@ -55,6 +55,16 @@ test('heartbeats that another replica hands over are recorded together with its 
     [id],
   )
   assert.deepEqual([row?.heard_through.getTime(), row?.spools], [at, false])
+})
+
+test('a heartbeat that is larger than a segment can be handed over', async (t) => {
+  const { url, call, databaseUrl } = await build(t, { FLATLINE__SPOOL__SEGMENT_BYTES: '4096' })
+  const check = String((await call('POST', '/api/v3/checks/', {})).json().uuid)
+  const id = await withReplica(databaseUrl)
+  const at = Date.now() - 2000
+  const large = spooled(check, at, Buffer.alloc(16_777_216))
+  const answer = await post(url, `/replicas/${id}/heartbeats?heard_through=${at}&spools=false`, large, bearer)
+  assert.equal(answer.status, 204, await answer.text())
 })
 
 test('a caller that is not a replica cannot hand heartbeats over', async (t) => {

@@ -103,7 +103,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(monitorsPlugin)
   await app.register(heartbeatsPlugin, { config })
-  await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: config.spool.segmentBytes + recordMaxBytes })
+  await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: handoverMaxBytes(config.spool) })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })
@@ -137,6 +137,11 @@ function serverOptions({ trustProxy, headersTimeoutMs, requestTimeoutMs, ...limi
       keepAliveInitialDelay: keepAliveProbeMs,
     },
   }
+}
+
+/** A segment grows beyond its size only by a single heartbeat. */
+function handoverMaxBytes({ segmentBytes }: Config['spool']): number {
+  return segmentBytes + recordMaxBytes
 }
 
 /** Connections to the database and to destinations, and what Node, the log and a start keep open. */

@@ -55,6 +55,8 @@ export function createBlindTime(options: {
   let watermark: Watermark = openWatermark
   /** By the ids of frozen replicas: until when each has certainly acknowledged nothing. */
   const frozenUntil = new Map<string, number>()
+  /** From when on the next record is to say that heartbeats were refused. */
+  let closedSince = Number.POSITIVE_INFINITY
   let recording: Promise<void> | undefined
 
   function accept(now: number): void {
@@ -109,6 +111,9 @@ export function createBlindTime(options: {
     // which nothing was accepted, however long this process had accepted before.
     const since = Math.max(recordedAt, before - accepted.at > blindAfterMs ? before : accepted.since)
     async function recordWindows(): Promise<void> {
+      const closed = closedSince
+      if (closed < Number.POSITIVE_INFINITY) await store.recordClosed(database, closed)
+      if (closedSince === closed) closedSince = Number.POSITIVE_INFINITY
       await store.recordAcceptance(database, starting ? acceptanceIntervalMs * 1.5 : blindAfterMs, before - since)
       if (wasAway && since < before) await store.correctWindows(database, monotonic() - since)
       windows = await store.selectWindows(database)
@@ -157,6 +162,11 @@ export function createBlindTime(options: {
       return recording
     },
 
+    /** While none can be stored here: the other replicas hear of this one all the same, and it of them. */
+    async reportOnly(): Promise<void> {
+      await Promise.all([report(monotonic()), refreshWatermark()])
+    },
+
     /** Heartbeats are accepted here, whatever the database does. Called at least twice a second as long as that holds. */
     accepted: (): void => accept(monotonic()),
 
@@ -164,6 +174,12 @@ export function createBlindTime(options: {
     refused(): void {
       ticked = { ...ticked, since: monotonic() }
       tookMs = 0
+    },
+
+    /** No heartbeat has been stored here that arrived since, in epoch milliseconds, although the database answers. */
+    closedSince(at: number): void {
+      closedSince = Math.min(closedSince, at)
+      knownAt = Number.NEGATIVE_INFINITY
     },
 
     /** What this replica reports with every record from now on. */

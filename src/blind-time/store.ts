@@ -54,6 +54,20 @@ export async function correctWindows(on: Queryable, acceptedForMs: number): Prom
   await on.query(remove, [acceptedForMs])
 }
 
+const closed = statement(
+  'closed',
+  `INSERT INTO blind_windows (from_at, to_at)
+   SELECT greatest(to_timestamp($1::float8 / 1000), b.to_at), a.until_at
+   FROM acceptance a, LATERAL (SELECT max(to_at) AS to_at FROM blind_windows WHERE to_at <= a.until_at) b
+   WHERE a.until_at > greatest(to_timestamp($1::float8 / 1000), b.to_at)
+   ON CONFLICT (from_at) DO UPDATE SET to_at = greatest(blind_windows.to_at, EXCLUDED.to_at)`,
+)
+
+/** The database answered from this instant on, so that acceptance was recorded, and stored no heartbeat. */
+export async function recordClosed(on: Queryable, since: number): Promise<void> {
+  await on.query(closed, [since])
+}
+
 const cut = statement(
   'cut',
   `WITH undone AS (DELETE FROM blind_windows WHERE from_at >= now()),

@@ -34,7 +34,8 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       intervalMs: config.acceptanceIntervalMs,
       log,
       step: async () => {
-        await blindTime.record()
+        if (await app.heartbeats.isTaking()) await blindTime.record()
+        else await blindTime.reportOnly()
         return false
       },
     })

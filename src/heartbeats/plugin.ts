@@ -56,6 +56,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       isCurrent: app.blindTime.isCurrent,
       watermark: app.blindTime.watermark,
       onRefused: app.blindTime.refused,
+      onClosed: app.blindTime.closedSince,
       limits: config.ingest,
       count: (kind, outcome, projectId, n) =>
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),

@@ -14,6 +14,7 @@ import type { BodyAccount } from './bodies.ts'
 import { createDiversion, type DiversionOptions } from './diversion.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import { inTime } from './in-time.ts'
+import { createIntake } from './intake.ts'
 import { createQuarantine } from './quarantine.ts'
 import { createRecording, type OwnersOfKeys } from './recording.ts'
 import type { Spool } from './spool.ts'
@@ -115,6 +116,8 @@ export type HeartbeatsOptions = {
   isCurrent: () => boolean
   /** Through which instant all heartbeats that other replicas acknowledged are in the database. */
   watermark: () => Watermark
+  /** Called when heartbeats that arrived at this instant were refused, and none is stored any more. */
+  onClosed: (since: number) => void
   /** Called when heartbeats were refused for want of the database. */
   onRefused: () => void
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
@@ -133,10 +136,7 @@ export type HeartbeatsOptions = {
 export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
-  const recording = createRecording({
-    ...options,
-    count: (kind, projectId, n) => count(kind, 'recorded', projectId, n),
-  })
+  const recording = createRecording({ ...options, count: (kind, id, n) => count(kind, 'recorded', id, n) })
   const writing = createWriting({ ...options, record: recording.record, projectsOf: options.monitors.projectsOf })
   const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
   const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
@@ -158,6 +158,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       count: countSpooled,
       log: options.log,
     })
+  const intake = createIntake(options)
 
   async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
     if (diversion === null) return writeLive(entries)
@@ -204,11 +205,6 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     return results
   }
 
-  function oldestQueued(): number | null {
-    const oldest = batcher.oldest()
-    return oldest === undefined ? null : takenAtOf(oldest)
-  }
-
   /** One line for a batch: an outage would otherwise write one for every heartbeat. */
   function reported(err: Error, refused: number): Error {
     if (isDatabaseAway(err)) options.onRefused()
@@ -226,17 +222,20 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       const at = incoming.at ?? now
       const received = storable({ ...incoming, at, id: heartbeatId(at), created: false })
       if (at < now) received.takenAt = now
+      const since = clock.monotonic()
       const taken = push(received, (error, outcome) => {
-        if (error || outcome === undefined) count(incoming.kind, 'refused', '', 1)
-        else if (outcome === 'duplicate') count(incoming.kind, 'duplicate', '', 1)
-        else if (typeof outcome === 'string') count(incoming.kind, 'unknown', '', 1)
-        else if ('limitedForMs' in outcome || 'quota' in outcome) count(incoming.kind, 'limited', '', 1)
+        if (error) intake.refused(since, now)
+        else if (isStored(outcome)) intake.stored()
+        const counted = countedAs(error, outcome)
+        if (counted !== null) count(incoming.kind, counted, '', 1)
         done(error, outcome)
       })
       if (!taken) count(incoming.kind, 'refused', '', 1)
       return taken
     },
     queueLength: () => batcher.length,
+    /** Whether heartbeats can be stored, as far as the last ones tell. */
+    isTaking: intake.isOpen,
     /** Null where there is no spool. */
     diversion,
     quarantine,
@@ -244,9 +243,9 @@ export function createHeartbeats(options: HeartbeatsOptions) {
      * When the heartbeat arrived that has waited longest for the database; null if none waits. The rest of a
      * replay that makes no progress does not count: detection must not wait for it.
      */
-    oldestWaiting: () => earlier(oldestQueued(), diversion?.oldestExpected() ?? null),
+    oldestWaiting: () => earlier(arrivalOf(batcher.oldest()), diversion?.oldestExpected() ?? null),
     /** The same for all heartbeats that are not in the database yet. */
-    oldestUnrecorded: () => earlier(oldestQueued(), diversion?.backlog().oldestAt ?? null),
+    oldestUnrecorded: () => earlier(arrivalOf(batcher.oldest()), diversion?.backlog().oldestAt ?? null),
     /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (diversion === null) throw new AppError('unavailable', 'this replica has no spool')
@@ -263,6 +262,21 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     if (diversion?.active) return diversion.push(received, done)
     return batcher.push(received, entryBytes + (received.body?.length ?? 0), done)
   }
+}
+
+/** Null for what is counted where it is recorded. */
+function countedAs(error: Error | null, outcome: Outcome | undefined): HeartbeatOutcome | null {
+  if (error || outcome === undefined) return 'refused'
+  if (typeof outcome === 'string') return outcome === 'duplicate' ? 'duplicate' : 'unknown'
+  return 'limitedForMs' in outcome || 'quota' in outcome ? 'limited' : null
+}
+
+function arrivalOf(received: Received | undefined): number | null {
+  return received === undefined ? null : takenAtOf(received)
+}
+
+function isStored(outcome: Outcome | undefined): boolean {
+  return outcome === 'duplicate' || (typeof outcome === 'object' && 'recorded' in outcome)
 }
 
 function earlier(a: number | null, b: number | null): number | null {

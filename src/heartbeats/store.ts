@@ -60,6 +60,16 @@ export async function insertHeartbeats(
   await Promise.all([inserted, bodies])
 }
 
+const removeTrial = statement('remove_trial', 'DELETE FROM heartbeats WHERE monitor_id = $1 AND id = $1')
+
+/** Stores a heartbeat of no check, received at `at`, and removes it again. `id` is a new uuid. */
+export async function tryInsert(tx: Queryable, id: string, at: number): Promise<void> {
+  const nothing = { exitStatus: null, rid: null, scheme: '', method: '', remoteAddr: '', ua: '', body: null }
+  const received = { ...nothing, id, monitorId: id, at } as Received
+  await insertHeartbeats(tx, [{ received, n: 0, kind: 'log', durationMs: null }], () => false)
+  await tx.query(removeTrial, [id])
+}
+
 // One look into the index for each, whatever the planner thinks: it knows nothing of a partition of today, and would read all of it.
 const existing = statement(
   'existing',

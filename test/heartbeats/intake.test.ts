@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import pg from 'pg'
+import { createClock } from '../../src/database/clock.ts'
+import { createIntake } from '../../src/heartbeats/intake.ts'
+import { build, eventually } from '../helper.ts'
+import { sql } from '../postgres.ts'
+
+function world() {
+  const state = { now: 0, works: true, trials: 0, closed: [] as number[] }
+  const intake = createIntake({
+    onClosed: (since) => state.closed.push(since),
+    database: {
+      clock: { ...createClock(), monotonic: () => state.now },
+      transaction: async () => {
+        state.trials++
+        if (!state.works) throw new Error('full')
+        return undefined as never
+      },
+    },
+  })
+  return { state, intake }
+}
+
+test('after a refusal a trial tells whether heartbeats can be stored again', async () => {
+  const { state, intake } = world()
+  assert.equal(await intake.isOpen(), true)
+  assert.equal(state.trials, 0)
+  state.works = false
+  state.now = 500
+  intake.refused(100, 1_000_100)
+  intake.refused(200, 1_000_200)
+  assert.equal(await intake.isOpen(), false)
+  state.works = true
+  assert.equal(await intake.isOpen(), true)
+  assert.equal(await intake.isOpen(), true)
+  assert.equal(state.trials, 2)
+  assert.deepEqual(state.closed, [1_000_100], 'from the first one on')
+})
+
+test('a refusal among heartbeats that are stored concerns that heartbeat alone', async () => {
+  const { state, intake } = world()
+  state.works = false
+  state.now = 500
+  intake.stored()
+  intake.refused(100, 1_000_100)
+  assert.equal(await intake.isOpen(), true)
+  state.now = 900
+  intake.refused(600, 1_000_600)
+  assert.equal(await intake.isOpen(), false)
+  intake.stored()
+  assert.equal(await intake.isOpen(), true)
+  assert.deepEqual(state.closed, [1_000_600])
+})
+
+test('time in which the database answers and stores no heartbeat is blind', async (t) => {
+  const { app, call, databaseUrl, url } = await build(t, { INGEST_MODE: 'consistent' })
+  const { uuid } = (await call('POST', '/api/v3/checks/', { timeout: 3, grace: 1 })).json()
+  assert.equal((await fetch(`${url}/ping/${uuid}`)).status, 200)
+  const began = app.database.clock.now()
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query('LOCK TABLE heartbeats IN SHARE MODE')
+  const refused = await fetch(`${url}/ping/${uuid}`)
+  assert.equal(refused.status, 503)
+  assert.equal(app.blindTime.isCurrent(), false)
+  await client.end()
+  await eventually('heartbeats to be stored', () => app.heartbeats.isTaking())
+  const window = await eventually('a blind window', () => app.blindTime.windows()[0])
+  assert.ok(
+    window.from - began < 3000,
+    `it begins ${window.from - began} ms after the lock, which is when a heartbeat came`,
+  )
+  assert.equal((await fetch(`${url}/ping/${uuid}`)).status, 200)
+  assert.deepEqual(await sql(databaseUrl, `SELECT * FROM flips WHERE "to" = 'down'`), [])
+  assert.deepEqual(await sql(databaseUrl, 'SELECT * FROM heartbeats WHERE monitor_id <> $1', [uuid]), [])
+})

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../database/service.ts'
+import { isDatabaseAway, isOutOfTime } from '../kit/availability.ts'
 import { tryInsert } from './store.ts'
 
 /** Of each statement of a trial: it must not hold up the report of this replica for long. */
@@ -26,10 +27,10 @@ export function createIntake(options: {
 
     /**
      * A heartbeat was refused that arrived at `at` on the monotonic clock, `since` in epoch milliseconds. If others have
-     * been stored since, only this one cannot be.
+     * been stored since, or no column can hold it, only this one cannot be stored.
      */
-    refused(at: number, since: number): void {
-      if (storedAt >= at || isRefusing) return
+    refused(error: Error, at: number, since: number): void {
+      if (storedAt >= at || isRefusing || !(isDatabaseAway(error) || isOutOfTime(error))) return
       isRefusing = true
       onClosed(since)
     },

@@ -224,7 +224,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       if (at < now) received.takenAt = now
       const since = clock.monotonic()
       const taken = push(received, (error, outcome) => {
-        if (error) intake.refused(since, now)
+        if (error) intake.refused(error, since, now)
         else if (isStored(outcome)) intake.stored()
         const counted = countedAs(error, outcome)
         if (counted !== null) count(incoming.kind, counted, '', 1)

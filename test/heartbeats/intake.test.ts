@@ -6,6 +6,9 @@ import { createIntake } from '../../src/heartbeats/intake.ts'
 import { build, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
+const full = Object.assign(new Error('could not extend file'), { code: '53100' })
+const invalid = Object.assign(new Error('invalid byte sequence'), { code: '22021' })
+
 function world() {
   const state = { now: 0, works: true, trials: 0, closed: [] as number[] }
   const intake = createIntake({
@@ -28,8 +31,8 @@ test('after a refusal a trial tells whether heartbeats can be stored again', asy
   assert.equal(state.trials, 0)
   state.works = false
   state.now = 500
-  intake.refused(100, 1_000_100)
-  intake.refused(200, 1_000_200)
+  intake.refused(full, 100, 1_000_100)
+  intake.refused(full, 200, 1_000_200)
   assert.equal(await intake.isOpen(), false)
   state.works = true
   assert.equal(await intake.isOpen(), true)
@@ -43,10 +46,12 @@ test('a refusal among heartbeats that are stored concerns that heartbeat alone',
   state.works = false
   state.now = 500
   intake.stored()
-  intake.refused(100, 1_000_100)
+  intake.refused(full, 100, 1_000_100)
+  assert.equal(await intake.isOpen(), true)
+  intake.refused(invalid, 600, 1_000_600)
   assert.equal(await intake.isOpen(), true)
   state.now = 900
-  intake.refused(600, 1_000_600)
+  intake.refused(full, 600, 1_000_600)
   assert.equal(await intake.isOpen(), false)
   intake.stored()
   assert.equal(await intake.isOpen(), true)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { adminToken, build, call as callAt, eventually, keys } from '../helper.ts'
+import { sampledMetrics } from '../../src/health-metrics/service.ts'
+import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const start = Date.UTC(2026, 10, 22, 12, 0, 0)
@@ -85,21 +86,39 @@ test('a query that makes no sense is answered with the field and the rule', asyn
   }
 })
 
-test('what is sampled can be listed and asked for, and names no project', async (t) => {
-  const { call, databaseUrl } = await build(t, { FLATLINE__HEALTH_METRICS__INTERVAL_MS: '200' })
-  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
-  await call('GET', `/ping/${uuid}`, undefined, {})
-  const wanted = [
-    'database_connections_active',
-    'detector_lateness_seconds_count',
-    'heartbeat_batch_duration_seconds_sum',
-  ]
-  await eventually('samples', async () => {
-    const { names } = (await call('GET', `${path}/names`)).json() as { names: string[] }
-    return wanted.slice(0, 1).every((name) => names.includes(name)) && names.includes('heartbeats_received_total')
+test('every sampled metric has a series, which adds up the projects and names none', async (t) => {
+  const env = { FLATLINE__HEALTH_METRICS__INTERVAL_MS: '200', ALLOW_PRIVATE_TARGETS: 'true' }
+  const { call, databaseUrl } = await build(t, env)
+  const { url } = await createReceiver(t)
+  const other = (await call('POST', '/api/v3/projects/', { name: 'other' }, admin)).json()
+  for (const key of [keys.api_key, String(other.api_key)]) {
+    const headers = { 'x-api-key': key }
+    await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url } }, headers)
+    const { uuid } = (await call('POST', '/api/v3/checks/', { channels: '*' }, headers)).json()
+    await call('GET', `/ping/${uuid}/fail`, undefined, {})
+  }
+  const latest = async (name: string, tags = '') => {
+    const { points } = (await call('GET', `${path}?name=${name}${tags}`)).json() as { points: number[][] }
+    return points.at(-1)?.at(-1)
+  }
+  await eventually('the samples of both alerts', async () => {
+    const received = await latest('heartbeats_received_total', '&tags=kind:fail,outcome:recorded')
+    const sent = await latest('deliveries_total', '&tags=outcome:sent')
+    return received === 2 && sent === 2
   })
-  const { points } = (await call('GET', `${path}?name=process_resident_memory_bytes`)).json() as { points: number[][] }
-  assert.ok(Number(points[0]?.[1]) > 10_000_000)
+  const { names } = (await call('GET', `${path}/names`)).json() as { names: string[] }
+  const isSampled = (name: string) =>
+    names.includes(name) || ['_sum', '_count'].every((part) => names.includes(name + part))
+  assert.deepEqual(
+    sampledMetrics.filter((name) => !isSampled(name)),
+    [],
+  )
+  const known = sampledMetrics.flatMap((name) => [name, `${name}_sum`, `${name}_count`])
+  assert.deepEqual(
+    names.filter((name) => !known.includes(name)),
+    [],
+  )
+  assert.ok(Number(await latest('process_resident_memory_bytes')) > 10_000_000)
   const tagged = await sql<{ tags: Record<string, string> }>(databaseUrl, 'SELECT DISTINCT tags FROM health_metrics')
   assert.deepEqual(
     tagged.filter(({ tags }) => 'tenant' in tags || 'le' in tags),

@@ -1,10 +1,10 @@
-// Every route, tried with the keys of another project, with none and with wrong ones. A route that this table does not know fails.
+// Every route, tried with the keys of another project, with none and with wrong ones. Each is a test; a route that this table does not know fails, too.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { uniqueKey } from '../../src/monitors/columns.ts'
-import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
+import { type Answer, adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const admin = { authorization: `Bearer ${adminToken}` }
@@ -111,30 +111,13 @@ const bodies: Record<string, unknown> = {
   'PUT /admin/log-level/': { level: 'debug' },
 }
 
-test('no key opens what is another project’s, no route forgets to ask', async (t) => {
-  const routes: { name: string; access: string }[] = []
-  const env = { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' }
-  const { call, url, databaseUrl } = await build(t, env, (app) => {
-    app.addHook('onRoute', ({ method, url, config }) => {
-      for (const verb of [method].flat()) routes.push({ name: `${verb} ${url}`, access: config?.access ?? 'public' })
-    })
-  })
-  const receiver = await createReceiver(t)
-  const settings = { url: `${receiver.url}/secret-of-a` }
-  const channel = (await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'channel-of-a', settings })).json()
-  const check = (await call('POST', '/api/v3/checks/', { name: 'check-of-a', channels: '*', tags: 'tag-of-a' })).json()
-  await call('POST', `/ping/${check.uuid}`, 'body-of-a', {})
-  await call('POST', `/ping/${check.uuid}/fail`, 'body-of-a', {})
-  await eventually('the alert', () => receiver.received.length === 1)
-  const b = (await callAt(url, 'POST', '/api/v3/projects/', { name: 'project-b' }, admin)).json()
+test('no key opens what is another project’s, and no route forgets to ask', async (t) => {
+  const { running, guarded, check, channel, b } = await openTwoProjects(t)
+  const { call, databaseUrl } = running
 
-  const guarded = routes.filter(({ name, access }) => !open.includes(access) && !name.startsWith('HEAD '))
-  const known = [...own, ...one, ...operators, ...uploads]
-  assert.deepEqual(
-    guarded.map(({ name }) => name).filter((name) => !known.includes(name)),
-    [],
-    'add the new route to this table',
-  )
+  await t.test('every guarded route is in the table of this file, and every row is a route', () => {
+    assert.deepEqual(guarded.toSorted(), [...own, ...one, ...operators, ...uploads].sort())
+  })
 
   const as = (key: unknown) => ({ 'x-api-key': String(key) })
   const callers: [who: string, headers: Record<string, string>][] = [
@@ -145,58 +128,93 @@ test('no key opens what is another project’s, no route forgets to ask', async 
     ['wrong key', as('x'.repeat(32))],
     ['nobody', {}],
   ]
-  const secretsOfA = [
-    String(check.uuid),
-    String(channel.id),
-    'check-of-a',
-    'channel-of-a',
-    'tag-of-a',
-    'body-of-a',
-    'secret-of-a',
-  ]
-  const isKeyOfB = (who: string) => who === 'B' || who === 'B read-only'
-  for (const { name } of guarded) {
-    const [method = '', pattern = ''] = name.split(' ')
-    const id = pattern.includes('channels') ? String(channel.id) : String(check.uuid)
-    const path = pattern
-      .replace(byKey, uniqueKey(id))
-      .replace(':id', id)
-      .replace(':n', '1')
-      .replace(':project', id)
-      .replace(/:key$/, 'x'.repeat(32))
-      .replace(':kind', 'api_key')
-      .replace(':name', 'database')
-    const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
-    for (const [who, headers] of callers) {
-      const isUpload = uploads.includes(name)
-      // It is of the project to which the check belongs.
-      if (isUpload && who === "A's ping key") continue
-      const answer = await call(method, path + query, isUpload ? [{ check: check.uuid }] : bodies[name], headers)
-      const what = `${name} as ${who}: ${answer.status} ${answer.text.slice(0, 200)}`
-      for (const secret of secretsOfA) {
-        // What was asked for may come back in the error.
-        if (!path.includes(secret)) assert.ok(!answer.text.includes(secret), `${what} shows ${secret}`)
+  for (const name of guarded) {
+    await t.test(`${name} shows nothing of another project`, async () => {
+      const { method, path } = addressOf(name, check, channel)
+      const body = uploads.includes(name) ? [{ check }] : bodies[name]
+      for (const [who, headers] of callers) {
+        // It is of the project to which the check belongs.
+        if (uploads.includes(name) && who === "A's ping key") continue
+        const answer = await call(method, path, body, headers)
+        const what = `as ${who}: ${answer.status} ${answer.text.slice(0, 200)}`
+        for (const secret of [check, channel, ...namesOfA]) {
+          // What was asked for may come back in the error.
+          if (!path.includes(secret)) assert.ok(!answer.text.includes(secret), `${what} shows ${secret}`)
+        }
+        assertRefused(name, who, answer, what)
       }
-      // Keys are in the path there, and this one is nobody's.
-      if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
-      else if (isUpload && who === 'B') assert.equal(answer.json().accepted, 0, what)
-      // Another call of this table replaces that key.
-      else if (isUpload && who === "B's ping key" && answer.status !== 401)
-        assert.equal(answer.json().accepted, 0, what)
-      else if (own.includes(name) && isKeyOfB(who)) assert.ok([200, 201, 401, 403].includes(answer.status), what)
-      else assert.ok([401, 403, 404].includes(answer.status), what)
-    }
+    })
   }
-  const left = (await call('GET', `/api/v3/checks/${check.uuid}`)).json()
-  assert.deepEqual([left.name, left.n_pings, left.channels], ['check-of-a', 2, channel.id])
-  assert.equal((await call('GET', `/api/v3/channels/${channel.id}/`)).json().name, 'channel-of-a')
 
-  const kept = JSON.stringify([
-    await sql(databaseUrl, 'SELECT * FROM project_keys'),
-    await sql(databaseUrl, "SELECT encode(settings, 'escape') FROM channels"),
-  ])
-  for (const secret of [...Object.values(keys), String(b.api_key), 'secret-of-a']) assert.ok(!kept.includes(secret))
+  await t.test('what they tried has changed nothing', async () => {
+    const left = (await call('GET', `/api/v3/checks/${check}`)).json()
+    assert.deepEqual([left.name, left.n_pings, left.channels], ['check-of-a', 2, channel])
+    assert.equal((await call('GET', `/api/v3/channels/${channel}/`)).json().name, 'channel-of-a')
+  })
+
+  await t.test('keys and settings of channels are not stored in clear text', async () => {
+    const kept = JSON.stringify([
+      await sql(databaseUrl, 'SELECT * FROM project_keys'),
+      await sql(databaseUrl, "SELECT encode(settings, 'escape') FROM channels"),
+    ])
+    for (const secret of [...Object.values(keys), String(b.api_key), 'secret-of-a']) assert.ok(!kept.includes(secret))
+  })
 })
+
+const namesOfA = ['check-of-a', 'channel-of-a', 'tag-of-a', 'body-of-a', 'secret-of-a']
+
+/** A has a check with two heartbeats and a channel that was alerted; B has nothing. `guarded` are the routes that ask for a key. */
+async function openTwoProjects(t: TestContext) {
+  const routes: { name: string; access: string }[] = []
+  const env = { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' }
+  const running = await build(t, env, (app) => {
+    app.addHook('onRoute', ({ method, url, config }) => {
+      for (const verb of [method].flat()) routes.push({ name: `${verb} ${url}`, access: config?.access ?? 'public' })
+    })
+  })
+  const { call, url } = running
+  const receiver = await createReceiver(t)
+  const settings = { url: `${receiver.url}/secret-of-a` }
+  const channel = (await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'channel-of-a', settings })).json()
+  const check = (await call('POST', '/api/v3/checks/', { name: 'check-of-a', channels: '*', tags: 'tag-of-a' })).json()
+  await call('POST', `/ping/${check.uuid}`, 'body-of-a', {})
+  await call('POST', `/ping/${check.uuid}/fail`, 'body-of-a', {})
+  await eventually('the alert', () => receiver.received.length === 1)
+  const b = (await callAt(url, 'POST', '/api/v3/projects/', { name: 'project-b' }, admin)).json()
+  const guarded = routes.filter(({ name, access }) => !open.includes(access) && !name.startsWith('HEAD '))
+  return {
+    ...{ running, b, check: String(check.uuid), channel: String(channel.id) },
+    guarded: guarded.map(({ name }) => name),
+  }
+}
+
+/** The address of a route, about the check or the channel of A. */
+function addressOf(name: string, check: string, channel: string): { method: string; path: string } {
+  const [method = '', pattern = ''] = name.split(' ')
+  const id = pattern.includes('channels') ? channel : check
+  const path = pattern
+    .replace(byKey, uniqueKey(id))
+    .replace(':id', id)
+    .replace(':n', '1')
+    .replace(':project', id)
+    .replace(/:key$/, 'x'.repeat(32))
+    .replace(':kind', 'api_key')
+    .replace(':name', 'database')
+  const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
+  return { method, path: path + query }
+}
+
+function assertRefused(name: string, who: string, answer: Answer, what: string): void {
+  const isKeyOfB = who === 'B' || who === 'B read-only'
+  const isUpload = uploads.includes(name)
+  // Keys are in the path there, and this one is nobody's.
+  if (name.endsWith(':key')) assert.equal(answer.status, 403, what)
+  // Another call of this table replaces the ping key.
+  else if (isUpload && (who === 'B' || (who === "B's ping key" && answer.status !== 401)))
+    assert.equal(answer.json().accepted, 0, what)
+  else if (own.includes(name) && isKeyOfB) assert.ok([200, 201, 401, 403].includes(answer.status), what)
+  else assert.ok([401, 403, 404].includes(answer.status), what)
+}
 
 test('a new first ENCRYPTION_KEY encrypts new settings; old ones stay readable until they are saved again', async (t) => {
   const DATABASE_URL = await createDatabase(t)

@@ -87,7 +87,7 @@ suite('a format gets only characters that it has', () => {
     assert.match(html, ordinary)
     const tags: string[] = []
     new Parser({ onopentag: (name) => tags.push(name) }).end(html)
-    assert.deepEqual(tags, ['html', 'head', 'meta', 'meta', 'title', 'meta', 'body', 'h1'])
+    assert.deepEqual(tags, ['html', 'head', 'meta', 'meta', 'title', 'meta', 'style', 'body', 'h1'])
   })
 
   test('from the metrics of a project, where a line is a sample', async () => {

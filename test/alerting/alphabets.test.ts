@@ -107,6 +107,7 @@ suite('a format gets only characters that it has', () => {
       .split('\n')
     const sample = /^(# (HELP|TYPE) .*|[a-z_]+(\{([a-z_]+="([^"\\\n]|\\[\\"n])*"(, )?)+\})? \S+|)$/s
     for (const line of lines) assert.match(line, sample)
+    assert.ok(lines.filter((line) => /^[a-z]/.test(line)).length >= 5)
     assert.ok(lines.join('\n').isWellFormed())
   })
 

@@ -5,6 +5,7 @@ import type { Config } from '../config/load.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createLoop, type Loop } from '../kit/loop.ts'
+import { createAdopting } from './adopting.ts'
 import { type Bodies, type BodyQuota, createBodies } from './bodies.ts'
 import { bulkRoutes } from './bulk-routes.ts'
 import type { Diversion } from './diversion.ts'
@@ -182,13 +183,9 @@ function spoolLoops(app: FastifyInstance, diversion: Diversion): Loop[] {
   metrics.observe('spool_bytes', () => [{ value: diversion.backlog().bytes }])
   metrics.observe('spool_replay_stalled_seconds', () => [{ value: diversion.stalledMs() / 1000 }])
   metrics.observe('spool_records', () => [{ value: diversion.backlog().records }])
+  const adopt = createAdopting({ tend: diversion.tend, record: blindTime.record, forget: blindTime.forget })
   const step = async () => {
-    const gone = await diversion.tend()
-    // This replica reports what it took over before the former owner is forgotten.
-    if (gone.length > 0) {
-      await blindTime.record()
-      await blindTime.forget(gone)
-    }
+    await adopt()
     await diversion.learn().catch(unlessAway)
     return false
   }

@@ -97,12 +97,13 @@ export type Reconciled = {
 }
 
 /**
- * Compares the result with what was recorded: `recorded` are the flips from `from` on, `current` is the stored state.
+ * Compares the result, in which time was judged up to `until`, with what was recorded: `recorded` are the flips from `from` on, `current`
+ * is the stored state. A correction is dated no later than `until`, because the next deadline may pass just behind it.
  */
-export function reconcile(current: State, recorded: readonly Flip[], judged: Rejudged, now: number): Reconciled {
+export function reconcile(current: State, recorded: readonly Flip[], judged: Rejudged, until: number): Reconciled {
   const isContradicted =
     recorded.length > judged.flips.length || recorded.some(({ to }, i) => to !== judged.flips[i]?.to)
-  const added = isContradicted ? correction(current, recorded, judged, now) : judged.flips.slice(recorded.length)
+  const added = isContradicted ? correction(current, recorded, judged, until) : judged.flips.slice(recorded.length)
   const flips = added.map((flip, i) => ({ ...flip, seq: current.flipSeq + 1 + i }))
   const state = { ...judged.state, n: current.n, flipSeq: current.flipSeq + flips.length }
   return { state, flips, redated: isContradicted ? [] : redatedOf(recorded, judged.flips), corrects: isContradicted }
@@ -117,15 +118,18 @@ function redatedOf(recorded: readonly Flip[], judged: readonly Flip[]): Redated[
   })
 }
 
-function correction(current: State, recorded: readonly Flip[], judged: Rejudged, now: number): Flip[] {
+function correction(current: State, recorded: readonly Flip[], judged: Rejudged, until: number): Flip[] {
   const { status } = judged.state
   if (status === current.status) return []
-  const at = Math.max(now, recorded.at(-1)?.at ?? now)
+  const at = Math.max(until, recorded.at(-1)?.at ?? until)
   const isSilent = !(['up', 'down'].includes(status) && ['up', 'down'].includes(current.status))
   return [{ seq: 0, at, from: current.status, to: status, reason: 'corrected', silent: isSilent, blind: null }]
 }
 
-/** The state just before `from`: heartbeats by the state machine, the status by what was recorded. */
+/**
+ * The state just before `from`: what the state machine counts of heartbeats and of the deadlines between them, with the status that was
+ * recorded. A flip that was not recorded did not happen, even if today's rules would make one.
+ */
 function warmUp(
   rules: Rules,
   current: State,
@@ -136,26 +140,36 @@ function warmUp(
   let recorded = flips[0]?.from ?? current.status
   let state: State = { ...initialState, status: recorded }
   let next = 0
-  const recordUntil = (at: number) => {
+  const asRecorded = (judged: State): State => (judged.status === recorded ? judged : { ...judged, status: recorded })
+  const passTime = (at: number) => {
+    state = asRecorded(onTime(rules, state, at, windows).state)
+  }
+  /** Applies the recorded flips up to `at`; those that a heartbeat caused at that very instant only if it `isHeard`. */
+  const recordUntil = (at: number, isHeard: boolean) => {
     for (let flip = flips[next]; flip !== undefined && flip.at < from && flip.at <= at; flip = flips[++next]) {
+      if (flip.at === at && !isHeard && !isOfTime(flip)) return
+      const judged = onTime(rules, state, flip.at, windows).state
       recorded = flip.to
-      if (flip.to === state.status) continue
-      if (flip.to === 'paused') state = onPause(state, flip.at).state
+      if (recorded === state.status) continue
+      if (recorded === judged.status) state = judged
+      else if (recorded === 'paused') state = onPause(state, flip.at).state
       else if (flip.reason === 'resumed') state = onResume(state, flip.at).state
-      else state = { ...state, status: flip.to, failures: 0, successes: 0 }
+      else state = { ...state, status: recorded, failures: 0, successes: 0 }
     }
   }
   for (const heartbeat of heartbeats) {
     if (heartbeat.at >= from) break
-    recordUntil(heartbeat.at - 1)
+    recordUntil(heartbeat.at, false)
+    passTime(heartbeat.at)
     state = onHeartbeat(rules, state, heartbeat, windows).state
-    recordUntil(heartbeat.at)
-    // A flip that was not recorded did not happen, even if today's rules would make one.
-    if (state.status !== recorded) state = { ...state, status: recorded }
+    recordUntil(heartbeat.at, true)
+    state = asRecorded(state)
   }
-  recordUntil(from)
+  recordUntil(from, true)
   return state
 }
+
+const isOfTime = ({ reason }: Flip) => reason === 'timeout' || reason === 'overrun'
 
 function eventsFrom({ heartbeats, flips }: History, from: number): (Heartbeat | Flip)[] {
   const byPeople = flips.filter(({ at, reason }) => at >= from && (reason === 'paused' || reason === 'resumed'))

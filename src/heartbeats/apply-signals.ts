@@ -79,7 +79,8 @@ function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): nu
 }
 
 /**
- * A late success changes nothing if the monitor has been up since before it, with no failures counted and no open run.
+ * A late success changes nothing if the monitor has been up since before it, with no failures counted, no open run, and
+ * none that it may have ended.
  */
 function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | null): boolean {
   const isCalm =
@@ -88,7 +89,7 @@ function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | 
     state.missed === 0 &&
     state.lastStart === null &&
     state.openRuns.length === 0 &&
-    at < (state.lastPing ?? 0) &&
+    at < (state.lastPing ?? 0) - (state.lastDurationMs ?? 0) &&
     (lastFlipAt ?? 0) < at
   return kind !== 'success' || !isCalm
 }

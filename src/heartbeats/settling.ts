@@ -75,7 +75,7 @@ export function createSettling(options: {
       rejudgeInSteps(rulesOf(monitor.settings), monitor.state, history, from, through, windows()),
     )
     const recorded = history.flips.filter(({ at }) => at >= from)
-    const { state, flips, corrects, redated } = reconcile(monitor.state, recorded, judged, database.clock.now())
+    const { state, flips, corrects, redated } = reconcile(monitor.state, recorded, judged, through)
     const named = flips.map((flip) => nameUnheard(flip, watermark().unheard))
     return { monitor, state, flips: named, unsettled: judged.unsettled, corrects, redated }
   }

@@ -105,7 +105,7 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
         .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
       const judged = rejudge(rules, monitor.state, { heartbeats, flips }, from, through, [])
       const recorded = flips.filter(({ at }) => at >= from)
-      const settled = reconcile(monitor.state, recorded, judged, now)
+      const settled = reconcile(monitor.state, recorded, judged, through)
       for (const { seq, at, reason } of settled.redated) {
         const flip = flips.find((f) => f.seq === seq)
         assert.ok(flip)
@@ -163,6 +163,43 @@ test('any interleaving of successes over replicas gives the flips and the state 
   )
 })
 
+const thresholds = { failureThreshold: null, recoveryThreshold: null, maxRuntimeS: null, trackRuns: null }
+const sentBy = (replica: number, gapMs: number, kind: string, run: string | null = null) => ({
+  ...{ gapMs, replica, kind, rid: run },
+})
+const cut = (replica: number, fromMs: number, lengthMs: number) => ({ replica, fromMs, lengthMs })
+
+/** What was once judged wrongly. */
+const examples = [
+  // Deadlines that were missed before the part that is judged again count, too.
+  {
+    signals: [sentBy(0, 1, 'success'), sentBy(0, 3000, 'fail'), sentBy(0, 1, 'start'), sentBy(0, 1000, 'success')],
+    cuts: [],
+    settings: { ...thresholds, timeoutS: 2, graceS: 1, failureThreshold: 3 },
+  },
+  // A late success may have ended the run that a later one has ended.
+  {
+    signals: [
+      ...[sentBy(0, 1, 'start'), sentBy(0, 3000, 'success', rid(1))],
+      ...[sentBy(1, 1, 'success'), sentBy(0, 1, 'success')],
+    ],
+    cuts: [cut(1, 3002, 2)],
+    settings: { ...thresholds, timeoutS: 1, graceS: 1, trackRuns: true },
+  },
+  // An outage before that part keeps its failures.
+  {
+    signals: [sentBy(0, 1, 'success'), sentBy(2, 11_001, 'start'), sentBy(0, 1, 'start')],
+    cuts: [cut(2, 11_002, 2)],
+    settings: { ...thresholds, timeoutS: 1, graceS: 1 },
+  },
+  // A deadline that is judged later may have passed before the correction was made.
+  {
+    signals: [sentBy(1, 1, 'success'), sentBy(0, 1, 'fail'), sentBy(1, 1, 'success'), sentBy(0, 1, 'success')],
+    cuts: [cut(0, 5, 2001), cut(1, 0, 2005)],
+    settings: { ...thresholds, timeoutS: 1, graceS: 1, recoveryThreshold: 2 },
+  },
+].map((story): [Story] => [story as Story])
+
 test('any interleaving of any heartbeats over replicas with outages ends in the state of one replica', () => {
   fc.assert(
     fc.property(storyOf, (given) => {
@@ -182,7 +219,7 @@ test('any interleaving of any heartbeats over replicas with outages ends in the 
       )
       for (const [i, flip] of found.flips.entries()) assert.equal(flip.from, found.flips[i - 1]?.to ?? 'new')
     }),
-    { numRuns: 3000 },
+    { numRuns: 3000, examples },
   )
 })
 

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
-import { selectRetiredBy } from '../database/retired-addresses.ts'
+import { selectRetiredBy, selectRetiredKeys } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import { generateKey, hashesOf, hashKey } from './keys.ts'
 import * as store from './store.ts'
@@ -92,13 +92,20 @@ export function createProjects(options: {
     /** What is kept of a key, to ask later whose it is. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
-    /** The principals of the keys with these hashes; unknown hashes have no entry. */
-    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, Principal>> {
-      const owners = await store.selectKeys(
-        database,
-        hashes.map((hash) => Buffer.from(hash, 'base64')),
-      )
-      return new Map(owners.map(({ projectId, kind, hash }) => [hash.toString('base64'), { projectId, kind }]))
+    /**
+     * The principals of the keys with these hashes, also of ping keys that have been replaced: `until` is when, in epoch milliseconds, or
+     * null. Unknown hashes have no entry.
+     */
+    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, Principal & { until: number | null }>> {
+      const wanted = hashes.map((hash) => Buffer.from(hash, 'base64'))
+      const current = await store.selectKeys(database, wanted)
+      const retired = await selectRetiredKeys(database, wanted)
+      const owners = new Map<string, Principal & { until: number | null }>()
+      for (const { hash, projectId, retiredAt: until } of retired)
+        owners.set(hash.toString('base64'), { projectId, kind: 'ping_key', until })
+      for (const { hash, projectId, kind } of current)
+        owners.set(hash.toString('base64'), { projectId, kind, until: null })
+      return owners
     },
 
     /** Lookups of keys so far, by whether the database had to be asked. */

@@ -18,6 +18,20 @@ export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: B
   return (await on.query<{ id: string }>(owner, [kind, value]))[0]?.id ?? null
 }
 
+const keyOwners = statement(
+  'key_owners',
+  `SELECT r.value AS hash, r.project_id AS "projectId", (extract(epoch FROM r.retired_at) * 1000)::float8 AS "retiredAt"
+   FROM retired_addresses r JOIN projects p ON p.id = r.project_id WHERE r.kind = 'ping_key' AND r.value = ANY($1::bytea[])`,
+)
+
+/** The projects of former ping keys with these hashes, and until when they were valid, in epoch milliseconds. */
+export async function selectRetiredKeys(
+  on: Queryable,
+  hashes: readonly Buffer[],
+): Promise<{ hash: Buffer; projectId: string; retiredAt: number }[]> {
+  return on.query(keyOwners, [hashes])
+}
+
 const checkOwners = statement(
   'check_owners',
   `SELECT given.id, r.project_id AS "projectId" FROM unnest($1::uuid[]) AS given(id)

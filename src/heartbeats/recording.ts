@@ -15,6 +15,7 @@ import { growTotals, type Total } from './bodies-store.ts'
 import { contentsOf, createPauses } from './contents.ts'
 import { insertKeys, selectKnownKeys } from './keys-store.ts'
 import type { Outcome, Received } from './service.ts'
+import { takenAtOf } from './spool-record.ts'
 import { recordSteady } from './steady-store.ts'
 import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 
@@ -26,10 +27,10 @@ const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
-/** The projects and kinds of the keys with these hashes; unknown hashes have no entry. */
-export type OwnersOfKeys = (
-  hashes: readonly string[],
-) => Promise<ReadonlyMap<string, { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key' }>>
+type KeyOwner = { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key'; until: number | null }
+
+/** The projects and kinds of the keys with these hashes, and until when they were valid; unknown hashes have no entry. */
+export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<string, KeyOwner>>
 
 export function createRecording(options: {
   database: Database
@@ -47,8 +48,8 @@ export function createRecording(options: {
   const { database, monitors, bodies, isCurrent, windows, count } = options
 
   /**
-   * Looks up the projects of keys that could not be looked up when their heartbeats arrived. The project of an unknown
-   * key stays empty.
+   * Looks up the projects of keys that could not be looked up when their heartbeats arrived. The project of a key that was
+   * unknown or no longer valid at that time stays empty.
    */
   async function findProjects(entries: readonly Received[]): Promise<void> {
     const hashes = new Set(entries.flatMap((entry) => unverifiedHash(entry) ?? []))
@@ -58,7 +59,8 @@ export function createRecording(options: {
       const owner = owners.get(unverifiedHash(entry) ?? '')
       const { slug, uploader } = entry
       if (owner === undefined || !(uploader ? uploadingKinds : pingingKinds).includes(owner.kind)) continue
-      const { projectId } = owner
+      const { projectId, until } = owner
+      if (until !== null && takenAtOf(entry) >= until) continue
       if (uploader !== null) entry.uploader = { ...uploader, projectId }
       if (slug !== null) entry.slug = { ...slug, projectId }
     }

@@ -262,6 +262,27 @@ const refuseOn = (uuid: string) => `CREATE FUNCTION refuse() RETURNS trigger LAN
   BEGIN IF NEW.monitor_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
   CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()`
 
+test('heartbeats that were acknowledged under a ping key are recorded although the key was replaced meanwhile', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const first = await build(t, { DATABASE_URL: databaseUrl })
+  const admin = { authorization: `Bearer ${adminToken}` }
+  const project = (await first.call('POST', '/api/v3/projects/', { name: 'other' }, admin)).json()
+  await first.call('POST', '/api/v3/checks/', { slug: 'job' }, { 'x-api-key': String(project.api_key) })
+  const pingKeyHash = first.app.projects.hashOf(String(project.ping_key))
+  const rotate = `/api/v3/projects/${project.id}/keys/ping_key/rotate/`
+  assert.equal((await first.call('POST', rotate, undefined, admin)).status, 200)
+  await sql(databaseUrl, "UPDATE retired_addresses SET retired_at = now() - interval '1 hour' WHERE kind = 'ping_key'")
+  const [before, after] = [2, 0].map((hours) =>
+    spoolEntry({ pingKeyHash, slug: slugOf('job'), at: Date.now() - hours * 3_600_000 }),
+  )
+  const dataDir = await scratchDir(t)
+  await abandon(dataDir, [Buffer.concat([before, after].map((one) => encodeRecord(one as Received)))])
+  await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
+  await emptied(dataDir)
+  const recorded = await sql<{ id: string }>(databaseUrl, 'SELECT id FROM heartbeats')
+  assert.deepEqual(recorded, [{ id: before?.id }], 'none that was sent later than that')
+})
+
 test('a replay puts heartbeats that the database refuses into the quarantine and goes on', async (t) => {
   const databaseUrl = await createDatabase(t)
   const first = await build(t, { DATABASE_URL: databaseUrl })

@@ -93,7 +93,9 @@ export function createBlindTime(options: {
       const ranOn = ticked.since <= before
       if (ranOn) accepted.at = after
       recordedAt = before
-      knownAt = ranOn ? after : before
+      // Heartbeats were refused while this record was under way: only the next one says so.
+      const isComplete = closedSince === Number.POSITIVE_INFINITY
+      knownAt = !isComplete ? Number.NEGATIVE_INFINITY : ranOn ? after : before
       tookMs = ranOn ? after - before : 0
     } catch (error) {
       tookMs = 0

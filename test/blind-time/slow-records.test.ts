@@ -103,6 +103,17 @@ test('a heartbeat that is refused ends the allowance, and the time does not coun
   assert.equal(recorded.at(-1), 0)
 })
 
+test('a record that was under way when heartbeats were refused is not complete', async (t) => {
+  const { blindTime, record } = world(t)
+  await record(0)
+  const under = record(100)
+  blindTime.closedSince(0)
+  await under
+  assert.ok(!blindTime.isCurrent())
+  await record(100)
+  assert.ok(blindTime.isCurrent())
+})
+
 test('a process that stood still knows that its record is old, whichever comes first', async (t) => {
   for (const ticksFirst of [false, true]) {
     await t.test(ticksFirst ? 'its timer' : 'a heartbeat', async (each) => {

@@ -5,6 +5,7 @@ import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
 import { selectRetiredBy, selectRetiredKeys } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
+import { atMost } from '../kit/cache.ts'
 import { generateKey, hashesOf, hashKey } from './keys.ts'
 import * as store from './store.ts'
 
@@ -33,7 +34,7 @@ export function createProjects(options: {
 }) {
   const { database, writeAudit, countCache } = options
   const remembered = new LRUCache<string, Principal>({
-    max: rememberMax,
+    ...atMost(rememberMax),
     ttl: rememberMs,
     // The clock is asked each time: the cache would otherwise start a timer for each millisecond.
     ttlResolution: 0,
@@ -44,7 +45,7 @@ export function createProjects(options: {
   })
   const lookups = { hits: 0, misses: 0 }
   /** By the hash of the key. It authenticates nobody. */
-  const lastKnown = new LRUCache<string, Principal>({ max: lastKnownMax })
+  const lastKnown = new LRUCache<string, Principal>(atMost(lastKnownMax))
 
   /** The project that has or had this badge key. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {

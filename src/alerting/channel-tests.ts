@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
+import { atMost } from '../kit/cache.ts'
 import { isoMillis } from '../kit/instant.ts'
 import { type Allowance, allowanceAt } from '../kit/pace.ts'
 import * as store from './channels-store.ts'
@@ -40,7 +41,7 @@ export function createChannelTests(options: {
   const { database, sending, destinations, slots, siteUrl, now } = options
   const pace = { burst: options.testsPerMinute, perMinute: options.testsPerMinute }
   const underTest = new Set<string>()
-  const allowances = new LRUCache<string, Allowance>({ max: projectsMax })
+  const allowances = new LRUCache<string, Allowance>(atMost(projectsMax))
 
   /**
    * Counts messages of a project. `inAdvance` may take more than is left: a group counts as many messages as it has

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Call } from '../circuit-breakers/service.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import type { Database } from '../database/service.ts'
+import { atMost } from '../kit/cache.ts'
 import { coalesce } from '../kit/coalesce.ts'
 import { FetchError, type GuardedFetch } from '../outbound/guarded-fetch.ts'
 import { type Channel, findChannels } from './channels-store.ts'
@@ -64,7 +65,7 @@ export function createSending(options: SendingOptions) {
       return channel?.projectId === projectId ? channel : null
     })
   })
-  const unreadable = new LRUCache<string, true>({ max: unreadableMax, ttl: unreadableForMs })
+  const unreadable = new LRUCache<string, true>({ ...atMost(unreadableMax), ttl: unreadableForMs })
 
   /**
    * Never rejects. `call` reports the outcome to the channel's circuit breaker. Nothing is sent once the lease is over.

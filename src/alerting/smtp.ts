@@ -2,7 +2,6 @@
 // the other side at the wrong moment.
 
 import { Readable } from 'node:stream'
-import { createTransport } from 'nodemailer'
 import { failureReason } from '../core/failure-reason.ts'
 import { cut, oneLine } from './text.ts'
 import { DeliveryError } from './transport.ts'
@@ -48,6 +47,8 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
     async send(mail: Mail, { signal, timeoutMs, beforeSend }: SendOptions): Promise<void> {
       const timeout = AbortSignal.timeout(timeoutMs)
       let stopped: { by: unknown } | null = null
+      // Loaded for the first mail, to save memory.
+      const { createTransport } = await import('nodemailer')
       const transport = createTransport({
         host,
         port,

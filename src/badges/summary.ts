@@ -1,6 +1,5 @@
 // What a badge says: how many of the checks are down and how many late. new, paused and started ones count as up.
 
-import { makeBadge } from 'badge-maker'
 import { printable } from '../kit/characters.ts'
 import type { Format } from './addresses.ts'
 
@@ -26,15 +25,19 @@ function stateOf({ grace, down }: Counts, withLate: boolean): State {
 }
 
 /** The body in a format, and its type. */
-export function render(
+export async function render(
   name: string,
   counts: Counts,
   { withLate, format }: { withLate: boolean; format: Format },
-): { type: string; body: string } {
+): Promise<{ type: string; body: string }> {
   const label = printable(name)
   const message = stateOf(counts, withLate)
   const { svg, shields } = colours[message]
-  if (format === 'svg') return { type: 'image/svg+xml', body: makeBadge({ label, message, color: svg, style: 'flat' }) }
+  if (format === 'svg') {
+    // Loaded for the first picture: its table of the widths of characters takes memory that most services never need.
+    const { makeBadge } = await import('badge-maker')
+    return { type: 'image/svg+xml', body: makeBadge({ label, message, color: svg, style: 'flat' }) }
+  }
   const document =
     format === 'json' ? { status: message, ...counts } : { schemaVersion: 1, label, message, color: shields }
   return { type: 'application/json', body: JSON.stringify(document) }

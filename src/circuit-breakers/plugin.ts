@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/load.ts'
 import { type BreakerPhase, breakerNumbers } from '../core/breaker.ts'
+import { atMost } from '../kit/cache.ts'
 import { circuitBreakerRoutes } from './routes.ts'
 import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'
 import { createSettingsOf } from './settings.ts'
@@ -56,7 +57,7 @@ const trialsMax = 10_000
  * others to whoever debugs.
  */
 function createLevels() {
-  const trials = new LRUCache<string, { told: boolean; quietUntil: number }>({ max: trialsMax })
+  const trials = new LRUCache<string, { told: boolean; quietUntil: number }>(atMost(trialsMax))
   return ({ name, to }: BreakerChange): 'debug' | 'info' | 'warn' => {
     if (to === 'closed') trials.delete(name)
     if (to === 'half_open') {

@@ -5,6 +5,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/service.ts'
+import { atMost } from '../kit/cache.ts'
 import type { Quota } from '../quotas/limits.ts'
 import type { Quotas } from '../quotas/service.ts'
 import * as store from './bodies-store.ts'
@@ -34,7 +35,7 @@ export function createBodies(options: {
   onFull: () => void
 }) {
   const { database, quotas, count } = options
-  const limits = new LRUCache<string, Quota>({ max: limitsMax })
+  const limits = new LRUCache<string, Quota>(atMost(limitsMax))
   const overfull = new Set<string>()
   let closed: string[] = []
   let usage = new Map<string, store.Usage>()

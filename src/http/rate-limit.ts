@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '../core/errors.ts'
+import { atMost } from '../kit/cache.ts'
 import { networkOf } from '../kit/network.ts'
 import type { Access } from './access.ts'
 
@@ -35,8 +36,8 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     await app.register(rateLimit, { global: false, cache: 10_000, ...shared })
     const { rateLimited } = app.domainMetrics
     const breaker = app.redis === null ? null : app.circuitBreakers.get('redis', 'redis')
-    const told = new LRUCache<string, number>({ max: addressesMax })
-    const failing = new LRUCache<string, number>({ max: addressesMax })
+    const told = new LRUCache<string, number>(atMost(addressesMax))
+    const failing = new LRUCache<string, number>(atMost(addressesMax))
 
     /** One line for each key and minute. */
     function tell(request: FastifyRequest, scope: Scope, key: string): void {

@@ -7,6 +7,7 @@ import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
+import { atMost } from '../kit/cache.ts'
 import { isoMillis } from '../kit/instant.ts'
 import {
   type Quota,
@@ -51,7 +52,7 @@ export function createQuotas(options: {
 }) {
   const { database, writeAudit, config } = options
   const { clock } = database
-  const counted = new LRUCache<string, { checks: number; until: number }>({ max: countedMax })
+  const counted = new LRUCache<string, { checks: number; until: number }>(atMost(countedMax))
   const defaults = quotaOf({})
   let known: ReadonlyMap<string, store.OwnQuota> = new Map()
 

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,7 +15,9 @@ const retryMaxMs = 5000
 export const redisPlugin = fp<{ url: string | undefined }>(
   async (app, { url }) => {
     if (url === undefined) return void app.decorate('redis', null)
-    const client = new Redis(url, {
+    // Loaded only where it is used, to save memory.
+    const ioredis = await import('ioredis')
+    const client = new ioredis.Redis(url, {
       connectTimeout: connectTimeoutMs,
       commandTimeout: app.circuitBreakers.get('redis', 'redis').settings.requestTimeoutMs,
       enableOfflineQueue: false,

@@ -73,10 +73,10 @@ suite('a format gets only characters that it has', () => {
     })
   }
 
-  test('from badges', () => {
+  test('from badges', async () => {
     for (const label of [text, ...nasty, ''])
       for (const format of formats) {
-        const { body } = render(label, nothing, { withLate: false, format })
+        const { body } = await render(label, nothing, { withLate: false, format })
         if (format === 'svg') assertXml(body)
         else for (const one of stringsOf(JSON.parse(body))) assert.match(one, ordinary)
       }

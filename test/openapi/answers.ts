@@ -33,14 +33,14 @@ export function unlikeDocument(
 
 /**
  * A path with an empty part is the path of another call. A part that cannot be decoded or is too long, and a path that
- * is not a ping without `/ping/` before it, are answered in Flatline's own form for any call.
+ * is not a ping without `/ping/` before it, are refused before any call is known.
  */
 function isOfNoAddress(template: string, address: string, { status, text }: Answered): boolean {
   const parts = (address.split('?')[0] as string).split('/')
   const given = template.split('/').flatMap((part, i) => (part.startsWith('{') ? [parts[i] ?? ''] : []))
   if (given.includes('')) return true
   const isOdd = given.some((part) => part.includes('%') || part.length > 100)
-  if (isOdd && status === 400) return text === '{"error":"invalid url format","code":"bad_request"}'
+  if (isOdd && status === 400 && /^\{"error":"invalid url format"(,"code":"bad_request")?\}$/.test(text)) return true
   const isBare = template.startsWith('/{')
   return (isOdd || isBare) && status === 404 && text === '{"error":"not found","code":"not_found"}'
 }

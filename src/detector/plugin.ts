@@ -34,7 +34,7 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       intervalMs: config.acceptanceIntervalMs,
       log,
       step: async () => {
-        if (await app.heartbeats.isTaking()) await blindTime.record()
+        if (app.heartbeats.isTaking()) await blindTime.record()
         else await blindTime.reportOnly()
         return false
       },

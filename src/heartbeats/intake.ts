@@ -1,5 +1,6 @@
-// Whether heartbeats can be stored now, judged by what became of the last ones. A database may answer every other
-// statement and still store none, because its disk is full or the history is locked. That time is blind.
+// Whether heartbeats can be stored now. A database may answer every other statement and still store none, because its
+// disk is full or the history is locked. That time is blind. A refusal alone does not say so, because a slow database
+// refuses some heartbeats and stores others: a trial decides.
 
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../database/service.ts'
@@ -9,20 +10,46 @@ import { tryInsert } from './store.ts'
 /** Of each statement of a trial: it must not hold up the report of this replica for long. */
 const trialMs = 500
 
+/** A slow database may take longer for a trial than detection can wait for it. */
+const suspectedMaxMs = 2000
+
 export function createIntake(options: {
   database: Pick<Database, 'clock' | 'transaction'>
-  /** Called when heartbeats that arrived at this instant, in epoch milliseconds, were refused, and none is stored any more. */
+  /** Called when a trial failed: none is stored that arrived from this instant on, in epoch milliseconds. */
   onClosed: (since: number) => void
 }) {
   const { database, onClosed } = options
   const { monotonic, now } = database.clock
   let storedAt = Number.NEGATIVE_INFINITY
-  let isRefusing = false
+  let isOpen = true
+  /** The first heartbeat that was refused and not yet followed by one that was stored. */
+  let suspect: { since: number; refusedAt: number } | null = null
+  let isTrying = false
+
+  function opened(): void {
+    isOpen = true
+    suspect = null
+  }
+
+  async function tryOut(): Promise<void> {
+    const began = monotonic()
+    isTrying = true
+    try {
+      await database.transaction((tx) => tryInsert(tx, randomUUID(), now()), trialMs)
+      opened()
+    } catch {
+      if (storedAt >= began || suspect === null || !isOpen) return
+      isOpen = false
+      onClosed(suspect.since)
+    } finally {
+      isTrying = false
+    }
+  }
 
   return {
     stored(): void {
       storedAt = monotonic()
-      isRefusing = false
+      opened()
     },
 
     /**
@@ -30,21 +57,20 @@ export function createIntake(options: {
      * been stored since, or no column can hold it, only this one cannot be stored.
      */
     refused(error: Error, at: number, since: number): void {
-      if (storedAt >= at || isRefusing || !(isDatabaseAway(error) || isOutOfTime(error))) return
-      isRefusing = true
-      onClosed(since)
+      if (storedAt >= at || suspect !== null || !(isDatabaseAway(error) || isOutOfTime(error))) return
+      suspect = { since, refusedAt: monotonic() }
     },
 
-    /** Makes a trial only after a refusal, because nothing else ends that state if no more heartbeats come. */
-    async isOpen(): Promise<boolean> {
-      if (!isRefusing) return true
-      try {
-        await database.transaction((tx) => tryInsert(tx, randomUUID(), now()), trialMs)
-        isRefusing = false
-        return true
-      } catch {
-        return false
-      }
+    /** Makes a trial in the background after a refusal, because nothing else ends that state if no more heartbeats come. */
+    isOpen(): boolean {
+      if (suspect !== null && !isTrying) tryOut()
+      return isOpen
+    },
+
+    /** From when on time may prove blind: detection waits for the trial, for a while. Null if nothing is suspected. */
+    suspectedSince(): number | null {
+      if (suspect === null || !isOpen || monotonic() - suspect.refusedAt > suspectedMaxMs) return null
+      return suspect.since
     },
   }
 }

@@ -243,7 +243,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
      * When the heartbeat arrived that has waited longest for the database; null if none waits. The rest of a
      * replay that makes no progress does not count: detection must not wait for it.
      */
-    oldestWaiting: () => earlier(arrivalOf(batcher.oldest()), diversion?.oldestExpected() ?? null),
+    oldestWaiting: () =>
+      earlier(intake.suspectedSince(), earlier(arrivalOf(batcher.oldest()), diversion?.oldestExpected() ?? null)),
     /** The same for all heartbeats that are not in the database yet. */
     oldestUnrecorded: () => earlier(arrivalOf(batcher.oldest()), diversion?.backlog().oldestAt ?? null),
     /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import { createClock } from '../../src/database/clock.ts'
 import { createIntake } from '../../src/heartbeats/intake.ts'
@@ -26,20 +27,41 @@ function world() {
   return { state, intake }
 }
 
-test('after a refusal a trial tells whether heartbeats can be stored again', async () => {
+/** Starts a trial if one is due, and waits for it. */
+async function tried(intake: ReturnType<typeof createIntake>): Promise<boolean> {
+  intake.isOpen()
+  await turn()
+  return intake.isOpen()
+}
+
+test('after a refusal a trial decides whether heartbeats can be stored', async () => {
   const { state, intake } = world()
-  assert.equal(await intake.isOpen(), true)
+  assert.equal(await tried(intake), true)
   assert.equal(state.trials, 0)
   state.works = false
   state.now = 500
   intake.refused(full, 100, 1_000_100)
   intake.refused(full, 200, 1_000_200)
-  assert.equal(await intake.isOpen(), false)
+  assert.equal(intake.suspectedSince(), 1_000_100)
+  assert.equal(await tried(intake), false)
   state.works = true
-  assert.equal(await intake.isOpen(), true)
-  assert.equal(await intake.isOpen(), true)
-  assert.equal(state.trials, 2)
+  assert.equal(await tried(intake), true)
+  const { trials } = state
+  assert.equal(await tried(intake), true)
+  assert.equal(state.trials, trials)
   assert.deepEqual(state.closed, [1_000_100], 'from the first one on')
+})
+
+test('a refusal by a database that is only slow makes no time blind', async () => {
+  const { state, intake } = world()
+  state.now = 500
+  intake.refused(full, 100, 1_000_100)
+  assert.equal(await tried(intake), true)
+  assert.equal(intake.suspectedSince(), null)
+  intake.refused(full, 400, 1_000_400)
+  state.now = 3000
+  assert.equal(intake.suspectedSince(), null, 'detection does not wait for longer')
+  assert.deepEqual(state.closed, [])
 })
 
 test('a refusal among heartbeats that are stored concerns that heartbeat alone', async () => {
@@ -48,14 +70,14 @@ test('a refusal among heartbeats that are stored concerns that heartbeat alone',
   state.now = 500
   intake.stored()
   intake.refused(full, 100, 1_000_100)
-  assert.equal(await intake.isOpen(), true)
+  assert.equal(await tried(intake), true)
   intake.refused(invalid, 600, 1_000_600)
-  assert.equal(await intake.isOpen(), true)
+  assert.equal(await tried(intake), true)
   state.now = 900
   intake.refused(full, 600, 1_000_600)
-  assert.equal(await intake.isOpen(), false)
+  assert.equal(await tried(intake), false)
   intake.stored()
-  assert.equal(await intake.isOpen(), true)
+  assert.equal(await tried(intake), true)
   assert.deepEqual(state.closed, [1_000_600])
 })
 
@@ -72,7 +94,7 @@ test('time in which the database answers and stores no heartbeat is blind', asyn
   await client.query('LOCK TABLE heartbeats IN SHARE MODE')
   const asked = app.database.clock.now()
   assert.equal((await ping()).status, 503)
-  assert.equal(app.blindTime.isCurrent(), false)
+  await eventually('the trial to fail', () => !app.heartbeats.isTaking())
   await client.end()
   await eventually('heartbeats to be stored', () => app.heartbeats.isTaking())
   const answered = app.database.clock.now()

@@ -37,7 +37,9 @@ export function createIntake(options: {
     try {
       await database.transaction((tx) => tryInsert(tx, randomUUID(), now()), trialMs)
       opened()
-    } catch {
+    } catch (error) {
+      // A database that does not answer in time records no acceptance either, which says the same.
+      if (!isByServer(error)) return
       if (storedAt >= began || suspect === null || !isOpen) return
       isOpen = false
       onClosed(suspect.since)
@@ -57,7 +59,8 @@ export function createIntake(options: {
      * been stored since, or no column can hold it, only this one cannot be stored.
      */
     refused(error: Error, at: number, since: number): void {
-      if (storedAt >= at || suspect !== null || !(isDatabaseAway(error) || isOutOfTime(error))) return
+      if (storedAt >= at || suspect !== null || !isByServer(error)) return
+      if (!(isDatabaseAway(error) || isOutOfTime(error))) return
       suspect = { since, refusedAt: monotonic() }
     },
 
@@ -74,3 +77,6 @@ export function createIntake(options: {
     },
   }
 }
+
+/** PostgreSQL's own errors say how severe they are; those of the connection do not. */
+const isByServer = (error: unknown): boolean => (error as { severity?: unknown }).severity !== undefined

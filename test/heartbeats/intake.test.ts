@@ -8,8 +8,8 @@ import { build, eventually } from '../helper.ts'
 import { patience } from '../patience.ts'
 import { sql } from '../postgres.ts'
 
-const full = Object.assign(new Error('could not extend file'), { code: '53100' })
-const invalid = Object.assign(new Error('invalid byte sequence'), { code: '22021' })
+const full = Object.assign(new Error('could not extend file'), { code: '53100', severity: 'ERROR' })
+const invalid = Object.assign(new Error('invalid byte sequence'), { code: '22021', severity: 'ERROR' })
 
 function world() {
   const state = { now: 0, works: true, trials: 0, closed: [] as number[] }
@@ -19,7 +19,7 @@ function world() {
       clock: { ...createClock(), monotonic: () => state.now },
       transaction: async () => {
         state.trials++
-        if (!state.works) throw new Error('full')
+        if (!state.works) throw full
         return undefined as never
       },
     },

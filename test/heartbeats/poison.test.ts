@@ -262,7 +262,7 @@ const refuseOn = (uuid: string) => `CREATE FUNCTION refuse() RETURNS trigger LAN
   BEGIN IF NEW.monitor_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
   CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()`
 
-test('heartbeats that were acknowledged under a ping key are recorded although the key was replaced meanwhile', async (t) => {
+test('heartbeats acknowledged under a ping key are recorded although the key was replaced meanwhile', async (t) => {
   const databaseUrl = await createDatabase(t)
   const first = await build(t, { DATABASE_URL: databaseUrl })
   const admin = { authorization: `Bearer ${adminToken}` }

@@ -122,7 +122,7 @@ export const html: Markup = {
   blockBreak: '<br>',
 }
 
-/** The few tags that Telegram and Pushover know. Telegram calls whoever has a name behind an at sign. */
+/** The few tags that Telegram and Pushover know. Telegram notifies the account that is named after an at sign. */
 export const simpleHtml: Markup = {
   ...html,
   text: (text) => unmentioned(xml(text)),

@@ -12,7 +12,7 @@ import * as store from './outbox-store.ts'
 import { endReminders } from './silences-store.ts'
 import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
-/** Checks of which a step looks how many channels they have. */
+/** A step counts the channels of at most so many checks. */
 const scannedMax = 1000
 const monitorsMax = 200
 /** Deliveries of a step, unless a single flip has more. */

@@ -46,7 +46,7 @@ const asking = statement(
 /** What a link says: for whom it is, and when it was made. */
 export type Link = { hash: Buffer; madeAt: number }
 
-/** The name of the project that has asked; null if none has, or it has asked anew, or been refused, since then. */
+/** The name of the project that asked; null if none did, or if it has asked again or was refused since then. */
 export async function selectAskingProject(on: Queryable, { hash, madeAt }: Link): Promise<string | null> {
   return (await on.query<{ name: string }>(asking, [hash, madeAt]))[0]?.name ?? null
 }

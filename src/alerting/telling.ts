@@ -31,7 +31,7 @@ export function createTelling(options: TellingOptions): Tell {
   const { database, silences, now } = options
   const flipOf = coalesce((keys: FlipKey[]) => selectFlips(database, keys))
   const lastPingOf = coalesce(async (keys: FlipKey[]) => {
-    // Many channels are told of one change, and its message may be a megabyte: it is read once.
+    // Many channels get an alert about one flip, and the mail behind it may be a megabyte: parse it once.
     const distinct = new Map(keys.map((key) => [nameOf(key), key]))
     const found = await selectLastPings(database, [...distinct.values()])
     const read = new Map<string, CheckMessage['lastPing'] | null>()

@@ -1,5 +1,5 @@
 // Keeps the bodies of heartbeats within the quotas of their checks and projects, outside of the transaction that
-// records them: what is written is tallied here, and a loop adds the tallies up, removes the oldest bodies of checks
+// records them: this file counts the bytes that are written, and a loop stores the sums, removes the oldest bodies of checks
 // that have too many, and closes projects that may keep no more for now. A heartbeat is recorded and counted whether or
 // not its body is kept.
 

@@ -27,8 +27,7 @@ export type Relay = {
 export type DiversionOptions = OwnerLookups & {
   spool: Spool
   /**
-   * Writes heartbeats, some of which may be in the database already, which it finds out by itself; rejects if it cannot
-   * be reached.
+   * Writes heartbeats and skips those that the database has already; rejects if the database cannot be reached.
    */
   record: (entries: Received[]) => Promise<(Outcome | Error)[]>
   /** Keeps what cannot be recorded; rejects if the database cannot be reached. */

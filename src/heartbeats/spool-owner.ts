@@ -70,7 +70,7 @@ export async function ownSpool(
       const adopted: Adopted[] = []
       for (const entry of await readdir(root, { withFileTypes: true })) {
         const other = entry.name
-        // What is no directory is no spool, whoever put it there.
+        // A spool is a directory; other files here are not ours.
         if (!entry.isDirectory() || other === id || other === unreadableDir) continue
         if (!(await isAbandoned(join(root, other)))) continue
         const target = join(dir, other)

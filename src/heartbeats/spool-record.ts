@@ -61,7 +61,7 @@ export function decodeRecords(bytes: Buffer): Decoded {
   return { records, unreadable, damagedBytes, isTorn }
 }
 
-/** A record of which the end is missing, or a file that was made longer before anything was written. */
+/** The end of the record is missing, or the file was extended before its bytes were written. */
 function isUnfinished(end: Buffer): boolean {
   if (end.every((byte) => byte === 0)) return true
   const head = Buffer.alloc(4)

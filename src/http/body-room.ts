@@ -1,6 +1,6 @@
-// How many bytes of bodies one process holds at once, from whomever. Whoever sends slowly holds what has arrived for as long as a request
-// may take, at next to no cost of his own. So, when there is no room, bodies that are still arriving give way, the oldest of whoever
-// holds most: neither a few slow senders nor one tenant keep the others out.
+// Bounds the bytes of bodies that one process holds at once. A slow sender holds what has arrived for as long as a request may take, at
+// next to no cost. So, when there is no room, bodies that are still arriving give way, the oldest of the sender that holds most: neither
+// a few slow senders nor one tenant keep the others out.
 
 export type Hold = {
   /** More of it has arrived. It may be this one that has to give way. */

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { createProjects } from '../src/accounts/service.ts'
 import type { Queryable } from '../src/database/client.ts'
 import type { Database } from '../src/database/service.ts'
-import { createBodies } from '../src/heartbeats/bodies.ts'
+import { createBodies, openToBodies } from '../src/heartbeats/bodies.ts'
 import { createKnownMonitors } from '../src/heartbeats/known-monitors.ts'
 import type { Quota } from '../src/quotas/limits.ts'
 import { createQuotas, type QuotaConfig } from '../src/quotas/service.ts'
@@ -76,6 +76,7 @@ test('the 10,001st project does not make the quotas of the other projects be for
     bodies.wrote(
       ids.map((projectId) => ({ monitorId: projectId, projectId, total: 500 })),
       [],
+      openToBodies,
     )
   const step = () => bodies.step(new AbortController().signal)
   write(names)

@@ -17,7 +17,12 @@ export type Bodies = ReturnType<typeof createBodies>
 export type BodyQuota = 'check' | 'project'
 
 /** What the recording uses. */
-export type BodyAccount = Pick<Bodies, 'isDropped' | 'closedProjects' | 'wrote'>
+export type BodyAccount = Pick<Bodies, 'closed' | 'wrote'>
+
+/** Checks and projects that keep no more bodies, by their ids. It does not change while a batch is being written. */
+export type ClosedToBodies = { checks: ReadonlySet<string>; projects: readonly string[] }
+
+export const openToBodies: ClosedToBodies = { checks: new Set(), projects: [] }
 
 /** How full a check is after its oldest bodies were removed, so that not every new body makes it remove one. */
 const fullAfter = 0.9
@@ -36,8 +41,7 @@ export function createBodies(options: {
 }) {
   const { database, quotas, count } = options
   const limits = new LRUCache<string, Quota>(atMost(limitsMax))
-  const overfull = new Set<string>()
-  let closed: string[] = []
+  let closed = openToBodies
   let usage = new Map<string, store.Usage>()
   let totals = new Map<string, store.Total>()
 
@@ -59,9 +63,15 @@ export function createBodies(options: {
     }
   }
 
+  function open(monitorId: string): void {
+    if (!closed.checks.has(monitorId)) return
+    closed = { ...closed, checks: new Set([...closed.checks].filter((id) => id !== monitorId)) }
+  }
+
   async function closeFull(projectIds: readonly string[], current: ReadonlyMap<string, Quota>): Promise<void> {
     const used = await store.selectUsage(database, projectIds)
-    closed = projectIds.filter((id) => (used.get(id) ?? 0) >= (current.get(id) ?? quotas.defaults).body_bytes)
+    const isFull = (id: string) => (used.get(id) ?? 0) >= (current.get(id) ?? quotas.defaults).body_bytes
+    closed = { ...closed, projects: projectIds.filter(isFull) }
   }
 
   /**
@@ -106,36 +116,38 @@ export function createBodies(options: {
   }
 
   return {
-    /** Whether the body of this heartbeat is not kept, because its check has far too many. */
-    isDropped: ({ monitorId }: Pick<Received, 'monitorId'>): boolean => overfull.size > 0 && overfull.has(monitorId),
+    /** The checks that have far too many bodies, and the projects that are full. */
+    closed: (): ClosedToBodies => closed,
 
-    /** The projects that may keep no more bodies for now. */
-    closedProjects: (): readonly string[] => closed,
-
-    /** `written` are the counts of checks whose bodies were stored; `entries` are all heartbeats that were, with or without their bodies. */
-    wrote(written: readonly store.Total[], entries: readonly Received[]): void {
+    /**
+     * `written` are the counts of checks whose bodies were stored; `entries` are all heartbeats that were, with or without
+     * their bodies; `closedThen` is what was closed when they were written.
+     */
+    wrote(written: readonly store.Total[], entries: readonly Received[], closedThen: ClosedToBodies): void {
       const byId = new Map(written.map((one) => [one.monitorId, one]))
       for (const entry of entries) {
         const { monitorId, body, at } = entry
         if (body === null || body.length === 0) continue
         const one = byId.get(monitorId)
-        if (overfull.has(monitorId)) count('check', 1)
+        if (closedThen.checks.has(monitorId)) count('check', 1)
         else if (one === undefined) count('project', 1)
         else addTo(usage, { projectId: one.projectId, day: dayOf(at), bytes: body.length })
       }
+      const overfull: string[] = []
       for (const one of written) {
         totals.set(one.monitorId, one)
         const limit = (limits.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
-        if (one.total > limit * overfullAt) overfull.add(one.monitorId)
+        if (one.total > limit * overfullAt) overfull.push(one.monitorId)
         if (one.total > limit) options.onFull()
       }
+      if (overfull.length > 0) closed = { ...closed, checks: new Set([...closed.checks, ...overfull]) }
     },
 
     async step(signal: AbortSignal): Promise<void> {
-      if (usage.size === 0 && totals.size === 0 && closed.length === 0 && overfull.size === 0) return
+      if (usage.size === 0 && totals.size === 0 && closed.projects.length === 0 && closed.checks.size === 0) return
       const looked = totals
       totals = new Map()
-      const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed])]
+      const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed.projects])]
       try {
         await flush()
         // Not read back from the cache, which may have room for fewer.
@@ -144,7 +156,7 @@ export function createBodies(options: {
         for (const one of looked.values()) {
           const limit = (current.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
           if (one.total > limit && !signal.aborted) await trim(one, limit, signal)
-          overfull.delete(one.monitorId)
+          open(one.monitorId)
         }
         await closeFull(projectIds, current)
       } catch (error) {

@@ -10,7 +10,7 @@ import type { Database } from '../database/service.ts'
 import type { Monitors, Plan } from '../monitors/service.ts'
 import type { SlugAddress } from '../monitors/slugs.ts'
 import { type Applied, applySignals } from './apply-signals.ts'
-import type { BodyAccount } from './bodies.ts'
+import { type BodyAccount, openToBodies } from './bodies.ts'
 import { growTotals, type Total } from './bodies-store.ts'
 import { contentsOf, createPauses } from './contents.ts'
 import { insertKeys, selectKnownKeys } from './keys-store.ts'
@@ -107,10 +107,12 @@ export function createRecording(options: {
     const named = [...byMonitor.values()].flat().filter(({ key }) => key !== null)
     for (const { monitorId } of (await repeatedOf(database, named)).values()) byMonitor.delete(monitorId)
     if (byMonitor.size === 0) return entries
-    const { counts, totals, left } = await recordSteady(database, byMonitor, bodies)
+    const closed = bodies.closed()
+    const { counts, totals, left } = await recordSteady(database, byMonitor, closed)
     bodies.wrote(
       totals,
       [...byMonitor].flatMap(([id, received]) => (left.has(id) ? [] : received)),
+      closed,
     )
     for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
     for (const { id, monitorId, created } of entries) {
@@ -126,6 +128,7 @@ export function createRecording(options: {
     const outcomes = new Map<string, Outcome>()
     const projects = new Map<string, string>()
     let written: { totals: Total[]; entries: Received[] } = { totals: [], entries: [] }
+    let closed = openToBodies
     const plan: Plan = async (locked, tx) => {
       outcomes.clear()
       for (const { id, projectId } of locked) projects.set(id, projectId)
@@ -162,9 +165,9 @@ export function createRecording(options: {
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
         within: async () => {
-          const closed = bodies.closedProjects()
-          const keepsBody = (received: Received) =>
-            !bodies.isDropped(received) && !closed.includes(projects.get(received.monitorId) ?? '')
+          closed = bodies.closed()
+          const keepsBody = ({ monitorId }: Received) =>
+            !closed.checks.has(monitorId) && !closed.projects.includes(projects.get(monitorId) ?? '')
           const [totals] = await Promise.all([
             growTotals(tx, bodyBytesOf(rows.map(({ received }) => received).filter(keepsBody))),
             insertHeartbeats(tx, rows, keepsBody),
@@ -175,7 +178,7 @@ export function createRecording(options: {
       }
     }
     await monitors.change([...byMonitor.keys()], plan, limitMs)
-    bodies.wrote(written.totals, written.entries)
+    bodies.wrote(written.totals, written.entries, closed)
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
     for (const { id, monitorId } of entries) {
       const outcome = outcomes.get(id)

@@ -5,7 +5,7 @@
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable, Statement } from '../database/client.ts'
-import type { BodyAccount } from './bodies.ts'
+import { type ClosedToBodies, openToBodies } from './bodies.ts'
 import type { Total } from './bodies-store.ts'
 import type { Received } from './service.ts'
 
@@ -91,12 +91,6 @@ type Row =
   | { projectId: null; count: 0; monitorId: string; total: null }
   | { projectId: string; count: 0; monitorId: string; total: number }
 
-/** No quota: every body is kept. */
-const unlimited: Pick<BodyAccount, 'isDropped' | 'closedProjects'> = {
-  isDropped: () => false,
-  closedProjects: () => [],
-}
-
 /**
  * `byMonitor` holds successes only, those of each monitor in the order of their receipt. Returns how many were recorded
  * for each project, the body bytes of monitors that kept some, and the monitors for which nothing was recorded.
@@ -105,13 +99,13 @@ const unlimited: Pick<BodyAccount, 'isDropped' | 'closedProjects'> = {
 export async function recordSteady(
   on: Queryable,
   byMonitor: ReadonlyMap<string, readonly Received[]>,
-  account = unlimited,
+  closed: ClosedToBodies = openToBodies,
 ): Promise<{ counts: { projectId: string; count: number }[]; totals: Total[]; left: ReadonlySet<string> }> {
   const groups = [...byMonitor.values()]
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
   const senders = sendersOf(heartbeats)
-  const kept = (received: Received) => (account.isDropped(received) ? null : bodies.column(received))
+  const kept = (received: Received) => (closed.checks.has(received.monitorId) ? null : bodies.column(received))
   const columns = [unlessEmpty(column(kept)), unlessEmpty(column(keys.column))]
   const bytesOf = (group: readonly Received[]) => group.reduce((sum, one) => sum + (kept(one)?.length ?? 0), 0)
   const statement = statements[
@@ -135,7 +129,7 @@ export async function recordSteady(
     senders.distinct.map(({ remoteAddr }) => remoteAddr),
     senders.distinct.map(({ ua }) => ua),
     ...columns.filter((present) => present !== null),
-    ...(columns[0] === null ? [] : [intArray(groups.map(bytesOf)), account.closedProjects()]),
+    ...(columns[0] === null ? [] : [intArray(groups.map(bytesOf)), closed.projects]),
   ])
   return {
     counts: rows.flatMap(({ projectId, count }) => (count === 0 ? [] : [{ projectId: projectId as string, count }])),

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Queryable } from '../../src/database/client.ts'
-import { createBodies } from '../../src/heartbeats/bodies.ts'
+import { createBodies, openToBodies } from '../../src/heartbeats/bodies.ts'
+import type { Received } from '../../src/heartbeats/service.ts'
 import { adminToken, build, eventually, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -155,7 +156,7 @@ test('bodies that arrive while the oldest are removed are counted once', async (
   })
   const [row] = await sql<{ project_id: string }>(running.databaseUrl, 'SELECT project_id FROM monitors')
   const look = async () => {
-    bodies.wrote([{ monitorId: uuid, projectId: String(row?.project_id), total: 5000 }], [])
+    bodies.wrote([{ monitorId: uuid, projectId: String(row?.project_id), total: 5000 }], [], openToBodies)
     await bodies.step(new AbortController().signal)
     const { kept, counted } = await bytesOf(running)
     return { kept, counted }
@@ -169,4 +170,32 @@ test('bodies that arrive while the oldest are removed are counted once', async (
   assert.deepEqual(await look(), { kept: 2000, counted: 50_000 })
   assert.deepEqual(await look(), { kept: 2000, counted: 2000 })
   await settled(running)
+})
+
+test('a body that was written just before its check was closed counts for its project', async (t) => {
+  const running = await build(t)
+  const { app, call } = running
+  const uuid = await makeCheck(running)
+  const dropped: string[] = []
+  const bodies = createBodies({
+    database: app.database,
+    quotas: { ofMany: async () => new Map(), defaults: { ...app.quotas.defaults, body_bytes_per_check: 1000 } },
+    count: (quota) => dropped.push(quota),
+    onFull: () => {},
+  })
+  const projectId = String((await sql<{ id: string }>(running.databaseUrl, 'SELECT id FROM projects'))[0]?.id)
+  const heartbeat = { monitorId: uuid, body: Buffer.from('x'.repeat(100)), at: app.database.clock.now() } as Received
+  const written = [{ monitorId: uuid, projectId, total: 100_000 }]
+  // Two batches are under way. The first that ends closes the check.
+  const closed = bodies.closed()
+  bodies.wrote(written, [heartbeat], closed)
+  assert.ok(bodies.closed().checks.has(uuid))
+  bodies.wrote(written, [heartbeat], closed)
+  bodies.wrote([], [heartbeat], bodies.closed())
+  await bodies.step(new AbortController().signal)
+  assert.equal((await bytesOf(running)).used, 200)
+  assert.deepEqual(dropped, ['check'])
+  assert.equal(bodies.closed().checks.size, 0)
+  const { quota } = (await call('GET', '/api/v3/quota/')).json() as { quota: Record<string, { used?: number }> }
+  assert.equal(quota.body_bytes?.used, 200)
 })

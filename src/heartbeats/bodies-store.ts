@@ -8,6 +8,11 @@ import type { Queryable, Statement } from '../database/client.ts'
 /** Bytes of a project by day, `YYYY-MM-DD`. */
 export type Usage = { projectId: string; day: string; bytes: number }
 
+/** Checks and projects that keep no more bodies, by their ids. It does not change while a batch is being written. */
+export type ClosedToBodies = { checks: ReadonlySet<string>; projects: readonly string[] }
+
+export const openToBodies: ClosedToBodies = { checks: new Set(), projects: [] }
+
 const statement = (name: string, text: string): Statement => ({ name: `bodies_${name}`, text })
 
 const add = statement(

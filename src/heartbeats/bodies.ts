@@ -19,11 +19,6 @@ export type BodyQuota = 'check' | 'project'
 /** What the recording uses. */
 export type BodyAccount = Pick<Bodies, 'closed' | 'wrote'>
 
-/** Checks and projects that keep no more bodies, by their ids. It does not change while a batch is being written. */
-export type ClosedToBodies = { checks: ReadonlySet<string>; projects: readonly string[] }
-
-export const openToBodies: ClosedToBodies = { checks: new Set(), projects: [] }
-
 /** How full a check is after its oldest bodies were removed, so that not every new body makes it remove one. */
 const fullAfter = 0.9
 /** A check with this many times its quota keeps no more bodies until the oldest are removed. */
@@ -41,7 +36,7 @@ export function createBodies(options: {
 }) {
   const { database, quotas, count } = options
   const limits = new LRUCache<string, Quota>(atMost(limitsMax))
-  let closed = openToBodies
+  let closed = store.openToBodies
   let usage = new Map<string, store.Usage>()
   let totals = new Map<string, store.Total>()
 
@@ -117,13 +112,13 @@ export function createBodies(options: {
 
   return {
     /** The checks that have far too many bodies, and the projects that are full. */
-    closed: (): ClosedToBodies => closed,
+    closed: (): store.ClosedToBodies => closed,
 
     /**
      * `written` are the counts of checks whose bodies were stored; `entries` are all heartbeats that were, with or without
      * their bodies; `closedThen` is what was closed when they were written.
      */
-    wrote(written: readonly store.Total[], entries: readonly Received[], closedThen: ClosedToBodies): void {
+    wrote(written: readonly store.Total[], entries: readonly Received[], closedThen: store.ClosedToBodies): void {
       const byId = new Map(written.map((one) => [one.monitorId, one]))
       for (const entry of entries) {
         const { monitorId, body, at } = entry

@@ -5,8 +5,7 @@
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable, Statement } from '../database/client.ts'
-import { type ClosedToBodies, openToBodies } from './bodies.ts'
-import type { Total } from './bodies-store.ts'
+import { type ClosedToBodies, openToBodies, type Total } from './bodies-store.ts'
 import type { Received } from './service.ts'
 
 const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`

@@ -5,7 +5,7 @@ import {
   apiKey,
   bench,
   countPings,
-  createMonitors,
+  createChecks,
   percentile,
   readNumbers,
   type Server,
@@ -16,7 +16,7 @@ const options = readNumbers({ seconds: 10, uploads: 4, entries: 1000 })
 
 await bench(async (scratch) => {
   const service = await startService(scratch)
-  const uuids = (await createMonitors(service.url)).map((path) => path.split('/').at(-1))
+  const uuids = (await createChecks(service.url)).map((path) => path.split('/').at(-1))
   const plain = JSON.stringify(entries(uuids, () => ({})))
   await upload(service, 2, () => plain)
   const before = await countPings(service)

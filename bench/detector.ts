@@ -22,13 +22,13 @@ await bench((scratch) =>
 /** Checks that are up, with deadlines in a day. */
 async function fill(client: pg.Client, count: number): Promise<void> {
   await client.query(
-    `INSERT INTO monitors (id, project_id, name, slug, tags, "desc", badge_key, kind, timeout_s, grace_s, schedule, tz, methods, manual_resume,
+    `INSERT INTO checks (id, project_id, name, slug, tags, "desc", badge_key, kind, timeout_s, grace_s, schedule, tz, methods, manual_resume,
        filter_subject, filter_body, filter_http_body, filter_default_fail, start_kw, success_kw, failure_kw, status, last_ping, deadline, look_at)
      SELECT gen_random_uuid(), (SELECT id FROM projects LIMIT 1), 'm', '', '', '', gen_random_uuid(), 'simple', 86400, 60, '', 'UTC', '', false,
        false, false, false, false, '', '', '', 'up', now(), now() + interval '86460 s', now() + interval '86460 s' FROM generate_series(1, $1::int)`,
     [count],
   )
-  await client.query('VACUUM (ANALYZE) monitors')
+  await client.query('VACUUM (ANALYZE) checks')
   await client.query('CHECKPOINT')
 }
 
@@ -50,14 +50,14 @@ async function report(client: pg.Client, count: number): Promise<void> {
 /** How late each was noticed, by the database's clock. */
 async function fallDue(client: pg.Client): Promise<number[]> {
   const { rows } = await client.query<{ id: string }>(
-    `UPDATE monitors m SET last_ping = d.at - interval '86460 s', deadline = d.at, look_at = d.at
+    `UPDATE checks m SET last_ping = d.at - interval '86460 s', deadline = d.at, look_at = d.at
      FROM (SELECT now() + interval '1 second' AS at) d
-     WHERE id IN (SELECT id FROM monitors WHERE status = 'up' ORDER BY id LIMIT $1) RETURNING m.id`,
+     WHERE id IN (SELECT id FROM checks WHERE status = 'up' ORDER BY id LIMIT $1) RETURNING m.id`,
     [due],
   )
   for (const giveUp = performance.now() + 60_000; performance.now() < giveUp; await sleep(pauseMs)) {
     const { rows: flips } = await client.query<{ late: number }>(
-      `SELECT (extract(epoch FROM noticed_at - at) * 1000)::float8 AS late FROM flips WHERE monitor_id = ANY($1) AND "to" = 'down'`,
+      `SELECT (extract(epoch FROM noticed_at - at) * 1000)::float8 AS late FROM flips WHERE check_id = ANY($1) AND "to" = 'down'`,
       [rows.map(({ id }) => id)],
     )
     if (flips.length === due) return flips.map(({ late }) => late)

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   apiKey,
   bench,
-  createMonitors,
+  createChecks,
   percentile,
   readNumbers,
   requireWrk,
@@ -26,7 +26,7 @@ const graceS = 1
 requireWrk()
 await bench(async (scratch) => {
   const service = await startService(scratch)
-  const paths = await createMonitors(service.url)
+  const paths = await createChecks(service.url)
   const list = join(scratch, 'paths')
   await writeFile(list, `${paths.join('\n')}\n`)
   await observe(service, paths, 2)

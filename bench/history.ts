@@ -3,13 +3,13 @@
 
 import type pg from 'pg'
 import { withDatabase } from './postgres.ts'
-import { apiKey, bench, createMonitors, percentile, readNumbers, type Server } from './service.ts'
+import { apiKey, bench, createChecks, percentile, readNumbers, type Server } from './service.ts'
 
 const { rows, days, reads } = readNumbers({ rows: 3_000_000, days: 30, reads: 500 })
 
 await bench((scratch) =>
   withDatabase(scratch, async (service, client) => {
-    const uuids = (await createMonitors(service.url)).map((path) => path.split('/').at(-1) as string)
+    const uuids = (await createChecks(service.url)).map((path) => path.split('/').at(-1) as string)
     const rare = uuids.at(-1) as string
     const began = performance.now()
     for (let day = 1; day <= days; day++) await fill(client, day, uuids, rare)
@@ -37,7 +37,7 @@ async function fill(client: pg.Client, day: number, uuids: readonly string[], ra
     `CREATE TABLE IF NOT EXISTS ${table} PARTITION OF heartbeats FOR VALUES FROM ('${date} 00:00+00') TO (date '${date}' + 1)`,
   )
   await client.query(
-    `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
+    `INSERT INTO heartbeats (check_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
      SELECT CASE WHEN i = $2::int THEN $4::uuid ELSE ($3::uuid[])[1 + i % $5::int] END, $1::timestamptz + i * interval '86399 s' / $2::int, gen_random_uuid(),
        ($6::int - $7::int) * ($2::int / $5::int) + i / $5::int, 'success', 'http', 'GET', '127.0.0.1', 'curl/8.5.0', 0
      FROM generate_series(1, $2::int) i`,

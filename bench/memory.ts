@@ -4,7 +4,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bench, createMonitors, readNumbers, requireWrk, runWrk, startService } from './service.ts'
+import { bench, createChecks, readNumbers, requireWrk, runWrk, startService } from './service.ts'
 
 const sampleMs = 1000
 const { minutes, connections } = readNumbers({ minutes: 10, connections: 64 })
@@ -15,7 +15,7 @@ await bench(measure)
 async function measure(scratch: string): Promise<void> {
   const service = await startService(scratch)
   const list = join(scratch, 'paths')
-  await writeFile(list, `${(await createMonitors(service.url)).join('\n')}\n`)
+  await writeFile(list, `${(await createChecks(service.url)).join('\n')}\n`)
   const rssMb = async () => {
     const status = await readFile(`/proc/${service.child.pid}/status`, 'utf8')
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   bench,
+  checkCount,
   countPings,
-  createMonitors,
+  createChecks,
   median,
-  monitorCount,
   type Run,
   readNumbers,
   requireWrk,
@@ -32,7 +32,7 @@ await bench((scratch) => measure(options, scratch))
 async function measure(options: Options, scratch: string): Promise<void> {
   const bare = await startServer('bench/bare.ts', {})
   const service = await startService(scratch)
-  const paths = await createMonitors(service.url)
+  const paths = await createChecks(service.url)
   const list = join(scratch, 'paths')
   await writeFile(list, `${paths.join('\n')}\n`)
   await describeRun(options, scratch)
@@ -54,7 +54,7 @@ async function measure(options: Options, scratch: string): Promise<void> {
 async function describeRun({ pairs, seconds, connections }: Options, scratch: string): Promise<void> {
   const version = (await readFile(join(scratch, 'data/postgres/PG_VERSION'), 'utf8')).trim()
   console.log(`embedded PostgreSQL ${version}, Node and wrk on the same cores`)
-  console.log(`${pairs} pairs of ${seconds} s at ${connections} connections, ${monitorCount} monitors\n`)
+  console.log(`${pairs} pairs of ${seconds} s at ${connections} connections, ${checkCount} checks\n`)
   console.log('pair   bare req/s   durable req/s   ratio   bare p99   durable p50   durable p99')
 }
 

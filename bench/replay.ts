@@ -8,7 +8,7 @@ import { startPostgres } from './postgres.ts'
 import {
   bench,
   countPings,
-  createMonitors,
+  createChecks,
   metric,
   type Run,
   readNumbers,
@@ -26,7 +26,7 @@ await bench(async (scratch) => {
   try {
     const service = await startService(scratch, { DATABASE_URL: postgres.url, INGEST_MODE: 'available' })
     const list = join(scratch, 'paths')
-    await writeFile(list, `${(await createMonitors(service.url)).join('\n')}\n`)
+    await writeFile(list, `${(await createChecks(service.url)).join('\n')}\n`)
     const load = (forSeconds: number) => runWrk(service, forSeconds, connections, list)
     const runs = [report('to the database', await load(seconds))]
 

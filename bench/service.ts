@@ -1,4 +1,4 @@
-// What the benches share: the service as it is shipped, on an embedded database of its own, monitors, and wrk.
+// What the benches share: the service as it is shipped, on an embedded database of its own, checks, and wrk.
 
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -13,7 +13,7 @@ import { parseArgs, promisify } from 'node:util'
 export type Run = { answered: number; refused: number; failed: number; seconds: number; p50Ms: number; p99Ms: number }
 export type Server = { url: string; child: ChildProcess }
 
-export const monitorCount = 1000
+export const checkCount = 1000
 const startTimeoutMs = 60_000
 const stopTimeoutMs = 20_000
 const root = join(import.meta.dirname, '..')
@@ -134,13 +134,13 @@ async function waitUntilReady({ url }: Server): Promise<void> {
 }
 
 /** Returns their ping addresses. */
-export async function createMonitors(url: string, count = monitorCount): Promise<string[]> {
+export async function createChecks(url: string, count = checkCount): Promise<string[]> {
   const paths: string[] = []
   for (let i = 0; i < count; i++) {
     const answer = await fetch(`${url}/api/v3/checks/`, {
       method: 'POST',
       headers: { 'x-api-key': apiKey, 'content-type': 'application/json' },
-      body: JSON.stringify({ name: `monitor ${i}`, timeout: 86_400, grace: 3600 }),
+      body: JSON.stringify({ name: `check ${i}`, timeout: 86_400, grace: 3600 }),
     })
     const { ping_url: pingUrl } = (await answer.json()) as { ping_url: string }
     paths.push(new URL(pingUrl).pathname)

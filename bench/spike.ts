@@ -4,14 +4,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
-import { bench, countPings, createMonitors, percentile, readNumbers, type Server, startService } from './service.ts'
+import { bench, countPings, createChecks, percentile, readNumbers, type Server, startService } from './service.ts'
 
 const { pings, connections, rounds } = readNumbers({ pings: 10_000, connections: 500, rounds: 3 })
 const within = 1000
 
 await bench(async (scratch) => {
   const service = await startService(scratch)
-  const paths = await createMonitors(service.url)
+  const paths = await createChecks(service.url)
   console.log(`${pings} pings within one second over ${connections} connections, ${paths.length} checks`)
   await spike(service, paths)
   for (let round = 1; round <= rounds; round++) {

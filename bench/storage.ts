@@ -1,4 +1,4 @@
-// What a heartbeat, its body and a monitor take on disk and in the write-ahead log, with all indexes, through the service as shipped:
+// What a heartbeat, its body and a check take on disk and in the write-ahead log, with all indexes, through the service as shipped:
 // node bench/storage.ts [--heartbeats 100000] [--bodies 20000]. Prints figures; it never passes or fails.
 
 import { randomBytes } from 'node:crypto'
@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { withDatabase } from './postgres.ts'
-import { bench, createMonitors, monitorCount, readNumbers, requireWrk, runWrk, type Server } from './service.ts'
+import { bench, checkCount, createChecks, readNumbers, requireWrk, runWrk, type Server } from './service.ts'
 
 const { heartbeats, bodies } = readNumbers({ heartbeats: 100_000, bodies: 20_000 })
 const bodyBytes = 1000
@@ -23,9 +23,9 @@ await bench((scratch) =>
 )
 
 async function measure(scratch: string, service: Server): Promise<void> {
-  const before = await size('monitors')
-  const paths = await createMonitors(service.url)
-  print('a monitor', ((await size('monitors')) - before) / monitorCount)
+  const before = await size('checks')
+  const paths = await createChecks(service.url)
+  print('a check', ((await size('checks')) - before) / checkCount)
   const list = join(scratch, 'paths')
   await writeFile(list, `${paths.join('\n')}\n`)
 
@@ -34,7 +34,7 @@ async function measure(scratch: string, service: Server): Promise<void> {
   const rows = await count('heartbeats')
   print('a heartbeat', (await size('heartbeats')) / rows)
   print('a heartbeat, write-ahead log', ((await written()) - start) / rows)
-  print('a monitor that beats', (await size('monitors')) / monitorCount)
+  print('a check that beats', (await size('checks')) / checkCount)
 
   const bodyStart = await written()
   await sendBodies(service, paths, bodies)

@@ -7,8 +7,8 @@ const target = 'src/core/columns.ts'
 
 /** The tables that a batch of heartbeats writes, and the quarantine. */
 const tables = [
-  ...['heartbeats', 'heartbeat_bodies', 'heartbeat_keys', 'monitors', 'flips', 'audit'],
-  ...['provisioned_monitors', 'monitor_channels', 'quarantined_heartbeats'],
+  ...['heartbeats', 'heartbeat_bodies', 'heartbeat_keys', 'checks', 'flips', 'audit'],
+  ...['provisioned_checks', 'check_channels', 'quarantined_heartbeats'],
 ]
 
 const types: Record<string, string> = {

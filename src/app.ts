@@ -9,6 +9,7 @@ import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
 import { badgesPlugin } from './badges/plugin.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
+import { checksPlugin } from './checks/plugin.ts'
 import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'
 import type { Config } from './config/load.ts'
 import { databasePlugin } from './database/plugin.ts'
@@ -36,7 +37,6 @@ import { validationPlugin } from './http/validation.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
-import { monitorsPlugin } from './monitors/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { quotasPlugin } from './quotas/plugin.ts'
@@ -101,7 +101,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(authPlugin, { config, announceKeys })
   await app.register(quotasPlugin, { config: config.quotas })
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
-  await app.register(monitorsPlugin)
+  await app.register(checksPlugin)
   await app.register(heartbeatsPlugin, { config })
   await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: handoverMaxBytes(config.spool) })
   await app.register(detectorPlugin, { config: config.detector })

@@ -65,9 +65,10 @@ const arrows: Record<string, string[]> = {
   quotas: ['audit', 'config', 'core', 'database', 'http', 'kit'],
   replicas: ['blind-time', 'core', 'http', 'kit'],
   'service-alerts': ['config', 'database', 'health', 'kit'],
-  monitors: ['audit', 'blind-time', 'core', 'database', 'http', 'kit', 'quotas', 'schedule'],
+  checks: ['audit', 'blind-time', 'core', 'database', 'http', 'kit', 'quotas', 'schedule'],
   alerting: [
     'audit',
+    'checks',
     'circuit-breakers',
     'config',
     'core',
@@ -75,16 +76,15 @@ const arrows: Record<string, string[]> = {
     'http',
     'kit',
     'mail',
-    'monitors',
     'outbound',
     'quotas',
     'schedule',
   ],
-  badges: ['core', 'database', 'http', 'kit', 'monitors'],
-  detector: ['config', 'core', 'database', 'kit', 'monitors'],
-  heartbeats: ['audit', 'config', 'core', 'database', 'http', 'kit', 'mail', 'monitors', 'quotas'],
-  'project-metrics': ['http', 'monitors'],
-  cli: ['alerting', 'audit', 'config', 'database', 'database/backup', 'monitors'],
+  badges: ['checks', 'core', 'database', 'http', 'kit'],
+  detector: ['checks', 'config', 'core', 'database', 'kit'],
+  heartbeats: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas'],
+  'project-metrics': ['checks', 'http'],
+  cli: ['alerting', 'audit', 'checks', 'config', 'database', 'database/backup'],
 }
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */

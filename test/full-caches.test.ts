@@ -9,7 +9,7 @@ import type { Queryable } from '../src/database/client.ts'
 import type { Database } from '../src/database/service.ts'
 import { createBodies } from '../src/heartbeats/bodies.ts'
 import { openToBodies } from '../src/heartbeats/bodies-store.ts'
-import { createKnownMonitors } from '../src/heartbeats/known-monitors.ts'
+import { createKnownChecks } from '../src/heartbeats/known-checks.ts'
 import type { Quota } from '../src/quotas/limits.ts'
 import { createQuotas, type QuotaConfig } from '../src/quotas/service.ts'
 
@@ -75,7 +75,7 @@ test('the 10,001st project does not make the quotas of the other projects be for
   })
   const write = (ids: readonly string[]) =>
     bodies.wrote(
-      ids.map((projectId) => ({ monitorId: projectId, projectId, total: 500 })),
+      ids.map((projectId) => ({ checkId: projectId, projectId, total: 500 })),
       [],
       openToBodies,
     )
@@ -90,7 +90,7 @@ test('the 10,001st project does not make the quotas of the other projects be for
 })
 
 test('the check that fills the memory of known checks leaves at least half of them known', () => {
-  const known = createKnownMonitors({ maxEntries: size })
+  const known = createKnownChecks({ maxEntries: size })
   for (const name of names) known.add(name, 'p')
   assert.ok(names.slice(-size / 2).every((name) => known.projectOf(name) === 'p'))
 })

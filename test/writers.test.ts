@@ -48,14 +48,14 @@ test('alerts of other checks are made while those of one check are refused', asy
   const made = await Promise.all(
     ['a', 'b', 'c'].map(async (name) => (await call('POST', '/api/v3/checks/', { name, channels: '*' })).json().uuid),
   )
-  await refuse(running, 'deliveries', `NEW.monitor_id = ''${made[1]}''`)
+  await refuse(running, 'deliveries', `NEW.check_id = ''${made[1]}''`)
   await Promise.all(made.map((uuid) => call('POST', `/ping/${uuid}/fail`, undefined, {})))
   await eventually('the other two', () => receiver.received.length === 2)
   await call('POST', `/ping/${made[0]}`, undefined, {})
   await eventually('a recovery after that', () => receiver.received.length === 3)
   const [left] = await sql<{ n: string }>(
     running.databaseUrl,
-    'SELECT count(*) AS n FROM flips WHERE processed_at IS NULL AND monitor_id = $1',
+    'SELECT count(*) AS n FROM flips WHERE processed_at IS NULL AND check_id = $1',
     [made[1]],
   )
   assert.equal(Number(left?.n), 1, 'what was refused waits, and is lost to nobody')

@@ -159,7 +159,7 @@ const endDeliveries: Statement = {
 }
 
 /**
- * Deletes a project with its keys, monitors and channels; returns its name, null if there is none. No more alerts are
+ * Deletes a project with its keys, checks and channels; returns its name, null if there is none. No more alerts are
  * sent about it, and no other project can get its addresses.
  */
 export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {

@@ -1,8 +1,8 @@
 // A message in plain words: the same facts for every transport, which only lays them out. Pure.
 
+import type { CheckDocument } from '../checks/document.ts'
 import type { FlipReason } from '../core/status.ts'
 import { isBlank } from '../kit/characters.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import { detectKind, nextDue } from '../schedule/schedule.ts'
 import type { CheckMessage, Message, NoticeMessage, Severity } from './message.ts'
 import { placeholdersOf } from './placeholders.ts'

@@ -2,10 +2,10 @@
 // a while. By key, or by a link that an alert carries, for one outage.
 
 import type { WriteAudit } from '../audit/store.ts'
+import type { Caller } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
-import type { Caller } from '../monitors/editing.ts'
 import * as store from './attention-store.ts'
 import { createCheckLinks } from './check-links.ts'
 import type { Encryption } from './encryption.ts'
@@ -28,41 +28,41 @@ export function createAttention(options: {
   const links = createCheckLinks({ ...options, purpose: 'link to acknowledge' })
 
   const outageOf = (token: string) => {
-    const { monitorId, about } = links.open(token)
-    return { monitorId, seq: about }
+    const { checkId, about } = links.open(token)
+    return { checkId, seq: about }
   }
 
-  async function attended(projectId: string | null, monitorId: string): Promise<store.Attended> {
-    const found = await store.selectAttended(database, projectId, monitorId)
+  async function attended(projectId: string | null, checkId: string): Promise<store.Attended> {
+    const found = await store.selectAttended(database, projectId, checkId)
     if (found === null) throw new AppError('not_found', 'check not found')
     return found
   }
 
-  async function acknowledge(caller: Caller, monitorId: string, seq: number): Promise<AttentionDocument> {
+  async function acknowledge(caller: Caller, checkId: string, seq: number): Promise<AttentionDocument> {
     await database.transaction(async (tx) => {
-      if (!(await store.acknowledgeOutage(tx, caller.projectId, monitorId, seq, now())))
+      if (!(await store.acknowledgeOutage(tx, caller.projectId, checkId, seq, now())))
         throw new AppError('conflict', 'the check is not down, or not since then')
-      await writeAudit(tx, { ...caller, action: 'check.acknowledge', target: monitorId })
+      await writeAudit(tx, { ...caller, action: 'check.acknowledge', target: checkId })
     })
-    return documentOf(await attended(caller.projectId, monitorId))
+    return documentOf(await attended(caller.projectId, checkId))
   }
 
   async function snooze(
     caller: Caller,
-    monitorId: string,
+    checkId: string,
     forS: number,
     seq: number | null = null,
   ): Promise<AttentionDocument> {
     const until = forS === 0 ? null : now() + forS * 1000
     const detail = { until: until === null ? null : isoMillis(until) }
     await database.transaction(async (tx) => {
-      if (!(await store.snoozeMonitor(tx, caller.projectId, monitorId, { until, seq }, now())))
+      if (!(await store.snoozeCheck(tx, caller.projectId, checkId, { until, seq }, now())))
         throw seq === null
           ? new AppError('not_found', 'check not found')
           : new AppError('conflict', 'the outage that this link is about is over')
-      await writeAudit(tx, { ...caller, action: 'check.snooze', target: monitorId, detail })
+      await writeAudit(tx, { ...caller, action: 'check.snooze', target: checkId, detail })
     })
-    return documentOf(await attended(caller.projectId, monitorId))
+    return documentOf(await attended(caller.projectId, checkId))
   }
 
   function documentOf({ isDown, flipSeq, ackedSeq, snoozedUntil }: store.Attended): AttentionDocument {
@@ -74,37 +74,37 @@ export function createAttention(options: {
   }
 
   return {
-    link: ({ monitorId, flipSeq }: { monitorId: string; flipSeq: number }) =>
-      `${siteUrl()}/acknowledge/${links.seal(monitorId, flipSeq)}`,
+    link: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
+      `${siteUrl()}/acknowledge/${links.seal(checkId, flipSeq)}`,
 
     /** What the page of a link shows. It changes nothing, because mail scanners open links. */
     async look(token: string): Promise<{ name: string; project: string; goesOn: boolean } & AttentionDocument> {
-      const { monitorId, seq } = outageOf(token)
-      const found = await attended(null, monitorId)
+      const { checkId, seq } = outageOf(token)
+      const found = await attended(null, checkId)
       const { name, project } = found
       return { name, project, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
     },
 
     async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {
-      const { monitorId, seq } = outageOf(token)
-      const { projectId } = await attended(null, monitorId)
-      await acknowledge({ ...visitor, projectId }, monitorId, seq)
+      const { checkId, seq } = outageOf(token)
+      const { projectId } = await attended(null, checkId)
+      await acknowledge({ ...visitor, projectId }, checkId, seq)
     },
 
     async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
-      const { monitorId, seq } = outageOf(token)
-      const { projectId } = await attended(null, monitorId)
-      await snooze({ ...visitor, projectId }, monitorId, forS, seq)
+      const { checkId, seq } = outageOf(token)
+      const { projectId } = await attended(null, checkId)
+      await snooze({ ...visitor, projectId }, checkId, forS, seq)
     },
 
-    get: async (projectId: string, monitorId: string) => documentOf(await attended(projectId, monitorId)),
+    get: async (projectId: string, checkId: string) => documentOf(await attended(projectId, checkId)),
 
-    async acknowledge(caller: Caller, monitorId: string): Promise<AttentionDocument> {
-      const { flipSeq } = await attended(caller.projectId, monitorId)
-      return acknowledge(caller, monitorId, flipSeq)
+    async acknowledge(caller: Caller, checkId: string): Promise<AttentionDocument> {
+      const { flipSeq } = await attended(caller.projectId, checkId)
+      return acknowledge(caller, checkId, flipSeq)
     },
 
     /** `forS` counts seconds from now; 0 ends the snooze. */
-    snooze: (caller: Caller, monitorId: string, forS: number) => snooze(caller, monitorId, forS),
+    snooze: (caller: Caller, checkId: string, forS: number) => snooze(caller, checkId, forS),
   }
 }

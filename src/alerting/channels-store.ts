@@ -59,7 +59,7 @@ export type ChannelSummary = {
 const summaries = statement(
   'summaries',
   `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
-     (SELECT count(*) FROM monitor_channels mc WHERE mc.channel_id = c.id) AS checks,
+     (SELECT count(*) FROM check_channels mc WHERE mc.channel_id = c.id) AS checks,
      (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
      failed.last_error AS "lastError", failed.created_at AS "lastErrorAt", c.alerts
    FROM channels c LEFT JOIN LATERAL (
@@ -87,14 +87,14 @@ export async function insertChannel(
   await tx.query(insert, values)
 }
 
-// The lock steps over monitors that are being deleted, whose foreign key would break the statement.
+// The lock steps over checks that are being deleted, whose foreign key would break the statement.
 const attach = statement(
   'attach',
-  `WITH m AS (SELECT id FROM monitors WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
-   INSERT INTO monitor_channels (monitor_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
+  `WITH m AS (SELECT id FROM checks WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
+   INSERT INTO check_channels (check_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
 )
 
-export async function attachToAllMonitors(tx: Queryable, projectId: string, id: string): Promise<void> {
+export async function attachToAllChecks(tx: Queryable, projectId: string, id: string): Promise<void> {
   await tx.query(attach, [projectId, id])
 }
 
@@ -168,7 +168,7 @@ export async function unconfirmRecipient(tx: Queryable, id: string): Promise<voi
 const unreachable = statement(
   'unreachable_projects',
   `SELECT count(DISTINCT c.project_id)::int AS count FROM channels c
-   WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM monitor_channels mc WHERE mc.channel_id = c.id)
+   WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM check_channels mc WHERE mc.channel_id = c.id)
      AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
 )
 

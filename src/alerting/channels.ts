@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
+import type { Caller } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
-import type { Caller } from '../monitors/editing.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { readZone } from '../schedule/legacy-zones.ts'
 import { masked, maskProblem, settingsProblem, unmasked } from './channel-settings.ts'
@@ -153,7 +153,7 @@ export function createChannels(options: ChannelsOptions) {
         await options.quotas.admitChannel(tx, projectId)
         await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts, recipientConfirmed })
         if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, { id, projectId }, recipient)
-        if (checks === '*') await store.attachToAllMonitors(tx, projectId, id)
+        if (checks === '*') await store.attachToAllChecks(tx, projectId, id)
         const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
       })

@@ -20,16 +20,16 @@ export function createCheckLinks(options: { encryption: Encryption; purpose: str
   }
 
   return {
-    seal(monitorId: string, about = 0): string {
-      const id = Buffer.from(parse(monitorId)).toString('base64url')
+    seal(checkId: string, about = 0): string {
+      const id = Buffer.from(parse(checkId)).toString('base64url')
       const untilS = Math.ceil((now() + goodForMs) / 1000)
       return encryption.encrypt(`${id}.${untilS.toString(36)}.${about}`, purpose).toString('base64url')
     },
 
-    open(token: string): { monitorId: string; about: number } {
+    open(token: string): { checkId: string; about: number } {
       const [id = '', untilS = '', about] = opened(token).split('.')
       if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')
-      return { monitorId: stringify(Buffer.from(id, 'base64url')), about: Number(about) }
+      return { checkId: stringify(Buffer.from(id, 'base64url')), about: Number(about) }
     },
   }
 }

@@ -32,9 +32,9 @@ export function createConcluding(options: {
 }): Concluding {
   const { database, policy, now, log } = options
   const writeAlone = coalesce((all: Verdicted[]) => database.transaction((tx) => writeVerdicts(tx, all)))
-  const leaveOutage = coalesce(async (monitorIds: string[]) => {
-    const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now()))
-    return monitorIds.map(() => left.size)
+  const leaveOutage = coalesce(async (checkIds: string[]) => {
+    const left = await database.transaction((tx) => leaveToRecovery(tx, checkIds, now()))
+    return checkIds.map(() => left.size)
   })
 
   async function writeWithConsequences(
@@ -78,7 +78,7 @@ export function createConcluding(options: {
     options.count(delivery.kind, verdict.status, delivery.projectId)
     report(log, delivery, verdict)
     const forwards = outcome.kind === 'forwarded' && delivery.event === 'up'
-    if (forwards || (delivery.event === 'down' && verdict.status === 'retrying')) await leaveOutage(delivery.monitorId)
+    if (forwards || (delivery.event === 'down' && verdict.status === 'retrying')) await leaveOutage(delivery.checkId)
   }
 }
 

@@ -18,7 +18,7 @@ export type DeliveryFilter = {
 }
 
 export type DeliveryRow = DeliveryPosition & {
-  monitorId: string
+  checkId: string
   channelId: string
   event: string
   status: DeliveryStatus
@@ -36,15 +36,15 @@ export type DeliveryRow = DeliveryPosition & {
 const nextAttempt = `CASE WHEN d.status IN ('pending', 'retrying')
        THEN greatest(d.next_attempt_at, (SELECT c.rests_until FROM channels c WHERE c.id = d.channel_id)) ELSE d.next_attempt_at END`
 
-const columns = `d.id, d.monitor_id AS "monitorId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status, d.attempts,
+const columns = `d.id, d.check_id AS "checkId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status, d.attempts,
      ${nextAttempt} AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
      f.at, f."from", f."to", f.reason, f.request_id AS "requestId"`
 
 const list = statement(
   'list',
   `SELECT ${columns}
-   FROM deliveries d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq
-   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.monitor_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
+   FROM deliveries d LEFT JOIN flips f ON f.check_id = d.check_id AND f.seq = d.flip_seq
+   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.check_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
      AND ($4::text IS NULL OR d.status = $4)
      AND ($5::float8 IS NULL OR (d.created_at, d.flip_seq, d.id) < (${instant('$5')}, $6::int, $7::uuid))
    ORDER BY d.created_at DESC, d.flip_seq DESC, d.id DESC LIMIT $8`,
@@ -68,7 +68,7 @@ export async function selectChannelIds(on: Queryable, projectId: string): Promis
 }
 
 export type Resendable = {
-  monitorId: string
+  checkId: string
   id: string
   status: DeliveryStatus
   channelOff: boolean
@@ -78,9 +78,9 @@ export type Resendable = {
 
 const forResend = statement(
   'for_resend',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.status,
+  `SELECT d.check_id AS "checkId", d.id, d.status,
      NOT EXISTS (SELECT FROM channels c WHERE c.id = d.channel_id AND c.project_id = d.project_id AND c.disabled_at IS NULL) AS "channelOff",
-     d.event NOT IN ('notice', 'confirm') AND NOT EXISTS (SELECT FROM monitors m WHERE m.id = d.monitor_id AND m.flip_seq = d.flip_seq) AS outdated
+     d.event NOT IN ('notice', 'confirm') AND NOT EXISTS (SELECT FROM checks m WHERE m.id = d.check_id AND m.flip_seq = d.flip_seq) AS outdated
    FROM deliveries d WHERE d.id = $2 AND d.project_id = $1`,
 )
 
@@ -92,15 +92,15 @@ const again = statement(
   'resend',
   `WITH d AS (
      UPDATE deliveries SET status = 'pending', next_attempt_at = ${instant('$3')}, resent_at = ${instant('$3')}, finished_at = NULL
-     WHERE monitor_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
-   SELECT ${columns} FROM d LEFT JOIN flips f ON f.monitor_id = d.monitor_id AND f.seq = d.flip_seq`,
+     WHERE check_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
+   SELECT ${columns} FROM d LEFT JOIN flips f ON f.check_id = d.check_id AND f.seq = d.flip_seq`,
 )
 
 /** Null if somebody else was faster. */
 export async function resend(
   tx: Queryable,
-  { monitorId, id }: Pick<Resendable, 'monitorId' | 'id'>,
+  { checkId, id }: Pick<Resendable, 'checkId' | 'id'>,
   now: number,
 ): Promise<DeliveryRow | null> {
-  return (await tx.query<DeliveryRow>(again, [monitorId, id, now]))[0] ?? null
+  return (await tx.query<DeliveryRow>(again, [checkId, id, now]))[0] ?? null
 }

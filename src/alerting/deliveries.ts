@@ -1,11 +1,11 @@
 // What has become of alerts, for people, and another try for those that were given up.
 
 import type { WriteAudit } from '../audit/store.ts'
+import type { Caller } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isUuid } from '../kit/identifier.ts'
 import { isoMillis } from '../kit/instant.ts'
-import type { Caller } from '../monitors/editing.ts'
 import * as store from './deliveries-store.ts'
 import { uniqueKey } from './message.ts'
 
@@ -106,7 +106,7 @@ function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDo
   const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
     id: row.id,
-    check: row.event === 'notice' || row.event === 'confirm' ? null : shown(row.monitorId),
+    check: row.event === 'notice' || row.event === 'confirm' ? null : shown(row.checkId),
     channel: shown(row.channelId),
     event: row.event,
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },

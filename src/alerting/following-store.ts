@@ -7,12 +7,12 @@ const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000
 
 const follow = statement(
   'follow',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
    SELECT $1::uuid, gen_random_uuid(), c.project_id, c.id, $4::int, $5::text, 'pending', ${instant('$6')}, ${instant('$7')}
    FROM channels c WHERE c.id = $3 AND c.project_id = $2 AND c.disabled_at IS NULL
-     AND EXISTS (SELECT FROM monitors m WHERE m.id = $1 AND m.status = 'down' AND m.flip_seq = $4)
-     AND NOT ($5 = 'escalation' AND EXISTS (SELECT FROM monitor_channels mc WHERE mc.monitor_id = $1 AND mc.channel_id = c.id))
-   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING`,
+     AND EXISTS (SELECT FROM checks m WHERE m.id = $1 AND m.status = 'down' AND m.flip_seq = $4)
+     AND NOT ($5 = 'escalation' AND EXISTS (SELECT FROM check_channels mc WHERE mc.check_id = $1 AND mc.channel_id = c.id))
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING`,
 )
 
 /**
@@ -21,9 +21,9 @@ const follow = statement(
  */
 export async function insertFollowUp(
   tx: Queryable,
-  { monitorId, projectId, flipSeq }: { monitorId: string; projectId: string; flipSeq: number },
+  { checkId, projectId, flipSeq }: { checkId: string; projectId: string; flipSeq: number },
   { channelId, event, due }: { channelId: string; event: string; due: number },
   now: number,
 ): Promise<void> {
-  await tx.query(follow, [monitorId, projectId, channelId, flipSeq, event, due, now])
+  await tx.query(follow, [checkId, projectId, channelId, flipSeq, event, due, now])
 }

@@ -8,21 +8,21 @@ const statement = (name: string, text: string): Statement => ({ name: `looking_$
 
 export type LatestFlip = { at: number; reason: FlipReason }
 
-const flip = statement('flip', 'SELECT at, reason FROM flips WHERE monitor_id = $1 ORDER BY seq DESC LIMIT 1')
+const flip = statement('flip', 'SELECT at, reason FROM flips WHERE check_id = $1 ORDER BY seq DESC LIMIT 1')
 
-export async function selectLatestFlip(on: Queryable, monitorId: string): Promise<LatestFlip | null> {
-  return (await on.query<LatestFlip>(flip, [monitorId]))[0] ?? null
+export async function selectLatestFlip(on: Queryable, checkId: string): Promise<LatestFlip | null> {
+  return (await on.query<LatestFlip>(flip, [checkId]))[0] ?? null
 }
 
 export type SeenPing = { n: number; kind: HeartbeatKind; at: number; exitStatus: number | null }
 
 const pings = statement(
   'pings',
-  `SELECT n, kind, received_at AS at, exit_status AS "exitStatus" FROM heartbeats WHERE monitor_id = $1
+  `SELECT n, kind, received_at AS at, exit_status AS "exitStatus" FROM heartbeats WHERE check_id = $1
    ORDER BY received_at DESC, id DESC LIMIT $2`,
 )
 
 /** The newest first. */
-export async function selectSeenPings(on: Queryable, monitorId: string, limit: number): Promise<SeenPing[]> {
-  return on.query<SeenPing>(pings, [monitorId, limit])
+export async function selectSeenPings(on: Queryable, checkId: string, limit: number): Promise<SeenPing[]> {
+  return on.query<SeenPing>(pings, [checkId, limit])
 }

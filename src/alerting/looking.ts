@@ -1,8 +1,8 @@
 // The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
 
+import type { CheckDocument } from '../checks/document.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import { selectAttended } from './attention-store.ts'
 import { createCheckLinks } from './check-links.ts'
 import type { Encryption } from './encryption.ts'
@@ -25,10 +25,10 @@ export function createLooking(options: {
   const links = createCheckLinks({ ...options, purpose: 'link to a check' })
 
   return {
-    link: (monitorId: string) => `${siteUrl()}/checks/${links.seal(monitorId)}`,
+    link: (checkId: string) => `${siteUrl()}/checks/${links.seal(checkId)}`,
 
     async look(token: string): Promise<Look> {
-      const { monitorId: id } = links.open(token)
+      const { checkId: id } = links.open(token)
       const found = await selectAttended(database, null, id)
       const [check = null] = found === null ? [] : await checkDocuments([{ projectId: found.projectId, id }])
       if (found === null || check === null) throw new AppError('not_found', 'check not found')

@@ -77,12 +77,12 @@ export async function serialiseWindows(tx: Queryable, projectId: string): Promis
 const current = statement(
   'current',
   `SELECT w.place, m.id, m.name, m.from_at AS "from", m.to_at AS "to", m.cron, m.duration_s AS "durationS", m.tz,
-     CASE WHEN m.checks IS NOT NULL THEN CASE WHEN w.monitor_id = ANY(m.checks) THEN ARRAY[w.monitor_id::text] ELSE '{}' END END AS checks,
+     CASE WHEN m.checks IS NOT NULL THEN CASE WHEN w.check_id = ANY(m.checks) THEN ARRAY[w.check_id::text] ELSE '{}' END END AS checks,
      CASE WHEN m.tags IS NOT NULL THEN ARRAY(SELECT tag FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0) END AS tags
-   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w(project_id, monitor_id, place)
-     JOIN monitors c ON c.id = w.monitor_id JOIN maintenance_windows m ON m.project_id = w.project_id
+   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w(project_id, check_id, place)
+     JOIN checks c ON c.id = w.check_id JOIN maintenance_windows m ON m.project_id = w.project_id
    WHERE (m.from_at IS NULL OR (m.from_at <= ${instant('$3')} AND m.to_at > ${instant('$3')}))
-     AND (m.checks IS NULL AND m.tags IS NULL OR w.monitor_id = ANY(m.checks)
+     AND (m.checks IS NULL AND m.tags IS NULL OR w.check_id = ANY(m.checks)
        OR EXISTS (SELECT FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0))
    ORDER BY m.created_at, m.id`,
 )
@@ -93,10 +93,10 @@ const current = statement(
  */
 export async function selectCurrentWindows(
   on: Queryable,
-  checks: readonly { projectId: string; monitorId: string }[],
+  checks: readonly { projectId: string; checkId: string }[],
   at: number,
 ): Promise<MaintenanceWindow[][]> {
-  const values = [checks.map(({ projectId }) => projectId), checks.map(({ monitorId }) => monitorId), at]
+  const values = [checks.map(({ projectId }) => projectId), checks.map(({ checkId }) => checkId), at]
   const byPlace = Map.groupBy(await on.query<Row & { place: number }>(current, values), ({ place }) => Number(place))
   return checks.map((_, index) => (byPlace.get(index + 1) ?? []).map(toWindow))
 }
@@ -144,7 +144,7 @@ export async function lookAgain(tx: Queryable, projectId: string, now: number): 
   await tx.query(wake, [projectId, now])
 }
 
-const known = statement('known', 'SELECT id FROM monitors WHERE project_id = $1 AND id = ANY($2::uuid[])')
+const known = statement('known', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
 
 /** Which of these checks the project has. */
 export async function selectKnownChecks(on: Queryable, projectId: string, ids: readonly string[]): Promise<string[]> {

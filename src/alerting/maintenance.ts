@@ -2,12 +2,12 @@
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
+import type { Caller } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import { type MaintenanceTime, openUntil } from '../core/maintenance.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis, parseInstant } from '../kit/instant.ts'
-import type { Caller } from '../monitors/editing.ts'
 import { parseCron } from '../schedule/cron.ts'
 import { readZone } from '../schedule/legacy-zones.ts'
 import * as store from './maintenance-store.ts'

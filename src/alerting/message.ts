@@ -1,8 +1,8 @@
 // What a transport is given to tell: plain data, ready for the wire. alert.ts turns it into words.
 
 import { createHash } from 'node:crypto'
+import type { CheckDocument } from '../checks/document.ts'
 import type { FlipReason, Status } from '../core/status.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 
 export type Severity = 'critical' | 'warning' | 'info' | 'resolved'
 
@@ -54,13 +54,13 @@ type Envelope = {
 }
 
 /** `seq` is of the flip that began the outage. */
-export function incidentKey(monitorId: string, seq: number): string {
-  return `flatline-${uniqueKey(monitorId)}-${seq}`
+export function incidentKey(checkId: string, seq: number): string {
+  return `flatline-${uniqueKey(checkId)}-${seq}`
 }
 
 /** Healthchecks' public alias of a check, whose own id is the credential of its pings. */
-export function uniqueKey(monitorId: string): string {
-  return createHash('sha1').update(monitorId.replaceAll('-', '').slice(0, 16)).digest('hex')
+export function uniqueKey(checkId: string): string {
+  return createHash('sha1').update(checkId.replaceAll('-', '').slice(0, 16)).digest('hex')
 }
 
 /** What a test of a channel tells about: no check of anybody's. */

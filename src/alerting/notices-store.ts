@@ -11,12 +11,12 @@ const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000
 
 const insert = statement(
   'insert_notice',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
    SELECT $2::uuid, gen_random_uuid(), c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
    FROM channels c WHERE ($1::uuid IS NULL OR c.project_id = $1) AND c.disabled_at IS NULL AND ($6::uuid[] IS NULL OR c.id = ANY($6))
      AND ($7::text[] IS NULL OR c.kind = ANY($7))
    ORDER BY c.id
-   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING
    RETURNING id`,
 )
 

@@ -7,7 +7,7 @@ import type { ClaimedDelivery } from './store.ts'
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
-const columns = 'monitor_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at'
+const columns = 'check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at'
 
 const forward = statement(
   'forward',
@@ -16,13 +16,13 @@ const forward = statement(
    told AS (
      SELECT $4::int AS seq, $5::text AS event
      UNION ALL SELECT flip_seq, event FROM deliveries
-       WHERE $5 = 'up' AND monitor_id = $1 AND channel_id = $7 AND flip_seq = $4 - 1 AND event = 'down' AND status = 'suppressed'
+       WHERE $5 = 'up' AND check_id = $1 AND channel_id = $7 AND flip_seq = $4 - 1 AND event = 'down' AND status = 'suppressed'
          AND last_error = '${toldWithRecovery}'),
    made AS (
      INSERT INTO deliveries (${columns})
      SELECT $1, gen_random_uuid(), $2, living.id, told.seq, told.event, 'pending', $8::jsonb, ${instant('$6')}, ${instant('$6')}
      FROM living, told ORDER BY living.id, told.seq
-     ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO NOTHING)
+     ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING)
    SELECT count(*)::int AS count FROM living`,
 )
 
@@ -32,12 +32,12 @@ const forward = statement(
  */
 export async function forwardDelivery(
   tx: Queryable,
-  { monitorId, projectId, channelId, flipSeq, event, notice }: ClaimedDelivery,
+  { checkId, projectId, channelId, flipSeq, event, notice }: ClaimedDelivery,
   channelIds: readonly string[],
   now: number,
 ): Promise<number> {
   const text = notice === null ? null : JSON.stringify(notice)
-  const values = [monitorId, projectId, channelIds, flipSeq, event, now, channelId, text]
+  const values = [checkId, projectId, channelIds, flipSeq, event, now, channelId, text]
   const [row] = await tx.query<{ count: number }>(forward, values)
   return row?.count ?? 0
 }

@@ -15,10 +15,10 @@ const combine = statement(
   'combine',
   `UPDATE deliveries d SET status = 'suppressed', last_error = '${toldWithRecovery}', next_attempt_at = NULL, lease_until = NULL,
      finished_at = ${instant('$2')}
-   WHERE d.monitor_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
+   WHERE d.check_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
      AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = ANY($3::uuid[]))
      AND EXISTS (
-       SELECT FROM deliveries u WHERE u.monitor_id = d.monitor_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
+       SELECT FROM deliveries u WHERE u.check_id = d.check_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
          AND u.event = 'up' AND ${unfinished('u')})
    RETURNING d.id`,
 )
@@ -30,28 +30,28 @@ const combine = statement(
  */
 export async function leaveToRecovery(
   on: Queryable,
-  monitorIds: readonly string[],
+  checkIds: readonly string[],
   now: number,
   held: readonly string[] = [],
 ): Promise<Set<string>> {
-  const left = await on.query<{ id: string }>(combine, [monitorIds, now, held])
+  const left = await on.query<{ id: string }>(combine, [checkIds, now, held])
   return new Set(left.map(({ id }) => id))
 }
 
 const takeBack = statement(
   'take_back',
   `UPDATE deliveries SET status = 'pending', last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
-   WHERE monitor_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
+   WHERE check_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
      AND last_error = '${toldWithRecovery}'`,
 )
 
 /** The recovery `seq` will not be sent, so the outage that was to go with it has to be sent by itself. */
 export async function takeBackOutage(
   tx: Queryable,
-  { monitorId, channelId, flipSeq }: { monitorId: string; channelId: string; flipSeq: number },
+  { checkId, channelId, flipSeq }: { checkId: string; channelId: string; flipSeq: number },
   now: number,
 ): Promise<void> {
-  await tx.query(takeBack, [monitorId, channelId, flipSeq, now])
+  await tx.query(takeBack, [checkId, channelId, flipSeq, now])
 }
 
 export type Outage = { at: number; reason: FlipReason; untold: boolean }
@@ -59,20 +59,20 @@ export type Outage = { at: number; reason: FlipReason; untold: boolean }
 const outages = statement(
   'outages',
   `SELECT w.place, f.at, f.reason, EXISTS (
-       SELECT FROM deliveries d WHERE d.monitor_id = f.monitor_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
+       SELECT FROM deliveries d WHERE d.check_id = f.check_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
          AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(monitor_id, channel_id, seq, place)
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
      JOIN LATERAL (
-       SELECT * FROM flips f WHERE f.monitor_id = w.monitor_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,
+       SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,
 )
 
 /** The outage that each of these recoveries ends, and whether the channel was told of it; null if it ends none. */
 export async function selectOutages(
   on: Queryable,
-  recoveries: readonly { monitorId: string; channelId: string; flipSeq: number }[],
+  recoveries: readonly { checkId: string; channelId: string; flipSeq: number }[],
 ): Promise<(Outage | null)[]> {
   const values = [
-    recoveries.map(({ monitorId }) => monitorId),
+    recoveries.map(({ checkId }) => checkId),
     recoveries.map(({ channelId }) => channelId),
     recoveries.map(({ flipSeq }) => flipSeq),
   ]

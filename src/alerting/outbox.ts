@@ -14,7 +14,7 @@ import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
 /** A step counts the channels of at most so many checks. */
 const scannedMax = 1000
-const monitorsMax = 200
+const checksMax = 200
 /** Deliveries of a step, unless a single flip has more. */
 const rowsMax = 5000
 const first = '00000000-0000-0000-0000-000000000000'
@@ -62,7 +62,7 @@ export function createOutbox(options: {
 
   /** Behind those that were looked at last: what waits beyond as many as fit comes next, wherever its id lies. */
   async function nextWaiting(): Promise<store.Waiting[]> {
-    const waiting = await store.pickMonitorsWithFlips(database, after, scannedMax)
+    const waiting = await store.pickChecksWithFlips(database, after, scannedMax)
     const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
     after = waiting.length === scannedMax ? (waiting.at(-1)?.id ?? first) : first
     return [...waiting, ...wrapped]
@@ -70,7 +70,7 @@ export function createOutbox(options: {
 
   async function restart(limit: number): Promise<store.Waiting[]> {
     const end = after
-    return (await store.pickMonitorsWithFlips(database, first, limit)).filter(({ id }) => id <= end)
+    return (await store.pickChecksWithFlips(database, first, limit)).filter(({ id }) => id <= end)
   }
 
   async function relayEach(shares: readonly Share[]): Promise<number> {
@@ -80,7 +80,7 @@ export function createOutbox(options: {
         (one) => one.made,
         (err: unknown) => {
           if (isDatabaseAway(err)) throw err
-          log.error({ err, event: 'outbox.refused', monitor: share.id }, 'the alerts of a check cannot be written')
+          log.error({ err, event: 'outbox.refused', check: share.id }, 'the alerts of a check cannot be written')
           return 0
         },
       )
@@ -95,9 +95,9 @@ export function createOutbox(options: {
       const all = await store.claimFlips(tx, shares)
       claimed = all.length
       const flips = all.flatMap((flip) => (flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : []))
-      recovered = flips.flatMap(({ monitorId, event }) => (event === 'up' ? [monitorId] : []))
+      recovered = flips.flatMap(({ checkId, event }) => (event === 'up' ? [checkId] : []))
       if (flips.length === 0) return 0
-      const flipped = [...new Set(flips.map(({ monitorId }) => monitorId))]
+      const flipped = [...new Set(flips.map(({ checkId }) => checkId))]
       await endReminders(tx, flipped, now())
       const at = now()
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
@@ -116,7 +116,7 @@ function sharesOf(waiting: readonly store.Waiting[]): Share[] {
   let rows = 0
   for (const one of waiting.toSorted((a, b) => a.turn - b.turn)) {
     rows += Math.max(1, one.channels)
-    if (chosen.length === monitorsMax || (chosen.length > 0 && rows > rowsMax)) break
+    if (chosen.length === checksMax || (chosen.length > 0 && rows > rowsMax)) break
     chosen.push(one)
   }
   const each = rowsMax / Math.max(1, chosen.length)

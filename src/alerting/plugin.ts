@@ -37,7 +37,7 @@ const drainMs = 5000
 
 export const alertingPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { database, monitors, circuitBreakers: breakers, log, quotas } = app
+    const { database, checks, circuitBreakers: breakers, log, quotas } = app
     const { security, server } = config
     const timeouts = [config.breakers, ...Object.values(config.breakers.overrides)]
     const requestTimeoutMs = Math.max(...timeouts.map((settings) => settings.requestTimeoutMs ?? 0))
@@ -64,9 +64,9 @@ export const alertingPlugin = fp<{ config: Config }>(
       links,
       breakers,
       ...{ writeAudit: app.audit.write, quotas },
-      checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
-      checkOfKey: monitors.idOfKey,
-      settingsOf: async (projectId, id) => (await monitors.find(projectId, id)).settings,
+      checkDocuments: (wanted) => checks.documents(wanted, { version: 3, readOnly: false }),
+      checkOfKey: checks.idOfKey,
+      settingsOf: async (projectId, id) => (await checks.find(projectId, id)).settings,
       siteUrl: app.siteUrl,
       limits,
       onFree: () => deliveries.wake(),
@@ -83,7 +83,7 @@ export const alertingPlugin = fp<{ config: Config }>(
     metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
 
     const { outbox, deliveries } = createLoops(app, alerting, limits)
-    monitors.onFlips(() => outbox.wake())
+    checks.onFlips(() => outbox.wake())
     breakers.onClosed(() => deliveries.wake())
 
     await registerRoutes(app, alerting, links)
@@ -97,7 +97,7 @@ export const alertingPlugin = fp<{ config: Config }>(
       'audit',
       'auth',
       'quotas',
-      'monitors',
+      'checks',
       'metrics',
       'site-url',
     ],

@@ -75,10 +75,10 @@ export async function revokeRecipient(tx: Queryable, { projectId, hash }: Recipi
 
 const insertAsk = statement(
   'insert_ask',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
    SELECT $2::uuid, gen_random_uuid(), $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
      ${instant('$3')}
-   FROM deliveries d WHERE d.monitor_id = $2 AND d.event = 'confirm'`,
+   FROM deliveries d WHERE d.check_id = $2 AND d.event = 'confirm'`,
 )
 
 /** Queues the mail that asks for confirmation, as a delivery of the channel. */

@@ -2,11 +2,11 @@
 // (deliverer.ts) claims due ones and sends them. Neither changes a status.
 
 import type { WriteAudit } from '../audit/store.ts'
+import type { CheckDocument } from '../checks/document.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
-import type { Settings } from '../core/monitor.ts'
+import type { Settings } from '../core/check.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import type { GuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createAttention } from './attention.ts'

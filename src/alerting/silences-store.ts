@@ -7,12 +7,12 @@ import { placed } from './telling-store.ts'
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
-/** Whether any ancestor of the monitor is down. A parent that is gone or in another project is none. */
-const underOutage = (monitor: string) => `EXISTS (
+/** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
+const underOutage = (check: string) => `EXISTS (
     WITH RECURSIVE up AS (
-      SELECT c.parent_id, c.project_id FROM monitors c WHERE c.id = ${monitor} AND c.parent_id IS NOT NULL
-      UNION SELECT p.parent_id, p.project_id FROM up JOIN monitors p ON p.id = up.parent_id AND p.project_id = up.project_id)
-    SELECT FROM up JOIN monitors p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
+      SELECT c.parent_id, c.project_id FROM checks c WHERE c.id = ${check} AND c.parent_id IS NOT NULL
+      UNION SELECT p.parent_id, p.project_id FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id)
+    SELECT FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
 
 export type Facts = {
   tags: string
@@ -26,7 +26,7 @@ export type Facts = {
   told: Told
 }
 
-const ofOutage = 'd.monitor_id = w.monitor_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
+const ofOutage = 'd.check_id = w.check_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
 
 /** Of the outage: as long as no reminder was sent, what was held back was not told. */
 const told = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'told' WHEN bool_or(d.held IS NOT NULL) THEN 'held' ELSE 'no' END
@@ -36,15 +36,15 @@ const facts = statement(
   'facts',
   `SELECT w.place, m.tags, m.severity, m.status = 'down' AND m.flip_seq = w.seq AS "goesOn",
      coalesce(a.acked_seq = w.seq, false) AS acknowledged, ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
-     (SELECT count(*) FROM flips f WHERE f.monitor_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
+     (SELECT count(*) FROM flips f WHERE f.check_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
         AND f.at > ${instant('$4')}) AS outages,
      (SELECT c.alerts FROM channels c WHERE c.id = w.channel_id) AS alerts, ${told} AS told
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(monitor_id, channel_id, seq, place)
-     JOIN monitors m ON m.id = w.monitor_id LEFT JOIN attention a ON a.monitor_id = m.id`,
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
+     JOIN checks m ON m.id = w.check_id LEFT JOIN attention a ON a.check_id = m.id`,
 )
 
 /** A channel, and the outage of a check that began with flip `seq`. */
-export type OutageOnChannel = { monitorId: string; channelId: string; seq: number }
+export type OutageOnChannel = { checkId: string; channelId: string; seq: number }
 
 /** `since` is from when on outages are counted. Null of a check that is gone. */
 export async function selectFacts(
@@ -53,7 +53,7 @@ export async function selectFacts(
   since: number,
 ): Promise<(Facts | null)[]> {
   const values = [
-    outages.map(({ monitorId }) => monitorId),
+    outages.map(({ checkId }) => checkId),
     outages.map(({ channelId }) => channelId),
     outages.map(({ seq }) => seq),
     since,
@@ -62,7 +62,7 @@ export async function selectFacts(
 }
 
 export type Held = {
-  monitorId: string
+  checkId: string
   id: string
   projectId: string
   channelId: string
@@ -75,10 +75,10 @@ export type Held = {
 
 const held = statement(
   'held',
-  `SELECT d.monitor_id AS "monitorId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event,
+  `SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event,
      d.held,
      (m.id IS NULL OR m.status <> 'down' OR m.flip_seq <> d.flip_seq) AS over
-   FROM deliveries d LEFT JOIN monitors m ON m.id = d.monitor_id
+   FROM deliveries d LEFT JOIN checks m ON m.id = d.check_id
    WHERE d.status = 'suppressed' AND d.next_attempt_at <= ${instant('$1')} AND d.next_attempt_at IS NOT NULL
    ORDER BY d.next_attempt_at LIMIT $2`,
 )
@@ -92,8 +92,8 @@ const settle = statement(
   'settle_held',
   `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, last_error = coalesce(h.reason, d.last_error),
      held = coalesce(h.kind, d.held)
-   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(monitor_id, id, until, reason, kind)
-   WHERE d.monitor_id = h.monitor_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
+   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(check_id, id, until, reason, kind)
+   WHERE d.check_id = h.check_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
    RETURNING d.id`,
 )
 
@@ -103,7 +103,7 @@ export async function settleHeld(
   all: readonly (Held & { silence: Silence | null })[],
 ): Promise<string[]> {
   const values = [
-    all.map(({ monitorId }) => monitorId),
+    all.map(({ checkId }) => checkId),
     all.map(({ id }) => id),
     all.map(({ silence }) => silence?.until ?? null),
     all.map(({ silence }) => silence?.reason ?? null),
@@ -114,11 +114,11 @@ export async function settleHeld(
 
 const remind = statement(
   'remind',
-  `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
-   SELECT monitor_id, gen_random_uuid(), project_id, channel_id, flip_seq, event, 'pending', ${instant('due')}, ${instant('$6')}
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
+   SELECT check_id, gen_random_uuid(), project_id, channel_id, flip_seq, event, 'pending', ${instant('due')}, ${instant('$6')}
    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::text[])
-     AS r(monitor_id, project_id, channel_id, flip_seq, due, event)
-   ON CONFLICT (monitor_id, flip_seq, channel_id, event) DO UPDATE
+     AS r(check_id, project_id, channel_id, flip_seq, due, event)
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO UPDATE
      SET status = 'pending', attempts = 0, last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = EXCLUDED.next_attempt_at,
        created_at = EXCLUDED.created_at
      WHERE deliveries.status = 'suppressed'`,
@@ -132,7 +132,7 @@ export async function insertReminders(
 ): Promise<void> {
   const column = <T>(pick: (one: Held & { due: number }) => T): T[] => all.map(pick)
   await tx.query(remind, [
-    column(({ monitorId }) => monitorId),
+    column(({ checkId }) => checkId),
     column(({ projectId }) => projectId),
     column(({ channelId }) => channelId),
     column(({ flipSeq }) => flipSeq),
@@ -145,11 +145,11 @@ export async function insertReminders(
 const ending = statement(
   'end_reminders',
   `UPDATE deliveries d SET status = 'suppressed', last_error = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
-   WHERE d.monitor_id = ANY($1::uuid[]) AND (d.event LIKE 'reminder%' OR d.event = 'escalation')
+   WHERE d.check_id = ANY($1::uuid[]) AND (d.event LIKE 'reminder%' OR d.event = 'escalation')
      AND d.status IN ('pending', 'retrying') AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')})`,
 )
 
 /** A recovery ends the reminders that wait: it would have to wait for them. */
-export async function endReminders(tx: Queryable, monitorIds: readonly string[], now: number): Promise<void> {
-  await tx.query(ending, [monitorIds, now])
+export async function endReminders(tx: Queryable, checkIds: readonly string[], now: number): Promise<void> {
+  await tx.query(ending, [checkIds, now])
 }

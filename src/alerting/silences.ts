@@ -3,9 +3,9 @@
 // when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
 // only once its next heartbeat should have come, because a job that was only cut off beats before that.
 
+import type { Settings } from '../core/check.ts'
+import { rulesOf, tagsOf } from '../core/check.ts'
 import { isAffected, openUntil } from '../core/maintenance.ts'
-import type { Settings } from '../core/monitor.ts'
-import { rulesOf, tagsOf } from '../core/monitor.ts'
 import type { Database } from '../database/service.ts'
 import { coalesce } from '../kit/coalesce.ts'
 import { nextDue } from '../schedule/schedule.ts'
@@ -22,7 +22,7 @@ const flappingWindowMs = 3_600_000
 
 export type Silences = ReturnType<typeof createSilences>
 
-type Asked = Pick<ClaimedDelivery, 'monitorId' | 'channelId' | 'projectId' | 'flipSeq' | 'event'>
+type Asked = Pick<ClaimedDelivery, 'checkId' | 'channelId' | 'projectId' | 'flipSeq' | 'event'>
 
 export function createSilences(options: {
   database: Database
@@ -36,19 +36,19 @@ export function createSilences(options: {
   const factsOf = coalesce((outages: store.OutageOnChannel[]) =>
     store.selectFacts(database, outages, now() - flappingWindowMs),
   )
-  const windowsOf = coalesce((checks: Pick<Asked, 'projectId' | 'monitorId'>[]) =>
+  const windowsOf = coalesce((checks: Pick<Asked, 'projectId' | 'checkId'>[]) =>
     selectCurrentWindows(database, checks, now()),
   )
 
   /** Null if it is to be sent, or if the check is gone. */
   async function why(delivery: Asked): Promise<Silence | null> {
-    const { monitorId, channelId, projectId, flipSeq } = delivery
+    const { checkId, channelId, projectId, flipSeq } = delivery
     const at = now()
     const event = eventOf(delivery)
-    const outage = { monitorId, channelId, seq: event === 'up' ? flipSeq - 1 : flipSeq }
-    const [facts, windows] = await Promise.all([factsOf(outage), windowsOf({ projectId, monitorId })])
+    const outage = { checkId, channelId, seq: event === 'up' ? flipSeq - 1 : flipSeq }
+    const [facts, windows] = await Promise.all([factsOf(outage), windowsOf({ projectId, checkId })])
     if (facts === null) return null
-    const check = { id: monitorId, tags: tagsOf(facts) }
+    const check = { id: checkId, tags: tagsOf(facts) }
     const maintenance = windows.flatMap(({ name, time, scope }) => {
       const until = isAffected(scope, check) ? openUntil(time, at) : null
       return until === null ? [] : [{ name, until }]
@@ -56,8 +56,8 @@ export function createSilences(options: {
     return whySilent({ ...facts, alerts: facts.alerts ?? {}, event, maintenance: maintenance ?? null, outagesMax }, at)
   }
 
-  async function dueOf({ projectId, monitorId, held }: store.Held): Promise<number> {
-    const settings = held === 'parent' ? await settingsOf(projectId, monitorId).catch(() => null) : null
+  async function dueOf({ projectId, checkId, held }: store.Held): Promise<number> {
+    const settings = held === 'parent' ? await settingsOf(projectId, checkId).catch(() => null) : null
     if (settings === null) return now()
     const rules = rulesOf(settings)
     const next = nextDue(rules.schedule, now()) ?? Number.POSITIVE_INFINITY

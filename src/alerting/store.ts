@@ -13,7 +13,7 @@ const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
 export type DueDelivery = {
-  monitorId: string
+  checkId: string
   id: string
   projectId: string
   channelId: string
@@ -26,7 +26,7 @@ export type DueDelivery = {
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
 /**
- * What a later delivery of its monitor and channel waits for. A reminder or an escalation whose time has not come is not: one that was made
+ * What a later delivery of its check and channel waits for. A reminder or an escalation whose time has not come is not: one that was made
  * while its outage ended would hold back the recovery until then.
  */
 export const precedes = (row: string, now: string) =>
@@ -44,12 +44,12 @@ const due = statement(
      SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
      FROM waiting w WHERE w.channel_id IS NOT NULL)
    SELECT found.* FROM waiting w CROSS JOIN LATERAL (
-     SELECT d.monitor_id AS "monitorId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
      FROM deliveries d
      WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
        AND (
          SELECT e.flip_seq FROM deliveries e
-         WHERE e.monitor_id = d.monitor_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
+         WHERE e.check_id = d.check_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
          LIMIT 1) IS NULL
      ORDER BY d.next_attempt_at LIMIT $4) found
    WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[]) AND found."projectId" <> ALL($6::uuid[])
@@ -65,7 +65,7 @@ export type DueLimits = { ofChannel: number; ofAll: number }
 export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
 
 /**
- * Due deliveries without an earlier unfinished one of the same monitor and channel, except for resting channels and
+ * Due deliveries without an earlier unfinished one of the same check and channel, except for resting channels and
  * what is `busy`. Projects take turns; within a project the longest due comes first.
  */
 export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {
@@ -87,17 +87,17 @@ export type ClaimedDelivery = DueDelivery & {
   remindEveryS: number | null
 }
 
-export const claimedColumns = `d.monitor_id AS "monitorId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+export const claimedColumns = `d.check_id AS "checkId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
      d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
      d.lease_until AS "leaseUntil", d.group_id AS "groupId",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId",
-     (SELECT m.remind_every_s FROM monitors m WHERE m.id = d.monitor_id) AS "remindEveryS"`
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId",
+     (SELECT m.remind_every_s FROM checks m WHERE m.id = d.check_id) AS "remindEveryS"`
 
 const claim = statement(
   'claim',
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(monitor_id, id, attempts)
-   WHERE d.monitor_id = seen.monitor_id AND d.id = seen.id AND d.attempts = seen.attempts
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(check_id, id, attempts)
+   WHERE d.check_id = seen.check_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
    RETURNING ${claimedColumns}`,
 )
@@ -110,7 +110,7 @@ export async function claimDeliveries(
   leaseUntil: number,
 ): Promise<ClaimedDelivery[]> {
   return tx.query<ClaimedDelivery>(claim, [
-    seen.map(({ monitorId }) => monitorId),
+    seen.map(({ checkId }) => checkId),
     seen.map(({ id }) => id),
     seen.map(({ attempts }) => attempts),
     now,
@@ -121,19 +121,19 @@ export async function claimDeliveries(
 const extend = statement(
   'extend_leases',
   `UPDATE deliveries d SET next_attempt_at = ${instant('$4')}, lease_until = ${instant('$4')}
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(monitor_id, id, attempts)
-   WHERE d.monitor_id = own.monitor_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(check_id, id, attempts)
+   WHERE d.check_id = own.check_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
    RETURNING d.id`,
 )
 
 /** Compare-and-set: for each delivery, whether this attempt still holds it, and then holds it until `until`. */
 export async function extendLeases(
   tx: Queryable,
-  claimed: readonly Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>[],
+  claimed: readonly Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>[],
   until: number,
 ): Promise<boolean[]> {
   const rows = await tx.query<{ id: string }>(extend, [
-    claimed.map(({ monitorId }) => monitorId),
+    claimed.map(({ checkId }) => checkId),
     claimed.map(({ id }) => id),
     claimed.map(({ attempts }) => attempts),
     until,
@@ -149,20 +149,20 @@ const finish = statement(
   `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
      lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
-     AS v(monitor_id, id, attempts, status, next_attempt_at, last_error, held, at)
-   WHERE d.monitor_id = v.monitor_id AND d.id = v.id
+     AS v(check_id, id, attempts, status, next_attempt_at, last_error, held, at)
+   WHERE d.check_id = v.check_id AND d.id = v.id
      AND (d.attempts = v.attempts AND ${unfinished('d')} OR v.status = 'sent' AND d.status IN ('pending', 'retrying', 'dead'))
    RETURNING d.id`,
 )
 
 /** `at` is when the attempt ended. */
-export type Verdicted = { delivery: Pick<DueDelivery, 'monitorId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
+export type Verdicted = { delivery: Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>; verdict: Verdict; at: number }
 
 /** For each delivery, false if it has ended already, or if the attempt failed and is no longer the latest. */
 export async function writeVerdicts(tx: Queryable, all: readonly Verdicted[]): Promise<boolean[]> {
   const column = <T>(pick: (one: Verdicted) => T): T[] => all.map(pick)
   const rows = await tx.query<{ id: string }>(finish, [
-    column(({ delivery }) => delivery.monitorId),
+    column(({ delivery }) => delivery.checkId),
     column(({ delivery }) => delivery.id),
     column(({ delivery }) => delivery.attempts),
     column(({ verdict }) => verdict.status),
@@ -186,13 +186,13 @@ const expire = statement(
   'expire',
   `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
      last_error = coalesce(d.last_error, $4)
-   FROM (SELECT monitor_id, id FROM deliveries d
+   FROM (SELECT check_id, id FROM deliveries d
          WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND coalesce(d.resent_at, d.created_at) <= ${instant('$2')}
            AND d.next_attempt_at <= ${instant('$3')}
-         ORDER BY d.monitor_id, d.id LIMIT $5) old
-   WHERE d.monitor_id = old.monitor_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
+         ORDER BY d.check_id, d.id LIMIT $5) old
+   WHERE d.check_id = old.check_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
    RETURNING d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.last_error AS "lastError",
-     (SELECT f.request_id FROM flips f WHERE f.monitor_id = d.monitor_id AND f.seq = d.flip_seq) AS "requestId"`,
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId"`,
 )
 
 const expiredMax = 1000

@@ -6,7 +6,7 @@ import type { Queryable, Statement } from '../database/client.ts'
 const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
 
 /** A change of a check. */
-export type FlipKey = { monitorId: string; flipSeq: number }
+export type FlipKey = { checkId: string; flipSeq: number }
 
 export type ToldFlip = {
   at: number
@@ -29,8 +29,8 @@ export function placed<Row extends { place: number }>(rows: readonly Row[], coun
 }
 
 // OFFSET 0: each by its key. What PostgreSQL makes of a join before it has analysed a table that grows is to read all of it.
-const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(monitor_id, seq, place)
-     JOIN LATERAL (SELECT * FROM flips f WHERE f.monitor_id = w.monitor_id AND f.seq = w.seq OFFSET 0) f ON true`
+const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(check_id, seq, place)
+     JOIN LATERAL (SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq OFFSET 0) f ON true`
 
 const flips = statement(
   'flips',
@@ -41,7 +41,7 @@ const flips = statement(
 )
 
 export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(ToldFlip | null)[]> {
-  const values = [keys.map(({ monitorId }) => monitorId), keys.map(({ flipSeq }) => flipSeq)]
+  const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
   return placed(await on.query<ToldFlip & { place: number }>(flips, values), keys.length)
 }
 
@@ -53,13 +53,13 @@ const lastPings = statement(
   `SELECT w.place, h.exit_status AS "exitStatus", b.body, (h.scheme = 'email' AND h.method = '') AS "isMail"
    FROM ${asked}
      JOIN LATERAL (
-       SELECT * FROM heartbeats WHERE monitor_id = f.monitor_id AND received_at <= f.at ORDER BY received_at DESC, id DESC LIMIT 1) h ON true
-     LEFT JOIN heartbeat_bodies b ON b.monitor_id = h.monitor_id AND b.received_at = h.received_at AND b.id = h.id`,
+       SELECT * FROM heartbeats WHERE check_id = f.check_id AND received_at <= f.at ORDER BY received_at DESC, id DESC LIMIT 1) h ON true
+     LEFT JOIN heartbeat_bodies b ON b.check_id = h.check_id AND b.received_at = h.received_at AND b.id = h.id`,
 )
 
 /** The newest heartbeat up to each change. */
 export async function selectLastPings(on: Queryable, keys: readonly FlipKey[]): Promise<(LastPing | null)[]> {
-  const values = [keys.map(({ monitorId }) => monitorId), keys.map(({ flipSeq }) => flipSeq)]
+  const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
   const rows = await on.query<LastPing & { place: number }>(lastPings, values)
   return placed(rows, keys.length).map(
     (row) => row && { exitStatus: row.exitStatus, body: row.body, isMail: row.isMail },

@@ -1,10 +1,10 @@
 // What a delivery has to tell at the moment of an attempt.
 
 import { setImmediate as turn } from 'node:timers/promises'
+import type { CheckDocument } from '../checks/document.ts'
 import type { Database } from '../database/service.ts'
 import { coalesce } from '../kit/coalesce.ts'
 import { isoMillis } from '../kit/instant.ts'
-import type { CheckDocument } from '../monitors/document.ts'
 import { type CheckMessage, incidentKey, type Message, type Severity } from './message.ts'
 import { leaveToRecovery, selectOutages, toldWithRecovery } from './order-store.ts'
 import type { Circumstances, Silence } from './silence.ts'
@@ -21,9 +21,9 @@ export type TellingOptions = {
   checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
   silences: Pick<Silences, 'why'>
   /** Where people say that they have seen it. */
-  acknowledgeLink: (outage: { monitorId: string; flipSeq: number }) => string
+  acknowledgeLink: (outage: { checkId: string; flipSeq: number }) => string
   /** Where people see how it stands. */
-  checkLink: (monitorId: string) => string
+  checkLink: (checkId: string) => string
   now: () => number
 }
 
@@ -40,15 +40,15 @@ export function createTelling(options: TellingOptions): Tell {
   })
   const outageOf = coalesce((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
   const checkOf = coalesce(options.checkDocuments)
-  const isLeftToRecovery = coalesce(async (outages: { monitorId: string; id: string }[]) => {
-    const monitorIds = outages.map(({ monitorId }) => monitorId)
+  const isLeftToRecovery = coalesce(async (outages: { checkId: string; id: string }[]) => {
+    const checkIds = outages.map(({ checkId }) => checkId)
     const ids = outages.map(({ id }) => id)
-    const left = await database.transaction((tx) => leaveToRecovery(tx, monitorIds, now(), ids))
+    const left = await database.transaction((tx) => leaveToRecovery(tx, checkIds, now(), ids))
     return ids.map((id) => left.has(id))
   })
 
   return async function tell(delivery) {
-    const { monitorId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
+    const { checkId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
     const event = eventOf(delivery)
     if (notice !== null) {
       const at = isoMillis(delivery.createdAt)
@@ -56,7 +56,7 @@ export function createTelling(options: TellingOptions): Tell {
         event: 'notice',
         ...(notice.asks !== undefined && { asks: notice.asks }),
         notice: { ...notice, at },
-        incident: incidentKey(monitorId, 0),
+        incident: incidentKey(checkId, 0),
         delivery: { id, attempt: attempts },
       }
     }
@@ -64,7 +64,7 @@ export function createTelling(options: TellingOptions): Tell {
     const [flip, silence, check, lastPing, outage] = await Promise.all([
       flipOf(delivery),
       silences.why(delivery),
-      checkOf({ projectId, id: monitorId }),
+      checkOf({ projectId, id: checkId }),
       lastPingOf(delivery),
       event === 'up' ? outageOf(delivery) : null,
     ])
@@ -78,7 +78,7 @@ export function createTelling(options: TellingOptions): Tell {
       check: { ...check, status: flip.to },
       project: flip.project,
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
-      incident: incidentKey(monitorId, event === 'up' ? flipSeq - 1 : flipSeq),
+      incident: incidentKey(checkId, event === 'up' ? flipSeq - 1 : flipSeq),
       severity: event === 'up' ? 'resolved' : severityOf(check),
       delivery: { id, attempt: attempts },
       ...(requestId !== null && { requestId }),
@@ -89,7 +89,7 @@ export function createTelling(options: TellingOptions): Tell {
       ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
       ...(lastPing && { lastPing }),
       links: {
-        check: options.checkLink(monitorId),
+        check: options.checkLink(checkId),
         ...(event !== 'up' && { acknowledge: options.acknowledgeLink(delivery) }),
       },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
@@ -97,7 +97,7 @@ export function createTelling(options: TellingOptions): Tell {
   }
 }
 
-const nameOf = ({ monitorId, flipSeq }: FlipKey) => `${monitorId}/${flipSeq}`
+const nameOf = ({ checkId, flipSeq }: FlipKey) => `${checkId}/${flipSeq}`
 
 /** Of a message people are told what it says, not how it is encoded. What reads it is loaded where there is one. */
 async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {

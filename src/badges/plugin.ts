@@ -4,8 +4,8 @@ import { createBadges } from './service.ts'
 
 export const badgesPlugin = fp<{ label: string }>(
   async (app, { label }) => {
-    const { database, monitors, siteUrl } = app
-    await app.register(badgeRoutes, { badges: createBadges({ database, monitors, siteUrl, label }) })
+    const { database, checks, siteUrl } = app
+    await app.register(badgeRoutes, { badges: createBadges({ database, checks, siteUrl, label }) })
   },
-  { name: 'badges', dependencies: ['database', 'monitors', 'auth', 'site-url'] },
+  { name: 'badges', dependencies: ['database', 'checks', 'auth', 'site-url'] },
 )

@@ -1,5 +1,5 @@
+import type { Checks } from '../checks/service.ts'
 import type { Database } from '../database/service.ts'
-import type { Monitors } from '../monitors/service.ts'
 import { type BadgeUrls, badgeUrls, type Format, isSigned, type Wanted } from './addresses.ts'
 import * as store from './store.ts'
 import { add, type Counts, nothing, render } from './summary.ts'
@@ -12,12 +12,12 @@ export type Badges = ReturnType<typeof createBadges>
 
 export function createBadges(options: {
   database: Database
-  monitors: Pick<Monitors, 'readings' | 'reading' | 'uniqueKey'>
+  checks: Pick<Checks, 'readings' | 'reading' | 'uniqueKey'>
   siteUrl: () => string
   /** Of the badge of all checks. */
   label: string
 }) {
-  const { database, monitors, siteUrl, label } = options
+  const { database, checks, siteUrl, label } = options
   const underWay = new Map<string, Promise<Summary>>()
 
   /** Anybody may ask, as often as they like: those who ask for one project at the same time share the work. */
@@ -32,7 +32,7 @@ export function createBadges(options: {
   async function summarise(projectId: string): Promise<Summary> {
     let all = nothing
     const byTag = new Map<string, Counts>()
-    for await (const page of monitors.readings(projectId)) {
+    for await (const page of checks.readings(projectId)) {
       for (const { tags, status } of page) {
         all = add(all, status)
         for (const tag of new Set(tags)) byTag.set(tag, add(byTag.get(tag) ?? nothing, status))
@@ -70,10 +70,10 @@ export function createBadges(options: {
      * the uuid.
      */
     async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
-      const monitor = await store.selectMonitorByBadgeKey(database, badgeKey)
-      if (monitor === null) return null
-      const { name, slug, status } = await monitors.reading(monitor.projectId, monitor.id)
-      return render(name || slug || monitors.uniqueKey(monitor.id), add(nothing, status), wanted)
+      const check = await store.selectCheckByBadgeKey(database, badgeKey)
+      if (check === null) return null
+      const { name, slug, status } = await checks.reading(check.projectId, check.id)
+      return render(name || slug || checks.uniqueKey(check.id), add(nothing, status), wanted)
     },
   }
 }

@@ -18,14 +18,14 @@ export async function selectProjectByBadgeKey(on: Queryable, badgeKey: string): 
 }
 
 // No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.
-const monitor = statement(
-  'monitor',
-  'SELECT id, project_id AS "projectId" FROM monitors WHERE badge_key = $1 ORDER BY created_at, id LIMIT 1',
+const check = statement(
+  'check',
+  'SELECT id, project_id AS "projectId" FROM checks WHERE badge_key = $1 ORDER BY created_at, id LIMIT 1',
 )
 
-export async function selectMonitorByBadgeKey(
+export async function selectCheckByBadgeKey(
   on: Queryable,
   badgeKey: string,
 ): Promise<{ id: string; projectId: string } | null> {
-  return (await on.query<{ id: string; projectId: string }>(monitor, [badgeKey]))[0] ?? null
+  return (await on.query<{ id: string; projectId: string }>(check, [badgeKey]))[0] ?? null
 }

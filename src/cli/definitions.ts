@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
-import type { Applied, Result } from '../monitors/applying.ts'
+import type { Applied, Result } from '../checks/applying.ts'
 import { readChecks } from './definition-file.ts'
 import { CommandError } from './errors.ts'
 import { importHealthchecks } from './healthchecks.ts'

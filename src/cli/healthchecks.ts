@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import type { Applied } from '../monitors/applying.ts'
+import type { Applied } from '../checks/applying.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
 import { inputMaxBytes, readInput } from './input.ts'
 import { connect, createServerClient, keyFromFile, type Server, serverOptions, serverUsage } from './server.ts'

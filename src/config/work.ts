@@ -52,8 +52,8 @@ export const spool = Type.Object(
 
 export const detector = Type.Object(
   {
-    intervalMs: milliseconds(250, 'Pause between two looks for monitors that are due'),
-    batchMax: integer(500, 'Most monitors in one pass'),
+    intervalMs: milliseconds(250, 'Pause between two looks for checks that are due'),
+    batchMax: integer(500, 'Most checks in one pass'),
     acceptanceIntervalMs: milliseconds(500, 'How often this replica records that it can accept heartbeats', {
       maximum: 1000,
     }),

@@ -1,4 +1,4 @@
-// A blind window is a time in which no replica could accept heartbeats. Such time does not count against a monitor:
+// A blind window is a time in which no replica could accept heartbeats. Such time does not count against a check:
 // a wait that began at `from` and lasts `lengthMs` ends later by exactly its overlap with blind windows. A window that
 // begins before the (extended) end always counts whole, because the wait stands still for as long as the window lasts.
 

@@ -10,7 +10,7 @@ const column = (type: ColumnType, isNullable: boolean, max: number | null = null
 
 export const columns = {
   heartbeats: {
-    monitor_id: column('uuid', false),
+    check_id: column('uuid', false),
     received_at: column('instant', false),
     id: column('uuid', false),
     n: column('int8', false),
@@ -25,17 +25,17 @@ export const columns = {
     body_size: column('int4', false),
   },
   heartbeat_bodies: {
-    monitor_id: column('uuid', false),
+    check_id: column('uuid', false),
     received_at: column('instant', false),
     id: column('uuid', false),
     body: column('bytes', false),
   },
   heartbeat_keys: {
-    monitor_id: column('uuid', false),
+    check_id: column('uuid', false),
     key: column('text', false, 100),
     recorded_at: column('instant', false),
   },
-  monitors: {
+  checks: {
     id: column('uuid', false),
     unique_key: column('text', true, 40),
     project_id: column('uuid', false),
@@ -88,7 +88,7 @@ export const columns = {
     body_bytes: column('int8', false),
   },
   flips: {
-    monitor_id: column('uuid', false),
+    check_id: column('uuid', false),
     seq: column('int4', false),
     project_id: column('uuid', false),
     at: column('instant', false),
@@ -114,11 +114,11 @@ export const columns = {
     request_id: column('text', true, 64),
     address: column('text', true, 45),
   },
-  provisioned_monitors: {
+  provisioned_checks: {
     id: column('uuid', false),
   },
-  monitor_channels: {
-    monitor_id: column('uuid', false),
+  check_channels: {
+    check_id: column('uuid', false),
     channel_id: column('uuid', false),
   },
   quarantined_heartbeats: {
@@ -126,7 +126,7 @@ export const columns = {
     quarantined_at: column('instant', false),
     received_at: column('instant', true),
     project_id: column('uuid', true),
-    monitor_id: column('uuid', true),
+    check_id: column('uuid', true),
     code: column('text', false, 8),
     rule: column('text', false, 200),
     attempts: column('int4', false),

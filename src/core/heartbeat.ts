@@ -1,6 +1,6 @@
-// What a signal means is decided by the address it came to and then by what the monitor's owner asked for, in the order of
+// What a signal means is decided by the address it came to and then by what the check's owner asked for, in the order of
 // the Healthchecks protocol: a method filter, then a body filter (which overrides the address altogether), and above
-// all a paused monitor that only its owner may resume. An e-mail has no method, and filters of its own.
+// all a paused check that only its owner may resume. An e-mail has no method, and filters of its own.
 
 import type { Status } from './status.ts'
 
@@ -10,7 +10,7 @@ export type SignalKind = (typeof signalKinds)[number]
 /** `ign` is kept in the history but has no effect. */
 export type HeartbeatKind = SignalKind | 'ign'
 
-/** One heartbeat as it changes a monitor. `at` is its receive time in epoch milliseconds. */
+/** One heartbeat as it changes a check. `at` is its receive time in epoch milliseconds. */
 export type Heartbeat = { kind: HeartbeatKind; at: number; rid: string | null; exitStatus: number | null }
 
 export type SignalFilters = {

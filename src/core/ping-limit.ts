@@ -1,4 +1,4 @@
-// A limit that the owner of a monitor may set on how many pings are recorded within any minute. Nothing is kept for it: the history
+// A limit that the owner of a check may set on how many pings are recorded within any minute. Nothing is kept for it: the history
 // knows when the last ones came.
 
 export const pingLimitWindowMs = 60_000

@@ -9,8 +9,8 @@
 // reason `corrected` says so.
 
 import type { BlindWindow } from './blind-time.ts'
+import type { Unsettled } from './check.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import type { Unsettled } from './monitor.ts'
 import { type Flip, initialState, onHeartbeat, onPause, onResume, onTime, type Rules, type State } from './status.ts'
 import { nextWait } from './waits.ts'
 

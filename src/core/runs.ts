@@ -1,11 +1,11 @@
-// The runs of a monitor that have started and not ended. A run is named by its rid; all runs without one share a name. `lastStart` is the
+// The runs of a check that have started and not ended. A run is named by its rid; all runs without one share a name. `lastStart` is the
 // run that is watched for taking too long: the one that started last. `openRuns` are the others, in the order of their starts. Normally
 // they only wait for their end, to learn their duration, also after a later run, a failure or a pause has taken them off the watch; where
 // every run is to be watched, those that still are say so.
 
 type OpenRun = { rid: string | null; at: number; watched: boolean }
 
-/** Part of a monitor's state. Instants in epoch milliseconds. */
+/** Part of a check's state. Instants in epoch milliseconds. */
 export type Runs = { lastStart: number | null; lastStartRid: string | null; openRuns: readonly OpenRun[] }
 
 /** A start is looked for so far behind an end, and no further. */

@@ -1,7 +1,7 @@
-// The state machine of one monitor. Everything that can change a status is here, as pure functions of what the user set
+// The state machine of one check. Everything that can change a status is here, as pure functions of what the user set
 // (rules), what is known (state), the times in which nobody could accept heartbeats (blind windows) and an instant.
 //
-// What a monitor waits for is in waits.ts; the earliest is its deadline. `onTime` applies a deadline that has passed and dates
+// What a check waits for is in waits.ts; the earliest is its deadline. `onTime` applies a deadline that has passed and dates
 // the flip at the deadline, not at the moment of noticing; `onHeartbeat` applies one signal. A heartbeat received at t is
 // always onTime(t) first and then onHeartbeat, so that one which comes after an unnoticed deadline yields both changes.
 // Each call yields at most one flip. Which runs are open is in runs.ts.
@@ -10,7 +10,7 @@
 // status stays. A missed slot that is below the threshold moves the deadline on by one slot.
 //
 // Beyond the Healthchecks rules (their catalogue, section 3) only what a field of the rules switches on, and one repair: a run that
-// overran while the monitor was down is over when a heartbeat brings the monitor up, or its deadline would lie before
+// overran while the check was down is over when a heartbeat brings the check up, or its deadline would lie before
 // the flip that it follows.
 
 import type { Schedule } from '../schedule/schedule.ts'

@@ -1,4 +1,4 @@
-// A monitor waits for at most three moments at once: the end of grace after its last heartbeat (simple: timeout + grace after it;
+// A check waits for at most three moments at once: the end of grace after its last heartbeat (simple: timeout + grace after it;
 // cron: grace after the next slot), the end of the allowed time of a run that is watched, and, while paused, the end of the pause. The
 // earliest is its deadline. Time in which nobody could accept heartbeats does not count.
 

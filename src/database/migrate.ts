@@ -125,6 +125,14 @@ async function pendingOf(client: pg.ClientBase, migrations: readonly Migration[]
   if (edited) {
     throw new MigrationError(`migration ${edited.name} was edited after it had been applied: restore its migration.sql`)
   }
+  const first = migrations[0]?.name ?? ''
+  const before = rows.find((row) => row.migration_name < first)
+  if (before) {
+    throw new MigrationError(
+      `this database was made by a Flatline before 1.0.0 (migration ${before.migration_name}), whose migrations this version ` +
+        'does not have: export the checks with that version (flatline export), and import them into an empty database',
+    )
+  }
   return migrations.filter(({ name }) => !applied.has(name))
 }
 

@@ -1,5 +1,5 @@
 // Former addresses of projects: uuids of deleted checks, replaced ping keys, keys of badges. Jobs still send there and
-// pages still show what is there, so only the same project may have them again. The modules accounts and monitors share
+// pages still show what is there, so only the same project may have them again. The modules accounts and checks share
 // this table; rows stay when their project is deleted.
 
 import type { Queryable, Statement } from './client.ts'
@@ -44,14 +44,14 @@ export async function selectRetiredChecks(on: Queryable, ids: readonly string[])
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
 }
 
-const addressesOf = (monitors: string) =>
+const addressesOf = (checks: string) =>
   `INSERT INTO retired_addresses (kind, value, project_id)
-   SELECT address.kind, address.value, m.project_id FROM ${monitors} m,
+   SELECT address.kind, address.value, m.project_id FROM ${checks} m,
      LATERAL (VALUES ('check', uuid_send(m.id)), ('check_badge', uuid_send(m.badge_key))) AS address(kind, value)
    ON CONFLICT DO NOTHING`
 const retireOne = statement(
   'retire_check',
-  addressesOf('(SELECT id, badge_key, project_id FROM monitors WHERE id = $1 AND project_id = $2)'),
+  addressesOf('(SELECT id, badge_key, project_id FROM checks WHERE id = $1 AND project_id = $2)'),
 )
 
 /** Call it before the check is deleted. */
@@ -62,7 +62,7 @@ export async function retireCheck(tx: Queryable, projectId: string, id: string):
 const retireSome = statement(
   'retire_checks',
   `WITH part AS MATERIALIZED (
-     SELECT id, badge_key, project_id FROM monitors WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
+     SELECT id, badge_key, project_id FROM checks WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
    retired AS (${addressesOf('part')} RETURNING 1)
    SELECT id FROM part ORDER BY id DESC LIMIT 1`,
 )

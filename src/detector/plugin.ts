@@ -12,10 +12,10 @@ declare module 'fastify' {
 
 export const detectorPlugin = fp<{ config: Config['detector'] }>(
   async (app, { config }) => {
-    const { blindTime, monitors, database, log } = app
+    const { blindTime, checks, database, log } = app
     const metrics = app.domainMetrics
     const detect = createDetector({
-      monitors,
+      checks,
       clock: database.clock,
       windows: blindTime.windows,
       isCurrent: blindTime.isCurrent,

@@ -1,17 +1,17 @@
-// Notices silence. The database knows when to look at a monitor; what a look means is core/status.ts. Two detectors at once are harmless:
-// both may pick the same monitors, the second finds them changed. Time is judged only while the record of
+// Notices silence. The database knows when to look at a check; what a look means is core/status.ts. Two detectors at once are harmless:
+// both may pick the same checks, the second finds them changed. Time is judged only while the record of
 // acceptance is current, because after an outage the deadlines move by its length.
 
+import type { Checks, Decision } from '../checks/service.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
-import { rulesOf } from '../core/monitor.ts'
+import { rulesOf } from '../core/check.ts'
 import { onTime } from '../core/status.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Clock } from '../database/clock.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import type { Decision, Monitors } from '../monitors/service.ts'
 
 /**
- * How long after its deadline a monitor is judged. A heartbeat that was received in time may still be on its way to the
+ * How long after its deadline a check is judged. A heartbeat that was received in time may still be on its way to the
  * disk then; the flip is dated at the deadline all the same.
  */
 const settleMs = 200
@@ -20,7 +20,7 @@ const settleMs = 200
 export type Look = { judged: boolean; more: boolean }
 
 export type DetectorOptions = {
-  monitors: Pick<Monitors, 'due' | 'change'>
+  checks: Pick<Checks, 'due' | 'change'>
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
@@ -35,9 +35,9 @@ export type DetectorOptions = {
 }
 
 export function createDetector(options: DetectorOptions) {
-  const { monitors, clock, windows, isCurrent, watermark, oldestWaiting, batchMax, observeLateness, log } = options
+  const { checks, clock, windows, isCurrent, watermark, oldestWaiting, batchMax, observeLateness, log } = options
 
-  /** Looks at every monitor whose time has come. */
+  /** Looks at every check whose time has come. */
   return async function detect(): Promise<Look> {
     if (!isCurrent()) return { judged: false, more: false }
     const own = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
@@ -49,16 +49,16 @@ export function createDetector(options: DetectorOptions) {
   /** Other replicas report twice a second, so their watermark is only read again if something would be due. */
   async function dueBy(own: number): Promise<{ ids: string[]; horizon: number }> {
     const horizon = Math.min(own, watermark().through)
-    const ids = await monitors.due(horizon, batchMax)
-    if (ids.length > 0 || horizon === own || (await monitors.due(own, 1)).length === 0) return { ids, horizon }
+    const ids = await checks.due(horizon, batchMax)
+    if (ids.length > 0 || horizon === own || (await checks.due(own, 1)).length === 0) return { ids, horizon }
     await options.refreshWatermark()
     const later = Math.min(own, watermark().through)
-    return { ids: await monitors.due(later, batchMax), horizon: later }
+    return { ids: await checks.due(later, batchMax), horizon: later }
   }
 
   async function judge(ids: readonly string[], horizon: number): Promise<void> {
     let lateness: number[] = []
-    await monitors.change(ids, async (locked) => {
+    await checks.change(ids, async (locked) => {
       lateness = []
       const current = isCurrent()
       // Another detector may have been here since: what it moved on is not due any more.
@@ -66,23 +66,23 @@ export function createDetector(options: DetectorOptions) {
         ({ lookAt, unsettled }) => current && unsettled === null && lookAt !== null && lookAt <= horizon,
       )
       return {
-        decisions: due.map((monitor): Decision => {
-          const { state, flip } = onTime(rulesOf(monitor.settings), monitor.state, horizon, windows())
+        decisions: due.map((check): Decision => {
+          const { state, flip } = onTime(rulesOf(check.settings), check.state, horizon, windows())
           if (flip) lateness.push(clock.now() - flip.at)
-          return { monitor, state, flips: flip ? [nameUnheard(flip, watermark().unheard)] : [] }
+          return { check, state, flips: flip ? [nameUnheard(flip, watermark().unheard)] : [] }
         }),
       }
     })
     for (const ms of lateness) observeLateness(ms / 1000)
   }
 
-  /** One monitor that cannot be judged (a zone that this Node does not know) must not silence the alarms of all others. */
+  /** One check that cannot be judged (a zone that this Node does not know) must not silence the alarms of all others. */
   async function judgeEach(ids: readonly string[], horizon: number, error: Error): Promise<void> {
     if (isDatabaseAway(error)) throw error
     for (const id of ids) {
       await judge([id], horizon).catch((err: Error) => {
         if (isDatabaseAway(err)) throw err
-        log.error({ err, event: 'detector.unjudged', monitor: id }, 'a monitor cannot be judged')
+        log.error({ err, event: 'detector.unjudged', check: id }, 'a check cannot be judged')
       })
     }
   }

@@ -1,22 +1,22 @@
+import type { Decision } from '../checks/service.ts'
+import type { CausedFlip } from '../checks/store.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
+import { rulesOf, type WatchedCheck } from '../core/check.ts'
 import { decideKind, type HeartbeatKind } from '../core/heartbeat.ts'
-import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitPauseMs } from '../core/ping-limit.ts'
 import { stillUnsettled, widened } from '../core/rejudge.ts'
 import { onHeartbeat, onTime, type State } from '../core/status.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
-import type { Decision } from '../monitors/service.ts'
-import type { CausedFlip } from '../monitors/store.ts'
 import type { Received } from './service.ts'
 import type { Recorded } from './store.ts'
 
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
 
 /**
- * What is known beside the monitor's row. `contents`: what the filters say of the signals, by their ids. `watermark`:
+ * What is known beside the check's row. `contents`: what the filters say of the signals, by their ids. `watermark`:
  * other replicas may hold heartbeats received later than this, so no later deadline is applied. `lastFlipAt`: the
  * instant of the last recorded flip, where a signal may be older. `recent`: the instants of the last minute's
- * heartbeats, for a monitor whose owner limits their number.
+ * heartbeats, for a check whose owner limits their number.
  */
 export type Surroundings = {
   windows: readonly BlindWindow[]
@@ -27,17 +27,17 @@ export type Surroundings = {
 }
 
 /**
- * Applies a monitor's signals in the order of their receipt, each after the deadlines that had passed by then. If a
+ * Applies a check's signals in the order of their receipt, each after the deadlines that had passed by then. If a
  * signal is older than what was applied before, or follows a deadline that cannot be applied yet, the history from
  * there on is to be judged again.
  */
-export function applySignals(monitor: WatchedMonitor, received: readonly Received[], around: Surroundings): Applied {
-  const { maxPingsPerMinute } = monitor.settings
-  const rules = rulesOf(monitor.settings)
+export function applySignals(check: WatchedCheck, received: readonly Received[], around: Surroundings): Applied {
+  const { maxPingsPerMinute } = check.settings
+  const rules = rulesOf(check.settings)
   const flips: CausedFlip[] = []
   const recorded: Recorded[] = []
   const limited: Applied['limited'] = []
-  let { state, unsettled } = monitor
+  let { state, unsettled } = check
   let newest = newestOf(state, around.lastFlipAt)
   for (const signal of received) {
     const { at, rid, exitStatus, requestId } = signal
@@ -53,7 +53,7 @@ export function applySignals(monitor: WatchedMonitor, received: readonly Receive
       }
     }
     if (at < newest) {
-      const kind = decideKind(monitor.settings, state.status, signal, around.contents.get(signal.id))
+      const kind = decideKind(check.settings, state.status, signal, around.contents.get(signal.id))
       if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, around.lastFlipAt)) {
         unsettled = widened(unsettled, at, at)
       }
@@ -62,7 +62,7 @@ export function applySignals(monitor: WatchedMonitor, received: readonly Receive
       continue
     }
     const timed = onTime(rules, state, Math.min(at, around.watermark.through), around.windows)
-    const kind = decideKind(monitor.settings, timed.state.status, signal, around.contents.get(signal.id))
+    const kind = decideKind(check.settings, timed.state.status, signal, around.contents.get(signal.id))
     const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, around.windows)
     if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, around.windows)
     if (timed.flip) flips.push(nameUnheard(timed.flip, around.watermark.unheard))
@@ -71,7 +71,7 @@ export function applySignals(monitor: WatchedMonitor, received: readonly Receive
     newest = newestOf(state, Math.max(newest, heard.flip?.at ?? newest))
     recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
   }
-  return { monitor, state, flips, recorded, limited, unsettled }
+  return { check, state, flips, recorded, limited, unsettled }
 }
 
 function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): number {
@@ -79,7 +79,7 @@ function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): nu
 }
 
 /**
- * A late success changes nothing if the monitor has been up since before it, with no failures counted, no open run, and
+ * A late success changes nothing if the check has been up since before it, with no failures counted, no open run, and
  * none that it may have ended.
  */
 function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | null): boolean {

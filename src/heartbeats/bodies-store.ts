@@ -1,4 +1,4 @@
-// How many bytes of bodies are kept. `monitors.body_bytes` counts what was written for a check, less what its quota has
+// How many bytes of bodies are kept. `checks.body_bytes` counts what was written for a check, less what its quota has
 // removed; what retention removes is not subtracted, so the count is never too small. `body_usage` has the sums of a
 // project by day of receipt. A day may be below zero for a moment, because another replica may remove a body before its
 // writer has added it. Instants in epoch milliseconds.
@@ -41,30 +41,30 @@ export async function selectUsage(on: Queryable, projectIds: readonly string[]):
 
 const grow = statement(
   'grow',
-  `UPDATE monitors m SET body_bytes = m.body_bytes + d.bytes FROM unnest($1::uuid[], $2::bigint[]) AS d(id, bytes) WHERE m.id = d.id
-   RETURNING m.id AS "monitorId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
+  `UPDATE checks m SET body_bytes = m.body_bytes + d.bytes FROM unnest($1::uuid[], $2::bigint[]) AS d(id, bytes) WHERE m.id = d.id
+   RETURNING m.id AS "checkId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
 )
 
 /** The bytes that are counted for one check now. */
-export type Total = { monitorId: string; projectId: string; total: number }
+export type Total = { checkId: string; projectId: string; total: number }
 
 /** Negative bytes are subtracted. */
 export async function growTotals(tx: Queryable, bytes: ReadonlyMap<string, number>): Promise<Total[]> {
   return bytes.size === 0 ? [] : tx.query<Total>(grow, [[...bytes.keys()], [...bytes.values()]])
 }
 
-const total = statement('total', 'SELECT body_bytes::float8 AS total FROM monitors WHERE id = $1')
+const total = statement('total', 'SELECT body_bytes::float8 AS total FROM checks WHERE id = $1')
 
 /** Null if there is no such check any more. */
-export async function selectTotal(on: Queryable, monitorId: string): Promise<number | null> {
-  return (await on.query<{ total: number }>(total, [monitorId]))[0]?.total ?? null
+export async function selectTotal(on: Queryable, checkId: string): Promise<number | null> {
+  return (await on.query<{ total: number }>(total, [checkId]))[0]?.total ?? null
 }
 
-const correct = statement('correct', 'UPDATE monitors SET body_bytes = $3 WHERE id = $1 AND body_bytes = $2')
+const correct = statement('correct', 'UPDATE checks SET body_bytes = $3 WHERE id = $1 AND body_bytes = $2')
 
 /** Changes nothing if bodies were written or removed since `before` was read. */
-export async function correctTotal(on: Queryable, monitorId: string, before: number, kept: number): Promise<void> {
-  await on.query(correct, [monitorId, before, kept])
+export async function correctTotal(on: Queryable, checkId: string, before: number, kept: number): Promise<void> {
+  await on.query(correct, [checkId, before, kept])
 }
 
 export type KeptBody = { at: number; id: string; bytes: number }
@@ -72,28 +72,28 @@ export type KeptBody = { at: number; id: string; bytes: number }
 const page = statement(
   'page',
   `SELECT received_at AS at, id, octet_length(body) AS bytes FROM heartbeat_bodies
-   WHERE monitor_id = $1 AND ($2::float8 IS NULL OR (received_at, id) < (to_timestamp($2 / 1000)::timestamptz(3), $3::uuid))
+   WHERE check_id = $1 AND ($2::float8 IS NULL OR (received_at, id) < (to_timestamp($2 / 1000)::timestamptz(3), $3::uuid))
    ORDER BY received_at DESC, id DESC LIMIT $4`,
 )
 
 /** The newest first, behind the position `after`. Reads no body. */
 export async function selectKept(
   on: Queryable,
-  monitorId: string,
+  checkId: string,
   after: { at: number; id: string } | null,
   limit: number,
 ): Promise<KeptBody[]> {
-  return on.query<KeptBody>(page, [monitorId, after?.at ?? null, after?.id ?? null, limit])
+  return on.query<KeptBody>(page, [checkId, after?.at ?? null, after?.id ?? null, limit])
 }
 
 const remove = statement(
   'remove',
   `WITH old AS MATERIALIZED (
      SELECT received_at, id FROM heartbeat_bodies
-     WHERE monitor_id = $1 AND (received_at, id) <= (to_timestamp($2::float8 / 1000)::timestamptz(3), $3::uuid)
+     WHERE check_id = $1 AND (received_at, id) <= (to_timestamp($2::float8 / 1000)::timestamptz(3), $3::uuid)
      ORDER BY received_at, id LIMIT $4),
    gone AS (
-     DELETE FROM heartbeat_bodies b USING old WHERE b.monitor_id = $1 AND b.received_at = old.received_at AND b.id = old.id
+     DELETE FROM heartbeat_bodies b USING old WHERE b.check_id = $1 AND b.received_at = old.received_at AND b.id = old.id
      RETURNING b.received_at, octet_length(b.body) AS bytes)
    SELECT (received_at AT TIME ZONE 'UTC')::date::text AS day, sum(bytes)::float8 AS bytes, count(*)::int AS count FROM gone GROUP BY 1`,
 )
@@ -101,9 +101,9 @@ const remove = statement(
 /** Deletes at most `limit` of the oldest bodies up to the one at this position; returns what went, by day. */
 export async function deleteBodies(
   tx: Queryable,
-  monitorId: string,
+  checkId: string,
   upTo: { at: number; id: string },
   limit: number,
 ): Promise<{ day: string; bytes: number; count: number }[]> {
-  return tx.query(remove, [monitorId, upTo.at, upTo.id, limit])
+  return tx.query(remove, [checkId, upTo.at, upTo.id, limit])
 }

@@ -58,9 +58,9 @@ export function createBodies(options: {
     }
   }
 
-  function open(monitorId: string): void {
-    if (!closed.checks.has(monitorId)) return
-    closed = { ...closed, checks: new Set([...closed.checks].filter((id) => id !== monitorId)) }
+  function open(checkId: string): void {
+    if (!closed.checks.has(checkId)) return
+    closed = { ...closed, checks: new Set([...closed.checks].filter((id) => id !== checkId)) }
   }
 
   async function closeFull(projectIds: readonly string[], current: ReadonlyMap<string, Quota>): Promise<void> {
@@ -73,13 +73,13 @@ export function createBodies(options: {
    * `kept` is what fits into `limit`, from the newest body on; `from` is the newest one that does not, null if all fit.
    */
   async function surplusOf(
-    monitorId: string,
+    checkId: string,
     limit: number,
   ): Promise<{ kept: number; from: { at: number; id: string } | null }> {
     let kept = 0
     let after: { at: number; id: string } | null = null
     for (;;) {
-      const page = await store.selectKept(database, monitorId, after, pageSize)
+      const page = await store.selectKept(database, checkId, after, pageSize)
       for (const body of page) {
         if (kept + body.bytes > limit) return { kept, from: body }
         kept += body.bytes
@@ -90,15 +90,15 @@ export function createBodies(options: {
   }
 
   /** Removes the oldest bodies of a check. If none has to go the count is too large, and is corrected. */
-  async function trim({ monitorId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
-    const before = await store.selectTotal(database, monitorId)
+  async function trim({ checkId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
+    const before = await store.selectTotal(database, checkId)
     if (before === null) return
-    const { kept, from } = await surplusOf(monitorId, Math.floor(limit * fullAfter))
-    if (from === null) return store.correctTotal(database, monitorId, before, kept)
+    const { kept, from } = await surplusOf(checkId, Math.floor(limit * fullAfter))
+    if (from === null) return store.correctTotal(database, checkId, before, kept)
     for (let removed = removedAtOnce; removed === removedAtOnce && !signal.aborted; ) {
       const gone = await database.transaction(async (tx) => {
-        const days = await store.deleteBodies(tx, monitorId, from, removedAtOnce)
-        await store.growTotals(tx, new Map([[monitorId, -days.reduce((sum, { bytes }) => sum + bytes, 0)]]))
+        const days = await store.deleteBodies(tx, checkId, from, removedAtOnce)
+        await store.growTotals(tx, new Map([[checkId, -days.reduce((sum, { bytes }) => sum + bytes, 0)]]))
         await store.addUsage(
           tx,
           days.map(({ day, bytes }) => ({ projectId, day, bytes: -bytes })),
@@ -119,20 +119,20 @@ export function createBodies(options: {
      * their bodies; `closedThen` is what was closed when they were written.
      */
     wrote(written: readonly store.Total[], entries: readonly Received[], closedThen: store.ClosedToBodies): void {
-      const byId = new Map(written.map((one) => [one.monitorId, one]))
+      const byId = new Map(written.map((one) => [one.checkId, one]))
       for (const entry of entries) {
-        const { monitorId, body, at } = entry
+        const { checkId, body, at } = entry
         if (body === null || body.length === 0) continue
-        const one = byId.get(monitorId)
-        if (closedThen.checks.has(monitorId)) count('check', 1)
+        const one = byId.get(checkId)
+        if (closedThen.checks.has(checkId)) count('check', 1)
         else if (one === undefined) count('project', 1)
         else addTo(usage, { projectId: one.projectId, day: dayOf(at), bytes: body.length })
       }
       const overfull: string[] = []
       for (const one of written) {
-        totals.set(one.monitorId, one)
+        totals.set(one.checkId, one)
         const limit = (limits.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
-        if (one.total > limit * overfullAt) overfull.push(one.monitorId)
+        if (one.total > limit * overfullAt) overfull.push(one.checkId)
         if (one.total > limit) options.onFull()
       }
       if (overfull.length > 0) closed = { ...closed, checks: new Set([...closed.checks, ...overfull]) }
@@ -151,7 +151,7 @@ export function createBodies(options: {
         for (const one of looked.values()) {
           const limit = (current.get(one.projectId) ?? quotas.defaults).body_bytes_per_check
           if (one.total > limit && !signal.aborted) await trim(one, limit, signal)
-          open(one.monitorId)
+          open(one.checkId)
         }
         await closeFull(projectIds, current)
       } catch (error) {

@@ -100,7 +100,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
     return {
       ...signal,
       ...senderOf(request.headers, request.socket.remoteAddress),
-      monitorId: byId ? check : '',
+      checkId: byId ? check : '',
       slug: byId
         ? null
         : { projectId, slug: check, create: false, requestId: request.id, address: request.clientAddress },

@@ -139,7 +139,7 @@ function problemOf(given: Record<string, unknown>, now: number): { error: string
   const { check, kind, at, exit_status: exitStatus, rid, body, id } = given
   const wrong = (error: string) => ({ error })
   if (typeof check !== 'string' || check === '') return wrong('check must be the uuid or the slug of a check')
-  const checkRule = brokenRule(columns.monitors.slug, check)
+  const checkRule = brokenRule(columns.checks.slug, check)
   if (checkRule !== null) return wrong(`check ${checkRule}`)
   if (kind != null && !signalKinds.includes(kind as SignalKind))
     return wrong(`kind must be one of ${signalKinds.join(', ')}`)

@@ -96,13 +96,13 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
     }
   }
 
-  /** While the database was away nobody could tell that these belong to no monitor, or to none of their uploader's. */
+  /** While the database was away nobody could tell that these belong to no check, or to none of their uploader's. */
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
-    const addresses = new Set(entries.map(({ monitorId, slug }) => monitorId || slug?.slug))
+    const addresses = new Set(entries.map(({ checkId, slug }) => checkId || slug?.slug))
     const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
-    log.warn(line, 'heartbeats from the spool have no monitor that their senders may report to, and were dropped')
+    log.warn(line, 'heartbeats from the spool have no check that their senders may report to, and were dropped')
   }
 
   function begin(): void {
@@ -174,7 +174,7 @@ export function createDiversion({ spool, record, quarantine, ping, count, log, .
       )
     },
 
-    /** `saw` remembers an existing monitor, and its project if that is known; `learn` looks up the other projects. */
+    /** `saw` remembers an existing check, and its project if that is known; `learn` looks up the other projects. */
     ...{ saw: owners.saw, learn: owners.learn },
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
@@ -254,7 +254,7 @@ function isLimited(outcome: Outcome | Error | undefined): boolean {
   return typeof outcome === 'object' && 'limitedForMs' in outcome
 }
 
-/** The heartbeat has no monitor, and none is made for it. */
+/** The heartbeat has no check, and none is made for it. */
 function isHomeless(outcome: Outcome | Error | undefined): boolean {
   if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
   return 'quota' in outcome

@@ -1,17 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
+import type { Checks } from '../checks/service.ts'
 import { AppError } from '../core/errors.ts'
 import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { parseLimit, type Query } from '../http/query.ts'
-import type { Monitors } from '../monitors/service.ts'
 import type { History } from './history.ts'
 
 type Pings = { Params: { id: string }; Querystring: Query }
 type Body = { Params: { id: string; n: string } }
 
 /** What was received for a check: the list and each body as it came. */
-export const historyRoutes: FastifyPluginAsync<{ history: History; monitors: Pick<Monitors, 'find'> }> = async (
+export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<Checks, 'find'> }> = async (
   app,
-  { history, monitors },
+  { history, checks },
 ) => {
   speakHealthchecks(app)
   const options = { exposeHeadRoute: false, config: { access: 'write' } } as const
@@ -23,13 +23,13 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; monitors: Pic
     app.get<Pings>(list, options, async (request) => {
       const { id } = request.params
       const limit = parseLimit(request.query.limit)
-      await monitors.find(request.caller.projectId, id)
+      await checks.find(request.caller.projectId, id)
       return { pings: await history.pings(id, version, limit) }
     })
 
     app.get<Body>(bodyOf, options, async (request, reply) => {
       const { id, n } = request.params
-      await monitors.find(request.caller.projectId, id)
+      await checks.find(request.caller.projectId, id)
       const body = /^\d{1,15}$/.test(n) ? await history.body(id, Number(n)) : null
       if (body === null) throw new AppError('not_found', 'not found')
       return reply.type('text/plain').send(body)

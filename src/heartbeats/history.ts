@@ -14,8 +14,8 @@ export type History = ReturnType<typeof createHistory>
 export function createHistory(options: { database: Database; siteUrl: () => string }) {
   const { database, siteUrl } = options
 
-  function document(monitorId: string, version: ApiVersion, row: HistoryRow): PingDocument {
-    const bodyUrl = `${siteUrl()}/api/v${version}/checks/${monitorId}/pings/${row.n}/body`
+  function document(checkId: string, version: ApiVersion, row: HistoryRow): PingDocument {
+    const bodyUrl = `${siteUrl()}/api/v${version}/checks/${checkId}/pings/${row.n}/body`
     return {
       type: row.kind,
       date: isoMicroseconds(row.receivedAt),
@@ -32,9 +32,9 @@ export function createHistory(options: { database: Database; siteUrl: () => stri
 
   return {
     /** The newest first. */
-    async pings(monitorId: string, version: ApiVersion, limit: number): Promise<PingDocument[]> {
-      return (await selectNewest(database, monitorId, limit)).map((row) => document(monitorId, version, row))
+    async pings(checkId: string, version: ApiVersion, limit: number): Promise<PingDocument[]> {
+      return (await selectNewest(database, checkId, limit)).map((row) => document(checkId, version, row))
     },
-    body: (monitorId: string, n: number): Promise<Buffer | null> => selectBody(database, monitorId, n, bodiesMax),
+    body: (checkId: string, n: number): Promise<Buffer | null> => selectBody(database, checkId, n, bodiesMax),
   }
 }

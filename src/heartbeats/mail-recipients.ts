@@ -1,9 +1,9 @@
 // Looks up the recipients of a message while its envelope is received: a message without a check need not be kept, and
 // of other messages only what the filters of their checks use need be read.
 
+import type { Located, SlugAddress } from '../checks/slugs.ts'
+import type { MailFilters } from '../checks/store.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import type { Located, SlugAddress } from '../monitors/slugs.ts'
-import type { MailFilters } from '../monitors/store.ts'
 import type { Recipient } from './protocols/healthchecks.ts'
 
 export type MailRecipientsOptions = {
@@ -29,11 +29,11 @@ export function createMailRecipients({ projectOf, locate, mailFilters, canWait }
      * sent again.
      */
     async find(to: Recipient, requestId: string, address: string): Promise<{ id: string } | 'unknown' | 'ambiguous'> {
-      if ('monitorId' in to) {
+      if ('checkId' in to) {
         try {
-          return (await mailFilters([to.monitorId])).length > 0 ? { id: to.monitorId } : 'unknown'
+          return (await mailFilters([to.checkId])).length > 0 ? { id: to.checkId } : 'unknown'
         } catch (error) {
-          if (canWait && isDatabaseAway(error)) return { id: to.monitorId }
+          if (canWait && isDatabaseAway(error)) return { id: to.checkId }
           throw error
         }
       }

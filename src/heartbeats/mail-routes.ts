@@ -166,9 +166,9 @@ export function createMailListener(options: MailListenerOptions) {
       requestId,
     } as const
     const outcomes = await Promise.all(
-      ids.map((monitorId) => {
-        const { filterSubject, filterBody } = filters.get(monitorId) ?? unfiltered
-        return receive({ ...signal, monitorId, mail: filterSubject || filterBody ? read : unread })
+      ids.map((checkId) => {
+        const { filterSubject, filterBody } = filters.get(checkId) ?? unfiltered
+        return receive({ ...signal, checkId, mail: filterSubject || filterBody ? read : unread })
       }),
     )
     // A sender that tries again sends to all recipients: a heartbeat that counts twice is better than one that is lost.

@@ -37,7 +37,7 @@ const spoolingLookupMs = 250
 
 export const heartbeatsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { database, monitors } = app
+    const { database, checks } = app
     const metrics = app.domainMetrics
     const spool =
       config.ingest.mode === 'available'
@@ -52,7 +52,7 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
       writeAudit: app.audit.write,
       quarantineMaxEntries: config.spool.quarantineMaxEntries,
       database,
-      monitors,
+      checks,
       windows: app.blindTime.windows,
       isCurrent: app.blindTime.isCurrent,
       watermark: app.blindTime.watermark,
@@ -96,14 +96,14 @@ export const heartbeatsPlugin = fp<{ config: Config }>(
     await app.register(pingRoutes, {
       heartbeats,
       ownerOf: ownerOf(app.projects, heartbeats.diversion, config.ingest.divertAfterMs),
-      monitors,
+      checks,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
       receivingMaxBytes: config.ingest.queueMaxBytes,
     })
     await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
-    await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), monitors })
+    await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), checks })
   },
-  { name: 'heartbeats', dependencies: ['auth', 'quotas', 'monitors', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'heartbeats', dependencies: ['auth', 'quotas', 'checks', 'blind-time', 'metrics', 'site-url'] },
 )
 
 /** Its libraries are not loaded where nobody wants them. */
@@ -116,8 +116,8 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
     heartbeats: app.heartbeats,
     recipients: createMailRecipients({
       projectOf: app.projects.projectOfMailbox,
-      locate: app.monitors.locate,
-      mailFilters: app.monitors.mailFilters,
+      locate: app.checks.locate,
+      mailFilters: app.checks.mailFilters,
       canWait: ingest.mode === 'available',
     }),
     accepting: () => app.lifecycle.phase !== 'starting',
@@ -137,10 +137,10 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
 }
 
 function backgroundLoops(app: FastifyInstance, heartbeats: Heartbeats, partitionsAheadDays: number): Loop[] {
-  const { database, monitors, blindTime, log } = app
+  const { database, checks, blindTime, log } = app
   const { diversion, quarantine, oldestWaiting } = heartbeats
   const { windows, isCurrent, watermark } = blindTime
-  const settle = createSettling({ database, monitors, windows, isCurrent, watermark, oldestWaiting, log })
+  const settle = createSettling({ database, checks, windows, isCurrent, watermark, oldestWaiting, log })
   const partition = async () => {
     await ensurePartitions(database, partitionsAheadDays)
     return false

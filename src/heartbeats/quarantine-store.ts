@@ -5,7 +5,7 @@ export type Quarantined = {
   id: string
   receivedAt: number | null
   projectId: string | null
-  monitorId: string | null
+  checkId: string | null
   code: string
   rule: string
   nextAttemptAt: number | null
@@ -20,7 +20,7 @@ const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000
 // A replay that is repeated finds its entries there already.
 const insert = statement(
   'insert',
-  `INSERT INTO quarantined_heartbeats (id, received_at, project_id, monitor_id, code, rule, next_attempt_at, payload)
+  `INSERT INTO quarantined_heartbeats (id, received_at, project_id, check_id, code, rule, next_attempt_at, payload)
    SELECT $1::uuid, ${instant('$2')}, $3::uuid, $4::uuid, $5::text, $6::text, ${instant('$7')}, $8::bytea
    WHERE (SELECT count(*) FROM quarantined_heartbeats) < $9::int
      OR EXISTS (SELECT FROM quarantined_heartbeats WHERE id = $1::uuid)
@@ -30,12 +30,12 @@ const insert = statement(
 
 /** False if there is no room. */
 export async function insertQuarantined(on: Queryable, one: Quarantined, entriesMax: number): Promise<boolean> {
-  const { id, receivedAt, projectId, monitorId, code, rule, nextAttemptAt, payload } = one
-  const values = [id, receivedAt, projectId, monitorId, code, rule, nextAttemptAt, payload, entriesMax]
+  const { id, receivedAt, projectId, checkId, code, rule, nextAttemptAt, payload } = one
+  const values = [id, receivedAt, projectId, checkId, code, rule, nextAttemptAt, payload, entriesMax]
   return (await on.query(insert, values)).length > 0
 }
 
-const fields = `id, quarantined_at AS "quarantinedAt", received_at AS "receivedAt", project_id AS "projectId", monitor_id AS "monitorId",
+const fields = `id, quarantined_at AS "quarantinedAt", received_at AS "receivedAt", project_id AS "projectId", check_id AS "checkId",
   code, rule, attempts, next_attempt_at AS "nextAttemptAt", payload`
 
 const page = statement(

@@ -175,24 +175,22 @@ export function createQuarantine(options: {
   }
 }
 
-function rowOf(
-  received: Received,
-): Pick<store.Quarantined, 'id' | 'receivedAt' | 'projectId' | 'monitorId' | 'payload'> {
-  const { id, at, monitorId, slug, uploader } = received
+function rowOf(received: Received): Pick<store.Quarantined, 'id' | 'receivedAt' | 'projectId' | 'checkId' | 'payload'> {
+  const { id, at, checkId, slug, uploader } = received
   const payload = payloadOf(received)
   const uuidOrNull = (text: string | undefined) => (text !== undefined && isUuid(text) ? text : null)
   return {
     id,
     receivedAt: brokenRule(columns.heartbeats.received_at, at) === null ? at : null,
     projectId: uuidOrNull(slug?.projectId) ?? uuidOrNull(uploader?.projectId),
-    monitorId: uuidOrNull(monitorId),
+    checkId: uuidOrNull(checkId),
     payload,
   }
 }
 
 function unreadableRow(payload: Buffer): store.Quarantined {
   const rule = 'the record makes no heartbeat'
-  const nothing = { receivedAt: null, projectId: null, monitorId: null, nextAttemptAt: null }
+  const nothing = { receivedAt: null, projectId: null, checkId: null, nextAttemptAt: null }
   return { id: idOf(payload), ...nothing, code: '', rule, payload }
 }
 
@@ -208,7 +206,7 @@ function documentOf(row: store.QuarantineRow): QuarantineDocument {
     quarantined_at: isoMillis(row.quarantinedAt),
     received_at: iso(row.receivedAt),
     project: row.projectId,
-    check: row.monitorId,
+    check: row.checkId,
     kind: decodePayload(row.payload)?.kind ?? null,
     bytes: row.payload.length,
     code: row.code,

@@ -1,14 +1,14 @@
 // One batch of heartbeats on its way into the database: whose they are, what they mean, and all of it written together.
 
+import type { Checks, Plan } from '../checks/service.ts'
+import type { SlugAddress } from '../checks/slugs.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
+import type { WatchedCheck } from '../core/check.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
-import type { WatchedMonitor } from '../core/monitor.ts'
 import { pingLimitWindowMs } from '../core/ping-limit.ts'
 import type { Watermark } from '../core/watermark.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
-import type { Monitors, Plan } from '../monitors/service.ts'
-import type { SlugAddress } from '../monitors/slugs.ts'
 import { type Applied, applySignals } from './apply-signals.ts'
 import type { BodyAccount } from './bodies.ts'
 import { growTotals, openToBodies, type Total } from './bodies-store.ts'
@@ -22,7 +22,7 @@ import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
 /** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
 type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
 
-/** A heartbeat that was received longer ago may be older than the last flip of a monitor that is up. */
+/** A heartbeat that was received longer ago may be older than the last flip of a check that is up. */
 const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
@@ -34,7 +34,7 @@ export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<st
 
 export function createRecording(options: {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'lastFlips'>
+  checks: Pick<Checks, 'change' | 'locate' | 'owned' | 'lastFlips'>
   ownersOfKeys: OwnersOfKeys
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
@@ -45,7 +45,7 @@ export function createRecording(options: {
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
 }) {
-  const { database, monitors, bodies, isCurrent, windows, count } = options
+  const { database, checks, bodies, isCurrent, windows, count } = options
 
   /**
    * Looks up the projects of keys that could not be looked up when their heartbeats arrived. The project of a key that was
@@ -66,31 +66,31 @@ export function createRecording(options: {
     }
   }
 
-  /** Finds the monitors of those that came by slug; returns why some have none. */
+  /** Finds the checks of those that came by slug; returns why some have none. */
   async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
     const lost = new Map<string, Outcome>()
-    const unlocated = entries.filter(({ slug, monitorId }) => slug !== null && monitorId === '')
+    const unlocated = entries.filter(({ slug, checkId }) => slug !== null && checkId === '')
     if (unlocated.length === 0) return lost
     // Their key is unknown (any more), or its kind may not send heartbeats.
     for (const { id, slug } of unlocated) if (slug?.projectId === '') lost.set(id, 'unknown')
     const bySlug = unlocated.filter(({ id }) => !lost.has(id))
-    const located = await monitors.locate(bySlug.map(({ slug }) => slug as SlugAddress))
+    const located = await checks.locate(bySlug.map(({ slug }) => slug as SlugAddress))
     for (const [i, entry] of bySlug.entries()) {
       const found = located[i] ?? 'unknown'
       if (typeof found === 'string' || 'quota' in found) lost.set(entry.id, found)
-      else Object.assign(entry, { monitorId: found.id, created: found.created })
+      else Object.assign(entry, { checkId: found.id, created: found.created })
     }
     return lost
   }
 
-  /** Uploads by uuid to monitors that are not their uploaders'. */
+  /** Uploads by uuid to checks that are not their uploaders'. */
   async function strangersOf(entries: readonly Received[]): Promise<Received[]> {
     const byId = entries.filter(({ slug, uploader }) => slug === null && uploader !== null)
     const strangers: Received[] = []
     for (const [projectId, uploaded] of Map.groupBy(byId, ({ uploader }) => uploader?.projectId ?? '')) {
-      const ids = [...new Set(uploaded.map(({ monitorId }) => monitorId))]
-      const owned = projectId === '' ? new Set() : await monitors.owned(projectId, ids)
-      strangers.push(...uploaded.filter(({ monitorId }) => !owned.has(monitorId)))
+      const ids = [...new Set(uploaded.map(({ checkId }) => checkId))]
+      const owned = projectId === '' ? new Set() : await checks.owned(projectId, ids)
+      strangers.push(...uploaded.filter(({ checkId }) => !owned.has(checkId)))
     }
     return strangers
   }
@@ -98,25 +98,25 @@ export function createRecording(options: {
   /** Those that one statement can record; the rest is returned. */
   async function recordPlain(entries: readonly Received[], found: Found): Promise<readonly Received[]> {
     const blindUntil = windows().at(-1)?.to ?? 0
-    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
-    for (const [monitorId, received] of byMonitor) {
+    const byCheck = Map.groupBy(entries, ({ checkId }) => checkId)
+    for (const [checkId, received] of byCheck) {
       const isPlain = received.every((signal) => isPlainSuccess(signal) && signal.at >= blindUntil)
-      if (!isPlain) byMonitor.delete(monitorId)
+      if (!isPlain) byCheck.delete(checkId)
     }
     // Asked beforehand, because a name that is known fails the whole statement; one that becomes known meanwhile does.
-    const named = [...byMonitor.values()].flat().filter(({ key }) => key !== null)
-    for (const { monitorId } of (await repeatedOf(database, named)).values()) byMonitor.delete(monitorId)
-    if (byMonitor.size === 0) return entries
+    const named = [...byCheck.values()].flat().filter(({ key }) => key !== null)
+    for (const { checkId } of (await repeatedOf(database, named)).values()) byCheck.delete(checkId)
+    if (byCheck.size === 0) return entries
     const closed = bodies.closed()
-    const { counts, totals, left } = await recordSteady(database, byMonitor, closed)
+    const { counts, totals, left } = await recordSteady(database, byCheck, closed)
     bodies.wrote(
       totals,
-      [...byMonitor].flatMap(([id, received]) => (left.has(id) ? [] : received)),
+      [...byCheck].flatMap(([id, received]) => (left.has(id) ? [] : received)),
       closed,
     )
     for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
-    for (const { id, monitorId, created } of entries) {
-      if (!byMonitor.has(monitorId) || left.has(monitorId)) continue
+    for (const { id, checkId, created } of entries) {
+      if (!byCheck.has(checkId) || left.has(checkId)) continue
       found.outcomes.set(id, created ? { recorded: 'success', created } : recordedSuccess)
     }
     return entries.filter(({ id }) => !found.outcomes.has(id))
@@ -124,7 +124,7 @@ export function createRecording(options: {
 
   /** With `again` some may be there already. */
   async function decide(entries: readonly Received[], again: boolean, found: Found, limitMs?: number): Promise<void> {
-    const byMonitor = Map.groupBy(entries, ({ monitorId }) => monitorId)
+    const byCheck = Map.groupBy(entries, ({ checkId }) => checkId)
     const outcomes = new Map<string, Outcome>()
     const projects = new Map<string, string>()
     let written: { totals: Total[]; entries: Received[] } = { totals: [], entries: [] }
@@ -134,26 +134,24 @@ export function createRecording(options: {
       for (const { id, projectId } of locked) projects.set(id, projectId)
       const already = again ? await selectRecorded(tx, entries) : null
       const there = new Set(locked.map(({ id }) => id))
-      for (const { id, monitorId } of entries) if (!there.has(monitorId)) outcomes.set(id, 'unknown')
-      const named = entries.filter(
-        (entry) => entry.key !== null && there.has(entry.monitorId) && !already?.has(entry.id),
-      )
+      for (const { id, checkId } of entries) if (!there.has(checkId)) outcomes.set(id, 'unknown')
+      const named = entries.filter((entry) => entry.key !== null && there.has(entry.checkId) && !already?.has(entry.id))
       const repeated = await repeatedOf(tx, named)
       const recent = await recentOf(tx, locked, entries)
-      const lastFlips = await lastFlipsOf(tx, locked, byMonitor)
+      const lastFlips = await lastFlipsOf(tx, locked, byCheck)
       const pause = createPauses()
       const decided: Applied[] = []
-      for (const monitor of locked) {
-        const received = (byMonitor.get(monitor.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
-        const contents = await contentsOf(monitor.settings, received, pause)
+      for (const check of locked) {
+        const received = (byCheck.get(check.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
+        const contents = await contentsOf(check.settings, received, pause)
         const around = {
           windows: windows(),
           watermark: options.watermark(),
-          lastFlipAt: lastFlips.get(monitor.id) ?? null,
-          recent: recent.get(monitor.id) ?? [],
+          lastFlipAt: lastFlips.get(check.id) ?? null,
+          recent: recent.get(check.id) ?? [],
           contents,
         }
-        decided.push(applySignals(monitor, received.sort(byTime), around))
+        decided.push(applySignals(check, received.sort(byTime), around))
         await pause()
       }
       const rows = decided.flatMap(({ recorded }) => recorded)
@@ -161,13 +159,13 @@ export function createRecording(options: {
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
       for (const id of repeated.keys()) outcomes.set(id, 'duplicate')
       for (const { id, kind, created } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
-      const keys = rows.flatMap(({ received: { monitorId, key } }) => (key === null ? [] : [{ monitorId, key }]))
+      const keys = rows.flatMap(({ received: { checkId, key } }) => (key === null ? [] : [{ checkId, key }]))
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
         within: async () => {
           closed = bodies.closed()
-          const keepsBody = ({ monitorId }: Received) =>
-            !closed.checks.has(monitorId) && !closed.projects.includes(projects.get(monitorId) ?? '')
+          const keepsBody = ({ checkId }: Received) =>
+            !closed.checks.has(checkId) && !closed.projects.includes(projects.get(checkId) ?? '')
           const [totals] = await Promise.all([
             growTotals(tx, bodyBytesOf(rows.map(({ received }) => received).filter(keepsBody))),
             insertHeartbeats(tx, rows, keepsBody),
@@ -177,20 +175,20 @@ export function createRecording(options: {
         },
       }
     }
-    await monitors.change([...byMonitor.keys()], plan, limitMs)
+    await checks.change([...byCheck.keys()], plan, limitMs)
     bodies.wrote(written.totals, written.entries, closed)
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
-    for (const { id, monitorId } of entries) {
+    for (const { id, checkId } of entries) {
       const outcome = outcomes.get(id)
       if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
-      found.counts.push({ kind: outcome.recorded, projectId: projects.get(monitorId) ?? '', count: 1 })
+      found.counts.push({ kind: outcome.recorded, projectId: projects.get(checkId) ?? '', count: 1 })
     }
   }
 
-  /** What was recorded within the last minute of those monitors whose owner limits that; for all others nothing is asked. */
+  /** What was recorded within the last minute of those checks whose owner limits that; for all others nothing is asked. */
   async function recentOf(
     tx: Queryable,
-    locked: readonly WatchedMonitor[],
+    locked: readonly WatchedCheck[],
     entries: readonly Received[],
   ): Promise<Map<string, number[]>> {
     const limited = locked.filter(({ settings }) => settings.maxPingsPerMinute !== null)
@@ -201,24 +199,22 @@ export function createRecording(options: {
       limited.map(({ id, settings }) => ({ id, newest: settings.maxPingsPerMinute as number })),
       earliest - pingLimitWindowMs,
     )
-    return new Map(
-      [...Map.groupBy(rows, ({ monitorId }) => monitorId)].map(([id, its]) => [id, its.map(({ at }) => at)]),
-    )
+    return new Map([...Map.groupBy(rows, ({ checkId }) => checkId)].map(([id, its]) => [id, its.map(({ at }) => at)]))
   }
 
-  /** Queried only for heartbeats that may be older than a flip: a new heartbeat of a monitor that is up is not. */
+  /** Queried only for heartbeats that may be older than a flip: a new heartbeat of a check that is up is not. */
   async function lastFlipsOf(
     tx: Queryable,
-    locked: readonly WatchedMonitor[],
-    byMonitor: ReadonlyMap<string, readonly Received[]>,
+    locked: readonly WatchedCheck[],
+    byCheck: ReadonlyMap<string, readonly Received[]>,
   ): Promise<Map<string, number>> {
     const suspectBefore = database.clock.now() - lateAfterMs
     const suspects = locked.filter(
       ({ id, state }) =>
         state.status !== 'up' ||
-        byMonitor.get(id)?.some(({ at }) => at < Math.max(suspectBefore, state.lastPing ?? 0, state.lastStart ?? 0)),
+        byCheck.get(id)?.some(({ at }) => at < Math.max(suspectBefore, state.lastPing ?? 0, state.lastStart ?? 0)),
     )
-    return monitors.lastFlips(
+    return checks.lastFlips(
       tx,
       suspects.map(({ id }) => id),
     )
@@ -274,10 +270,10 @@ function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
   return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null
 }
 
-/** Of heartbeats that have names, by their ids, those whose names their monitors have seen before, in the database or among these. */
+/** Of heartbeats that have names, by their ids, those whose names their checks have seen before, in the database or among these. */
 async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Map<string, Received>> {
-  const nameOf = ({ monitorId, key }: { monitorId: string; key: string | null }) => `${monitorId}/${key}`
-  const keys = named.map(({ monitorId, key }) => ({ monitorId, key: key as string }))
+  const nameOf = ({ checkId, key }: { checkId: string; key: string | null }) => `${checkId}/${key}`
+  const keys = named.map(({ checkId, key }) => ({ checkId, key: key as string }))
   const seen = new Set((await selectKnownKeys(on, keys)).map(nameOf))
   const repeated = new Map<string, Received>()
   for (const entry of named) {
@@ -290,7 +286,7 @@ async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Ma
 /** The bytes of bodies in a batch, by check. */
 function bodyBytesOf(entries: readonly Received[]): Map<string, number> {
   const bytes = new Map<string, number>()
-  for (const { monitorId, body } of entries)
-    if (body !== null && body.length > 0) bytes.set(monitorId, (bytes.get(monitorId) ?? 0) + body.length)
+  for (const { checkId, body } of entries)
+    if (body !== null && body.length > 0) bytes.set(checkId, (bytes.get(checkId) ?? 0) + body.length)
   return bytes
 }

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Checks } from '../checks/service.ts'
 import type { Answer } from '../http/addresses.ts'
 import { prepare } from '../http/errors.ts'
 import { unshed } from '../http/pressure.ts'
 import { last } from '../http/query.ts'
 import { keepBodies } from '../http/raw-body.ts'
-import type { Monitors } from '../monitors/service.ts'
 import { stateProblem, withState } from './protocols/cronitor.ts'
 import { type Action, isSlug, parseAddress, parseRid, type Recipient, senderOf } from './protocols/healthchecks.ts'
 import type { Heartbeats, Incoming, Outcome } from './service.ts'
@@ -13,7 +13,7 @@ export type PingRoutesOptions = {
   heartbeats: Heartbeats
   /** Whose ping key this is; null if nobody's. While nobody can tell, its hash and no project. */
   ownerOf: (pingKey: string) => Promise<{ projectId: string; pingKeyHash: string | null } | null>
-  monitors: Pick<Monitors, 'exists' | 'locate'>
+  checks: Pick<Checks, 'exists' | 'locate'>
   bodyLimitBytes: number
   /** The limit of all bodies that have not arrived as a whole. */
   receivingMaxBytes: number
@@ -50,7 +50,7 @@ const suffixes = [
 
 /** Pings by uuid, or by ping key and slug; under /ping/ and on the bare root. 200 `OK` only once the heartbeat is on disk. */
 export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, options) => {
-  const { heartbeats, ownerOf, monitors } = options
+  const { heartbeats, ownerOf, checks } = options
   const cors = { 'access-control-allow-origin': '*' }
   const accepted = {
     ...cors,
@@ -82,8 +82,8 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     const said = readSignal(address, request.query)
     if ('slug' in to) return pingBySlug(request, reply, to, said)
     if (typeof said === 'string')
-      return monitors.exists(to.monitorId).then((known) => (known ? refuse(reply, 400, said) : unknown(reply)))
-    receive(incoming(request, said), to.monitorId, null, reply)
+      return checks.exists(to.checkId).then((known) => (known ? refuse(reply, 400, said) : unknown(reply)))
+    receive(incoming(request, said), to.checkId, null, reply)
   }
 
   async function pingBySlug(
@@ -100,18 +100,18 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     if (typeof said !== 'string') {
       return receive({ ...incoming(request, said), pingKeyHash: owner.pingKeyHash }, '', to, reply)
     }
-    const [located] = await monitors.locate([{ ...to, create: false }])
+    const [located] = await checks.locate([{ ...to, create: false }])
     if (located === 'ambiguous') return refuse(reply, 409, 'ambiguous slug')
     return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, said)
   }
 
   function receive(
-    signal: Omit<Incoming, 'monitorId' | 'slug'>,
-    monitorId: string,
+    signal: Omit<Incoming, 'checkId' | 'slug'>,
+    checkId: string,
     slug: Incoming['slug'],
     reply: FastifyReply,
   ): FastifyReply {
-    const taken = heartbeats.receive({ ...signal, monitorId, slug }, (error, outcome) => {
+    const taken = heartbeats.receive({ ...signal, checkId, slug }, (error, outcome) => {
       if (error || outcome === undefined) unavailable(reply, 'the heartbeat could not be stored, try again shortly')
       else answer(reply, outcome)
     })
@@ -152,7 +152,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   }
 }
 
-function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<Incoming, 'monitorId' | 'slug'> {
+function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<Incoming, 'checkId' | 'slug'> {
   return {
     ...action,
     ...senderOf(request.headers, request.socket.remoteAddress),

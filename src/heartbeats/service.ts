@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WriteAudit } from '../audit/store.ts'
+import type { Checks } from '../checks/service.ts'
+import type { SlugAddress } from '../checks/slugs.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { AppError } from '../core/errors.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
 import type { Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import type { Monitors } from '../monitors/service.ts'
-import type { SlugAddress } from '../monitors/slugs.ts'
 import type { QuotaRefusal } from '../quotas/limits.ts'
 import { createBatcher, type Done } from './batcher.ts'
 import type { BodyAccount } from './bodies.ts'
@@ -28,7 +28,7 @@ export type Received = Omit<Incoming, 'at'> & {
   at: number
   /** When it got here, if its sender says that it sent it earlier. */
   takenAt?: number
-  /** Whether it made its monitor. */
+  /** Whether it made its check. */
   created: boolean
 }
 
@@ -37,11 +37,11 @@ type Uploader = { projectId: string; keyHash: string | null }
 
 export type Incoming = {
   /** Empty until its slug has been looked up. */
-  monitorId: string
+  checkId: string
   /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
   slug: SlugAddress | null
   pingKeyHash: string | null
-  /** Who uploaded it, whose monitor it must be; null where the address is the credential. */
+  /** Who uploaded it, whose check it must be; null where the address is the credential. */
   uploader: Uploader | null
   /** What its sender calls it, to be counted once however often it is sent; null for no name. */
   key: string | null
@@ -64,7 +64,7 @@ export type Incoming = {
 }
 
 /**
- * All but `recorded` mean that nothing was stored: there is no such monitor, several have this slug, or the limit of
+ * All but `recorded` mean that nothing was stored: there is no such check, several have this slug, or the limit of
  * its owner or the quota of its project is reached.
  */
 export type Outcome =
@@ -102,7 +102,7 @@ const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'locate' | 'owned' | 'projectsOf' | 'lastFlips'>
+  checks: Pick<Checks, 'change' | 'locate' | 'owned' | 'projectsOf' | 'lastFlips'>
   /** Null where nothing is accepted without the database. */
   spool: Spool | null
   ownersOfKeys: OwnersOfKeys
@@ -137,7 +137,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
   const recording = createRecording({ ...options, count: (kind, id, n) => count(kind, 'recorded', id, n) })
-  const writing = createWriting({ ...options, record: recording.record, projectsOf: options.monitors.projectsOf })
+  const writing = createWriting({ ...options, record: recording.record, projectsOf: options.checks.projectsOf })
   const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
   const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
   const quarantine = createQuarantine({
@@ -151,7 +151,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     createDiversion({
       spool: options.spool,
       ...options.spoolOwners,
-      projectsOf: options.monitors.projectsOf,
+      projectsOf: options.checks.projectsOf,
       record: (entries) => writeBatch(entries, { again: true, isPatient: true }),
       quarantine,
       ping: database.synchronise,
@@ -198,9 +198,9 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     const results = await writing.write(entries, how)
     observeBatch(entries.length, (clock.monotonic() - began) / 1000)
     for (const [i, result] of results.entries()) {
-      const { monitorId, slug, uploader } = entries[i] as Received
-      if (!(result instanceof Error) && result !== 'unknown' && monitorId !== '')
-        diversion?.saw(monitorId, slug?.projectId ?? uploader?.projectId)
+      const { checkId, slug, uploader } = entries[i] as Received
+      if (!(result instanceof Error) && result !== 'unknown' && checkId !== '')
+        diversion?.saw(checkId, slug?.projectId ?? uploader?.projectId)
     }
     return results
   }

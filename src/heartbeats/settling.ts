@@ -3,13 +3,13 @@
 // is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
 
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Checks, Decision } from '../checks/service.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
-import { rulesOf, type WatchedMonitor } from '../core/monitor.ts'
+import { rulesOf, type WatchedCheck } from '../core/check.ts'
 import { type Reconciled, type Redated, type Rejudged, reconcile, rejudgeInSteps } from '../core/rejudge.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import type { Decision, Monitors } from '../monitors/service.ts'
 import { selectHistory, selectSizes } from './settling-store.ts'
 
 /** How many heartbeats before the part that is judged again are read, to know which runs were open. */
@@ -26,7 +26,7 @@ const heartbeatsMax = 1000
 
 export function createSettling(options: {
   database: Database
-  monitors: Pick<Monitors, 'change' | 'unsettled' | 'clearUnsettled' | 'flipsSince' | 'redateFlips'>
+  checks: Pick<Checks, 'change' | 'unsettled' | 'clearUnsettled' | 'flipsSince' | 'redateFlips'>
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
   watermark: () => Watermark
@@ -34,31 +34,31 @@ export function createSettling(options: {
   oldestWaiting: () => number | null
   log: { warn(o: object, message: string): void; error(o: object, message: string): void }
 }) {
-  const { database, monitors, windows, isCurrent, watermark, oldestWaiting, log } = options
+  const { database, checks, windows, isCurrent, watermark, oldestWaiting, log } = options
 
   async function settle(ids: readonly string[], through: number): Promise<void> {
     const corrected: string[] = []
-    await monitors.change(ids, async (locked, tx) => {
+    await checks.change(ids, async (locked, tx) => {
       corrected.length = 0
       const changed: (Redated & { id: string })[] = []
       const due = locked.filter(({ unsettled }) => isCurrent() && unsettled !== null && unsettled.to <= through)
       const histories = await selectHistory(tx, due, { warmUpMax, judgedMax })
       const since = new Map(due.map(({ id, unsettled }) => [id, histories.get(id)?.[0]?.at ?? unsettled?.from ?? 0]))
-      const flips = await monitors.flipsSince(
+      const flips = await checks.flipsSince(
         tx,
         [...since].map(([id, at]) => ({ id, since: at })),
         flipsMax,
       )
       const decisions: Decision[] = []
-      for (const monitor of due) {
-        const { id } = monitor
+      for (const check of due) {
+        const { id } = check
         const history = { heartbeats: histories.get(id) ?? [], flips: flips.get(id) ?? [] }
-        const { corrects, redated, ...decision } = await judgeAgain(monitor, history, through)
+        const { corrects, redated, ...decision } = await judgeAgain(check, history, through)
         if (corrects) corrected.push(id)
         for (const flip of redated) changed.push({ id, ...flip })
         decisions.push(decision)
       }
-      return { decisions, within: () => monitors.redateFlips(tx, changed) }
+      return { decisions, within: () => checks.redateFlips(tx, changed) }
     })
     for (const check of corrected) {
       log.warn({ event: 'settling.corrected', check }, 'heartbeats that came late corrected the status of a check')
@@ -66,18 +66,18 @@ export function createSettling(options: {
   }
 
   async function judgeAgain(
-    monitor: WatchedMonitor,
+    check: WatchedCheck,
     history: Parameters<typeof rejudgeInSteps>[2],
     through: number,
   ): Promise<Decision & Pick<Reconciled, 'corrects' | 'redated'>> {
-    const from = monitor.unsettled?.from ?? 0
+    const from = check.unsettled?.from ?? 0
     const judged = await inTurns(
-      rejudgeInSteps(rulesOf(monitor.settings), monitor.state, history, from, through, windows()),
+      rejudgeInSteps(rulesOf(check.settings), check.state, history, from, through, windows()),
     )
     const recorded = history.flips.filter(({ at }) => at >= from)
-    const { state, flips, corrects, redated } = reconcile(monitor.state, recorded, judged, through)
+    const { state, flips, corrects, redated } = reconcile(check.state, recorded, judged, through)
     const named = flips.map((flip) => nameUnheard(flip, watermark().unheard))
-    return { monitor, state, flips: named, unsettled: judged.unsettled, corrects, redated }
+    return { check, state, flips: named, unsettled: judged.unsettled, corrects, redated }
   }
 
   /** A check that cannot be judged must not keep the others from being judged. */
@@ -87,7 +87,7 @@ export function createSettling(options: {
       await settle([id], through).catch(async (err: Error) => {
         if (isDatabaseAway(err)) throw err
         log.error({ err, event: 'settling.failed', check: id }, 'the history of a check cannot be judged again')
-        await monitors.clearUnsettled(id)
+        await checks.clearUnsettled(id)
       })
     }
   }
@@ -100,7 +100,7 @@ export function createSettling(options: {
       watermark().through,
       (oldestWaiting() ?? Number.POSITIVE_INFINITY) - 1,
     )
-    const ids = await monitors.unsettled(through, batchMax)
+    const ids = await checks.unsettled(through, batchMax)
     for (const group of groupsOf(ids, await selectSizes(database, ids, heartbeatsMax)))
       await settle(group, through).catch((error: Error) => settleEach(group, through, error))
     return ids.length === batchMax

@@ -1,7 +1,7 @@
 // The owners of heartbeats while the database is away, from the checks and keys that were seen before.
 
 import { networkOf } from '../kit/network.ts'
-import { createKnownMonitors } from './known-monitors.ts'
+import { createKnownChecks } from './known-checks.ts'
 import type { Received } from './service.ts'
 import type { SpoolOwner } from './spool.ts'
 
@@ -11,26 +11,26 @@ export type OwnerLookups = {
   /** The project whose key had this hash when it was last used; null if it is not known. Makes no query. */
   projectOfKey: (hash: string) => string | null
   /** The projects of those checks that exist, by their ids. */
-  projectsOf: (monitorIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
+  projectsOf: (checkIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
 }
 
 const learntAtOnce = 5000
 const known = { maxEntries: 100_000 }
 
 export function createSpoolOwners(options: OwnerLookups) {
-  const monitors = createKnownMonitors(known)
+  const checks = createKnownChecks(known)
 
   return {
     /** Remembers that the check exists, and its project if that is known. */
-    saw: monitors.add,
+    saw: checks.add,
 
     /** The project, if the check or the key existed when last seen; otherwise the sender's network. */
     ownerOf(received: Received): SpoolOwner {
-      const { monitorId, slug, uploader, pingKeyHash, from, remoteAddr } = received
+      const { checkId, slug, uploader, pingKeyHash, from, remoteAddr } = received
       const hash = uploader === null ? pingKeyHash : uploader.keyHash
       const byKey = slug?.projectId || uploader?.projectId || (hash === null ? null : options.projectOfKey(hash))
       // A heartbeat with a key belongs to the owner of the key.
-      const byId = slug === null && uploader === null ? monitors.projectOf(monitorId) : undefined
+      const byId = slug === null && uploader === null ? checks.projectOf(checkId) : undefined
       const projectId = byKey ?? byId
       if (projectId === undefined) return { address: networkOf(from ?? slug?.address ?? remoteAddr, 32, 64) }
       return { projectId, share: projectId === '' ? 1 : options.shareOf(projectId) }
@@ -38,10 +38,10 @@ export function createSpoolOwners(options: OwnerLookups) {
 
     /** Looks up the projects of checks that were seen since the last call. */
     async learn(): Promise<void> {
-      const ids = monitors.unlearnt(learntAtOnce)
+      const ids = checks.unlearnt(learntAtOnce)
       if (ids.length === 0) return
-      for (const [id, projectId] of await options.projectsOf(ids)) monitors.add(id, projectId)
-      monitors.asked(ids.length)
+      for (const [id, projectId] of await options.projectsOf(ids)) checks.add(id, projectId)
+      checks.asked(ids.length)
     },
   }
 }

@@ -94,10 +94,10 @@ export function decodePayload(payload: Buffer): Received | null {
 
 /** Fields of newer versions are left out; fields that older versions did not write get their defaults. */
 function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
-  const { id, at, kind, monitorId, exitStatus = null, rid = null, slug = null, uploader = null } = given
+  const { id, at, kind, checkId, exitStatus = null, rid = null, slug = null, uploader = null } = given
   const { method = '', scheme = '', remoteAddr = '', ua = '', requestId = '', key = null } = given
   const { pingKeyHash = null, mail = null, created = false, hasBody = false, takenAt } = given
-  const areTexts = [id, kind, monitorId, method, scheme, remoteAddr, ua, requestId].every(isText)
+  const areTexts = [id, kind, checkId, method, scheme, remoteAddr, ua, requestId].every(isText)
   const mayBeTexts = [rid, key, pingKeyHash].every((value) => value === null || isText(value))
   const areParts =
     (slug === null || hasTexts(slug, ['projectId', 'slug', 'requestId', 'address'])) &&
@@ -108,7 +108,7 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     id,
     at: Math.round(at),
     kind,
-    monitorId,
+    checkId,
     exitStatus,
     rid,
     slug,

@@ -38,17 +38,17 @@ export function storable(received: Received): Received {
 }
 
 /** A project is empty until it has been looked up, a check until its slug has been looked up. */
-function addressRule({ monitorId, slug, uploader }: Received): string | null {
+function addressRule({ checkId, slug, uploader }: Received): string | null {
   return (
     projectRule(slug?.projectId) ??
     projectRule(uploader?.projectId) ??
-    (slug === null || monitorId !== '' ? brokenRule(columns.heartbeats.monitor_id, monitorId) : null) ??
-    (slug === null ? null : brokenRule(columns.monitors.slug, slug.slug))
+    (slug === null || checkId !== '' ? brokenRule(columns.heartbeats.check_id, checkId) : null) ??
+    (slug === null ? null : brokenRule(columns.checks.slug, slug.slug))
   )
 }
 
 function projectRule(projectId: string | undefined): string | null {
-  return projectId === undefined || projectId === '' ? null : brokenRule(columns.monitors.project_id, projectId)
+  return projectId === undefined || projectId === '' ? null : brokenRule(columns.checks.project_id, projectId)
 }
 
 /** The last valid address. A flood has few senders, so most addresses need not be parsed. */

@@ -9,18 +9,18 @@ const statement = (name: string, text: string): Statement => ({ name: `heartbeat
 
 const insert = statement(
   'insert',
-  `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)
-   SELECT monitor_id, to_timestamp(at / 1000), id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size
+  `INSERT INTO heartbeats (check_id, received_at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)
+   SELECT check_id, to_timestamp(at / 1000), id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size
    FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bigint[], $5::text[], $6::int[], $7::uuid[], $8::bigint[], $9::text[],
      $10::text[], $11::text[], $12::text[], $13::int[])
-     AS h(monitor_id, at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)`,
+     AS h(check_id, at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)`,
 )
 
 const insertBodies = statement(
   'insert_bodies',
-  `INSERT INTO heartbeat_bodies (monitor_id, received_at, id, body)
-   SELECT monitor_id, to_timestamp(at / 1000), id, body
-   FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(monitor_id, at, id, body)`,
+  `INSERT INTO heartbeat_bodies (check_id, received_at, id, body)
+   SELECT check_id, to_timestamp(at / 1000), id, body
+   FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(check_id, at, id, body)`,
 )
 
 /** `keepsBody` decides which bodies are stored; the size is stored in any case. */
@@ -32,7 +32,7 @@ export async function insertHeartbeats(
   if (rows.length === 0) return
   const column = <T>(pick: (row: Recorded) => T): T[] => rows.map(pick)
   const inserted = tx.query(insert, [
-    column(({ received }) => received.monitorId),
+    column(({ received }) => received.checkId),
     column(({ received }) => received.at),
     column(({ received }) => received.id),
     column(({ n }) => n),
@@ -52,7 +52,7 @@ export async function insertHeartbeats(
   const bodies =
     withBody.length > 0 &&
     tx.query(insertBodies, [
-      withBody.map(({ monitorId }) => monitorId),
+      withBody.map(({ checkId }) => checkId),
       withBody.map(({ at }) => at),
       withBody.map(({ id }) => id),
       withBody.map(({ body }) => body),
@@ -60,12 +60,12 @@ export async function insertHeartbeats(
   await Promise.all([inserted, bodies])
 }
 
-const removeTrial = statement('remove_trial', 'DELETE FROM heartbeats WHERE monitor_id = $1 AND id = $1')
+const removeTrial = statement('remove_trial', 'DELETE FROM heartbeats WHERE check_id = $1 AND id = $1')
 
 /** Stores a heartbeat of no check, received at `at`, and removes it again. `id` is a new uuid. */
 export async function tryInsert(tx: Queryable, id: string, at: number): Promise<void> {
   const nothing = { exitStatus: null, rid: null, scheme: '', method: '', remoteAddr: '', ua: '', body: null }
-  const received = { ...nothing, id, monitorId: id, at } as Received
+  const received = { ...nothing, id, checkId: id, at } as Received
   await insertHeartbeats(tx, [{ received, n: 0, kind: 'log', durationMs: null }], () => false)
   await tx.query(removeTrial, [id])
 }
@@ -73,15 +73,15 @@ export async function tryInsert(tx: Queryable, id: string, at: number): Promise<
 // One look into the index for each, whatever the planner thinks: it knows nothing of a partition of today, and would read all of it.
 const existing = statement(
   'existing',
-  `SELECT h.id FROM unnest($1::uuid[], $2::float8[], $3::uuid[]) AS r(monitor_id, at, id), LATERAL (
+  `SELECT h.id FROM unnest($1::uuid[], $2::float8[], $3::uuid[]) AS r(check_id, at, id), LATERAL (
      SELECT id FROM heartbeats
-     WHERE monitor_id = r.monitor_id AND received_at = to_timestamp(r.at / 1000)::timestamptz(3) AND id = r.id LIMIT 1) h`,
+     WHERE check_id = r.check_id AND received_at = to_timestamp(r.at / 1000)::timestamptz(3) AND id = r.id LIMIT 1) h`,
 )
 
 /** Which of these have been recorded already, by a commit whose outcome was not known. */
 export async function selectRecorded(tx: Queryable, received: readonly Received[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string }>(existing, [
-    received.map(({ monitorId }) => monitorId),
+    received.map(({ checkId }) => checkId),
     received.map(({ at }) => at),
     received.map(({ id }) => id),
   ])
@@ -90,16 +90,16 @@ export async function selectRecorded(tx: Queryable, received: readonly Received[
 
 const recent = statement(
   'recent',
-  `SELECT m.id AS "monitorId", h.received_at AS "at" FROM unnest($1::uuid[], $2::int[]) AS m(id, newest),
+  `SELECT m.id AS "checkId", h.received_at AS "at" FROM unnest($1::uuid[], $2::int[]) AS m(id, newest),
      LATERAL (SELECT received_at FROM heartbeats
-       WHERE monitor_id = m.id AND received_at > to_timestamp($3::float8 / 1000) ORDER BY received_at DESC LIMIT m.newest) h`,
+       WHERE check_id = m.id AND received_at > to_timestamp($3::float8 / 1000) ORDER BY received_at DESC LIMIT m.newest) h`,
 )
 
-/** When the `newest` last heartbeats of each monitor were received, as far as that was after `since`. */
+/** When the `newest` last heartbeats of each check were received, as far as that was after `since`. */
 export async function selectRecent(
   tx: Queryable,
-  monitors: readonly { id: string; newest: number }[],
+  checks: readonly { id: string; newest: number }[],
   since: number,
-): Promise<{ monitorId: string; at: number }[]> {
-  return tx.query(recent, [monitors.map(({ id }) => id), monitors.map(({ newest }) => newest), since])
+): Promise<{ checkId: string; at: number }[]> {
+  return tx.query(recent, [checks.map(({ id }) => id), checks.map(({ newest }) => newest), since])
 }

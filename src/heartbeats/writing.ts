@@ -12,7 +12,7 @@ export type WritingOptions = {
   /** With `again` some may be recorded already; `limitMs` is for each statement. */
   record: (entries: readonly Received[], again: boolean, limitMs?: number) => Promise<ReadonlyMap<string, Outcome>>
   /** The projects of these checks, as far as there are any. */
-  projectsOf: (monitorIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
+  projectsOf: (checkIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
   /** Makes the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
 }
@@ -48,10 +48,10 @@ export function createWriting({ record, projectsOf, makePartitions }: WritingOpt
   /** A ping by uuid names no project; if the database cannot name it either, the check stands for it. */
   async function byTenant(entries: readonly Received[]): Promise<Received[][]> {
     const unknown = entries.filter(({ slug, uploader }) => slug === null && uploader === null)
-    const asked = projectsOf([...new Set(unknown.map(({ monitorId }) => monitorId))])
+    const asked = projectsOf([...new Set(unknown.map(({ checkId }) => checkId))])
     const projects = await asked.catch(() => new Map<string, string>())
-    const tenantOf = ({ slug, uploader, monitorId }: Received) =>
-      slug?.projectId || uploader?.projectId || (projects.get(monitorId) ?? monitorId)
+    const tenantOf = ({ slug, uploader, checkId }: Received) =>
+      slug?.projectId || uploader?.projectId || (projects.get(checkId) ?? checkId)
     // Heartbeats of one check stay together, because they are likely to fail for the same reason.
     const byCheck = (some: Received[]) => [...Map.groupBy(some, checkOf).values()].flat()
     return [...Map.groupBy(entries, tenantOf).values()].map(byCheck)
@@ -114,7 +114,7 @@ export function createWriting({ record, projectsOf, makePartitions }: WritingOpt
   }
 }
 
-const checkOf = ({ monitorId, slug }: Received) => monitorId || slug?.slug
+const checkOf = ({ checkId, slug }: Received) => checkId || slug?.slug
 
 function halvesOf<T>(some: T[]): [T[], T[]] {
   const middle = some.length >> 1

@@ -34,7 +34,7 @@ const rules: Rule[] = [
     /(hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|hooks\.zapier\.com\/)[^\s?#"'\\]+/gi,
     '$1***',
   ],
-  // Monitors have random (4) or name-based (5) ids, and the id of a monitor is its ping credential. The first eight digits stay, to
+  // Checks have random (4) or name-based (5) ids, and the id of a check is its ping credential. The first eight digits stay, to
   // tell them apart; ids of heartbeats (7) open nothing. Matching from the first dash on is five times as fast.
   [/-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/gi, '-***'],
 ]

@@ -47,7 +47,7 @@ const observed = {
     help: 'Memory of this process by type (rss, heap_used, heap_total, external)',
     labels: ['type'],
   },
-  monitors: { help: 'Monitors by stored status', labels: ['status'] },
+  monitors: { help: 'Checks by stored status', labels: ['status'] },
   quarantined_heartbeats: { help: 'Heartbeats in the quarantine: acknowledged, and refused by the database' },
   queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
   request_body_bytes: { help: 'Bytes of request bodies that are being read, and of those whose answer is awaited' },

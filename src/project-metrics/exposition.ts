@@ -1,7 +1,7 @@
 // The metrics of one project's checks in Prometheus' text format, under the names of Healthchecks (its catalogue, section 6), followed by
 // what its users miss there. All samples of a metric stand together, so the lines are collected page by page, a metric each.
 
-import type { CheckReading } from '../monitors/reading.ts'
+import type { CheckReading } from '../checks/reading.ts'
 
 type Metric = {
   name: string

@@ -4,10 +4,10 @@ import { projectMetricsRoutes } from './routes.ts'
 
 export const projectMetricsPlugin = fp(
   async (app) => {
-    const { monitors } = app
+    const { checks } = app
     await app.register(projectMetricsRoutes, {
-      expose: (projectId) => expose(monitors.readings(projectId), monitors.now, monitors.uniqueKey),
+      expose: (projectId) => expose(checks.readings(projectId), checks.now, checks.uniqueKey),
     })
   },
-  { name: 'project-metrics', dependencies: ['monitors', 'auth'] },
+  { name: 'project-metrics', dependencies: ['checks', 'auth'] },
 )

@@ -54,7 +54,7 @@ export async function selectProject(
 // A count ends at the limit.
 const checks = statement(
   'checks',
-  'SELECT count(*)::int AS count FROM (SELECT FROM monitors WHERE project_id = $1 LIMIT $2) m',
+  'SELECT count(*)::int AS count FROM (SELECT FROM checks WHERE project_id = $1 LIMIT $2) m',
 )
 const channels = statement(
   'channels',

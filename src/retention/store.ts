@@ -9,14 +9,14 @@ const until = 'to_timestamp($1::float8 / 1000)'
 const deletions = {
   flips: statement(
     'flips',
-    `DELETE FROM flips WHERE (monitor_id, seq) IN (
-       SELECT monitor_id, seq FROM flips WHERE noticed_at < ${until} AND processed_at IS NOT NULL
+    `DELETE FROM flips WHERE (check_id, seq) IN (
+       SELECT check_id, seq FROM flips WHERE noticed_at < ${until} AND processed_at IS NOT NULL
        ORDER BY noticed_at LIMIT $2) RETURNING 1`,
   ),
   deliveries: statement(
     'deliveries',
-    `DELETE FROM deliveries WHERE (monitor_id, id) IN (
-       SELECT monitor_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1`,
+    `DELETE FROM deliveries WHERE (check_id, id) IN (
+       SELECT check_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1`,
   ),
   audit: statement(
     'audit',
@@ -39,8 +39,8 @@ const deletions = {
   ),
   heartbeat_keys: statement(
     'heartbeat_keys',
-    `DELETE FROM heartbeat_keys WHERE (monitor_id, key) IN (
-       SELECT monitor_id, key FROM heartbeat_keys WHERE recorded_at < ${until} ORDER BY recorded_at LIMIT $2) RETURNING 1`,
+    `DELETE FROM heartbeat_keys WHERE (check_id, key) IN (
+       SELECT check_id, key FROM heartbeat_keys WHERE recorded_at < ${until} ORDER BY recorded_at LIMIT $2) RETURNING 1`,
   ),
   quarantined_heartbeats: statement(
     'quarantined_heartbeats',

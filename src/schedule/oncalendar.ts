@@ -1,6 +1,6 @@
 // Calendar expressions of systemd timers (systemd.time(7), "Calendar Events"), as far as Healthchecks takes them: one a line, the
 // earliest of all counts; [weekdays] [date] [time] [zone] or one of the words below; numbers from 1970 to 2199 for years, lists, ranges
-// a..b, steps a/n and a..b/n, `~` for days from the end of the month; whole seconds. The zone of an expression beats that of the monitor.
+// a..b, steps a/n and a..b/n, `~` for days from the end of the month; whole seconds. The zone of an expression beats that of the check.
 //
 // When clocks change it does what systemd's timers do, which reckon each moment from the last one by the wall clock:
 // what the clocks skip in spring does not happen, and what they show twice in autumn happens the first time alone, even

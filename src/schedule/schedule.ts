@@ -1,4 +1,4 @@
-// When a monitor's next heartbeat is expected. A simple schedule counts from the last one; a schedule by cron or by calendar has
+// When a check's next heartbeat is expected. A simple schedule counts from the last one; a schedule by cron or by calendar has
 // moments of its own, in its time zone. Instants are epoch milliseconds, lengths seconds.
 
 import { memo } from '../kit/memo.ts'
@@ -57,7 +57,7 @@ export function detectKind(expression: string): 'cron' | 'oncalendar' {
   return /^\S+(?:[^\S\r\n]+\S+){4}$/.test(expression.trim()) ? 'cron' : 'oncalendar'
 }
 
-/** Whether a monitor may have this schedule. */
+/** Whether a check may have this schedule. */
 export function isValidExpression(expression: string): boolean {
   const parse = detectKind(expression) === 'cron' ? parseCron : parseCalendar
   return parse(expression) !== null

@@ -44,7 +44,7 @@ suite('from flips to deliveries', () => {
     const off = await world.webhook(replica, { url: 'http://b.example' })
     await sql(world.url, 'UPDATE channels SET disabled_at = now() WHERE id = $1', [off])
     await world.webhook(replica, { url: 'http://not-attached.example' })
-    const id = await world.monitor(replica, [on, off])
+    const id = await world.check(replica, [on, off])
     await world.flips(id, ['down'])
     assert.deepEqual(await replica.alerting.relay(), { made: 1, more: false })
     await world.flips(id, ['paused', 'up', 'down'], 2)
@@ -71,7 +71,7 @@ suite('from flips to deliveries', () => {
       await world.webhook(replicas[0], { url: `${far.url}/a` }),
       await world.webhook(replicas[0], { url: `${far.url}/b` }),
     ]
-    const monitors = await Promise.all(Array.from({ length: 30 }, () => world.monitor(replicas[0], channels)))
+    const checks = await Promise.all(Array.from({ length: 30 }, () => world.check(replicas[0], channels)))
 
     let going = true
     const run = async (replica: (typeof replicas)[number]) => {
@@ -83,7 +83,7 @@ suite('from flips to deliveries', () => {
     const running = replicas.map(run)
     const finished = async () => (await world.deliveries()).filter(({ status }) => status === 'sent').length
     for (const [index, to] of ['down', 'up', 'down', 'up'].entries()) {
-      await Promise.all(monitors.map((id) => world.flips(id, [to], index + 1)))
+      await Promise.all(checks.map((id) => world.flips(id, [to], index + 1)))
       await eventually('all to be told', async () => (await finished()) >= 30 * 2 * (index + 1))
     }
     going = false
@@ -94,7 +94,7 @@ suite('from flips to deliveries', () => {
     assert.deepEqual([...new Set(statuses.map(({ status }) => status))], ['sent'])
     assert.equal(far.received.length, statuses.length)
     assert.equal(new Set(far.received.map(({ headers }) => headers['idempotency-key'])).size, statuses.length)
-    for (const id of monitors)
+    for (const id of checks)
       for (const path of ['/a', '/b']) {
         const own = far.received.filter(({ url, body }) => url === path && JSON.parse(body).check.uuid === id)
         assert.deepEqual(told(own), ['down', 'up', 'down', 'up'])
@@ -104,7 +104,7 @@ suite('from flips to deliveries', () => {
   test('a recovery is not visible before its outage, which another replica is still writing', async (t) => {
     const world = await createWorld(t)
     const [slow, quick] = [await world.replica(), await world.replica()]
-    const id = await world.monitor(slow, [await world.webhook(slow, { url: 'http://a.example' })])
+    const id = await world.check(slow, [await world.webhook(slow, { url: 'http://a.example' })])
     await world.flips(id, ['down'])
     let relayed: Promise<unknown> = Promise.resolve()
     await slow.database.transaction(async (tx) => {
@@ -134,7 +134,7 @@ suite('sending', () => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
-    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    const id = await world.check(replica, [await world.webhook(replica, { url: far.url })])
     await world.flips(id, ['down'])
     await replica.turn()
     const { event, check, flip, delivery } = JSON.parse(far.received[0]?.body ?? '')
@@ -154,19 +154,19 @@ suite('sending', () => {
     await ensurePartitions(replica.database, 1)
     const far = await createReceiver(t)
     const settings = { url_down: far.url, method_down: 'POST', body_down: '$EXITSTATUS $BODY' }
-    const id = await world.monitor(replica, [await world.webhook(replica, settings)])
+    const id = await world.check(replica, [await world.webhook(replica, settings)])
     for (const [at, exit] of [
       [world.clock.now - 5, 1],
       [world.clock.now, 7],
       [world.clock.now + 5, 0],
     ] as const) {
       const values = [id, new Date(at), exit, `body ${exit}`]
-      const columns = '(monitor_id, received_at, id, n, kind, exit_status, scheme, method, remote_addr, ua, body_size)'
+      const columns = '(check_id, received_at, id, n, kind, exit_status, scheme, method, remote_addr, ua, body_size)'
       await sql(
         world.url,
         `WITH h AS (INSERT INTO heartbeats ${columns} VALUES ($1, $2, gen_random_uuid(), $3::int, 'fail', $3::int, '', '', '', '', 1)
            RETURNING *)
-         INSERT INTO heartbeat_bodies SELECT monitor_id, received_at, id, convert_to($4, 'UTF8') FROM h`,
+         INSERT INTO heartbeat_bodies SELECT check_id, received_at, id, convert_to($4, 'UTF8') FROM h`,
         values,
       )
     }
@@ -187,7 +187,7 @@ suite('sending', () => {
       else if (count === 4) response.writeHead(503, { 'retry-after': '30' })
       response.end()
     })
-    await world.flips(await world.monitor(replica, [await world.webhook(replica, { url })]), ['down'])
+    await world.flips(await world.check(replica, [await world.webhook(replica, { url })]), ['down'])
     for (const expected of [750, 1500, 3000, 30_000]) {
       await replica.turn()
       const [{ status, wait } = {}] = await world.deliveries()
@@ -208,7 +208,7 @@ suite('sending', () => {
     const world = await createWorld(t)
     const replica = await world.replica({ retryForMs: 1 })
     const far = await createReceiver(t, ({ body }) => (JSON.parse(body).event === 'down' ? 500 : 200))
-    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    const id = await world.check(replica, [await world.webhook(replica, { url: far.url })])
     await world.flips(id, ['down'])
     await replica.turn()
     await world.flips(id, ['up'], 2)
@@ -224,7 +224,7 @@ suite('sending', () => {
     const replica = await world.replica()
     let works = false
     const far = await createReceiver(t, () => (works ? 200 : 500))
-    const id = await world.monitor(replica, [await world.webhook(replica, { url: far.url })])
+    const id = await world.check(replica, [await world.webhook(replica, { url: far.url })])
     await world.flips(id, ['down'])
     await replica.turn()
     assert.deepEqual(await states(world), ['down retrying'])
@@ -256,7 +256,7 @@ suite('sending', () => {
       if (events.length > 1) return void response.end()
       answer = () => response.writeHead(500).end()
     })
-    const id = await world.monitor(replica, [await world.webhook(replica, { url })])
+    const id = await world.check(replica, [await world.webhook(replica, { url })])
     await world.flips(id, ['down'])
     await replica.alerting.relay()
     await replica.alerting.claim()
@@ -280,7 +280,7 @@ suite('sending', () => {
       if (answer === undefined) answer = () => response.writeHead(500).end()
       else response.end()
     })
-    const id = await world.monitor(sender, [await world.webhook(sender, { url: far })])
+    const id = await world.check(sender, [await world.webhook(sender, { url: far })])
     await world.flips(id, ['down'])
     await sender.alerting.relay()
     await sender.alerting.claim()
@@ -309,9 +309,9 @@ suite('sending', () => {
       if (events.length > 1) return void response.end()
       answer = () => response.end()
     })
-    const id = await world.monitor(sender, [await world.webhook(sender, { url })])
+    const id = await world.check(sender, [await world.webhook(sender, { url })])
     // As whoever writes the reminder still sees the check.
-    const down = "UPDATE monitors SET status = 'down', flip_seq = 1, remind_every_s = 86400 WHERE id = $1"
+    const down = "UPDATE checks SET status = 'down', flip_seq = 1, remind_every_s = 86400 WHERE id = $1"
     await sql(world.url, down, [id])
     await world.flips(id, ['down'])
     await sender.alerting.relay()
@@ -322,7 +322,7 @@ suite('sending', () => {
     answer?.()
     await sender.alerting.drain(10_000)
     assert.deepEqual((await states(world)).sort(), ['down sent', 'reminder:1 pending', 'up pending'])
-    await sql(world.url, "UPDATE monitors SET status = 'up', flip_seq = 2 WHERE id = $1", [id])
+    await sql(world.url, "UPDATE checks SET status = 'up', flip_seq = 2 WHERE id = $1", [id])
     await maker.turn()
     assert.deepEqual(events, ['down', 'up'])
     world.clock.now += 86_400_000
@@ -335,7 +335,7 @@ suite('sending', () => {
     const replica = await world.replica()
     let works = false
     const far = await createReceiver(t, () => (works ? 200 : 500))
-    const id = await world.monitor(replica, [await world.webhook(replica, { url_down: far.url })])
+    const id = await world.check(replica, [await world.webhook(replica, { url_down: far.url })])
     await world.flips(id, ['down'])
     await replica.turn()
     await world.flips(id, ['up'], 2)
@@ -349,7 +349,7 @@ suite('sending', () => {
     const world = await createWorld(t)
     const [lost, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
-    await world.flips(await world.monitor(lost, [await world.webhook(lost, { url: far.url })]), ['down'])
+    await world.flips(await world.check(lost, [await world.webhook(lost, { url: far.url })]), ['down'])
     await lost.alerting.relay()
     const now = () => world.clock.now
     const nothing = { channels: [], kinds: [], projects: [], pairs: [] }
@@ -378,7 +378,7 @@ suite('sending', () => {
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
     const channel = await world.webhook(replica, { url: `${far.url}/gone` })
     const other = await world.webhook(replica, { url: `${far.url}/other` })
-    const id = await world.monitor(replica, [channel])
+    const id = await world.check(replica, [channel])
     await world.flips(id, ['down', 'paused', 'down'])
     await replica.turn()
     await replica.turn()
@@ -414,7 +414,7 @@ suite('sending', () => {
     const url = await listen(t, (_request, response) => void change().then(() => response.writeHead(410).end()))
     const channel = await world.webhook(replica, { url })
     change = () => replica.alerting.channels.update(world.caller, channel, { settings: { url: `${url}/new` } })
-    await world.flips(await world.monitor(replica, [channel]), ['down'])
+    await world.flips(await world.check(replica, [channel]), ['down'])
     await replica.turn()
     assert.equal((await world.deliveries())[0]?.status, 'dead')
     assert.equal((await replica.alerting.channels.get(world.projectId, channel)).disabled, null)
@@ -430,10 +430,10 @@ suite('sending', () => {
     const far = await createReceiver(t)
     const dead = await world.webhook(replica, { url: hole })
     const live = await world.webhook(replica, { url: far.url })
-    for (let index = 0; index < 60; index++) await world.flips(await world.monitor(replica, [dead]), ['down'])
+    for (let index = 0; index < 60; index++) await world.flips(await world.check(replica, [dead]), ['down'])
     await replica.alerting.relay()
     world.clock.now += 10
-    for (let index = 0; index < 20; index++) await world.flips(await world.monitor(replica, [live]), ['down'])
+    for (let index = 0; index < 20; index++) await world.flips(await world.check(replica, [live]), ['down'])
     await replica.alerting.relay()
     await eventually('all of the others to be told', async () => {
       await replica.alerting.claim()
@@ -452,7 +452,7 @@ suite('sending', () => {
       if (!hanging) response.end()
     })
     for (const url of [slow, hung])
-      await world.flips(await world.monitor(stopping, [await world.webhook(stopping, { url })]), ['down'])
+      await world.flips(await world.check(stopping, [await world.webhook(stopping, { url })]), ['down'])
     await stopping.alerting.relay()
     await stopping.alerting.claim()
     await within('the drain', stopping.alerting.drain(patience(400)))
@@ -474,14 +474,12 @@ suite('sending', () => {
     const deleted = await world.webhook(replica, { url: far.url })
     const broken = await world.webhook(replica, { url: far.url })
     const kept = await world.webhook(replica, { url: far.url })
-    const monitors = await Promise.all(
-      [upOnly, deleted, broken, kept].map((channel) => world.monitor(replica, [channel])),
-    )
-    for (const id of monitors) await world.flips(id, ['down'])
+    const checks = await Promise.all([upOnly, deleted, broken, kept].map((channel) => world.check(replica, [channel])))
+    for (const id of checks) await world.flips(id, ['down'])
     await replica.alerting.relay()
     await replica.alerting.channels.remove(world.caller, deleted)
     await sql(world.url, 'UPDATE channels SET settings = $2 WHERE id = $1', [broken, Buffer.from('nonsense')])
-    await sql(world.url, 'DELETE FROM monitors WHERE id = $1', [monitors[3]])
+    await sql(world.url, 'DELETE FROM checks WHERE id = $1', [checks[3]])
     await replica.turn()
     const states = (await world.deliveries()).map(({ status, last_error }) => `${status}: ${last_error}`)
     assert.deepEqual(states.sort(), [
@@ -499,7 +497,7 @@ suite('sending', () => {
     const far = await createReceiver(t, () => 500)
     for (const url of [`${far.url}/T0PSECRET`, 'http://127.0.0.1:1/T0PSECRET?key=T0PSECRET']) {
       const channel = await world.webhook(replica, { url, secret: 'T0PSECRET', headers: { 'x-key': 'T0PSECRET' } })
-      await world.flips(await world.monitor(replica, [channel]), ['down'])
+      await world.flips(await world.check(replica, [channel]), ['down'])
     }
     await replica.turn()
     assert.equal(replica.lines.length, 2)

@@ -48,7 +48,7 @@ suite('a lease', () => {
     const world = await createWorld(t)
     const sender = await world.replica({ requestTimeoutMs: 60_000 })
     const { url, keys, answers } = await createSlowSide(t)
-    await world.flips(await world.monitor(sender, [await world.webhook(sender, { url })]), ['down'])
+    await world.flips(await world.check(sender, [await world.webhook(sender, { url })]), ['down'])
     await sender.alerting.relay()
     await sender.alerting.claim()
     await eventually('the request', () => answers.length === 1)
@@ -65,7 +65,7 @@ suite('a lease', () => {
     const world = await createWorld(t, kinds)
     const [frozen, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
-    await world.flips(await world.monitor(frozen, [await world.webhook(frozen, { url: far.url })]), ['down'])
+    await world.flips(await world.check(frozen, [await world.webhook(frozen, { url: far.url })]), ['down'])
     await frozen.alerting.relay()
     await frozen.alerting.claim()
     await eventually('the attempt', () => gates.length === 1)
@@ -83,7 +83,7 @@ suite('a lease', () => {
     const world = await createWorld(t)
     const [dead, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
-    await world.flips(await world.monitor(dead, [await world.webhook(dead, { url: far.url })]), ['down'])
+    await world.flips(await world.check(dead, [await world.webhook(dead, { url: far.url })]), ['down'])
     await dead.alerting.relay()
     const claim = `UPDATE deliveries SET attempts = 1, lease_until = next_attempt_at + '5 s', next_attempt_at = next_attempt_at + '5 s'`
     await sql(world.url, claim)
@@ -99,7 +99,7 @@ suite('a lease', () => {
     const world = await createWorld(t)
     const [sender, other] = [await world.replica({ requestTimeoutMs: 60_000 }), await world.replica()]
     const { url, keys, answers } = await createSlowSide(t)
-    await world.flips(await world.monitor(sender, [await world.webhook(sender, { url })]), ['down'])
+    await world.flips(await world.check(sender, [await world.webhook(sender, { url })]), ['down'])
     await sender.alerting.relay()
     await sender.alerting.claim()
     await eventually('the request', () => answers.length === 1)
@@ -118,7 +118,7 @@ suite('a lease', () => {
     const world = await createWorld(t)
     const [frozen, other] = [await world.replica({ requestTimeoutMs: 60_000 }), await world.replica()]
     const { url, keys, answers } = await createSlowSide(t)
-    await world.flips(await world.monitor(frozen, [await world.webhook(frozen, { url })]), ['down'])
+    await world.flips(await world.check(frozen, [await world.webhook(frozen, { url })]), ['down'])
     await frozen.alerting.relay()
     await frozen.alerting.claim()
     await eventually('the request', () => answers.length === 1)
@@ -140,7 +140,7 @@ suite('a lease', () => {
     const world = await createWorld(t)
     const sender = await world.replica({ requestTimeoutMs: 60_000 })
     const { url, answers } = await createSlowSide(t)
-    await world.flips(await world.monitor(sender, [await world.webhook(sender, { url })]), ['down'])
+    await world.flips(await world.check(sender, [await world.webhook(sender, { url })]), ['down'])
     await sender.alerting.relay()
     await sender.alerting.claim()
     await eventually('the request', () => answers.length === 1)

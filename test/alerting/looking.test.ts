@@ -49,7 +49,7 @@ test('links are good for a week', async (t) => {
       response.end()
     })
   })
-  await world.flips(await world.monitor(replica, [await world.webhook(replica, { url })]), ['down'])
+  await world.flips(await world.check(replica, [await world.webhook(replica, { url })]), ['down'])
   await replica.turn()
   const [token, seen] = links.map((link) => link.split('/').at(-1)) as [string, string]
   world.clock.now += 6 * 86_400_000

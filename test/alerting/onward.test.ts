@@ -22,7 +22,7 @@ suite('a group', () => {
       await world.webhook(replica, { url: `${far.url}/b` }),
     ]
     const group = await world.channel(replica, 'group', { channels: [a, b] })
-    await world.flips(await world.monitor(replica, [group]), ['down'])
+    await world.flips(await world.check(replica, [group]), ['down'])
     for (let turn = 0; turn < 3; turn++) await replica.turn()
     assert.deepEqual(paths(far.received), ['/a down', '/b down'])
     const states = async () => (await world.deliveries()).map(({ status }) => status).sort()
@@ -41,7 +41,7 @@ suite('a group', () => {
     const far = await createReceiver(t)
     const a = await world.webhook(replica, { url: `${far.url}/a` })
     const group = await world.channel(replica, 'group', { channels: [a] })
-    await world.flips(await world.monitor(replica, [a, group]), ['down', 'up'])
+    await world.flips(await world.check(replica, [a, group]), ['down', 'up'])
     for (let turn = 0; turn < 5; turn++) await replica.turn()
     assert.deepEqual(
       far.received.map(({ body }) => JSON.parse(body).event),
@@ -57,7 +57,7 @@ suite('a group', () => {
     const outages = await world.channel(replica, 'webhook', { url: `${far.url}/outages` })
     await replica.alerting.channels.update(world.caller, outages, { alerts: { events: ['down'] } })
     const group = await world.channel(replica, 'group', { channels: [all, outages] })
-    await world.flips(await world.monitor(replica, [group]), ['down', 'up'])
+    await world.flips(await world.check(replica, [group]), ['down', 'up'])
     for (let turn = 0; turn < 5; turn++) await replica.turn()
     assert.deepEqual(paths(far.received), ['/all up', '/outages down'])
     const recovery = JSON.parse(far.received.find(({ url }) => url === '/all')?.body ?? '')
@@ -85,7 +85,7 @@ suite('a group', () => {
     const a = await world.webhook(replica, { url: 'http://127.0.0.1:1' })
     const group = await world.channel(replica, 'group', { channels: [a] })
     await replica.alerting.channels.remove(world.caller, a)
-    await world.flips(await world.monitor(replica, [group]), ['down'])
+    await world.flips(await world.check(replica, [group]), ['down'])
     await replica.turn()
     const [{ status, last_error } = {}] = await world.deliveries()
     assert.deepEqual([status, last_error], ['dead', 'none of its channels is there any more and switched on'])
@@ -128,8 +128,8 @@ suite('a channel that is switched off', () => {
     await sql(world.url, 'UPDATE channels SET disabled_at = now() WHERE id = $1', [off])
     // Pages and calls are for outages.
     await world.channel(replica, 'pagerduty', { routing_key: 'x'.repeat(32), api_url: `${far.url}/pagerduty` })
-    const monitors = [await world.monitor(replica, [gone]), await world.monitor(replica, [gone])]
-    for (const id of monitors) await world.flips(id, ['down'])
+    const checks = [await world.check(replica, [gone]), await world.check(replica, [gone])]
+    for (const id of checks) await world.flips(id, ['down'])
     for (let turn = 0; turn < 3; turn++) await replica.turn()
     const notices = far.received.filter(({ body }) => JSON.parse(body).event === 'notice')
     assert.deepEqual(notices.map(({ url }) => url).sort(), ['/a', '/b'])
@@ -167,7 +167,7 @@ suite('a channel that is switched off', () => {
     await world.webhook(replica, { url_down: `${far.url}/address?$NAME&$CODE` })
     await world.webhook(replica, { url_down: `${far.url}/siren`, ...post, body_down: 'on' })
     await world.webhook(replica, { url_up: `${far.url}/up?$NAME` })
-    await world.flips(await world.monitor(replica, [gone]), ['down'])
+    await world.flips(await world.check(replica, [gone]), ['down'])
     for (let turn = 0; turn < 3; turn++) await replica.turn()
     const told = far.received.filter(({ url }) => url !== '/gone')
     const words = told.find(({ url }) => url === '/words')
@@ -191,7 +191,7 @@ suite('a channel that is switched off', () => {
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
     const gone = await world.webhook(replica, { url: `${far.url}/gone` })
     await world.webhook(replica, { url: `${far.url}/a` })
-    const id = await world.monitor(replica, [gone])
+    const id = await world.check(replica, [gone])
     for (const first of [1, 2]) {
       world.clock.now += 2000
       await world.flips(id, ['down'], first)
@@ -208,7 +208,7 @@ suite('a channel that is switched off', () => {
     const gone = await world.webhook(replica, { url: `${far.url}/gone` })
     const pager = { routing_key: 'x'.repeat(32), api_url: `${far.url}/pagerduty` }
     const pagerduty = await world.channel(replica, 'pagerduty', pager)
-    await world.flips(await world.monitor(replica, [gone]), ['down'])
+    await world.flips(await world.check(replica, [gone]), ['down'])
     for (let turn = 0; turn < 2; turn++) await replica.turn()
     const [, paged] = far.received
     assert.match(paged?.body ?? '', /The channel hook is switched off/)
@@ -229,7 +229,7 @@ suite('a channel that is switched off', () => {
     })
     const ntfy = await world.channel(replica, 'ntfy', { url, topic: 'a' })
     const behindProxy = await world.channel(replica, 'ntfy', { url: `${url}/proxy`, topic: 'a' })
-    await world.flips(await world.monitor(replica, [ntfy, behindProxy]), ['down'])
+    await world.flips(await world.check(replica, [ntfy, behindProxy]), ['down'])
     const stateOf = async (id: string) => (await replica.alerting.channels.get(world.projectId, id)).disabled
     const state = () => stateOf(ntfy)
     const until = world.clock.now + 3_600_000
@@ -256,7 +256,7 @@ suite('a call', () => {
     assert.deepEqual((await replica.alerting.channels.get(world.projectId, quiet)).alerts, { events: ['down'] })
     const all = await world.channel(replica, 'call', { ...account, to: '+4915112346' })
     await replica.alerting.channels.update(world.caller, all, { alerts: null })
-    const id = await world.monitor(replica, [quiet, all])
+    const id = await world.check(replica, [quiet, all])
     for (const [index, to] of ['down', 'up'].entries()) {
       await world.flips(id, [to], index + 1)
       for (let turn = 0; turn < 3; turn++) await replica.turn()

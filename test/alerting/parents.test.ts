@@ -13,11 +13,11 @@ async function createFamily(t: TestContext) {
   await ensurePartitions(replica.database, 1)
   const channel = await world.webhook(replica, { url: far.url })
   const [grandparent, parent, child] = [
-    await world.monitor(replica, []),
-    await world.monitor(replica, []),
-    await world.monitor(replica, [channel], 'child'),
+    await world.check(replica, []),
+    await world.check(replica, []),
+    await world.check(replica, [channel], 'child'),
   ]
-  const link = 'UPDATE monitors SET parent_id = $2 WHERE id = $1'
+  const link = 'UPDATE checks SET parent_id = $2 WHERE id = $1'
   await sql(world.url, link, [child, parent])
   await sql(world.url, link, [parent, grandparent])
   return {
@@ -33,12 +33,12 @@ async function createFamily(t: TestContext) {
       return on.alerting.release()
     },
     told: () => far.received.map(({ body }) => JSON.parse(body).event as string),
-    set: (id: string, status: string) => sql(world.url, 'UPDATE monitors SET status = $2 WHERE id = $1', [id, status]),
+    set: (id: string, status: string) => sql(world.url, 'UPDATE checks SET status = $2 WHERE id = $1', [id, status]),
     /** The child's next flip, with its status. */
     async flip(to: 'down' | 'up' | 'paused') {
       const [row] = await sql<{ seq: number }>(
         world.url,
-        'UPDATE monitors SET status = $2, flip_seq = flip_seq + 1 WHERE id = $1 RETURNING flip_seq AS seq',
+        'UPDATE checks SET status = $2, flip_seq = flip_seq + 1 WHERE id = $1 RETURNING flip_seq AS seq',
         [child, to],
       )
       await world.flips(child, [to], row?.seq)
@@ -79,12 +79,12 @@ test('a grandparent counts; a parent that is up, paused, deleted or of another p
   await family.replica.turn()
   assert.deepEqual(family.told(), [])
   for (const change of [
-    `UPDATE monitors SET status = 'paused' WHERE id = '${family.grandparent}'`,
-    `UPDATE monitors SET status = 'down', project_id = gen_random_uuid() WHERE id = '${family.grandparent}'`,
-    `DELETE FROM monitors WHERE id = '${family.grandparent}'`,
+    `UPDATE checks SET status = 'paused' WHERE id = '${family.grandparent}'`,
+    `UPDATE checks SET status = 'down', project_id = gen_random_uuid() WHERE id = '${family.grandparent}'`,
+    `DELETE FROM checks WHERE id = '${family.grandparent}'`,
   ]) {
     if (change.includes('project_id'))
-      await sql(family.url, 'ALTER TABLE monitors DROP CONSTRAINT monitors_project_id_fkey')
+      await sql(family.url, 'ALTER TABLE checks DROP CONSTRAINT checks_project_id_fkey')
     await sql(family.url, change)
     const before = family.told().length
     await family.flip('up')
@@ -98,7 +98,7 @@ test('a grandparent counts; a parent that is up, paused, deleted or of another p
 
 test('a child that stays down after its parent recovers gets one reminder, after its next deadline', async (t) => {
   const family = await createFamily(t)
-  await sql(family.url, 'UPDATE monitors SET timeout_s = 60, grace_s = 30 WHERE id = $1', [family.child])
+  await sql(family.url, 'UPDATE checks SET timeout_s = 60, grace_s = 30 WHERE id = $1', [family.child])
   await family.set(family.parent, 'down')
   await family.flip('down')
   await family.replica.turn()

@@ -22,8 +22,8 @@ test("a check's own reminders come on all of its channels, whatever each of them
   const silent = await world.webhook(replica, { url: `${url}/silent` })
   const rare = await world.webhook(replica, { url: `${url}/rare` })
   await replica.alerting.channels.update(world.caller, rare, { alerts: { remind_every: 86_400 } })
-  const check = await world.monitor(replica, [silent, rare])
-  const down = "UPDATE monitors SET status = 'down', flip_seq = 1, remind_every_s = 3600 WHERE id = $1"
+  const check = await world.check(replica, [silent, rare])
+  const down = "UPDATE checks SET status = 'down', flip_seq = 1, remind_every_s = 3600 WHERE id = $1"
   await sql(world.url, down, [check])
   await world.flips(check, ['down'])
   await replica.turn()

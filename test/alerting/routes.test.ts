@@ -382,15 +382,15 @@ suite('deliveries', () => {
       await call('POST', channels, { kind: 'webhook', name: 'hook', settings, checks: '*' })
     ).json()
     const [{ project_id } = {}] = await sql<{ project_id: string }>(databaseUrl, 'SELECT project_id FROM channels')
-    for (const [monitor, count] of [
+    for (const [check, count] of [
       [uuid, 7],
       [other, 1],
     ] as const)
       await sql(
         databaseUrl,
-        `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason)
+        `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason)
          SELECT $1, seq, $2, '2026-11-22T21:10:00.123Z', 'up', 'down', 'timeout' FROM generate_series(1, $3::int) seq`,
-        [monitor, project_id, count],
+        [check, project_id, count],
       )
     await eventually('the outbox', async () => (await app.alerting.queueLength()) === 8)
 

@@ -26,7 +26,7 @@ async function createHouse(t: TestContext, alerts?: ChannelAlerts) {
       })
     ).id
   const channel = await make('a', alerts)
-  const check = await world.monitor(replica, [channel], 'nightly')
+  const check = await world.check(replica, [channel], 'nightly')
   return {
     ...world,
     ...replica,
@@ -37,7 +37,7 @@ async function createHouse(t: TestContext, alerts?: ChannelAlerts) {
     async flip(to: 'down' | 'up') {
       const [row] = await sql<{ seq: number }>(
         world.url,
-        'UPDATE monitors SET status = $2, flip_seq = flip_seq + 1 WHERE id = $1 RETURNING flip_seq AS seq',
+        'UPDATE checks SET status = $2, flip_seq = flip_seq + 1 WHERE id = $1 RETURNING flip_seq AS seq',
         [check, to],
       )
       await world.flips(check, [to], row?.seq)
@@ -92,7 +92,7 @@ test('the end of an outage that was told of is told whatever holds by then', asy
   const house = await createHouse(t, { severities: ['critical'] })
   await house.flip('down')
   await house.alerting.attention.snooze(house.caller, house.check, 3600)
-  await sql(house.url, "UPDATE monitors SET severity = 'info'")
+  await sql(house.url, "UPDATE checks SET severity = 'info'")
   await house.flip('up')
   assert.deepEqual(house.told(), ['a down', 'a up'])
 })
@@ -125,10 +125,10 @@ test('a channel hears of the directions and the severities that it wants', async
   await house.flip('up')
   assert.deepEqual(house.told(), ['a up'])
   await house.alerting.channels.update(house.caller, house.channel, { alerts: { severities: ['critical'] } })
-  await sql(house.url, "UPDATE monitors SET severity = 'warning'")
+  await sql(house.url, "UPDATE checks SET severity = 'warning'")
   await house.flip('down')
   await house.flip('up')
-  await sql(house.url, 'UPDATE monitors SET severity = NULL')
+  await sql(house.url, 'UPDATE checks SET severity = NULL')
   await house.flip('down')
   await house.alerting.channels.update(house.caller, house.channel, { alerts: { events: ['down'] } })
   await house.flip('up')

@@ -47,9 +47,9 @@ test('a storm on a chat is 25 messages and one for the rest; a machine gets each
     (await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })).id,
     await world.webhook(replica, { url: far.url }),
   ]
-  const monitors = await Promise.all(Array.from({ length: 60 }, (_, n) => world.monitor(replica, channels, `job ${n}`)))
+  const checks = await Promise.all(Array.from({ length: 60 }, (_, n) => world.check(replica, channels, `job ${n}`)))
   world.clock.now = Math.ceil(world.clock.now / 10_000) * 10_000 + 1
-  for (const id of monitors) await world.flips(id, ['down'])
+  for (const id of checks) await world.flips(id, ['down'])
   const turns = async () => {
     for (let n = 0; n < 20; n++) await Promise.all([replica.turn(), other.turn()])
   }
@@ -86,15 +86,13 @@ test('a storm lasts until fewer than 25 alerts are within a minute, and the repl
   const replica = await world.replica()
   await ensurePartitions(replica.database, 1)
   const channel = await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })
-  const monitors = await Promise.all(
-    Array.from({ length: 30 }, (_, n) => world.monitor(replica, [channel.id], `job ${n}`)),
-  )
+  const checks = await Promise.all(Array.from({ length: 30 }, (_, n) => world.check(replica, [channel.id], `job ${n}`)))
   world.clock.now = Math.ceil(world.clock.now / 10_000) * 10_000 + 1
   const turns = async () => {
     for (let n = 0; n < 10; n++) await replica.turn()
   }
   const outages = async (from: number, to: number) => {
-    for (const id of monitors.slice(from, to)) await world.flips(id, ['down'])
+    for (const id of checks.slice(from, to)) await world.flips(id, ['down'])
     await turns()
     return groups.splice(0).length
   }
@@ -113,14 +111,14 @@ test('a group that tells outages and recoveries begins with what is worst', asyn
   await ensurePartitions(replica.database, 1)
   const { id } = await replica.alerting.channels.create(world.caller, { kind: 'chat', name: 'chat', settings: {} })
   const names = ['works', 'works too', 'matters little', 'matters', 'works as well']
-  const monitors = await Promise.all(names.map((name) => world.monitor(replica, [id], name)))
-  await sql(world.url, "UPDATE monitors SET severity = 'info' WHERE id = $1", [monitors[2]])
-  const recovering = [0, 1, 4].map((n) => monitors[n] as string)
-  for (const monitor of recovering) await world.flips(monitor, ['down'])
+  const checks = await Promise.all(names.map((name) => world.check(replica, [id], name)))
+  await sql(world.url, "UPDATE checks SET severity = 'info' WHERE id = $1", [checks[2]])
+  const recovering = [0, 1, 4].map((n) => checks[n] as string)
+  for (const check of recovering) await world.flips(check, ['down'])
   await replica.turn()
   assert.equal(messages.length, 3)
-  for (const monitor of recovering) await world.flips(monitor, ['up'], 2)
-  for (const n of [2, 3]) await world.flips(monitors[n] as string, ['down'])
+  for (const check of recovering) await world.flips(check, ['up'], 2)
+  for (const n of [2, 3]) await world.flips(checks[n] as string, ['down'])
   for (let n = 0; n < 3; n++) {
     world.clock.now += 10_000
     await replica.turn()
@@ -148,7 +146,7 @@ test('a destination gets no more within a minute than its kind takes, and the ot
   const far = await createReceiver(t)
   const { id } = await replica.alerting.channels.create(world.caller, { kind: 'slow', name: 'slow', settings: {} })
   const quick = await world.webhook(replica, { url: far.url })
-  for (let n = 0; n < 20; n++) await world.flips(await world.monitor(replica, [id, quick]), ['down'])
+  for (let n = 0; n < 20; n++) await world.flips(await world.check(replica, [id, quick]), ['down'])
   const turns = async () => {
     for (let n = 0; n < 20; n++) await replica.turn()
   }

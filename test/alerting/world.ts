@@ -1,4 +1,4 @@
-// Alerting on a database of its own, without the app: replicas with a clock that the test moves, monitors and flips as rows.
+// Alerting on a database of its own, without the app: replicas with a clock that the test moves, checks and flips as rows.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
@@ -9,14 +9,14 @@ import type { Transport } from '../../src/alerting/transport.ts'
 import { transports } from '../../src/alerting/transports.ts'
 import { writeAudit } from '../../src/audit/store.ts'
 import { createBlindTime } from '../../src/blind-time/service.ts'
+import { replaceChannels } from '../../src/checks/channels-store.ts'
+import { createChecks } from '../../src/checks/service.ts'
+import { insertCheck } from '../../src/checks/store.ts'
 import { type CircuitBreakers, createCircuitBreakers } from '../../src/circuit-breakers/service.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { defaultSettings } from '../../src/core/monitor.ts'
+import { defaultSettings } from '../../src/core/check.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
 import { createDatabase as createDatabaseService, type Database } from '../../src/database/service.ts'
-import { replaceChannels } from '../../src/monitors/channels-store.ts'
-import { createMonitors } from '../../src/monitors/service.ts'
-import { insertMonitor } from '../../src/monitors/store.ts'
 import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts'
 import { createQuotas } from '../../src/quotas/service.ts'
 import { patience } from '../patience.ts'
@@ -63,7 +63,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     await database.open(new AbortController().signal)
     t.after(() => database.close())
     const quotas = createQuotas({ database, writeAudit, config: config.quotas })
-    const monitors = createMonitors({
+    const checks = createChecks({
       database,
       writeAudit,
       quotas,
@@ -109,9 +109,9 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       breakers,
       writeAudit,
       quotas,
-      checkDocuments: (checks) => monitors.documents(checks, { version: 3, readOnly: false }),
-      checkOfKey: monitors.idOfKey,
-      settingsOf: async (project, id) => (await monitors.find(project, id)).settings,
+      checkDocuments: (wanted) => checks.documents(wanted, { version: 3, readOnly: false }),
+      checkOfKey: checks.idOfKey,
+      settingsOf: async (project, id) => (await checks.find(project, id)).settings,
       siteUrl: () => 'http://flatline.example',
       limits: own,
       onFree: () => undefined,
@@ -124,7 +124,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
 
     return {
       database,
-      monitors,
+      checks,
       breakers,
       alerting,
       outcomes,
@@ -145,10 +145,10 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     projectId,
     replica,
 
-    async monitor(on: Replica, channelIds: string[], name = 'nightly'): Promise<string> {
+    async check(on: Replica, channelIds: string[], name = 'nightly'): Promise<string> {
       const id = randomUUID()
       const settings = { ...defaultSettings, name }
-      await insertMonitor(on.database, { id, projectId, badgeKey: randomUUID(), createdAt: clock.now, settings })
+      await insertCheck(on.database, { id, projectId, badgeKey: randomUUID(), createdAt: clock.now, settings })
       await replaceChannels(on.database, id, channelIds)
       return id
     },
@@ -160,13 +160,13 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       (await on.alerting.channels.create(caller, { kind, name: kind, settings })).id,
 
     /** Flips to these statuses, numbered from `first`, a second apart. */
-    async flips(monitorId: string, statuses: string[], first = 1): Promise<void> {
+    async flips(checkId: string, statuses: string[], first = 1): Promise<void> {
       for (const [index, to] of statuses.entries()) {
         await sql(
           url,
-          `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+          `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
           [
-            monitorId,
+            checkId,
             first + index,
             projectId,
             new Date(clock.now + index * 1000),

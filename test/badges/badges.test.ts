@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { uniqueKey } from '../../src/monitors/columns.ts'
+import { uniqueKey } from '../../src/checks/columns.ts'
 import { build, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -20,7 +20,7 @@ const json = async (url: string) => (await (await fetch(url)).json()) as Record<
 /** A check in its grace time, without waiting for it. */
 async function makeLate({ call, databaseUrl }: Running, uuid: string): Promise<void> {
   await call('GET', `/ping/${uuid}`, undefined, {})
-  await sql(databaseUrl, "UPDATE monitors SET last_ping = now() - interval '90 seconds' WHERE id = $1", [uuid])
+  await sql(databaseUrl, "UPDATE checks SET last_ping = now() - interval '90 seconds' WHERE id = $1", [uuid])
 }
 
 test('each tag and all checks together have badges in three formats, with two states and with three', async (t) => {

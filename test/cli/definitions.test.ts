@@ -71,7 +71,7 @@ test('an export imported to another server is the same there, and importing agai
     name: 'on call',
     settings: { url: 'http://127.0.0.1:9/' },
   })
-  const file = join(await scratchDir(t), 'monitors.yaml')
+  const file = join(await scratchDir(t), 'checks.yaml')
   const exported = await flatline(['export', '--output', file, ...to(source)])
   assert.deepEqual([exported.code, exported.stdout, exported.stderr], [0, '', ''])
   assert.equal((await stat(file)).mode & 0o777, 0o600, 'uuids are credentials')

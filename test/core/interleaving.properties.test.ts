@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { defaultSettings, rulesOf, type Settings, type WatchedCheck } from '../../src/core/check.ts'
 import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
-import { defaultSettings, rulesOf, type Settings, type WatchedMonitor } from '../../src/core/monitor.ts'
 import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { applySignals } from '../../src/heartbeats/apply-signals.ts'
@@ -59,7 +59,7 @@ function sentOf({ signals, cuts }: Story): Sent[] {
 function signal(at: number, i: number, kind: SignalKind, run: string | null): Received {
   const id = `00000000-0000-7000-8000-${String(i).padStart(12, '0')}`
   const rest = { exitStatus: null, method: 'GET', scheme: 'http', remoteAddr: '', ua: '', body: null, mail: null }
-  const address = { monitorId: 'check', slug: null, pingKeyHash: null, uploader: null, key: null, requestId: '' }
+  const address = { checkId: 'check', slug: null, pingKeyHash: null, uploader: null, key: null, requestId: '' }
   return { ...address, ...rest, id, at, kind, rid: run, created: false }
 }
 
@@ -83,7 +83,7 @@ function inOrder(settings: Settings, sent: readonly Sent[], end: number): { stat
 /** Three replicas: each applies what arrives by what it knows then; detection and settling go up to the watermark. */
 function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cuts'], end: number) {
   const rules = rulesOf(settings)
-  let monitor: WatchedMonitor = {
+  let check: WatchedCheck = {
     ...{ id: 'check', projectId: 'project', settings, state: initialState },
     ...{ deadline: null, lookAt: null, unsettled: null },
   }
@@ -97,26 +97,26 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
   }
   function detect(now: number): void {
     const through = throughAt(now)
-    if (monitor.unsettled !== null) {
-      if (monitor.unsettled.to > through) return
-      const { from } = monitor.unsettled
+    if (check.unsettled !== null) {
+      if (check.unsettled.to > through) return
+      const { from } = check.unsettled
       const heartbeats = stored
         .map(({ received: { at, id, rid: run, exitStatus }, kind }) => ({ at, id, rid: run, exitStatus, kind }))
         .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
-      const judged = rejudge(rules, monitor.state, { heartbeats, flips }, from, through, [])
+      const judged = rejudge(rules, check.state, { heartbeats, flips }, from, through, [])
       const recorded = flips.filter(({ at }) => at >= from)
-      const settled = reconcile(monitor.state, recorded, judged, through)
+      const settled = reconcile(check.state, recorded, judged, through)
       for (const { seq, at, reason } of settled.redated) {
         const flip = flips.find((f) => f.seq === seq)
         assert.ok(flip)
         Object.assign(flip, { at, reason })
       }
       flips.push(...settled.flips)
-      monitor = { ...monitor, state: settled.state, unsettled: judged.unsettled }
+      check = { ...check, state: settled.state, unsettled: judged.unsettled }
       return
     }
-    const { state, flip } = onTime(rules, monitor.state, through, [])
-    monitor = { ...monitor, state }
+    const { state, flip } = onTime(rules, check.state, through, [])
+    check = { ...check, state }
     if (flip) flips.push(flip)
   }
   const moments = [
@@ -129,7 +129,7 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
     for (const batch of Map.groupBy(received, ({ replica }) => replica).values()) {
       const watermark = { through: throughAt(now - 1), unheard: [] }
       const lastFlipAt = flips.at(-1)?.at ?? null
-      const applied = applySignals(monitor, batch, {
+      const applied = applySignals(check, batch, {
         windows: [],
         watermark,
         lastFlipAt,
@@ -138,11 +138,11 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
       })
       stored.push(...applied.recorded)
       flips.push(...applied.flips)
-      monitor = { ...monitor, state: applied.state, unsettled: applied.unsettled ?? null }
+      check = { ...check, state: applied.state, unsettled: applied.unsettled ?? null }
     }
     detect(now)
   }
-  return { state: monitor.state, flips }
+  return { state: check.state, flips }
 }
 
 const outline = (flips: readonly Flip[]) => flips.map(({ at, from, to, reason }) => ({ at, from, to, reason }))

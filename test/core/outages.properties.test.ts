@@ -1,11 +1,11 @@
-// Outages of any length, as monitors see them: whoever beats by its schedule, and tries again after an outage, is never called silent; whoever
+// Outages of any length, as checks see them: whoever beats by its schedule, and tries again after an outage, is never called silent; whoever
 // falls silent is, when it has been silent for as long as it may, and the outage is named.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type BlindWindow, endOfWait, windowDuring } from '../../src/core/blind-time.ts'
-import { defaultSettings, rulesOf } from '../../src/core/monitor.ts'
+import { defaultSettings, rulesOf } from '../../src/core/check.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 
 const day = 86_400_000
@@ -63,7 +63,7 @@ function live({ timeoutS, graceS, lookEvery, retryShare, outages: pauses }: Life
   let looked = 0
   const lookUntil = (until: number) => {
     const everyMs = Math.max(1, Math.floor(timeoutS * 1000 * lookEvery))
-    // Weeks of looks at a monitor of a second would take weeks.
+    // Weeks of looks at a check of a second would take weeks.
     const from = Math.max(looked, until - 200 * everyMs)
     for (let at = from; at < until; at += everyMs) if (!during(windows, at)) pass(at)
     looked = until
@@ -94,7 +94,7 @@ test('whoever beats by its schedule, and tries again after an outage, is never c
   )
 })
 
-test('a monitor that falls silent goes down at its deadline, moved by outages, and the last one is named', () => {
+test('a check that falls silent goes down at its deadline, moved by outages, and the last one is named', () => {
   fc.assert(
     fc.property(life, (given) => {
       const { rules, windows, state, lastBeat, waitMs } = live(given)

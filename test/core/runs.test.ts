@@ -106,7 +106,7 @@ test('with track_runs neither a failure nor a success without rid ends another r
   }
 })
 
-test('with track_runs a run that overran while the monitor was down causes no flip and keeps its duration', () => {
+test('with track_runs a run that overran while the check was down causes no flip and keeps its duration', () => {
   const steps: Step[] = [
     beat('start', 0, 'a'),
     beat('start', 10, 'b'),
@@ -212,7 +212,7 @@ test('catalogue 3.3: without track_runs what is remembered of other runs changes
   )
 })
 
-test('with track_runs a monitor goes down only when its longest open run overruns, or by failures', () => {
+test('with track_runs a check goes down only when its longest open run overruns, or by failures', () => {
   fc.assert(
     fc.property(anyBeats, (beats) => {
       // The slow way: each open run with its end; those that passed while down are over.

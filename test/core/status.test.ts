@@ -67,7 +67,7 @@ function play(steps: Step[], over: Partial<Rules> = {}, windows: BlindWindow[] =
 
 const told = (flips: Flip[]) => flips.map(({ at, from, to, reason, silent }) => ({ at, from, to, reason, silent }))
 
-test('the first success brings a new monitor up without telling anybody', () => {
+test('the first success brings a new check up without telling anybody', () => {
   const { flips } = play([{ beat: 'success', at: 100 * s }])
   assert.deepEqual(told(flips), [{ at: 100 * s, from: 'new', to: 'up', reason: 'recovered', silent: true }])
 })
@@ -135,7 +135,7 @@ test('a run is closed by the heartbeat of its own rid, and by any failure', () =
   )
 })
 
-test('an overrun is noticed on a monitor that is up, new or paused, and told once', () => {
+test('an overrun is noticed on a check that is up, new or paused, and told once', () => {
   for (const before of [[], [{ beat: 'success', at: 0 }], [{ pause: 0 }]] as Step[][]) {
     const { flips } = play([...before, { beat: 'start', at: s }, { look: 40 * s }, { look: 400 * s }])
     const down = told(flips).filter(({ to }) => to === 'down')
@@ -146,7 +146,7 @@ test('an overrun is noticed on a monitor that is up, new or paused, and told onc
   }
 })
 
-test('a run that overran while the monitor was down is over when a heartbeat brings it up', () => {
+test('a run that overran while the check was down is over when a heartbeat brings it up', () => {
   const steps: Step[] = [
     { beat: 'fail', at: 0 },
     { beat: 'start', at: s, rid: 'a' },
@@ -177,7 +177,7 @@ test('below the failure threshold the status stays, and missed slots count', () 
   assert.equal(mixed.state.status, 'up')
 })
 
-test('below the recovery threshold a monitor stays down, and a silence in between starts the count again', () => {
+test('below the recovery threshold a check stays down, and a silence in between starts the count again', () => {
   const down: Step = { beat: 'fail', at: 0 }
   const ok = (at: number): Step => ({ beat: 'success', at })
   assert.equal(play([down, ok(s), ok(2 * s)], { recoveryThreshold: 3 }).state.status, 'down')
@@ -221,7 +221,7 @@ test('time in which nobody could accept heartbeats does not count, and the flip 
   assert.deepEqual([after.flips.at(-1)?.at, after.flips.at(-1)?.blind], [3690 * s, windows[0]])
 })
 
-test('a cron monitor is due at its slot; only the grace after it is extended', () => {
+test('a cron check is due at its slot; only the grace after it is extended', () => {
   const hourly = { schedule: { kind: 'cron', schedule: '0 * * * *', tz: 'UTC' }, graceS: 600 } as const
   const steps: Step[] = [{ beat: 'success', at: 60 * s }]
   const { state, rules: all } = play(steps, hourly)

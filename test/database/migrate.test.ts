@@ -52,6 +52,18 @@ test('an edited migration stops the start with its name', async (t) => {
   )
 })
 
+test('a database of an unreleased version is refused with its oldest migration and the way out', async (t) => {
+  const url = await createDatabase(t, { empty: true })
+  await withClient(url, (client) => migrate(client, [migration('1', compatible)]))
+  await assert.rejects(
+    withClient(url, (client) => migrate(client, [migration('2', 'SELECT 1')])),
+    (error: Error) => {
+      assert.ok(error instanceof MigrationError)
+      return /made by a Flatline before 1\.0\.0 \(migration 1\).*flatline export/.test(error.message)
+    },
+  )
+})
+
 test('a migration that fails leaves nothing behind and says why', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const all = [migration('1', compatible), migration('2', 'CREATE TABLE half (id int); SELECT nonsense()')]

@@ -5,7 +5,11 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { keyKinds } from '../../src/accounts/store.ts'
+import { deliveryStatuses } from '../../src/alerting/deliveries-store.ts'
 import { createDatabase, sql } from '../postgres.ts'
+
+const statuses = ['new', 'up', 'down', 'paused']
 
 const byHand = {
   indexes: [
@@ -14,14 +18,25 @@ const byHand = {
     'deliveries_channel_sent_idx ON deliveries (channel_id, finished_at) WHERE',
     'deliveries_group_idx ON deliveries (group_id) WHERE',
     'deliveries_held_idx ON deliveries (next_attempt_at) WHERE',
-    'deliveries_order_idx ON deliveries (monitor_id, channel_id, flip_seq) WHERE',
-    'flips_outbox_order_idx ON flips (monitor_id, seq) WHERE',
-    'monitors_look_at_idx ON monitors (look_at) WHERE',
-    'monitors_parent_id_idx ON monitors (parent_id) WHERE',
-    'monitors_unsettled_to_idx ON monitors (unsettled_to) WHERE',
+    'deliveries_order_idx ON deliveries (check_id, channel_id, flip_seq) WHERE',
+    'flips_outbox_order_idx ON flips (check_id, seq) WHERE',
+    'checks_look_at_idx ON checks (look_at) WHERE',
+    'checks_parent_id_idx ON checks (parent_id) WHERE',
+    'checks_unsettled_to_idx ON checks (unsettled_to) WHERE',
   ],
   partitioned: ['heartbeat_bodies', 'heartbeats'],
-  options: [{ table: 'monitors', options: ['fillfactor=70'] }],
+  options: [{ table: 'checks', options: ['fillfactor=70'] }],
+  words: {
+    checks_kind_check: ['simple', 'cron', 'oncalendar'],
+    checks_status_check: statuses,
+    deliveries_held_check: ['parent', 'maintenance', 'snooze', 'flapping', 'quiet_hours'],
+    deliveries_status_check: deliveryStatuses,
+    flips_from_check: statuses,
+    flips_to_check: statuses,
+    project_keys_kind_check: keyKinds,
+    retired_addresses_kind_check: ['check', 'check_badge', 'project_badge', 'ping_key'],
+    service_alerts_level_check: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'],
+  } as Record<string, readonly string[]>,
 }
 
 const ours = "n.nspname = 'public' AND c.relname NOT LIKE '\\_prisma%' AND NOT c.relispartition"
@@ -76,4 +91,16 @@ test('what Prisma cannot express is as listed', async (t) => {
      WHERE c.reloptions IS NOT NULL AND ${ours} ORDER BY 1`,
   )
   assert.deepEqual(options, byHand.options)
+  const constraints = await sql<{ name: string; definition: string }>(
+    url,
+    "SELECT conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace ORDER BY 1",
+  )
+  const words = constraints.map(({ name, definition }) => [
+    name,
+    [...definition.matchAll(/'(\w+)'/g)].map(([, word]) => word).sort(),
+  ])
+  assert.deepEqual(
+    words,
+    Object.entries(byHand.words).map(([name, allowed]) => [name, [...allowed].sort()]),
+  )
 })

@@ -102,7 +102,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const url = await usedDatabase(t)
     const dir = await backUp(t, url)
     const before = await contentsOf(url)
-    await sql(url, "UPDATE monitors SET name = 'later'; CREATE TABLE later (id int)")
+    await sql(url, "UPDATE checks SET name = 'later'; CREATE TABLE later (id int)")
     const later = await contentsOf(url)
     const name = basename(new URL(url).pathname)
 
@@ -138,14 +138,14 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const noSums = await damagedCopy(t, dir, (copy) => writeFile(join(copy, 'SHA256SUMS'), ''))
     const otherTables = await damagedCopy(t, dir, async (copy) => {
       const tables = await readFile(join(copy, 'tables'), 'utf8')
-      await writeFile(join(copy, 'tables'), tables.replace(/^(public\.monitors\|1\|).*$/m, '$11'))
+      await writeFile(join(copy, 'tables'), tables.replace(/^(public\.checks\|1\|).*$/m, '$11'))
       await resum(t, copy)
     })
     const rehearse = (path: string) => script(t, 'restore.sh', url, ['--rehearse', path])
     for (const [path, reason] of [
       [changed, /is damaged: its SHA-256 does not fit/],
       [noSums, /is not a whole backup/],
-      [otherTables, /these tables differ.*< public\.monitors\|1\|1\n.*what was restored is not what was backed up/s],
+      [otherTables, /these tables differ.*< public\.checks\|1\|1\n.*what was restored is not what was backed up/s],
       ['/nowhere', /is not a whole backup: it has no SHA256SUMS/],
     ] as const) {
       const ended = await rehearse(path)

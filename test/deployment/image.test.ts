@@ -92,7 +92,7 @@ test('the container image', { skip, timeout }, async (t) => {
       const url = `http://127.0.0.1:${PORT}`
       const check = (await call(url, 'POST', '/api/v3/checks/', { name: 'nightly', timeout: 3600 })).json()
       assert.equal((await call(url, 'GET', new URL(String(check.ping_url)).pathname)).text, 'OK')
-      assert.deepEqual(await sql(database, 'SELECT status, n FROM monitors'), [{ status: 'up', n: '1' }])
+      assert.deepEqual(await sql(database, 'SELECT status, n FROM checks'), [{ status: 'up', n: '1' }])
 
       t.diagnostic(`resident memory at rest: ${megabytes(await restingMemory(container))}`)
 

@@ -127,7 +127,7 @@ test('a lost server comes back with all but the last seconds, and to the moment 
   await rm(join(dir, 'data'), { recursive: true })
 
   const { cluster } = await recover({ recovery_target_time: before?.now ?? '' })
-  const names = await sql<{ name: string }>(cluster.url('flatline'), 'SELECT name FROM monitors ORDER BY 1')
+  const names = await sql<{ name: string }>(cluster.url('flatline'), 'SELECT name FROM checks ORDER BY 1')
   assert.deepEqual(names, [{ name: 'doomed' }, { name: 'steady' }])
   const then = await bodiesOf(cluster.url('flatline'))
   const due = acknowledged.filter(({ at }) => at < Date.parse(`${before?.now}:00`))

@@ -3,29 +3,29 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Checks } from '../../src/checks/service.ts'
+import { selectDue } from '../../src/checks/store.ts'
 import { openWatermark } from '../../src/core/watermark.ts'
 import { createDetector } from '../../src/detector/service.ts'
-import type { Monitors } from '../../src/monitors/service.ts'
-import { selectDue } from '../../src/monitors/store.ts'
 import { build } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const due = 50
 
-/** Monitors that are up; the first `due` of them have a deadline that has passed, the others one in an hour. */
-async function createMonitors(url: string, count: number): Promise<void> {
+/** Checks that are up; the first `due` of them have a deadline that has passed, the others one in an hour. */
+async function createChecks(url: string, count: number): Promise<void> {
   const project = '00000000-0000-4000-8000-000000000001'
   await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'many')", [project])
   await sql(
     url,
-    `INSERT INTO monitors (id, project_id, name, slug, tags, "desc", badge_key, kind, timeout_s, grace_s, schedule, tz, methods, manual_resume,
+    `INSERT INTO checks (id, project_id, name, slug, tags, "desc", badge_key, kind, timeout_s, grace_s, schedule, tz, methods, manual_resume,
        filter_subject, filter_body, filter_http_body, filter_default_fail, start_kw, success_kw, failure_kw, status, last_ping, deadline, look_at)
      SELECT gen_random_uuid(), $1, 'm', '', '', '', gen_random_uuid(), 'simple', 3600, 60, '', 'UTC', '', false,
        false, false, false, false, '', '', '', 'up', at - interval '3660 seconds', at, at
      FROM generate_series(1, $2::int) n, LATERAL (SELECT now() + CASE WHEN n <= $3::int THEN -1 ELSE 3600 END * interval '1 second' AS at) due`,
     [project, count, due],
   )
-  await sql(url, 'VACUUM ANALYZE monitors')
+  await sql(url, 'VACUUM ANALYZE checks')
 }
 
 type Plan = { 'Node Type': string; 'Index Name'?: string; Plans?: Plan[] } & Record<string, unknown>
@@ -57,35 +57,35 @@ async function costOfLook(url: string): Promise<{ steps: string[]; indexes: stri
   }
 }
 
-test('what is due is found by an index, and ten times as many monitors cost a look no more', async (t) => {
+test('what is due is found by an index, and ten times as many checks cost a look no more', async (t) => {
   const costs: number[] = []
   for (const count of [2000, 20_000]) {
     const url = await createDatabase(t)
-    await createMonitors(url, count)
+    await createChecks(url, count)
     const { steps, indexes, pages } = await costOfLook(url)
-    assert.deepEqual(indexes, ['monitors_look_at_idx'])
+    assert.deepEqual(indexes, ['checks_look_at_idx'])
     assert.ok(!steps.includes('Seq Scan'), steps.join())
     costs.push(pages)
   }
   const [few = 0, many = 0] = costs
-  t.diagnostic(`${due} due: ${few} pages of 2,000 monitors, ${many} of 20,000`)
+  t.diagnostic(`${due} due: ${few} pages of 2,000 checks, ${many} of 20,000`)
   assert.ok(many <= 2 * few, `${few} and ${many} pages`)
 })
 
 test('a look asks and locks once, however many are due, and not at all what is not', async (t) => {
   const { app, databaseUrl } = await build(t, { FLATLINE__DETECTOR__INTERVAL_MS: '600000' })
-  await createMonitors(databaseUrl, 500)
+  await createChecks(databaseUrl, 500)
   await app.blindTime.record()
   const asked: string[][] = []
-  const monitors: Pick<Monitors, 'due' | 'change'> = {
-    due: app.monitors.due,
+  const checks: Pick<Checks, 'due' | 'change'> = {
+    due: app.checks.due,
     change(ids, plan) {
       asked.push([...ids])
-      return app.monitors.change(ids, plan)
+      return app.checks.change(ids, plan)
     },
   }
   const detect = createDetector({
-    monitors,
+    checks,
     clock: app.database.clock,
     windows: app.blindTime.windows,
     watermark: () => openWatermark,
@@ -101,7 +101,7 @@ test('a look asks and locks once, however many are due, and not at all what is n
     asked.map((ids) => ids.length),
     [due],
   )
-  assert.equal((await sql(databaseUrl, "SELECT 1 FROM monitors WHERE status = 'down'")).length, due)
+  assert.equal((await sql(databaseUrl, "SELECT 1 FROM checks WHERE status = 'down'")).length, due)
   await detect()
   assert.equal(asked.length, 1, 'what has gone down is not looked at again')
 })

@@ -26,13 +26,13 @@ test('what is lost, doubled or altered after it was acknowledged is found, and n
   await sql(databaseUrl, 'DELETE FROM heartbeats WHERE rid = $1', [lost])
   await sql(
     databaseUrl,
-    `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, rid, scheme, method, remote_addr, ua, body_size)
-     SELECT monitor_id, received_at, gen_random_uuid(), n, kind, rid, scheme, method, remote_addr, ua, 0 FROM heartbeats WHERE rid = $1`,
+    `INSERT INTO heartbeats (check_id, received_at, id, n, kind, rid, scheme, method, remote_addr, ua, body_size)
+     SELECT check_id, received_at, gen_random_uuid(), n, kind, rid, scheme, method, remote_addr, ua, 0 FROM heartbeats WHERE rid = $1`,
     [twice],
   )
   await sql(
     databaseUrl,
-    `UPDATE heartbeat_bodies b SET body = 'else' FROM heartbeats h WHERE h.rid = $1 AND (b.monitor_id, b.id) = (h.monitor_id, h.id)`,
+    `UPDATE heartbeat_bodies b SET body = 'else' FROM heartbeats h WHERE h.rid = $1 AND (b.check_id, b.id) = (h.check_id, h.id)`,
     [changed],
   )
   const [verdict] = await compare(databaseUrl, [tally])

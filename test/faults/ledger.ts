@@ -8,9 +8,9 @@ export type Verdict = {
   missing: string[]
   /** Of those that are there more than once, acknowledged or not. */
   doubled: string[]
-  /** Of those that are there otherwise than they were sent: monitor, body, name; and what nobody sent. */
+  /** Of those that are there otherwise than they were sent: check, body, name; and what nobody sent. */
   altered: string[]
-  /** Monitors whose numbers do not run from 1 to their count. */
+  /** Checks whose numbers do not run from 1 to their count. */
   gaps: string[]
 }
 
@@ -20,15 +20,15 @@ type Row = { rid: string; times: string; check: string; body: string | null; isN
 export async function compare(url: string, tallies: readonly Tally[]): Promise<Verdict[]> {
   const rows = await sql<Row>(
     url,
-    `SELECT h.rid, count(*) AS times, min(h.monitor_id::text) AS "check", min(convert_from(b.body, 'UTF8')) AS body,
+    `SELECT h.rid, count(*) AS times, min(h.check_id::text) AS "check", min(convert_from(b.body, 'UTF8')) AS body,
        bool_and(k.key IS NOT NULL) AS "isNamed"
-     FROM heartbeats h LEFT JOIN heartbeat_bodies b USING (monitor_id, received_at, id)
-       LEFT JOIN heartbeat_keys k ON k.monitor_id = h.monitor_id AND k.key = h.rid::text
+     FROM heartbeats h LEFT JOIN heartbeat_bodies b USING (check_id, received_at, id)
+       LEFT JOIN heartbeat_keys k ON k.check_id = h.check_id AND k.key = h.rid::text
      GROUP BY h.rid`,
   )
   const gaps = await sql<{ id: string }>(
     url,
-    `SELECT m.id FROM monitors m LEFT JOIN heartbeats h ON h.monitor_id = m.id GROUP BY m.id
+    `SELECT m.id FROM checks m LEFT JOIN heartbeats h ON h.check_id = m.id GROUP BY m.id
      HAVING m.n <> count(h.id) OR m.n <> count(DISTINCT h.n) OR m.n <> coalesce(max(h.n), 0)`,
   )
   const stored = new Map(rows.map((row) => [row.rid, row]))

@@ -22,7 +22,7 @@ const pings = async ({ call }: Running, uuid: string) =>
 async function bytesOf({ databaseUrl }: Running) {
   const [row] = await sql<{ kept: string; counted: string; used: string }>(
     databaseUrl,
-    `SELECT (SELECT coalesce(sum(octet_length(body)), 0) FROM heartbeat_bodies) AS kept, (SELECT sum(body_bytes) FROM monitors) AS counted,
+    `SELECT (SELECT coalesce(sum(octet_length(body)), 0) FROM heartbeat_bodies) AS kept, (SELECT sum(body_bytes) FROM checks) AS counted,
        (SELECT coalesce(sum(bytes), 0) FROM body_usage) AS used`,
   )
   return { kept: Number(row?.kept), counted: Number(row?.counted), used: Number(row?.used) }
@@ -130,7 +130,7 @@ test('a count that is too large after retention is corrected and removes no body
   const { call, databaseUrl } = running
   const uuid = await makeCheck(running)
   await call('POST', `/ping/${uuid}`, 'x'.repeat(1000), {})
-  await sql(databaseUrl, 'UPDATE monitors SET body_bytes = 50000')
+  await sql(databaseUrl, 'UPDATE checks SET body_bytes = 50000')
   await call('POST', `/ping/${uuid}`, 'x'.repeat(500), {})
   await eventually('the count', async () => (await bytesOf(running)).counted === 1500)
   assert.equal((await settled(running)).kept, 1500)
@@ -155,9 +155,9 @@ test('bodies that arrive while the oldest are removed are counted once', async (
     count: () => {},
     onFull: () => {},
   })
-  const [row] = await sql<{ project_id: string }>(running.databaseUrl, 'SELECT project_id FROM monitors')
+  const [row] = await sql<{ project_id: string }>(running.databaseUrl, 'SELECT project_id FROM checks')
   const look = async () => {
-    bodies.wrote([{ monitorId: uuid, projectId: String(row?.project_id), total: 5000 }], [], openToBodies)
+    bodies.wrote([{ checkId: uuid, projectId: String(row?.project_id), total: 5000 }], [], openToBodies)
     await bodies.step(new AbortController().signal)
     const { kept, counted } = await bytesOf(running)
     return { kept, counted }
@@ -165,7 +165,7 @@ test('bodies that arrive while the oldest are removed are counted once', async (
   assert.deepEqual(await look(), { kept: 3000, counted: 3000 })
   assert.deepEqual(await look(), { kept: 2000, counted: 2000 })
 
-  await sql(running.databaseUrl, 'UPDATE monitors SET body_bytes = 50000')
+  await sql(running.databaseUrl, 'UPDATE checks SET body_bytes = 50000')
   interrupted.add('bodies_page')
   assert.deepEqual(await look(), { kept: 3000, counted: 51_000 }, 'never too little')
   assert.deepEqual(await look(), { kept: 2000, counted: 50_000 })
@@ -185,8 +185,8 @@ test('a body that was written just before its check was closed counts for its pr
     onFull: () => {},
   })
   const projectId = String((await sql<{ id: string }>(running.databaseUrl, 'SELECT id FROM projects'))[0]?.id)
-  const heartbeat = { monitorId: uuid, body: Buffer.from('x'.repeat(100)), at: app.database.clock.now() } as Received
-  const written = [{ monitorId: uuid, projectId, total: 100_000 }]
+  const heartbeat = { checkId: uuid, body: Buffer.from('x'.repeat(100)), at: app.database.clock.now() } as Received
+  const written = [{ checkId: uuid, projectId, total: 100_000 }]
   // Two batches are under way. The first that ends closes the check.
   const closed = bodies.closed()
   bodies.wrote(written, [heartbeat], closed)

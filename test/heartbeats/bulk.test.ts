@@ -87,7 +87,7 @@ test('an upload that is tried again counts once, also within itself and at the s
   )
   const [row] = await sql<{ rows: string; n: string }>(
     running.databaseUrl,
-    'SELECT (SELECT count(*) FROM heartbeats) AS rows, n FROM monitors',
+    'SELECT (SELECT count(*) FROM heartbeats) AS rows, n FROM checks',
   )
   assert.deepEqual(row, { rows: '250', n: '250' })
 })
@@ -150,7 +150,7 @@ test('an upload of what its sender kept for days does not hold back time while i
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   await client.query('BEGIN')
-  await client.query('SELECT FROM monitors WHERE id = $1 FOR UPDATE', [uuid])
+  await client.query('SELECT FROM checks WHERE id = $1 FOR UPDATE', [uuid])
   const began = app.database.clock.now()
   const at = new Date(began - 6 * 86_400_000).toISOString()
   const answered = running.call('POST', path, [{ check: uuid, at }])

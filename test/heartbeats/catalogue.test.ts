@@ -32,7 +32,7 @@ const ping = ({ call }: Running, path: string, method = 'GET', body?: string, he
 async function recorded({ databaseUrl }: Running, uuid: string): Promise<string[]> {
   const rows = await sql<{ kind: string; exit_status: number | null }>(
     databaseUrl,
-    'SELECT kind, exit_status FROM heartbeats WHERE monitor_id = $1 ORDER BY n',
+    'SELECT kind, exit_status FROM heartbeats WHERE check_id = $1 ORDER BY n',
     [uuid],
   )
   return rows.map(({ kind, exit_status: status }) => (status === null ? kind : `${kind} ${status}`))

@@ -7,7 +7,7 @@ import { eventually, scratchDir } from '../helper.ts'
 import { pause } from '../patience.ts'
 
 const log = { info() {}, warn() {}, error() {} }
-const monitorId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
+const checkId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
 const recorded: Outcome = { recorded: 'success', created: false }
 
 /** A diversion before a database that is slow, or away; `stored` is what it has, in the order in which it came. */
@@ -124,7 +124,7 @@ test('a replay that fails while the database answers is reported and does not ho
 
 function received(at: number): Received {
   return {
-    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, monitorId, kind: 'success' },
+    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, checkId, kind: 'success' },
     ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
     ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }
@@ -134,32 +134,32 @@ test('strangers who fill their share keep out no known check or key, and a proje
   const { diversion } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
   const slug = { projectId: '', slug: 's', create: true, requestId: '', address: '192.0.2.7' }
   const isTaken = (fields: Partial<Received>) => diversion.push({ ...received(1), ...fields }, () => {})
-  const bySlug = (pingKeyHash: string) => ({ monitorId: '', slug, pingKeyHash })
+  const bySlug = (pingKeyHash: string) => ({ checkId: '', slug, pingKeyHash })
   let strangers = 0
   while (isTaken(bySlug(`made up ${strangers % 1000}`))) strangers++
   assert.ok(strangers > 10 && strangers < 40, `${strangers}: half of a tenth`)
   assert.ok(
-    !isTaken({ monitorId: crypto.randomUUID(), from: '192.0.2.7', remoteAddr: '198.51.100.1' }),
+    !isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.7', remoteAddr: '198.51.100.1' }),
     'as a header claims',
   )
-  assert.ok(isTaken({ monitorId: crypto.randomUUID(), from: '192.0.2.8' }), 'another address')
+  assert.ok(isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.8' }), 'another address')
   assert.ok(isTaken(bySlug('known')))
   const uploader = { projectId: '', keyHash: 'known' }
   assert.ok(isTaken({ uploader }))
-  diversion.saw(monitorId)
-  assert.ok(isTaken({ monitorId, from: '192.0.2.7' }), 'a known check')
+  diversion.saw(checkId)
+  assert.ok(isTaken({ checkId, from: '192.0.2.7' }), 'a known check')
   assert.ok(
-    !isTaken({ monitorId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
+    !isTaken({ checkId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
     'with a stranger’s key',
   )
 
   await diversion.learn()
   let own = 0
-  while (isTaken({ monitorId })) own++
+  while (isTaken({ checkId })) own++
   assert.ok(own > 100, `${own} of the project`)
   assert.ok(!isTaken(bySlug('known')), 'the project is at its share')
   diversion.saw(crypto.randomUUID())
   const other = crypto.randomUUID()
   diversion.saw(other, 'another project')
-  assert.ok(isTaken({ monitorId: other }))
+  assert.ok(isTaken({ checkId: other }))
 })

@@ -17,13 +17,13 @@ test('in a partition without statistics too, each is looked up in the index', as
   client.on('error', () => {})
   await client.connect()
   await client.query(
-    `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
+    `INSERT INTO heartbeats (check_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
      SELECT md5((i % 10)::text)::uuid, date_trunc('milliseconds', now()) - i * interval '1 millisecond', md5(i::text)::uuid, i, 'success',
        '', '', '', '', 0 FROM generate_series(1, $1::int) i`,
     [rows],
   )
-  const { rows: found } = await client.query<{ monitorId: string; at: number; id: string }>(
-    'SELECT monitor_id AS "monitorId", extract(epoch FROM received_at)::float8 * 1000 AS at, id FROM heartbeats LIMIT $1',
+  const { rows: found } = await client.query<{ checkId: string; at: number; id: string }>(
+    'SELECT check_id AS "checkId", extract(epoch FROM received_at)::float8 * 1000 AS at, id FROM heartbeats LIMIT $1',
     [asked],
   )
   let text = ''

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { selectNewest } from '../../src/heartbeats/history-store.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
-const monitor = '00000000-0000-4000-8000-000000000001'
+const check = '00000000-0000-4000-8000-000000000001'
 const other = '00000000-0000-4000-8000-000000000002'
 const days = 30
 
@@ -24,11 +24,11 @@ async function createHistory(url: string, each: number): Promise<void> {
     )
     await sql(
       url,
-      `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
+      `INSERT INTO heartbeats (check_id, received_at, id, n, kind, scheme, method, remote_addr, ua, body_size)
        SELECT CASE WHEN i % 21 = 0 THEN $2::uuid ELSE $3::uuid END, $1::timestamptz + i * interval '1 second', gen_random_uuid(),
          ($4::int - $5::int) * $6::int + i / 21, 'success', 'http', 'GET', '127.0.0.1', 'curl', 0
        FROM generate_series(1, $6::int * 21) i`,
-      [`${day} 00:00+00`, monitor, other, days, daysAgo, each],
+      [`${day} 00:00+00`, check, other, days, daysAgo, each],
     )
   }
   await sql(url, 'ANALYZE heartbeats')
@@ -47,7 +47,7 @@ async function planOf(url: string, limit: number) {
       return sql(url, text, [...values]) as Promise<Row[]>
     },
   }
-  const rows = await selectNewest(on, monitor, limit)
+  const rows = await selectNewest(on, check, limit)
   assert.equal(asked.length, 1, 'asked once')
   const [{ text, values }] = asked as [(typeof asked)[number]]
   const [explained] = await sql<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
@@ -85,16 +85,16 @@ test('the start of a run is found behind what the list shows, also when much lie
   const insert = (n: number, kind: string, rid: string | null, seconds: number) =>
     sql(
       url,
-      `INSERT INTO heartbeats (monitor_id, received_at, id, n, kind, rid, scheme, method, remote_addr, ua, body_size)
+      `INSERT INTO heartbeats (check_id, received_at, id, n, kind, rid, scheme, method, remote_addr, ua, body_size)
        SELECT $1, $6::timestamptz + g * interval '1 millisecond' + $5::float8 * interval '1 second', gen_random_uuid(), $2::int + g, $3::text, $4::uuid,
          'http', 'GET', '127.0.0.1', 'curl', 0 FROM generate_series(0, $7::int - 1) g`,
-      [monitor, n, kind, rid, seconds, `${dayOf(1)} 12:00+00`, kind === 'log' ? 500 : 1],
+      [check, n, kind, rid, seconds, `${dayOf(1)} 12:00+00`, kind === 'log' ? 500 : 1],
     )
   await insert(1000, 'start', run, 0)
   await insert(1001, 'log', null, 1)
   await insert(2000, 'success', run, 60)
   const on = { query: (({ text }: { text: string }, values: unknown[]) => sql(url, text, values)) as never }
-  const rows = await selectNewest(on, monitor, 10)
+  const rows = await selectNewest(on, check, 10)
   assert.deepEqual([rows[0]?.kind, rows[0]?.durationMs], ['success', 60_000])
   assert.equal(rows[1]?.durationMs, null)
 })

@@ -1,4 +1,4 @@
-// Steady heartbeats must not wear out the table of monitors: an update that touches no index (HOT) leaves nothing behind that a vacuum would
+// Steady heartbeats must not wear out the table of checks: an update that touches no index (HOT) leaves nothing behind that a vacuum would
 // have to take away. HOT_PINGS=1000000 makes it a million.
 
 import assert from 'node:assert/strict'
@@ -9,11 +9,11 @@ import { patience } from '../patience.ts'
 import { sql } from '../postgres.ts'
 
 const pings = Number(process.env.HOT_PINGS ?? 100_000)
-/** Each with monitors of its own: two heartbeats of one monitor in the same batch would be one update. */
+/** Each with checks of its own: two heartbeats of one check in the same batch would be one update. */
 const uploaders = 2
-const monitorsEach = 500
-const monitorCount = uploaders * monitorsEach
-/** A page is filled anew when all of its monitors beat in one batch; what has no room then finds some elsewhere, once and for all. */
+const checksEach = 500
+const checkCount = uploaders * checksEach
+/** A page is filled anew when all of its checks beat in one batch; what has no room then finds some elsewhere, once and for all. */
 const settling = 20
 
 type Wear = { updates: number; hot: number; indexBytes: number; tableBytes: number; dead: number }
@@ -23,7 +23,7 @@ async function wear(url: string): Promise<Wear> {
     url,
     `SELECT n_tup_upd::float8 AS updates, n_tup_hot_upd::float8 AS hot, n_dead_tup::float8 AS dead,
        pg_indexes_size(relid)::float8 AS "indexBytes", pg_relation_size(relid)::float8 AS "tableBytes"
-     FROM pg_stat_user_tables WHERE relname = 'monitors'`,
+     FROM pg_stat_user_tables WHERE relname = 'checks'`,
   )
   assert.ok(row)
   return row
@@ -39,18 +39,18 @@ async function beat({ call }: Running, checks: readonly string[], times: number)
     }
   }
   await Promise.all(
-    Array.from({ length: uploaders }, (_, i) => one(checks.slice(i * monitorsEach, (i + 1) * monitorsEach))),
+    Array.from({ length: uploaders }, (_, i) => one(checks.slice(i * checksEach, (i + 1) * checksEach))),
   )
 }
 
-test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index of monitors grows`, {
+test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index of checks grows`, {
   timeout: patience(600_000),
 }, async (t) => {
   // A server of its own: an update finds room once no transaction needs the old row, and those of all databases count.
   const running = await build(t, { DATABASE_URL: (await createPostgres(t)).url })
   const { call, databaseUrl } = running
   const checks: string[] = []
-  while (checks.length < monitorCount) {
+  while (checks.length < checkCount) {
     const some = Array.from({ length: 50 }, () => call('POST', '/api/v3/checks/', { timeout: 86_400, grace: 3600 }))
     for (const answer of await Promise.all(some)) checks.push(String(answer.json().uuid))
   }
@@ -63,17 +63,17 @@ test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index o
     )
     return (await wear(databaseUrl)).updates >= count
   }
-  await eventually('the first in the statistics', () => updated(settling * monitorCount))
+  await eventually('the first in the statistics', () => updated(settling * checkCount))
   const before = await wear(databaseUrl)
 
   const began = performance.now()
-  await beat(running, checks, pings / monitorCount)
+  await beat(running, checks, pings / checkCount)
   const seconds = (performance.now() - began) / 1000
   await eventually('all in the statistics', () => updated(before.updates + pings))
   const after = await wear(databaseUrl)
 
-  const [stored] = await sql<{ n: string }>(databaseUrl, 'SELECT sum(n) AS n FROM monitors')
-  assert.equal(Number(stored?.n), pings + settling * monitorCount)
+  const [stored] = await sql<{ n: string }>(databaseUrl, 'SELECT sum(n) AS n FROM checks')
+  assert.equal(Number(stored?.n), pings + settling * checkCount)
   const updates = after.updates - before.updates
   const share = (after.hot - before.hot) / updates
   t.diagnostic(

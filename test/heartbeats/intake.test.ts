@@ -102,5 +102,5 @@ test('time in which the database answers and stores no heartbeat is blind', asyn
   assert.ok(window.from <= answered, 'it begins when the refused heartbeat came')
   assert.equal((await ping()).status, 200)
   assert.deepEqual(await sql(databaseUrl, `SELECT * FROM flips WHERE "to" = 'down'`), [])
-  assert.deepEqual(await sql(databaseUrl, 'SELECT * FROM heartbeats WHERE monitor_id <> $1', [uuid]), [])
+  assert.deepEqual(await sql(databaseUrl, 'SELECT * FROM heartbeats WHERE check_id <> $1', [uuid]), [])
 })

@@ -39,11 +39,9 @@ async function send({ port }: Mailing, mail: SendMailOptions): Promise<string> {
 }
 
 async function kindsOf({ databaseUrl }: Mailing, uuid: string): Promise<string[]> {
-  const rows = await sql<{ kind: string }>(
-    databaseUrl,
-    'SELECT kind FROM heartbeats WHERE monitor_id = $1 ORDER BY n',
-    [uuid],
-  )
+  const rows = await sql<{ kind: string }>(databaseUrl, 'SELECT kind FROM heartbeats WHERE check_id = $1 ORDER BY n', [
+    uuid,
+  ])
   return rows.map(({ kind }) => kind)
 }
 

@@ -189,7 +189,7 @@ test('many parallel pings are all counted, without a gap and without a lost one'
   const rows = await sql<{ rows: string; distinct: string; newest: string; n: string }>(
     databaseUrl,
     `SELECT count(*) AS rows, count(DISTINCT h.n) AS distinct, max(h.n) AS newest, max(m.n) AS n
-     FROM monitors m JOIN heartbeats h ON h.monitor_id = m.id GROUP BY m.id`,
+     FROM checks m JOIN heartbeats h ON h.check_id = m.id GROUP BY m.id`,
   )
   assert.deepEqual(
     rows,
@@ -207,17 +207,17 @@ test('a full queue answers 503 with Retry-After and records nothing', async (t) 
   const refused = answers.filter(({ statusCode }) => statusCode === 503)
   assert.ok(refused.length > 0)
   assert.equal(refused[0]?.headers['retry-after'], '1')
-  const [row] = await sql<{ n: string }>(databaseUrl, 'SELECT n FROM monitors')
+  const [row] = await sql<{ n: string }>(databaseUrl, 'SELECT n FROM checks')
   assert.equal(Number(row?.n), answers.length - refused.length)
 })
 
-test('a steady success touches no index of monitors', async (t) => {
+test('a steady success touches no index of checks', async (t) => {
   const { call, databaseUrl } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { timeout: 3600 })).json()
   await call('GET', `/ping/${uuid}`, undefined, {})
-  const [before] = await sql<{ look_at: Date }>(databaseUrl, 'SELECT look_at FROM monitors')
+  const [before] = await sql<{ look_at: Date }>(databaseUrl, 'SELECT look_at FROM checks')
   for (let i = 0; i < 20; i++) await call('GET', `/ping/${uuid}`, undefined, {})
-  const [after] = await sql<{ look_at: Date; deadline: Date }>(databaseUrl, 'SELECT look_at, deadline FROM monitors')
+  const [after] = await sql<{ look_at: Date; deadline: Date }>(databaseUrl, 'SELECT look_at, deadline FROM checks')
   assert.deepEqual(after?.look_at, before?.look_at)
   assert.ok((after?.deadline as Date) > (after?.look_at as Date))
 })

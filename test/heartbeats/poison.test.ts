@@ -171,18 +171,18 @@ const slugOf = (slug: string, projectId = '') => ({
 /** Records that no version of this service would write, that another version may have written, or that are damaged. */
 function oddPayloads(uuid: string): Buffer[] {
   const odd: Partial<Received>[] = [
-    ...['', 'x', 'a\0b', uuid.toUpperCase(), null, 5].map((monitorId) => ({ monitorId: monitorId as string })),
-    ...[Number.NaN, -1, 1e300, 5e12, 'now', null].map((at) => ({ monitorId: uuid, at: at as number })),
-    ...[2 ** 31, -(2 ** 40), 1.5, 'x'].map((exitStatus) => ({ monitorId: uuid, exitStatus: exitStatus as number })),
-    ...['x', 'a\0b', 7].map((rid) => ({ monitorId: uuid, rid: rid as string })),
-    ...['alive', '', 5].map((kind) => ({ monitorId: uuid, kind: kind as 'log' })),
-    ...['a\0b', 'k'.repeat(101), '\ud800', 5].map((key) => ({ monitorId: uuid, key: key as string })),
+    ...['', 'x', 'a\0b', uuid.toUpperCase(), null, 5].map((checkId) => ({ checkId: checkId as string })),
+    ...[Number.NaN, -1, 1e300, 5e12, 'now', null].map((at) => ({ checkId: uuid, at: at as number })),
+    ...[2 ** 31, -(2 ** 40), 1.5, 'x'].map((exitStatus) => ({ checkId: uuid, exitStatus: exitStatus as number })),
+    ...['x', 'a\0b', 7].map((rid) => ({ checkId: uuid, rid: rid as string })),
+    ...['alive', '', 5].map((kind) => ({ checkId: uuid, kind: kind as 'log' })),
+    ...['a\0b', 'k'.repeat(101), '\ud800', 5].map((key) => ({ checkId: uuid, key: key as string })),
     ...['a\0b', 's'.repeat(101), '\udfff'].map((slug) => ({ slug: slugOf(slug, crypto.randomUUID()) })),
     ...['x', 5].map((projectId) => ({ slug: slugOf('s', projectId as string) })),
-    ...['id', 'x'.repeat(300)].map((id) => ({ id, monitorId: uuid })),
+    ...['id', 'x'.repeat(300)].map((id) => ({ id, checkId: uuid })),
     { slug: 5 as never },
-    { monitorId: uuid, uploader: 'x' as never },
-    { monitorId: uuid, mail: {} as never },
+    { checkId: uuid, uploader: 'x' as never },
+    { checkId: uuid, mail: {} as never },
   ]
   const texts = ['', '{', 'null', '[]', '5', '{}', '\0']
   return [
@@ -202,10 +202,10 @@ function harmlessRecords(uuid: string): Buffer[] {
   }
   return [
     ...hashes.map((pingKeyHash) => spoolEntry({ pingKeyHash, slug: { ...slugOf('steady'), create: true } })),
-    ...hashes.map((keyHash) => spoolEntry({ monitorId: uuid, uploader: { projectId: '', keyHash } })),
+    ...hashes.map((keyHash) => spoolEntry({ checkId: uuid, uploader: { projectId: '', keyHash } })),
     ...hashes.map((keyHash) => spoolEntry({ slug: slugOf('steady'), uploader: { projectId: '', keyHash } })),
     spoolEntry({ slug: { ...slugOf('new', crypto.randomUUID()), create: true, address: '9'.repeat(60) } }),
-    spoolEntry({ monitorId: crypto.randomUUID(), ...dirty, remoteAddr: '9'.repeat(99) }),
+    spoolEntry({ checkId: crypto.randomUUID(), ...dirty, remoteAddr: '9'.repeat(99) }),
   ].map(encodeRecord)
 }
 
@@ -216,7 +216,7 @@ test('a replay in any order and with any number of kills records each valid hear
   const uuid = checks[0] as string
   const valid = Array.from({ length: 900 }, (_, i) =>
     spoolEntry({
-      monitorId: checks[i % 3] as string,
+      checkId: checks[i % 3] as string,
       kind: (['success', 'start', 'fail', 'log'] as const)[i % 4] ?? 'log',
       body: i % 5 ? null : Buffer.from('\0body'),
       ua: i % 7 ? 'test' : 'a\0b\ud800'.repeat(90),
@@ -246,7 +246,7 @@ test('a replay in any order and with any number of kills records each valid hear
   await emptied(dataDir)
   const [counts] = await sql<{ rows: string; ids: string; n: string }>(
     databaseUrl,
-    'SELECT count(*) AS rows, count(DISTINCT id) AS ids, (SELECT sum(n) FROM monitors) AS n FROM heartbeats WHERE id = ANY($1)',
+    'SELECT count(*) AS rows, count(DISTINCT id) AS ids, (SELECT sum(n) FROM checks) AS n FROM heartbeats WHERE id = ANY($1)',
     [valid.map(({ id }) => id)],
   )
   assert.deepEqual(counts, { rows: '900', ids: '900', n: '900' })
@@ -259,7 +259,7 @@ test('a replay in any order and with any number of kills records each valid hear
 
 /** Faults that only the database can find. */
 const refuseOn = (uuid: string) => `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-  BEGIN IF NEW.monitor_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
+  BEGIN IF NEW.check_id = '${uuid}' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF; RETURN NEW; END $$;
   CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()`
 
 test('heartbeats acknowledged under a ping key are recorded although the key was replaced meanwhile', async (t) => {
@@ -288,7 +288,7 @@ test('a replay puts heartbeats that the database refuses into the quarantine and
   const first = await build(t, { DATABASE_URL: databaseUrl })
   const [poisoned, well] = [await make(first, { name: 'poisoned' }), await make(first, { name: 'well' })]
   await sql(databaseUrl, refuseOn(poisoned))
-  const entries = Array.from({ length: 300 }, (_, i) => spoolEntry({ monitorId: i % 60 ? well : poisoned }))
+  const entries = Array.from({ length: 300 }, (_, i) => spoolEntry({ checkId: i % 60 ? well : poisoned }))
   const dataDir = await scratchDir(t)
   await abandon(dataDir, [Buffer.concat(entries.map(encodeRecord))])
   const running = await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
@@ -296,13 +296,13 @@ test('a replay puts heartbeats that the database refuses into the quarantine and
   await eventually('no more to be waited for', () => running.app.heartbeats.oldestWaiting() === null)
   const [row] = await sql<{ n: string }>(databaseUrl, 'SELECT count(*) AS n FROM heartbeats')
   assert.equal(row?.n, '295')
-  const kept = await sql<{ id: string; monitor_id: string; code: string }>(
+  const kept = await sql<{ id: string; check_id: string; code: string }>(
     databaseUrl,
     'SELECT * FROM quarantined_heartbeats',
   )
   assert.deepEqual(
     new Set(kept.map(({ id }) => id)),
-    new Set(entries.filter(({ monitorId }) => monitorId === poisoned).map(({ id }) => id)),
+    new Set(entries.filter(({ checkId }) => checkId === poisoned).map(({ id }) => id)),
   )
   assert.deepEqual([...new Set(kept.map(({ code }) => code))], ['22023'])
   assert.equal((await running.call('GET', `/ping/${well}`)).text, 'OK')
@@ -338,7 +338,7 @@ test('the quarantine retries heartbeats that failed because of a time limit', as
   const running = await build(t)
   const uuid = await make(running, { name: 'locked' })
   const { quarantine } = running.app.heartbeats
-  const received = spoolEntry({ monitorId: uuid })
+  const received = spoolEntry({ checkId: uuid })
   await quarantine.add([{ received, error: Object.assign(new Error('too slow'), { code: '57014' }) }])
   assert.equal(quarantine.entries(), 1)
   await quarantine.retryDue()

@@ -10,13 +10,13 @@ import { encodeRecord } from '../../src/heartbeats/spool-record.ts'
 import { build, call, eventually, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
-type Stored = { id: string; at: number; monitorId: string; kind: 'success'; rid: string }
+type Stored = { id: string; at: number; checkId: string; kind: 'success'; rid: string }
 
 const stored = (url: string) =>
   sql<Stored>(
     url,
-    `SELECT id, extract(epoch FROM received_at)::float8 * 1000 AS at, monitor_id AS "monitorId", kind, rid
-     FROM heartbeats ORDER BY monitor_id, n`,
+    `SELECT id, extract(epoch FROM received_at)::float8 * 1000 AS at, check_id AS "checkId", kind, rid
+     FROM heartbeats ORDER BY check_id, n`,
   )
 
 test('what a segment holds is stored once, however much of it was before', async (t) => {
@@ -31,7 +31,7 @@ test('what a segment holds is stored once, however much of it was before', async
   for (const check of checks)
     for (const signal of signals) await call(url, 'POST', `/ping/${check}${signal}?rid=${crypto.randomUUID()}`, 'body')
   const before = await stored(databaseUrl)
-  const of = (check: string | undefined) => before.filter(({ monitorId }) => monitorId === check).map(received)
+  const of = (check: string | undefined) => before.filter(({ checkId }) => checkId === check).map(received)
   const fresh = { ...(of(checks[2])[0] as Received), id: crypto.randomUUID(), at: Date.now(), rid: crypto.randomUUID() }
 
   const dataDir = await scratchDir(t)
@@ -58,16 +58,16 @@ test('what a segment holds is stored once, however much of it was before', async
     before,
   )
   assert.equal(after.length, before.length + 1)
-  const counted = await sql<{ n: string }>(databaseUrl, 'SELECT n FROM monitors ORDER BY n')
+  const counted = await sql<{ n: string }>(databaseUrl, 'SELECT n FROM checks ORDER BY n')
   assert.deepEqual(
     counted.map(({ n }) => n),
     ['5', '5', '5', '6'],
   )
 })
 
-function received({ id, at, monitorId, kind, rid }: Stored): Received {
+function received({ id, at, checkId, kind, rid }: Stored): Received {
   return {
-    ...{ id, at: Math.round(at), monitorId, kind, rid, exitStatus: null, method: 'POST', scheme: 'http' },
+    ...{ id, at: Math.round(at), checkId, kind, rid, exitStatus: null, method: 'POST', scheme: 'http' },
     ...{ remoteAddr: '127.0.0.1', ua: 'test', body: Buffer.from('body'), requestId: 'r', created: false },
     ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null },
   }

@@ -19,7 +19,7 @@ test('heartbeats that a device uploads late correct a false outage, visibly and 
       '/api/v3/heartbeats/',
       at.map((time) => ({ check, at: new Date(time).toISOString() })),
     )
-  const flips = () => sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE monitor_id = $1 ORDER BY seq', [check])
+  const flips = () => sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE check_id = $1 ORDER BY seq', [check])
   await upload(Date.now())
   await eventually('the outage', async () => (await flips()).length === 2)
   await eventually('its alert', () => receiver.received.length === 1)
@@ -52,7 +52,7 @@ test('a late failure between two successes becomes an outage with alerts', async
   await upload(now - 3000, 'success')
   await upload(now - 6000, 'fail')
   const rows = await eventually('both changes', async () => {
-    const found = await sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE monitor_id = $1 ORDER BY seq', [check])
+    const found = await sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE check_id = $1 ORDER BY seq', [check])
     return found.length === 3 && found
   })
   assert.deepEqual(
@@ -73,11 +73,11 @@ test('a check whose history cannot be judged again does not block others and sta
   for (let i = 0; i < 2; i++) ids.push(String((await call('POST', '/api/v3/checks/', { timeout: 60 })).json().uuid))
   for (const id of ids) assert.equal((await call('GET', `/ping/${id}`, undefined, {})).text, 'OK')
   const [broken] = ids
-  await sql(databaseUrl, "UPDATE monitors SET kind = 'cron', schedule = 'no schedule' WHERE id = $1", [broken])
-  await sql(databaseUrl, "UPDATE monitors SET unsettled_from = now() - interval '1 minute', unsettled_to = now()")
+  await sql(databaseUrl, "UPDATE checks SET kind = 'cron', schedule = 'no schedule' WHERE id = $1", [broken])
+  await sql(databaseUrl, "UPDATE checks SET unsettled_from = now() - interval '1 minute', unsettled_to = now()")
   await eventually('both to be settled', async () => {
-    const left = await sql(databaseUrl, 'SELECT 1 FROM monitors WHERE unsettled_to IS NOT NULL')
+    const left = await sql(databaseUrl, 'SELECT 1 FROM checks WHERE unsettled_to IS NOT NULL')
     return left.length === 0
   })
-  assert.deepEqual(await app.monitors.unsettled(Date.now(), 10), [])
+  assert.deepEqual(await app.checks.unsettled(Date.now(), 10), [])
 })

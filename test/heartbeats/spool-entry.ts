@@ -8,7 +8,7 @@ let made = 0
 export function spoolEntry(given: Partial<Received> = {}): Received {
   made++
   return {
-    ...{ id: crypto.randomUUID(), at: Date.now() - 60_000 + made, monitorId: '', kind: 'success', exitStatus: null },
+    ...{ id: crypto.randomUUID(), at: Date.now() - 60_000 + made, checkId: '', kind: 'success', exitStatus: null },
     ...{ rid: crypto.randomUUID(), method: 'POST', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
     ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
     ...given,

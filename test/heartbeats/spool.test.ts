@@ -260,7 +260,7 @@ function received(n: number): Received {
   return {
     id: `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`,
     at: n,
-    monitorId: '6b1f3a52-54be-4909-a300-9a296a8c72e4',
+    checkId: '6b1f3a52-54be-4909-a300-9a296a8c72e4',
     kind: 'success',
     exitStatus: null,
     rid: null,

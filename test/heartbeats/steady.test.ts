@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { defaultSettings, rulesOf, type Settings } from '../../src/core/monitor.ts'
+import { insertCheck, lockChecks, writeChanges } from '../../src/checks/store.ts'
+import { defaultSettings, rulesOf, type Settings } from '../../src/core/check.ts'
 import { deadlineOf, initialState, type State } from '../../src/core/status.ts'
 import { openWatermark } from '../../src/core/watermark.ts'
 import { createClient, type Queryable } from '../../src/database/client.ts'
@@ -13,7 +14,6 @@ import { heartbeatId } from '../../src/heartbeats/heartbeat-id.ts'
 import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
 import type { Received } from '../../src/heartbeats/service.ts'
 import { recordSteady } from '../../src/heartbeats/steady-store.ts'
-import { insertMonitor, lockMonitors, writeChanges } from '../../src/monitors/store.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const count = 1500
@@ -27,38 +27,36 @@ test('the fast statement records a heartbeat only where the state machine would 
     .map((given) => ({ ...given, id: crypto.randomUUID() }))
   await client.transaction(async (tx) => {
     for (const { id, settings, state } of cases) {
-      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
+      await putCheck(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
     }
   })
 
   const ids = cases.map(({ id }) => id)
-  const inOrder = (monitors: Awaited<ReturnType<typeof lockMonitors>>) => new Map(monitors.map((m) => [m.id, m]))
-  const before = inOrder(await lockMonitors(client, ids))
+  const inOrder = (checks: Awaited<ReturnType<typeof lockChecks>>) => new Map(checks.map((m) => [m.id, m]))
+  const before = inOrder(await lockChecks(client, ids))
   const received = new Map(cases.map(({ id, offsets }) => [id, offsets.map((offset) => success(id, base + offset))]))
   const { counts, left } = await recordSteady(client, received)
   const taken = new Set(ids.filter((id) => !left.has(id)))
   const offered = cases.filter(({ id }) => taken.has(id)).reduce((sum, { offsets }) => sum + offsets.length, 0)
   assert.deepEqual(counts, [{ projectId, count: offered }])
-  const after = inOrder(await lockMonitors(client, ids))
+  const after = inOrder(await lockChecks(client, ids))
 
   for (const { id } of cases) {
-    const monitor = before.get(id)
+    const check = before.get(id)
     const result = after.get(id)
-    assert.ok(monitor && result)
+    assert.ok(check && result)
     if (!taken.has(id)) {
-      assert.deepEqual(result, monitor)
+      assert.deepEqual(result, check)
       continue
     }
-    const decided = applySignals(monitor, received.get(id) ?? [], undisturbed)
+    const decided = applySignals(check, received.get(id) ?? [], undisturbed)
     assert.deepEqual(decided.flips, [])
     assert.deepEqual(result.state, decided.state)
-    assert.equal(result.deadline, deadlineOf(rulesOf(monitor.settings), decided.state, []))
+    assert.equal(result.deadline, deadlineOf(rulesOf(check.settings), decided.state, []))
     assert.ok(result.lookAt !== null && result.deadline !== null && result.lookAt <= result.deadline)
-    const rows = await sql(
-      url,
-      'SELECT id, n::int, kind, duration_ms FROM heartbeats WHERE monitor_id = $1 ORDER BY n',
-      [id],
-    )
+    const rows = await sql(url, 'SELECT id, n::int, kind, duration_ms FROM heartbeats WHERE check_id = $1 ORDER BY n', [
+      id,
+    ])
     const recorded = decided.recorded.map(({ received: { id: heartbeat }, n, kind, durationMs }) => ({
       ...{ id: heartbeat, n, kind, duration_ms: durationMs },
     }))
@@ -76,7 +74,7 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   await client.transaction(async (tx) => {
     const settings = { ...defaultSettings, timeoutS: 60, graceS: 60 }
     for (const id of ids) {
-      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
+      await putCheck(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
     }
   })
   const browser = { scheme: 'https', method: 'POST', remoteAddr: '2001:db8::1', ua: 'quote " comma , brace } \\ ä' }
@@ -93,24 +91,24 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   for (const batch of batches) {
     const { left } = await recordSteady(
       client,
-      Map.groupBy(batch, ({ monitorId }) => monitorId),
+      Map.groupBy(batch, ({ checkId }) => checkId),
     )
     // What is older than the newest is not for this statement, and the first batch held what came last.
     assert.deepEqual([...left], batch === batches[0] ? [] : [first])
   }
-  const [withBody] = batches[1]?.filter(({ monitorId }) => monitorId === first) ?? []
+  const [withBody] = batches[1]?.filter(({ checkId }) => checkId === first) ?? []
   const kept = received.filter((one) => one !== withBody)
   const rows = await sql<{ id: string }>(
     url,
-    `SELECT h.id, h.monitor_id, round(extract(epoch FROM h.received_at) * 1000)::float8 AS at, kind, exit_status, rid, duration_ms, scheme, method,
-       remote_addr, ua, body_size, body FROM heartbeats h LEFT JOIN heartbeat_bodies b USING (monitor_id, received_at, id)`,
+    `SELECT h.id, h.check_id, round(extract(epoch FROM h.received_at) * 1000)::float8 AS at, kind, exit_status, rid, duration_ms, scheme, method,
+       remote_addr, ua, body_size, body FROM heartbeats h LEFT JOIN heartbeat_bodies b USING (check_id, received_at, id)`,
   )
   const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
   assert.deepEqual(
     rows.toSorted(byId),
     kept
-      .map(({ id, monitorId, at, kind, exitStatus, rid, scheme, method, remoteAddr, ua, body }) => ({
-        ...{ id, monitor_id: monitorId, at: Math.round(at), kind, exit_status: exitStatus, rid, duration_ms: null },
+      .map(({ id, checkId, at, kind, exitStatus, rid, scheme, method, remoteAddr, ua, body }) => ({
+        ...{ id, check_id: checkId, at: Math.round(at), kind, exit_status: exitStatus, rid, duration_ms: null },
         ...{ scheme, method, remote_addr: remoteAddr, ua, body_size: body?.length ?? 0, body },
       }))
       .toSorted(byId),
@@ -124,21 +122,21 @@ test('a name is kept with the first heartbeat that bears it; a second one record
   const state: State = { ...initialState, status: 'up', n: 5, lastPing: base - 1000 }
   await client.transaction(async (tx) => {
     for (const id of ids) {
-      await putMonitor(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
+      await putCheck(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
     }
   })
   const record = (...batch: Received[]) =>
     recordSteady(
       client,
-      Map.groupBy(batch, ({ monitorId }) => monitorId),
+      Map.groupBy(batch, ({ checkId }) => checkId),
     )
   const named = (id: string, key: string, body: Buffer | null) => ({ ...success(id, base), key, body })
   await record(named(ids[0], 'a', null), success(ids[0], base), named(ids[1], 'a', Buffer.from('x')))
   const seen = () =>
     sql(
       url,
-      `SELECT (SELECT count(*)::int FROM heartbeats) AS kept, (SELECT sum(n)::int FROM monitors) AS n,
-         (SELECT string_agg(key || ' ' || (monitor_id = '${ids[0]}'), ', ' ORDER BY monitor_id = '${ids[0]}') FROM heartbeat_keys) AS keys`,
+      `SELECT (SELECT count(*)::int FROM heartbeats) AS kept, (SELECT sum(n)::int FROM checks) AS n,
+         (SELECT string_agg(key || ' ' || (check_id = '${ids[0]}'), ', ' ORDER BY check_id = '${ids[0]}') FROM heartbeat_keys) AS keys`,
     )
   const before = [{ kept: 3, n: 13, keys: 'a false, a true' }]
   assert.deepEqual(await seen(), before)
@@ -158,12 +156,12 @@ async function open(t: TestContext) {
   return { url, client, projectId }
 }
 
-async function putMonitor(tx: Queryable, monitor: Parameters<typeof insertMonitor>[1], state: State): Promise<void> {
-  await insertMonitor(tx, monitor)
-  const deadline = deadlineOf(rulesOf(monitor.settings), state, [])
-  const [read] = await lockMonitors(tx, [monitor.id])
+async function putCheck(tx: Queryable, check: Parameters<typeof insertCheck>[1], state: State): Promise<void> {
+  await insertCheck(tx, check)
+  const deadline = deadlineOf(rulesOf(check.settings), state, [])
+  const [read] = await lockChecks(tx, [check.id])
   assert.ok(read)
-  await writeChanges(tx, [{ monitor: read, state, deadline, lookAt: deadline, unsettled: null, flips: [] }])
+  await writeChanges(tx, [{ check: read, state, deadline, lookAt: deadline, unsettled: null, flips: [] }])
 }
 
 const caseOf = fc
@@ -213,9 +211,9 @@ function isPlain(
   return simple && inTime && status === 'up' && lastStart === null && openRuns.length === 0 && missed === 0
 }
 
-function success(monitorId: string, at: number): Received {
+function success(checkId: string, at: number): Received {
   return {
-    ...{ id: heartbeatId(at), at, monitorId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
+    ...{ id: heartbeatId(at), at, checkId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
     ...{ scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null, requestId: 'r' },
     ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
   }

@@ -28,7 +28,7 @@ const received = (tenants: number, each: number) =>
   Array.from(
     { length: tenants * each },
     (_, i) =>
-      ({ id: `t${i % tenants}-${i}`, monitorId: `check${i % tenants}`, slug: null, uploader: null, at: i }) as Received,
+      ({ id: `t${i % tenants}-${i}`, checkId: `check${i % tenants}`, slug: null, uploader: null, at: i }) as Received,
   )
 
 test('what cannot be stored is found by halves, and everything else is stored', async () => {

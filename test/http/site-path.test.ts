@@ -57,10 +57,10 @@ test('links, forms, redirects and the OpenAPI document keep the path of SITE_URL
   assert.ok(links.length > 10)
   for (const link of links) assert.ok(link.startsWith(`${proxy.url}/`), link)
 
-  const [outage] = await sql<{ seq: number }>(databaseUrl, 'SELECT max(seq) AS seq FROM flips WHERE monitor_id = $1', [
+  const [outage] = await sql<{ seq: number }>(databaseUrl, 'SELECT max(seq) AS seq FROM flips WHERE check_id = $1', [
     check.uuid,
   ])
-  const link = app.alerting.attention.link({ monitorId: String(check.uuid), flipSeq: Number(outage?.seq) })
+  const link = app.alerting.attention.link({ checkId: String(check.uuid), flipSeq: Number(outage?.seq) })
   const page = await (await fetch(link)).text()
   const actions = [...page.matchAll(/action="([^"]+)"/g)].map(([, action]) => action as string)
   assert.ok(actions.length >= 4)

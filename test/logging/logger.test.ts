@@ -108,7 +108,7 @@ test('a secret inside a message or a field with another name is still taken out'
     log.info({ settings: { ...secrets } }, 'started')
     log.info({ key: Buffer.from(secrets.ENCRYPTION_KEY, 'hex').toString('base64') })
     log.info(`GET http://127.0.0.1:8000/ping/${pingKey}/nightly`)
-    log.info({ monitor: check }, 'went down')
+    log.info({ check }, 'went down')
   })
   assertClean(text)
   assert.match(text, /1b4e28ba-\*\*\*/)

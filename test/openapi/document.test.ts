@@ -169,7 +169,7 @@ test('real answers follow the schemas of the document', async (t) => {
   await ask('GET', '/api/v3/definitions/', {})
   await ask('POST', '/api/v3/definitions/', {}, { checks: [{ uuid, name: 'c' }, { name: 'new' }, 5], dry_run: true })
   await ask('GET', '/api/v3/audit/', {})
-  await ask('GET', '/api/v3/health-metrics/', { query: '?name=monitors' })
+  await ask('GET', '/api/v3/health-metrics/', { query: '?name=checks' })
   await ask('GET', '/api/v3/health-metrics/names/', {})
   await ask('POST', '/api/v3/keys/adopt/', {}, { badge_key: 'of-another-server' })
   const project = (await ask('POST', '/api/v3/projects/', {}, { name: 'p' }, admin)).json()

@@ -73,8 +73,8 @@ test('every state of a check, tags, counts, and what only this server tells', as
   await ping(up)
   await ping(running_, '/start')
   await call('POST', `/api/v3/checks/${paused}/pause`)
-  await sql(databaseUrl, "UPDATE monitors SET last_ping = now() - interval '90 seconds' WHERE id = $1", [late])
-  await sql(databaseUrl, 'UPDATE monitors SET last_duration_ms = 1250 WHERE id = $1', [up])
+  await sql(databaseUrl, "UPDATE checks SET last_ping = now() - interval '90 seconds' WHERE id = $1", [late])
+  await sql(databaseUrl, 'UPDATE checks SET last_duration_ms = 1250 WHERE id = $1', [up])
 
   const text = await scrape(running)
   const all = { up: 0, down: 0, late: 0, running: 0, paused: 0, 'new \\"quoted\\" \\\\ \\n line': 0 }

@@ -162,6 +162,6 @@ test('a large quota is counted seldom, and holds all the same', async (t) => {
   assert.ok(counts < 250, `counted ${counts} times`)
   const second = await apply(500, 800)
   assert.deepEqual([second.created, second.failed], [700, 100])
-  const [row] = await sql<{ count: string }>(databaseUrl, 'SELECT count(*) FROM monitors')
+  const [row] = await sql<{ count: string }>(databaseUrl, 'SELECT count(*) FROM checks')
   assert.equal(Number(row?.count), 1200)
 })

@@ -23,7 +23,7 @@ async function withReplica(databaseUrl: string): Promise<string> {
 
 const spooled = (checkId: string, at: number, body = Buffer.from('kept')) =>
   encodeRecord({
-    ...{ id: randomUUID(), monitorId: checkId, at, created: false, slug: null, pingKeyHash: null, uploader: null },
+    ...{ id: randomUUID(), checkId: checkId, at, created: false, slug: null, pingKeyHash: null, uploader: null },
     ...{
       key: null,
       kind: 'success',

@@ -21,13 +21,13 @@ const quiet = { info() {}, warn() {} }
 const going = new AbortController().signal
 
 const insertions: Record<string, string> = {
-  flips: `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, noticed_at, processed_at)
+  flips: `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason, noticed_at, processed_at)
     VALUES (gen_random_uuid(), 1, gen_random_uuid(), now(), 'up', 'down', $2, now() - $1::interval, now())`,
-  unprocessed: `INSERT INTO flips (monitor_id, seq, project_id, at, "from", "to", reason, noticed_at)
+  unprocessed: `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason, noticed_at)
     VALUES (gen_random_uuid(), 1, gen_random_uuid(), now(), 'up', 'up', $2, now() - $1::interval)`,
-  deliveries: `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, last_error, finished_at)
+  deliveries: `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, last_error, finished_at)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'down', 'sent', $2, now() - $1::interval)`,
-  unfinished: `INSERT INTO deliveries (monitor_id, id, project_id, channel_id, flip_seq, event, status, last_error, created_at, next_attempt_at)
+  unfinished: `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, last_error, created_at, next_attempt_at)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'down', 'pending', $2, now() - $1::interval,
       now() + interval '1 day')`,
   audit: `INSERT INTO audit (at, actor, action, target) VALUES (now() - $1::interval, 'test', 'test', $2)`,

@@ -62,7 +62,7 @@ test('three processes, one killed in every round, lose no alert, keep their orde
   await eventually('everything to be told', async () => (await unfinished()) === 0, 90_000)
 
   const rows = await sql<{
-    monitor_id: string
+    check_id: string
     seq: number
     id: string
     event: string
@@ -70,8 +70,8 @@ test('three processes, one killed in every round, lose no alert, keep their orde
     last_error: string
   }>(
     env.DATABASE_URL,
-    `SELECT f.monitor_id, f.seq, d.id, d.event, d.status, d.last_error FROM flips f
-       LEFT JOIN deliveries d ON d.monitor_id = f.monitor_id AND d.flip_seq = f.seq ORDER BY f.monitor_id, f.seq`,
+    `SELECT f.check_id, f.seq, d.id, d.event, d.status, d.last_error FROM flips f
+       LEFT JOIN deliveries d ON d.check_id = f.check_id AND d.flip_seq = f.seq ORDER BY f.check_id, f.seq`,
   )
   assert.equal(rows.length, rounds * checkCount, 'one flip and one delivery for each change')
   const told = rows.filter(({ status }) => status === 'sent')
@@ -89,7 +89,7 @@ test('three processes, one killed in every round, lose no alert, keep their orde
       if (!first.has(key)) first.set(key, index)
       last.set(key, index)
     }
-    const own = told.filter(({ monitor_id }) => monitor_id === id)
+    const own = told.filter(({ check_id }) => check_id === id)
     for (const { id: key } of own) assert.ok(first.has(key), 'what is called sent was received')
     own.slice(1).forEach(({ id: key }, index) => {
       const before = own[index]?.id as string

@@ -86,7 +86,7 @@ test('every row of every table comes back as it was, also what is hard to write 
   const again = await run(t, flatline('restore', file), { DATABASE_URL: url, ...secret })
   assert.equal(again.code, 1)
   assert.match(again.err, /the database is not empty/)
-  await sql(url, "UPDATE monitors SET name = 'changed'")
+  await sql(url, "UPDATE checks SET name = 'changed'")
   const replaced = await run(
     t,
     flatline('restore', '--replace', '-'),
@@ -217,7 +217,7 @@ test('no file is overwritten, and none is left behind by a backup that was broke
 
   const holder = new pg.Client({ connectionString: url })
   await holder.connect()
-  await holder.query('BEGIN; LOCK TABLE monitors IN ACCESS EXCLUSIVE MODE')
+  await holder.query('BEGIN; LOCK TABLE checks IN ACCESS EXCLUSIVE MODE')
   const { child, ended } = start(t, flatline('backup', join(dir, 'new.gz')), { DATABASE_URL: url, ...secret })
   await eventually('the backup to wait', async () => (await readdir(dir)).some((name) => name.endsWith('.partial')))
   const waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'flatline backup' AND wait_event_type = 'Lock'"

@@ -49,7 +49,7 @@ async function createChecks(service: Service, count: number): Promise<{ uuid: st
 async function stored(url: string): Promise<Map<string, number>> {
   const rows = await sql<{ id: string; n: string; kept: string }>(
     url,
-    `SELECT m.id, m.n, (SELECT count(*) FROM heartbeats h WHERE h.monitor_id = m.id) AS kept FROM monitors m`,
+    `SELECT m.id, m.n, (SELECT count(*) FROM heartbeats h WHERE h.check_id = m.id) AS kept FROM checks m`,
   )
   for (const { id, n, kept } of rows) assert.equal(n, kept, `${id}: as many rows as its counter says`)
   return new Map(rows.map(({ id, n }) => [id, Number(n)]))
@@ -181,7 +181,7 @@ test('a process killed in an outage and again in the replay leaves every heartbe
   assert.equal(await third.stop(), 0)
 })
 
-test('heartbeats before there is a database are accepted; those without a monitor are dropped and logged', async (t) => {
+test('heartbeats before there is a database are accepted; those without a check are dropped and logged', async (t) => {
   const postgres = await ownPostgres(t)
   const pingKey = 'test-ping-key-00000000'
   const env = { DATABASE_URL: postgres.url, BOOTSTRAP_PING_KEY: pingKey }
@@ -205,7 +205,7 @@ test('heartbeats before there is a database are accepted; those without a monito
   await service.event('spool.end')
   const line = await service.event('spool.dropped')
   assert.deepEqual([line.heartbeats, line.addresses], [2, ['never-made', '00000000-***']])
-  const rows = await sql<{ slug: string; n: string }>(postgres.url, 'SELECT slug, n FROM monitors ORDER BY slug')
+  const rows = await sql<{ slug: string; n: string }>(postgres.url, 'SELECT slug, n FROM checks ORDER BY slug')
   assert.deepEqual(rows, [
     { slug: '', n: '1' },
     { slug: 'new-job', n: '2' },

@@ -13,7 +13,7 @@ type Alert = {
   check: { uuid: string; name: string }
   flip: { at: string; from: string; to: string; reason: string }
 }
-type FlipRow = { monitor_id: string; seq: number; at: Date; noticed_at: Date; from: string; to: string; reason: string }
+type FlipRow = { check_id: string; seq: number; at: Date; noticed_at: Date; from: string; to: string; reason: string }
 
 const parse = ({ body }: Received): Alert => JSON.parse(body)
 
@@ -50,7 +50,7 @@ test('three processes on one database: one flip and one delivery for each outage
   const receiver = await createReceiver(t)
   const checks = await createAlertedChecks(services[0] as Service, receiver.url, 10, { timeout: 1, grace: 1 })
   const rounds = 6
-  const flips = () => sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE seq > 1 ORDER BY monitor_id, seq')
+  const flips = () => sql<FlipRow>(databaseUrl, 'SELECT * FROM flips WHERE seq > 1 ORDER BY check_id, seq')
   for (let round = 1; round <= rounds; round++) {
     await Promise.all(
       checks.map(({ path }, i) => call((services[(i + round) % 3] as Service).url, 'GET', path, undefined, {})),
@@ -68,7 +68,7 @@ test('three processes on one database: one flip and one delivery for each outage
   const rows = await flips()
   assert.equal(rows.length, wanted)
   for (const { uuid } of checks) {
-    const own = rows.filter(({ monitor_id }) => monitor_id === uuid).map(({ to }) => to)
+    const own = rows.filter(({ check_id }) => check_id === uuid).map(({ to }) => to)
     assert.deepEqual(
       own,
       Array.from({ length: 2 * rounds - 1 }, (_, i) => (i % 2 === 0 ? 'down' : 'up')),
@@ -132,7 +132,7 @@ test('a restart after an hour raises no false alarm, and a silence that goes on 
   await sql(databaseUrl, "UPDATE acceptance SET until_at = until_at - interval '1 hour'")
   await sql(
     databaseUrl,
-    "UPDATE monitors SET last_ping = last_ping - interval '1 hour', deadline = deadline - interval '1 hour', look_at = look_at - interval '1 hour'",
+    "UPDATE checks SET last_ping = last_ping - interval '1 hour', deadline = deadline - interval '1 hour', look_at = look_at - interval '1 hour'",
   )
   const second = await startService(t, { env })
   assert.match(
@@ -142,7 +142,7 @@ test('a restart after an hour raises no false alarm, and a silence that goes on 
   await eventually('the down alert', () => receiver.received.length === 1)
   const [flip] = await sql<FlipRow & { last_ping: Date; blind_from: Date; blind_to: Date }>(
     databaseUrl,
-    "SELECT f.*, m.last_ping FROM flips f JOIN monitors m ON m.id = f.monitor_id WHERE f.to = 'down'",
+    "SELECT f.*, m.last_ping FROM flips f JOIN checks m ON m.id = f.check_id WHERE f.to = 'down'",
   )
   const waited = (flip?.at.getTime() ?? 0) - (flip?.last_ping.getTime() ?? 0)
   const blind = (flip?.blind_to.getTime() ?? 0) - (flip?.blind_from.getTime() ?? 0)
@@ -173,7 +173,7 @@ test('without a spool an outage of the database moves deadlines by its length', 
   assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1'])
   await eventually('readiness to notice', async () => (await call(service.url, 'GET', '/health/ready')).status === 503)
   assert.equal((await call(service.url, 'GET', '/health/live')).status, 200)
-  // Longer than timeout and grace together: without blind time the monitor would be down at once.
+  // Longer than timeout and grace together: without blind time the check would be down at once.
   await pause(5000 * beatS)
   await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
   await eventually(
@@ -210,7 +210,7 @@ test('with a spool an outage of the database is no blind time: checks that beat 
   })
   const flips = await sql<{ id: string; waited: number }>(
     databaseUrl,
-    `SELECT m.id, extract(epoch FROM f.at - m.last_ping)::float8 AS waited FROM flips f JOIN monitors m ON m.id = f.monitor_id
+    `SELECT m.id, extract(epoch FROM f.at - m.last_ping)::float8 AS waited FROM flips f JOIN checks m ON m.id = f.check_id
      WHERE f."to" = 'down'`,
   )
   assert.deepEqual(flips, [{ id: silent?.uuid, waited: 4 * beatS }])
@@ -218,7 +218,7 @@ test('with a spool an outage of the database is no blind time: checks that beat 
   assert.equal(await service.stop(), 0)
 })
 
-test('a pod that is stopped for longer than its monitors wait raises no alert when it goes on', async (t) => {
+test('a pod that is stopped for longer than its checks wait raises no alert when it goes on', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const receiver = await createReceiver(t)
@@ -245,7 +245,7 @@ test('a replica that freezes in the middle of a transaction stops neither ingest
   await frozen.connect()
   t.after(() => frozen.end().catch(() => undefined))
   await frozen.query('BEGIN')
-  await frozen.query('SELECT 1 FROM monitors WHERE id = $1 FOR UPDATE', [other?.uuid])
+  await frozen.query('SELECT 1 FROM checks WHERE id = $1 FOR UPDATE', [other?.uuid])
   await call(service.url, 'GET', String(check?.path), undefined, {})
   await eventually('the alert', () => receiver.received.length === 1)
   assert.equal((await call(service.url, 'GET', String(other?.path), undefined, {})).status, 200)

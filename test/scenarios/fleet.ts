@@ -128,7 +128,7 @@ export async function assertKept(databaseUrl: string, reports: readonly Report[]
   const heartbeats = await sql<{ rid: string; times: string; body: string | null }>(
     databaseUrl,
     `SELECT rid, count(*) AS times, min(convert_from(body, 'UTF8')) AS body
-     FROM heartbeats LEFT JOIN heartbeat_bodies USING (monitor_id, received_at, id) GROUP BY rid`,
+     FROM heartbeats LEFT JOIN heartbeat_bodies USING (check_id, received_at, id) GROUP BY rid`,
   )
   const stored = new Map(heartbeats.map((row) => [row.rid, row]))
   const acknowledged = reports.flatMap((report) => report.acknowledged)
@@ -141,7 +141,7 @@ export async function assertKept(databaseUrl: string, reports: readonly Report[]
     heartbeats.every(({ rid, body }) => body === null || body === rid),
     'with the body that was sent',
   )
-  const checks = await sql<{ name: string }>(databaseUrl, "SELECT name FROM monitors WHERE name <> ''")
+  const checks = await sql<{ name: string }>(databaseUrl, "SELECT name FROM checks WHERE name <> ''")
   const deleted = new Set(reports.flatMap((report) => report.deleted))
   const created = reports.flatMap((report) => report.created)
   const present = new Set(checks.map(({ name }) => name))

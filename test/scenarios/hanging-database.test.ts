@@ -107,7 +107,7 @@ test('in consistent mode silence is noticed and settings change while every answ
   const pings: Promise<number>[] = []
   const beat = () => pings.push(ask('GET', `/ping/${beating}`).then(({ status }) => status))
   const wentDown = () =>
-    sql<{ id: string }>(databaseUrl, `SELECT monitor_id AS id FROM flips WHERE "to" = 'down'`).then((flips) =>
+    sql<{ id: string }>(databaseUrl, `SELECT check_id AS id FROM flips WHERE "to" = 'down'`).then((flips) =>
       flips.map(({ id }) => id),
     )
   await eventually('the silent check to be down', async () => {
@@ -126,7 +126,7 @@ test('in consistent mode silence is noticed and settings change while every answ
 test('a call whose statement takes too long is answered 503 with Retry-After', async (t) => {
   const running = await build(t, { FLATLINE__DATABASE__STATEMENT_TIMEOUT_MS: '200' })
   const uuid = String((await running.call('POST', '/api/v3/checks/', { timeout: 3600 })).json().uuid)
-  for (const table of ['monitors', 'channels', 'projects', 'maintenance_windows', 'deliveries'])
+  for (const table of ['checks', 'channels', 'projects', 'maintenance_windows', 'deliveries'])
     await sql(
       running.databaseUrl,
       `ALTER TABLE ${table} RENAME TO slow_${table}; CREATE VIEW ${table} AS SELECT * FROM slow_${table} WHERE pg_sleep(1) IS NOT NULL`,

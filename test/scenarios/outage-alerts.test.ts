@@ -82,7 +82,7 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
     `SELECT m.id, f.reason, f.blind_from AS "from", f.blind_to AS "to", extract(epoch FROM f.at - m.last_ping)::float8 AS waited,
        (SELECT sum(extract(epoch FROM w.to_at - greatest(w.from_at, m.last_ping)))::float8 FROM blind_windows w
         WHERE w.from_at < f.at AND w.to_at > m.last_ping) AS blind
-     FROM flips f JOIN monitors m ON m.id = f.monitor_id WHERE f."to" = 'down'`,
+     FROM flips f JOIN checks m ON m.id = f.check_id WHERE f."to" = 'down'`,
   )
   assert.deepEqual(
     flips.filter(({ id }) => steady.includes(id)),

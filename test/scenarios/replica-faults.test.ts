@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BlindWindow } from '../../src/core/blind-time.ts'
+import { defaultSettings, rulesOf } from '../../src/core/check.ts'
 import type { Heartbeat } from '../../src/core/heartbeat.ts'
-import { defaultSettings, rulesOf } from '../../src/core/monitor.ts'
 import { initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { createFaultProxy, type Fault } from '../fault-proxy.ts'
 import { call, createReceiver, eventually, keys } from '../helper.ts'
@@ -111,7 +111,7 @@ test('replicas whose database connections fail at random raise no false alarm an
   const isSettled = async () => {
     const [row] = await sql<{ open: string }>(
       databaseUrl,
-      `SELECT (SELECT count(*) FROM monitors WHERE unsettled_to IS NOT NULL) + (SELECT count(*) FROM replicas WHERE spools) AS open`,
+      `SELECT (SELECT count(*) FROM checks WHERE unsettled_to IS NOT NULL) + (SELECT count(*) FROM replicas WHERE spools) AS open`,
     )
     return row?.open === '0'
   }
@@ -119,7 +119,7 @@ test('replicas whose database connections fail at random raise no false alarm an
   const down = () =>
     sql<FlipRow>(
       databaseUrl,
-      `SELECT monitor_id AS id, extract(epoch FROM at)::float8 * 1000 AS at FROM flips WHERE "to" = 'down'`,
+      `SELECT check_id AS id, extract(epoch FROM at)::float8 * 1000 AS at FROM flips WHERE "to" = 'down'`,
     )
   const alarmed = (await down()).filter(({ id }) => !beating.tardy.has(id))
   await beating.stop()
@@ -133,16 +133,16 @@ test('replicas whose database connections fail at random raise no false alarm an
   )
   const beats = await sql<BeatRow>(
     databaseUrl,
-    `SELECT monitor_id AS check, extract(epoch FROM received_at)::float8 * 1000 AS at, kind, rid, exit_status AS "exitStatus"
+    `SELECT check_id AS check, extract(epoch FROM received_at)::float8 * 1000 AS at, kind, rid, exit_status AS "exitStatus"
      FROM heartbeats ORDER BY received_at, id`,
   )
   const flips = await sql<FlipRow>(
     databaseUrl,
-    `SELECT monitor_id AS id, extract(epoch FROM at)::float8 * 1000 AS at, "to", reason FROM flips ORDER BY seq`,
+    `SELECT check_id AS id, extract(epoch FROM at)::float8 * 1000 AS at, "to", reason FROM flips ORDER BY seq`,
   )
   const rows = await sql<CheckRow>(
     databaseUrl,
-    'SELECT id, status, extract(epoch FROM last_ping)::float8 * 1000 AS last_ping, n FROM monitors',
+    'SELECT id, status, extract(epoch FROM last_ping)::float8 * 1000 AS last_ping, n FROM checks',
   )
   for (const row of rows) {
     const own = beats.filter(({ check }) => check === row.id)

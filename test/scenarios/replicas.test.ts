@@ -14,7 +14,7 @@ const auth = { 'x-api-key': keys.api_key }
 const settings = { timeout: 6 * beatS, grace: 4 * beatS }
 const beatMs = 2000 * beatS
 
-type FlipRow = { monitor_id: string; seq: number; at: Date; from: string; to: string; reason: string }
+type FlipRow = { check_id: string; seq: number; at: Date; from: string; to: string; reason: string }
 
 async function createChecks(service: Service, hook: string, count: number): Promise<string[]> {
   await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: hook } }, auth)
@@ -60,13 +60,13 @@ function startBeating(t: TestContext, services: readonly Service[], checks: read
 
 const downFlips = (url: string, without: ReadonlyMap<string, string>) =>
   sql<FlipRow>(url, 'SELECT * FROM flips WHERE "to" = \'down\' ORDER BY at').then((rows) =>
-    rows.filter(({ monitor_id: id }) => !without.has(id)),
+    rows.filter(({ check_id: id }) => !without.has(id)),
   )
 
 const isSettled = async (url: string) => {
   const [row] = await sql<{ open: string; spooling: string }>(
     url,
-    `SELECT (SELECT count(*) FROM monitors WHERE unsettled_to IS NOT NULL) AS open,
+    `SELECT (SELECT count(*) FROM checks WHERE unsettled_to IS NOT NULL) AS open,
        (SELECT count(*) FROM replicas WHERE spools) AS spooling`,
   )
   return row?.open === '0' && row.spooling === '0'
@@ -79,7 +79,7 @@ test('an outage of the database alarms no check that beat in time through two re
   const checks = await createChecks(services[0] as Service, receiver.url, 20)
   const beating = startBeating(t, services, checks)
   await eventually('all checks to be up', async () => {
-    const [row] = await sql<{ up: string }>(postgres.url, "SELECT count(*) AS up FROM monitors WHERE status = 'up'")
+    const [row] = await sql<{ up: string }>(postgres.url, "SELECT count(*) AS up FROM checks WHERE status = 'up'")
     return row?.up === '20'
   })
   await postgres.stop()

@@ -15,9 +15,9 @@ const timeout = patience(400_000)
 const env = { DRAIN_MS: '2500' }
 
 const expansion = {
-  '29990101000000_owner': "ALTER TABLE monitors ADD COLUMN owner VARCHAR(100) NOT NULL DEFAULT 'nobody';",
+  '29990101000000_owner': "ALTER TABLE checks ADD COLUMN owner VARCHAR(100) NOT NULL DEFAULT 'nobody';",
   '29990102000000_owner_index':
-    '-- flatline: without transaction\nCREATE INDEX CONCURRENTLY monitors_owner_idx ON monitors (owner);',
+    '-- flatline: without transaction\nCREATE INDEX CONCURRENTLY checks_owner_idx ON checks (owner);',
 }
 
 test('a version that adds to the schema is rolled out while the old one serves, and rolled back', {
@@ -40,7 +40,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   // A backup reads every table when the new version wants to change one: neither may make the heartbeats wait.
   const backup = new pg.Client({ connectionString: databaseUrl })
   await backup.connect()
-  await backup.query('BEGIN; SELECT count(*) FROM monitors')
+  await backup.query('BEGIN; SELECT count(*) FROM checks')
   const first = fleet.replace('a', next)
   const blocked = () =>
     fleet
@@ -62,7 +62,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   t.diagnostic(`forward and back: ${summary(report)}`)
   assert.deepEqual(report.failures, [])
   await assertKept(databaseUrl, [report])
-  const owners = await sql<{ owner: string }>(databaseUrl, 'SELECT DISTINCT owner FROM monitors')
+  const owners = await sql<{ owner: string }>(databaseUrl, 'SELECT DISTINCT owner FROM checks')
   assert.deepEqual(owners, [{ owner: 'nobody' }])
 })
 
@@ -70,7 +70,7 @@ test('a version whose migration fails does not start, says why, and does not dis
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const broken = await makeVersion(t, '99.0.0', {
-    '29990101_expand': 'ALTER TABLE monitors ADD COLUMN owner TEXT; SELECT nonsense();',
+    '29990101_expand': 'ALTER TABLE checks ADD COLUMN owner TEXT; SELECT nonsense();',
   })
   const service = await startService(t, { env })
   const refused = await spawnService(t, env, { root: broken })
@@ -87,7 +87,7 @@ test('a version whose migration fails does not start, says why, and does not dis
   assert.equal(await again.stop(), 0)
   const columns = await sql(
     databaseUrl,
-    "SELECT 1 FROM pg_attribute WHERE attrelid = 'monitors'::regclass AND attname = 'owner'",
+    "SELECT 1 FROM pg_attribute WHERE attrelid = 'checks'::regclass AND attname = 'owner'",
   )
   assert.deepEqual(columns, [])
 })

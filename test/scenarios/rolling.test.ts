@@ -53,8 +53,8 @@ test('three replicas are replaced twice under load: nobody notices; one is kille
   assertInFlight(killed, balancer, 'b', goneAt)
   await assertKept(databaseUrl, [rolled, killed])
 
-  const alarms = await sql<{ monitor_id: string }>(databaseUrl, `SELECT monitor_id FROM flips WHERE "to" = 'down'`)
-  assert.deepEqual(alarms.map((flip) => flip.monitor_id).sort(), silences.checks, 'no check that beats was alarmed')
+  const alarms = await sql<{ check_id: string }>(databaseUrl, `SELECT check_id FROM flips WHERE "to" = 'down'`)
+  assert.deepEqual(alarms.map((flip) => flip.check_id).sort(), silences.checks, 'no check that beats was alarmed')
 })
 
 test('without a drain it would be noticed: the balancer goes on sending to a replica that is gone', {

@@ -62,7 +62,7 @@ function load(url: string, paths: string[], clients: number): Load {
 const recorded = async (url: string) => {
   const [row] = await sql<{ rows: string; n: string }>(
     url,
-    'SELECT (SELECT count(*) FROM heartbeats) AS rows, sum(n) AS n FROM monitors',
+    'SELECT (SELECT count(*) FROM heartbeats) AS rows, sum(n) AS n FROM checks',
   )
   assert.equal(row?.rows, row?.n, 'every counted heartbeat has its row')
   return Number(row?.n)

@@ -62,8 +62,8 @@ test('an upload before there is a database outlives the process and counts once,
   await eventually('what is not theirs is told', () => dropped().reduce((sum, n) => sum + n, 0) === 4)
   const kept = await sql(
     postgres.url,
-    `SELECT m.name, h.kind, h.exit_status, convert_from(b.body, 'UTF8') AS body, k.key FROM heartbeats h JOIN monitors m ON m.id = h.monitor_id
-       LEFT JOIN heartbeat_bodies b ON b.id = h.id LEFT JOIN heartbeat_keys k ON k.monitor_id = m.id ORDER BY m.name, h.n`,
+    `SELECT m.name, h.kind, h.exit_status, convert_from(b.body, 'UTF8') AS body, k.key FROM heartbeats h JOIN checks m ON m.id = h.check_id
+       LEFT JOIN heartbeat_bodies b ON b.id = h.id LEFT JOIN heartbeat_keys k ON k.check_id = m.id ORDER BY m.name, h.n`,
   )
   assert.deepEqual(kept, [
     { name: 'by-id', kind: 'success', exit_status: null, body: 'kept', key: 'a' },

@@ -56,7 +56,7 @@ test('a schedule that its zone always skips has no moments', () => {
   assert.equal(nthDue(skipped, noon, 3), null)
 })
 
-test('an expression or zone that nobody validated throws rather than keep a monitor up for ever', () => {
+test('an expression or zone that nobody validated throws rather than keep a check up for ever', () => {
   assert.throws(() => nextDue({ kind: 'cron', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid cron expression/)
   assert.throws(() => nextDue({ kind: 'cron', schedule: '* * * * *', tz: 'foo/bar' }, noon), RangeError)
   assert.throws(() => nextDue({ kind: 'oncalendar', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid OnCalendar/)

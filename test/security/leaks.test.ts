@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { uniqueKey } from '../../src/monitors/columns.ts'
+import { uniqueKey } from '../../src/checks/columns.ts'
 import {
   type Answer,
   adminToken,
@@ -68,7 +68,7 @@ async function furnish({ call, databaseUrl }: Running, destination: string): Pro
   const deliveries = () => column("SELECT id FROM deliveries WHERE status = 'sent'")
   await eventually('both alerts', async () => (await deliveries()).length >= 2)
   return {
-    checks: await column('SELECT id FROM monitors'),
+    checks: await column('SELECT id FROM checks'),
     channels: await column('SELECT id FROM channels'),
     deliveries: await column('SELECT id FROM deliveries'),
     windows: await column('SELECT id FROM maintenance_windows'),
@@ -113,21 +113,21 @@ test('no answer and no log line shows a uuid, key or secret to a caller who may 
     databaseUrl,
     "SELECT badge_key FROM projects WHERE name = 'default'",
   )
-  const badges = (await sql<{ badge_key: string }>(databaseUrl, 'SELECT badge_key FROM monitors')).map(
-    ({ badge_key }) => String(badge_key),
+  const badges = (await sql<{ badge_key: string }>(databaseUrl, 'SELECT badge_key FROM checks')).map(({ badge_key }) =>
+    String(badge_key),
   )
   const links = (await call('GET', '/api/v3/badges/')).json().badges as Record<string, { svg: string; json3: string }>
   const [, ownSignature = ''] = /\/([^/]+)\.svg$/.exec(links['*']?.svg ?? '') ?? []
   const [, tagSignature = ''] = /\/([^/]+)\/prod\.json$/.exec(links.prod?.json3 ?? '') ?? []
   const [nameless] = await sql<{ id: string; flip_seq: number }>(
     databaseUrl,
-    "SELECT id, flip_seq FROM monitors WHERE name = ''",
+    "SELECT id, flip_seq FROM checks WHERE name = ''",
   )
-  const monitorId = String(nameless?.id)
+  const checkId = String(nameless?.id)
   const tokenOf = (link: string) => link.slice(link.lastIndexOf('/') + 1)
   const tokens = [
-    tokenOf(app.alerting.attention.link({ monitorId, flipSeq: Number(nameless?.flip_seq) })),
-    tokenOf(app.alerting.looking.link(monitorId)),
+    tokenOf(app.alerting.attention.link({ checkId, flipSeq: Number(nameless?.flip_seq) })),
+    tokenOf(app.alerting.looking.link(checkId)),
   ]
 
   const oneOfEach = Object.values(ids).map((some) => String(some[0]))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { uniqueKey } from '../../src/monitors/columns.ts'
+import { uniqueKey } from '../../src/checks/columns.ts'
 import { type Answer, adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
@@ -200,7 +200,7 @@ function addressOf(name: string, check: string, channel: string): { method: stri
     .replace(/:key$/, 'x'.repeat(32))
     .replace(':kind', 'api_key')
     .replace(':name', 'database')
-  const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=monitors' : ''
+  const query = pattern.includes('health-metrics') && !pattern.includes('names') ? '?name=checks' : ''
   return { method, path: path + query }
 }
 

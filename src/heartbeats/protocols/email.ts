@@ -16,7 +16,7 @@ export function parseRecipient(address: string, domain: string | undefined): Rec
   const at = address.lastIndexOf('@')
   const mailbox = unquoted(at === -1 ? address : address.slice(0, at))
   if (at !== -1 && domain !== undefined && canonical(address.slice(at + 1)) !== canonical(domain)) return 'rejected'
-  if (isUuid(mailbox.toLowerCase())) return { monitorId: mailbox.toLowerCase() }
+  if (isUuid(mailbox.toLowerCase())) return { checkId: mailbox.toLowerCase() }
   const [, pingKey, slug] = /^([A-Za-z0-9_-]{22})\+([a-z0-9_-]{1,100})$/.exec(mailbox) ?? []
   return pingKey === undefined || slug === undefined ? 'invalid' : { pingKey, slug }
 }

@@ -15,8 +15,8 @@ const named: Record<string, Action> = {
 }
 const success: Action = { kind: 'success', exitStatus: null }
 
-/** The recipient of a ping. A ping key and a slug, both as they were sent, name a monitor of that key's project. */
-export type Recipient = { monitorId: string } | { pingKey: string; slug: string }
+/** The recipient of a ping. A ping key and a slug, both as they were sent, name a check of that key's project. */
+export type Recipient = { checkId: string } | { pingKey: string; slug: string }
 
 const word = /^[A-Za-z0-9_-]+$/
 
@@ -31,7 +31,7 @@ export function parseAddress(
 ): { to: Recipient; action: Action | 'invalid'; isPlain: boolean } | null {
   if (third === undefined && isUuid(first)) {
     const action = parseAction(second)
-    if (action !== null) return { to: { monitorId: first }, action, isPlain: !second }
+    if (action !== null) return { to: { checkId: first }, action, isPlain: !second }
   }
   // Behind a slug no slash may follow.
   if (second === undefined || third === '' || !word.test(first) || !word.test(second)) return null

@@ -1,2 +1,0 @@
--- flatline: without transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS "monitors_project_id_slug_idx" ON "monitors"("project_id", "slug");

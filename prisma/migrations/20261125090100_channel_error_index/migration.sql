@@ -1,2 +1,0 @@
--- flatline: without transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS "deliveries_channel_error_idx" ON "deliveries"("channel_id", "created_at") WHERE "status" IN ('retrying', 'dead');

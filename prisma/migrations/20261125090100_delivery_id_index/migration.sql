@@ -1,2 +1,0 @@
--- flatline: without transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS "deliveries_id_idx" ON "deliveries"("id");

@@ -1,1 +1,0 @@
-ALTER TABLE "monitors" ADD COLUMN     "remind_every_s" INTEGER;

@@ -1,0 +1,64 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../core/errors.ts'
+import { sendList } from '../http/json-list.ts'
+import type { Definition } from './definition.ts'
+import { parseDefinition } from './definition-schema.ts'
+import type { Checks } from './service.ts'
+
+const checksMax = 10_000
+const bodyLimit = 8_388_608
+/** Reading so many keeps nobody waiting. */
+const sliceSize = 200
+
+const Body = Type.Object(
+  {
+    checks: Type.Array(Type.Unknown(), { maxItems: checksMax }),
+    dry_run: Type.Boolean({ default: false }),
+    prune: Type.Boolean({ default: false }),
+  },
+  { additionalProperties: false },
+)
+
+type Read = { definition: Definition } | { name: string; error: string }
+
+/** A project's checks as documents that people keep, and back. */
+export const definitionRoutes: FastifyPluginAsyncTypebox<{
+  checks: Pick<Checks, 'definitions' | 'apply'>
+}> = async (app, { checks }) => {
+  const config = { access: 'write' } as const
+
+  for (const slash of ['', '/']) {
+    const url = `/api/v3/definitions${slash}`
+
+    app.get(url, { exposeHeadRoute: false, config }, async (request, reply) =>
+      sendList(reply, 'checks', checks.definitions(request.caller.projectId)),
+    )
+
+    app.post(url, { bodyLimit, config, schema: { body: Body } }, async (request) => {
+      const { checks: documents, dry_run: dryRun, prune } = request.body
+      if (prune && documents.length === 0)
+        throw new AppError('bad_request', 'checks is empty: pruning would delete every check', { field: 'checks' })
+      return checks.apply(request.caller, await readAll(documents), { dryRun, prune })
+    })
+  }
+}
+
+async function readAll(documents: readonly unknown[]): Promise<Read[]> {
+  const all: Read[] = []
+  for (let at = 0; at < documents.length; at += sliceSize) {
+    all.push(...documents.slice(at, at + sliceSize).map(read))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return all
+}
+
+function read(document: unknown): Read {
+  try {
+    return { definition: parseDefinition(document) }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const name = (document as { name?: unknown } | null)?.name
+    return { name: typeof name === 'string' ? name.slice(0, 100) : '', error: error.message }
+  }
+}

@@ -1,0 +1,219 @@
+// What people change about checks: settings, channels, pause and resume, and that there are any. Each is one transaction with its audit
+// row.
+
+import { randomUUID } from 'node:crypto'
+import { parse as uuidBytes } from 'uuid'
+import type { Actor, WriteAudit } from '../audit/store.ts'
+import type { BlindTime } from '../blind-time/service.ts'
+import { type Check, defaultSettings, rulesOf, type Settings, type WatchedCheck } from '../core/check.ts'
+import { AppError } from '../core/errors.ts'
+import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
+import type { Queryable } from '../database/client.ts'
+import { selectRetiredBy } from '../database/retired-addresses.ts'
+import type { Database } from '../database/service.ts'
+import type { Quotas } from '../quotas/service.ts'
+import { changesOf, settingChanges } from './changes.ts'
+import { channelFinder } from './channel-names.ts'
+import { replaceChannels, selectChannelNames } from './channels-store.ts'
+import { type CheckWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFields } from './listing-store.ts'
+import { clearParent, selectPlaceBelow } from './parents-store.ts'
+import type { CheckInput } from './schema.ts'
+import type { Decision } from './service.ts'
+import * as store from './store.ts'
+
+/** A change whose lock took too long is begun again. */
+const attemptsMax = 3
+
+const uniqueViolation = '23505'
+
+const rescheduling = ['kind', 'schedule', 'tz', 'timeoutS'] as const
+
+type Edit = {
+  settings: Partial<Settings>
+  derived?: CheckInput['derived'] | undefined
+  channelIds?: string[] | undefined
+  alter?: (state: State) => Change
+}
+
+/** What to change; `channels` are ids and names. */
+export type EditInput = Pick<CheckInput, 'settings'> &
+  Partial<Pick<CheckInput, 'derived'>> & { channels: string | readonly string[] | undefined }
+
+export type Caller = Actor & { projectId: string }
+
+export type EditingOptions = {
+  database: Database
+  writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitCheck'>
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
+  find: (projectId: string, id: string) => Promise<CheckWithChannels>
+  announce: (decisions: readonly Decision[]) => void
+  knowBlindTime: () => Promise<void>
+  dated: (decision: Decision) => store.DecidedChange
+  settled: (check: WatchedCheck, alter: (state: State) => Change, requestId?: string) => Decision
+}
+
+export function createEditing(options: EditingOptions) {
+  const { database, writeAudit, blindTime, find, announce, knowBlindTime, dated, settled } = options
+  const { windows } = blindTime
+  const now = () => database.clock.now()
+
+  async function resolveChannels(projectId: string, wanted: string | readonly string[]): Promise<string[]> {
+    return wanted.length === 0 ? [] : channelFinder(await selectChannelNames(database, projectId))(wanted)
+  }
+
+  /** A parent is of the same project, and no descendant is an ancestor. The caller holds the lock, so that two at once close no circle. */
+  async function checkParent(tx: Queryable, projectId: string, id: string | null, parent: string): Promise<void> {
+    const { known, circle } = await selectPlaceBelow(tx, projectId, parent, id)
+    const problem = known ? circle && 'would be its own descendant' : 'is not a check of this project'
+    if (problem) throw new AppError('bad_request', `json validation error: parent ${problem}`, { field: 'parent' })
+  }
+
+  /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
+  async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
+    for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+      await knowBlindTime()
+      const written = await database.transaction((tx) => saveIn(tx, caller, id, action, edit))
+      if (written !== null) return announce([written])
+    }
+    throw new AppError('unavailable', 'the database took too long, try again', { retryAfterS: 1 })
+  }
+
+  /** Null, and nothing is changed, if the lock took as long as an outage: what is known of blind time is too old to judge by. */
+  async function saveIn(
+    tx: Queryable,
+    caller: Caller,
+    id: string,
+    action: string,
+    edit: Edit,
+  ): Promise<Decision | null> {
+    if (edit.settings.parent) await store.serialise(tx, caller.projectId)
+    const before = await store.lockCheck(tx, id)
+    if (before === null) throw new AppError('not_found', 'not found')
+    if (!blindTime.isCurrent()) return null
+    const after = { ...before, settings: changed(before.settings, edit) }
+    // Time first, by the rules that held until now; a tightened schedule takes effect at once.
+    const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
+    const alter = (state: State) => {
+      const change = edit.alter?.(state) ?? { state, flip: null }
+      return reschedule ? { ...change, state: onReschedule(change.state) } : change
+    }
+    const decision: Decision & { check: Check } = {
+      ...settled(before, alter, caller.requestId),
+      check: after,
+    }
+    const { parent } = after.settings
+    if (parent !== null && parent !== before.settings.parent) await checkParent(tx, caller.projectId, id, parent)
+    await store.updateSettings(tx, id, after.settings)
+    await store.writeChanges(tx, [dated(decision)])
+    const detail = await changesOf(tx, before, { ...decision, channelIds: edit.channelIds })
+    if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
+    await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })
+    return decision
+  }
+
+  async function editOf(projectId: string, { settings, derived, channels }: EditInput): Promise<Edit> {
+    const channelIds = channels === undefined ? undefined : await resolveChannels(projectId, channels)
+    if (settings.pausedUntil == null) return { settings, derived, channelIds }
+    if (settings.pausedUntil <= now()) {
+      throw new AppError('bad_request', 'json validation error: paused_until is not in the future', {
+        field: 'paused_until',
+      })
+    }
+    return { settings, derived, channelIds, alter: (state) => onPause(state, now()) }
+  }
+
+  /**
+   * An id that the caller provides may have been another check's. If that was in the same project, its history must not
+   * become the history of this check. If it was in another project, its jobs may still send there, so the id stays
+   * reserved for that project.
+   */
+  async function makeWay(
+    tx: Queryable,
+    projectId: string,
+    { id, badgeKey }: { id: string; badgeKey: string },
+  ): Promise<void> {
+    const isForeign = async (kind: 'check' | 'check_badge', uuid: string) => {
+      const owner = await selectRetiredBy(tx, kind, Buffer.from(uuidBytes(uuid)))
+      return owner !== null && owner !== projectId
+    }
+    if (await selectExists(tx, id)) throw taken('uuid', 'check')
+    if (await isForeign('check', id)) throw taken('uuid', 'project')
+    if ((await selectBadgeKeyTaken(tx, badgeKey)) || (await isForeign('check_badge', badgeKey)))
+      throw taken('badge_key', 'check')
+    await store.deleteHistory(tx, id)
+  }
+
+  return {
+    /** `identity` is that of a check which moves here, or comes back. */
+    async create(
+      caller: Caller,
+      input: EditInput & Pick<CheckInput, 'match'>,
+      identity?: { id: string; badgeKey: string },
+    ): Promise<{ id: string; created: boolean }> {
+      const { projectId } = caller
+      const edit = await editOf(projectId, input)
+      const made = database.transaction(async (tx) => {
+        // Look-up and insert under one lock: parallel identical upserts make one check.
+        if (input.match || input.settings.parent) await store.serialise(tx, projectId)
+        const match = input.match && (await selectIdByFields(tx, projectId, input.match))
+        if (match) return { id: match, created: false }
+        await options.quotas.admitCheck(tx, projectId, () => store.serialise(tx, projectId))
+        const settings = changed(defaultSettings, edit)
+        if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
+        const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
+        if (identity) await makeWay(tx, projectId, identity)
+        await store.insertCheck(tx, { id, projectId, badgeKey, createdAt: now(), settings })
+        await replaceChannels(tx, id, edit.channelIds ?? [])
+        const { after } = settingChanges(defaultSettings, settings)
+        await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
+        return { id, created: true }
+      })
+      const found = await made.catch((error: { code?: string }) => {
+        // Two callers provided the same id at the same time.
+        throw identity && error.code === uniqueViolation ? taken('uuid', 'project') : error
+      })
+      if (!found.created) await save(caller, found.id, 'update', edit)
+      else if (edit.alter) await save(caller, found.id, 'update', { settings: {}, alter: edit.alter })
+      return found
+    },
+
+    async update(caller: Caller, id: string, input: EditInput): Promise<void> {
+      await find(caller.projectId, id)
+      await save(caller, id, 'update', await editOf(caller.projectId, input))
+    },
+
+    async pause(caller: Caller, id: string): Promise<void> {
+      await find(caller.projectId, id)
+      await save(caller, id, 'pause', { settings: { pausedUntil: null }, alter: (state) => onPause(state, now()) })
+    },
+
+    async resume(caller: Caller, id: string): Promise<void> {
+      const check = await find(caller.projectId, id)
+      const { state } = onTime(rulesOf(check.settings), check.state, now(), windows())
+      if (state.status !== 'paused') throw new AppError('conflict', 'check is not paused')
+      await save(caller, id, 'resume', { settings: { pausedUntil: null }, alter: (paused) => onResume(paused, now()) })
+    },
+
+    /** Returns what was deleted. */
+    async remove(caller: Caller, id: string): Promise<CheckWithChannels> {
+      const check = await find(caller.projectId, id)
+      await database.transaction(async (tx) => {
+        await store.serialise(tx, caller.projectId)
+        await store.deleteCheck(tx, caller.projectId, id)
+        await clearParent(tx, caller.projectId, id)
+        const { after: before } = settingChanges(defaultSettings, check.settings)
+        await writeAudit(tx, { ...caller, action: 'check.delete', target: id, detail: { before } })
+      })
+      return check
+    },
+  }
+}
+
+function changed(before: Settings, { settings, derived }: Edit): Settings {
+  return { ...before, ...settings, ...derived?.(before) }
+}
+
+function taken(what: 'uuid' | 'badge_key', whose: 'check' | 'project'): AppError {
+  return new AppError('conflict', `${what} is taken by another ${whose}`, { field: what })
+}

@@ -1,0 +1,162 @@
+// Reading checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
+
+import type { Check, Settings } from '../core/check.ts'
+import type { Status } from '../core/status.ts'
+import type { Queryable, Statement } from '../database/client.ts'
+import { type CheckRow, checkColumns, toCheck, uniqueKey } from './columns.ts'
+
+const statement = (name: string, text: string): Statement => ({ name: `checks_${name}`, text })
+const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+
+/** A check with the ids of its channels, sorted and joined by commas. */
+export type CheckWithChannels = Check & { channels: string }
+
+type Row = CheckRow & { channels: string }
+
+const withChannels = (row: Row): CheckWithChannels => ({ ...toCheck(row), channels: row.channels })
+
+const channels = `coalesce((SELECT string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text)
+  FROM check_channels mc WHERE mc.check_id = m.id), '') AS channels`
+
+const one = statement(
+  'select_one',
+  `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = $1 AND m.project_id = $2`,
+)
+
+/** Null if the project has no check with this id. */
+export async function selectOwnCheck(on: Queryable, projectId: string, id: string): Promise<CheckWithChannels | null> {
+  const [row] = await on.query<Row>(one, [id, projectId])
+  return row ? withChannels(row) : null
+}
+
+const exists = statement('exists', 'SELECT id FROM checks WHERE id = $1')
+
+/** Looks in all projects: for pings, whose address is the credential. */
+export async function selectExists(on: Queryable, id: string): Promise<boolean> {
+  return (await on.query(exists, [id])).length > 0
+}
+
+const many = statement('select_many', `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`)
+
+/** Of any project, in no order: those of these ids that there are. */
+export async function selectChecks(on: Queryable, ids: readonly string[]): Promise<CheckWithChannels[]> {
+  return (await on.query<Row>(many, [ids])).map(withChannels)
+}
+
+const badgeKeyTaken = statement('badge_key', 'SELECT id FROM checks WHERE badge_key = $1 LIMIT 1')
+
+export async function selectBadgeKeyTaken(on: Queryable, badgeKey: string): Promise<boolean> {
+  return (await on.query(badgeKeyTaken, [badgeKey])).length > 0
+}
+
+const owners = statement('owners', 'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])')
+
+/** The project of each of these ids that is a check's. */
+export async function selectOwners(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await on.query<{ id: string; projectId: string }>(owners, [ids])
+  return new Map(rows.map(({ id, projectId }) => [id, projectId]))
+}
+
+const idByUniqueKey = statement('by_unique_key', 'SELECT id FROM checks WHERE project_id = $1 AND unique_key = $2')
+
+/** The id of this project's check with the key; null if there is none. */
+export async function selectIdByUniqueKey(on: Queryable, projectId: string, key: string): Promise<string | null> {
+  const [row] = await on.query<{ id: string }>(idByUniqueKey, [projectId, key])
+  return row?.id ?? null
+}
+
+const withoutKey = statement(
+  'without_unique_key',
+  'SELECT id FROM checks WHERE project_id = $1 AND unique_key IS NULL LIMIT $2',
+)
+const writeKeys = statement(
+  'write_unique_keys',
+  `UPDATE checks m SET unique_key = k.unique_key FROM unnest($1::uuid[], $2::text[]) AS k(id, unique_key)
+   WHERE m.id = k.id AND m.unique_key IS NULL`,
+)
+
+/** Gives their key to checks that an older version made, at most `limit`; returns how many there were. */
+export async function fillUniqueKeys(tx: Queryable, projectId: string, limit: number): Promise<number> {
+  const ids = (await tx.query<{ id: string }>(withoutKey, [projectId, limit])).map(({ id }) => id).sort()
+  if (ids.length > 0) await tx.query(writeKeys, [ids, ids.map(uniqueKey)])
+  return ids.length
+}
+
+export type Position = { createdAt: number; id: string }
+export type ListFilter = { slug: string | null; tags: readonly string[]; after: Position | null }
+
+// A tag that a check has is somewhere in its text: the database drops what cannot match, the caller looks at whole words.
+const pageOf = (name: string, channels: string) =>
+  statement(
+    name,
+    `SELECT ${checkColumns}, ${channels} FROM checks m
+   WHERE m.project_id = $1 AND ($2::text IS NULL OR m.slug = $2)
+     AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS tag WHERE strpos(m.tags, tag) = 0)
+     AND ($4::float8 IS NULL OR (m.created_at, m.id) > (${instant('$4')}, $5::uuid))
+   ORDER BY m.created_at, m.id LIMIT $6`,
+  )
+const page = pageOf('page', channels)
+const pageOfReadings = pageOf('page_of_readings', "'' AS channels")
+
+/**
+ * In order of creation, behind a position. Checks may be among them whose tags only contain those of the filter. Without channels it
+ * costs half as much.
+ */
+export async function selectPage(
+  on: Queryable,
+  projectId: string,
+  { slug, tags, after }: ListFilter,
+  limit: number,
+  { withChannels: isWhole = true } = {},
+): Promise<CheckWithChannels[]> {
+  const values = [projectId, slug, tags, after?.createdAt ?? null, after?.id ?? null, limit]
+  return (await on.query<Row>(isWhole ? page : pageOfReadings, values)).map(withChannels)
+}
+
+const byFields = statement(
+  'by_fields',
+  `SELECT id FROM checks WHERE project_id = $1 AND ($2::text IS NULL OR name = $2) AND ($3::text IS NULL OR slug = $3)
+     AND ($4::text IS NULL OR tags = $4) AND ($5::int IS NULL OR timeout_s = $5) AND ($6::int IS NULL OR grace_s = $6)
+   ORDER BY created_at, id LIMIT 1`,
+)
+
+/** The oldest check of the project with all of these settings. */
+export async function selectIdByFields(
+  on: Queryable,
+  projectId: string,
+  { name, slug, tags, timeoutS, graceS }: Partial<Settings>,
+): Promise<string | null> {
+  const values = [name, slug, tags, timeoutS, graceS].map((value) => value ?? null)
+  const [row] = await on.query<{ id: string }>(byFields, [projectId, ...values])
+  return row?.id ?? null
+}
+
+export type FlipRow = { seq: number; at: number; to: Status }
+
+/** `from` is inclusive, `to` exclusive; `before` is the seq of the last one that is known. */
+export type FlipFilter = { from: number | null; to: number | null; before: number | null }
+
+const flips = statement(
+  'flips',
+  `SELECT seq, at, "to" FROM flips
+   WHERE check_id = $1 AND ($2::float8 IS NULL OR at >= ${instant('$2')}) AND ($3::float8 IS NULL OR at < ${instant('$3')})
+     AND ($4::int IS NULL OR seq < $4)
+   ORDER BY seq DESC LIMIT $5`,
+)
+
+/** The newest first. */
+export async function selectFlips(
+  on: Queryable,
+  checkId: string,
+  { from, to, before }: FlipFilter,
+  limit: number,
+): Promise<FlipRow[]> {
+  return on.query<FlipRow>(flips, [checkId, from, to, before, limit])
+}
+
+const owned = statement('owned', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
+
+export async function selectOwned(on: Queryable, projectId: string, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  return new Set((await on.query<{ id: string }>(owned, [projectId, ids])).map(({ id }) => id))
+}

@@ -1,0 +1,39 @@
+import fp from 'fastify-plugin'
+import { definitionRoutes } from './definition-routes.ts'
+import { checkRoutes } from './routes.ts'
+import { type Checks, createChecks } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    checks: Checks
+  }
+}
+
+/** Counting looks at every check. */
+const countEveryMs = 15_000
+const statuses = ['new', 'up', 'down', 'paused']
+
+export const checksPlugin = fp(
+  async (app) => {
+    const { flips, observe, tenant } = app.domainMetrics
+    const checks = createChecks({
+      database: app.database,
+      writeAudit: app.audit.write,
+      quotas: app.quotas,
+      blindTime: app.blindTime,
+      siteUrl: app.siteUrl,
+      log: app.log,
+      countFlip: ({ from, to, reason }, projectId) =>
+        flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) }),
+    })
+    app.decorate('checks', checks)
+    const count = async () => {
+      const counted = new Map((await checks.countByStatus()).map(({ status, count }) => [status, count]))
+      return statuses.map((status) => ({ value: counted.get(status) ?? 0, labels: { status } }))
+    }
+    observe('monitors', count, { everyMs: countEveryMs })
+    await app.register(checkRoutes, { checks })
+    await app.register(definitionRoutes, { checks })
+  },
+  { name: 'checks', dependencies: ['auth', 'quotas', 'blind-time', 'metrics', 'site-url'] },
+)

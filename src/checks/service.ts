@@ -1,0 +1,126 @@
+import type { WriteAudit } from '../audit/store.ts'
+import type { BlindTime } from '../blind-time/service.ts'
+import { rulesOf, type Unsettled, type WatchedCheck } from '../core/check.ts'
+import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import { isoMillis } from '../kit/instant.ts'
+import type { Quotas } from '../quotas/service.ts'
+import { createApplying } from './applying.ts'
+import { createEditing } from './editing.ts'
+import { createCheckReader } from './reading.ts'
+import { createSlugs } from './slugs.ts'
+import * as store from './store.ts'
+
+/** The new state of a check; without `unsettled` that part stays unchanged. */
+export type Decision = {
+  check: WatchedCheck
+  state: State
+  flips: readonly store.CausedFlip[]
+  unsettled?: Unsettled | null
+}
+
+/** Decides about checks that are locked, in one transaction; `within` is done beside writing the decisions. */
+export type Plan = (
+  locked: readonly WatchedCheck[],
+  tx: Queryable,
+) => Promise<{ decisions: readonly Decision[]; within?: () => Promise<void> }>
+
+export type Checks = ReturnType<typeof createChecks>
+
+export function createChecks(options: {
+  database: Database
+  writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitCheck' | 'admitProvisioned'>
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'judgedUntil'>
+  siteUrl: () => string
+  countFlip: (flip: Flip, projectId: string) => void
+  log: { info(o: object, message: string): void }
+}) {
+  const { database, blindTime } = options
+  const { windows } = blindTime
+  const now = () => database.clock.now()
+  const listeners: (() => void)[] = []
+
+  function announce(decisions: readonly Decision[]): void {
+    if (!decisions.some(({ flips }) => flips.length > 0)) return
+    for (const { check, flips } of decisions) {
+      for (const flip of flips) {
+        const { from, to, reason, requestId } = flip
+        options.countFlip(flip, check.projectId)
+        const line = { event: 'flip', check: check.id, from, to, reason, at: isoMillis(flip.at), requestId }
+        options.log.info(line, 'status changed')
+      }
+    }
+    for (const listener of listeners) listener()
+  }
+
+  /**
+   * The one path on which heartbeats and deadlines change a status: locks the checks, lets `plan` decide, writes the
+   * decisions with their flips. `plan` runs again if PostgreSQL breaks the transaction off. `limitMs` replaces the
+   * usual time limit of each statement, to wait less for a lock.
+   */
+  async function change(ids: readonly string[], plan: Plan, limitMs?: number): Promise<void> {
+    await knowBlindTime()
+    const written = await database.transaction(async (tx) => {
+      const { decisions, within } = await plan(await store.lockChecks(tx, ids), tx)
+      // At once, not one after the other: they share a round trip.
+      await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(dated)), within?.()])
+      return decisions
+    }, limitMs)
+    announce(written)
+  }
+
+  /** After an outage the first heartbeat may come before anything else has noticed the gap: it must not be judged without it. */
+  async function knowBlindTime(): Promise<void> {
+    if (!blindTime.isCurrent()) await blindTime.record()
+  }
+
+  /** `look_at` moves only where it must, because it is indexed and `deadline` is not. */
+  function dated(decision: Decision): store.DecidedChange {
+    const { check, state } = decision
+    const deadline = deadlineOf(rulesOf(check.settings), state, windows())
+    const kept = deadline !== null && check.lookAt !== null && check.lookAt <= deadline && check.lookAt > now()
+    const { unsettled = check.unsettled } = decision
+    return { ...decision, deadline, lookAt: kept ? check.lookAt : deadline, unsettled }
+  }
+
+  /** Applies the deadlines that have passed before another change, so that both flips are recorded. */
+  function settled(check: WatchedCheck, alter: (state: State) => Change, requestId?: string): Decision {
+    const timed = onTime(rulesOf(check.settings), check.state, blindTime.judgedUntil(now()), windows())
+    const next = alter(timed.state)
+    const asked = next.flip && { ...next.flip, requestId }
+    return { check, state: next.state, flips: [timed.flip, asked].filter((flip) => flip !== null) }
+  }
+
+  const reading = createCheckReader(options)
+
+  const editing = createEditing({ ...options, find: reading.find, announce, knowBlindTime, dated, settled })
+
+  return {
+    ...reading,
+    ...editing,
+    ...createApplying({ database, reading, editing }),
+    ...createSlugs(options),
+    change,
+
+    /** Called after flips have been committed: a hint, the outbox is the truth. */
+    onFlips(listener: () => void): void {
+      listeners.push(listener)
+    },
+
+    /** The projects of those checks that exist, by their ids. */
+    async projectsOf(ids: readonly string[]): Promise<Map<string, string>> {
+      return new Map((await store.selectProjectIds(database, ids)).map(({ id, projectId }) => [id, projectId]))
+    },
+
+    mailFilters: (ids: readonly string[]): Promise<store.MailFilters[]> => store.selectMailFilters(database, ids),
+    due: (before: number, limit: number): Promise<string[]> => store.selectDue(database, before, limit),
+    unsettled: (through: number, limit: number): Promise<string[]> => store.selectUnsettled(database, through, limit),
+    clearUnsettled: (id: string): Promise<void> => store.clearUnsettled(database, id),
+    flipsSince: store.selectFlipsSince,
+    lastFlips: store.selectLastFlips,
+    redateFlips: store.redateFlips,
+    countByStatus: () => store.countByStatus(database),
+  }
+}

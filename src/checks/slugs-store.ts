@@ -1,0 +1,43 @@
+import type { Queryable, Statement } from '../database/client.ts'
+
+/** A slug within a project; several checks may have it. */
+export type Slug = { projectId: string; slug: string }
+
+const statement = (name: string, text: string): Statement => ({ name: `slugs_${name}`, text })
+
+const bySlugs = statement(
+  'find',
+  `SELECT s.project_id AS "projectId", s.slug, m.id FROM unnest($1::uuid[], $2::text[]) AS s(project_id, slug),
+     LATERAL (SELECT id FROM checks WHERE project_id = s.project_id AND slug = s.slug LIMIT 2) m`,
+)
+
+/** Up to two checks of each slug: the second one tells that it is ambiguous. */
+export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Promise<(Slug & { id: string })[]> {
+  return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
+}
+
+const namespace = statement('namespace', 'SELECT namespace FROM provisioning_namespace WHERE id = 1')
+
+/** Of ids that are made from names. */
+export async function selectNamespace(on: Queryable): Promise<string> {
+  const [row] = await on.query<{ namespace: string }>(namespace)
+  if (row === undefined) throw new Error('the database has no provisioning namespace')
+  return row.namespace
+}
+
+const used = statement('used_ids', 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
+
+/** Which of these ids a check has or had. */
+export async function selectUsedIds(on: Queryable, ids: readonly string[]): Promise<Set<string>> {
+  return new Set((await on.query<{ id: string }>(used, [ids])).map(({ id }) => id))
+}
+
+const claim = statement(
+  'claim_id',
+  'INSERT INTO provisioned_checks (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
+)
+
+/** False if somebody else has claimed it. */
+export async function claimId(tx: Queryable, id: string): Promise<boolean> {
+  return (await tx.query(claim, [id])).length > 0
+}

@@ -16,8 +16,6 @@ import { databasePlugin } from './database/plugin.ts'
 import { detectorPlugin } from './detector/plugin.ts'
 import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
-import { heartbeatsPlugin } from './heartbeats/plugin.ts'
-import { recordMaxBytes } from './heartbeats/spool-record.ts'
 import { accessPlugin } from './http/access.ts'
 import { addressesPlugin } from './http/addresses.ts'
 import { clientAddressPlugin } from './http/client-address.ts'
@@ -34,6 +32,8 @@ import { requestLogPlugin } from './http/request-log.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
+import { recordMaxBytes } from './ingest/failover/heartbeat-record.ts'
+import { ingestPlugin } from './ingest/plugin.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
@@ -102,7 +102,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(quotasPlugin, { config: config.quotas })
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(checksPlugin)
-  await app.register(heartbeatsPlugin, { config })
+  await app.register(ingestPlugin, { config })
   await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: handoverMaxBytes(config.spool) })
   await app.register(detectorPlugin, { config: config.detector })
   await app.register(alertingPlugin, { config })

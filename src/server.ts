@@ -15,7 +15,7 @@ import { dataDirMode } from './config/data-dir.ts'
 import { type Config, ConfigError, resolveConfig, startedByNpm } from './config/load.ts'
 import { reportConfig } from './config/report.ts'
 import { npmEchoMs, onStopSignals, type StopSignal } from './lifecycle/stop-signals.ts'
-import { steadyLog } from './logging/logger.ts'
+import { alwaysLog } from './logging/logger.ts'
 
 export async function serve(): Promise<void> {
   // What waits for a batch survives a few scavenges, so that V8 would soon make its like in old space at once. There each dead one holds its
@@ -30,7 +30,7 @@ export async function serve(): Promise<void> {
     shutdown: () => shutdown(),
   })
   surviveLostTerminal(app)
-  const log = steadyLog(app.log)
+  const log = alwaysLog(app.log)
   const changed = reportConfig(resolved).filter(({ origin }) => origin !== 'default')
   const summary = Object.fromEntries(changed.map(({ path, value, origin }) => [path, { value, origin }]))
   log.info({ event: 'config.summary', environment: config.environment, settings: summary }, 'configuration')
@@ -87,7 +87,7 @@ function configOrExit(): ReturnType<typeof resolveConfig> {
 /** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
 function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
   const { drainMs, shutdownTimeoutMs } = config.server
-  const log = steadyLog(app.log)
+  const log = alwaysLog(app.log)
   // A terminal that goes away, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 

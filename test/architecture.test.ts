@@ -19,7 +19,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
 const shared = /^src\/(config|logging|kit)\//
 
-/** The first that fits; alerting/transports/*, heartbeats/batcher.ts and every other sibling of a service are layer 2. */
+/** The first that fits; alerting/transports/*, ingest/record.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [
   [/^src\/(core|schedule)\//, 0],
   [shared, 0],
@@ -28,7 +28,7 @@ const layers: [pattern: RegExp, layer: number][] = [
   [/\/plugin\.ts$/, 4],
   [/^src\/http\//, 3],
   [/\/(\w[\w-]*-)?(routes|schema)\.ts$/, 3],
-  [/\/protocols\//, 3],
+  [/\/dialects\//, 3],
   [/^src\/database\//, 1],
   [/\/(\w[\w-]*-)?(store|columns)\.ts$/, 1],
   [/^src\/[\w-]+\//, 2],
@@ -82,7 +82,7 @@ const arrows: Record<string, string[]> = {
   ],
   badges: ['checks', 'core', 'database', 'http', 'kit'],
   detector: ['checks', 'config', 'core', 'database', 'kit'],
-  heartbeats: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas'],
+  ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas'],
   'project-metrics': ['checks', 'http'],
   cli: ['alerting', 'audit', 'checks', 'config', 'database', 'database/backup'],
 }
@@ -103,7 +103,7 @@ const synchronous = [
     'src/database/',
     'src/health/limits.ts',
   ],
-  ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/heartbeats/heartbeat-id.ts'],
+  ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/ingest/heartbeat-id.ts'],
 ]
 
 /** A list of metrics, which gets no clearer in pieces. */

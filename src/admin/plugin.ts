@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import type { AuditEntry } from '../audit/store.ts'
-import { steadyLog } from '../logging/logger.ts'
+import { alwaysLog } from '../logging/logger.ts'
 import { adminRoutes } from './routes.ts'
 
 /** What the process offers to its operator; `shutdown` takes the same path as a signal. */
@@ -10,7 +10,7 @@ export const adminPlugin = fp<{ shutdown: () => void }>(
 
     async function record(entry: AuditEntry): Promise<void> {
       const { action, requestId, detail } = entry
-      steadyLog(log).info({ event: action, requestId, ...detail }, 'the operator has spoken')
+      alwaysLog(log).info({ event: action, requestId, ...detail }, 'the operator has spoken')
       await audit.record(entry)
     }
 

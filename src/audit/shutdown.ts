@@ -55,8 +55,8 @@ export function createShutdownRecord(options: {
   return {
     async write(cause: string): Promise<void> {
       const ended = describe(cause)
-      await inTime(record(ended))
-        .catch(() => inTime(leave(ended)))
+      await withDeadline(record(ended))
+        .catch(() => withDeadline(leave(ended)))
         .catch((err: unknown) => notWritten(err, ended))
     },
 
@@ -89,7 +89,7 @@ export function createShutdownRecord(options: {
   }
 }
 
-async function inTime(work: Promise<void>): Promise<void> {
+async function withDeadline(work: Promise<void>): Promise<void> {
   const late = sleep(patienceMs, undefined, { ref: false }).then(() => {
     throw new Error('no answer in time')
   })

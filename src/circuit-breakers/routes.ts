@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import { unshed } from '../http/pressure.ts'
-import { steadyLog } from '../logging/logger.ts'
+import { neverShed } from '../http/pressure.ts'
+import { alwaysLog } from '../logging/logger.ts'
 import type { BreakerDocument, CircuitBreakers } from './service.ts'
 
 const base = '/api/v1/circuit-breakers'
@@ -20,12 +20,12 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   writeAudit: (entry: AuditEntry) => Promise<void>
 }> = async (app, { breakers, writeAudit }) => {
   // Wanted most when something is down, this process overloaded or not started yet.
-  const config = { access: 'admin', always: true, ...unshed } as const
+  const config = { access: 'admin', always: true, ...neverShed } as const
 
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
     const { actor, requestId, address } = request.caller
     const line = { event: 'admin.breaker_reset', breaker: target, action, detail }
-    steadyLog(request.log).info(line, 'circuit breaker reset by the administrator')
+    alwaysLog(request.log).info(line, 'circuit breaker reset by the administrator')
     await writeAudit({ actor, action, target, detail, requestId, address })
   }
 

@@ -42,7 +42,7 @@ export const healthPlugin = fp<{ config: Config }>(
       health,
       phase: () => lifecycle.phase,
       needed: ['database'],
-      isStalled: () => heartbeats.diversion?.isStalled() ?? false,
+      isStalled: () => heartbeats.failover?.isStalled() ?? false,
       shown: ['circuit_breakers', 'redis'],
       about: { version, environment },
       seesDetails: detailsFor(detailAllowlist, environment),
@@ -78,7 +78,7 @@ function createChecks(
       monotonic,
       degradedMs: limits.databaseDegradedMs,
       isHanging: database.isHanging,
-      canSpool: () => heartbeats.diversion?.hasRoom() ?? false,
+      canSpool: () => heartbeats.failover?.hasRoom() ?? false,
     }),
     checks.memoryCheck({
       rss: process.memoryUsage.rss,
@@ -93,7 +93,7 @@ function createChecks(
     checks.encryptionCheck(app.alerting.testEncryption, environment),
     checks.spoolCheck({
       queued: heartbeats.queueLength,
-      spool: heartbeats.diversion,
+      spool: heartbeats.failover,
       quarantined: heartbeats.quarantine.entries,
       stalenessMs: figures.stalenessMs,
       maxStalenessMs: limits.maxStalenessMs,

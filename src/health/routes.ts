@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { unshed } from '../http/pressure.ts'
+import { neverShed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'
@@ -39,7 +39,7 @@ const patienceMs = 5000
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
   const { health, phase, needed, isStalled, shown, about, seesDetails } = options
-  const config = { access: 'public', always: true, quiet: true, ...unshed } as const
+  const config = { access: 'public', always: true, quiet: true, ...neverShed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
 

@@ -27,7 +27,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
     /** No call of its own but a refusal, or another spelling of an address. */
-    aside?: boolean
+    undocumented?: boolean
   }
   interface FastifyInstance {
     /** Called by the plugin that guards a route. */

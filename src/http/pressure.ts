@@ -5,7 +5,7 @@ import { AppError } from '../core/errors.ts'
 export type PressureOptions = { maxEventLoopDelayMs: number; maxEventLoopUtilization: number; maxRssBytes: number }
 
 /** Spread into the config of probes, metrics and heartbeat routes: these answer under overload too. */
-export const unshed = { pressureHandler: () => undefined }
+export const neverShed = { pressureHandler: () => undefined }
 
 const sampleMs = 1000
 
@@ -24,7 +24,7 @@ export const pressurePlugin = fp<PressureOptions>(
 
     // The operator is needed most when there is too much to do.
     app.addHook('onRoute', (route) => {
-      if (route.config?.access === 'admin') Object.assign(route.config, unshed)
+      if (route.config?.access === 'admin') Object.assign(route.config, neverShed)
     })
     await app.register(underPressure, {
       maxEventLoopDelay: options.maxEventLoopDelayMs,

@@ -9,10 +9,10 @@ const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 /**
  * Both forms of each path, with the configuration of its route: the second form is not documented as a call of its own.
  */
-export function bothForms(...paths: string[]): { url: string; form: { aside: boolean; statsId: string } }[] {
+export function bothForms(...paths: string[]): { url: string; form: { undocumented: boolean; statsId: string } }[] {
   return paths.flatMap((path) => [
-    { url: path, form: { aside: false, statsId: path } },
-    { url: `${path}/`, form: { aside: true, statsId: path } },
+    { url: path, form: { undocumented: false, statsId: path } },
+    { url: `${path}/`, form: { undocumented: true, statsId: path } },
   ])
 }
 
@@ -25,7 +25,7 @@ export function redirectToSlash(app: FastifyInstance): void {
       method: [...everyMethod],
       url: bare,
       exposeHeadRoute: false,
-      config: { access: 'public', aside: true, quiet: true, redirectsTo: url },
+      config: { access: 'public', undocumented: true, quiet: true, redirectsTo: url },
       handler: (request, reply) => {
         const [path, query] = request.url.split('?', 2)
         return reply.redirect(`${app.sitePath()}${path}/${query === undefined ? '' : `?${query}`}`, 301)

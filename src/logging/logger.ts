@@ -43,7 +43,7 @@ export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }
 }
 
 /** For what is told at `warn` and `error`, too: how the process starts and ends, and what its operator does. Silence stays silence. */
-export function steadyLog(log: FastifyBaseLogger): FastifyBaseLogger {
+export function alwaysLog(log: FastifyBaseLogger): FastifyBaseLogger {
   return log.child({}, { level: log.level === 'silent' ? 'silent' : 'info' })
 }
 

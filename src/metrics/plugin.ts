@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config/load.ts'
-import { unshed } from '../http/pressure.ts'
+import { neverShed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { createDomainMetrics, type DomainMetrics } from './domain.ts'
 import { createMetricsListener } from './listener.ts'
@@ -49,7 +49,7 @@ export const metricsPlugin = fp<{ config: Config }>(
 export const metricsRoutePlugin = fp(
   async (app) => {
     const { metricsRegistry: registry } = app
-    const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...unshed } as const
+    const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...neverShed } as const
     for (const { url, form } of bothForms('/metrics')) {
       app.get(url, { config: { ...config, ...form } }, async (_request, reply) =>
         reply.type(registry.contentType).send(await registry.metrics()),

@@ -26,13 +26,13 @@ const marginMs = 250
 export const replicasPlugin = fp<ReplicasOptions>(
   async (app, { peerUrl, bodyLimitBytes }) => {
     const { blindTime, database, heartbeats, lifecycle, log } = app
-    const { diversion } = heartbeats
+    const { failover } = heartbeats
     const { now, monotonic } = database.clock
-    const { token, ...identity } = createIdentity(diversion?.id)
+    const { token, ...identity } = createIdentity(failover?.id)
     blindTime.reportAs({
       ...identity,
-      canSpool: diversion !== null,
-      spools: () => diversion !== null && !diversion.isEmpty(),
+      canSpool: failover !== null,
+      spools: () => failover !== null && !failover.isEmpty(),
       oldestWaiting: heartbeats.oldestWaiting,
       address: () => peerUrl ?? addressOf(app.server.address() as AddressInfo | null),
     })
@@ -54,20 +54,20 @@ export const replicasPlugin = fp<ReplicasOptions>(
     app.addHook('onClose', async () => {
       await look.stop()
       await peers.close()
-      if (diversion === null || diversion.isEmpty()) await blindTime.forget([identity.id]).catch(() => undefined)
+      if (failover === null || failover.isEmpty()) await blindTime.forget([identity.id]).catch(() => undefined)
     })
 
-    if (diversion !== null) {
+    if (failover !== null) {
       const acknowledging = createAcknowledging({
         monotonic,
         lastReport: blindTime.lastReport,
         hasPeers: blindTime.mayHavePeers,
         delayMs: acknowledgeAfterMs,
       })
-      diversion.relay({ hold: acknowledging.hold, handOver: peers.handOver })
+      failover.relay({ hold: acknowledging.hold, handOver: peers.handOver })
       const acceptance = setInterval(() => {
         acknowledging.tick()
-        if (lifecycle.phase !== 'draining' && diversion.hasRoom()) blindTime.accepted()
+        if (lifecycle.phase !== 'draining' && failover.hasRoom()) blindTime.accepted()
       }, acceptanceIntervalMs)
       app.addHook('preClose', async () => {
         clearInterval(acceptance)

@@ -5,7 +5,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
-import { unshed } from '../http/pressure.ts'
+import { neverShed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { isUuid } from '../kit/identifier.ts'
@@ -43,7 +43,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
     throw new AppError('unauthorized', 'wrong token')
   }
 
-  const config = { access: 'replica', aside: true, always: true, quiet: true, ...unshed } as const
+  const config = { access: 'replica', undocumented: true, always: true, quiet: true, ...neverShed } as const
   app.addHook('onRoute', (route) => {
     if (route.config?.access === 'replica') app.guarded(route)
   })
@@ -76,7 +76,16 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
   for (const { url, form } of bothForms('/replicas/:id')) {
     app.get<{ Params: Params }>(
       url,
-      { config: { access: 'public', aside: true, statsId: form.statsId, always: true, quiet: true, ...unshed } },
+      {
+        config: {
+          access: 'public',
+          undocumented: true,
+          statsId: form.statsId,
+          always: true,
+          quiet: true,
+          ...neverShed,
+        },
+      },
       async (request, reply) => {
         if (request.params.id !== replicaId) throw new AppError('not_found', 'another process answers here')
         return reply.code(204).send()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ensurePartitions } from '../../src/heartbeats/partitions.ts'
+import { ensurePartitions } from '../../src/ingest/history/partitions.ts'
 import { build, createReceiver, eventually, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { createWorld } from './world.ts'

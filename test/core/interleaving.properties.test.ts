@@ -8,9 +8,9 @@ import { defaultSettings, rulesOf, type Settings, type WatchedCheck } from '../.
 import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
 import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
-import { applySignals } from '../../src/heartbeats/apply-signals.ts'
-import type { Received } from '../../src/heartbeats/service.ts'
-import type { Recorded } from '../../src/heartbeats/store.ts'
+import { applySignals } from '../../src/ingest/apply-signals.ts'
+import type { Received } from '../../src/ingest/service.ts'
+import type { Recorded } from '../../src/ingest/store.ts'
 
 const second = 1000
 const rid = (n: number) => `00000000-0000-4000-8000-00000000000${n}`

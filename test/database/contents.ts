@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { sql } from '../postgres.ts'
 
 /** All rows of all tables; without the trace that the restore itself leaves. */
-export async function contentsOf(url: string): Promise<Record<string, string[]>> {
+export async function kindsByContent(url: string): Promise<Record<string, string[]>> {
   const tables = await sql<{ name: string }>(
     url,
     "SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1",

@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:f
 import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { contentsOf } from '../database/contents.ts'
+import { kindsByContent } from '../database/contents.ts'
 import { build, createReceiver, eventually, scratchDir } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { type Ended, flatline, run } from '../scenarios/command.ts'
@@ -92,7 +92,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const target = await newDatabase()
     const restored = await script(t, 'restore.sh', target, [dir])
     assert.equal(restored.code, 0, restored.err)
-    assert.deepEqual(await contentsOf(target), await contentsOf(url))
+    assert.deepEqual(await kindsByContent(target), await kindsByContent(url))
     const { call } = await build(t, { DATABASE_URL: target })
     const { checks } = (await call('GET', '/api/v3/checks/')).json() as { checks: { n_pings: number }[] }
     assert.equal(checks[0]?.n_pings, 3)
@@ -101,16 +101,16 @@ describe('backup.sh and restore.sh', { skip }, () => {
   test('what is there is replaced only by its name, not under a running service, and wholly or not at all', async (t) => {
     const url = await usedDatabase(t)
     const dir = await backUp(t, url)
-    const before = await contentsOf(url)
+    const before = await kindsByContent(url)
     await sql(url, "UPDATE checks SET name = 'later'; CREATE TABLE later (id int)")
-    const later = await contentsOf(url)
+    const later = await kindsByContent(url)
     const name = basename(new URL(url).pathname)
 
     const refused = async (args: string[], reason: RegExp) => {
       const ended = await script(t, 'restore.sh', url, args)
       assert.equal(ended.code, 1)
       assert.match(ended.err, reason)
-      assert.deepEqual(await contentsOf(url), later)
+      assert.deepEqual(await kindsByContent(url), later)
     }
     await refused([dir], /d\d+ is not empty: make a new database, or delete everything in it with --replace d\d+/)
     await refused(['--replace', 'other', dir], /the database of DATABASE_URL is d\d+, not other/)
@@ -128,7 +128,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const replaced = await script(t, 'restore.sh', url, ['--replace', name, dir])
     assert.equal(replaced.code, 0, replaced.err)
     assert.equal(replaced.err.trim().split('\n').length, 1, replaced.err)
-    assert.deepEqual(await contentsOf(url), before)
+    assert.deepEqual(await kindsByContent(url), before)
   })
 
   test('a damaged backup is refused, and a restore that is not what was backed up fails', async (t) => {
@@ -164,7 +164,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const target = await newDatabase()
     const restored = await script(t, 'restore.sh', target, ['--decrypt-with', key, dir])
     assert.equal(restored.code, 0, restored.err)
-    assert.deepEqual(await contentsOf(target), await contentsOf(url))
+    assert.deepEqual(await kindsByContent(target), await kindsByContent(url))
 
     const other = join(await scratchDir(t), 'key')
     await writeFile(other, `${'o'.repeat(44)}\n`, { mode: 0o600 })
@@ -293,7 +293,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     const args = ['--no-psqlrc', '--quiet', '--set', 'ON_ERROR_STOP=1', '--dbname', target]
     const restored = await run(t, [`${bin}/psql`, ...args], {}, gunzipSync(out))
     assert.equal(restored.code, 0, restored.err)
-    assert.deepEqual(await contentsOf(target), await contentsOf(url))
+    assert.deepEqual(await kindsByContent(target), await kindsByContent(url))
   })
 
   async function damagedCopy(t: Scope, dir: string, damage: (copy: string) => Promise<unknown>): Promise<string> {

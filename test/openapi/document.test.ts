@@ -46,7 +46,7 @@ test('every call of the service is in the document, and the document describes n
   const registered = routes.map(nameOf)
   const missing = routes.filter((route) => {
     const { method, url, config } = route
-    if (config?.aside || method === 'OPTIONS' || method === 'HEAD') return false
+    if (config?.undocumented || method === 'OPTIONS' || method === 'HEAD') return false
     // 405 of an address that is described; the files and other forms of the page; another spelling.
     if (config?.access === 'ping' && [method].flat().includes('DELETE')) return false
     if (url.startsWith('/api/docs/')) return false
@@ -85,13 +85,13 @@ test('examples follow their schemas, and every body has one', async (t) => {
 })
 
 /** What many calls at once on a busy machine would be answered otherwise. */
-const unshed = {
+const neverShed = {
   FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '0',
   FLATLINE__LIMITS__MAX_EVENT_LOOP_UTILIZATION: '0',
 }
 
 test('real answers follow the schemas of the document', async (t) => {
-  const running = await build(t, unshed)
+  const running = await build(t, neverShed)
   const document = await documentOf(running)
   const { call } = running
   const admin = { authorization: `Bearer ${adminToken}` }

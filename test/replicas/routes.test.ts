@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { encodeRecord } from '../../src/heartbeats/spool-record.ts'
+import { encodeRecord } from '../../src/ingest/failover/heartbeat-record.ts'
 import { addressOf } from '../../src/replicas/identity.ts'
 import { replicaHeader } from '../../src/replicas/peers.ts'
 import { build } from '../helper.ts'

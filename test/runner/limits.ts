@@ -17,7 +17,7 @@ const longer: Record<string, number> = {
   'test/deployment/compose-up.test.ts': 20 * minute,
   'test/deployment/image.test.ts': 15 * minute,
   'test/faults/faults.test.ts': 15 * minute * Number(process.env.FAULT_ROUNDS ?? 1),
-  'test/heartbeats/hot.test.ts': 12 * minute,
+  'test/ingest/hot.test.ts': 12 * minute,
   'test/scenarios/rolling.test.ts': 10 * minute,
   'test/scenarios/rolling-migration.test.ts': 10 * minute,
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { migrate, readMigrations } from '../../src/database/migrate.ts'
-import { contentsOf } from '../database/contents.ts'
+import { kindsByContent } from '../database/contents.ts'
 import { build, call, createReceiver, eventually, type Running, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { flatline, run, start } from './command.ts'
@@ -77,7 +77,7 @@ test('every row of every table comes back as it was, also what is hard to write 
   const url = await createDatabase(t)
   const restored = await run(t, flatline('restore', file), { DATABASE_URL: url, ...secret })
   assert.equal(restored.code, 0, restored.err)
-  assert.deepEqual(await contentsOf(url), await contentsOf(source.databaseUrl))
+  assert.deepEqual(await kindsByContent(url), await kindsByContent(source.databaseUrl))
   assert.deepEqual(await partitionsOf(url), await partitionsOf(source.databaseUrl))
   const [entry] = await sql(url, "SELECT actor, target FROM audit WHERE action = 'database.restore'")
   assert.equal((entry as { actor: string }).actor, 'operator')
@@ -94,7 +94,7 @@ test('every row of every table comes back as it was, also what is hard to write 
     await readFile(file),
   )
   assert.equal(replaced.code, 0, replaced.err)
-  assert.deepEqual(await contentsOf(url), await contentsOf(source.databaseUrl))
+  assert.deepEqual(await kindsByContent(url), await kindsByContent(source.databaseUrl))
 })
 
 test('what cannot be restored is refused in one line, and changes nothing', async (t) => {
@@ -122,7 +122,7 @@ test('what cannot be restored is refused in one line, and changes nothing', asyn
   )
 
   await source.app.close()
-  const before = await contentsOf(source.databaseUrl)
+  const before = await kindsByContent(source.databaseUrl)
   const refusals: [string, RegExp][] = [
     ['short.gz', /short\.gz is damaged: unexpected end of file$/],
     ['changed.gz', /is damaged: the rows of projects are missing$/],
@@ -143,7 +143,7 @@ test('what cannot be restored is refused in one line, and changes nothing', asyn
   assert.match(piped.err, /is damaged: its SHA-256/)
   const later = await run(t, flatline('restore', '--replace', '-'), env, files['later.gz'])
   assert.match(later.err, /at migration 99990101000000_later, which this version does not know/)
-  assert.deepEqual(await contentsOf(source.databaseUrl), before)
+  assert.deepEqual(await kindsByContent(source.databaseUrl), before)
 })
 
 test('a restore that is killed has changed nothing', async (t) => {
@@ -152,7 +152,7 @@ test('a restore that is killed has changed nothing', async (t) => {
   await source.app.close()
   const env = { DATABASE_URL: source.databaseUrl, ...secret }
   const { out } = await run(t, flatline('backup', '-'), env)
-  const before = await contentsOf(source.databaseUrl)
+  const before = await kindsByContent(source.databaseUrl)
   const { child, ended } = start(t, flatline('restore', '--replace', '-'), env)
   child.stdin?.write(out.subarray(0, out.length - 40))
   const busy =
@@ -160,7 +160,7 @@ test('a restore that is killed has changed nothing', async (t) => {
   await eventually('the restore to wait for more', async () => (await sql(source.databaseUrl, busy)).length > 0)
   child.kill('SIGKILL')
   await ended
-  assert.deepEqual(await contentsOf(source.databaseUrl), before)
+  assert.deepEqual(await kindsByContent(source.databaseUrl), before)
 })
 
 test('a backup of an older version is restored at its own schema, and later migrations see its rows', async (t) => {

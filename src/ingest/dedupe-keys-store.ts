@@ -1,0 +1,27 @@
+import type { Queryable, Statement } from '../database/client.ts'
+
+/** What the sender of a heartbeat calls it, for its check. */
+export type DedupeKey = { checkId: string; key: string }
+
+const statement = (name: string, text: string): Statement => ({ name: `heartbeat_keys_${name}`, text })
+
+const known = statement(
+  'known',
+  `SELECT k.check_id AS "checkId", k.key FROM unnest($1::uuid[], $2::text[]) AS given(check_id, key)
+   JOIN heartbeat_keys k ON k.check_id = given.check_id AND k.key = given.key`,
+)
+
+/** Those that have been recorded already. Sure only while the checks are locked. */
+export async function selectKnownKeys(tx: Queryable, keys: readonly DedupeKey[]): Promise<DedupeKey[]> {
+  if (keys.length === 0) return []
+  return tx.query<DedupeKey>(known, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])
+}
+
+const insert = statement(
+  'insert',
+  `INSERT INTO heartbeat_keys (check_id, key) SELECT * FROM unnest($1::uuid[], $2::text[]) ON CONFLICT DO NOTHING`,
+)
+
+export async function insertKeys(tx: Queryable, keys: readonly DedupeKey[]): Promise<void> {
+  if (keys.length > 0) await tx.query(insert, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])
+}

@@ -1,0 +1,28 @@
+// The parameter `?state=` of Cronitor's telemetry (https://cronitor.io/docs/telemetry-api) on ping addresses.
+// Cronitor's clients send `/ping/<key>/<name>?state=fail`, which has the form of a Healthchecks ping: ignored, the
+// parameter would turn a failure into a success. The rest of the dialect is not supported.
+
+import type { Action } from './healthchecks-address.ts'
+
+const kinds: Record<string, Action['kind']> = {
+  run: 'start',
+  complete: 'success',
+  ok: 'success',
+  tick: 'success',
+  fail: 'fail',
+}
+
+/** The text of the answer to a state that is refused. */
+export const stateProblem = `invalid state, it is one of ${Object.keys(kinds).join(', ')} and does not contradict the address`
+
+/**
+ * The action of an address with a state; null for a state that is unknown or contradicts the action in the address.
+ * `isPlain`: the address names no action, so the state decides.
+ */
+export function withState(action: Action, state: string, isPlain: boolean): Action | null {
+  const word = state.toLowerCase()
+  const kind = Object.hasOwn(kinds, word) ? (kinds[word] as Action['kind']) : null
+  if (kind === null) return null
+  if (isPlain) return { kind, exitStatus: null }
+  return kind === action.kind ? action : null
+}

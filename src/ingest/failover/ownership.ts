@@ -1,0 +1,130 @@
+// Whose a spool is. Each process has a directory of its own under DATA_DIR/spool; one whose owner is gone is adopted by moving it
+// below the adopter's, which only one of several can do. Taking one over from a live owner would lose nothing either: it finds
+// its files moved and promises nothing more (spool-files.ts).
+
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { dataDirMode } from '../../config/data-dir.ts'
+import { unreadableDir } from './segments.ts'
+
+type Owner = { id: string; host: string; pid: number; startedAt: string | null }
+
+/** Where the spool of a process that is gone is now, and the id of that process if it is known. */
+type Adopted = { dir: string; ownerId: string | null }
+
+const ownerFile = 'owner.json'
+/** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */
+const silentAfterMs = 60_000
+
+export type SpoolOwner = {
+  dir: string
+  /** Says that this process lives; call it more often than once in a minute. */
+  touch(): Promise<void>
+  /** Moves the spools of owners that are gone below `dir`. */
+  adoptAbandoned(): Promise<Adopted[]>
+  /** Removes the directory if nothing is left in it. */
+  release(): Promise<void>
+}
+
+/**
+ * Makes the directory of this process below `root`; `id` is a uuid of its own. `stuck` hears once of each spool whose owner is gone and that
+ * cannot be taken over.
+ */
+export async function ownSpool(
+  root: string,
+  id: string,
+  stuck: (dir: string, err: Error) => void,
+): Promise<SpoolOwner> {
+  const dir = join(root, id)
+  const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
+
+  /** Creates both again if another process took them over. */
+  async function touch(): Promise<void> {
+    await mkdir(dirname(root), { recursive: true, mode: dataDirMode })
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    await writeFile(join(dir, ownerFile), JSON.stringify(owner), { mode: 0o600 })
+  }
+  await touch()
+  const told = new Set<string>()
+
+  /** False if another one was faster, or if it cannot be moved. */
+  async function claim(other: string, target: string): Promise<boolean> {
+    try {
+      await rename(join(root, other), target)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !told.has(other)) {
+        told.add(other)
+        stuck(join(root, other), error as Error)
+      }
+      return false
+    }
+  }
+
+  return {
+    dir,
+    touch,
+
+    async adoptAbandoned() {
+      const adopted: Adopted[] = []
+      for (const entry of await readdir(root, { withFileTypes: true })) {
+        const other = entry.name
+        // A spool is a directory; other files here are not ours.
+        if (!entry.isDirectory() || other === id || other === unreadableDir) continue
+        if (!(await isAbandoned(join(root, other)))) continue
+        const target = join(dir, other)
+        if (await claim(other, target))
+          adopted.push({ dir: target, ownerId: (await readOwner(join(target, ownerFile)))?.id ?? null })
+      }
+      return adopted
+    },
+
+    async release() {
+      const left = await readdir(dir, { recursive: true }).catch(() => [] as string[])
+      if (left.every((path) => !path.endsWith('.spool'))) await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function isAbandoned(dir: string): Promise<boolean> {
+  const path = join(dir, ownerFile)
+  // Without an owner's file it is being made right now, or its maker died then.
+  const seen = await stat(path).catch(() => stat(dir).catch(() => null))
+  if (seen === null) return false
+  const silent = Date.now() - seen.mtimeMs > silentAfterMs
+  const owner = await readOwner(path)
+  if (owner === null || owner.host !== hostname()) return silent
+  return owner.startedAt === null ? !isAlive(owner.pid) : (await startOf(owner.pid)) !== owner.startedAt
+}
+
+async function readOwner(path: string): Promise<Owner | null> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch {
+    return null
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/**
+ * Distinguishes a process from a later one with the same pid, as each start in a container has: the machine's boot and the
+ * clock tick of the process's start (proc(5), field 22 of stat). Null where there is no /proc, and for a process that is gone.
+ */
+async function startOf(pid: number): Promise<string | null> {
+  try {
+    const fields = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const afterName = fields.slice(fields.lastIndexOf(')') + 2).split(' ')
+    if (afterName[0] === 'Z') return null
+    return `${(await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()}/${afterName[19]}`
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,170 @@
+// The files of one spool: a directory of numbered segments that are only ever appended to, and removed once they have been
+// replayed. What is appended counts only after it has been synced and the file is still where it was: somebody who took this
+// process for dead may have taken the directory over, and then reads what was there at that moment and no later.
+
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { Received } from '../service.ts'
+import { decodeRecords, takenAtOf } from './heartbeat-record.ts'
+
+/** `oldestAt` is when the first of its records got here, in epoch milliseconds: not always the first that was written. */
+export type Segment = { path: string; bytes: number; records: number; oldestAt: number }
+
+/** Records to be written together. */
+export type Group = { chunk: Buffer; records: number; oldestAt: number }
+
+type Active = Segment & { file: FileHandle; inode: number }
+
+const suffix = '.spool'
+/**
+ * The directory beside the spools for segments that could not be read. It belongs to no process, and is not adopted.
+ */
+export const unreadableDir = 'unreadable'
+const trialBytes = 65_536
+
+export function createSpoolFiles(dir: string, segmentBytes: number) {
+  const sealed: Segment[] = []
+  let sequence = 0
+  let active: Active | null = null
+
+  async function append({ chunk, records, oldestAt }: Group): Promise<void> {
+    if (active !== null && active.bytes > 0 && active.bytes + chunk.length > segmentBytes) await seal()
+    const segment = active ?? (await begin(oldestAt))
+    try {
+      await segment.file.appendFile(chunk)
+      await segment.file.datasync()
+      const { ino } = await stat(segment.path)
+      if (ino !== segment.inode) throw new Error('the spool was taken over by another process')
+    } catch (error) {
+      // Nothing of a failed write may be replayed: its senders were asked to try again.
+      await segment.file.truncate(segment.bytes).catch(() => undefined)
+      await seal()
+      throw error
+    }
+    segment.bytes += chunk.length
+    segment.records += records
+    segment.oldestAt = Math.min(segment.oldestAt, oldestAt)
+  }
+
+  async function begin(oldestAt: number): Promise<Active> {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    const path = join(dir, `${String(++sequence).padStart(10, '0')}${suffix}`)
+    const file = await open(path, 'ax', 0o600)
+    await syncDirectory(dir)
+    active = { path, bytes: 0, records: 0, oldestAt, file, inode: (await file.stat()).ino }
+    return active
+  }
+
+  async function seal(): Promise<void> {
+    if (active === null) return
+    const { file, inode: _, ...segment } = active
+    active = null
+    await file.close()
+    if (segment.bytes > 0) sealed.push(segment)
+    else await rm(segment.path, { force: true })
+  }
+
+  function forget(segment: Segment): void {
+    const index = sealed.indexOf(segment)
+    if (index !== -1) sealed.splice(index, 1)
+  }
+
+  // One thing at a time: a segment must not be sealed in the middle of a write.
+  let last: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = last.then(work)
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  return {
+    /** One write and one sync; rejects if not all of it is on disk, and then none of it will be replayed. */
+    append: (group: Group) => inTurn(() => append(group)),
+
+    /** The oldest segment. Nothing will be appended to it any more. */
+    oldest: () =>
+      inTurn(async () => {
+        if (sealed.length === 0) await seal()
+        return sealed[0] ?? null
+      }),
+
+    async remove(segment: Segment): Promise<void> {
+      await rm(segment.path, { force: true })
+      forget(segment)
+    },
+
+    forget,
+
+    /** Moves an unreadable segment to where no replay reads it; resolves with its new path. */
+    async setAside(segment: Segment): Promise<string> {
+      const aside = join(dir, '..', unreadableDir)
+      await mkdir(aside, { recursive: true, mode: 0o700 })
+      const path = join(aside, `${basename(dirname(segment.path))}-${basename(segment.path)}`)
+      await rename(segment.path, path)
+      forget(segment)
+      return path
+    },
+
+    /** Whether a group of the usual size would fit now. */
+    canWrite: () => inTurn(() => tryWriting(join(dir, 'trial'))),
+
+    /** Segments that somebody else wrote come before what is written from now on. */
+    adopt(segments: readonly Segment[]): void {
+      sealed.unshift(...segments)
+    },
+
+    /** All that has not been removed, the oldest first. */
+    segments: (): readonly Segment[] => (active === null ? sealed : [...sealed, active]),
+
+    close: () => inTurn(seal),
+  }
+}
+
+/** Segments below a directory, in the order of writing: what its owner had adopted itself is older than what it wrote. */
+export async function findSegments(dir: string): Promise<Segment[]> {
+  const entries = await readdir(dir, { withFileTypes: true })
+  const inOrder = entries.sort((a, b) => Number(a.isFile()) - Number(b.isFile()) || (a.name < b.name ? -1 : 1))
+  const found: Segment[] = []
+  for (const entry of inOrder) {
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) found.push(...(await findSegments(path)))
+    else if (entry.name.endsWith(suffix)) found.push(await describe(path))
+  }
+  return found
+}
+
+/** A segment that cannot be read is listed by its name; the replay deals with it. */
+async function describe(path: string): Promise<Segment> {
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0))
+  const { records, unreadable } = decodeRecords(bytes)
+  const oldestAt = oldestOf(records) ?? Date.now()
+  return { path, bytes: bytes.length, records: records.length + unreadable.length, oldestAt }
+}
+
+export function oldestOf(records: readonly Received[]): number | null {
+  return records.length === 0
+    ? null
+    : records.reduce((oldest, one) => Math.min(oldest, takenAtOf(one)), Number.POSITIVE_INFINITY)
+}
+
+async function tryWriting(path: string): Promise<boolean> {
+  try {
+    await writeFile(path, Buffer.alloc(trialBytes), { mode: 0o600, flush: true })
+    return true
+  } catch {
+    return false
+  } finally {
+    await rm(path, { force: true }).catch(() => undefined)
+  }
+}
+
+/** Without this the name of a new file may be gone after a loss of power, whatever was synced into it. */
+async function syncDirectory(dir: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const handle = await open(dir, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,261 @@
+// What happens to heartbeats while the database is away, where there is a spool: they are diverted into it, and once one is, so are all
+// that follow until the spool has been replayed, or a failure that was reported during the outage would be overtaken by the success
+// that came after it. Under load something new has always come when the last was replayed: once little is left, what comes goes to the
+// database again, and waits for that little.
+
+import { AppError } from '../../core/errors.ts'
+import type { HeartbeatKind } from '../../core/heartbeat.ts'
+import { isDatabaseAway } from '../../kit/availability.ts'
+import type { Done } from '../../kit/batcher.ts'
+import type { Outcome, Received } from '../service.ts'
+import { problemOf, storable } from '../storable.ts'
+import { encodeRecord } from './heartbeat-record.ts'
+import { createSpoolOwners, type OwnerLookups } from './owners.ts'
+import type { Quarantine } from './quarantine.ts'
+import type { Backlog, Spool } from './spool.ts'
+
+export type SpoolFailover = ReturnType<typeof createSpoolFailover>
+
+/** What this replica needs of the others. A single replica waits for no other, and can hand its records to no other. */
+export type Relay = {
+  /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
+  hold: (answer: () => void) => void
+  /** Gives records to another replica, and reports to it; true once one has written them into the database. */
+  handOver: (records: Buffer) => Promise<boolean>
+}
+
+export type SpoolFailoverOptions = OwnerLookups & {
+  spool: Spool
+  /**
+   * Writes heartbeats and skips those that the database has already; rejects if the database cannot be reached.
+   */
+  record: (entries: Received[]) => Promise<(Outcome | Error)[]>
+  /** Keeps what cannot be recorded; rejects if the database cannot be reached. */
+  quarantine: Pick<Quarantine, 'add' | 'addUnfit'>
+  /** Rejects while the database does not answer. */
+  ping: () => Promise<void>
+  count: (kind: HeartbeatKind, outcome: 'spooled' | 'dropped' | 'limited', n: number) => void
+  log: { info(o: object, message: string): void; warn(o: object, message: string): void }
+}
+
+const replayMax = 500
+const replayMaxBytes = 16 * 2 ** 20
+/** Later heartbeats wait for these: a few batches. */
+const handoverMax = 2000
+const listedMax = 100
+const stalledAfterMs = 60_000
+/** How long detection waits for a spool while the database answers. */
+const patienceMs = 300_000
+
+export function createSpoolFailover({ spool, record, quarantine, ping, count, log, ...lookups }: SpoolFailoverOptions) {
+  const owners = createSpoolOwners(lookups)
+  // Until the start is done there is no database.
+  let active = true
+  let since = performance.now()
+  /** While the last of the spool is moved on; rejects if that fails. */
+  let handover: Promise<void> | null = null
+  let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
+  /** Since when the replay has not ended, and since when it has failed, while the database answers. */
+  let replayingSince: number | null = null
+  let failingSince: number | null = null
+
+  const elapsedMs = (from: number | null) => (from === null ? 0 : performance.now() - from)
+  const isStalled = () => elapsedMs(failingSince) > stalledAfterMs
+
+  async function step(): Promise<boolean> {
+    if (spool.backlog().records > handoverMax) return spool.replay(replaySegment)
+    await ping()
+    handover = empty()
+    await handover
+    return false
+  }
+
+  function push(received: Received, done: Done<Outcome>): boolean {
+    return spool.push(received, owners.ownerOf(received), (error) => {
+      if (error) return done(error)
+      count(received.kind, 'spooled', 1)
+      others.hold(() => done(null, { recorded: received.kind, created: false }))
+    })
+  }
+
+  /** Records that cannot be written must not keep the others from being written. */
+  async function replaySegment(records: Received[], unreadable: Buffer[]): Promise<void> {
+    const unfit = records.filter((received) => problemOf(received) !== null)
+    await quarantine.addUnfit(unfit, unreadable)
+    const isUnfit = new Set(unfit)
+    for (const part of partsOf(records.filter((received) => !isUnfit.has(received)).map(storable))) {
+      const outcomes = await record(part)
+      await quarantine.add(
+        part.flatMap((received, i) => {
+          const outcome = outcomes[i]
+          return outcome instanceof Error ? [{ received, error: outcome }] : []
+        }),
+      )
+      for (const [i, { kind }] of part.entries()) if (isLimited(outcomes[i])) count(kind, 'limited', 1)
+      dropped(part.filter((_, i) => isHomeless(outcomes[i])))
+    }
+  }
+
+  /** While the database was away nobody could tell that these belong to no check, or to none of their uploader's. */
+  function dropped(entries: readonly Received[]): void {
+    if (entries.length === 0) return
+    for (const { kind } of entries) count(kind, 'dropped', 1)
+    const addresses = new Set(entries.map(({ checkId, slug }) => checkId || slug?.slug))
+    const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
+    log.warn(line, 'heartbeats from the spool have no check that their senders may report to, and were dropped')
+  }
+
+  function begin(): void {
+    if (active) return
+    active = true
+    since = performance.now()
+    log.warn({ event: 'spool.begin' }, 'heartbeats go to the spool until the database has all of them')
+  }
+
+  function end(): void {
+    const seconds = Math.round((performance.now() - since) / 1000)
+    log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
+  }
+
+  /** Moves on the last of the spool, while nothing is added to it. */
+  async function empty(): Promise<void> {
+    active = false
+    try {
+      do await spool.written()
+      while (!active && (await spool.replay(replaySegment)))
+    } catch (error) {
+      active = true
+      throw error
+    }
+    // Those that waited for too long have been diverted meanwhile.
+    if (active) throw new AppError('unavailable', 'heartbeats go to the spool again')
+    end()
+  }
+
+  /** While only this replica cannot reach the database, another one writes what is in the spool. */
+  async function replayThroughOthers(): Promise<boolean> {
+    let isTaken = true
+    const give = async (records: Received[], unreadable: Buffer[]) => {
+      // Unreadable records wait until this replica can put them into the quarantine.
+      isTaken = unreadable.length === 0 && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
+      if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
+    }
+    try {
+      while (await spool.replay(give));
+      return await others.handOver(Buffer.alloc(0))
+    } catch (error) {
+      if (isTaken) throw error
+      return false
+    }
+  }
+
+  return {
+    get active(): boolean {
+      return active
+    },
+
+    relay(relay: Relay): void {
+      others = relay
+    },
+
+    push,
+
+    /** Heartbeats that were on their way to the database when it went away. Some may have got there. */
+    divert(entries: readonly Received[], cause: Error): Promise<(Outcome | Error)[]> {
+      begin()
+      return Promise.all(
+        entries.map(
+          (received) =>
+            new Promise<Outcome | Error>((resolve) => {
+              const taken = push(received, (error, outcome) => resolve(error ?? (outcome as Outcome)))
+              if (!taken) resolve(cause)
+            }),
+        ),
+      )
+    },
+
+    /** `saw` remembers an existing check, and its project if that is known; `learn` looks up the other projects. */
+    ...{ saw: owners.saw, learn: owners.learn },
+
+    /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
+    async drained(): Promise<void> {
+      // Whatever stopped the replay, heartbeats that wait for it go to the spool, too.
+      await handover?.catch((cause) => {
+        throw new AppError('unavailable', 'heartbeats go to the spool again', { cause })
+      })
+    },
+
+    /** Moves on what is in the spool; true if there may be more. */
+    async replay(): Promise<boolean> {
+      if (!active) return false
+      replayingSince ??= performance.now()
+      try {
+        const more = await step()
+        failingSince = null
+        if (!active) replayingSince = null
+        return more
+      } catch (error) {
+        if (!isDatabaseAway(error)) {
+          failingSince ??= performance.now()
+          throw error
+        }
+        replayingSince = null
+        failingSince = null
+        await replayThroughOthers()
+        return false
+      } finally {
+        handover = null
+      }
+    },
+
+    /** The database answers, but the replay has failed for a minute. */
+    isStalled,
+    stalledMs: (): number => elapsedMs(failingSince),
+
+    /** The receive time of the oldest heartbeat, while its replay can be expected soon; otherwise null. */
+    oldestExpected: (): number | null =>
+      isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
+
+    /** Takes over the heartbeats of processes that are gone; returns the ids of those. */
+    async tend(): Promise<string[]> {
+      const gone = await spool.tend()
+      if (!spool.isEmpty()) begin()
+      return gone
+    },
+    id: spool.id,
+    /** Records the heartbeats of another replica's spool. */
+    recordForeign: replaySegment,
+    isEmpty: spool.isEmpty,
+    backlog: (): Backlog => spool.backlog(),
+    hasRoom: (): boolean => spool.hasRoom(),
+    close: () => spool.close(),
+  }
+}
+
+/** The records in their order, in parts that are small enough for one transaction. */
+function partsOf(records: readonly Received[]): Received[][] {
+  const parts: Received[][] = []
+  let part: Received[] = []
+  let bytes = 0
+  for (const received of records) {
+    const size = received.body?.length ?? 0
+    if (part.length === replayMax || (part.length > 0 && bytes + size > replayMaxBytes)) {
+      parts.push(part)
+      part = []
+      bytes = 0
+    }
+    part.push(received)
+    bytes += size
+  }
+  return part.length === 0 ? parts : [...parts, part]
+}
+
+function isLimited(outcome: Outcome | Error | undefined): boolean {
+  return typeof outcome === 'object' && 'limitedForMs' in outcome
+}
+
+/** The heartbeat has no check, and none is made for it. */
+function isHomeless(outcome: Outcome | Error | undefined): boolean {
+  if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
+  return 'quota' in outcome
+}

@@ -1,0 +1,38 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { Checks } from '../../checks/service.ts'
+import { AppError } from '../../core/errors.ts'
+import { apiVersions, speakHealthchecks } from '../../http/healthchecks-api.ts'
+import { parseLimit, type Query } from '../../http/query.ts'
+import type { History } from './history.ts'
+
+type Pings = { Params: { id: string }; Querystring: Query }
+type Body = { Params: { id: string; n: string } }
+
+/** What was received for a check: the list and each body as it came. */
+export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<Checks, 'find'> }> = async (
+  app,
+  { history, checks },
+) => {
+  speakHealthchecks(app)
+  const options = { exposeHeadRoute: false, config: { access: 'write' } } as const
+
+  for (const version of apiVersions) {
+    const list = `/api/v${version}/checks/:id/pings/`
+    const bodyOf = `${list}:n/body`
+
+    app.get<Pings>(list, options, async (request) => {
+      const { id } = request.params
+      const limit = parseLimit(request.query.limit)
+      await checks.find(request.caller.projectId, id)
+      return { pings: await history.pings(id, version, limit) }
+    })
+
+    app.get<Body>(bodyOf, options, async (request, reply) => {
+      const { id, n } = request.params
+      await checks.find(request.caller.projectId, id)
+      const body = /^\d{1,15}$/.test(n) ? await history.body(id, Number(n)) : null
+      if (body === null) throw new AppError('not_found', 'not found')
+      return reply.type('text/plain').send(body)
+    })
+  }
+}

@@ -1,0 +1,40 @@
+import type { Database } from '../../database/service.ts'
+import type { ApiVersion } from '../../http/healthchecks-api.ts'
+import { isoMicroseconds } from '../../kit/instant.ts'
+import { type HistoryRow, selectBody, selectNewest } from './history-store.ts'
+
+/** One ping as Healthchecks documents it (its catalogue, section 4.5). */
+export type PingDocument = Record<string, string | number | null>
+
+/** A body behind it is not shown any more. */
+const bodiesMax = 1000
+
+export type History = ReturnType<typeof createHistory>
+
+export function createHistory(options: { database: Database; siteUrl: () => string }) {
+  const { database, siteUrl } = options
+
+  function document(checkId: string, version: ApiVersion, row: HistoryRow): PingDocument {
+    const bodyUrl = `${siteUrl()}/api/v${version}/checks/${checkId}/pings/${row.n}/body`
+    return {
+      type: row.kind,
+      date: isoMicroseconds(row.receivedAt),
+      n: row.n,
+      scheme: row.scheme,
+      remote_addr: row.remoteAddr,
+      method: row.method,
+      ua: row.ua,
+      rid: row.rid,
+      body_url: row.bodySize > 0 ? bodyUrl : null,
+      ...(row.durationMs === null ? {} : { duration: Math.round(row.durationMs / 10) / 100 }),
+    }
+  }
+
+  return {
+    /** The newest first. */
+    async pings(checkId: string, version: ApiVersion, limit: number): Promise<PingDocument[]> {
+      return (await selectNewest(database, checkId, limit)).map((row) => document(checkId, version, row))
+    },
+    body: (checkId: string, n: number): Promise<Buffer | null> => selectBody(database, checkId, n, bodiesMax),
+  }
+}

@@ -1,0 +1,33 @@
+import type { Statement } from '../../database/client.ts'
+import type { Database } from '../../database/service.ts'
+
+/** One day: `from` inclusive and `to` exclusive as `YYYY-MM-DD`. */
+export type Day = { suffix: string; from: string; to: string }
+
+const tables = ['heartbeats', 'heartbeat_bodies'] as const
+
+const exists: Statement = { name: 'partitions_exists', text: 'SELECT to_regclass($1) IS NOT NULL AS exists' }
+const serialise: Statement = {
+  name: 'partitions_lock',
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))",
+}
+
+/**
+ * Creates a day's partitions unless they exist. A table is made apart and then attached, which takes a lock that lets
+ * inserts into the parent go on; CREATE TABLE … PARTITION OF would stop them.
+ */
+export async function attachPartition(database: Database, { suffix, from, to }: Day): Promise<void> {
+  const [row] = await database.query<{ exists: boolean }>(exists, [`heartbeat_bodies_${suffix}`])
+  if (row?.exists) return
+  await database.transaction(async (tx) => {
+    await tx.query(serialise)
+    for (const table of tables) {
+      const name = `${table}_${suffix}`
+      const [made] = await tx.query<{ exists: boolean }>(exists, [name])
+      if (made?.exists) continue
+      await tx.query({ name: `create_${name}`, text: `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)` })
+      const attach = `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM ('${from}T00:00:00Z') TO ('${to}T00:00:00Z')`
+      await tx.query({ name: `attach_${name}`, text: attach })
+    }
+  })
+}

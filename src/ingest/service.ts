@@ -1,0 +1,285 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { WriteAudit } from '../audit/store.ts'
+import type { Checks } from '../checks/service.ts'
+import type { SlugAddress } from '../checks/slugs.ts'
+import type { BlindWindow } from '../core/blind-time.ts'
+import { AppError } from '../core/errors.ts'
+import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
+import type { Watermark } from '../core/watermark.ts'
+import type { Database } from '../database/service.ts'
+import { isDatabaseAway } from '../kit/availability.ts'
+import { createBatcher, type Done } from '../kit/batcher.ts'
+import type { QuotaRefusal } from '../quotas/limits.ts'
+import { decodeRecords, takenAtOf } from './failover/heartbeat-record.ts'
+import { createQuarantine } from './failover/quarantine.ts'
+import type { Spool } from './failover/spool.ts'
+import { createSpoolFailover, type SpoolFailoverOptions } from './failover/spool-failover.ts'
+import { createWriteProbe } from './failover/write-probe.ts'
+import { heartbeatId } from './heartbeat-id.ts'
+import type { BodyAccount } from './history/bodies.ts'
+import { createRecorder, type OwnersOfKeys } from './record.ts'
+import { storable } from './storable.ts'
+import { withDeadline } from './with-deadline.ts'
+import { createBatchWriter } from './write-batch.ts'
+
+/** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
+export type Received = Omit<Incoming, 'at'> & {
+  id: string
+  at: number
+  /** When it got here, if its sender says that it sent it earlier. */
+  takenAt?: number
+  /** Whether it made its check. */
+  created: boolean
+}
+
+/** The project is empty while only the hash of the key is known. */
+type Uploader = { projectId: string; keyHash: string | null }
+
+export type Incoming = {
+  /** Empty until its slug has been looked up. */
+  checkId: string
+  /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
+  slug: SlugAddress | null
+  pingKeyHash: string | null
+  /** Who uploaded it, whose check it must be; null where the address is the credential. */
+  uploader: Uploader | null
+  /** What its sender calls it, to be counted once however often it is sent; null for no name. */
+  key: string | null
+  /** When it was sent, by its sender and within limits, in epoch milliseconds; null for now. */
+  at: number | null
+  kind: SignalKind
+  exitStatus: number | null
+  rid: string | null
+  method: string
+  scheme: string
+  remoteAddr: string
+  /** The address for which limits count the heartbeat, if it is known: not what a header claims. It is not stored. */
+  from?: string
+  ua: string
+  body: Buffer | null
+  /** Its texts, if it is an e-mail. */
+  mail: MailText | null
+  /** Of the request that carried it, for the flip that it causes. */
+  requestId: string
+}
+
+/**
+ * All but `recorded` mean that nothing was stored: there is no such check, several have this slug, or the limit of
+ * its owner or the quota of its project is reached.
+ */
+export type Outcome =
+  | { recorded: HeartbeatKind; created: boolean }
+  | { limitedForMs: number }
+  | QuotaRefusal
+  | 'duplicate'
+  | 'unknown'
+  | 'ambiguous'
+
+/** The outcomes that the metrics count. */
+export type HeartbeatOutcome =
+  | 'recorded'
+  | 'duplicate'
+  | 'unknown'
+  | 'limited'
+  | 'refused'
+  | 'spooled'
+  | 'dropped'
+  | 'quarantined'
+
+export type Heartbeats = ReturnType<typeof createHeartbeats>
+
+/**
+ * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the
+ * database takes a second or two: the client waits that long for its OK, which is no longer than the usual time-out of
+ * clients.
+ */
+const retryPauseMs = 100
+const holdForMs = 5000
+/** The limit of the bodies in one statement, unless a single one is larger. */
+const batchMaxBytes = 16 * 2 ** 20
+/** Beside its body, about what an entry keeps in memory. */
+const entryBytes = 500
+
+export type HeartbeatsOptions = {
+  database: Database
+  checks: Pick<Checks, 'change' | 'locate' | 'owned' | 'projectsOf' | 'lastFlips'>
+  /** Null where nothing is accepted without the database. */
+  spool: Spool | null
+  ownersOfKeys: OwnersOfKeys
+  writeAudit: WriteAudit
+  quarantineMaxEntries: number
+  spoolOwners: Pick<SpoolFailoverOptions, 'shareOf' | 'projectOfKey'>
+  /** Keeps bodies within their quotas. */
+  bodies: BodyAccount
+  windows: () => readonly BlindWindow[]
+  /** Whether `windows` is all there is to know about blind time. */
+  isCurrent: () => boolean
+  /** Through which instant all heartbeats that other replicas acknowledged are in the database. */
+  watermark: () => Watermark
+  /** Called when heartbeats that arrived at this instant were refused, and none is stored any more. */
+  onClosed: (since: number) => void
+  /** Called when heartbeats were refused for want of the database. */
+  onRefused: () => void
+  limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
+  /** `projectId` is empty where it is not known. */
+  count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
+  observeBatch: (entries: number, seconds: number) => void
+  /** Makes the day partitions of these instants. */
+  makePartitions: (instants: number[]) => Promise<void>
+  log: {
+    info(o: object, message: string): void
+    warn(o: object, message: string): void
+    error(o: object, message: string): void
+  }
+}
+
+export function createHeartbeats(options: HeartbeatsOptions) {
+  const { database, limits, count, observeBatch } = options
+  const { clock } = database
+  const recording = createRecorder({ ...options, count: (kind, id, n) => count(kind, 'recorded', id, n) })
+  const writing = createBatchWriter({ ...options, record: recording.record, projectsOf: options.checks.projectsOf })
+  const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
+  const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
+  const quarantine = createQuarantine({
+    ...options,
+    entriesMax: options.quarantineMaxEntries,
+    write: (entries) => writing.write(entries, { again: true, isPatient: true }),
+    count: countSpooled,
+  })
+  const failover =
+    options.spool &&
+    createSpoolFailover({
+      spool: options.spool,
+      ...options.spoolOwners,
+      projectsOf: options.checks.projectsOf,
+      record: (entries) => writeBatch(entries, { again: true, isPatient: true }),
+      quarantine,
+      ping: database.synchronise,
+      count: countSpooled,
+      log: options.log,
+    })
+  const intake = createWriteProbe(options)
+
+  async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
+    if (failover === null) return writeLive(entries)
+    try {
+      return await withDeadline(
+        failover.drained().then(() => writeLive(entries)),
+        limits.divertAfterMs,
+      )
+    } catch (error) {
+      if (isDatabaseAway(error)) return failover.divert(entries, error as Error)
+      throw reported(error as Error, entries.length)
+    }
+  }
+
+  /** Without a spool, heartbeats wait for a database that is only restarted. */
+  async function writeLive(entries: Received[]): Promise<(Outcome | Error)[]> {
+    for (let again = false; ; again = true) {
+      try {
+        const results = await writeBatch(entries, { again, isPatient: false })
+        const refused = results.filter((result) => result instanceof Error)
+        if (refused[0] !== undefined) reported(refused[0], refused.length)
+        return results
+      } catch (error) {
+        if (failover) throw error
+        const waited = clock.now() - (entries[0]?.at ?? 0)
+        if (!isDatabaseAway(error) || waited > holdForMs) throw reported(error as Error, entries.length)
+        await sleep(retryPauseMs)
+      }
+    }
+  }
+
+  async function writeBatch(
+    entries: Received[],
+    how: { again: boolean; isPatient: boolean },
+  ): Promise<(Outcome | Error)[]> {
+    const began = clock.monotonic()
+    const results = await writing.write(entries, how)
+    observeBatch(entries.length, (clock.monotonic() - began) / 1000)
+    for (const [i, result] of results.entries()) {
+      const { checkId, slug, uploader } = entries[i] as Received
+      if (!(result instanceof Error) && result !== 'unknown' && checkId !== '')
+        failover?.saw(checkId, slug?.projectId ?? uploader?.projectId)
+    }
+    return results
+  }
+
+  /** One line for a batch: an outage would otherwise write one for every heartbeat. */
+  function reported(err: Error, refused: number): Error {
+    if (isDatabaseAway(err)) options.onRefused()
+    options.log.warn({ err, event: 'heartbeat.refused', refused }, 'heartbeats could not be stored')
+    return err
+  }
+
+  return {
+    /**
+     * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing
+     * was promised: the client must try again. Throws `bad_request` for a value that its column cannot hold.
+     */
+    receive(incoming: Incoming, done: Done<Outcome>): boolean {
+      const now = clock.now()
+      const at = incoming.at ?? now
+      const received = storable({ ...incoming, at, id: heartbeatId(at), created: false })
+      if (at < now) received.takenAt = now
+      const since = clock.monotonic()
+      const taken = push(received, (error, outcome) => {
+        if (error) intake.refused(error, since, now)
+        else if (isStored(outcome)) intake.stored()
+        const counted = countedAs(error, outcome)
+        if (counted !== null) count(incoming.kind, counted, '', 1)
+        done(error, outcome)
+      })
+      if (!taken) count(incoming.kind, 'refused', '', 1)
+      return taken
+    },
+    queueLength: () => batcher.length,
+    /** Whether heartbeats can be stored, as far as the last ones tell. */
+    isTaking: intake.isOpen,
+    /** Null where there is no spool. */
+    failover,
+    quarantine,
+    /**
+     * When the heartbeat arrived that has waited longest for the database; null if none waits. The rest of a
+     * replay that makes no progress does not count: detection must not wait for it.
+     */
+    oldestWaiting: () =>
+      earlier(intake.suspectedSince(), earlier(arrivalOf(batcher.oldest()), failover?.oldestExpected() ?? null)),
+    /** The same for all heartbeats that are not in the database yet. */
+    oldestUnrecorded: () => earlier(arrivalOf(batcher.oldest()), failover?.backlog().oldestAt ?? null),
+    /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
+    async recordSpooled(bytes: Buffer): Promise<void> {
+      if (failover === null) throw new AppError('unavailable', 'this replica has no spool')
+      const { records, unreadable } = decodeRecords(bytes)
+      await failover.recordForeign(records, unreadable)
+    },
+    async flush(): Promise<void> {
+      await batcher.drained()
+      await failover?.close()
+    },
+  }
+
+  function push(received: Received, done: Done<Outcome>): boolean {
+    if (failover?.active) return failover.push(received, done)
+    return batcher.push(received, entryBytes + (received.body?.length ?? 0), done)
+  }
+}
+
+/** Null for what is counted where it is recorded. */
+function countedAs(error: Error | null, outcome: Outcome | undefined): HeartbeatOutcome | null {
+  if (error || outcome === undefined) return 'refused'
+  if (typeof outcome === 'string') return outcome === 'duplicate' ? 'duplicate' : 'unknown'
+  return 'limitedForMs' in outcome || 'quota' in outcome ? 'limited' : null
+}
+
+function arrivalOf(received: Received | undefined): number | null {
+  return received === undefined ? null : takenAtOf(received)
+}
+
+function isStored(outcome: Outcome | undefined): boolean {
+  return outcome === 'duplicate' || (typeof outcome === 'object' && 'recorded' in outcome)
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || (b !== null && b < a) ? b : a
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { openSpool } from '../../../src/ingest/failover/spool.ts'
+import { createSpoolFailover } from '../../../src/ingest/failover/spool-failover.ts'
+import type { Outcome, Received } from '../../../src/ingest/service.ts'
+import { eventually, scratchDir } from '../../helper.ts'
+import { pause } from '../../patience.ts'
+
+const log = { info() {}, warn() {}, error() {} }
+const checkId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
+const recorded: Outcome = { recorded: 'success', created: false }
+
+/** A failover before a database that is slow, or away; `stored` is what it has, in the order in which it came. */
+async function open(t: TestContext, database: { isAway: boolean; writeMs: number }, maxBytes = 1e7) {
+  const spool = await openSpool({
+    root: await scratchDir(t),
+    limits: { maxBytes, segmentBytes: 1e5, queueMaxEntries: 1000 },
+    log,
+  })
+  const stored: number[] = []
+  let failure: Error | null = null
+  const fail = (next: Error | null) => {
+    failure = next
+  }
+  const requireDatabase = () => {
+    if (database.isAway) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+  }
+  const failover = createSpoolFailover({
+    spool,
+    record: async (entries) => {
+      await pause(database.writeMs)
+      requireDatabase()
+      if (failure !== null) throw failure
+      stored.push(...entries.map(({ at }) => at))
+      return entries.map(() => recorded)
+    },
+    quarantine: { add: async () => requireDatabase(), addUnfit: async () => requireDatabase() },
+    ping: async () => requireDatabase(),
+    count() {},
+    shareOf: () => 0.5,
+    projectOfKey: (hash) => (hash === 'known' ? 'project' : null),
+    projectsOf: async (ids) => new Map(ids.map((id) => [id, 'project'])),
+    log,
+  })
+  t.after(() => failover.close())
+  return { failover, stored, fail }
+}
+
+/** Arrives, and is on disk or in the database afterwards, as ingest/service.ts does it. */
+async function arrive({ failover, stored }: Awaited<ReturnType<typeof open>>, n: number): Promise<void> {
+  if (failover.active) {
+    await new Promise((resolve) => assert.ok(failover.push(received(n), resolve)))
+    return
+  }
+  await failover.drained().then(
+    () => stored.push(n),
+    (error) => failover.divert([received(n)], error),
+  )
+}
+
+test('heartbeats that never cease do not keep the spool in use for ever, and none overtakes another', async (t) => {
+  const world = await open(t, { isAway: false, writeMs: 15 })
+  const arriving: Promise<void>[] = []
+  let n = 0
+  const arrivals = setInterval(() => arriving.push(arrive(world, ++n)), 2)
+  t.after(() => clearInterval(arrivals))
+  await eventually('the spool to be in use', () => world.failover.active)
+  await eventually('the spool to be left', async () => {
+    await world.failover.replay()
+    return !world.failover.active && world.failover.isEmpty()
+  })
+  await pause(50)
+  clearInterval(arrivals)
+  await Promise.all(arriving)
+  assert.deepEqual(
+    world.stored,
+    Array.from({ length: n }, (_, index) => index + 1),
+  )
+})
+
+test('an outage during the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {
+  const database = { isAway: false, writeMs: 30 }
+  const world = await open(t, database)
+  await arrive(world, 1)
+  const replaying = world.failover.replay()
+  await eventually('the hand-over', () => !world.failover.active)
+  const waiting = arrive(world, 2)
+  database.isAway = true
+  assert.equal(await replaying, false)
+  await waiting
+  assert.ok(world.failover.active)
+  assert.equal(world.failover.backlog().records, 2)
+  assert.deepEqual(world.stored, [])
+  database.isAway = false
+  await world.failover.replay()
+  assert.deepEqual(world.stored, [1, 2])
+  assert.ok(!world.failover.active)
+})
+
+test('a replay that fails while the database answers is reported and does not hold detection back', async (t) => {
+  const database = { isAway: false, writeMs: 1 }
+  const world = await open(t, database)
+  await arrive(world, 1)
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  world.fail(new Error('not the database'))
+  await assert.rejects(world.failover.replay(), /not the database/)
+  assert.ok(!world.failover.isStalled())
+  assert.equal(world.failover.oldestExpected(), 1)
+  now += 60_001
+  await assert.rejects(world.failover.replay(), /not the database/)
+  assert.ok(world.failover.isStalled())
+  assert.equal(world.failover.oldestExpected(), null)
+  assert.equal(world.failover.backlog().oldestAt, 1)
+  database.isAway = true
+  await world.failover.replay()
+  assert.ok(!world.failover.isStalled(), 'a database that is away is waited for')
+  database.isAway = false
+  world.fail(null)
+  await world.failover.replay()
+  assert.deepEqual(world.stored, [1])
+  assert.equal(world.failover.oldestExpected(), null)
+})
+
+function received(at: number): Received {
+  return {
+    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, checkId, kind: 'success' },
+    ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
+    ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
+  }
+}
+
+test('strangers who fill their share keep out no known check or key, and a project no other project', async (t) => {
+  const { failover } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
+  const slug = { projectId: '', slug: 's', create: true, requestId: '', address: '192.0.2.7' }
+  const isTaken = (fields: Partial<Received>) => failover.push({ ...received(1), ...fields }, () => {})
+  const bySlug = (pingKeyHash: string) => ({ checkId: '', slug, pingKeyHash })
+  let strangers = 0
+  while (isTaken(bySlug(`made up ${strangers % 1000}`))) strangers++
+  assert.ok(strangers > 10 && strangers < 40, `${strangers}: half of a tenth`)
+  assert.ok(
+    !isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.7', remoteAddr: '198.51.100.1' }),
+    'as a header claims',
+  )
+  assert.ok(isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.8' }), 'another address')
+  assert.ok(isTaken(bySlug('known')))
+  const uploader = { projectId: '', keyHash: 'known' }
+  assert.ok(isTaken({ uploader }))
+  failover.saw(checkId)
+  assert.ok(isTaken({ checkId, from: '192.0.2.7' }), 'a known check')
+  assert.ok(
+    !isTaken({ checkId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
+    'with a stranger’s key',
+  )
+
+  await failover.learn()
+  let own = 0
+  while (isTaken({ checkId })) own++
+  assert.ok(own > 100, `${own} of the project`)
+  assert.ok(!isTaken(bySlug('known')), 'the project is at its share')
+  failover.saw(crypto.randomUUID())
+  const other = crypto.randomUUID()
+  failover.saw(other, 'another project')
+  assert.ok(isTaken({ checkId: other }))
+})

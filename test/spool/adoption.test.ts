@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { encodeRecord } from '../../src/ingest/failover/heartbeat-record.ts'
+import { openSpool } from '../../src/ingest/failover/spool.ts'
+import type { Received } from '../../src/ingest/service.ts'
+import { scratchDir } from '../helper.ts'
+import { spoolEntry } from '../ingest/failover/spool-entry.ts'
+
+const limits = { maxBytes: 1e6, segmentBytes: 1e5, queueMaxEntries: 1000 }
+
+test('a spool that cannot be taken over is told of once, and what is no spool is left where it is', async (t) => {
+  const root = await scratchDir(t)
+  const events: string[] = []
+  const telling = { info() {}, error: (line: object) => void events.push(String((line as { event?: string }).event)) }
+  const spool = await openSpool({ root, limits, log: telling })
+  t.after(() => spool.close())
+  const own = (await readdir(root))[0] as string
+  const abandoned = join(root, 'abandoned')
+  await mkdir(abandoned)
+  await writeFile(join(root, 'notes.txt'), 'of somebody else')
+  for (const path of [abandoned, join(root, 'notes.txt')]) await utimes(path, 0, 0)
+  // A directory that is not empty cannot be replaced, as one cannot be moved for want of permission.
+  await mkdir(join(root, own, 'abandoned', 'in the way'), { recursive: true })
+  await spool.tend()
+  await spool.tend()
+  assert.deepEqual(events, ['spool.stuck'])
+  assert.deepEqual((await readdir(root)).sort(), [own, 'abandoned', 'notes.txt'].sort())
+  await rm(join(root, own, 'abandoned'), { recursive: true })
+  await utimes(abandoned, 0, 0)
+  await spool.tend()
+  assert.deepEqual((await readdir(root)).sort(), [own, 'notes.txt'].sort())
+})
+
+test('a damaged file is kept after its readable part is stored, and one that is only torn is not', async (t) => {
+  const [first, second] = [spoolEntry(), spoolEntry()].map(encodeRecord) as [Buffer, Buffer]
+  const damaged = Buffer.from(second)
+  damaged.writeUInt8(damaged.readUInt8(40) ^ 1, 40)
+  const files: [string, Buffer, boolean][] = [
+    ['torn', Buffer.concat([first, second.subarray(0, 50)]), false],
+    ['torn in its head', Buffer.concat([first, second.subarray(0, 3)]), false],
+    ['longer than what was written', Buffer.concat([first, Buffer.alloc(500)]), false],
+    ['damaged', Buffer.concat([damaged, first]), true],
+    ['damaged at its end', Buffer.concat([first, damaged]), true],
+    ['damaged and torn', Buffer.concat([damaged, first, second.subarray(0, 50)]), true],
+    ['of another version', Buffer.concat([first, Buffer.from('FHB7'), second.subarray(4)]), true],
+  ]
+  for (const [what, bytes, isKept] of files) {
+    const root = await scratchDir(t)
+    await mkdir(join(root, 'abandoned'))
+    await writeFile(join(root, 'abandoned', '0000000001.spool'), bytes)
+    await utimes(join(root, 'abandoned'), 0, 0)
+    const spool = await openSpool({ root, limits, log: { info() {}, error() {} } })
+    await spool.tend()
+    const records: Received[] = []
+    while (await spool.replay(async (some) => void records.push(...some)));
+    assert.equal(records.length, 1, what)
+    const kept = await readdir(join(root, 'unreadable')).catch(() => [])
+    assert.deepEqual(kept, isKept ? ['abandoned-0000000001.spool'] : [], what)
+    await spool.close()
+  }
+})

@@ -30,7 +30,7 @@ const layers: [pattern: RegExp, layer: number][] = [
   [/\/(\w[\w-]*-)?(routes|schema)\.ts$/, 3],
   [/\/dialects\//, 3],
   [/^src\/database\//, 1],
-  [/\/(\w[\w-]*-)?(store|columns)\.ts$/, 1],
+  [/\/(\w[\w-]*-)?(store|columns|fields|field-types)\.ts$/, 1],
   [/^src\/[\w-]+\//, 2],
 ]
 
@@ -57,7 +57,7 @@ const arrows: Record<string, string[]> = {
   health: ['config', 'core', 'database', 'http', 'kit', 'lifecycle'],
   'health-metrics': ['config', 'core', 'database', 'kit'],
   metrics: ['config', 'http'],
-  openapi: ['config', 'http', 'kit'],
+  openapi: ['checks', 'config', 'http', 'kit'],
   retention: ['config', 'database', 'kit'],
   accounts: ['audit', 'config', 'core', 'database', 'http', 'kit'],
   admin: ['audit', 'config', 'core', 'http', 'logging'],

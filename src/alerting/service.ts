@@ -3,8 +3,8 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { CheckDocument } from '../checks/document.ts'
+import type { Settings } from '../checks/fields.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
-import type { Settings } from '../core/check.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { GuardedFetch } from '../outbound/guarded-fetch.ts'

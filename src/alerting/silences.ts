@@ -3,7 +3,7 @@
 // when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
 // only once its next heartbeat should have come, because a job that was only cut off beats before that.
 
-import type { Settings } from '../core/check.ts'
+import type { Settings } from '../checks/fields.ts'
 import { rulesOf, tagsOf } from '../core/check.ts'
 import { isAffected, openUntil } from '../core/maintenance.ts'
 import type { Database } from '../database/service.ts'

@@ -1,17 +1,16 @@
-// What the audit trail says of a change: settings by their names on the wire, before and after.
+// What the audit trail says about a change: the settings before and after it, by their names on the wire.
 
-import type { Check, Settings } from '../core/check.ts'
 import type { State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
-import { isoMillis } from '../kit/instant.ts'
 import { channelsText } from './channel-names.ts'
 import { selectChannelIds } from './channels-store.ts'
+import { type AnyField, allFields, type Check, type Settings, wireValue } from './fields.ts'
 
 export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
 
 const textMax = 200
 
-/** What is about to differ: settings, channels (unless they are left alone) and, for whoever pauses and resumes, the status. */
+/** What a write changes: settings, channels (undefined leaves them as they are) and the status, which a pause or a resume changes. */
 export async function changesOf(
   tx: Queryable,
   before: Check,
@@ -27,7 +26,7 @@ export async function changesOf(
   return changes
 }
 
-/** True if they are others than before. */
+/** Adds the channels to the changes; returns false if they are the same as before. */
 export function noteChannels(changes: Changes, had: readonly string[], has: readonly string[]): boolean {
   if ([...had].sort().join() === [...has].sort().join()) return false
   changes.before.channels = channelsText(had)
@@ -35,23 +34,18 @@ export function noteChannels(changes: Changes, had: readonly string[], has: read
   return true
 }
 
-/** Those that differ. */
+/** The settings that differ. */
 export function settingChanges(before: Settings, after: Settings): Changes {
   const changes: Changes = { before: {}, after: {} }
-  for (const key of Object.keys(after) as (keyof Settings)[]) {
-    if (before[key] === after[key]) continue
-    changes.before[wireName(key)] = wireValue(key, before[key])
-    changes.after[wireName(key)] = wireValue(key, after[key])
+  for (const field of allFields) {
+    if (before[field.setting] === after[field.setting]) continue
+    changes.before[field.name] = shown(field, before)
+    changes.after[field.name] = shown(field, after)
   }
   return changes
 }
 
-/** `timeoutS` is `timeout` there, `maxRuntimeS` `max_runtime`. */
-function wireName(key: keyof Settings): string {
-  return key.replace(/S$/, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-}
-
-function wireValue(key: keyof Settings, value: Settings[keyof Settings]): unknown {
-  if (key === 'pausedUntil' && typeof value === 'number') return isoMillis(value)
+function shown(field: AnyField, settings: Settings): unknown {
+  const value = wireValue(field, settings, 'milliseconds')
   return typeof value === 'string' ? value.slice(0, textMax) : value
 }

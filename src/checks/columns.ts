@@ -1,41 +1,9 @@
 // How a check lies in its row.
 
 import { createHash } from 'node:crypto'
-import type { Check, DecidingSettings, Settings, WatchedCheck } from '../core/check.ts'
+import type { WatchedCheck } from '../core/check.ts'
 import type { State } from '../core/status.ts'
-
-/** Column of each setting. */
-export const settingColumns = {
-  name: 'name',
-  slug: 'slug',
-  tags: 'tags',
-  desc: '"desc"',
-  kind: 'kind',
-  timeoutS: 'timeout_s',
-  graceS: 'grace_s',
-  schedule: 'schedule',
-  tz: 'tz',
-  maxRuntimeS: 'max_runtime_s',
-  minRuntimeS: 'min_runtime_s',
-  failureThreshold: 'failure_threshold',
-  recoveryThreshold: 'recovery_threshold',
-  earlyToleranceS: 'early_tolerance_s',
-  parent: 'parent_id',
-  pausedUntil: 'paused_until',
-  trackRuns: 'track_runs',
-  maxPingsPerMinute: 'max_pings_per_minute',
-  severity: 'severity',
-  remindEveryS: 'remind_every_s',
-  methods: 'methods',
-  manualResume: 'manual_resume',
-  filterSubject: 'filter_subject',
-  filterBody: 'filter_body',
-  filterHttpBody: 'filter_http_body',
-  filterDefaultFail: 'filter_default_fail',
-  startKw: 'start_kw',
-  successKw: 'success_kw',
-  failureKw: 'failure_kw',
-} satisfies Record<keyof Settings, string>
+import { allFields, type Check, type DecidingFields, type Settings } from './fields.ts'
 
 const stateColumns = {
   status: 'status',
@@ -51,7 +19,7 @@ const stateColumns = {
   missed: 'missed',
 } satisfies Record<keyof State, string>
 
-type Field =
+type Property =
   | keyof Settings
   | keyof State
   | 'id'
@@ -63,7 +31,12 @@ type Field =
   | 'unsettledFrom'
   | 'unsettledTo'
 
-const columnOf: Record<Field, string> = {
+const settingColumns = Object.fromEntries(allFields.map(({ setting, column }) => [setting, column])) as Record<
+  keyof Settings,
+  string
+>
+
+const columnOf: Record<Property, string> = {
   ...settingColumns,
   ...stateColumns,
   id: 'id',
@@ -76,31 +49,24 @@ const columnOf: Record<Field, string> = {
   unsettledTo: 'unsettled_to',
 }
 
-/** Only for people: heartbeats and deadlines are decided without them. */
-const undeciding: Field[] = [
-  'name',
-  'slug',
-  'tags',
-  'desc',
-  'parent',
-  'severity',
-  'remindEveryS',
+/** Heartbeats and deadlines are decided without these. */
+const undeciding = new Set<Property>([
+  ...allFields.filter(({ decides }) => !decides).map(({ setting }) => setting),
   'badgeKey',
   'createdAt',
-]
+])
 
-const selectList = (fields: Field[]) => fields.map((field) => `m.${columnOf[field]} AS "${field}"`).join(', ')
+const properties = Object.keys(columnOf) as Property[]
+const selectList = (list: readonly Property[]) => list.map((name) => `m.${columnOf[name]} AS "${name}"`).join(', ')
 
-/** The select lists that `toCheck` and `toWatchedCheck` read: each column under its field's name. */
-export const checkColumns = selectList(Object.keys(columnOf) as Field[])
-export const watchedColumns = selectList(
-  (Object.keys(columnOf) as Field[]).filter((field) => !undeciding.includes(field)),
-)
+/** The select lists that `toCheck` and `toWatchedCheck` read: each column under the name of its property. */
+export const checkColumns = selectList(properties)
+export const watchedColumns = selectList(properties.filter((name) => !undeciding.has(name)))
 
 /** Most checks have no run open beside the latest: null. */
 type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }
 
-export type WatchedRow = DecidingSettings &
+export type WatchedRow = DecidingFields &
   StateRow &
   Pick<WatchedCheck, 'id' | 'projectId' | 'deadline' | 'lookAt'> & {
     unsettledFrom: number | null
@@ -110,7 +76,7 @@ export type CheckRow = WatchedRow & Settings & Pick<Check, 'badgeKey' | 'created
 
 const noRuns: State['openRuns'] = []
 
-/** A row has the fields of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
+/** A row has the properties of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
 export function toWatchedCheck(row: WatchedRow): WatchedCheck {
   const { id, projectId, deadline, lookAt, unsettledFrom: from, unsettledTo: to } = row
   return {
@@ -137,7 +103,7 @@ export function toWatchedCheck(row: WatchedRow): WatchedCheck {
 }
 
 export function toCheck(row: CheckRow): Check {
-  const settings = Object.fromEntries(Object.keys(settingColumns).map((key) => [key, row[key as keyof Settings]]))
+  const settings = Object.fromEntries(allFields.map(({ setting }) => [setting, row[setting]]))
   const { badgeKey, createdAt } = row
   return { ...toWatchedCheck(row), badgeKey, createdAt, settings: settings as Settings }
 }

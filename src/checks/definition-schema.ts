@@ -1,10 +1,10 @@
-// Reads a definition. Its fields have the rules of the API; unknown ones are refused, because a misspelt field that is ignored would be
-// a setting that nobody made.
+// Reads a definition. Its fields have the rules of the API. Unknown fields are refused: a misspelt field that is ignored would leave a
+// setting at its default without a word.
 
-import { defaultSettings } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { isUuid } from '../kit/identifier.ts'
 import type { Definition } from './definition.ts'
+import { defaultSettings } from './fields.ts'
 import { parseCheck, rules } from './schema.ts'
 
 /** Fields of the API that a document writes otherwise, or has no use for. */

@@ -1,10 +1,10 @@
-// A check as a document that people keep: what is not said has its default, so that the document is the whole truth about the settings.
-// Three things are left as they are where it is silent, because other hands than those that write documents set them: the channels,
-// whether the check is paused, and until when.
+// A check as a document that people keep. A field that the document does not have gets its default, so that the document determines all
+// settings. Three fields stay as they are if the document does not have them, because they are often set in other ways than by documents:
+// the channels, whether the check is paused, and until when.
 
-import { defaultSettings, type Settings } from '../core/check.ts'
 import { isoMillis } from '../kit/instant.ts'
 import { type Changes, noteChannels, settingChanges } from './changes.ts'
+import { defaultSettings, type Settings, wireFields, wireValue } from './fields.ts'
 import type { CheckWithChannels } from './listing-store.ts'
 
 /** `parent` refers to a check by uuid, slug or name; `channels` are ids and names. */
@@ -20,34 +20,9 @@ export type Definition = {
 /** As it is written. */
 export type DefinitionDocument = Record<string, unknown>
 
-type Plain = Exclude<keyof Settings, 'kind' | 'timeoutS' | 'schedule' | 'tz' | 'parent' | 'pausedUntil'>
-
-/** In the order in which people read them. */
-const fields = {
-  name: 'name',
-  slug: 'slug',
-  tags: 'tags',
-  desc: 'desc',
-  graceS: 'grace',
-  maxRuntimeS: 'max_runtime',
-  minRuntimeS: 'min_runtime',
-  failureThreshold: 'failure_threshold',
-  recoveryThreshold: 'recovery_threshold',
-  earlyToleranceS: 'early_tolerance',
-  trackRuns: 'track_runs',
-  maxPingsPerMinute: 'max_pings_per_minute',
-  severity: 'severity',
-  remindEveryS: 'remind_every',
-  manualResume: 'manual_resume',
-  methods: 'methods',
-  filterSubject: 'filter_subject',
-  filterBody: 'filter_body',
-  filterHttpBody: 'filter_http_body',
-  filterDefaultFail: 'filter_default_fail',
-  startKw: 'start_kw',
-  successKw: 'success_kw',
-  failureKw: 'failure_kw',
-} satisfies Record<Plain, string>
+const plainFields = wireFields.filter(
+  ({ isSchedule, isSpecialInDefinitions }) => !isSchedule && !isSpecialInDefinitions,
+)
 
 /** `channelNames` gives a channel's name by its id where that name means no other. */
 export function toDefinition(
@@ -57,14 +32,13 @@ export function toDefinition(
 ): DefinitionDocument {
   const { kind, timeoutS, schedule, tz, parent, pausedUntil } = settings
   const isPaused = state.status === 'paused'
-  const told = Object.entries(fields).filter(([key]) => {
-    const setting = key as Plain
-    return setting === 'name' || settings[setting] !== defaultSettings[setting]
-  })
+  const given = plainFields.filter(
+    ({ setting }) => setting === 'name' || settings[setting] !== defaultSettings[setting],
+  )
   return {
     uuid: id,
     badge_key: badgeKey,
-    ...Object.fromEntries(told.map(([key, field]) => [field, settings[key as Plain]])),
+    ...Object.fromEntries(given.map((field) => [field.name, wireValue(field, settings, 'milliseconds')])),
     ...(kind === 'simple' ? { timeout: timeoutS } : { schedule, tz }),
     ...(parent !== null && { parent }),
     channels: channels === '' ? [] : channels.split(',').map((channel) => channelNames.get(channel) ?? channel),

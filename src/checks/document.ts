@@ -1,4 +1,5 @@
-// The check document of the Healthchecks API (its catalogue, sections 4.4 and 4.7), with our fields behind where set.
+// The document of a check in the three versions of the Healthchecks API (https://healthchecks.io/docs/api/). The fields that Healthchecks
+// does not know come last, and only if they are set.
 
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/check.ts'
@@ -6,49 +7,53 @@ import { readingAt } from '../core/status.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { isoSeconds } from '../kit/instant.ts'
 import { uniqueKey } from './columns.ts'
+import { type AnyField, type Settings, wireFields, wireValue } from './fields.ts'
 import type { CheckWithChannels } from './listing-store.ts'
 
 export type CheckDocument = Record<string, string | number | boolean | null>
 
 export type DocumentContext = { siteUrl: string; now: number; windows: readonly BlindWindow[] }
 
-/** Who reads. `readOnly` leaves out what a read-only key must not learn: uuids, which are ping credentials, and all that holds them. */
+/** Who reads. `readOnly` leaves out what a read-only key must not show: uuids, which are ping credentials, and addresses that hold one. */
 export type View = { version: ApiVersion; readOnly: boolean }
+
+const theirs = wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule)
+const indexOf = (setting: keyof Settings) => theirs.findIndex((field) => field.setting === setting)
+/** The documents of Healthchecks have the state and the older names of the keywords between these. */
+const about = theirs.slice(0, indexOf('manualResume'))
+const acceptance = theirs.slice(indexOf('manualResume'), indexOf('startKw'))
+const filters = theirs.slice(indexOf('startKw'))
+const ourFields = wireFields.filter(({ isOurs }) => isOurs)
 
 export function checkDocument(check: CheckWithChannels, context: DocumentContext, view: View): CheckDocument {
   const { settings, state } = check
   const reading = readingAt(rulesOf(settings), state, context.now, context.windows)
   const { started, nextPing } = reading
-  // Version 1 tells of an open run in place of the status.
+  // Version 1 shows an open run in place of the status.
   const status = view.version === 1 && reading.running ? 'started' : reading.status
   return {
-    name: settings.name,
-    slug: settings.slug,
-    tags: settings.tags,
-    desc: settings.desc,
-    grace: settings.graceS,
+    ...valuesOf(about, settings),
     n_pings: state.n,
     status,
     started,
     last_ping: state.lastPing === null ? null : isoSeconds(state.lastPing),
     next_ping: nextPing === null ? null : isoSeconds(nextPing),
-    manual_resume: settings.manualResume,
-    methods: settings.methods,
+    ...valuesOf(acceptance, settings),
     subject: settings.filterSubject ? settings.successKw : '',
     subject_fail: settings.filterSubject ? settings.failureKw : '',
-    start_kw: settings.startKw,
-    success_kw: settings.successKw,
-    failure_kw: settings.failureKw,
-    filter_subject: settings.filterSubject,
-    filter_body: settings.filterBody,
-    filter_http_body: settings.filterHttpBody,
-    filter_default_fail: settings.filterDefaultFail,
+    ...valuesOf(filters, settings),
     badge_url: `${context.siteUrl}/b/2/${check.badgeKey}.svg`,
     ...(state.lastDurationMs === null ? {} : { last_duration: Math.floor(state.lastDurationMs / 1000) }),
     ...(view.readOnly ? { unique_key: uniqueKey(check.id) } : addresses(check, context.siteUrl, view.version)),
     ...(settings.kind === 'simple' ? { timeout: settings.timeoutS } : { schedule: settings.schedule, tz: settings.tz }),
-    ...extensions(check, view),
+    ...extensions(settings, view),
   }
+}
+
+function valuesOf(fields: readonly AnyField[], settings: Settings): CheckDocument {
+  const document: CheckDocument = {}
+  for (const field of fields) document[field.name] = wireValue(field, settings, 'seconds')
+  return document
 }
 
 function addresses(check: CheckWithChannels, siteUrl: string, version: ApiVersion): CheckDocument {
@@ -63,20 +68,11 @@ function addresses(check: CheckWithChannels, siteUrl: string, version: ApiVersio
   }
 }
 
-function extensions({ settings }: CheckWithChannels, { readOnly }: View): CheckDocument {
-  const { parent } = settings
-  const fields = {
-    max_runtime: settings.maxRuntimeS,
-    min_runtime: settings.minRuntimeS,
-    failure_threshold: settings.failureThreshold,
-    recovery_threshold: settings.recoveryThreshold,
-    track_runs: settings.trackRuns,
-    max_pings_per_minute: settings.maxPingsPerMinute,
-    severity: settings.severity,
-    remind_every: settings.remindEveryS,
-    early_tolerance: settings.earlyToleranceS,
-    paused_until: settings.pausedUntil === null ? null : isoSeconds(settings.pausedUntil),
-    parent: parent !== null && readOnly ? uniqueKey(parent) : parent,
-  }
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
+/** Those that are set. The uuid of the parent is a ping credential, too. */
+function extensions(settings: Settings, { readOnly }: View): CheckDocument {
+  const document: CheckDocument = {}
+  for (const field of ourFields)
+    if (settings[field.setting] !== null) document[field.name] = wireValue(field, settings, 'seconds')
+  if (readOnly && settings.parent !== null) document.parent = uniqueKey(settings.parent)
+  return document
 }

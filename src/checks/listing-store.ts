@@ -1,9 +1,9 @@
 // Reading checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
 
-import type { Check, Settings } from '../core/check.ts'
 import type { Status } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
 import { type CheckRow, checkColumns, toCheck, uniqueKey } from './columns.ts'
+import type { Check, Settings } from './fields.ts'
 
 const statement = (name: string, text: string): Statement => ({ name: `checks_${name}`, text })
 const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`

@@ -1,7 +1,7 @@
 // What can be asked about checks. Nothing here changes one.
 
 import type { BlindTime } from '../blind-time/service.ts'
-import { type Check, rulesOf, tagsOf } from '../core/check.ts'
+import { rulesOf, tagsOf } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { type Reading, readingAt } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
@@ -10,6 +10,7 @@ import { isUuid } from '../kit/identifier.ts'
 import { isoSeconds } from '../kit/instant.ts'
 import { uniqueKey } from './columns.ts'
 import { type CheckDocument, checkDocument, type View } from './document.ts'
+import type { Check } from './fields.ts'
 import * as store from './listing-store.ts'
 
 /** `tags` are whole words, and all of them must be there. */

@@ -1,4 +1,4 @@
-import type { Check, Settings, Unsettled, WatchedCheck } from '../core/check.ts'
+import type { Unsettled, WatchedCheck } from '../core/check.ts'
 import type { Redated } from '../core/rejudge.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable, Statement } from '../database/client.ts'
@@ -6,13 +6,13 @@ import { retireCheck } from '../database/retired-addresses.ts'
 import {
   type CheckRow,
   checkColumns,
-  settingColumns,
   toCheck,
   toWatchedCheck,
   uniqueKey,
   type WatchedRow,
   watchedColumns,
 } from './columns.ts'
+import { type AnyField, allFields, type Check, type Settings } from './fields.ts'
 
 /** A flip and the request that caused it; time alone has none. */
 export type CausedFlip = Flip & { requestId?: string | undefined }
@@ -146,14 +146,13 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
   ])
 }
 
-const settingNames = Object.keys(settingColumns) as (keyof Settings)[]
-const placeholder = (name: keyof Settings, index: number) =>
-  name === 'pausedUntil' ? instant(`$${index}`) : `$${index}`
+const placeholder = ({ type }: AnyField, index: number) => (type?.isInstant ? instant(`$${index}`) : `$${index}`)
+const valuesOf = (settings: Settings) => allFields.map(({ setting }) => settings[setting])
 
 const insert = statement(
   'insert',
-  `INSERT INTO checks (id, project_id, badge_key, created_at, unique_key, status, ${Object.values(settingColumns).join(', ')})
-   VALUES ($1, $2, $3, ${instant('$4')}, $5, 'new', ${settingNames.map((name, i) => placeholder(name, i + 6)).join(', ')})`,
+  `INSERT INTO checks (id, project_id, badge_key, created_at, unique_key, status, ${allFields.map(({ column }) => column).join(', ')})
+   VALUES ($1, $2, $3, ${instant('$4')}, $5, 'new', ${allFields.map((field, i) => placeholder(field, i + 6)).join(', ')})`,
 )
 
 export async function insertCheck(
@@ -161,17 +160,16 @@ export async function insertCheck(
   check: Omit<Check, 'state' | 'deadline' | 'lookAt' | 'unsettled'>,
 ): Promise<void> {
   const { id, projectId, badgeKey, createdAt, settings } = check
-  const values = settingNames.map((name) => settings[name])
-  await tx.query(insert, [id, projectId, badgeKey, createdAt, uniqueKey(id), ...values])
+  await tx.query(insert, [id, projectId, badgeKey, createdAt, uniqueKey(id), ...valuesOf(settings)])
 }
 
 const update = statement(
   'update',
-  `UPDATE checks SET ${settingNames.map((name, i) => `${settingColumns[name]} = ${placeholder(name, i + 2)}`).join(', ')} WHERE id = $1`,
+  `UPDATE checks SET ${allFields.map((field, i) => `${field.column} = ${placeholder(field, i + 2)}`).join(', ')} WHERE id = $1`,
 )
 
 export async function updateSettings(tx: Queryable, id: string, settings: Settings): Promise<void> {
-  await tx.query(update, [id, ...settingNames.map((name) => settings[name])])
+  await tx.query(update, [id, ...valuesOf(settings)])
 }
 
 const remove = statement('remove', 'DELETE FROM checks WHERE id = $1 AND project_id = $2')

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import type { Applied } from '../checks/applying.ts'
+import { wireFields } from '../checks/fields.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
 import { inputMaxBytes, readInput } from './input.ts'
 import { connect, createServerClient, keyFromFile, type Server, serverOptions, serverUsage } from './server.ts'
@@ -32,26 +33,8 @@ const options = {
 type Check = Record<string, unknown>
 type Channel = { id: string; name: string; kind: string }
 
-/** Taken over as they are. */
-const fields = [
-  'name',
-  'slug',
-  'tags',
-  'desc',
-  'timeout',
-  'schedule',
-  'tz',
-  'grace',
-  'manual_resume',
-  'methods',
-  'filter_subject',
-  'filter_body',
-  'filter_http_body',
-  'filter_default_fail',
-  'start_kw',
-  'success_kw',
-  'failure_kw',
-]
+/** Healthchecks and Flatline give these the same meaning. */
+const sameFields = wireFields.filter(({ isOurs }) => !isOurs).map(({ name }) => name)
 
 export async function importHealthchecks(args: readonly string[], report: (applied: Applied) => void): Promise<void> {
   const values = readOptions(args)
@@ -105,7 +88,7 @@ function toDefinition(check: Check, channels: readonly Channel[], isKnown: (name
     // The oldest servers tell it in the ping address only.
     uuid: check.uuid ?? /([0-9a-f-]{36})$/.exec(String(check.ping_url))?.[1],
     ...(badge !== undefined && { badge_key: badge }),
-    ...Object.fromEntries(fields.flatMap((field) => (check[field] == null ? [] : [[field, check[field]]]))),
+    ...Object.fromEntries(sameFields.flatMap((field) => (check[field] == null ? [] : [[field, check[field]]]))),
     channels: names,
     ...(check.status === 'paused' && { paused: true }),
   }

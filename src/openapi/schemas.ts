@@ -1,69 +1,27 @@
 // The documents that calls give and take, for the description. An example stands beside each.
 
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
+import { wireFields } from '../checks/fields.ts'
 import { quotaComponents } from './quotas.ts'
 
 const text = (description: string) => Type.String({ description })
 const flag = (description: string) => Type.Boolean({ description })
 const whole = (description: string) => Type.Integer({ description })
-const within = (minimum: number, maximum: number, description: string) =>
-  Type.Integer({ minimum, maximum, description })
 const atMost = (maxLength: number, description: string) => Type.String({ maxLength, description })
 const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const optional = Type.Optional
 const closed = { additionalProperties: false }
 
-const longestS = 365 * 86_400
 const keywordsMax = 200
 
+type Schemas = Record<string, TSchema>
+const schemasOf = (list: typeof wireFields): Schemas =>
+  Object.fromEntries(list.map(({ name, type, about }) => [name, type.schema({ description: about })]))
+
 /** What may be set, beside what Healthchecks knows. */
-const extensions = {
-  max_runtime: within(1, longestS, 'A run may take so many seconds; without it the grace time'),
-  min_runtime: within(1, longestS, 'A run that takes less is a failure'),
-  failure_threshold: within(1, 720, 'So many failures in a row make it down'),
-  recovery_threshold: within(1, 720, 'So many successes in a row make it up again'),
-  early_tolerance: within(1, longestS, 'A heartbeat that comes so many seconds before its slot counts for it'),
-  track_runs: flag('Watch every overlapping run by its rid, not just the latest'),
-  remind_every: within(
-    60,
-    longestS,
-    'Seconds between reminders of an outage, on every channel that was told; without it as each channel says',
-  ),
-  severity: Type.Optional(
-    Type.String({
-      enum: ['info', 'warning', 'critical'],
-      description: 'How much an outage matters, for channels that choose',
-    }),
-  ),
-  max_pings_per_minute: within(1, 6000, 'More pings than that are answered 429 and not recorded'),
-  paused_until: text('Paused until then, ISO 8601 with a zone'),
-  parent: text(
-    'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
-  ),
-}
-
-const settings = {
-  name: Type.String({ maxLength: 100, description: 'Name' }),
-  slug: Type.String({ maxLength: 100, pattern: '^[a-z0-9-_]*$', description: 'Name in addresses' }),
-  tags: Type.String({ maxLength: 500, description: 'Words between spaces' }),
-  desc: atMost(10_000, 'Description'),
-  grace: Type.Integer({ minimum: 1, maximum: longestS, description: 'Seconds that a heartbeat may be late' }),
-  manual_resume: flag('Only a resume ends a pause; heartbeats are ignored until then'),
-  methods: Type.String({ enum: ['', 'POST'], description: 'Whether only POST counts' }),
-  start_kw: atMost(keywordsMax, 'Keywords that mean a start'),
-  success_kw: atMost(keywordsMax, 'Keywords that mean success'),
-  failure_kw: atMost(keywordsMax, 'Keywords that mean failure'),
-  filter_subject: flag('Look for keywords in the subject of e-mails'),
-  filter_body: flag('Look for keywords in the body of e-mails'),
-  filter_http_body: flag('Look for keywords in the body of requests'),
-  filter_default_fail: flag('A request without a keyword is a failure; else it is ignored'),
-}
-
-const schedule = {
-  timeout: Type.Integer({ minimum: 1, maximum: longestS, description: 'Seconds between heartbeats' }),
-  schedule: Type.String({ maxLength: 100, description: 'Cron or OnCalendar expression, in place of a timeout' }),
-  tz: Type.String({ maxLength: 36, description: 'Time zone of the schedule' }),
-}
+const extensions = schemasOf(wireFields.filter(({ isOurs }) => isOurs))
+const schedule = schemasOf(wireFields.filter(({ isSchedule }) => isSchedule))
+const settings = schemasOf(wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule))
 
 const keywords = {
   subject: atMost(keywordsMax, 'Older name of success_kw'),

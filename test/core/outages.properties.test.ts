@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { defaultSettings } from '../../src/checks/fields.ts'
 import { type BlindWindow, endOfWait, windowDuring } from '../../src/core/blind-time.ts'
-import { defaultSettings, rulesOf } from '../../src/core/check.ts'
+import { rulesOf } from '../../src/core/check.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 
 const day = 86_400_000

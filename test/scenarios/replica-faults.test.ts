@@ -5,8 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultSettings } from '../../src/checks/fields.ts'
 import type { BlindWindow } from '../../src/core/blind-time.ts'
-import { defaultSettings, rulesOf } from '../../src/core/check.ts'
+import { rulesOf } from '../../src/core/check.ts'
 import type { Heartbeat } from '../../src/core/heartbeat.ts'
 import { initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { createFaultProxy, type Fault } from '../fault-proxy.ts'

@@ -1,43 +1,44 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
 import { retireChecksOf, retirePingKey, retireProjectBadge } from '../database/retired-addresses.ts'
+import { statement } from '../database/sql.ts'
 
 export const keyKinds = ['api_key', 'api_key_readonly', 'ping_key'] as const
 export type KeyKind = (typeof keyKinds)[number]
 
 export type KeyOwner = { projectId: string; kind: KeyKind; hash: Buffer }
 
-const byHash: Statement = {
-  name: 'keys_by_hash',
-  text: 'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = $1',
-}
+const byHash = statement(
+  'keys_by_hash',
+  'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = $1',
+)
 
 export async function selectKey(on: Queryable, hash: Buffer): Promise<KeyOwner | null> {
   const [row] = await on.query<KeyOwner>(byHash, [hash])
   return row ?? null
 }
 
-const byHashes: Statement = {
-  name: 'keys_by_hashes',
-  text: 'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = ANY($1::bytea[])',
-}
+const byHashes = statement(
+  'keys_by_hashes',
+  'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = ANY($1::bytea[])',
+)
 
 export async function selectKeys(on: Queryable, hashes: readonly Buffer[]): Promise<KeyOwner[]> {
   return on.query<KeyOwner>(byHashes, [hashes])
 }
 
-const upsert: Statement = {
-  name: 'keys_upsert',
-  text: `INSERT INTO project_keys (project_id, kind, hash, mailbox_hash) VALUES ($1, $2, $3, $4)
+const upsert = statement(
+  'keys_upsert',
+  `INSERT INTO project_keys (project_id, kind, hash, mailbox_hash) VALUES ($1, $2, $3, $4)
     ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, mailbox_hash = EXCLUDED.mailbox_hash, created_at = now()
       WHERE project_keys.hash <> EXCLUDED.hash
     RETURNING kind`,
-}
+)
 
-const completeMailbox: Statement = {
-  name: 'keys_complete_mailbox',
-  text: `UPDATE project_keys SET mailbox_hash = $3 WHERE project_id = $1 AND kind = $2 AND mailbox_hash IS NULL`,
-}
+const completeMailbox = statement(
+  'keys_complete_mailbox',
+  `UPDATE project_keys SET mailbox_hash = $3 WHERE project_id = $1 AND kind = $2 AND mailbox_hash IS NULL`,
+)
 
 export type KeyHashes = { hash: Buffer; mailboxHash: Buffer | null }
 
@@ -58,10 +59,10 @@ export async function writeKey(
   return isNew
 }
 
-const byMailboxHash: Statement = {
-  name: 'keys_by_mailbox_hash',
-  text: 'SELECT project_id AS "projectId" FROM project_keys WHERE mailbox_hash = $1 AND kind = \'ping_key\' LIMIT 2',
-}
+const byMailboxHash = statement(
+  'keys_by_mailbox_hash',
+  'SELECT project_id AS "projectId" FROM project_keys WHERE mailbox_hash = $1 AND kind = \'ping_key\' LIMIT 2',
+)
 
 /** The project whose ping key has this hash in lower case; null if there is none, or more than one. */
 export async function selectProjectByMailbox(on: Queryable, hash: Buffer): Promise<string | null> {
@@ -69,43 +70,37 @@ export async function selectProjectByMailbox(on: Queryable, hash: Buffer): Promi
   return another ? null : (row?.projectId ?? null)
 }
 
-const kindsOf: Statement = { name: 'keys_kinds', text: 'SELECT kind FROM project_keys WHERE project_id = $1' }
+const kindsOf = statement('keys_kinds', 'SELECT kind FROM project_keys WHERE project_id = $1')
 
 export async function selectKeyKinds(on: Queryable, projectId: string): Promise<KeyKind[]> {
   return (await on.query<{ kind: KeyKind }>(kindsOf, [projectId])).map(({ kind }) => kind)
 }
 
-const insert: Statement = { name: 'projects_insert', text: 'INSERT INTO projects (id, name) VALUES ($1, $2)' }
+const insert = statement('projects_insert', 'INSERT INTO projects (id, name) VALUES ($1, $2)')
 
 export async function insertProject(tx: Queryable, id: string, name: string): Promise<void> {
   await tx.query(insert, [id, name])
 }
 
-const byName: Statement = {
-  name: 'projects_by_name',
-  text: 'SELECT id FROM projects WHERE name = $1 ORDER BY created_at, id LIMIT 1',
-}
+const byName = statement('projects_by_name', 'SELECT id FROM projects WHERE name = $1 ORDER BY created_at, id LIMIT 1')
 
 export async function selectProjectByName(on: Queryable, name: string): Promise<string | null> {
   const [row] = await on.query<{ id: string }>(byName, [name])
   return row?.id ?? null
 }
 
-const badgeKeyOwner: Statement = {
-  name: 'projects_badge_key_owner',
-  text: 'SELECT id FROM projects WHERE badge_key = $1',
-}
+const badgeKeyOwner = statement('projects_badge_key_owner', 'SELECT id FROM projects WHERE badge_key = $1')
 
 export async function selectBadgeKeyOwner(on: Queryable, badgeKey: string): Promise<string | null> {
   const [row] = await on.query<{ id: string }>(badgeKeyOwner, [badgeKey])
   return row?.id ?? null
 }
 
-const badgeKeys: Statement = {
-  name: 'projects_badge_keys',
-  text: `UPDATE projects SET badge_key = coalesce($2, badge_key), badge_secret = coalesce($3, badge_secret) WHERE id = $1
+const badgeKeys = statement(
+  'projects_badge_keys',
+  `UPDATE projects SET badge_key = coalesce($2, badge_key), badge_secret = coalesce($3, badge_secret) WHERE id = $1
     AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
-}
+)
 
 /**
  * Null leaves a value unchanged. False if nothing changed. A badge key that is replaced stays reserved for the project.
@@ -120,10 +115,7 @@ export async function writeBadgeKeys(
   return (await tx.query(badgeKeys, [projectId, badgeKey, secret])).length > 0
 }
 
-const lock: Statement = {
-  name: 'projects_lock',
-  text: "SELECT pg_advisory_xact_lock(hashtextextended('bootstrap', 0))",
-}
+const lock = statement('projects_lock', "SELECT pg_advisory_xact_lock(hashtextextended('bootstrap', 0))")
 
 /** Serialises replicas that start at once on an empty database. */
 export async function serialiseBootstrap(tx: Queryable): Promise<void> {
@@ -146,17 +138,17 @@ export async function selectProjects(
 }
 
 // Once the project is locked no check can be added, so the addresses of all its checks are retired.
-const lockOne: Statement = { name: 'projects_lock_one', text: 'SELECT id FROM projects WHERE id = $1 FOR UPDATE' }
-const remove: Statement = { name: 'projects_delete', text: 'DELETE FROM projects WHERE id = $1 RETURNING name' }
-const endFlips: Statement = {
-  name: 'projects_end_flips',
-  text: 'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
-}
-const endDeliveries: Statement = {
-  name: 'projects_end_deliveries',
-  text: `UPDATE deliveries SET status = 'suppressed', last_error = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
+const lockOne = statement('projects_lock_one', 'SELECT id FROM projects WHERE id = $1 FOR UPDATE')
+const remove = statement('projects_delete', 'DELETE FROM projects WHERE id = $1 RETURNING name')
+const endFlips = statement(
+  'projects_end_flips',
+  'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
+)
+const endDeliveries = statement(
+  'projects_end_deliveries',
+  `UPDATE deliveries SET status = 'suppressed', last_error = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
     WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
-}
+)
 
 /**
  * Deletes a project with its keys, checks and channels; returns its name, null if there is none. No more alerts are

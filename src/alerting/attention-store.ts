@@ -1,9 +1,9 @@
 // That somebody has seen an outage, or wants to hear nothing for a while. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `attention_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`attention_${name}`, text)
 
 export type Attended = {
   projectId: string

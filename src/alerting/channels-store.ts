@@ -1,6 +1,7 @@
 // Channels. Their settings are encrypted before they come here.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 import type { ChannelAlerts } from './silence.ts'
 
 export type Channel = {
@@ -17,7 +18,7 @@ export type Channel = {
   recipientConfirmed: boolean
 }
 
-const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
+const statement = (name: string, text: string) => registered(`channels_${name}`, text)
 
 const byIds = statement(
   'by_ids',

@@ -1,10 +1,10 @@
 // Deliveries as people see them. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 export const deliveryStatuses = ['pending', 'sent', 'retrying', 'dead', 'suppressed'] as const
 export type DeliveryStatus = (typeof deliveryStatuses)[number]

@@ -1,9 +1,9 @@
 // What follows an alert while its outage goes on: reminders, and the next channel.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 const follow = statement(
   'follow',

@@ -1,11 +1,11 @@
 // Alerts of a storm that go out in one message. Until the first attempt a group is whatever gathered in one span of time; from then on it
 // is fixed under the id of one of its deliveries, which is its idempotency key.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from './store.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 /** In one message. */
 const groupMax = 200

@@ -2,9 +2,10 @@
 
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { FlipReason } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `looking_${name}`, text })
+const statement = (name: string, text: string) => registered(`looking_${name}`, text)
 
 export type LatestFlip = { at: number; reason: FlipReason }
 

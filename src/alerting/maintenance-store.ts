@@ -1,12 +1,12 @@
 // Maintenance windows. Instants in epoch milliseconds.
 
 import type { MaintenanceScope, MaintenanceTime } from '../core/maintenance.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 
 export type MaintenanceWindow = { id: string; name: string; time: MaintenanceTime; scope: MaintenanceScope }
 
-const statement = (name: string, text: string): Statement => ({ name: `maintenance_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`maintenance_${name}`, text)
 
 type Row = {
   id: string

@@ -1,13 +1,13 @@
 // Notices: what Flatline has to say of itself goes out as deliveries too, and is tried again as they are.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import type { Severity } from './message.ts'
 
 /** `asks` is set in a mail that asks its recipient for confirmation: the hash of the address that is asked. */
 export type NoticeText = { severity: Severity; title: string; text: string; asks?: string }
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 const insert = statement(
   'insert_notice',

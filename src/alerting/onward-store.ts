@@ -1,11 +1,11 @@
 // Deliveries that come from deliveries: those of a group's channels.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import { toldWithRecovery } from './order-store.ts'
 import type { ClaimedDelivery } from './store.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 const columns = 'check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at'
 

@@ -2,13 +2,13 @@
 // where people read it.
 
 import type { FlipReason } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import { placed } from './telling-store.ts'
 
 export const toldWithRecovery = 'told together with its recovery'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 const combine = statement(

@@ -1,11 +1,11 @@
 // From flips to deliveries. Instants in epoch milliseconds.
 
 import type { Status } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import { channelOff } from './store.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 /** A check with changes to tell. `turn` counts the checks of its project, `channels` are those that each of its changes goes to. */
 export type Waiting = { id: string; turn: number; channels: number }

@@ -1,9 +1,10 @@
 // How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 import type { Allowance } from '../kit/pace.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `channels_${name}`, text })
+const statement = (name: string, text: string) => registered(`channels_${name}`, text)
 
 const lock = statement(
   'lock_pace',

@@ -1,10 +1,10 @@
 // Which addresses have confirmed that they want a project's mails, and how many mails a project may still send.
 // Addresses are kept as hashes. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `recipients_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`recipients_${name}`, text)
 
 /** `hash` is made of the project and the address. */
 export type Recipient = { projectId: string; hash: Buffer }

@@ -1,11 +1,11 @@
 // Alerts that are not sent for a reason, and what becomes of them. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import type { ChannelAlerts, Hold, Severity, Silence, Told } from './silence.ts'
 import { placed } from './telling-store.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 /** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
 const underOutage = (check: string) => `EXISTS (

@@ -1,11 +1,11 @@
 // The deliveries. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
 import type { NoticeText } from './notices-store.ts'
 import type { Verdict } from './verdict.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 /** Why nothing was sent, where people read it. */
 export const channelOff = 'the channel is switched off'
 

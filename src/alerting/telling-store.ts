@@ -1,9 +1,10 @@
 // What there is to tell about deliveries, of many at once. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `alerting_${name}`, text })
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
 /** A change of a check. */
 export type FlipKey = { checkId: string; flipSeq: number }

@@ -1,4 +1,5 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement } from '../database/sql.ts'
 
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
 export type Actor = { actor: string; requestId?: string | undefined; address?: string | undefined }
@@ -12,10 +13,8 @@ export type AuditEntry = Actor & {
   detail?: Record<string, unknown> | undefined
 }
 
-const statement = (name: string, text: string): Statement => ({ name: `audit_${name}`, text })
-
 const insert = statement(
-  'insert',
+  'audit_insert',
   `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address, at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), now())) RETURNING id`,
 )
@@ -52,7 +51,7 @@ function bounded(value: unknown, max = textMax): unknown {
   return value.length <= itemsMax ? listed : [...listed, `and ${value.length - itemsMax} more`]
 }
 
-const amend = statement('amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
+const amend = statement('audit_amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
 
 /** Replaces the detail of an entry that still goes on. */
 export async function amendAudit(on: Queryable, id: number, detail: Record<string, unknown>): Promise<void> {
@@ -60,7 +59,7 @@ export async function amendAudit(on: Queryable, id: number, detail: Record<strin
 }
 
 const shutdown = statement(
-  'shutdown',
+  'audit_shutdown',
   `INSERT INTO audit (actor, action, target, detail)
    SELECT 'system', 'service.shutdown', 'service', $1::jsonb
    WHERE NOT EXISTS (SELECT FROM audit WHERE action = 'service.shutdown' AND detail = $1::jsonb
@@ -74,7 +73,7 @@ export async function writeShutdown(tx: Queryable, detail: { at: string } & Reco
 }
 
 const countShutdown = statement(
-  'count_shutdown',
+  'audit_count_shutdown',
   `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
    VALUES (now(), 'graceful_shutdowns_total', 1, jsonb_build_object('reason', $1::text, 'node', $2::text))`,
 )
@@ -85,7 +84,7 @@ export async function insertShutdownCount(tx: Queryable, reason: string, node: s
 }
 
 const shutdownCounts = statement(
-  'shutdown_counts',
+  'audit_shutdown_counts',
   `SELECT tags->>'reason' AS reason, sum(metric_value)::float8 AS count FROM health_metrics
    WHERE metric_name = 'graceful_shutdowns_total' GROUP BY 1`,
 )
@@ -118,11 +117,10 @@ export type AuditRow = {
 }
 
 const columns = `id, at, project_id AS "projectId", actor, action, target, detail, request_id AS "requestId", address`
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 const matching = `($1::uuid IS NULL OR project_id = $1) AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR actor = $3)
      AND ($4::text IS NULL OR target = $4) AND ($5::float8 IS NULL OR at >= ${instant('$5')})
      AND ($6::float8 IS NULL OR at < ${instant('$6')}) AND ($7::bigint IS NULL OR id < $7)`
-const list = statement('list', `SELECT ${columns} FROM audit WHERE ${matching} ORDER BY id DESC LIMIT $8`)
+const list = statement('audit_list', `SELECT ${columns} FROM audit WHERE ${matching} ORDER BY id DESC LIMIT $8`)
 
 /** Newest first. */
 export async function selectAudit(on: Queryable, filter: AuditFilter, limit: number): Promise<AuditRow[]> {

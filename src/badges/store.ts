@@ -1,13 +1,12 @@
-import type { Queryable, Statement } from '../database/client.ts'
-
-const statement = (name: string, text: string): Statement => ({ name: `badges_${name}`, text })
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
 /** What the addresses of a project's badges are made of: a name, and the key of their signatures. */
 export type BadgeProject = { id: string; badgeKey: string; secret: Buffer }
 
 const columns = 'id, badge_key AS "badgeKey", badge_secret AS secret'
-const byId = statement('project', `SELECT ${columns} FROM projects WHERE id = $1`)
-const byKey = statement('project_by_key', `SELECT ${columns} FROM projects WHERE badge_key = $1`)
+const byId = statement('badges_project', `SELECT ${columns} FROM projects WHERE id = $1`)
+const byKey = statement('badges_project_by_key', `SELECT ${columns} FROM projects WHERE badge_key = $1`)
 
 export async function selectProject(on: Queryable, id: string): Promise<BadgeProject | null> {
   return (await on.query<BadgeProject>(byId, [id]))[0] ?? null
@@ -19,7 +18,7 @@ export async function selectProjectByBadgeKey(on: Queryable, badgeKey: string): 
 
 // No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.
 const check = statement(
-  'check',
+  'badges_check',
   'SELECT id, project_id AS "projectId" FROM checks WHERE badge_key = $1 ORDER BY created_at, id LIMIT 1',
 )
 

@@ -1,8 +1,7 @@
 import type { BlindWindow } from '../core/blind-time.ts'
 import type { Outage, ReplicaReport } from '../core/watermark.ts'
-import type { Queryable, Statement } from '../database/client.ts'
-
-const statement = (name: string, text: string): Statement => ({ name: `blind_time_${name}`, text })
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
 const milliseconds = (parameter: string) => `${parameter}::float8 * interval '1 millisecond'`
 const longPause = `clock_timestamp() - acceptance.until_at > ${milliseconds('$1')}`
@@ -12,7 +11,7 @@ const longPause = `clock_timestamp() - acceptance.until_at > ${milliseconds('$1'
 // as it was, so that of several replicas exactly one sees a gap. Time in which that replica accepted heartbeats was not
 // blind.
 const record = statement(
-  'record',
+  'blind_time_record',
   `WITH recorded AS (
      INSERT INTO acceptance (id, previous_at, until_at) VALUES (1, clock_timestamp(), clock_timestamp())
      ON CONFLICT (id) DO UPDATE SET previous_at = acceptance.until_at, until_at = clock_timestamp(),
@@ -24,7 +23,7 @@ const record = statement(
    WHERE until_at - ${milliseconds('$2')} - previous_at > ${milliseconds('$1')}
    ON CONFLICT (from_at) DO UPDATE SET to_at = greatest(blind_windows.to_at, EXCLUDED.to_at)`,
 )
-const all = statement('all', 'SELECT from_at AS "from", to_at AS "to" FROM blind_windows ORDER BY from_at')
+const all = statement('blind_time_all', 'SELECT from_at AS "from", to_at AS "to" FROM blind_windows ORDER BY from_at')
 
 /**
  * Records that heartbeats are accepted now, by the database's clock, and have been here for the last `acceptedForMs`. If nobody
@@ -39,12 +38,12 @@ export async function selectWindows(on: Queryable): Promise<BlindWindow[]> {
 }
 
 const shorten = statement(
-  'shorten',
+  'blind_time_shorten',
   `UPDATE blind_windows SET to_at = clock_timestamp() - ${milliseconds('$1')}
    WHERE from_at < clock_timestamp() - ${milliseconds('$1')} AND to_at > clock_timestamp() - ${milliseconds('$1')}`,
 )
 const remove = statement(
-  'remove',
+  'blind_time_remove',
   `DELETE FROM blind_windows WHERE from_at >= clock_timestamp() - ${milliseconds('$1')}`,
 )
 
@@ -55,7 +54,7 @@ export async function correctWindows(on: Queryable, acceptedForMs: number): Prom
 }
 
 const closed = statement(
-  'closed',
+  'blind_time_closed',
   `INSERT INTO blind_windows (from_at, to_at)
    SELECT greatest(to_timestamp($1::float8 / 1000), b.to_at), a.until_at
    FROM acceptance a, LATERAL (SELECT max(to_at) AS to_at FROM blind_windows WHERE to_at <= a.until_at) b
@@ -69,7 +68,7 @@ export async function recordClosed(on: Queryable, since: number): Promise<void> 
 }
 
 const cut = statement(
-  'cut',
+  'blind_time_cut',
   `WITH undone AS (DELETE FROM blind_windows WHERE from_at >= now()),
    kept AS (
      UPDATE blind_windows SET to_at = now() WHERE from_at < now() AND to_at > now() RETURNING from_at, to_at)
@@ -90,7 +89,7 @@ export type Report = Omit<ReplicaReport, 'seenAt'> & {
 }
 
 const report = statement(
-  'report',
+  'blind_time_report',
   `INSERT INTO replicas (id, seen_at, spools, can_spool, heard_through, name, address, token_hash)
    VALUES ($1, clock_timestamp(), $2, $3, to_timestamp($4::float8 / 1000), $5, $6, $7)
    ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), spools = EXCLUDED.spools, heard_through = EXCLUDED.heard_through,
@@ -109,7 +108,7 @@ export async function reportReplica(on: Queryable, replica: Report): Promise<voi
 export type ReportFor = Pick<Report, 'id' | 'spools' | 'heardThrough'>
 
 const reportFor = statement(
-  'report_for',
+  'blind_time_report_for',
   `UPDATE replicas SET seen_at = clock_timestamp(), spools = $2, heard_through = greatest(heard_through, to_timestamp($3::float8 / 1000))
    WHERE id = $1`,
 )
@@ -120,7 +119,7 @@ export async function reportForReplica(on: Queryable, { id, spools, heardThrough
 }
 
 const forget = statement(
-  'forget',
+  'blind_time_forget',
   "DELETE FROM replicas WHERE id = ANY($1::uuid[]) OR seen_at < now() - interval '1 day'",
 )
 
@@ -134,7 +133,7 @@ export type Peer = ReplicaReport & { spools: boolean; address: string | null; to
 
 // A replica of a version that does not report how far it is heard is taken to be heard when it is seen, unless it says that it spools.
 const others = statement(
-  'others',
+  'blind_time_others',
   `SELECT r.id, r.seen_at AS "seenAt", r.spools, r.can_spool AS "canSpool", coalesce(r.name, r.id::text) AS name, r.address, r.token_hash AS "tokenHash",
      coalesce(r.heard_through, CASE WHEN r.spools THEN a.outage_from END, r.seen_at) AS "heardThrough",
      a.outage_from AS "outageFrom", a.outage_to AS "outageTo"
@@ -151,7 +150,7 @@ export async function selectOthers(on: Queryable, ownId: string): Promise<{ peer
   return { peers, outage: from === null || to === null ? null : { from, to } }
 }
 
-const tokenHash = statement('token_hash', 'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1')
+const tokenHash = statement('blind_time_token_hash', 'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1')
 
 /** The hash of a replica's token; null if there is no such replica, or it has no token. */
 export async function selectTokenHash(on: Queryable, id: string): Promise<string | null> {

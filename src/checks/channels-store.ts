@@ -1,25 +1,30 @@
 // Which channels a check's alerts go to.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `check_channels_${name}`, text })
-
-const ofProject = statement('of_project', 'SELECT id, name FROM channels WHERE project_id = $1 ORDER BY created_at, id')
+const ofProject = statement(
+  'check_channels_of_project',
+  'SELECT id, name FROM channels WHERE project_id = $1 ORDER BY created_at, id',
+)
 
 export async function selectChannelNames(on: Queryable, projectId: string): Promise<{ id: string; name: string }[]> {
   return on.query(ofProject, [projectId])
 }
 
-const ofCheck = statement('of_check', 'SELECT channel_id AS id FROM check_channels WHERE check_id = $1')
+const ofCheck = statement('check_channels_of_check', 'SELECT channel_id AS id FROM check_channels WHERE check_id = $1')
 
 /** Sorted. */
 export async function selectChannelIds(on: Queryable, checkId: string): Promise<string[]> {
   return (await on.query<{ id: string }>(ofCheck, [checkId])).map(({ id }) => id).sort()
 }
 
-const clear = statement('clear', 'DELETE FROM check_channels WHERE check_id = $1 AND channel_id <> ALL($2::uuid[])')
+const clear = statement(
+  'check_channels_clear',
+  'DELETE FROM check_channels WHERE check_id = $1 AND channel_id <> ALL($2::uuid[])',
+)
 const assign = statement(
-  'assign',
+  'check_channels_assign',
   'INSERT INTO check_channels (check_id, channel_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING',
 )
 

@@ -1,12 +1,10 @@
 // Reading checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
 
 import type { Status } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement } from '../database/sql.ts'
 import { type CheckRow, checkColumns, toCheck, uniqueKey } from './columns.ts'
 import type { Check, Settings } from './fields.ts'
-
-const statement = (name: string, text: string): Statement => ({ name: `checks_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
 
 /** A check with the ids of its channels, sorted and joined by commas. */
 export type CheckWithChannels = Check & { channels: string }
@@ -19,7 +17,7 @@ const channels = `coalesce((SELECT string_agg(mc.channel_id::text, ',' ORDER BY 
   FROM check_channels mc WHERE mc.check_id = m.id), '') AS channels`
 
 const one = statement(
-  'select_one',
+  'checks_select_one',
   `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = $1 AND m.project_id = $2`,
 )
 
@@ -29,27 +27,30 @@ export async function selectOwnCheck(on: Queryable, projectId: string, id: strin
   return row ? withChannels(row) : null
 }
 
-const exists = statement('exists', 'SELECT id FROM checks WHERE id = $1')
+const exists = statement('checks_exists', 'SELECT id FROM checks WHERE id = $1')
 
 /** Looks in all projects: for pings, whose address is the credential. */
 export async function selectExists(on: Queryable, id: string): Promise<boolean> {
   return (await on.query(exists, [id])).length > 0
 }
 
-const many = statement('select_many', `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`)
+const many = statement(
+  'checks_select_many',
+  `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`,
+)
 
 /** Of any project, in no order: those of these ids that there are. */
 export async function selectChecks(on: Queryable, ids: readonly string[]): Promise<CheckWithChannels[]> {
   return (await on.query<Row>(many, [ids])).map(withChannels)
 }
 
-const badgeKeyTaken = statement('badge_key', 'SELECT id FROM checks WHERE badge_key = $1 LIMIT 1')
+const badgeKeyTaken = statement('checks_badge_key', 'SELECT id FROM checks WHERE badge_key = $1 LIMIT 1')
 
 export async function selectBadgeKeyTaken(on: Queryable, badgeKey: string): Promise<boolean> {
   return (await on.query(badgeKeyTaken, [badgeKey])).length > 0
 }
 
-const owners = statement('owners', 'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])')
+const owners = statement('checks_owners', 'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])')
 
 /** The project of each of these ids that is a check's. */
 export async function selectOwners(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
@@ -57,7 +58,10 @@ export async function selectOwners(on: Queryable, ids: readonly string[]): Promi
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
 }
 
-const idByUniqueKey = statement('by_unique_key', 'SELECT id FROM checks WHERE project_id = $1 AND unique_key = $2')
+const idByUniqueKey = statement(
+  'checks_by_unique_key',
+  'SELECT id FROM checks WHERE project_id = $1 AND unique_key = $2',
+)
 
 /** The id of this project's check with the key; null if there is none. */
 export async function selectIdByUniqueKey(on: Queryable, projectId: string, key: string): Promise<string | null> {
@@ -66,11 +70,11 @@ export async function selectIdByUniqueKey(on: Queryable, projectId: string, key:
 }
 
 const withoutKey = statement(
-  'without_unique_key',
+  'checks_without_unique_key',
   'SELECT id FROM checks WHERE project_id = $1 AND unique_key IS NULL LIMIT $2',
 )
 const writeKeys = statement(
-  'write_unique_keys',
+  'checks_write_unique_keys',
   `UPDATE checks m SET unique_key = k.unique_key FROM unnest($1::uuid[], $2::text[]) AS k(id, unique_key)
    WHERE m.id = k.id AND m.unique_key IS NULL`,
 )
@@ -114,7 +118,7 @@ export async function selectPage(
 }
 
 const byFields = statement(
-  'by_fields',
+  'checks_by_fields',
   `SELECT id FROM checks WHERE project_id = $1 AND ($2::text IS NULL OR name = $2) AND ($3::text IS NULL OR slug = $3)
      AND ($4::text IS NULL OR tags = $4) AND ($5::int IS NULL OR timeout_s = $5) AND ($6::int IS NULL OR grace_s = $6)
    ORDER BY created_at, id LIMIT 1`,
@@ -137,7 +141,7 @@ export type FlipRow = { seq: number; at: number; to: Status }
 export type FlipFilter = { from: number | null; to: number | null; before: number | null }
 
 const flips = statement(
-  'flips',
+  'checks_flips',
   `SELECT seq, at, "to" FROM flips
    WHERE check_id = $1 AND ($2::float8 IS NULL OR at >= ${instant('$2')}) AND ($3::float8 IS NULL OR at < ${instant('$3')})
      AND ($4::int IS NULL OR seq < $4)
@@ -154,7 +158,7 @@ export async function selectFlips(
   return on.query<FlipRow>(flips, [checkId, from, to, before, limit])
 }
 
-const owned = statement('owned', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
+const owned = statement('checks_owned', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
 
 export async function selectOwned(on: Queryable, projectId: string, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()

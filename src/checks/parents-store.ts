@@ -1,11 +1,10 @@
 // Which check is whose parent.
 
-import type { Queryable, Statement } from '../database/client.ts'
-
-const statement = (name: string, text: string): Statement => ({ name: `checks_${name}`, text })
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
 const place = statement(
-  'place_below',
+  'checks_place_below',
   `WITH RECURSIVE up AS (
      SELECT id, parent_id FROM checks WHERE id = $2 AND project_id = $1
      UNION SELECT m.id, m.parent_id FROM checks m JOIN up ON m.id = up.parent_id
@@ -27,7 +26,10 @@ export async function selectPlaceBelow(
   return row ?? { known: false, circle: false }
 }
 
-const clear = statement('clear_parent', 'UPDATE checks SET parent_id = NULL WHERE project_id = $1 AND parent_id = $2')
+const clear = statement(
+  'checks_clear_parent',
+  'UPDATE checks SET parent_id = NULL WHERE project_id = $1 AND parent_id = $2',
+)
 
 /** The children of a check that is deleted have none any more. */
 export async function clearParent(tx: Queryable, projectId: string, id: string): Promise<void> {

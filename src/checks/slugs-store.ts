@@ -1,12 +1,11 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
 /** A slug within a project; several checks may have it. */
 export type Slug = { projectId: string; slug: string }
 
-const statement = (name: string, text: string): Statement => ({ name: `slugs_${name}`, text })
-
 const bySlugs = statement(
-  'find',
+  'slugs_find',
   `SELECT s.project_id AS "projectId", s.slug, m.id FROM unnest($1::uuid[], $2::text[]) AS s(project_id, slug),
      LATERAL (SELECT id FROM checks WHERE project_id = s.project_id AND slug = s.slug LIMIT 2) m`,
 )
@@ -16,7 +15,7 @@ export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Prom
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
 
-const namespace = statement('namespace', 'SELECT namespace FROM provisioning_namespace WHERE id = 1')
+const namespace = statement('slugs_namespace', 'SELECT namespace FROM provisioning_namespace WHERE id = 1')
 
 /** Of ids that are made from names. */
 export async function selectNamespace(on: Queryable): Promise<string> {
@@ -25,7 +24,7 @@ export async function selectNamespace(on: Queryable): Promise<string> {
   return row.namespace
 }
 
-const used = statement('used_ids', 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
+const used = statement('slugs_used_ids', 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
 
 /** Which of these ids a check has or had. */
 export async function selectUsedIds(on: Queryable, ids: readonly string[]): Promise<Set<string>> {
@@ -33,7 +32,7 @@ export async function selectUsedIds(on: Queryable, ids: readonly string[]): Prom
 }
 
 const claim = statement(
-  'claim_id',
+  'slugs_claim_id',
   'INSERT INTO provisioned_checks (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
 )
 

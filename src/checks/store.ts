@@ -1,8 +1,9 @@
 import type { Unsettled, WatchedCheck } from '../core/check.ts'
 import type { Redated } from '../core/rejudge.ts'
 import type { Flip, State } from '../core/status.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
 import { retireCheck } from '../database/retired-addresses.ts'
+import { instant, statement } from '../database/sql.ts'
 import {
   type CheckRow,
   checkColumns,
@@ -27,12 +28,8 @@ export type DecidedChange = {
   flips: readonly CausedFlip[]
 }
 
-const statement = (name: string, text: string): Statement => ({ name: `checks_${name}`, text })
-
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
-
 const lock = (name: string, columns: string) =>
-  statement(name, `SELECT ${columns} FROM checks m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`)
+  statement(`checks_${name}`, `SELECT ${columns} FROM checks m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`)
 const lockWatched = lock('lock', watchedColumns)
 const lockWhole = lock('lock_whole', checkColumns)
 
@@ -48,7 +45,7 @@ export async function lockCheck(tx: Queryable, id: string): Promise<Check | null
 }
 
 const projectIds = statement(
-  'project_ids',
+  'checks_project_ids',
   'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])',
 )
 
@@ -63,7 +60,7 @@ export async function selectProjectIds(
 export type MailFilters = { id: string; filterSubject: boolean; filterBody: boolean }
 
 const mailFilters = statement(
-  'mail_filters',
+  'checks_mail_filters',
   'SELECT id, filter_subject AS "filterSubject", filter_body AS "filterBody" FROM checks WHERE id = ANY($1::uuid[])',
 )
 
@@ -73,7 +70,7 @@ export async function selectMailFilters(on: Queryable, ids: readonly string[]): 
 }
 
 const write = statement(
-  'write',
+  'checks_write',
   `UPDATE checks m SET
      status = d.status, n = d.n, flip_seq = d.flip_seq,
      last_ping = ${instant('d.last_ping')}, last_start = ${instant('d.last_start')}, last_start_rid = d.last_start_rid,
@@ -89,7 +86,7 @@ const write = statement(
 )
 
 const writeFlip = statement(
-  'write_flips',
+  'checks_write_flips',
   `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason, processed_at, blind_from, blind_to, request_id, unheard_replica,
      unheard_from)
    SELECT check_id, seq, project_id, ${instant('at')}, "from", "to", reason,
@@ -150,7 +147,7 @@ const placeholder = ({ type }: AnyField, index: number) => (type?.isInstant ? in
 const valuesOf = (settings: Settings) => allFields.map(({ setting }) => settings[setting])
 
 const insert = statement(
-  'insert',
+  'checks_insert',
   `INSERT INTO checks (id, project_id, badge_key, created_at, unique_key, status, ${allFields.map(({ column }) => column).join(', ')})
    VALUES ($1, $2, $3, ${instant('$4')}, $5, 'new', ${allFields.map((field, i) => placeholder(field, i + 6)).join(', ')})`,
 )
@@ -164,7 +161,7 @@ export async function insertCheck(
 }
 
 const update = statement(
-  'update',
+  'checks_update',
   `UPDATE checks SET ${allFields.map((field, i) => `${field.column} = ${placeholder(field, i + 2)}`).join(', ')} WHERE id = $1`,
 )
 
@@ -172,14 +169,14 @@ export async function updateSettings(tx: Queryable, id: string, settings: Settin
   await tx.query(update, [id, ...valuesOf(settings)])
 }
 
-const remove = statement('remove', 'DELETE FROM checks WHERE id = $1 AND project_id = $2')
+const remove = statement('checks_remove', 'DELETE FROM checks WHERE id = $1 AND project_id = $2')
 const endDeliveries = statement(
-  'end_deliveries',
+  'checks_end_deliveries',
   `UPDATE deliveries SET status = 'suppressed', last_error = 'the check was deleted', next_attempt_at = NULL, finished_at = now()
    WHERE check_id = $1 AND status IN ('pending', 'retrying')`,
 )
 const endFlips = statement(
-  'end_flips',
+  'checks_end_flips',
   'UPDATE flips SET processed_at = now() WHERE check_id = $1 AND processed_at IS NULL',
 )
 
@@ -192,7 +189,7 @@ export async function deleteCheck(tx: Queryable, projectId: string, id: string):
 }
 
 const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips', 'attention'].map((table) =>
-  statement(`delete_${table}`, `DELETE FROM ${table} WHERE check_id = $1`),
+  statement(`checks_delete_${table}`, `DELETE FROM ${table} WHERE check_id = $1`),
 )
 
 /** All that was received and told of a check. */
@@ -201,7 +198,7 @@ export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
 }
 
 const due = statement(
-  'due',
+  'checks_due',
   `SELECT id FROM checks WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
@@ -211,7 +208,7 @@ export async function selectDue(on: Queryable, now: number, limit: number): Prom
 }
 
 const unsettled = statement(
-  'unsettled',
+  'checks_unsettled',
   `SELECT id FROM (
      SELECT id, unsettled_to, row_number() OVER (PARTITION BY project_id ORDER BY unsettled_to) AS turn FROM (
        SELECT id, project_id, unsettled_to FROM checks WHERE unsettled_to <= ${instant('$1')} ORDER BY unsettled_to LIMIT 5000) oldest) fair
@@ -224,7 +221,7 @@ export async function selectUnsettled(on: Queryable, through: number, limit: num
 }
 
 const leaveUnsettled = statement(
-  'leave_unsettled',
+  'checks_leave_unsettled',
   'UPDATE checks SET unsettled_from = NULL, unsettled_to = NULL WHERE id = $1',
 )
 
@@ -234,7 +231,7 @@ export async function clearUnsettled(on: Queryable, id: string): Promise<void> {
 }
 
 const flipsSince = statement(
-  'flips_since',
+  'checks_flips_since',
   `SELECT f.check_id AS "checkId", f.seq, f.at, f."from", f."to", f.reason, f.processed_at IS NOT NULL AS silent
    FROM unnest($1::uuid[], $2::float8[]) AS m(id, since), LATERAL (
      SELECT * FROM flips WHERE check_id = m.id AND at >= ${instant('m.since')} ORDER BY seq DESC LIMIT $3) f
@@ -259,7 +256,7 @@ export async function selectFlipsSince(
 }
 
 const redate = statement(
-  'redate_flips',
+  'checks_redate_flips',
   `UPDATE flips f SET at = ${instant('r.at')}, reason = r.reason
    FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::text[]) AS r(id, seq, at, reason) WHERE f.check_id = r.id AND f.seq = r.seq`,
 )
@@ -272,7 +269,7 @@ export async function redateFlips(tx: Queryable, flips: readonly (Redated & { id
 }
 
 const lastFlip = statement(
-  'last_flip',
+  'checks_last_flip',
   `SELECT f.check_id AS "checkId", f.at FROM unnest($1::uuid[]) AS m(id), LATERAL (
      SELECT check_id, at FROM flips WHERE check_id = m.id ORDER BY seq DESC LIMIT 1) f`,
 )
@@ -284,13 +281,13 @@ export async function selectLastFlips(tx: Queryable, ids: readonly string[]): Pr
   return new Map(rows.map(({ checkId, at }) => [checkId, at]))
 }
 
-const counts = statement('counts', 'SELECT status, count(*) AS count FROM checks GROUP BY status')
+const counts = statement('checks_counts', 'SELECT status, count(*) AS count FROM checks GROUP BY status')
 
 export async function countByStatus(on: Queryable): Promise<{ status: string; count: number }[]> {
   return on.query<{ status: string; count: number }>(counts)
 }
 
-const lockProject = statement('lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+const lockProject = statement('checks_lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
 /** Serialises what must look before it writes, within one project. Taken before any row is locked. */
 export async function serialise(tx: Queryable, projectId: string): Promise<void> {

@@ -5,6 +5,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { PrismaClient } from './generated/client.ts'
 import { isConflict, isTransient, persist } from './retry.ts'
+import type { Statement } from './sql.ts'
 
 export type ClientHooks = {
   /** A connection broke while nobody used it. */
@@ -25,11 +26,8 @@ export type ConnectionOptions = {
   idleTimeoutMs: number
 }
 
-/** A named statement is prepared once per connection. */
-export type Statement = { name: string; text: string }
-
 export type Queryable = {
-  query<Row extends object = Record<string, never>>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>
+  query<Row extends object>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]>
 }
 
 export type DatabaseClient = Queryable & {

@@ -2,13 +2,15 @@
 // pages still show what is there, so only the same project may have them again. The modules accounts and checks share
 // this table; rows stay when their project is deleted.
 
-import type { Queryable, Statement } from './client.ts'
+import type { Queryable } from './client.ts'
+import { statement } from './sql.ts'
 
 export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge'
 
-const statement = (name: string, text: string): Statement => ({ name: `retired_addresses_${name}`, text })
-
-const owner = statement('owner', 'SELECT project_id AS id FROM retired_addresses WHERE kind = $1 AND value = $2')
+const owner = statement(
+  'retired_addresses_owner',
+  'SELECT project_id AS id FROM retired_addresses WHERE kind = $1 AND value = $2',
+)
 
 /**
  * The project that had this address last; null if none had. Call it after the query for the current owner, as a
@@ -19,7 +21,7 @@ export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: B
 }
 
 const keyOwners = statement(
-  'key_owners',
+  'retired_addresses_key_owners',
   `SELECT r.value AS hash, r.project_id AS "projectId", (extract(epoch FROM r.retired_at) * 1000)::float8 AS "retiredAt"
    FROM retired_addresses r JOIN projects p ON p.id = r.project_id WHERE r.kind = 'ping_key' AND r.value = ANY($1::bytea[])`,
 )
@@ -33,7 +35,7 @@ export async function selectRetiredKeys(
 }
 
 const checkOwners = statement(
-  'check_owners',
+  'retired_addresses_check_owners',
   `SELECT given.id, r.project_id AS "projectId" FROM unnest($1::uuid[]) AS given(id)
    JOIN retired_addresses r ON r.kind = 'check' AND r.value = uuid_send(given.id)`,
 )
@@ -50,7 +52,7 @@ const addressesOf = (checks: string) =>
      LATERAL (VALUES ('check', uuid_send(m.id)), ('check_badge', uuid_send(m.badge_key))) AS address(kind, value)
    ON CONFLICT DO NOTHING`
 const retireOne = statement(
-  'retire_check',
+  'retired_addresses_retire_check',
   addressesOf('(SELECT id, badge_key, project_id FROM checks WHERE id = $1 AND project_id = $2)'),
 )
 
@@ -60,7 +62,7 @@ export async function retireCheck(tx: Queryable, projectId: string, id: string):
 }
 
 const retireSome = statement(
-  'retire_checks',
+  'retired_addresses_retire_checks',
   `WITH part AS MATERIALIZED (
      SELECT id, badge_key, project_id FROM checks WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
    retired AS (${addressesOf('part')} RETURNING 1)
@@ -78,7 +80,7 @@ export async function retireChecksOf(tx: Queryable, projectId: string): Promise<
 }
 
 const retireKeys = statement(
-  'retire_ping_keys',
+  'retired_addresses_retire_ping_keys',
   `INSERT INTO retired_addresses (kind, value, project_id)
    SELECT 'ping_key', hash, project_id FROM project_keys
    WHERE project_id = $1 AND kind = 'ping_key' AND ($2::bytea IS NULL OR hash <> $2) ON CONFLICT DO NOTHING`,
@@ -90,7 +92,7 @@ export async function retirePingKey(tx: Queryable, projectId: string, except: Bu
 }
 
 const retireBadge = statement(
-  'retire_project_badge',
+  'retired_addresses_retire_project_badge',
   `INSERT INTO retired_addresses (kind, value, project_id)
    SELECT 'project_badge', convert_to(badge_key, 'UTF8'), id FROM projects
    WHERE id = $1 AND ($2::text IS NULL OR badge_key <> $2) ON CONFLICT DO NOTHING`,

@@ -6,13 +6,14 @@ import pg from 'pg'
 import type { Config } from '../config/load.ts'
 import { AppError } from '../core/errors.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable, type Statement } from './client.ts'
+import { type ConnectionOptions, createClient, type DatabaseClient, type Queryable } from './client.ts'
 import { type Clock, createClock } from './clock.ts'
 import { checkConnections } from './connections.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { DatabaseRefusedError, requireSupportedServer } from './server-version.ts'
+import { statement } from './sql.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
 export type PoolState = { active: number; idle: number; waiting: number; max: number }
@@ -136,10 +137,7 @@ function endProcess(error: Error): void {
   })
 }
 
-const readClock: Statement = {
-  name: 'read_clock',
-  text: 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
-}
+const readClock = statement('read_clock', 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now')
 
 function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
   const connection = embedded?.connection ?? { connectionString: database.url as string }

@@ -1,5 +1,6 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
+import { instant, statement } from '../database/sql.ts'
 
 /** `value` is finite; `tags` are the labels of the series and the `node` that measured it. */
 export type Sample = { name: string; value: number; tags: Record<string, string> }
@@ -10,11 +11,8 @@ export async function insertSamples(prisma: PrismaClient, timestamp: Date, sampl
   })
 }
 
-const statement = (name: string, text: string): Statement => ({ name: `health_metrics_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
-
 const points = statement(
-  'points',
+  'health_metrics_points',
   `SELECT at, min(metric_value) AS min, avg(metric_value) AS avg, max(metric_value) AS max
    FROM (SELECT floor(extract(epoch FROM timestamp) / $4::int)::float8 * $4::int AS at, metric_value FROM health_metrics
          WHERE metric_name = $1 AND timestamp >= ${instant('$2')} AND timestamp < ${instant('$3')}
@@ -35,7 +33,7 @@ export async function selectPoints(
 
 // From name to name along the index: the table holds millions of rows and few names.
 const names = statement(
-  'names',
+  'health_metrics_names',
   `WITH RECURSIVE found AS (
      (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
      UNION ALL

@@ -1,6 +1,7 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
-const select: Statement = { name: 'health_ping', text: 'SELECT 1 AS one' }
+const select = statement('health_ping', 'SELECT 1 AS one')
 
 /** A round trip; rejects if the database does not answer. */
 export async function pingDatabase(on: Queryable): Promise<void> {

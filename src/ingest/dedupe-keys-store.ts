@@ -1,9 +1,10 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 
 /** What the sender of a heartbeat calls it, for its check. */
 export type DedupeKey = { checkId: string; key: string }
 
-const statement = (name: string, text: string): Statement => ({ name: `heartbeat_keys_${name}`, text })
+const statement = (name: string, text: string) => registered(`heartbeat_keys_${name}`, text)
 
 const known = statement(
   'known',

@@ -4,11 +4,10 @@
 // alone, and core/status.ts decides. test/ingest/steady.test.ts holds the two equal.
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, type Statement, statement } from '../database/sql.ts'
 import { type ClosedToBodies, openToBodies, type Total } from './history/bodies-store.ts'
 import type { Received } from './service.ts'
-
-const instant = (expression: string) => `to_timestamp((${expression})::float8 / 1000)`
 
 // Locked in the order of ids, like every batch, and no harder than the update will: what refers to a check is written
 // meanwhile. A statement that waited for a lock checks its conditions again on the new row. The ids are said twice:
@@ -17,14 +16,14 @@ const instant = (expression: string) => `to_timestamp((${expression})::float8 / 
 // bodies and names, is a part of its own, left out where there are none. A name that was given before makes all of it
 // fail, with a violation of the key's uniqueness. With bodies, their bytes are counted on the row of the check, which
 // is written anyway; the projects in the last parameter keep none.
-const record = (...parts: Part[]): Statement => {
+const record = (...parts: Part[]): Statement<Row> => {
   const hasBodies = parts.includes(bodies)
   const bodiesOnly = (text: string) => (hasBodies ? text : '')
   const bytes = `$${17 + parts.length}`
   const closed = `$${18 + parts.length}`
-  return {
-    name: ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
-    text: `WITH steady AS (
+  return statement(
+    ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
+    `WITH steady AS (
      SELECT m.id, b.count, b.last_at${bodiesOnly(`, CASE WHEN m.project_id = ANY(${closed}::uuid[]) THEN 0 ELSE b.bytes END AS bytes`)}
      FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]${bodiesOnly(`, ${bytes}::int[]`)})
          AS b(check_id, count, first_at, last_at${bodiesOnly(', bytes')})
@@ -52,7 +51,7 @@ const record = (...parts: Part[]): Statement => {
      `
    UNION ALL SELECT project_id, 0, id, body_bytes::float8 FROM moved WHERE bytes > 0`,
    )}`,
-  }
+  )
 }
 
 type Part = {
@@ -107,10 +106,10 @@ export async function recordSteady(
   const kept = (received: Received) => (closed.checks.has(received.checkId) ? null : bodies.column(received))
   const columns = [unlessEmpty(column(kept)), unlessEmpty(column(keys.column))]
   const bytesOf = (group: readonly Received[]) => group.reduce((sum, one) => sum + (kept(one)?.length ?? 0), 0)
-  const statement = statements[
+  const matching = statements[
     columns.reduce((bits, present, i) => bits | (present === null ? 0 : 1 << i), 0)
-  ] as Statement
-  const rows = await on.query<Row>(statement, [
+  ] as Statement<Row>
+  const rows = await on.query(matching, [
     uuidArray([...byCheck.keys()]),
     intArray(groups.map((group) => group.length)),
     floatArray(groups.map((group) => (group[0] as Received).at)),

@@ -1,11 +1,12 @@
 import type { HeartbeatKind } from '../core/heartbeat.ts'
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
 import type { Received } from './service.ts'
 
 /** A heartbeat as it is kept: what was received, its number and what it was taken for. */
 export type Recorded = { received: Received; n: number; kind: HeartbeatKind; durationMs: number | null }
 
-const statement = (name: string, text: string): Statement => ({ name: `heartbeats_${name}`, text })
+const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)
 
 const insert = statement(
   'insert',

@@ -1,12 +1,11 @@
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 import type { Quota } from './limits.ts'
-
-const statement = (name: string, text: string): Statement => ({ name: `quotas_${name}`, text })
 
 /** The values that the operator has set for a project; the others have their defaults. */
 export type OwnQuota = Partial<Quota>
 
-const own = statement('own', 'SELECT quota FROM projects WHERE id = $1')
+const own = statement('quotas_own', 'SELECT quota FROM projects WHERE id = $1')
 
 /** Null if there is no such project. */
 export async function selectOwnQuota(on: Queryable, projectId: string): Promise<OwnQuota | null> {
@@ -14,14 +13,17 @@ export async function selectOwnQuota(on: Queryable, projectId: string): Promise<
   return row === undefined ? null : (row.quota ?? {})
 }
 
-const many = statement('many', 'SELECT id, quota FROM projects WHERE id = ANY($1::uuid[])')
+const many = statement('quotas_many', 'SELECT id, quota FROM projects WHERE id = ANY($1::uuid[])')
 
 export async function selectOwnQuotas(on: Queryable, projectIds: readonly string[]): Promise<Map<string, OwnQuota>> {
   const rows = await on.query<{ id: string; quota: OwnQuota | null }>(many, [projectIds])
   return new Map(rows.map(({ id, quota }) => [id, quota ?? {}]))
 }
 
-const allOwn = statement('all_own', 'SELECT id, quota FROM projects WHERE quota IS NOT NULL ORDER BY id LIMIT $1')
+const allOwn = statement(
+  'quotas_all_own',
+  'SELECT id, quota FROM projects WHERE quota IS NOT NULL ORDER BY id LIMIT $1',
+)
 
 /** The quotas of all projects that have one of their own. */
 export async function selectAllOwn(on: Queryable, limit: number): Promise<Map<string, OwnQuota>> {
@@ -29,20 +31,20 @@ export async function selectAllOwn(on: Queryable, limit: number): Promise<Map<st
   return new Map(rows.map(({ id, quota }) => [id, quota]))
 }
 
-const write = statement('write', 'UPDATE projects SET quota = $2 WHERE id = $1')
+const write = statement('quotas_write', 'UPDATE projects SET quota = $2 WHERE id = $1')
 
 export async function writeOwnQuota(tx: Queryable, projectId: string, quota: OwnQuota): Promise<void> {
   await tx.query(write, [projectId, Object.keys(quota).length === 0 ? null : JSON.stringify(quota)])
 }
 
-const lockOwn = statement('lock_own', 'SELECT id, name, quota FROM projects WHERE id = $1 FOR NO KEY UPDATE')
+const lockOwn = statement('quotas_lock_own', 'SELECT id, name, quota FROM projects WHERE id = $1 FOR NO KEY UPDATE')
 
 export async function lockQuota(tx: Queryable, projectId: string): Promise<{ name: string; quota: OwnQuota } | null> {
   const [row] = await tx.query<{ name: string; quota: OwnQuota | null }>(lockOwn, [projectId])
   return row === undefined ? null : { name: row.name, quota: row.quota ?? {} }
 }
 
-const project = statement('project', 'SELECT name, created_at AS "createdAt" FROM projects WHERE id = $1')
+const project = statement('quotas_project', 'SELECT name, created_at AS "createdAt" FROM projects WHERE id = $1')
 
 export async function selectProject(
   on: Queryable,
@@ -53,11 +55,11 @@ export async function selectProject(
 
 // A count ends at the limit.
 const checks = statement(
-  'checks',
+  'quotas_checks',
   'SELECT count(*)::int AS count FROM (SELECT FROM checks WHERE project_id = $1 LIMIT $2) m',
 )
 const channels = statement(
-  'channels',
+  'quotas_channels',
   'SELECT count(*)::int AS count FROM (SELECT FROM channels WHERE project_id = $1 LIMIT $2) c',
 )
 
@@ -71,7 +73,7 @@ export async function countChannels(on: Queryable, projectId: string, limit: num
 }
 
 const bodyBytes = statement(
-  'body_bytes',
+  'quotas_body_bytes',
   'SELECT coalesce(sum(greatest(bytes, 0)), 0)::float8 AS bytes FROM body_usage WHERE project_id = $1',
 )
 
@@ -79,7 +81,7 @@ export async function selectBodyBytes(on: Queryable, projectId: string): Promise
   return (await on.query<{ bytes: number }>(bodyBytes, [projectId]))[0]?.bytes ?? 0
 }
 
-const lockCounting = statement('lock', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+const lockCounting = statement('quotas_lock', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
 /** Keeps others from adding a channel to this project until the end of the transaction. */
 export async function serialiseChannels(tx: Queryable, projectId: string): Promise<void> {
@@ -88,7 +90,7 @@ export async function serialiseChannels(tx: Queryable, projectId: string): Promi
 
 const hour = "date_trunc('hour', now(), 'UTC')"
 const provisioned = statement(
-  'provisioned',
+  'quotas_provisioned',
   `SELECT coalesce((SELECT created FROM provisioning_counts WHERE project_id = $1 AND hour_at = ${hour}), 0) AS created,
      ceil(extract(epoch FROM ${hour} + interval '1 hour' - now()))::int AS "leftS"`,
 )
@@ -100,7 +102,7 @@ export async function selectProvisioned(on: Queryable, projectId: string): Promi
 }
 
 const addProvisioned = statement(
-  'add_provisioned',
+  'quotas_add_provisioned',
   `INSERT INTO provisioning_counts AS c (project_id, hour_at, created) VALUES ($1, ${hour}, $2)
    ON CONFLICT (project_id) DO UPDATE SET hour_at = EXCLUDED.hour_at,
      created = EXCLUDED.created + CASE WHEN c.hour_at = EXCLUDED.hour_at THEN c.created ELSE 0 END`,

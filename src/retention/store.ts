@@ -1,31 +1,31 @@
 // What is old is found by an index, and deleted in batches. Days in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { statement } from '../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `retention_${name}`, text })
 const until = 'to_timestamp($1::float8 / 1000)'
 
 /** Deletes the oldest from before $1, at most $2. */
 const deletions = {
   flips: statement(
-    'flips',
+    'retention_flips',
     `DELETE FROM flips WHERE (check_id, seq) IN (
        SELECT check_id, seq FROM flips WHERE noticed_at < ${until} AND processed_at IS NOT NULL
        ORDER BY noticed_at LIMIT $2) RETURNING 1`,
   ),
   deliveries: statement(
-    'deliveries',
+    'retention_deliveries',
     `DELETE FROM deliveries WHERE (check_id, id) IN (
        SELECT check_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1`,
   ),
   audit: statement(
-    'audit',
+    'retention_audit',
     `DELETE FROM audit WHERE id = ANY(ARRAY(SELECT id FROM audit WHERE at < ${until} ORDER BY at LIMIT $2)) RETURNING 1`,
   ),
   // From name to name, because that is what the index begins with. The count of shutdowns is a sum over all of its rows, of which
   // there are few.
   health_metrics: statement(
-    'health_metrics',
+    'retention_health_metrics',
     `WITH RECURSIVE found AS (
        (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
        UNION ALL
@@ -38,18 +38,18 @@ const deletions = {
      DELETE FROM health_metrics WHERE id = ANY(ARRAY(SELECT id FROM old)) RETURNING 1`,
   ),
   heartbeat_keys: statement(
-    'heartbeat_keys',
+    'retention_heartbeat_keys',
     `DELETE FROM heartbeat_keys WHERE (check_id, key) IN (
        SELECT check_id, key FROM heartbeat_keys WHERE recorded_at < ${until} ORDER BY recorded_at LIMIT $2) RETURNING 1`,
   ),
   quarantined_heartbeats: statement(
-    'quarantined_heartbeats',
+    'retention_quarantined_heartbeats',
     `DELETE FROM quarantined_heartbeats WHERE id IN (
        SELECT id FROM quarantined_heartbeats WHERE quarantined_at < ${until} ORDER BY quarantined_at LIMIT $2) RETURNING 1`,
   ),
   // All of them are read twice a second, and a service that is restarted over and over makes one each time.
   blind_windows: statement(
-    'blind_windows',
+    'retention_blind_windows',
     `DELETE FROM blind_windows WHERE from_at IN (
        SELECT from_at FROM blind_windows
        WHERE to_at < ${until} OR from_at <= (SELECT from_at FROM blind_windows ORDER BY from_at DESC OFFSET 10000 LIMIT 1)
@@ -60,7 +60,7 @@ const deletions = {
 /** Tables of which old rows are deleted; those with partitions lose these. */
 export type SweptTable = keyof typeof deletions
 
-const tryLock = statement('lock', 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked')
+const tryLock = statement('retention_lock', 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked')
 
 /** Deletes at most `limit` of the oldest rows from before `before`; returns how many. None if another replica is at it. */
 export async function deleteOld(tx: Queryable, table: SweptTable, before: number, limit: number): Promise<number> {
@@ -68,7 +68,7 @@ export async function deleteOld(tx: Queryable, table: SweptTable, before: number
   return row?.locked ? (await tx.query(deletions[table], [before, limit])).length : 0
 }
 
-const usage = statement('body_usage', 'DELETE FROM body_usage WHERE day < $1::date')
+const usage = statement('retention_body_usage', 'DELETE FROM body_usage WHERE day < $1::date')
 
 /** Deletes the counts of days before `firstDay` (`YYYYMMDD`), whose bodies are deleted. */
 export async function deleteUsageBefore(on: Queryable, firstDay: string): Promise<void> {
@@ -79,7 +79,7 @@ export async function deleteUsageBefore(on: Queryable, firstDay: string): Promis
 export type DayPartition = { name: string; parent: string; state: 'attached' | 'detaching' | 'detached' }
 
 const partitions = statement(
-  'partitions',
+  'retention_partitions',
   `SELECT c.relname::text AS name, regexp_replace(c.relname, '_\\d+$', '') AS parent,
      CASE WHEN i.inhrelid IS NULL THEN 'detached' WHEN i.inhdetachpending THEN 'detaching' ELSE 'attached' END AS state
    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid

@@ -1,6 +1,7 @@
 // The history of Flatline's alerts about itself. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../database/client.ts'
+import type { Queryable } from '../database/client.ts'
+import { instant, statement } from '../database/sql.ts'
 
 export type ServiceAlert = {
   id: number
@@ -11,11 +12,8 @@ export type ServiceAlert = {
   text: string
 }
 
-const statement = (name: string, text: string): Statement => ({ name: `service_alerts_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
-
 const insert = statement(
-  'insert',
+  'service_alerts_insert',
   `INSERT INTO service_alerts (at, node, rule, level, text) VALUES (${instant('$1')}, $2, $3, $4, left($5, 500)) RETURNING id`,
 )
 
@@ -24,7 +22,7 @@ export async function insertServiceAlert(tx: Queryable, alert: Omit<ServiceAlert
   return (await tx.query<{ id: number }>(insert, [at, node, rule, level, text]))[0]?.id ?? 0
 }
 
-const sweep = statement('sweep', 'DELETE FROM service_alerts WHERE id <= $1')
+const sweep = statement('service_alerts_sweep', 'DELETE FROM service_alerts WHERE id <= $1')
 
 /** Deletes all up to this one. */
 export async function deleteUntil(tx: Queryable, id: number): Promise<void> {
@@ -32,7 +30,7 @@ export async function deleteUntil(tx: Queryable, id: number): Promise<void> {
 }
 
 const list = statement(
-  'list',
+  'service_alerts_list',
   `SELECT id, at, node, rule, level, text FROM service_alerts WHERE $1::int IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`,
 )
 
@@ -46,7 +44,7 @@ export async function selectServiceAlerts(
 }
 
 const latest = statement(
-  'latest',
+  'service_alerts_latest',
   'SELECT DISTINCT ON (rule) id, at, node, rule, level, text FROM service_alerts WHERE node = $1 ORDER BY rule, id DESC',
 )
 

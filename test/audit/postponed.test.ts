@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createPostponed } from '../../src/audit/postponed.ts'
-import type { Statement } from '../../src/database/client.ts'
+import type { Statement } from '../../src/database/sql.ts'
 import { createFaultProxy } from '../fault-proxy.ts'
 import { adminToken, build, eventually } from '../helper.ts'
 import { patience, within } from '../patience.ts'

@@ -1,4 +1,5 @@
-import type { Queryable, Statement } from '../../database/client.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
 
 /** Instants in epoch milliseconds. `code` is an SQLSTATE or empty. */
 export type Quarantined = {
@@ -14,8 +15,7 @@ export type Quarantined = {
 
 export type QuarantineRow = Quarantined & { quarantinedAt: number; attempts: number }
 
-const statement = (name: string, text: string): Statement => ({ name: `quarantine_${name}`, text })
-const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
+const statement = (name: string, text: string) => registered(`quarantine_${name}`, text)
 
 // A replay that is repeated finds its entries there already.
 const insert = statement(

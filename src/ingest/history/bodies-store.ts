@@ -3,7 +3,8 @@
 // project by day of receipt. A day may be below zero for a moment, because another replica may remove a body before its
 // writer has added it. Instants in epoch milliseconds.
 
-import type { Queryable, Statement } from '../../database/client.ts'
+import type { Queryable } from '../../database/client.ts'
+import { statement as registered } from '../../database/sql.ts'
 
 /** Bytes of a project by day, `YYYY-MM-DD`. */
 export type Usage = { projectId: string; day: string; bytes: number }
@@ -13,7 +14,7 @@ export type ClosedToBodies = { checks: ReadonlySet<string>; projects: readonly s
 
 export const openToBodies: ClosedToBodies = { checks: new Set(), projects: [] }
 
-const statement = (name: string, text: string): Statement => ({ name: `bodies_${name}`, text })
+const statement = (name: string, text: string) => registered(`bodies_${name}`, text)
 
 const add = statement(
   'add_usage',

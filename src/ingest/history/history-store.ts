@@ -1,9 +1,10 @@
 // Reading what was received. Instants in epoch milliseconds.
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
-import type { Queryable, Statement } from '../../database/client.ts'
+import type { Queryable } from '../../database/client.ts'
+import { statement as registered } from '../../database/sql.ts'
 
-const statement = (name: string, text: string): Statement => ({ name: `heartbeats_${name}`, text })
+const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)
 
 export type HistoryRow = {
   n: number

@@ -1,16 +1,13 @@
-import type { Statement } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
+import { statement } from '../../database/sql.ts'
 
 /** One day: `from` inclusive and `to` exclusive as `YYYY-MM-DD`. */
 export type Day = { suffix: string; from: string; to: string }
 
 const tables = ['heartbeats', 'heartbeat_bodies'] as const
 
-const exists: Statement = { name: 'partitions_exists', text: 'SELECT to_regclass($1) IS NOT NULL AS exists' }
-const serialise: Statement = {
-  name: 'partitions_lock',
-  text: "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))",
-}
+const exists = statement('partitions_exists', 'SELECT to_regclass($1) IS NOT NULL AS exists')
+const serialise = statement('partitions_lock', "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))")
 
 /**
  * Creates a day's partitions unless they exist. A table is made apart and then attached, which takes a lock that lets

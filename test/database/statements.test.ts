@@ -1,0 +1,86 @@
+// Every statement of the service is prepared on the real schema, so that a wrong table, column or type shows here and not on the day when
+// the statement runs for the first time. What PostgreSQL says it returns is compared with the columns that TypeScript believes.
+
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import pg from 'pg'
+import { statement, statements } from '../../src/database/sql.ts'
+import { createDatabase } from '../postgres.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Files with statements; importing one registers them. */
+const files = globSync('src/**/*.ts', { cwd: root })
+  .filter((file) => !file.startsWith('src/database/generated/'))
+  .filter((file) => /\bstatement\(/.test(readFileSync(join(root, file), 'utf8')))
+for (const file of files) await import(join(root, file))
+
+/** Each column with its type; the `?` of columns that can be null says nothing to PostgreSQL. */
+const declared = (columns: Record<string, string>) =>
+  Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, type.replace('?', '')]))
+
+test('PostgreSQL prepares every statement', async (t) => {
+  const describe = await describer(t)
+  const refused: string[] = []
+  for (const [name, { text }] of statements)
+    await describe(text).catch((error: Error) => refused.push(`${name}: ${error.message}`))
+  assert.deepEqual(refused, [])
+  assert.ok(statements.size > 150, `only ${statements.size} statements are registered`)
+})
+
+test('a statement returns the columns that it declares', async (t) => {
+  const describe = await describer(t)
+  for (const [name, { text, columns }] of statements)
+    if (columns !== null) assert.deepEqual(await describe(text), declared(columns), name)
+})
+
+test('a statement that PostgreSQL cannot prepare is refused, and a wrong column seen', async (t) => {
+  const describe = await describer(t)
+  await assert.rejects(describe('SELECT nothing FROM checks'), /column "nothing" does not exist/)
+  assert.deepEqual(await describe('SELECT id, n AS count FROM checks WHERE id = $1'), { id: 'uuid', count: 'int8' })
+  assert.deepEqual(await describe('DELETE FROM checks WHERE id = $1'), {})
+})
+
+test('two statements cannot have one name', () => {
+  assert.throws(() => statement('health_ping', 'SELECT 2'), /two statements are named health_ping/)
+})
+
+type Columns = Record<string, string>
+
+/** Prepares texts on a migrated database and says what each returns, without running it. */
+async function describer(t: Parameters<typeof createDatabase>[0]): Promise<(text: string) => Promise<Columns>> {
+  const client = new pg.Client({ connectionString: await createDatabase(t) })
+  await client.connect()
+  // The database goes away under it when the test ends.
+  client.on('error', () => undefined)
+  const { rows } = await client.query<{ oid: number; name: string }>(
+    "SELECT oid::int, regexp_replace(typname, '^_(.*)', '\\1[]') AS name FROM pg_type",
+  )
+  const types = new Map(rows.map(({ oid, name }) => [oid, name]))
+  return async (text) => {
+    const fields = await described(client, text)
+    return Object.fromEntries(fields.map(({ name, dataTypeID }) => [name, types.get(dataTypeID) ?? String(dataTypeID)]))
+  }
+}
+
+/** Parse and Describe of the wire protocol, which pg offers to nobody but its own queries. */
+function described(client: pg.Client, text: string): Promise<pg.FieldDef[]> {
+  return new Promise((resolve, reject) => {
+    let found: pg.FieldDef[] = []
+    const query = {
+      submit(connection: pg.Connection) {
+        connection.parse({ name: '', text, types: [] }, true)
+        connection.describe({ type: 'S', name: '' }, true)
+        connection.sync()
+      },
+      handleRowDescription: ({ fields }: { fields: pg.FieldDef[] }) => {
+        found = fields
+      },
+      handleError: reject,
+      handleReadyForQuery: () => resolve(found),
+    }
+    client.query(query)
+  })
+}

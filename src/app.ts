@@ -32,7 +32,6 @@ import { requestLogPlugin } from './http/request-log.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
-import { recordMaxBytes } from './ingest/failover/heartbeat-record.ts'
 import { ingestPlugin } from './ingest/plugin.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
@@ -44,6 +43,7 @@ import { redisPlugin } from './redis/plugin.ts'
 import { replicasPlugin } from './replicas/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
 import { serviceAlertsPlugin } from './service-alerts/plugin.ts'
+import { recordMaxBytes } from './spool/records.ts'
 
 export type AppOptions = {
   config: Config

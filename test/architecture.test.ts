@@ -46,6 +46,7 @@ const arrows: Record<string, string[]> = {
   config: ['kit'],
   schedule: ['kit'],
   core: ['kit', 'schedule'],
+  spool: ['kit'],
   'database/embedded': ['config'],
   logging: ['config', 'kit'],
   database: ['config', 'core', 'database/embedded', 'kit'],
@@ -82,7 +83,7 @@ const arrows: Record<string, string[]> = {
   ],
   badges: ['checks', 'core', 'database', 'http', 'kit'],
   detector: ['checks', 'config', 'core', 'database', 'kit'],
-  ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas'],
+  ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas', 'spool'],
   'project-metrics': ['checks', 'http'],
   cli: ['alerting', 'audit', 'checks', 'config', 'database', 'database/backup'],
 }

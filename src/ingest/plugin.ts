@@ -1,17 +1,18 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { dataDirMode } from '../config/data-dir.ts'
 import type { Config } from '../config/load.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createLoop, type Loop } from '../kit/loop.ts'
+import { openSpool } from '../spool/spool.ts'
 import { bulkRoutes } from './dialects/bulk-routes.ts'
 import { type PingRoutesOptions, pingRoutes } from './dialects/healthchecks-routes.ts'
 import { createMailRecipients } from './dialects/mail-recipients.ts'
 import type { MailListener } from './dialects/smtp-server.ts'
 import { createAdoption } from './failover/adoption.ts'
 import { quarantineRoutes } from './failover/quarantine-routes.ts'
-import { openSpool } from './failover/spool.ts'
 import type { SpoolFailover } from './failover/spool-failover.ts'
 import { type Bodies, type BodyQuota, createBodies } from './history/bodies.ts'
 import { createHistory } from './history/history.ts'
@@ -41,7 +42,12 @@ export const ingestPlugin = fp<{ config: Config }>(
     const metrics = app.domainMetrics
     const spool =
       config.ingest.mode === 'available'
-        ? await openSpool({ root: join(config.server.dataDir, 'spool'), limits: config.spool, log: app.log })
+        ? await openSpool({
+            root: join(config.server.dataDir, 'spool'),
+            parentMode: dataDirMode,
+            limits: config.spool,
+            log: app.log,
+          })
         : null
     const { bodies, loop: trimming } = boundedBodies(app)
     const heartbeats = createHeartbeats({
@@ -77,7 +83,7 @@ export const ingestPlugin = fp<{ config: Config }>(
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
       // Nobody's silence may be judged before what others have left behind is known.
-      if (heartbeats.failover) await app.blindTime.forget(await heartbeats.failover.tend())
+      if (heartbeats.failover) await app.blindTime.forget(await heartbeats.failover.maintain())
       for (const loop of loops) loop.start()
     })
     const mail = await openMailListener(app, config)
@@ -183,10 +189,10 @@ function spoolLoops(app: FastifyInstance, failover: SpoolFailover): Loop[] {
   metrics.observe('spool_bytes', () => [{ value: failover.backlog().bytes }])
   metrics.observe('spool_replay_stalled_seconds', () => [{ value: failover.stalledMs() / 1000 }])
   metrics.observe('spool_records', () => [{ value: failover.backlog().records }])
-  const adopt = createAdoption({ tend: failover.tend, record: blindTime.record, forget: blindTime.forget })
+  const adopt = createAdoption({ adopt: failover.maintain, record: blindTime.record, forget: blindTime.forget })
   const step = async () => {
     await adopt()
-    await failover.learn().catch(unlessAway)
+    await failover.lookUpProjects().catch(unlessAway)
     return false
   }
   return [

@@ -12,7 +12,7 @@ import type { Database } from '../database/service.ts'
 import { type Applied, applySignals } from './apply-signals.ts'
 import { createPauses, kindsByContent } from './content-filters.ts'
 import { insertKeys, selectKnownKeys } from './dedupe-keys-store.ts'
-import { takenAtOf } from './failover/heartbeat-record.ts'
+import { acceptedAtOf } from './failover/heartbeat-record.ts'
 import type { BodyAccount } from './history/bodies.ts'
 import { growTotals, openToBodies, type Total } from './history/bodies-store.ts'
 import type { Outcome, Received } from './service.ts'
@@ -60,7 +60,7 @@ export function createRecorder(options: {
       const { slug, uploader } = entry
       if (owner === undefined || !(uploader ? uploadingKinds : pingingKinds).includes(owner.kind)) continue
       const { projectId, until } = owner
-      if (until !== null && takenAtOf(entry) >= until) continue
+      if (until !== null && acceptedAtOf(entry) >= until) continue
       if (uploader !== null) entry.uploader = { ...uploader, projectId }
       if (slug !== null) entry.slug = { ...slug, projectId }
     }

@@ -10,9 +10,10 @@ import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createBatcher, type Done } from '../kit/batcher.ts'
 import type { QuotaRefusal } from '../quotas/limits.ts'
-import { decodeRecords, takenAtOf } from './failover/heartbeat-record.ts'
+import { decodeRecords } from '../spool/records.ts'
+import type { Spool } from '../spool/spool.ts'
+import { acceptedAtOf } from './failover/heartbeat-record.ts'
 import { createQuarantine } from './failover/quarantine.ts'
-import type { Spool } from './failover/spool.ts'
 import { createSpoolFailover, type SpoolFailoverOptions } from './failover/spool-failover.ts'
 import { createWriteProbe } from './failover/write-probe.ts'
 import { heartbeatId } from './heartbeat-id.ts'
@@ -200,7 +201,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     for (const [i, result] of results.entries()) {
       const { checkId, slug, uploader } = entries[i] as Received
       if (!(result instanceof Error) && result !== 'unknown' && checkId !== '')
-        failover?.saw(checkId, slug?.projectId ?? uploader?.projectId)
+        failover?.rememberCheck(checkId, slug?.projectId ?? uploader?.projectId)
     }
     return results
   }
@@ -250,8 +251,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (failover === null) throw new AppError('unavailable', 'this replica has no spool')
-      const { records, unreadable } = decodeRecords(bytes)
-      await failover.recordForeign(records, unreadable)
+      await failover.recordForReplica(decodeRecords(bytes).records)
     },
     async flush(): Promise<void> {
       await batcher.drained()
@@ -273,7 +273,7 @@ function countedAs(error: Error | null, outcome: Outcome | undefined): Heartbeat
 }
 
 function arrivalOf(received: Received | undefined): number | null {
-  return received === undefined ? null : takenAtOf(received)
+  return received === undefined ? null : acceptedAtOf(received)
 }
 
 function isStored(outcome: Outcome | undefined): boolean {

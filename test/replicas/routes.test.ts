@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { encodeRecord } from '../../src/ingest/failover/heartbeat-record.ts'
 import { addressOf } from '../../src/replicas/identity.ts'
 import { replicaHeader } from '../../src/replicas/peers.ts'
 import { build } from '../helper.ts'
+import { encodeEntry } from '../ingest/failover/spool-entry.ts'
 import { sql } from '../postgres.ts'
 
 const token = 'a-token-that-only-the-replica-knows'
@@ -22,7 +22,7 @@ async function withReplica(databaseUrl: string): Promise<string> {
 }
 
 const spooled = (checkId: string, at: number, body = Buffer.from('kept')) =>
-  encodeRecord({
+  encodeEntry({
     ...{ id: randomUUID(), checkId: checkId, at, created: false, slug: null, pingKeyHash: null, uploader: null },
     ...{
       key: null,

@@ -2,19 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodeRecord } from '../../src/ingest/failover/heartbeat-record.ts'
-import { openSpool } from '../../src/ingest/failover/spool.ts'
-import type { Received } from '../../src/ingest/service.ts'
+import { encodeRecord, type SpoolRecord } from '../../src/spool/records.ts'
+import { openSpool } from '../../src/spool/spool.ts'
 import { scratchDir } from '../helper.ts'
-import { spoolEntry } from '../ingest/failover/spool-entry.ts'
 
+const record = (at: number) => encodeRecord({ at, payload: Buffer.alloc(100, 'x') })
 const limits = { maxBytes: 1e6, segmentBytes: 1e5, queueMaxEntries: 1000 }
 
-test('a spool that cannot be taken over is told of once, and what is no spool is left where it is', async (t) => {
+test('a spool that cannot be taken over is reported once, and other files stay where they are', async (t) => {
   const root = await scratchDir(t)
   const events: string[] = []
-  const telling = { info() {}, error: (line: object) => void events.push(String((line as { event?: string }).event)) }
-  const spool = await openSpool({ root, limits, log: telling })
+  const log = { info() {}, error: (line: object) => void events.push(String((line as { event?: string }).event)) }
+  const spool = await openSpool({ root, parentMode: 0o700, limits, log })
   t.after(() => spool.close())
   const own = (await readdir(root))[0] as string
   const abandoned = join(root, 'abandoned')
@@ -23,18 +22,18 @@ test('a spool that cannot be taken over is told of once, and what is no spool is
   for (const path of [abandoned, join(root, 'notes.txt')]) await utimes(path, 0, 0)
   // A directory that is not empty cannot be replaced, as one cannot be moved for want of permission.
   await mkdir(join(root, own, 'abandoned', 'in the way'), { recursive: true })
-  await spool.tend()
-  await spool.tend()
+  await spool.maintain()
+  await spool.maintain()
   assert.deepEqual(events, ['spool.stuck'])
   assert.deepEqual((await readdir(root)).sort(), [own, 'abandoned', 'notes.txt'].sort())
   await rm(join(root, own, 'abandoned'), { recursive: true })
   await utimes(abandoned, 0, 0)
-  await spool.tend()
+  await spool.maintain()
   assert.deepEqual((await readdir(root)).sort(), [own, 'notes.txt'].sort())
 })
 
-test('a damaged file is kept after its readable part is stored, and one that is only torn is not', async (t) => {
-  const [first, second] = [spoolEntry(), spoolEntry()].map(encodeRecord) as [Buffer, Buffer]
+test('a damaged file is kept after its readable part is stored; one that is only torn is not', async (t) => {
+  const [first, second] = [record(1), record(2)]
   const damaged = Buffer.from(second)
   damaged.writeUInt8(damaged.readUInt8(40) ^ 1, 40)
   const files: [string, Buffer, boolean][] = [
@@ -44,16 +43,16 @@ test('a damaged file is kept after its readable part is stored, and one that is 
     ['damaged', Buffer.concat([damaged, first]), true],
     ['damaged at its end', Buffer.concat([first, damaged]), true],
     ['damaged and torn', Buffer.concat([damaged, first, second.subarray(0, 50)]), true],
-    ['of another version', Buffer.concat([first, Buffer.from('FHB7'), second.subarray(4)]), true],
+    ['of another version', Buffer.concat([first, Buffer.from('FLS7'), second.subarray(4)]), true],
   ]
   for (const [what, bytes, isKept] of files) {
     const root = await scratchDir(t)
     await mkdir(join(root, 'abandoned'))
     await writeFile(join(root, 'abandoned', '0000000001.spool'), bytes)
     await utimes(join(root, 'abandoned'), 0, 0)
-    const spool = await openSpool({ root, limits, log: { info() {}, error() {} } })
-    await spool.tend()
-    const records: Received[] = []
+    const spool = await openSpool({ root, parentMode: 0o700, limits, log: { info() {}, error() {} } })
+    await spool.maintain()
+    const records: SpoolRecord[] = []
     while (await spool.replay(async (some) => void records.push(...some)));
     assert.equal(records.length, 1, what)
     const kept = await readdir(join(root, 'unreadable')).catch(() => [])

@@ -4,31 +4,29 @@ import { once } from 'node:events'
 import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { decodeRecords, encodeRecord } from '../../src/ingest/failover/heartbeat-record.ts'
-import { findSegments } from '../../src/ingest/failover/segments.ts'
-import { openSpool, type Spool, type SpoolLimits, type SpoolOwner } from '../../src/ingest/failover/spool.ts'
-import type { Received } from '../../src/ingest/service.ts'
+import { decodeRecords, encodeRecord, type SpoolRecord } from '../../src/spool/records.ts'
+import { findSegments } from '../../src/spool/segments.ts'
+import { openSpool, type RecordOwner, type Spool, type SpoolLimits } from '../../src/spool/spool.ts'
 import { scratchDir } from '../helper.ts'
 
 const log = { info() {}, error() {} }
 
-test('a record comes back as it was written, body and all', () => {
+test('a record comes back as it was written', () => {
   const records = [
-    received(1),
-    { ...received(2), body: Buffer.from([0, 255, 10]) },
-    { ...received(3), body: Buffer.alloc(0) },
-    { ...received(4), takenAt: 1_000_000 },
+    record(1),
+    { at: -1.5, payload: Buffer.from([0, 255, 10]) },
+    { at: 1e300, payload: Buffer.alloc(0) },
+    { at: 2, payload: encodeRecord(record(3)) },
   ]
   assert.deepEqual(decodeRecords(Buffer.concat(records.map(encodeRecord))), {
     records,
-    unreadable: [],
     damagedBytes: 0,
     isTorn: false,
   })
 })
 
 test('a torn end and a damaged record cost themselves and nothing else', () => {
-  const whole = [1, 2, 3, 4].map((n) => encodeRecord(received(n)))
+  const whole = [1, 2, 3, 4].map((n) => encodeRecord(record(n)))
   const bytes = Buffer.concat(whole)
   const second = (whole[0] as Buffer).length
   bytes.writeUInt8(bytes.readUInt8(second + 30) ^ 1, second + 30)
@@ -42,7 +40,7 @@ test('a torn end and a damaged record cost themselves and nothing else', () => {
   }
 })
 
-test('heartbeats are replayed in their order over many segments, and leave the spool empty', async (t) => {
+test('records are replayed in their order over many segments, and leave the spool empty', async (t) => {
   const spool = await open(t, { segmentBytes: 1000 })
   await Promise.all(span(1, 200).map((n) => push(spool, n)))
   await push(spool, 201)
@@ -52,7 +50,7 @@ test('heartbeats are replayed in their order over many segments, and leave the s
   assert.deepEqual(spool.backlog(), { records: 0, bytes: 0, oldestAt: null })
 })
 
-test('what arrives during a replay is kept for the next', async (t) => {
+test('a record that arrives during a replay is kept for the next', async (t) => {
   const spool = await open(t)
   await push(spool, 1)
   await spool.replay(async (records) => {
@@ -76,41 +74,41 @@ test('a replay that fails leaves everything where it was', async (t) => {
 })
 
 test('a full spool takes no more and keeps what it has', async (t) => {
-  const spool = await open(t, { maxBytes: 4 * encodeRecord(received(1)).length })
+  const spool = await open(t, { maxBytes: 4 * encodeRecord(record(1)).length })
   for (const n of span(1, 4)) await push(spool, n)
   assert.equal(
-    spool.push(received(5), known, () => {}),
+    spool.push(record(5), known, () => {}),
     false,
   )
   assert.deepEqual(await replayAll(spool), span(1, 4))
   await push(spool, 6)
 })
 
-test('strangers get a tenth of the room, and none of them more than is left for the others', async (t) => {
-  const spool = await open(t, { maxBytes: 200 * encodeRecord(received(1000)).length })
-  const taken = (owner: SpoolOwner) => span(1001, 1200).filter((n) => spool.push(received(n), owner, () => {})).length
-  const addresses = Array.from({ length: 30 }, (_, i) => taken({ address: `192.0.2.${i}` }))
+test('strangers get a tenth of the room, and each leaves some of it for the others', async (t) => {
+  const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length })
+  const taken = (owner: RecordOwner) => span(1001, 1200).filter((n) => spool.push(record(n), owner, () => {})).length
+  const addresses = Array.from({ length: 30 }, (_, i) => taken({ stranger: `192.0.2.${i}` }))
   assert.deepEqual(addresses.slice(0, 4), [10, 5, 3, 1])
   assert.ok(addresses.reduce((sum, n) => sum + n, 0) <= 20)
   await push(spool, 1)
   assert.equal((await replayAll(spool)).length, addresses.reduce((sum, n) => sum + n, 0) + 1)
-  assert.equal(taken({ address: '192.0.2.1' }), 10, 'an empty spool has room for them again')
+  assert.equal(taken({ stranger: '192.0.2.1' }), 10, 'an empty spool has room for them again')
 })
 
-test('a project fills no more than its share', async (t) => {
-  const spool = await open(t, { maxBytes: 20 * encodeRecord(received(1000)).length })
-  const taken = (owner: SpoolOwner) => span(1001, 1020).filter((n) => spool.push(received(n), owner, () => {})).length
-  assert.equal(taken({ projectId: 'a', share: 0.5 }), 10)
-  assert.equal(taken({ projectId: 'b', share: 0.8 }), 10, 'what is left')
+test('an owner fills no more than its share', async (t) => {
+  const spool = await open(t, { maxBytes: 20 * encodeRecord(record(1000)).length })
+  const taken = (owner: RecordOwner) => span(1001, 1020).filter((n) => spool.push(record(n), owner, () => {})).length
+  assert.equal(taken({ id: 'a', share: 0.5 }), 10)
+  assert.equal(taken({ id: 'b', share: 0.8 }), 10, 'what is left')
 })
 
-test('what could not be written takes up nobody’s share', async (t) => {
+test('a record that could not be written takes no share', async (t) => {
   const root = await scratchDir(t)
-  const spool = await open(t, { maxBytes: 200 * encodeRecord(received(1000)).length }, root)
-  const owners: SpoolOwner[] = [{ projectId: 'a', share: 0.1 }, { address: '192.0.2.1' }]
-  const write = (owner: SpoolOwner) =>
+  const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length }, root)
+  const owners: RecordOwner[] = [{ id: 'a', share: 0.1 }, { stranger: '192.0.2.1' }]
+  const write = (owner: RecordOwner) =>
     new Promise<string>((resolve) => {
-      const taken = spool.push(received(1000), owner, (error) => resolve(error ? 'failed' : 'written'))
+      const taken = spool.push(record(1000), owner, (error) => resolve(error ? 'failed' : 'written'))
       if (!taken) resolve('full')
     })
   const dir = join(root, (await readdir(root))[0] as string)
@@ -123,31 +121,27 @@ test('what could not be written takes up nobody’s share', async (t) => {
   for (const owner of owners) assert.equal(await write(owner), 'written')
 })
 
-test('the oldest is what got here first, wherever it lies and however old it says that it is', async (t) => {
+test('the backlog names the time of its oldest record, wherever that record lies', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, {}, root)
   await push(spool, 50)
   await push(spool, 40)
   assert.equal(spool.backlog().oldestAt, 40, 'behind a later one')
-  const upload = { ...received(3), takenAt: 60 }
-  const written = new Promise((resolve) => spool.push(upload, known, resolve))
-  await written
-  assert.equal(spool.backlog().oldestAt, 40, 'an upload of what its sender had kept')
-  assert.equal((await replayAll(spool)).length, 3)
-  spool.push({ ...received(5), takenAt: 70 }, known, () => {})
+  assert.equal((await replayAll(spool)).length, 2)
+  spool.push(record(70), known, () => {})
   assert.equal(spool.backlog().oldestAt, 70, 'on its way to the disk')
-  spool.push(received(60), known, () => {})
+  spool.push(record(60), known, () => {})
   await spool.written()
   await spool.close()
   const found = await findSegments(root)
   assert.deepEqual(
     found.map(({ oldestAt }) => oldestAt),
     [60],
-    'also for whoever takes it over',
+    'also for the process that takes it over',
   )
 })
 
-test('whoever had its files taken over promises nothing more, and starts anew', async (t) => {
+test('a process whose files were taken over acknowledges nothing in them and begins new ones', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, {}, root)
   await push(spool, 1)
@@ -165,7 +159,7 @@ test('whoever had its files taken over promises nothing more, and starts anew', 
   assert.deepEqual(spool.backlog(), { records: 0, bytes: 0, oldestAt: null })
 })
 
-test('a disk that failed and works again is noticed, also when nothing comes any more', async (t) => {
+test('a disk that failed and works again is noticed without a new record', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, {}, root)
   const dir = join(root, (await readdir(root))[0] as string)
@@ -173,26 +167,26 @@ test('a disk that failed and works again is noticed, also when nothing comes any
   await writeFile(dir, 'in the way')
   await assert.rejects(push(spool, 1))
   assert.equal(spool.hasRoom(), false)
-  await assert.rejects(spool.tend())
+  await assert.rejects(spool.maintain())
   assert.equal(spool.hasRoom(), false)
   await rm(dir)
-  await spool.tend()
+  await spool.maintain()
   assert.equal(spool.hasRoom(), true)
   assert.deepEqual(await readdir(dir), ['owner.json'])
   await push(spool, 2)
   assert.deepEqual(await replayAll(spool), [2])
 })
 
-test('a spool whose owner was killed is taken over by one of two others, and its heartbeats come first', async (t) => {
+test('a spool whose owner was killed is taken over by one of two others, and its records come first', async (t) => {
   const root = await scratchDir(t)
   const dead = await spawnOwner(t, root, 3)
   const [first, second] = await Promise.all([open(t, {}, root), open(t, {}, root)])
   await push(first, 10)
-  await Promise.all([first.tend(), second.tend()])
+  await Promise.all([first.maintain(), second.maintain()])
   assert.equal(first.backlog().records + second.backlog().records, 1, 'a living owner keeps its spool')
   dead.kill('SIGKILL')
   await once(dead, 'exit')
-  await Promise.all([first.tend(), second.tend()])
+  await Promise.all([first.maintain(), second.maintain()])
   const replayed = [...(await replayAll(second)), ...(await replayAll(first))]
   assert.deepEqual(replayed, [1, 2, 3, 10])
 })
@@ -202,15 +196,15 @@ test('what a killed adopter had taken over is found by the next, older first', a
   const gone = { host: (await import('node:os')).hostname(), pid: 1, startedAt: 'before' }
   await mkdir(join(root, 'a', 'b'), { recursive: true })
   await writeFile(join(root, 'a', 'owner.json'), JSON.stringify(gone))
-  await writeFile(join(root, 'a', '0000000001.spool'), encodeRecord(received(2)))
-  await writeFile(join(root, 'a', 'b', '0000000009.spool'), encodeRecord(received(1)))
-  await appendFile(join(root, 'a', '0000000001.spool'), encodeRecord(received(3)).subarray(0, 20))
+  await writeFile(join(root, 'a', '0000000001.spool'), encodeRecord(record(2)))
+  await writeFile(join(root, 'a', 'b', '0000000009.spool'), encodeRecord(record(1)))
+  await appendFile(join(root, 'a', '0000000001.spool'), encodeRecord(record(3)).subarray(0, 20))
   const spool = await open(t, {}, root)
-  await spool.tend()
+  await spool.maintain()
   assert.deepEqual(await replayAll(spool), [1, 2])
 })
 
-test('an empty spool leaves no directory behind, one with heartbeats does', async (t) => {
+test('an empty spool leaves no directory behind, one with records does', async (t) => {
   const root = await scratchDir(t)
   const empty = await open(t, {}, root)
   await empty.close()
@@ -224,6 +218,7 @@ test('an empty spool leaves no directory behind, one with heartbeats does', asyn
 async function open(t: TestContext, limits: Partial<SpoolLimits> = {}, root?: string): Promise<Spool> {
   const spool = await openSpool({
     root: root ?? (await scratchDir(t)),
+    parentMode: 0o700,
     limits: { maxBytes: 1e6, segmentBytes: 1e5, queueMaxEntries: 1000, ...limits },
     log,
   })
@@ -231,11 +226,11 @@ async function open(t: TestContext, limits: Partial<SpoolLimits> = {}, root?: st
   return spool
 }
 
-const known: SpoolOwner = { projectId: '', share: 1 }
+const known: RecordOwner = { id: null, share: 1 }
 
 function push(spool: Spool, n: number): Promise<true> {
   return new Promise((resolve, reject) => {
-    const taken = spool.push(received(n), known, (error) => (error ? reject(error) : resolve(true)))
+    const taken = spool.push(record(n), known, (error) => (error ? reject(error) : resolve(true)))
     if (!taken) reject(new Error('full'))
   })
 }
@@ -246,7 +241,7 @@ async function replayAll(spool: Spool): Promise<number[]> {
   return replayed
 }
 
-/** Another process that owns a spool with `count` heartbeats. */
+/** Another process that owns a spool with `count` records. */
 async function spawnOwner(t: TestContext, root: string, count: number) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures/spool-owner.ts'), root, String(count)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -256,27 +251,9 @@ async function spawnOwner(t: TestContext, root: string, count: number) {
   return child
 }
 
-function received(n: number): Received {
-  return {
-    id: `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`,
-    at: n,
-    checkId: '6b1f3a52-54be-4909-a300-9a296a8c72e4',
-    kind: 'success',
-    exitStatus: null,
-    rid: null,
-    method: 'GET',
-    scheme: 'http',
-    remoteAddr: '127.0.0.1',
-    ua: 'test',
-    body: null,
-    requestId: 'r',
-    slug: null,
-    mail: null,
-    pingKeyHash: null,
-    uploader: null,
-    key: null,
-    created: false,
-  }
+/** Accepted at `n`. */
+function record(n: number): SpoolRecord {
+  return { at: n, payload: Buffer.from(`record ${n}`.padEnd(100, '.')) }
 }
 
 function span(first: number, last: number): number[] {

@@ -1,9 +1,9 @@
 // The owners of heartbeats while the database is away, from the checks and keys that were seen before.
 
 import { networkOf } from '../../kit/network.ts'
+import type { RecordOwner } from '../../spool/spool.ts'
 import type { Received } from '../service.ts'
 import { createKnownChecks } from './known-checks.ts'
-import type { SpoolOwner } from './spool.ts'
 
 export type OwnerLookups = {
   /** The share of the spool that a project may fill, from 0 to 1. Makes no query. */
@@ -22,22 +22,22 @@ export function createSpoolOwners(options: OwnerLookups) {
 
   return {
     /** Remembers that the check exists, and its project if that is known. */
-    saw: checks.add,
+    rememberCheck: checks.add,
 
     /** The project, if the check or the key existed when last seen; otherwise the sender's network. */
-    ownerOf(received: Received): SpoolOwner {
+    ownerOf(received: Received): RecordOwner {
       const { checkId, slug, uploader, pingKeyHash, from, remoteAddr } = received
       const hash = uploader === null ? pingKeyHash : uploader.keyHash
       const byKey = slug?.projectId || uploader?.projectId || (hash === null ? null : options.projectOfKey(hash))
       // A heartbeat with a key belongs to the owner of the key.
       const byId = slug === null && uploader === null ? checks.projectOf(checkId) : undefined
       const projectId = byKey ?? byId
-      if (projectId === undefined) return { address: networkOf(from ?? slug?.address ?? remoteAddr, 32, 64) }
-      return { projectId, share: projectId === '' ? 1 : options.shareOf(projectId) }
+      if (projectId === undefined) return { stranger: networkOf(from ?? slug?.address ?? remoteAddr, 32, 64) }
+      return projectId === '' ? { id: null, share: 1 } : { id: projectId, share: options.shareOf(projectId) }
     },
 
-    /** Looks up the projects of checks that were seen since the last call. */
-    async learn(): Promise<void> {
+    /** Looks up the projects of checks that were remembered since the last call. */
+    async lookUpProjects(): Promise<void> {
       const ids = checks.unlearnt(learntAtOnce)
       if (ids.length === 0) return
       for (const [id, projectId] of await options.projectsOf(ids)) checks.add(id, projectId)

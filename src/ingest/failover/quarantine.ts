@@ -15,7 +15,7 @@ import { isUuid } from '../../kit/identifier.ts'
 import { isoMillis } from '../../kit/instant.ts'
 import type { Outcome, Received } from '../service.ts'
 import { problemOf, storable } from '../storable.ts'
-import { decodePayload, payloadOf } from './heartbeat-record.ts'
+import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-record.ts'
 import * as store from './quarantine-store.ts'
 
 export type Quarantine = ReturnType<typeof createQuarantine>
@@ -78,7 +78,7 @@ export function createQuarantine(options: {
 
   async function retry(rows: readonly store.QuarantineRow[]): Promise<RetrySummary> {
     const readable = rows.flatMap(({ id, payload }) => {
-      const received = decodePayload(payload)
+      const received = decodeHeartbeat(payload)
       return received === null || problemOf(received) !== null ? [] : [{ id, received: storable(received) }]
     })
     const outcomes = await write(readable.map(({ received }) => received))
@@ -177,7 +177,7 @@ export function createQuarantine(options: {
 
 function rowOf(received: Received): Pick<store.Quarantined, 'id' | 'receivedAt' | 'projectId' | 'checkId' | 'payload'> {
   const { id, at, checkId, slug, uploader } = received
-  const payload = payloadOf(received)
+  const payload = encodeHeartbeat(received)
   const uuidOrNull = (text: string | undefined) => (text !== undefined && isUuid(text) ? text : null)
   return {
     id,
@@ -207,7 +207,7 @@ function documentOf(row: store.QuarantineRow): QuarantineDocument {
     received_at: iso(row.receivedAt),
     project: row.projectId,
     check: row.checkId,
-    kind: decodePayload(row.payload)?.kind ?? null,
+    kind: decodeHeartbeat(row.payload)?.kind ?? null,
     bytes: row.payload.length,
     code: row.code,
     rule: row.rule,

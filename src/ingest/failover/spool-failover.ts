@@ -7,12 +7,13 @@ import { AppError } from '../../core/errors.ts'
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
 import type { Done } from '../../kit/batcher.ts'
+import { encodeRecord, type SpoolRecord } from '../../spool/records.ts'
+import type { Backlog, Spool } from '../../spool/spool.ts'
 import type { Outcome, Received } from '../service.ts'
 import { problemOf, storable } from '../storable.ts'
-import { encodeRecord } from './heartbeat-record.ts'
+import { decodeAll, decodeHeartbeat, recordOf } from './heartbeat-record.ts'
 import { createSpoolOwners, type OwnerLookups } from './owners.ts'
 import type { Quarantine } from './quarantine.ts'
-import type { Backlog, Spool } from './spool.ts'
 
 export type SpoolFailover = ReturnType<typeof createSpoolFailover>
 
@@ -71,7 +72,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   }
 
   function push(received: Received, done: Done<Outcome>): boolean {
-    return spool.push(received, owners.ownerOf(received), (error) => {
+    return spool.push(recordOf(received), owners.ownerOf(received), (error) => {
       if (error) return done(error)
       count(received.kind, 'spooled', 1)
       others.hold(() => done(null, { recorded: received.kind, created: false }))
@@ -79,11 +80,12 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   }
 
   /** Records that cannot be written must not keep the others from being written. */
-  async function replaySegment(records: Received[], unreadable: Buffer[]): Promise<void> {
-    const unfit = records.filter((received) => problemOf(received) !== null)
+  async function replaySegment(records: readonly SpoolRecord[]): Promise<void> {
+    const { heartbeats, unreadable } = decodeAll(records)
+    const unfit = heartbeats.filter((received) => problemOf(received) !== null)
     await quarantine.addUnfit(unfit, unreadable)
     const isUnfit = new Set(unfit)
-    for (const part of partsOf(records.filter((received) => !isUnfit.has(received)).map(storable))) {
+    for (const part of partsOf(heartbeats.filter((received) => !isUnfit.has(received)).map(storable))) {
       const outcomes = await record(part)
       await quarantine.add(
         part.flatMap((received, i) => {
@@ -135,9 +137,10 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   /** While only this replica cannot reach the database, another one writes what is in the spool. */
   async function replayThroughOthers(): Promise<boolean> {
     let isTaken = true
-    const give = async (records: Received[], unreadable: Buffer[]) => {
+    const give = async (records: readonly SpoolRecord[]) => {
       // Unreadable records wait until this replica can put them into the quarantine.
-      isTaken = unreadable.length === 0 && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
+      const areReadable = records.every(({ payload }) => decodeHeartbeat(payload) !== null)
+      isTaken = areReadable && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
       if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
     }
     try {
@@ -174,8 +177,8 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       )
     },
 
-    /** `saw` remembers an existing check, and its project if that is known; `learn` looks up the other projects. */
-    ...{ saw: owners.saw, learn: owners.learn },
+    rememberCheck: owners.rememberCheck,
+    lookUpProjects: owners.lookUpProjects,
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
     async drained(): Promise<void> {
@@ -217,14 +220,14 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
 
     /** Takes over the heartbeats of processes that are gone; returns the ids of those. */
-    async tend(): Promise<string[]> {
-      const gone = await spool.tend()
+    async maintain(): Promise<string[]> {
+      const gone = await spool.maintain()
       if (!spool.isEmpty()) begin()
       return gone
     },
     id: spool.id,
     /** Records the heartbeats of another replica's spool. */
-    recordForeign: replaySegment,
+    recordForReplica: replaySegment,
     isEmpty: spool.isEmpty,
     backlog: (): Backlog => spool.backlog(),
     hasRoom: (): boolean => spool.hasRoom(),

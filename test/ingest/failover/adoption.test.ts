@@ -7,7 +7,7 @@ test('a process whose spool was taken over in an outage is forgotten once the da
   const forgotten: (readonly string[])[] = []
   let isAway = true
   const adopt = createAdoption({
-    tend: async () => found.shift() ?? [],
+    adopt: async () => found.shift() ?? [],
     record: async () => {
       if (isAway) throw new Error('away')
     },

@@ -8,13 +8,12 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodeRecord } from '../../../src/ingest/failover/heartbeat-record.ts'
 import type { Received } from '../../../src/ingest/service.ts'
 import { createFaultProxy } from '../../fault-proxy.ts'
 import { adminToken, build, eventually, keys, type Running, scratchDir } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
 import { startService } from '../../scenarios/service.ts'
-import { spoolEntry } from './spool-entry.ts'
+import { encodeEntry, spoolEntry } from './spool-entry.ts'
 
 const stranger = 'abcdefghijklmnopqrstuv'
 
@@ -186,8 +185,8 @@ function oddPayloads(uuid: string): Buffer[] {
   ]
   const texts = ['', '{', 'null', '[]', '5', '{}', '\0']
   return [
-    ...odd.map((fields) => encodeRecord(spoolEntry(fields))),
-    ...texts.map((text) => encodeRecord({ body: Buffer.from(text), toJSON: () => text } as never)),
+    ...odd.map((fields) => encodeEntry(spoolEntry(fields))),
+    ...texts.map((text) => encodeEntry({ body: Buffer.from(text), toJSON: () => text } as never)),
   ]
 }
 
@@ -206,7 +205,7 @@ function harmlessRecords(uuid: string): Buffer[] {
     ...hashes.map((keyHash) => spoolEntry({ slug: slugOf('steady'), uploader: { projectId: '', keyHash } })),
     spoolEntry({ slug: { ...slugOf('new', crypto.randomUUID()), create: true, address: '9'.repeat(60) } }),
     spoolEntry({ checkId: crypto.randomUUID(), ...dirty, remoteAddr: '9'.repeat(99) }),
-  ].map(encodeRecord)
+  ].map(encodeEntry)
 }
 
 test('a replay in any order and with any number of kills records each valid heartbeat once', async (t) => {
@@ -224,7 +223,7 @@ test('a replay in any order and with any number of kills records each valid hear
     }),
   )
   const odd = oddPayloads(uuid)
-  const records = [...valid.map(encodeRecord), ...odd, ...harmlessRecords(uuid)]
+  const records = [...valid.map(encodeEntry), ...odd, ...harmlessRecords(uuid)]
   const shuffled = records.map((record) => ({ record, key: Math.random() })).sort((a, b) => a.key - b.key)
   const segments = Array.from({ length: 12 }, (_, i) =>
     Buffer.concat(shuffled.filter((_, nth) => nth % 12 === i).map(({ record }) => record)),
@@ -276,7 +275,7 @@ test('heartbeats acknowledged under a ping key are recorded although the key was
     spoolEntry({ pingKeyHash, slug: slugOf('job'), at: Date.now() - hours * 3_600_000 }),
   )
   const dataDir = await scratchDir(t)
-  await abandon(dataDir, [Buffer.concat([before, after].map((one) => encodeRecord(one as Received)))])
+  await abandon(dataDir, [Buffer.concat([before, after].map((one) => encodeEntry(one as Received)))])
   await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
   await emptied(dataDir)
   const recorded = await sql<{ id: string }>(databaseUrl, 'SELECT id FROM heartbeats')
@@ -290,7 +289,7 @@ test('a replay puts heartbeats that the database refuses into the quarantine and
   await sql(databaseUrl, refuseOn(poisoned))
   const entries = Array.from({ length: 300 }, (_, i) => spoolEntry({ checkId: i % 60 ? well : poisoned }))
   const dataDir = await scratchDir(t)
-  await abandon(dataDir, [Buffer.concat(entries.map(encodeRecord))])
+  await abandon(dataDir, [Buffer.concat(entries.map(encodeEntry))])
   const running = await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
   await emptied(dataDir)
   await eventually('no more to be waited for', () => running.app.heartbeats.oldestWaiting() === null)

@@ -5,10 +5,10 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodeRecord } from '../../../src/ingest/failover/heartbeat-record.ts'
 import type { Received } from '../../../src/ingest/service.ts'
 import { build, call, eventually, scratchDir } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
+import { encodeEntry } from './spool-entry.ts'
 
 type Stored = { id: string; at: number; checkId: string; kind: 'success'; rid: string }
 
@@ -45,7 +45,7 @@ test('what a segment holds is stored once, however much of it was before', async
     of(checks[3]).slice(1, 2),
   ]
   for (const [i, records] of segments.entries())
-    await writeFile(join(abandoned, `000000000${i}.spool`), Buffer.concat(records.map(encodeRecord)))
+    await writeFile(join(abandoned, `000000000${i}.spool`), Buffer.concat(records.map(encodeEntry)))
   await build(t, { DATABASE_URL: databaseUrl, DATA_DIR: dataDir })
 
   await eventually('an empty spool', async () => {

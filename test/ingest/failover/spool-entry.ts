@@ -1,6 +1,8 @@
 // A heartbeat as a spool holds it.
 
+import { recordOf } from '../../../src/ingest/failover/heartbeat-record.ts'
 import type { Received } from '../../../src/ingest/service.ts'
+import { encodeRecord } from '../../../src/spool/records.ts'
 
 let made = 0
 
@@ -14,3 +16,6 @@ export function spoolEntry(given: Partial<Received> = {}): Received {
     ...given,
   }
 }
+
+/** The bytes of a heartbeat in a segment. */
+export const encodeEntry = (received: Received): Buffer => encodeRecord(recordOf(received))

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openSpool } from '../../../src/ingest/failover/spool.ts'
 import { createSpoolFailover } from '../../../src/ingest/failover/spool-failover.ts'
 import type { Outcome, Received } from '../../../src/ingest/service.ts'
+import { openSpool } from '../../../src/spool/spool.ts'
 import { eventually, scratchDir } from '../../helper.ts'
 import { pause } from '../../patience.ts'
 
@@ -14,6 +14,7 @@ const recorded: Outcome = { recorded: 'success', created: false }
 async function open(t: TestContext, database: { isAway: boolean; writeMs: number }, maxBytes = 1e7) {
   const spool = await openSpool({
     root: await scratchDir(t),
+    parentMode: 0o700,
     limits: { maxBytes, segmentBytes: 1e5, queueMaxEntries: 1000 },
     log,
   })
@@ -146,20 +147,20 @@ test('strangers who fill their share keep out no known check or key, and a proje
   assert.ok(isTaken(bySlug('known')))
   const uploader = { projectId: '', keyHash: 'known' }
   assert.ok(isTaken({ uploader }))
-  failover.saw(checkId)
+  failover.rememberCheck(checkId)
   assert.ok(isTaken({ checkId, from: '192.0.2.7' }), 'a known check')
   assert.ok(
     !isTaken({ checkId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
     'with a stranger’s key',
   )
 
-  await failover.learn()
+  await failover.lookUpProjects()
   let own = 0
   while (isTaken({ checkId })) own++
   assert.ok(own > 100, `${own} of the project`)
   assert.ok(!isTaken(bySlug('known')), 'the project is at its share')
-  failover.saw(crypto.randomUUID())
+  failover.rememberCheck(crypto.randomUUID())
   const other = crypto.randomUUID()
-  failover.saw(other, 'another project')
+  failover.rememberCheck(other, 'another project')
   assert.ok(isTaken({ checkId: other }))
 })

@@ -1,11 +1,10 @@
-// Whose a spool is. Each process has a directory of its own under DATA_DIR/spool; one whose owner is gone is adopted by moving it
+// Who owns a spool. Each process has a directory of its own below one root; a directory whose owner is gone is adopted by moving it
 // below the adopter's, which only one of several can do. Taking one over from a live owner would lose nothing either: it finds
-// its files moved and promises nothing more (spool-files.ts).
+// its files moved and acknowledges nothing more (segments.ts).
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { dataDirMode } from '../../config/data-dir.ts'
 import { unreadableDir } from './segments.ts'
 
 type Owner = { id: string; host: string; pid: number; startedAt: string | null }
@@ -17,9 +16,9 @@ const ownerFile = 'owner.json'
 /** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */
 const silentAfterMs = 60_000
 
-export type SpoolOwner = {
+export type SpoolDirectory = {
   dir: string
-  /** Says that this process lives; call it more often than once in a minute. */
+  /** Shows that this process is alive; to be called more often than once a minute. */
   touch(): Promise<void>
   /** Moves the spools of owners that are gone below `dir`. */
   adoptAbandoned(): Promise<Adopted[]>
@@ -28,25 +27,26 @@ export type SpoolOwner = {
 }
 
 /**
- * Makes the directory of this process below `root`; `id` is a uuid of its own. `stuck` hears once of each spool whose owner is gone and that
- * cannot be taken over.
+ * Makes the directory of this process below `root`; `id` is a uuid of its own, `parentMode` the mode of the directory above `root` if it has
+ * to be made. `onStuck` is called once for each spool whose owner is gone and that cannot be taken over.
  */
-export async function ownSpool(
+export async function claimDirectory(
   root: string,
   id: string,
-  stuck: (dir: string, err: Error) => void,
-): Promise<SpoolOwner> {
+  parentMode: number,
+  onStuck: (dir: string, err: Error) => void,
+): Promise<SpoolDirectory> {
   const dir = join(root, id)
   const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
 
   /** Creates both again if another process took them over. */
   async function touch(): Promise<void> {
-    await mkdir(dirname(root), { recursive: true, mode: dataDirMode })
+    await mkdir(dirname(root), { recursive: true, mode: parentMode })
     await mkdir(dir, { recursive: true, mode: 0o700 })
     await writeFile(join(dir, ownerFile), JSON.stringify(owner), { mode: 0o600 })
   }
   await touch()
-  const told = new Set<string>()
+  const reported = new Set<string>()
 
   /** False if another one was faster, or if it cannot be moved. */
   async function claim(other: string, target: string): Promise<boolean> {
@@ -54,9 +54,9 @@ export async function ownSpool(
       await rename(join(root, other), target)
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !told.has(other)) {
-        told.add(other)
-        stuck(join(root, other), error as Error)
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !reported.has(other)) {
+        reported.add(other)
+        onStuck(join(root, other), error as Error)
       }
       return false
     }

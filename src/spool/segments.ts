@@ -4,10 +4,9 @@
 
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Received } from '../service.ts'
-import { decodeRecords, takenAtOf } from './heartbeat-record.ts'
+import { decodeRecords, oldestOf } from './records.ts'
 
-/** `oldestAt` is when the first of its records got here, in epoch milliseconds: not always the first that was written. */
+/** `oldestAt` is the earliest time of its records, which need not be that of the first. */
 export type Segment = { path: string; bytes: number; records: number; oldestAt: number }
 
 /** Records to be written together. */
@@ -96,10 +95,10 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
     forget,
 
     /** Moves an unreadable segment to where no replay reads it; resolves with its new path. */
-    async setAside(segment: Segment): Promise<string> {
-      const aside = join(dir, '..', unreadableDir)
-      await mkdir(aside, { recursive: true, mode: 0o700 })
-      const path = join(aside, `${basename(dirname(segment.path))}-${basename(segment.path)}`)
+    async moveUnreadable(segment: Segment): Promise<string> {
+      const target = join(dir, '..', unreadableDir)
+      await mkdir(target, { recursive: true, mode: 0o700 })
+      const path = join(target, `${basename(dirname(segment.path))}-${basename(segment.path)}`)
       await rename(segment.path, path)
       forget(segment)
       return path
@@ -136,15 +135,9 @@ export async function findSegments(dir: string): Promise<Segment[]> {
 /** A segment that cannot be read is listed by its name; the replay deals with it. */
 async function describe(path: string): Promise<Segment> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0))
-  const { records, unreadable } = decodeRecords(bytes)
+  const { records } = decodeRecords(bytes)
   const oldestAt = oldestOf(records) ?? Date.now()
-  return { path, bytes: bytes.length, records: records.length + unreadable.length, oldestAt }
-}
-
-export function oldestOf(records: readonly Received[]): number | null {
-  return records.length === 0
-    ? null
-    : records.reduce((oldest, one) => Math.min(oldest, takenAtOf(one)), Number.POSITIVE_INFINITY)
+  return { path, bytes: bytes.length, records: records.length, oldestAt }
 }
 
 async function tryWriting(path: string): Promise<boolean> {

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decodeAll, decodeHeartbeat, encodeHeartbeat, recordOf } from '../../../src/ingest/failover/heartbeat-record.ts'
+import { spoolEntry } from './spool-entry.ts'
+
+test('a heartbeat comes back as it was written, body and all', () => {
+  const heartbeats = [
+    spoolEntry(),
+    spoolEntry({ body: Buffer.from([0, 255, 10]) }),
+    spoolEntry({ body: Buffer.alloc(0) }),
+    spoolEntry({ takenAt: 1_000_000 }),
+  ]
+  assert.deepEqual(decodeAll(heartbeats.map(recordOf)), { heartbeats, unreadable: [] })
+})
+
+test('the record of an upload carries the time at which it was accepted', () => {
+  assert.equal(recordOf(spoolEntry({ at: 3 })).at, 3)
+  assert.equal(recordOf(spoolEntry({ at: 3, takenAt: 60 })).at, 60)
+})
+
+test('a payload that is no heartbeat is kept as it is', () => {
+  const payload = Buffer.from('no heartbeat')
+  assert.equal(decodeHeartbeat(payload), null)
+  assert.deepEqual(decodeAll([{ at: 1, payload }]), { heartbeats: [], unreadable: [payload] })
+  assert.notEqual(decodeHeartbeat(encodeHeartbeat(spoolEntry())), null)
+})

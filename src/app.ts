@@ -5,10 +5,10 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { authPlugin } from './accounts/plugin.ts'
 import type { Keys } from './accounts/service.ts'
 import { adminPlugin } from './admin/plugin.ts'
-import { alertingPlugin } from './alerting/plugin.ts'
 import { auditPlugin, auditTrailPlugin } from './audit/plugin.ts'
 import { badgesPlugin } from './badges/plugin.ts'
 import { blindTimePlugin } from './blind-time/plugin.ts'
+import { channelsPlugin } from './channels/plugin.ts'
 import { checksPlugin } from './checks/plugin.ts'
 import { circuitBreakerRoutesPlugin, circuitBreakersPlugin } from './circuit-breakers/plugin.ts'
 import type { Config } from './config/load.ts'
@@ -36,6 +36,8 @@ import { ingestPlugin } from './ingest/plugin.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
+import { deliveryQueue } from './notifications/delivery-queue.ts'
+import { notificationsPlugin } from './notifications/plugin.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
 import { quotasPlugin } from './quotas/plugin.ts'
@@ -105,7 +107,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(ingestPlugin, { config })
   await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: handoverMaxBytes(config.spool) })
   await app.register(detectorPlugin, { config: config.detector })
-  await app.register(alertingPlugin, { config })
+  await app.register(channelsPlugin, { config, queue: deliveryQueue })
+  await app.register(notificationsPlugin, { config: config.alerting })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })
   await app.register(projectMetricsPlugin)
   await app.register(healthPlugin, { config })

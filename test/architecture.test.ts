@@ -19,7 +19,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
 /** What is used everywhere and belongs to no module. Configuration comes before everything but `core/`. */
 const shared = /^src\/(config|logging|kit)\//
 
-/** The first that fits; alerting/transports/*, ingest/record.ts and every other sibling of a service are layer 2. */
+/** The first that fits; channels/transports/*, ingest/record.ts and every other sibling of a service are layer 2. */
 const layers: [pattern: RegExp, layer: number][] = [
   [/^src\/(core|schedule)\//, 0],
   [shared, 0],
@@ -67,7 +67,8 @@ const arrows: Record<string, string[]> = {
   replicas: ['blind-time', 'core', 'http', 'kit'],
   'service-alerts': ['config', 'database', 'health', 'kit'],
   checks: ['audit', 'blind-time', 'core', 'database', 'http', 'kit', 'quotas', 'schedule'],
-  alerting: [
+  messages: ['checks', 'core', 'http', 'kit', 'schedule'],
+  channels: [
     'audit',
     'checks',
     'circuit-breakers',
@@ -76,16 +77,30 @@ const arrows: Record<string, string[]> = {
     'database',
     'http',
     'kit',
-    'mail',
+    'messages',
     'outbound',
     'quotas',
+    'schedule',
+  ],
+  notifications: [
+    'audit',
+    'channels',
+    'checks',
+    'circuit-breakers',
+    'config',
+    'core',
+    'database',
+    'http',
+    'kit',
+    'mail',
+    'messages',
     'schedule',
   ],
   badges: ['checks', 'core', 'database', 'http', 'kit'],
   detector: ['checks', 'config', 'core', 'database', 'kit'],
   ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas', 'spool'],
   'project-metrics': ['checks', 'http'],
-  cli: ['alerting', 'audit', 'checks', 'config', 'database', 'database/backup'],
+  cli: ['audit', 'channels', 'checks', 'config', 'database', 'database/backup'],
 }
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
@@ -104,7 +119,7 @@ const synchronous = [
     'src/database/',
     'src/health/limits.ts',
   ],
-  ...['src/alerting/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/ingest/heartbeat-id.ts'],
+  ...['src/channels/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/ingest/heartbeat-id.ts'],
 ]
 
 /** A list of metrics, which gets no clearer in pieces. */

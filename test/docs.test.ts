@@ -5,8 +5,8 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import client from '@prometheus-io/client'
-import type { Transport } from '../src/alerting/transport.ts'
-import { transports } from '../src/alerting/transports.ts'
+import type { Transport } from '../src/channels/transport.ts'
+import { transports } from '../src/channels/transports.ts'
 import { statusOf } from '../src/http/errors.ts'
 import { createDomainMetrics } from '../src/metrics/domain.ts'
 
@@ -60,9 +60,9 @@ test('every kind of channel has a file of its own and a test', () => {
     readdirSync(join(root, dir))
       .filter((name) => name.endsWith(end))
       .map((name) => name.slice(0, -end.length))
-  assert.deepEqual(names('src/alerting/transports', '.ts').sort(), Object.keys(transports).sort())
+  assert.deepEqual(names('src/channels/transports', '.ts').sort(), Object.keys(transports).sort())
   const elsewhere: Record<string, string> = { call: 'twilio', sms: 'twilio', jsm: 'opsgenie' }
-  const tested = [...names('test/alerting/transports', '.test.ts'), ...names('test/alerting', '.test.ts'), 'group']
+  const tested = [...names('test/channels/transports', '.test.ts'), ...names('test/channels', '.test.ts'), 'group']
   const missing = Object.keys(transports).filter((kind) => !tested.includes(elsewhere[kind] ?? kind))
   assert.deepEqual(missing, [])
 })

@@ -59,7 +59,7 @@ export const healthPlugin = fp<{ config: Config }>(
   },
   {
     name: 'health',
-    dependencies: ['database', 'detector', 'alerting', 'http-pressure', 'auth', 'circuit-breakers', 'redis'],
+    dependencies: ['database', 'detector', 'channels', 'http-pressure', 'auth', 'circuit-breakers', 'redis'],
   },
 )
 
@@ -90,7 +90,7 @@ function createChecks(
     checks.processCheck({ load: app.memoryUsage, cpuMicros, counts: () => processCounts(), monotonic }),
     checks.cacheCheck({ stats: app.projects.cacheStats, minHitRatio: limits.cacheMinHitRatio, monotonic }),
     checks.circuitBreakersCheck(app.circuitBreakers.states),
-    checks.encryptionCheck(app.alerting.testEncryption, environment),
+    checks.encryptionCheck(app.channels.testEncryption, environment),
     checks.spoolCheck({
       queued: heartbeats.queueLength,
       spool: heartbeats.failover,

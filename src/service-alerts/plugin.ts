@@ -10,9 +10,9 @@ import { createServiceAlerts } from './service.ts'
 
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
-    const { database, alerting, health, serviceLevel, circuitBreakers, heartbeats, log } = app
+    const { database, channels, notifications, health, serviceLevel, circuitBreakers, heartbeats, log } = app
     const {
-      serviceChannels: channels,
+      serviceChannels: channelIds,
       serviceAvailability,
       serviceLatencyMs,
       serviceLookMs,
@@ -23,7 +23,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     let unreachable = 0
     /** What was last known while the database is away: the rest must be judged all the same. */
     const countUnreachable = async () => {
-      unreachable = await alerting.unreachableProjects().catch(() => unreachable)
+      unreachable = await channels.unreachableProjects().catch(() => unreachable)
       return unreachable
     }
     const serviceAlerts = createServiceAlerts({
@@ -48,7 +48,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         unreachableProjects: await countUnreachable(),
         ...(await readHealth(health)),
       }),
-      notify: (tx, notice) => alerting.notify(tx, { ...notice, channelIds: channels }),
+      notify: (tx, notice) => notifications.notify(tx, { ...notice, channelIds }),
       log,
       now: clock.now,
     })
@@ -82,7 +82,16 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
   },
   {
     name: 'service-alerts',
-    dependencies: ['database', 'alerting', 'health', 'metrics', 'circuit-breakers', 'lifecycle', 'auth'],
+    dependencies: [
+      'database',
+      'channels',
+      'notifications',
+      'health',
+      'metrics',
+      'circuit-breakers',
+      'lifecycle',
+      'auth',
+    ],
   },
 )
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { keyKinds } from '../../src/accounts/store.ts'
-import { deliveryStatuses } from '../../src/alerting/deliveries-store.ts'
+import { deliveryStatuses } from '../../src/notifications/deliveries-store.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const statuses = ['new', 'up', 'down', 'paused']

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listen } from '../alerting/far-side.ts'
+import { listen } from '../far-side.ts'
 import { call, eventually } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { startService } from './service.ts'

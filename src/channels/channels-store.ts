@@ -1,0 +1,211 @@
+// Channels. Their settings are encrypted before they come here.
+
+import type { Queryable } from '../database/client.ts'
+import { statement as registered } from '../database/sql.ts'
+import type { WantedAlerts } from './wanted-alerts.ts'
+
+export type Channel = {
+  id: string
+  projectId: string
+  kind: string
+  name: string
+  settings: Uint8Array<ArrayBuffer>
+  /** Epoch milliseconds. */
+  disabledAt: number | null
+  disabledReason: string | null
+  alerts: WantedAlerts | null
+  /** Whether the recipient has confirmed, or need not. */
+  recipientConfirmed: boolean
+}
+
+const statement = (name: string, text: string) => registered(`channels_${name}`, text)
+
+const byIds = statement(
+  'by_ids',
+  `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts,
+     recipient_confirmed AS "recipientConfirmed"
+   FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
+)
+
+/** Those of these ids that the project has; `null` is any project, for who has shown that they may. */
+export async function findChannels(
+  on: Queryable,
+  projectId: string | null,
+  ids: readonly string[],
+): Promise<Channel[]> {
+  return on.query<Channel>(byIds, [ids, projectId])
+}
+
+/** Null if there is none. */
+export async function findChannel(on: Queryable, projectId: string | null, id: string): Promise<Channel | null> {
+  return (await findChannels(on, projectId, [id]))[0] ?? null
+}
+
+export type ChannelSummary = {
+  id: string
+  kind: string
+  name: string
+  createdAt: number
+  disabledAt: number | null
+  disabledReason: string | null
+  /** How many checks tell through it. */
+  checks: number
+  lastSent: number | null
+  /** Of the newest delivery that has failed, and when that was made. */
+  lastError: string | null
+  lastErrorAt: number | null
+  alerts: WantedAlerts | null
+}
+
+const summaries = statement(
+  'summaries',
+  `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
+     (SELECT count(*) FROM check_channels mc WHERE mc.channel_id = c.id) AS checks,
+     (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
+     failed.last_error AS "lastError", failed.created_at AS "lastErrorAt", c.alerts
+   FROM channels c LEFT JOIN LATERAL (
+     SELECT d.last_error, d.created_at FROM deliveries d WHERE d.channel_id = c.id AND d.status IN ('retrying', 'dead')
+     ORDER BY d.created_at DESC LIMIT 1) failed ON true
+   WHERE c.project_id = $1 AND ($2::uuid IS NULL OR c.id = $2) ORDER BY c.created_at, c.id`,
+)
+
+/** Of all channels of the project in the order of creation, or of one. */
+export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
+  return on.query<ChannelSummary>(summaries, [projectId, id ?? null])
+}
+
+const insert = statement(
+  'insert',
+  'INSERT INTO channels (id, project_id, kind, name, settings, alerts, recipient_confirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+)
+
+export async function insertChannel(
+  tx: Queryable,
+  channel: Omit<Channel, 'disabledAt' | 'disabledReason'>,
+): Promise<void> {
+  const { id, projectId, kind, name, settings, alerts, recipientConfirmed } = channel
+  const values = [id, projectId, kind, name, settings, alerts && JSON.stringify(alerts), recipientConfirmed]
+  await tx.query(insert, values)
+}
+
+// The lock steps over checks that are being deleted, whose foreign key would break the statement.
+const attach = statement(
+  'attach',
+  `WITH m AS (SELECT id FROM checks WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
+   INSERT INTO check_channels (check_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
+)
+
+export async function attachToAllChecks(tx: Queryable, projectId: string, id: string): Promise<void> {
+  await tx.query(attach, [projectId, id])
+}
+
+const update = statement(
+  'update',
+  `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
+     alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END, recipient_confirmed = coalesce($7, recipient_confirmed),
+     disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
+     disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END,
+     rests_until = CASE WHEN $4::bytea IS NULL THEN rests_until END
+   WHERE id = $1 AND project_id = $2 RETURNING id`,
+)
+
+/** Undefined leaves a value as it is. New settings switch the channel on again, and may lead to a place that has not asked for rest. */
+export async function updateChannel(
+  tx: Queryable,
+  projectId: string,
+  id: string,
+  change: {
+    name?: string | undefined
+    settings?: Uint8Array | undefined
+    alerts?: WantedAlerts | null | undefined
+    recipientConfirmed?: boolean | undefined
+  },
+): Promise<boolean> {
+  const { name, settings, alerts, recipientConfirmed } = change
+  const alertsJson = alerts ? JSON.stringify(alerts) : null
+  const values = [name ?? null, settings ?? null, alertsJson, alerts !== undefined, recipientConfirmed ?? null]
+  return (await tx.query(update, [id, projectId, ...values])).length > 0
+}
+
+const remove = statement('delete', 'DELETE FROM channels WHERE id = $1 AND project_id = $2 RETURNING id')
+
+/** False if there is none. */
+export async function deleteChannel(tx: Queryable, projectId: string, id: string): Promise<boolean> {
+  return (await tx.query(remove, [id, projectId])).length > 0
+}
+
+const disable = statement(
+  'disable',
+  `UPDATE channels SET disabled_at = now(), disabled_reason = left($4, 200)
+   WHERE id = $1 AND project_id = $2 AND settings = $3 AND disabled_at IS NULL RETURNING id`,
+)
+
+/** Compare-and-set on the settings that failed: false if they have been changed since, or the channel is off already. */
+export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
+  return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
+}
+
+const projectName = statement('project_name', 'SELECT name FROM projects WHERE id = $1')
+
+/** Empty if there is no such project. */
+export async function selectProjectName(on: Queryable, id: string): Promise<string> {
+  return (await on.query<{ name: string }>(projectName, [id]))[0]?.name ?? ''
+}
+
+const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
+
+/** The recipient of the channel has to confirm again. */
+export async function unconfirmRecipient(tx: Queryable, id: string): Promise<void> {
+  await tx.query(unconfirm, [id])
+}
+
+const unreachable = statement(
+  'unreachable_projects',
+  `SELECT count(DISTINCT c.project_id)::int AS count FROM channels c
+   WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM check_channels mc WHERE mc.channel_id = c.id)
+     AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
+)
+
+/** Of all projects: how many have checks that tell somebody, and no channel any more that is switched on. */
+export async function countUnreachableProjects(on: Queryable): Promise<number> {
+  return (await on.query<{ count: number }>(unreachable))[0]?.count ?? 0
+}
+
+const byKey = statement(
+  'by_key',
+  `SELECT encode(substring(settings FROM 2 FOR 4), 'hex') AS "keyId", count(*)::int AS count FROM channels GROUP BY 1 ORDER BY 1`,
+)
+
+/** Of all projects: how many channels are encrypted with which key. */
+export async function countByKey(on: Queryable): Promise<{ keyId: string; count: number }[]> {
+  return on.query<{ keyId: string; count: number }>(byKey)
+}
+
+export type Box = { id: string; settings: Buffer<ArrayBuffer> }
+
+const boxes = statement('boxes', 'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2')
+
+/** Of all projects, for the operator: in the order of their ids, from the one after `after` on. */
+export async function selectBoxes(on: Queryable, after: string, limit: number): Promise<Box[]> {
+  return on.query<Box>(boxes, [after, limit])
+}
+
+const exchange = statement(
+  'exchange',
+  `UPDATE channels SET settings = b.after FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS b(id, before, after)
+   WHERE channels.id = b.id AND channels.settings = b.before RETURNING channels.id`,
+)
+
+/** Compare-and-set: settings that were changed in the meantime stay. Returns how many were exchanged. */
+export async function exchangeBoxes(
+  tx: Queryable,
+  changes: readonly { before: Box; after: Buffer }[],
+): Promise<number> {
+  const ids = changes.map(({ before }) => before.id)
+  const rows = await tx.query(exchange, [
+    ids,
+    changes.map(({ before }) => before.settings),
+    changes.map(({ after }) => after),
+  ])
+  return rows.length
+}

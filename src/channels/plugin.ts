@@ -1,0 +1,78 @@
+import fp from 'fastify-plugin'
+import { type Config, version } from '../config/load.ts'
+import { createAddressList } from '../http/address-list.ts'
+import { createGuardedFetch } from '../outbound/guarded-fetch.ts'
+import type { DeliveryQueue } from './delivery-queue.ts'
+import { loadKeys } from './encryption.ts'
+import { confirmationRoutes } from './recipients/confirmation-routes.ts'
+import { unsubscribeRoutes } from './recipients/unsubscribe-routes.ts'
+import { channelListRoutes, channelRoutes } from './routes.ts'
+import { type ChannelService, createChannelService } from './service.ts'
+import { transports } from './transports.ts'
+import { createSmtp, type SmtpRelay } from './wire/smtp.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    channels: ChannelService
+  }
+}
+
+/** Counting asks the database, and every replica is scraped. */
+const countEveryMs = 15_000
+
+/** `queue` is the queue of deliveries, which belongs to notifications/. */
+export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
+  async (app, { config, queue }) => {
+    const { database, circuitBreakers: breakers, domainMetrics: metrics, log, quotas } = app
+    const { security, server, alerting: limits } = config
+    const relay = relayOf(limits)
+    const channels = createChannelService({
+      database,
+      keys: loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir }),
+      transports,
+      fetch: createGuardedFetch({
+        allowPrivateTargets: limits.allowPrivateTargets,
+        isExempt: createAddressList(limits.allowedTargets),
+        timeoutMs: longestTimeoutMs(config.breakers),
+        responseMaxBytes: limits.responseMaxBytes,
+        userAgent: `Flatline/${version}`,
+      }),
+      capabilities: { smtp: relay && createSmtp(relay), shell: limits.allowShellChannels },
+      queue,
+      breakers,
+      writeAudit: app.audit.write,
+      quotas,
+      siteUrl: app.siteUrl,
+      limits,
+      observe: (kind, seconds) => metrics.deliverySeconds.observe({ kind }, seconds),
+      log,
+      now: database.clock.now,
+    })
+    app.decorate('channels', channels)
+    const unreachable = async () => [{ value: await channels.unreachableProjects() }]
+    metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
+
+    const { links, recipients } = channels
+    await app.register(channelRoutes, { channels, stopping: app.lifecycle.closing })
+    await app.register(channelListRoutes, { channels })
+    await app.register(confirmationRoutes, { recipients })
+    await app.register(unsubscribeRoutes, { channels, links })
+  },
+  {
+    name: 'channels',
+    dependencies: ['database', 'circuit-breakers', 'lifecycle', 'audit', 'auth', 'quotas', 'metrics', 'site-url'],
+  },
+)
+
+function longestTimeoutMs(breakers: Config['breakers']): number {
+  const all = [breakers, ...Object.values(breakers.overrides)]
+  return Math.max(...all.map(({ requestTimeoutMs }) => requestTimeoutMs ?? 0))
+}
+
+function relayOf(settings: Config['alerting']): SmtpRelay | null {
+  const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings
+  if (smtpHost === undefined || smtpFrom === undefined) return null
+  const login =
+    smtpUser !== undefined && smtpPassword !== undefined ? { user: smtpUser, pass: smtpPassword } : undefined
+  return { host: smtpHost, port: smtpPort, security: smtpSecurity, from: smtpFrom, login }
+}

@@ -1,0 +1,39 @@
+// How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
+
+import type { Queryable } from '../../database/client.ts'
+import { statement as registered } from '../../database/sql.ts'
+import type { Allowance } from '../../kit/pace.ts'
+
+const statement = (name: string, text: string) => registered(`channels_${name}`, text)
+
+const lock = statement(
+  'lock_pace',
+  'SELECT id, pace_left AS "left", pace_at AS at FROM channels WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE',
+)
+
+/** Of those that have been sent to; the others have their whole burst. In the order of ids, so that replicas cannot deadlock. */
+export async function lockAllowances(tx: Queryable, channelIds: readonly string[]): Promise<Map<string, Allowance>> {
+  const rows = await tx.query<{ id: string; left: number | null; at: number | null }>(lock, [channelIds])
+  return new Map(rows.flatMap(({ id, left, at }) => (left === null || at === null ? [] : [[id, { left, at }]])))
+}
+
+const write = statement(
+  'write_pace',
+  `UPDATE channels c SET pace_left = p.left_over, pace_at = to_timestamp(p.at / 1000)
+   FROM unnest($1::uuid[], $2::float8[], $3::float8[]) AS p(id, left_over, at) WHERE c.id = p.id`,
+)
+
+export async function writeAllowances(tx: Queryable, allowances: ReadonlyMap<string, Allowance>): Promise<void> {
+  const all = [...allowances]
+  await tx.query(write, [all.map(([id]) => id), all.map(([, { left }]) => left), all.map(([, { at }]) => at)])
+}
+
+const delay = statement(
+  'delay',
+  'UPDATE channels SET rests_until = greatest(rests_until, to_timestamp($2::float8 / 1000)) WHERE id = $1',
+)
+
+/** No replica sends through the channel before `until`. */
+export async function delayChannel(on: Queryable, channelId: string, until: number): Promise<void> {
+  await on.query(delay, [channelId, until])
+}

@@ -1,0 +1,102 @@
+// Channels: what people do with them, and what sending through them needs.
+
+import type { WriteAudit } from '../audit/store.ts'
+import type { CircuitBreakers } from '../circuit-breakers/service.ts'
+import type { Database } from '../database/service.ts'
+import type { GuardedFetch } from '../outbound/guarded-fetch.ts'
+import type { Quotas } from '../quotas/service.ts'
+import { createChannels } from './channels.ts'
+import { countUnreachableProjects } from './channels-store.ts'
+import type { DeliveryQueue } from './delivery-queue.ts'
+import { createEncryption } from './encryption.ts'
+import { createRecipients } from './recipients/recipients.ts'
+import { createUnsubscribeLinks } from './recipients/unsubscribe-links.ts'
+import { createReencryption } from './reencryption.ts'
+import { createChannelTests } from './sending/channel-tests.ts'
+import { createDestinations } from './sending/destinations.ts'
+import { createPace } from './sending/pace.ts'
+import { createSender, type SenderLog } from './sending/send.ts'
+import { createSlots } from './sending/slots.ts'
+import { createSwitchOff } from './switch-off.ts'
+import type { Capabilities, Transport } from './transport.ts'
+
+export type ChannelLimits = {
+  concurrency: number
+  /** Messages of channel tests, for each project. */
+  testsPerMinute: number
+  /** Whether recipients have to confirm that they want mails. */
+  confirmRecipients: boolean
+  mailsPerHour: number
+  retryMaxMs: number
+}
+
+export type ChannelServiceOptions = {
+  database: Database
+  /** Of secrets at rest and of links: the first encrypts and signs, all are read. */
+  keys: readonly Buffer[]
+  transports: Record<string, Transport>
+  fetch: GuardedFetch
+  capabilities: Capabilities
+  queue: DeliveryQueue
+  breakers: Pick<CircuitBreakers, 'get' | 'forget'>
+  writeAudit: WriteAudit
+  quotas: Pick<Quotas, 'admitChannel'>
+  siteUrl: () => string
+  limits: ChannelLimits
+  observe: (kind: string, seconds: number) => void
+  log: SenderLog
+  now: () => number
+}
+
+export type ChannelService = ReturnType<typeof createChannelService>
+
+export function createChannelService(options: ChannelServiceOptions) {
+  const { database, keys, transports, limits, siteUrl, now } = options
+  const encryption = createEncryption(keys)
+  const links = createUnsubscribeLinks({ keys, siteUrl })
+  const destinations = createDestinations(options)
+  const switchOff = createSwitchOff(options)
+  const recipients = createRecipients({ ...options, ...limits, encryption })
+  const sender = createSender({
+    ...options,
+    encryption,
+    destinations,
+    links,
+    recipients,
+    retryAfterMaxMs: limits.retryMaxMs,
+  })
+  const slots = createSlots(limits.concurrency)
+  const listeners: (() => void)[] = []
+  const onFree = () => {
+    for (const listener of listeners) listener()
+  }
+  const test = createChannelTests({ ...options, ...limits, sender, destinations, slots, onFree })
+
+  return {
+    ...createChannels({ ...options, encryption, test, recipients, switchOff, destinations }),
+    reencrypt: createReencryption({ ...options, encryption }),
+    transports,
+    encryption,
+    links,
+    recipients,
+    destinations,
+    slots,
+    pace: createPace({ paceOf: (kind) => transports[kind]?.pace, now }),
+    sender,
+    switchOff,
+
+    /** Called when a channel test has given its slot back. */
+    onFree(listener: () => void): void {
+      listeners.push(listener)
+    },
+
+    /** How many projects cannot be alerted, because all of their channels are switched off. */
+    unreachableProjects: () => countUnreachableProjects(database),
+
+    /** Throws if what is encrypted now cannot be read again. */
+    testEncryption(): void {
+      if (encryption.decrypt(encryption.encrypt('test', 'test'), 'test') !== 'test')
+        throw new Error('encryption does not give back what it was given')
+    },
+  }
+}

@@ -1,0 +1,52 @@
+// A channel that can tell nobody anything any more is switched off, in one transaction with what that entails: the audit trail says so,
+// and the project hears of it through its other channels.
+
+import type { Actor, WriteAudit } from '../audit/store.ts'
+import type { Queryable } from '../database/client.ts'
+import { type Channel, disableChannel } from './channels-store.ts'
+import type { DeliveryQueue } from './delivery-queue.ts'
+import type { Transport } from './transport.ts'
+
+export type SwitchOff = ReturnType<typeof createSwitchOff>
+
+export function createSwitchOff(options: {
+  transports: Record<string, Transport>
+  queue: Pick<DeliveryQueue, 'insertProjectNotice'>
+  writeAudit: WriteAudit
+  now: () => number
+}) {
+  const { transports, queue, writeAudit, now } = options
+  const kindsOf = (takes: typeof takesNotices) =>
+    Object.entries(transports).flatMap(([kind, { category }]) => (takes(kind, category) ? [kind] : []))
+  const kinds = kindsOf(takesNotices)
+  const lastResort = kindsOf((_kind, category) => category === 'incident')
+
+  /** False if its settings have changed since, or it is off already. */
+  return async function switchOff(
+    tx: Queryable,
+    channel: Channel,
+    reason: string,
+    by: Actor = { actor: 'system' },
+  ): Promise<boolean> {
+    if (!(await disableChannel(tx, channel, reason))) return false
+    const { id, projectId, kind, name } = channel
+    const at = now()
+    await writeAudit(tx, { projectId, ...by, action: 'channel.disable', target: id, detail: { reason } })
+    const title = `The channel ${name} is switched off`
+    const text = `Nothing will arrive at the channel ${name} (${kind}) any more: ${reason}. New settings switch it on again.`
+    const notice = {
+      projectId,
+      about: id,
+      seq: Math.floor(at / 1000),
+      text: { severity: 'warning', title, text },
+    } as const
+    if ((await queue.insertProjectNotice(tx, { ...notice, kinds }, at)) === 0)
+      await queue.insertProjectNotice(tx, { ...notice, kinds: lastResort }, at)
+    return true
+  }
+}
+
+/** Nobody is called because a channel does not work, and no incident opened unless nobody would hear of it. A group's channels are told themselves. */
+function takesNotices(kind: string, category: Transport['category']): boolean {
+  return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
+}

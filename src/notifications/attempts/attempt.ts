@@ -1,0 +1,162 @@
+// One attempt at one delivery, or at a group of them: composes the message and sends it. conclude.ts writes the outcome.
+
+import { type Channel, findChannels } from '../../channels/channels-store.ts'
+import type { Sender } from '../../channels/sending/send.ts'
+import type { Call } from '../../circuit-breakers/service.ts'
+import type { Database } from '../../database/service.ts'
+import { coalesce } from '../../kit/coalesce.ts'
+import type { CheckMessage } from '../../messages/message.ts'
+import type { Lease, Leases } from '../leases.ts'
+import * as store from '../queue-store.ts'
+import type { Compose } from './compose.ts'
+import type { Conclude } from './conclude.ts'
+import type { AttemptResult, DeliveryPolicy, Outcome } from './outcome.ts'
+import { type NotificationLog, report } from './report.ts'
+import { retryWrite } from './retry-write.ts'
+
+export type AttemptOptions = {
+  database: Database
+  sender: Pick<Sender, 'send'>
+  compose: Compose
+  leases: Pick<Leases, 'hold'>
+  conclude: Conclude
+  policy: DeliveryPolicy
+  now: () => number
+  random: () => number
+  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  log: NotificationLog
+}
+
+export type Attempts = ReturnType<typeof createAttempts>
+
+export function createAttempts(options: AttemptOptions) {
+  const { database, sender, policy, conclude, now, random, log } = options
+  const channelOf = coalesce(async (wanted: { projectId: string; channelId: string }[]) => {
+    const ids = [...new Set(wanted.map(({ channelId }) => channelId))]
+    const byId = new Map((await findChannels(database, null, ids)).map((channel) => [channel.id, channel]))
+    return wanted.map(({ projectId, channelId }) => {
+      const channel = byId.get(channelId)
+      return channel?.projectId === projectId ? channel : null
+    })
+  })
+
+  async function resultOf(
+    delivery: store.ClaimedDelivery,
+    channel: Channel | null,
+    signal: AbortSignal,
+    call: Call,
+    lease: Lease,
+  ): Promise<AttemptResult> {
+    if (channel === null) return suppressed('the channel was deleted')
+    if (channel.disabledAt !== null) return suppressed(store.channelOff)
+    const [message, ours] = await Promise.all([options.compose(delivery), lease.begin()])
+    if (ours.length === 0) return { kind: 'interrupted', by: 'pause' }
+    if ('reason' in message) return { kind: 'suppressed', ...message }
+    return sender.send(channel, message, signal, call, lease)
+  }
+
+  async function resultsOf(
+    group: readonly store.ClaimedDelivery[],
+    channel: Channel | null,
+    signal: AbortSignal,
+    call: Call,
+    lease: Lease,
+  ): Promise<Map<store.ClaimedDelivery, AttemptResult>> {
+    const results = new Map<store.ClaimedDelivery, AttemptResult>()
+    const composed: CheckMessage[] = []
+    const off = channel === null || channel.disabledAt !== null
+    const [messages, begun] = await Promise.all([
+      Promise.all(group.map((delivery) => (off ? null : options.compose(delivery)))),
+      lease.begin(),
+    ])
+    const ours = new Set(begun)
+    for (const [index, delivery] of group.entries()) {
+      const message = messages[index] ?? null
+      if (!ours.has(delivery)) results.set(delivery, { kind: 'interrupted', by: 'pause' })
+      else if (message === null) results.set(delivery, suppressed('the channel is switched off or deleted'))
+      else if ('reason' in message) results.set(delivery, { kind: 'suppressed', ...message })
+      // Only changes of checks are grouped.
+      else if (message.event !== 'notice') composed.push(message)
+    }
+    // A reader who looks at colour, sound and the first names must not take an outage for a recovery.
+    composed.sort((a, b) => urgency(a) - urgency(b))
+    const [first, ...rest] = composed
+    const [leader] = group as [store.ClaimedDelivery]
+    if (first === undefined || channel === null) return results
+    const others = rest.map(({ check, flip }) => ({ check, flip }))
+    const delivery = { id: leader.groupId ?? leader.id, attempt: leader.attempts }
+    const whole = { ...first, delivery, ...(others.length > 0 && { others }) }
+    const result = await sender.send(channel, whole, signal, call, lease)
+    for (const one of group) if (!results.has(one)) results.set(one, result)
+    return results
+  }
+
+  return {
+    /**
+     * Never rejects: an error around the sending itself is logged, and the claim expires. The outcome is recorded even
+     * if it comes late.
+     */
+    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
+      const lease = options.leases.hold([delivery])
+      try {
+        const channel = await channelOf(delivery)
+        const result = await resultOf(delivery, channel, signal, call, lease)
+        const [at, chance] = [now(), random()]
+        await retryWrite(() => conclude(delivery, channel, result, at, chance), signal)
+      } catch (err) {
+        log.error(
+          { err, event: 'delivery.error', delivery: delivery.id },
+          'outcome of a delivery not written, will be retried',
+        )
+      } finally {
+        lease.release()
+        call.release()
+      }
+    },
+
+    /** As `attempt`, for several deliveries at once, in one message. */
+    async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
+      const [first] = group as [store.ClaimedDelivery]
+      const lease = options.leases.hold(group)
+      try {
+        const channel = await channelOf(first)
+        const results = await resultsOf(group, channel, signal, call, lease)
+        const [at, chance] = [now(), random()]
+        for (const [delivery, result] of results)
+          await retryWrite(() => conclude(delivery, channel, result, at, chance), signal)
+      } catch (err) {
+        log.error(
+          { err, event: 'delivery.error', delivery: first.id },
+          'outcomes of deliveries not written, will be retried',
+        )
+      } finally {
+        lease.release()
+        call.release()
+      }
+    },
+
+    /** Gives up old deliveries that wait for the open circuit breakers of these channels: without attempts, nothing else ends them. */
+    async expire(channelIds: readonly string[]): Promise<void> {
+      const at = now()
+      const lastError = 'the destination has failed for too long'
+      const expired = await database.transaction((tx) =>
+        store.expireDeliveries(tx, channelIds, at - policy.forMs, at, lastError),
+      )
+      for (const delivery of expired) {
+        options.count(delivery.kind, 'dead', delivery.projectId)
+        report(log, delivery, {
+          status: 'dead',
+          nextAttemptAt: null,
+          lastError: delivery.lastError,
+          disable: null,
+          held: null,
+        })
+      }
+    },
+  }
+}
+
+const severities: CheckMessage['severity'][] = ['critical', 'warning', 'info', 'resolved']
+const urgency = ({ severity }: CheckMessage) => severities.indexOf(severity)
+
+const suppressed = (reason: string): AttemptResult => ({ kind: 'suppressed', reason, held: null, until: null })

@@ -1,0 +1,94 @@
+// What came of an attempt is decided and written. Most attempts concern nothing but their own row, and those that end at about the same time
+// are written as one; what has consequences is a transaction with them.
+
+import type { Channel } from '../../channels/channels-store.ts'
+import type { SwitchOff } from '../../channels/switch-off.ts'
+import type { Queryable } from '../../database/client.ts'
+import type { Database } from '../../database/service.ts'
+import { coalesce } from '../../kit/coalesce.ts'
+import { leaveToRecovery, takeBackOutage } from '../follow-ups/coalescing-store.ts'
+import { follow, isFollowed } from '../follow-ups/follow-ups.ts'
+import { forwardDelivery } from '../follow-ups/group-fan-out-store.ts'
+import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue-store.ts'
+import { type AttemptResult, type DeliveryPolicy, decide, type Outcome } from './outcome.ts'
+import { type NotificationLog, report } from './report.ts'
+
+/** `at` and `chance` are the same for all deliveries of one message, so that they are retried together. */
+export type Conclude = (
+  delivery: ClaimedDelivery,
+  channel: Channel | null,
+  result: AttemptResult,
+  at: number,
+  chance: number,
+) => Promise<void>
+
+export function createConclude(options: {
+  database: Database
+  switchOff: SwitchOff
+  policy: DeliveryPolicy
+  now: () => number
+  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  log: NotificationLog
+}): Conclude {
+  const { database, policy, now, log } = options
+  const writeAlone = coalesce((all: ConcludedAttempt[]) => database.transaction((tx) => writeOutcomes(tx, all)))
+  const leaveOutage = coalesce(async (checkIds: string[]) => {
+    const left = await database.transaction((tx) => leaveToRecovery(tx, checkIds, now()))
+    return checkIds.map(() => left.size)
+  })
+
+  async function writeWithFollowUps(
+    delivery: ClaimedDelivery,
+    channel: Channel | null,
+    result: AttemptResult,
+    decided: Outcome,
+    at: number,
+  ): Promise<{ outcome: Outcome; written: boolean }> {
+    const reason = decided.disable
+    const { outcome, written, disabled } = await database.transaction(async (tx) => {
+      const outcome = result.kind === 'forwarded' ? await forward(tx, delivery, result.channelIds, decided) : decided
+      const [written = false] = await writeOutcomes(tx, [{ delivery, outcome, at }])
+      if (written && channel !== null && ['sent', 'dead'].includes(outcome.status))
+        await follow(tx, delivery, channel, at)
+      if (written && delivery.event === 'up' && outcome.status === 'suppressed') await takeBackOutage(tx, delivery, at)
+      const disabled = reason !== null && channel !== null && (await options.switchOff(tx, channel, reason))
+      return { outcome, written, disabled }
+    })
+    if (disabled)
+      log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
+    return { outcome, written }
+  }
+
+  async function forward(
+    tx: Queryable,
+    delivery: ClaimedDelivery,
+    channelIds: readonly string[],
+    outcome: Outcome,
+  ): Promise<Outcome> {
+    if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return outcome
+    return { ...outcome, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
+  }
+
+  return async (delivery, channel, result, at, chance) => {
+    const decided = decide(result, delivery, policy, at, chance)
+    const { outcome, written } = concernsOnlyItself(delivery, channel, result, decided)
+      ? { outcome: decided, written: await writeAlone({ delivery, outcome: decided, at }) }
+      : await writeWithFollowUps(delivery, channel, result, decided, at)
+    if (!written) return
+    options.count(delivery.kind, outcome.status, delivery.projectId)
+    report(log, delivery, outcome)
+    const forwards = result.kind === 'forwarded' && delivery.event === 'up'
+    if (forwards || (delivery.event === 'down' && outcome.status === 'retrying')) await leaveOutage(delivery.checkId)
+  }
+}
+
+function concernsOnlyItself(
+  delivery: ClaimedDelivery,
+  channel: Channel | null,
+  result: AttemptResult,
+  { status, disable }: Outcome,
+): boolean {
+  if (result.kind === 'forwarded' || disable !== null) return false
+  if (delivery.event === 'up' && status === 'suppressed') return false
+  return channel === null || !isFollowed(delivery, channel)
+}

@@ -1,0 +1,46 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { bothForms } from '../../http/slashes.ts'
+import { expectation, nameOf, reasonText } from '../../messages/alert.ts'
+import { linkAccess, sendPage } from '../../messages/link-routes.ts'
+import { escaped, heading } from '../../messages/page.ts'
+import { instantText } from '../../messages/text.ts'
+import { LinkToken } from '../schema.ts'
+import type { CheckPage, CheckPageContent } from './check-page.ts'
+
+const statusTexts: Record<string, string> = {
+  new: 'No heartbeat has come yet.',
+  up: 'It is up.',
+  grace: 'A heartbeat is late; it is not down yet.',
+  down: 'It is down.',
+  paused: 'It is paused.',
+}
+
+export const checkPageRoutes: FastifyPluginAsyncTypebox<{ checkPage: CheckPage }> = async (app, { checkPage }) => {
+  for (const { url, form } of bothForms('/checks/:token')) {
+    app.get(url, { config: { ...linkAccess, ...form }, schema: { params: LinkToken } }, async (request, reply) => {
+      const content = await checkPage.read(request.params.token)
+      return sendPage(reply.header('referrer-policy', 'no-referrer'), pageOf(content))
+    })
+  }
+}
+
+function pageOf({ check, project, since, pings }: CheckPageContent): string {
+  const at = (iso: unknown) => (typeof iso === 'string' ? instantText(Date.parse(iso)) : undefined)
+  const facts: [label: string, value: string | undefined][] = [
+    ['Since', since === null ? undefined : `${instantText(since.at)}. ${reasonText(since.reason)}`],
+    ['Running', check.started === true ? 'a run is under way' : undefined],
+    ['Last heartbeat', at(check.last_ping) ?? 'none yet'],
+    ['Expected', expectation(check)],
+    ['Next expected', at(check.next_ping)],
+    ['Tags', String(check.tags)],
+    ['Notes', String(check.desc)],
+  ]
+  const rows = facts.flatMap(([label, value]) => (value ? [`<dt>${label}</dt><dd>${escaped(value)}</dd>`] : []))
+  const list = pings.map(({ n, kind, at, exitStatus }) => {
+    const exit = exitStatus === null ? '' : `, exit status ${exitStatus}`
+    return `<li>#${n} ${instantText(at)}: ${kind}${exit}</li>`
+  })
+  const heard = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
+  const status = statusTexts[String(check.status)] ?? ''
+  return `${heading(nameOf(check), project)}<p>${status}</p><dl>${rows.join('')}</dl>${heard}`
+}

@@ -1,0 +1,29 @@
+// What people see of a check who have only a link to it. Instants in epoch milliseconds.
+
+import type { HeartbeatKind } from '../../core/heartbeat.ts'
+import type { FlipReason } from '../../core/status.ts'
+import type { Queryable } from '../../database/client.ts'
+import { statement as registered } from '../../database/sql.ts'
+
+const statement = (name: string, text: string) => registered(`check_page_${name}`, text)
+
+export type LatestFlip = { at: number; reason: FlipReason }
+
+const flip = statement('flip', 'SELECT at, reason FROM flips WHERE check_id = $1 ORDER BY seq DESC LIMIT 1')
+
+export async function selectLatestFlip(on: Queryable, checkId: string): Promise<LatestFlip | null> {
+  return (await on.query<LatestFlip>(flip, [checkId]))[0] ?? null
+}
+
+export type SeenPing = { n: number; kind: HeartbeatKind; at: number; exitStatus: number | null }
+
+const pings = statement(
+  'pings',
+  `SELECT n, kind, received_at AS at, exit_status AS "exitStatus" FROM heartbeats WHERE check_id = $1
+   ORDER BY received_at DESC, id DESC LIMIT $2`,
+)
+
+/** The newest first. */
+export async function selectSeenPings(on: Queryable, checkId: string, limit: number): Promise<SeenPing[]> {
+  return on.query<SeenPing>(pings, [checkId, limit])
+}

@@ -1,0 +1,47 @@
+// The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
+
+import type { Encryption } from '../../channels/encryption.ts'
+import type { CheckDocument } from '../../checks/document.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Database } from '../../database/service.ts'
+import { selectOutage } from '../suppression/acknowledgements-store.ts'
+import { createCheckLinks } from './check-links.ts'
+import * as store from './check-page-store.ts'
+
+const pingsShown = 10
+
+export type CheckPageContent = {
+  check: CheckDocument
+  project: string
+  since: store.LatestFlip | null
+  pings: store.SeenPing[]
+}
+
+export type CheckPage = ReturnType<typeof createCheckPage>
+
+export function createCheckPage(options: {
+  database: Database
+  encryption: Encryption
+  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  siteUrl: () => string
+  now: () => number
+}) {
+  const { database, checkDocuments, siteUrl } = options
+  const links = createCheckLinks({ ...options, purpose: 'link to a check' })
+
+  return {
+    link: (checkId: string) => `${siteUrl()}/checks/${links.seal(checkId)}`,
+
+    async read(token: string): Promise<CheckPageContent> {
+      const { checkId: id } = links.open(token)
+      const found = await selectOutage(database, null, id)
+      const [check = null] = found === null ? [] : await checkDocuments([{ projectId: found.projectId, id }])
+      if (found === null || check === null) throw new AppError('not_found', 'check not found')
+      const [since, pings] = await Promise.all([
+        store.selectLatestFlip(database, id),
+        store.selectSeenPings(database, id, pingsShown),
+      ])
+      return { check, project: found.project, since, pings }
+    },
+  }
+}

@@ -1,0 +1,132 @@
+// What has become of alerts, for people, and another try for those that were given up.
+
+import type { WriteAudit } from '../audit/store.ts'
+import type { Caller } from '../checks/editing.ts'
+import { AppError } from '../core/errors.ts'
+import type { Database } from '../database/service.ts'
+import { isUuid } from '../kit/identifier.ts'
+import { isoMillis } from '../kit/instant.ts'
+import { uniqueKey } from '../messages/message.ts'
+import * as store from './deliveries-store.ts'
+
+export type DeliveryDocument = {
+  id: string
+  /**
+   * Null if the delivery is about no check. A read-only caller gets the unique key, because the uuid is the ping
+   * address.
+   */
+  check: string | null
+  /** A read-only caller gets a unique key, derived like a check's. */
+  channel: string
+  event: string
+  flip: { at: string; from: string; to: string; reason: string } | null
+  status: store.DeliveryStatus
+  attempts: number
+  next_attempt: string | null
+  last_error: string | null
+  /** Of the request that caused the flip; null if time did. */
+  request_id: string | null
+}
+
+export type Deliveries = ReturnType<typeof createDeliveries>
+
+export function createDeliveries(options: {
+  database: Database
+  writeAudit: WriteAudit
+  now: () => number
+  /** The id of the project's check with this unique key. */
+  checkOfKey: (projectId: string, key: string) => Promise<string | null>
+  /** Called when one is due. */
+  onFree: () => void
+}) {
+  const { database, writeAudit, now, checkOfKey, onFree } = options
+
+  async function channelOfKey(projectId: string, key: string): Promise<string | null> {
+    const ids = await store.selectChannelIds(database, projectId)
+    return ids.find((id) => uniqueKey(id) === key) ?? null
+  }
+
+  return {
+    /**
+     * Newest first; `next` is the `after` of the next page, null if this is the last. `check` and `channel` of the filter are uuids or
+     * unique keys.
+     */
+    async list(
+      { projectId, readOnly }: { projectId: string; readOnly: boolean },
+      { after, ...filter }: Omit<store.DeliveryFilter, 'after'> & { after?: string | undefined },
+      limit: number,
+    ): Promise<{ deliveries: DeliveryDocument[]; next: string | null }> {
+      const position = after === undefined ? undefined : parseCursor(after)
+      const [check, channel] = await Promise.all([
+        idOf(filter.check, (key) => checkOfKey(projectId, key)),
+        idOf(filter.channel, (key) => channelOfKey(projectId, key)),
+      ])
+      if (check === null || channel === null) return { deliveries: [], next: null }
+      const wanted = { status: filter.status, check, channel, after: position }
+      const rows = await store.selectDeliveries(database, projectId, wanted, limit + 1)
+      const page = rows.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        deliveries: page.map((row) => deliveryDocument(row, readOnly)),
+        next: rows.length > limit && last ? cursor(last) : null,
+      }
+    },
+
+    /**
+     * Begins another day of attempts at one that was given up, under the same key. What is not true any more is not told: only the
+     * latest change of a check can be, and its recovery tells of an outage that nobody heard of.
+     */
+    async resend(caller: Caller, id: string): Promise<DeliveryDocument> {
+      const { projectId } = caller
+      const row = await database.transaction(async (tx) => {
+        const dead = await store.selectForResend(tx, projectId, id)
+        if (dead === null) throw new AppError('not_found', 'delivery not found')
+        if (dead.status !== 'dead') throw new AppError('conflict', `the delivery is ${dead.status}, not dead`)
+        if (dead.channelOff) throw new AppError('conflict', 'the channel is switched off or deleted: mend it first')
+        if (dead.outdated) throw new AppError('conflict', 'the check has changed or was deleted since: send its latest')
+        const sent = await store.resend(tx, dead, now())
+        if (sent === null) throw new AppError('conflict', 'the delivery is not dead any more')
+        await writeAudit(tx, { ...caller, action: 'delivery.resend', target: id })
+        return sent
+      })
+      onFree()
+      return deliveryDocument(row, false)
+    },
+  }
+}
+
+/** The id for a uuid or a unique key: undefined for undefined, null for a key that matches nothing. */
+async function idOf(
+  text: string | undefined,
+  ofKey: (key: string) => Promise<string | null>,
+): Promise<string | null | undefined> {
+  return text === undefined || isUuid(text) ? text : ofKey(text)
+}
+
+function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDocument {
+  const { at, from, to, reason } = row
+  const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
+  return {
+    id: row.id,
+    check: row.event === 'notice' || row.event === 'confirm' ? null : shown(row.checkId),
+    channel: shown(row.channelId),
+    event: row.event,
+    flip: at === null ? null : { at: isoMillis(at), from, to, reason },
+    status: row.status,
+    attempts: row.attempts,
+    next_attempt: row.nextAttemptAt === null ? null : isoMillis(row.nextAttemptAt),
+    last_error: row.lastError,
+    request_id: row.requestId,
+  }
+}
+
+function cursor({ createdAt, flipSeq, id }: store.DeliveryPosition): string {
+  return Buffer.from(`${createdAt}.${flipSeq}.${id}`).toString('base64url')
+}
+
+function parseCursor(text: string): store.DeliveryPosition {
+  const parts = /^(\d{1,15})\.(\d{1,9})\.([0-9a-f-]{36})$/.exec(Buffer.from(text, 'base64url').toString())
+  if (parts === null || !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(parts[3] as string))
+    throw new AppError('bad_request', 'after is not the next of an earlier answer', { field: 'after' })
+  return { createdAt: Number(parts[1]), flipSeq: Number(parts[2]), id: parts[3] as string }
+}

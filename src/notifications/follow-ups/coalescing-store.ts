@@ -1,0 +1,81 @@
+// Outages and recoveries of one check on one channel: the recovery comes after its outage, or tells both. The text stands in rows,
+// where people read it.
+
+import type { FlipReason } from '../../core/status.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+import { placed } from '../attempts/compose-store.ts'
+
+export const toldWithRecovery = 'told together with its recovery'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
+
+const combine = statement(
+  'combine',
+  `UPDATE deliveries d SET status = 'suppressed', last_error = '${toldWithRecovery}', next_attempt_at = NULL, lease_until = NULL,
+     finished_at = ${instant('$2')}
+   WHERE d.check_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
+     AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = ANY($3::uuid[]))
+     AND EXISTS (
+       SELECT FROM deliveries u WHERE u.check_id = d.check_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
+         AND u.event = 'up' AND ${unfinished('u')})
+   RETURNING d.id`,
+)
+
+/**
+ * Leaves it to the recovery to tell of an outage that waits to be told: save for those that somebody is sending now, except
+ * `held`, which are in the caller's own hands. Returns which were left to it. Who has made a recovery, or has put down an outage again,
+ * calls it after the commit: of two that do so at the same moment neither would see what the other one has not committed.
+ */
+export async function leaveToRecovery(
+  on: Queryable,
+  checkIds: readonly string[],
+  now: number,
+  held: readonly string[] = [],
+): Promise<Set<string>> {
+  const left = await on.query<{ id: string }>(combine, [checkIds, now, held])
+  return new Set(left.map(({ id }) => id))
+}
+
+const takeBack = statement(
+  'take_back',
+  `UPDATE deliveries SET status = 'pending', last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
+   WHERE check_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
+     AND last_error = '${toldWithRecovery}'`,
+)
+
+/** The recovery `seq` will not be sent, so the outage that was to go with it has to be sent by itself. */
+export async function takeBackOutage(
+  tx: Queryable,
+  { checkId, channelId, flipSeq }: { checkId: string; channelId: string; flipSeq: number },
+  now: number,
+): Promise<void> {
+  await tx.query(takeBack, [checkId, channelId, flipSeq, now])
+}
+
+export type Outage = { at: number; reason: FlipReason; untold: boolean }
+
+const outages = statement(
+  'outages',
+  `SELECT w.place, f.at, f.reason, EXISTS (
+       SELECT FROM deliveries d WHERE d.check_id = f.check_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
+         AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
+     JOIN LATERAL (
+       SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,
+)
+
+/** The outage that each of these recoveries ends, and whether the channel was told of it; null if it ends none. */
+export async function selectOutages(
+  on: Queryable,
+  recoveries: readonly { checkId: string; channelId: string; flipSeq: number }[],
+): Promise<(Outage | null)[]> {
+  const values = [
+    recoveries.map(({ checkId }) => checkId),
+    recoveries.map(({ channelId }) => channelId),
+    recoveries.map(({ flipSeq }) => flipSeq),
+  ]
+  const rows = await on.query<Outage & { place: number }>(outages, values)
+  return placed(rows, recoveries.length).map((row) => row && { at: row.at, reason: row.reason, untold: row.untold })
+}

@@ -1,0 +1,53 @@
+// Operator notices and requests for confirmation: messages about no check, which are deliveries too and are retried like them.
+
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
+import type { NoticeText } from '../messages/message.ts'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+
+const insert = statement(
+  'insert_notice',
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
+   SELECT $2::uuid, gen_random_uuid(), c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
+   FROM channels c WHERE ($1::uuid IS NULL OR c.project_id = $1) AND c.disabled_at IS NULL AND ($6::uuid[] IS NULL OR c.id = ANY($6))
+     AND ($7::text[] IS NULL OR c.kind = ANY($7))
+   ORDER BY c.id
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING
+   RETURNING id`,
+)
+
+/**
+ * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever
+ * their project. Notices with the same `about` are sent in the order of `seq`. Returns how many were made.
+ */
+export async function insertNotice(
+  tx: Queryable,
+  notice: { about: string; seq: number; text: NoticeText } & (
+    | { projectId: string; kinds: readonly string[]; channelIds?: undefined }
+    | { projectId: null; kinds?: undefined; channelIds: readonly string[] }
+  ),
+  now: number,
+): Promise<number> {
+  const { projectId, about, seq, text, channelIds, kinds } = notice
+  const values = [projectId, about, seq, JSON.stringify(text), now, channelIds ?? null, kinds ?? null]
+  return (await tx.query(insert, values)).length
+}
+
+const insertRequest = statement(
+  'insert_confirmation_request',
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
+   SELECT $2::uuid, gen_random_uuid(), $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
+     ${instant('$3')}
+   FROM deliveries d WHERE d.check_id = $2 AND d.event = 'confirm'`,
+)
+
+/** Queues the mail that asks the recipient of a channel for confirmation, as a delivery of the channel. */
+export async function insertConfirmationRequest(
+  tx: Queryable,
+  { id, projectId }: { id: string; projectId: string },
+  text: NoticeText,
+  now: number,
+): Promise<void> {
+  await tx.query(insertRequest, [projectId, id, now, JSON.stringify(text)])
+}

@@ -1,0 +1,62 @@
+// Alerts of a storm that go out in one message. Until the first attempt a group is whatever gathered in one span of time; from then on it
+// is fixed under the id of one of its deliveries, which is its idempotency key.
+
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue-store.ts'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+
+/** In one message. */
+const groupMax = 200
+
+const recent = statement(
+  'recent_flips',
+  `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
+     SELECT count(*) AS count, min(at) AS since FROM (
+       SELECT max(d.created_at) AS at FROM deliveries d
+       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.event IN ('down', 'up')
+       GROUP BY d.check_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
+)
+
+/** How many, no further than was asked, and when the first of these was made; null of none. */
+export type RecentFlips = { count: number; since: number | null }
+
+/** How many flips of each project became deliveries since then, of the newest `limit`. */
+export async function countRecentFlips(
+  on: Queryable,
+  projectIds: readonly string[],
+  since: number,
+  limit: number,
+): Promise<Map<string, RecentFlips>> {
+  const rows = await on.query<RecentFlips & { id: string }>(recent, [projectIds, since, limit])
+  return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
+}
+
+const claim = statement(
+  'claim_group',
+  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$6')}, lease_until = ${instant('$6')},
+     group_id = CASE WHEN d.attempts = 0 THEN $1::uuid ELSE d.group_id END
+   FROM (
+     SELECT o.check_id, o.id FROM deliveries o
+     WHERE o.group_id = $2 AND o.channel_id = $3 AND o.attempts = $4 AND o.status IN ('pending', 'retrying')
+       AND o.next_attempt_at <= ${instant('$5')}
+       AND NOT EXISTS (
+         SELECT FROM deliveries e WHERE e.check_id = o.check_id AND e.channel_id = o.channel_id AND e.flip_seq < o.flip_seq
+           AND ${precedes('e', instant('$5'))})
+     ORDER BY o.id = $1 DESC, o.created_at, o.check_id LIMIT ${groupMax}) seen
+   WHERE d.check_id = seen.check_id AND d.id = seen.id AND d.attempts = $4 AND d.status IN ('pending', 'retrying')
+     AND d.next_attempt_at <= ${instant('$5')}
+   RETURNING ${claimedColumns}`,
+)
+
+/** Compare-and-set, as of single ones: the leader's group, as far as nobody else has it. */
+export async function claimGroup(
+  tx: Queryable,
+  leader: DueDelivery,
+  now: number,
+  leaseUntil: number,
+): Promise<ClaimedDelivery[]> {
+  const { id, groupId, channelId, attempts } = leader
+  return tx.query<ClaimedDelivery>(claim, [id, groupId, channelId, attempts, now, leaseUntil])
+}

@@ -1,0 +1,102 @@
+// From flips to deliveries. Instants in epoch milliseconds.
+
+import type { Status } from '../../core/status.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+import { channelOff } from '../queue-store.ts'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+
+/** A check with changes to tell. `turn` counts the checks of its project, `channels` are those that each of its changes goes to. */
+export type Waiting = { id: string; turn: number; channels: number }
+
+// From check to check by the index, because one of them may have thousands of changes.
+const pick = statement(
+  'pick',
+  `WITH RECURSIVE waiting AS (
+     (SELECT check_id, 1 AS n FROM flips WHERE processed_at IS NULL AND check_id > $1::uuid ORDER BY check_id LIMIT 1)
+     UNION ALL
+     SELECT (SELECT check_id FROM flips WHERE processed_at IS NULL AND check_id > w.check_id ORDER BY check_id LIMIT 1), n + 1
+     FROM waiting w WHERE w.check_id IS NOT NULL AND n < $2::int)
+   SELECT w.check_id AS id, row_number() OVER (PARTITION BY m.project_id ORDER BY w.check_id)::int AS turn,
+     (SELECT count(*)::int FROM check_channels mc WHERE mc.check_id = w.check_id) AS channels
+   FROM waiting w LEFT JOIN checks m ON m.id = w.check_id WHERE w.check_id IS NOT NULL ORDER BY w.check_id`,
+)
+
+/** Checks with changes to tell, in the order of their ids, at most `limit` behind the one with id `after`. */
+export async function pickChecksWithFlips(on: Queryable, after: string, limit: number): Promise<Waiting[]> {
+  return on.query<Waiting>(pick, [after, limit])
+}
+
+export type ClaimedFlip = { checkId: string; seq: number; projectId: string; to: Status }
+
+const claimFlips_ = statement(
+  'claim_flips',
+  `WITH oldest AS MATERIALIZED (
+     SELECT w.id, o.seq FROM unnest($1::uuid[], $2::int[]) AS w(id, most), LATERAL (
+       SELECT seq FROM flips WHERE check_id = w.id AND processed_at IS NULL ORDER BY seq LIMIT w.most) o)
+   UPDATE flips f SET processed_at = now() FROM oldest
+   WHERE f.check_id = oldest.id AND f.seq = oldest.seq AND f.processed_at IS NULL
+   RETURNING f.check_id AS "checkId", f.seq, f.project_id AS "projectId", f."to"`,
+)
+
+/**
+ * The oldest unprocessed flips of these checks, of each at most so many, in order. Who claims a later flip while an earlier one is in
+ * another's hands waits for that one to commit, so that no recovery is visible before its outage.
+ */
+export async function claimFlips(
+  tx: Queryable,
+  checks: readonly { id: string; most: number }[],
+): Promise<ClaimedFlip[]> {
+  const flips = await tx.query<ClaimedFlip>(claimFlips_, [checks.map(({ id }) => id), checks.map(({ most }) => most)])
+  return flips.sort((a, b) => (a.checkId === b.checkId ? a.seq - b.seq : a.checkId < b.checkId ? -1 : 1))
+}
+
+// OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
+// channels, or everything that was ever sent.
+const insert = statement(
+  'insert',
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, created_at, status, last_error, finished_at,
+     next_attempt_at, group_id)
+   SELECT f.check_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, ${instant('$5')},
+     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
+     CASE WHEN c.off THEN NULL WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
+     CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(check_id, seq, project_id, event, grouped)
+     JOIN LATERAL (
+       SELECT mc.channel_id FROM check_channels mc WHERE mc.check_id = f.check_id
+       UNION SELECT e.channel_id FROM (
+         SELECT d.channel_id, d.status, d.event FROM deliveries d
+         WHERE f.event = 'up' AND d.check_id = f.check_id AND d.flip_seq = f.seq - 1
+           AND (d.event = 'escalation' OR d.event LIKE 'reminder%') OFFSET 0) e
+         GROUP BY e.channel_id HAVING bool_or(e.event = 'escalation') AND bool_or(e.status = 'sent')) told ON true
+     JOIN LATERAL (
+       SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
+       WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
+     CROSS JOIN LATERAL (SELECT f.grouped AND NOT c.off AND c.kind = ANY($9::text[]) AS grouped) g
+   ORDER BY f.check_id, f.seq, c.id
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING
+   RETURNING status`,
+)
+
+/** One delivery for each flip and channel of its check, on record only if that is switched off; a recovery goes to whom its outage was escalated and told, too.
+ * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
+export async function insertDeliveries(
+  tx: Queryable,
+  flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
+  now: number,
+  group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
+): Promise<number> {
+  const made = await tx.query<{ status: string }>(insert, [
+    flips.map(({ checkId }) => checkId),
+    flips.map(({ seq }) => seq),
+    flips.map(({ projectId }) => projectId),
+    flips.map(({ event }) => event),
+    now,
+    flips.map(({ grouped = false }) => grouped),
+    group.due,
+    group.span,
+    group.kinds,
+  ])
+  return made.filter(({ status }) => status === 'pending').length
+}

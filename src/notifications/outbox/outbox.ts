@@ -1,0 +1,124 @@
+// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
+// flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
+// A step makes so many deliveries and no more, and projects take turns: somebody may upload ten thousand changes of a check with hundreds
+// of channels, and nobody else's alert waits for those.
+
+import type { Queryable } from '../../database/client.ts'
+import type { Database } from '../../database/service.ts'
+import { isDatabaseAway } from '../../kit/availability.ts'
+import { leaveToRecovery } from '../follow-ups/coalescing-store.ts'
+import { endReminders } from '../suppression/suppressions-store.ts'
+import { countRecentFlips } from './groups-store.ts'
+import * as store from './outbox-store.ts'
+import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
+
+/** A step counts the channels of at most so many checks. */
+const scannedMax = 1000
+const checksMax = 200
+/** Deliveries of a step, unless a single flip has more. */
+const rowsMax = 5000
+const first = '00000000-0000-0000-0000-000000000000'
+
+type Share = { id: string; most: number }
+
+export function createOutbox(options: {
+  database: Database
+  now: () => number
+  storm: StormPolicy
+  /** Kinds of channels that can tell several alerts in one message. */
+  groupingKinds: readonly string[]
+  log: { error(o: object, message: string): void }
+}) {
+  const { database, now, storm, groupingKinds, log } = options
+  /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
+  const storming = new Map<string, number>()
+  let after = first
+
+  async function countRecent(tx: Queryable, projectIds: readonly string[], at: number): Promise<Map<string, number>> {
+    for (const [id, until] of storming) if (until <= at) storming.delete(id)
+    const calm = projectIds.filter((id) => !storming.has(id))
+    const counts = new Map(projectIds.map((id) => [id, storm.singly]))
+    if (calm.length === 0) return counts
+    for (const [id, { count, since }] of await countRecentFlips(tx, calm, at - storm.windowMs, storm.singly)) {
+      counts.set(id, count)
+      if (since !== null && count >= storm.singly) storming.set(id, since + storm.windowMs)
+    }
+    return counts
+  }
+
+  /** `made` counts deliveries; `more` says that flips may be left. */
+  return async function relay(): Promise<{ made: number; more: boolean }> {
+    const waiting = await nextWaiting()
+    const shares = sharesOf(waiting)
+    if (shares.length === 0) return { made: 0, more: false }
+    try {
+      const { made, claimed } = await relayAll(shares)
+      return { made, more: shares.length < waiting.length || claimed >= Math.min(...shares.map(({ most }) => most)) }
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error
+      return { made: await relayEach(shares), more: false }
+    }
+  }
+
+  /** Behind those that were looked at last: what waits beyond as many as fit comes next, wherever its id lies. */
+  async function nextWaiting(): Promise<store.Waiting[]> {
+    const waiting = await store.pickChecksWithFlips(database, after, scannedMax)
+    const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
+    after = waiting.length === scannedMax ? (waiting.at(-1)?.id ?? first) : first
+    return [...waiting, ...wrapped]
+  }
+
+  async function restart(limit: number): Promise<store.Waiting[]> {
+    const end = after
+    return (await store.pickChecksWithFlips(database, first, limit)).filter(({ id }) => id <= end)
+  }
+
+  async function relayEach(shares: readonly Share[]): Promise<number> {
+    let made = 0
+    for (const share of shares) {
+      made += await relayAll([share]).then(
+        (one) => one.made,
+        (err: unknown) => {
+          if (isDatabaseAway(err)) throw err
+          log.error({ err, event: 'outbox.refused', check: share.id }, 'the alerts of a check cannot be written')
+          return 0
+        },
+      )
+    }
+    return made
+  }
+
+  async function relayAll(shares: readonly Share[]): Promise<{ made: number; claimed: number }> {
+    let recovered: string[] = []
+    let claimed = 0
+    const made = await database.transaction(async (tx) => {
+      const all = await store.claimFlips(tx, shares)
+      claimed = all.length
+      const flips = all.flatMap((flip) => (flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : []))
+      recovered = flips.flatMap(({ checkId, event }) => (event === 'up' ? [checkId] : []))
+      if (flips.length === 0) return 0
+      const flipped = [...new Set(flips.map(({ checkId }) => checkId))]
+      await endReminders(tx, flipped, now())
+      const at = now()
+      const projects = [...new Set(flips.map(({ projectId }) => projectId))]
+      const recent = await countRecent(tx, projects, at)
+      const group = { ...gathering(at, storm), kinds: groupingKinds }
+      return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
+    })
+    if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
+    return { made, claimed }
+  }
+}
+
+/** Projects take turns; with what is left each of the chosen may have a few more flips. */
+function sharesOf(waiting: readonly store.Waiting[]): Share[] {
+  const chosen: store.Waiting[] = []
+  let rows = 0
+  for (const one of waiting.toSorted((a, b) => a.turn - b.turn)) {
+    rows += Math.max(1, one.channels)
+    if (chosen.length === checksMax || (chosen.length > 0 && rows > rowsMax)) break
+    chosen.push(one)
+  }
+  const each = rowsMax / Math.max(1, chosen.length)
+  return chosen.map(({ id, channels }) => ({ id, most: Math.max(1, Math.floor(each / Math.max(1, channels))) }))
+}

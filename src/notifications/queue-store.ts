@@ -1,0 +1,234 @@
+// The deliveries. Instants in epoch milliseconds.
+
+import type { Queryable } from '../database/client.ts'
+import { instant, statement as registered } from '../database/sql.ts'
+import type { NoticeText } from '../messages/message.ts'
+import type { Outcome } from './attempts/outcome.ts'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+/** Why nothing was sent, where people read it. */
+export const channelOff = 'the channel is switched off'
+
+const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
+
+/** `kind` is the channel's, `unknown` if it has just been deleted. */
+export type DueDelivery = {
+  checkId: string
+  id: string
+  projectId: string
+  channelId: string
+  kind: string
+  attempts: number
+  /** Of what goes out in one message with others. */
+  groupId: string | null
+}
+
+const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
+
+/**
+ * What a later delivery of its check and channel waits for. A reminder or an escalation whose time has not come is not: one that was made
+ * while its outage ended would hold back the recovery until then.
+ */
+export const precedes = (row: string, now: string) =>
+  `${unfinished(row)} AND (${row}.event IN ('down', 'up', 'notice') OR ${row}.lease_until > ${now})`
+
+/** In the words of the index by channel. */
+const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
+
+// From channel to channel by the index, so that a backlog costs those no time who have none.
+const due = statement(
+  'due',
+  `WITH RECURSIVE waiting AS (
+     (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} ORDER BY d.channel_id LIMIT 1)
+     UNION ALL
+     SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
+     FROM waiting w WHERE w.channel_id IS NOT NULL)
+   SELECT found.* FROM waiting w CROSS JOIN LATERAL (
+     SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     FROM deliveries d
+     WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
+       AND (
+         SELECT e.flip_seq FROM deliveries e
+         WHERE e.check_id = d.check_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
+         LIMIT 1) IS NULL
+     ORDER BY d.next_attempt_at LIMIT $4) found
+   WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[]) AND found."projectId" <> ALL($6::uuid[])
+     AND found."projectId" || '/' || found.kind <> ALL($7::text[])
+     AND NOT EXISTS (SELECT FROM channels r WHERE r.id = w.channel_id AND r.rests_until > ${instant('$1')})
+   ORDER BY row_number() OVER (PARTITION BY found."projectId" ORDER BY found.due), found.due LIMIT $3`,
+)
+
+/** `ofChannel` is the most of one channel, `ofAll` of all together. */
+export type DueLimits = { ofChannel: number; ofAll: number }
+
+/** What has its share of the slots; `pairs` are a project's id and a kind, with a slash between. */
+export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
+
+/**
+ * Due deliveries without an earlier unfinished one of the same check and channel, except for resting channels and
+ * what is `busy`. Projects take turns; within a project the longest due comes first.
+ */
+export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {
+  const { channels, kinds, projects, pairs } = busy
+  return on.query<DueDelivery>(due, [now, channels, limits.ofAll, limits.ofChannel, kinds, projects, pairs])
+}
+
+export type ClaimedDelivery = DueDelivery & {
+  flipSeq: number
+  /** down, up, notice, or reminder, from the second of an outage on with its number: `reminder:2`. */
+  event: string
+  /** When it was made, or sent again by hand. */
+  createdAt: number
+  leaseUntil: number
+  notice: NoticeText | null
+  /** Of the request that caused the flip; null if time did. */
+  requestId: string | null
+  /** As its check says, whatever the channel does. */
+  remindEveryS: number | null
+}
+
+export const claimedColumns = `d.check_id AS "checkId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
+     d.lease_until AS "leaseUntil", d.group_id AS "groupId",
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId",
+     (SELECT m.remind_every_s FROM checks m WHERE m.id = d.check_id) AS "remindEveryS"`
+
+const claim = statement(
+  'claim',
+  `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(check_id, id, attempts)
+   WHERE d.check_id = seen.check_id AND d.id = seen.id AND d.attempts = seen.attempts
+     AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
+   RETURNING ${claimedColumns}`,
+)
+
+/** Compare-and-set on what was seen: returns those that nobody else has claimed meanwhile. They are ours until `leaseUntil`. */
+export async function claimDeliveries(
+  tx: Queryable,
+  seen: readonly DueDelivery[],
+  now: number,
+  leaseUntil: number,
+): Promise<ClaimedDelivery[]> {
+  return tx.query<ClaimedDelivery>(claim, [
+    seen.map(({ checkId }) => checkId),
+    seen.map(({ id }) => id),
+    seen.map(({ attempts }) => attempts),
+    now,
+    leaseUntil,
+  ])
+}
+
+const extend = statement(
+  'extend_leases',
+  `UPDATE deliveries d SET next_attempt_at = ${instant('$4')}, lease_until = ${instant('$4')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(check_id, id, attempts)
+   WHERE d.check_id = own.check_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
+   RETURNING d.id`,
+)
+
+/** Compare-and-set: for each delivery, whether this attempt still holds it, and then holds it until `until`. */
+export async function extendLeases(
+  tx: Queryable,
+  claimed: readonly Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>[],
+  until: number,
+): Promise<boolean[]> {
+  const rows = await tx.query<{ id: string }>(extend, [
+    claimed.map(({ checkId }) => checkId),
+    claimed.map(({ id }) => id),
+    claimed.map(({ attempts }) => attempts),
+    until,
+  ])
+  const extended = new Set(rows.map(({ id }) => id))
+  return claimed.map(({ id }) => extended.has(id))
+}
+
+// A message that has arrived counts as sent, whichever process holds the delivery by now and whatever the outcome of
+// another attempt.
+const finish = statement(
+  'finish',
+  `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
+     lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
+     AS v(check_id, id, attempts, status, next_attempt_at, last_error, held, at)
+   WHERE d.check_id = v.check_id AND d.id = v.id
+     AND (d.attempts = v.attempts AND ${unfinished('d')} OR v.status = 'sent' AND d.status IN ('pending', 'retrying', 'dead'))
+   RETURNING d.id`,
+)
+
+/** `at` is when the attempt ended. */
+export type ConcludedAttempt = {
+  delivery: Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>
+  outcome: Outcome
+  at: number
+}
+
+/** For each delivery, false if it has ended already, or if the attempt failed and is no longer the latest. */
+export async function writeOutcomes(tx: Queryable, all: readonly ConcludedAttempt[]): Promise<boolean[]> {
+  const column = <T>(pick: (one: ConcludedAttempt) => T): T[] => all.map(pick)
+  const rows = await tx.query<{ id: string }>(finish, [
+    column(({ delivery }) => delivery.checkId),
+    column(({ delivery }) => delivery.id),
+    column(({ delivery }) => delivery.attempts),
+    column(({ outcome }) => outcome.status),
+    column(({ outcome }) => outcome.nextAttemptAt),
+    column(({ outcome }) => outcome.lastError),
+    column(({ outcome }) => outcome.held),
+    column(({ at }) => at),
+  ])
+  const written = new Set(rows.map(({ id }) => id))
+  return column(({ delivery }) => written.has(delivery.id))
+}
+
+export type ExpiredDelivery = Pick<
+  ClaimedDelivery,
+  'id' | 'projectId' | 'channelId' | 'kind' | 'attempts' | 'requestId'
+> & {
+  lastError: string
+}
+
+const expire = statement(
+  'expire',
+  `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
+     last_error = coalesce(d.last_error, $4)
+   FROM (SELECT check_id, id FROM deliveries d
+         WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND coalesce(d.resent_at, d.created_at) <= ${instant('$2')}
+           AND d.next_attempt_at <= ${instant('$3')}
+         ORDER BY d.check_id, d.id LIMIT $5) old
+   WHERE d.check_id = old.check_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
+   RETURNING d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.last_error AS "lastError",
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId"`,
+)
+
+const expiredMax = 1000
+
+/** Those of these channels that were made up to `createdUntil` and are in nobody's hands, a bounded number. */
+export async function expireDeliveries(
+  tx: Queryable,
+  channelIds: readonly string[],
+  createdUntil: number,
+  now: number,
+  lastError: string,
+): Promise<ExpiredDelivery[]> {
+  return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, lastError, expiredMax])
+}
+
+const cancelChannel = statement(
+  'cancel_of_channel',
+  `UPDATE deliveries SET status = 'suppressed', last_error = 'the channel was deleted', next_attempt_at = NULL, finished_at = ${instant('$3')}
+   WHERE project_id = $2 AND channel_id = $1 AND status IN ('pending', 'retrying')`,
+)
+
+/** Ends the unfinished deliveries of a channel that is being deleted. */
+export async function cancelOfChannel(
+  tx: Queryable,
+  { id, projectId }: { id: string; projectId: string },
+  now: number,
+): Promise<void> {
+  await tx.query(cancelChannel, [id, projectId, now])
+}
+
+const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)
+
+export async function countUnfinished(on: Queryable): Promise<number> {
+  return (await on.query<{ count: number }>(count))[0]?.count ?? 0
+}

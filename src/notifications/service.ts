@@ -1,0 +1,122 @@
+// Notifications. Detection writes flips and knows nothing of this; the outbox turns flips into deliveries, and the worker claims due
+// deliveries and sends them. Neither changes a status.
+
+import type { WriteAudit } from '../audit/store.ts'
+import type { ChannelService } from '../channels/service.ts'
+import type { Transport } from '../channels/transport.ts'
+import type { CheckDocument } from '../checks/document.ts'
+import type { Settings } from '../checks/fields.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Database } from '../database/service.ts'
+import type { NoticeText } from '../messages/message.ts'
+import { createAttempts } from './attempts/attempt.ts'
+import { createComposer } from './attempts/compose.ts'
+import { createConclude } from './attempts/conclude.ts'
+import type { DeliveryPolicy, Outcome } from './attempts/outcome.ts'
+import type { NotificationLog } from './attempts/report.ts'
+import { createCheckPage } from './check-page/check-page.ts'
+import { createDeliveries } from './deliveries.ts'
+import { createLeases } from './leases.ts'
+import { insertNotice } from './operator-notices-store.ts'
+import { createOutbox } from './outbox/outbox.ts'
+import type { StormPolicy } from './outbox/storm.ts'
+import * as store from './queue-store.ts'
+import { createAcknowledgements } from './suppression/acknowledgements.ts'
+import { createMaintenance } from './suppression/maintenance.ts'
+import { createSuppressions } from './suppression/suppressions.ts'
+import { createWorker } from './worker.ts'
+
+export type NotificationLimits = {
+  leaseMs: number
+  retryBaseMs: number
+  retryMaxMs: number
+  retryForMs: number
+  suspectMs: number
+  /** More outages of one check within an hour are flapping; 0 is never. */
+  flappingOutages: number
+  stormSingly: number
+  stormGatherMs: number
+}
+
+export type NotificationOptions = {
+  database: Database
+  channels: Pick<
+    ChannelService,
+    'transports' | 'encryption' | 'destinations' | 'slots' | 'pace' | 'sender' | 'switchOff'
+  >
+  writeAudit: WriteAudit
+  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  checkOfKey: (projectId: string, key: string) => Promise<string | null>
+  settingsOf: (projectId: string, id: string) => Promise<Settings>
+  siteUrl: () => string
+  limits: NotificationLimits
+  /** Called when a claim may find more than before. */
+  onFree: () => void
+  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  log: NotificationLog
+  now: () => number
+  random: () => number
+}
+
+export type Notifications = ReturnType<typeof createNotifications>
+
+export function createNotifications(options: NotificationOptions) {
+  const { database, channels, limits, now } = options
+  const { encryption, destinations, slots, pace, sender, switchOff, transports } = channels
+  const policy = policyOf(limits)
+  const suppressions = createSuppressions({ ...options, outagesMax: limits.flappingOutages })
+  const acknowledgements = createAcknowledgements({ ...options, encryption })
+  const checkPage = createCheckPage({ ...options, encryption })
+  const compose = createComposer({
+    ...options,
+    suppressions,
+    acknowledgeLink: acknowledgements.link,
+    checkLink: checkPage.link,
+  })
+  const conclude = createConclude({ ...options, switchOff, policy })
+  const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
+  const attempts = createAttempts({ ...options, sender, compose, leases, conclude, policy })
+  const worker = createWorker({ ...options, slots, leases, destinations, pace, attempts, sender })
+
+  return {
+    deliveries: createDeliveries(options),
+    relay: createOutbox({
+      database,
+      now,
+      storm: stormOf(limits),
+      groupingKinds: groupingKinds(transports),
+      log: options.log,
+    }),
+    maintenance: createMaintenance(options),
+    acknowledgements,
+    checkPage,
+    release: suppressions.release,
+    claim: worker.claim,
+    renewLeases: leases.renew,
+    drain: worker.drain,
+
+    /** Queues a notice for these channels, of any project, in the caller's transaction. */
+    notify: (
+      tx: Queryable,
+      { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
+    ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
+
+    /** How many deliveries are not finished. */
+    queueLength: () => store.countUnfinished(database),
+  }
+}
+
+function policyOf({ retryBaseMs, retryMaxMs, retryForMs, suspectMs }: NotificationLimits): DeliveryPolicy {
+  return { baseMs: retryBaseMs, maxMs: retryMaxMs, forMs: retryForMs, suspectMs }
+}
+
+function stormOf({ stormSingly, stormGatherMs }: NotificationLimits): StormPolicy {
+  return { singly: stormSingly, windowMs: 60_000, gatherMs: stormGatherMs }
+}
+
+/** Kinds of channels that can report several alerts in one message. */
+function groupingKinds(transports: Record<string, Transport>): string[] {
+  return Object.values(transports).flatMap(({ kind, category }) =>
+    category === 'chat' || category === 'mail' ? [kind] : [],
+  )
+}

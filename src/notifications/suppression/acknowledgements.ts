@@ -1,0 +1,110 @@
+// People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
+// a while. By key, or by a link that an alert carries, for one outage.
+
+import type { WriteAudit } from '../../audit/store.ts'
+import type { Encryption } from '../../channels/encryption.ts'
+import type { Caller } from '../../checks/editing.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Database } from '../../database/service.ts'
+import { isoMillis } from '../../kit/instant.ts'
+import { createCheckLinks } from '../check-page/check-links.ts'
+import * as store from './acknowledgements-store.ts'
+
+export type AcknowledgementDocument = { acknowledged: boolean; snoozed_until: string | null }
+
+/** The link itself is the credential. */
+export type Visitor = Omit<Caller, 'projectId'>
+
+export type Acknowledgements = ReturnType<typeof createAcknowledgements>
+
+export function createAcknowledgements(options: {
+  database: Database
+  writeAudit: WriteAudit
+  encryption: Encryption
+  siteUrl: () => string
+  now: () => number
+}) {
+  const { database, writeAudit, siteUrl, now } = options
+  const links = createCheckLinks({ ...options, purpose: 'link to acknowledge' })
+
+  const outageOf = (token: string) => {
+    const { checkId, about } = links.open(token)
+    return { checkId, seq: about }
+  }
+
+  async function find(projectId: string | null, checkId: string): Promise<store.CheckOutage> {
+    const found = await store.selectOutage(database, projectId, checkId)
+    if (found === null) throw new AppError('not_found', 'check not found')
+    return found
+  }
+
+  async function acknowledge(caller: Caller, checkId: string, seq: number): Promise<AcknowledgementDocument> {
+    await database.transaction(async (tx) => {
+      if (!(await store.acknowledgeOutage(tx, caller.projectId, checkId, seq, now())))
+        throw new AppError('conflict', 'the check is not down, or not since then')
+      await writeAudit(tx, { ...caller, action: 'check.acknowledge', target: checkId })
+    })
+    return documentOf(await find(caller.projectId, checkId))
+  }
+
+  async function snooze(
+    caller: Caller,
+    checkId: string,
+    forS: number,
+    seq: number | null = null,
+  ): Promise<AcknowledgementDocument> {
+    const until = forS === 0 ? null : now() + forS * 1000
+    const detail = { until: until === null ? null : isoMillis(until) }
+    await database.transaction(async (tx) => {
+      if (!(await store.snoozeCheck(tx, caller.projectId, checkId, { until, seq }, now())))
+        throw seq === null
+          ? new AppError('not_found', 'check not found')
+          : new AppError('conflict', 'the outage that this link is about is over')
+      await writeAudit(tx, { ...caller, action: 'check.snooze', target: checkId, detail })
+    })
+    return documentOf(await find(caller.projectId, checkId))
+  }
+
+  function documentOf({ isDown, flipSeq, ackedSeq, snoozedUntil }: store.CheckOutage): AcknowledgementDocument {
+    const snoozed = snoozedUntil !== null && snoozedUntil > now()
+    return {
+      acknowledged: isDown && ackedSeq === flipSeq,
+      snoozed_until: snoozed ? isoMillis(snoozedUntil) : null,
+    }
+  }
+
+  return {
+    link: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
+      `${siteUrl()}/acknowledge/${links.seal(checkId, flipSeq)}`,
+
+    /** What the page of a link shows. It changes nothing, because mail scanners open links. */
+    async look(token: string): Promise<{ name: string; project: string; goesOn: boolean } & AcknowledgementDocument> {
+      const { checkId, seq } = outageOf(token)
+      const found = await find(null, checkId)
+      const { name, project } = found
+      return { name, project, goesOn: found.isDown && found.flipSeq === seq, ...documentOf(found) }
+    },
+
+    async acknowledgeByLink(visitor: Visitor, token: string): Promise<void> {
+      const { checkId, seq } = outageOf(token)
+      const { projectId } = await find(null, checkId)
+      await acknowledge({ ...visitor, projectId }, checkId, seq)
+    },
+
+    async snoozeByLink(visitor: Visitor, token: string, forS: number): Promise<void> {
+      const { checkId, seq } = outageOf(token)
+      const { projectId } = await find(null, checkId)
+      await snooze({ ...visitor, projectId }, checkId, forS, seq)
+    },
+
+    get: async (projectId: string, checkId: string) => documentOf(await find(projectId, checkId)),
+
+    async acknowledge(caller: Caller, checkId: string): Promise<AcknowledgementDocument> {
+      const { flipSeq } = await find(caller.projectId, checkId)
+      return acknowledge(caller, checkId, flipSeq)
+    },
+
+    /** `forS` counts seconds from now; 0 ends the snooze. */
+    snooze: (caller: Caller, checkId: string, forS: number) => snooze(caller, checkId, forS),
+  }
+}

@@ -1,0 +1,152 @@
+// Maintenance windows. Instants in epoch milliseconds.
+
+import type { MaintenanceScope, MaintenanceTime } from '../../core/maintenance.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+
+export type MaintenanceWindow = { id: string; name: string; time: MaintenanceTime; scope: MaintenanceScope }
+
+const statement = (name: string, text: string) => registered(`maintenance_${name}`, text)
+
+type Row = {
+  id: string
+  name: string
+  from: number | null
+  to: number | null
+  cron: string | null
+  durationS: number | null
+  tz: string | null
+  tags: string[] | null
+  checks: string[] | null
+}
+
+const columns = `id, name, from_at AS "from", to_at AS "to", cron, duration_s AS "durationS", tz, tags, checks::text[] AS checks`
+const one = statement('one', `SELECT ${columns} FROM maintenance_windows WHERE project_id = $1 AND id = $2`)
+
+export async function selectWindow(on: Queryable, projectId: string, id: string): Promise<MaintenanceWindow | null> {
+  const [row] = await on.query<Row>(one, [projectId, id])
+  return row ? toWindow(row) : null
+}
+
+export type WindowPosition = { createdAt: number; id: string }
+
+const page = statement(
+  'page',
+  `SELECT created_at AS "createdAt", ${columns} FROM maintenance_windows
+   WHERE project_id = $1 AND ($2::float8 IS NULL OR (created_at, id) > (${instant('$2')}, $3::uuid))
+   ORDER BY created_at, id LIMIT $4`,
+)
+
+/** In order of creation, behind a position, with the position of the last. */
+export async function selectWindows(
+  on: Queryable,
+  projectId: string,
+  after: WindowPosition | null,
+  limit: number,
+): Promise<{ windows: MaintenanceWindow[]; last: WindowPosition | null }> {
+  const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit]
+  const rows = await on.query<Row & { createdAt: number }>(page, values)
+  const last = rows.at(-1)
+  return { windows: rows.map(toWindow), last: last ? { createdAt: last.createdAt, id: last.id } : null }
+}
+
+const sizes = statement(
+  'sizes',
+  `SELECT count(*)::int AS windows, coalesce(sum(coalesce(cardinality(checks), 0) + coalesce(cardinality(tags), 0)), 0)::int AS names
+   FROM maintenance_windows WHERE project_id = $1 AND id <> $2`,
+)
+
+/** How many other windows the project has, and how many checks and tags these name together. */
+export async function countOthers(
+  tx: Queryable,
+  projectId: string,
+  id: string,
+): Promise<{ windows: number; names: number }> {
+  const [row] = await tx.query<{ windows: number; names: number }>(sizes, [projectId, id])
+  return row as { windows: number; names: number }
+}
+
+const serial = statement('serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+
+/** Until the end of the transaction nobody else makes or changes a window of this project. */
+export async function serialiseWindows(tx: Queryable, projectId: string): Promise<void> {
+  await tx.query(serial, [`maintenance/${projectId}`])
+}
+
+// Of what a window names, which may be a thousand checks, only that which concerns the check. A tag that it has is somewhere in its text.
+const current = statement(
+  'current',
+  `SELECT w.place, m.id, m.name, m.from_at AS "from", m.to_at AS "to", m.cron, m.duration_s AS "durationS", m.tz,
+     CASE WHEN m.checks IS NOT NULL THEN CASE WHEN w.check_id = ANY(m.checks) THEN ARRAY[w.check_id::text] ELSE '{}' END END AS checks,
+     CASE WHEN m.tags IS NOT NULL THEN ARRAY(SELECT tag FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0) END AS tags
+   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w(project_id, check_id, place)
+     JOIN checks c ON c.id = w.check_id JOIN maintenance_windows m ON m.project_id = w.project_id
+   WHERE (m.from_at IS NULL OR (m.from_at <= ${instant('$3')} AND m.to_at > ${instant('$3')}))
+     AND (m.checks IS NULL AND m.tags IS NULL OR w.check_id = ANY(m.checks)
+       OR EXISTS (SELECT FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0))
+   ORDER BY m.created_at, m.id`,
+)
+
+/**
+ * Of each of these checks, in their order: windows that may concern it and are open at `at`, or may be, because they come again and again. Their
+ * scope is the part that may concern it.
+ */
+export async function selectCurrentWindows(
+  on: Queryable,
+  checks: readonly { projectId: string; checkId: string }[],
+  at: number,
+): Promise<MaintenanceWindow[][]> {
+  const values = [checks.map(({ projectId }) => projectId), checks.map(({ checkId }) => checkId), at]
+  const byPlace = Map.groupBy(await on.query<Row & { place: number }>(current, values), ({ place }) => Number(place))
+  return checks.map((_, index) => (byPlace.get(index + 1) ?? []).map(toWindow))
+}
+
+function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: Row): MaintenanceWindow {
+  const time: MaintenanceTime =
+    cron === null
+      ? { kind: 'once', from: from ?? 0, to: to ?? 0 }
+      : { kind: 'cron', cron, durationS: durationS ?? 0, tz: tz ?? 'UTC' }
+  return { id, name, time, scope: { tags, checks } }
+}
+
+const write = statement(
+  'write',
+  `INSERT INTO maintenance_windows (id, project_id, name, from_at, to_at, cron, duration_s, tz, tags, checks)
+   VALUES ($1, $2, $3, ${instant('$4')}, ${instant('$5')}, $6, $7, $8, $9, $10::uuid[])
+   ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, from_at = EXCLUDED.from_at, to_at = EXCLUDED.to_at, cron = EXCLUDED.cron,
+     duration_s = EXCLUDED.duration_s, tz = EXCLUDED.tz, tags = EXCLUDED.tags, checks = EXCLUDED.checks
+   WHERE maintenance_windows.project_id = $2`,
+)
+
+/** Makes it, or replaces the one of this id. */
+export async function writeWindow(tx: Queryable, projectId: string, window: MaintenanceWindow): Promise<void> {
+  const { id, name, time, scope } = window
+  const once = time.kind === 'once' ? time : null
+  const cron = time.kind === 'cron' ? time : null
+  const when = [once?.from ?? null, once?.to ?? null, cron?.cron ?? null, cron?.durationS ?? null, cron?.tz ?? null]
+  await tx.query(write, [id, projectId, name, ...when, scope.tags, scope.checks])
+}
+
+const remove = statement('delete', 'DELETE FROM maintenance_windows WHERE id = $1 AND project_id = $2 RETURNING id')
+
+export async function deleteWindow(tx: Queryable, projectId: string, id: string): Promise<boolean> {
+  return (await tx.query(remove, [id, projectId])).length > 0
+}
+
+const wake = statement(
+  'wake_held',
+  `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
+   WHERE project_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND held = 'maintenance'`,
+)
+
+/** A window has changed: what it held back is looked at again. */
+export async function lookAgain(tx: Queryable, projectId: string, now: number): Promise<void> {
+  await tx.query(wake, [projectId, now])
+}
+
+const known = statement('known', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
+
+/** Which of these checks the project has. */
+export async function selectKnownChecks(on: Queryable, projectId: string, ids: readonly string[]): Promise<string[]> {
+  return (await on.query<{ id: string }>(known, [projectId, ids])).map(({ id }) => id)
+}

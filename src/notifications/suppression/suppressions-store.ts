@@ -1,0 +1,156 @@
+// Alerts that are not sent for a reason, and what becomes of them. Instants in epoch milliseconds.
+
+import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+import { placed } from '../attempts/compose-store.ts'
+import type { Hold, Suppression, Told } from './suppression.ts'
+
+const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+
+/** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
+const underOutage = (check: string) => `EXISTS (
+    WITH RECURSIVE up AS (
+      SELECT c.parent_id, c.project_id FROM checks c WHERE c.id = ${check} AND c.parent_id IS NOT NULL
+      UNION SELECT p.parent_id, p.project_id FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id)
+    SELECT FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
+
+export type Facts = {
+  tags: string
+  severity: CheckSeverity | null
+  goesOn: boolean
+  acknowledged: boolean
+  parentIsDown: boolean
+  snoozedUntil: number | null
+  outages: number
+  alerts: WantedAlerts | null
+  told: Told
+}
+
+const ofOutage = 'd.check_id = w.check_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
+
+/** Of the outage: as long as no reminder was sent, what was held back was not told. */
+const told = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'told' WHEN bool_or(d.held IS NOT NULL) THEN 'held' ELSE 'no' END
+    FROM deliveries d WHERE ${ofOutage})`
+
+const facts = statement(
+  'facts',
+  `SELECT w.place, m.tags, m.severity, m.status = 'down' AND m.flip_seq = w.seq AS "goesOn",
+     coalesce(a.acked_seq = w.seq, false) AS acknowledged, ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
+     (SELECT count(*) FROM flips f WHERE f.check_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
+        AND f.at > ${instant('$4')}) AS outages,
+     (SELECT c.alerts FROM channels c WHERE c.id = w.channel_id) AS alerts, ${told} AS told
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
+     JOIN checks m ON m.id = w.check_id LEFT JOIN attention a ON a.check_id = m.id`,
+)
+
+/** A channel, and the outage of a check that began with flip `seq`. */
+export type OutageOnChannel = { checkId: string; channelId: string; seq: number }
+
+/** `since` is from when on outages are counted. Null of a check that is gone. */
+export async function selectFacts(
+  on: Queryable,
+  outages: readonly OutageOnChannel[],
+  since: number,
+): Promise<(Facts | null)[]> {
+  const values = [
+    outages.map(({ checkId }) => checkId),
+    outages.map(({ channelId }) => channelId),
+    outages.map(({ seq }) => seq),
+    since,
+  ]
+  return placed(await on.query<Facts & { place: number }>(facts, values), outages.length)
+}
+
+export type Held = {
+  checkId: string
+  id: string
+  projectId: string
+  channelId: string
+  flipSeq: number
+  event: string
+  held: Hold
+  /** The outage is over, or was paused, or its check deleted: nothing is left to tell. */
+  over: boolean
+}
+
+const held = statement(
+  'held',
+  `SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event,
+     d.held,
+     (m.id IS NULL OR m.status <> 'down' OR m.flip_seq <> d.flip_seq) AS over
+   FROM deliveries d LEFT JOIN checks m ON m.id = d.check_id
+   WHERE d.status = 'suppressed' AND d.next_attempt_at <= ${instant('$1')} AND d.next_attempt_at IS NOT NULL
+   ORDER BY d.next_attempt_at LIMIT $2`,
+)
+
+/** Suppressed deliveries whose reason may not hold any more, the longest due first. */
+export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<Held[]> {
+  return on.query<Held>(held, [now, limit])
+}
+
+const settle = statement(
+  'settle_held',
+  `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, last_error = coalesce(h.reason, d.last_error),
+     held = coalesce(h.kind, d.held)
+   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(check_id, id, until, reason, kind)
+   WHERE d.check_id = h.check_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
+   RETURNING d.id`,
+)
+
+/** To be looked at again later, or never if nothing holds. Compare-and-set: returns those that nobody else has dealt with meanwhile. */
+export async function settleHeld(
+  tx: Queryable,
+  all: readonly (Held & { suppression: Suppression | null })[],
+): Promise<string[]> {
+  const values = [
+    all.map(({ checkId }) => checkId),
+    all.map(({ id }) => id),
+    all.map(({ suppression }) => suppression?.until ?? null),
+    all.map(({ suppression }) => suppression?.reason ?? null),
+    all.map(({ suppression }) => suppression?.held ?? null),
+  ]
+  return (await tx.query<{ id: string }>(settle, values)).map(({ id }) => id)
+}
+
+const remind = statement(
+  'remind',
+  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
+   SELECT check_id, gen_random_uuid(), project_id, channel_id, flip_seq, event, 'pending', ${instant('due')}, ${instant('$6')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::text[])
+     AS r(check_id, project_id, channel_id, flip_seq, due, event)
+   ON CONFLICT (check_id, flip_seq, channel_id, event) DO UPDATE
+     SET status = 'pending', attempts = 0, last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = EXCLUDED.next_attempt_at,
+       created_at = EXCLUDED.created_at
+     WHERE deliveries.status = 'suppressed'`,
+)
+
+/** One reminder for each, due at `due`; one that was suppressed before is due again. */
+export async function insertReminders(
+  tx: Queryable,
+  all: readonly (Held & { due: number })[],
+  now: number,
+): Promise<void> {
+  const column = <T>(pick: (one: Held & { due: number }) => T): T[] => all.map(pick)
+  await tx.query(remind, [
+    column(({ checkId }) => checkId),
+    column(({ projectId }) => projectId),
+    column(({ channelId }) => channelId),
+    column(({ flipSeq }) => flipSeq),
+    column(({ due }) => due),
+    now,
+    column(({ event }) => (event.startsWith('reminder') ? event : 'reminder')),
+  ])
+}
+
+const ending = statement(
+  'end_reminders',
+  `UPDATE deliveries d SET status = 'suppressed', last_error = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
+   WHERE d.check_id = ANY($1::uuid[]) AND (d.event LIKE 'reminder%' OR d.event = 'escalation')
+     AND d.status IN ('pending', 'retrying') AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')})`,
+)
+
+/** A recovery ends the reminders that wait: it would have to wait for them. */
+export async function endReminders(tx: Queryable, checkIds: readonly string[], now: number): Promise<void> {
+  await tx.query(ending, [checkIds, now])
+}

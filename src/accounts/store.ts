@@ -8,27 +8,30 @@ export type KeyKind = (typeof keyKinds)[number]
 
 export type KeyOwner = { projectId: string; kind: KeyKind; hash: Buffer }
 
-const byHash = statement(
+const byHash = statement<KeyOwner>(
   'keys_by_hash',
+  { projectId: 'uuid', kind: 'text', hash: 'bytea' },
   'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = $1',
 )
 
 export async function selectKey(on: Queryable, hash: Buffer): Promise<KeyOwner | null> {
-  const [row] = await on.query<KeyOwner>(byHash, [hash])
+  const [row] = await on.query(byHash, [hash])
   return row ?? null
 }
 
-const byHashes = statement(
+const byHashes = statement<KeyOwner>(
   'keys_by_hashes',
+  { projectId: 'uuid', kind: 'text', hash: 'bytea' },
   'SELECT project_id AS "projectId", kind, hash FROM project_keys WHERE hash = ANY($1::bytea[])',
 )
 
 export async function selectKeys(on: Queryable, hashes: readonly Buffer[]): Promise<KeyOwner[]> {
-  return on.query<KeyOwner>(byHashes, [hashes])
+  return on.query(byHashes, [hashes])
 }
 
 const upsert = statement(
   'keys_upsert',
+  { kind: 'text' },
   `INSERT INTO project_keys (project_id, kind, hash, mailbox_hash) VALUES ($1, $2, $3, $4)
     ON CONFLICT (project_id, kind) DO UPDATE SET hash = EXCLUDED.hash, mailbox_hash = EXCLUDED.mailbox_hash, created_at = now()
       WHERE project_keys.hash <> EXCLUDED.hash
@@ -61,19 +64,24 @@ export async function writeKey(
 
 const byMailboxHash = statement(
   'keys_by_mailbox_hash',
+  { projectId: 'uuid' },
   'SELECT project_id AS "projectId" FROM project_keys WHERE mailbox_hash = $1 AND kind = \'ping_key\' LIMIT 2',
 )
 
 /** The project whose ping key has this hash in lower case; null if there is none, or more than one. */
 export async function selectProjectByMailbox(on: Queryable, hash: Buffer): Promise<string | null> {
-  const [row, another] = await on.query<{ projectId: string }>(byMailboxHash, [hash])
+  const [row, another] = await on.query(byMailboxHash, [hash])
   return another ? null : (row?.projectId ?? null)
 }
 
-const kindsOf = statement('keys_kinds', 'SELECT kind FROM project_keys WHERE project_id = $1')
+const kindsOf = statement<{ kind: KeyKind }>(
+  'keys_kinds',
+  { kind: 'text' },
+  'SELECT kind FROM project_keys WHERE project_id = $1',
+)
 
 export async function selectKeyKinds(on: Queryable, projectId: string): Promise<KeyKind[]> {
-  return (await on.query<{ kind: KeyKind }>(kindsOf, [projectId])).map(({ kind }) => kind)
+  return (await on.query(kindsOf, [projectId])).map(({ kind }) => kind)
 }
 
 const insert = statement('projects_insert', 'INSERT INTO projects (id, name) VALUES ($1, $2)')
@@ -82,22 +90,31 @@ export async function insertProject(tx: Queryable, id: string, name: string): Pr
   await tx.query(insert, [id, name])
 }
 
-const byName = statement('projects_by_name', 'SELECT id FROM projects WHERE name = $1 ORDER BY created_at, id LIMIT 1')
+const byName = statement(
+  'projects_by_name',
+  { id: 'uuid' },
+  'SELECT id FROM projects WHERE name = $1 ORDER BY created_at, id LIMIT 1',
+)
 
 export async function selectProjectByName(on: Queryable, name: string): Promise<string | null> {
-  const [row] = await on.query<{ id: string }>(byName, [name])
+  const [row] = await on.query(byName, [name])
   return row?.id ?? null
 }
 
-const badgeKeyOwner = statement('projects_badge_key_owner', 'SELECT id FROM projects WHERE badge_key = $1')
+const badgeKeyOwner = statement(
+  'projects_badge_key_owner',
+  { id: 'uuid' },
+  'SELECT id FROM projects WHERE badge_key = $1',
+)
 
 export async function selectBadgeKeyOwner(on: Queryable, badgeKey: string): Promise<string | null> {
-  const [row] = await on.query<{ id: string }>(badgeKeyOwner, [badgeKey])
+  const [row] = await on.query(badgeKeyOwner, [badgeKey])
   return row?.id ?? null
 }
 
 const badgeKeys = statement(
   'projects_badge_keys',
+  { id: 'uuid' },
   `UPDATE projects SET badge_key = coalesce($2, badge_key), badge_secret = coalesce($3, badge_secret) WHERE id = $1
     AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
 )
@@ -138,8 +155,8 @@ export async function selectProjects(
 }
 
 // Once the project is locked no check can be added, so the addresses of all its checks are retired.
-const lockOne = statement('projects_lock_one', 'SELECT id FROM projects WHERE id = $1 FOR UPDATE')
-const remove = statement('projects_delete', 'DELETE FROM projects WHERE id = $1 RETURNING name')
+const lockOne = statement('projects_lock_one', { id: 'uuid' }, 'SELECT id FROM projects WHERE id = $1 FOR UPDATE')
+const remove = statement('projects_delete', { name: 'text' }, 'DELETE FROM projects WHERE id = $1 RETURNING name')
 const endFlips = statement(
   'projects_end_flips',
   'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
@@ -159,7 +176,7 @@ export async function deleteProject(tx: Queryable, id: string): Promise<string |
   await retireChecksOf(tx, id)
   await retirePingKey(tx, id, null)
   await retireProjectBadge(tx, id, null)
-  const [deleted] = await tx.query<{ name: string }>(remove, [id])
+  const [deleted] = await tx.query(remove, [id])
   await tx.query(endFlips, [id])
   await tx.query(endDeliveries, [id])
   return deleted?.name ?? null

@@ -15,6 +15,7 @@ export type AuditEntry = Actor & {
 
 const insert = statement(
   'audit_insert',
+  { id: 'int8' },
   `INSERT INTO audit (project_id, actor, action, target, detail, request_id, address, at)
    VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), now())) RETURNING id`,
 )
@@ -22,7 +23,7 @@ const insert = statement(
 /** Writes the entry in the transaction of what it tells about; returns its id. */
 export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<number> {
   const detail = entry.detail === undefined ? null : JSON.stringify(bounded(entry.detail))
-  const [row] = await tx.query<{ id: number }>(insert, [
+  const [row] = await tx.query(insert, [
     entry.projectId || null,
     entry.actor,
     entry.action,
@@ -60,6 +61,7 @@ export async function amendAudit(on: Queryable, id: number, detail: Record<strin
 
 const shutdown = statement(
   'audit_shutdown',
+  { id: 'int8' },
   `INSERT INTO audit (actor, action, target, detail)
    SELECT 'system', 'service.shutdown', 'service', $1::jsonb
    WHERE NOT EXISTS (SELECT FROM audit WHERE action = 'service.shutdown' AND detail = $1::jsonb
@@ -85,12 +87,13 @@ export async function insertShutdownCount(tx: Queryable, reason: string, node: s
 
 const shutdownCounts = statement(
   'audit_shutdown_counts',
+  { reason: 'text', count: 'float8' },
   `SELECT tags->>'reason' AS reason, sum(metric_value)::float8 AS count FROM health_metrics
    WHERE metric_name = 'graceful_shutdowns_total' GROUP BY 1`,
 )
 
 export async function selectShutdownCounts(on: Queryable): Promise<{ reason: string; count: number }[]> {
-  return on.query<{ reason: string; count: number }>(shutdownCounts)
+  return on.query(shutdownCounts)
 }
 
 /** Instants in epoch milliseconds; undefined does not filter. `before` is the id of the last entry of the page before. */
@@ -120,11 +123,25 @@ const columns = `id, at, project_id AS "projectId", actor, action, target, detai
 const matching = `($1::uuid IS NULL OR project_id = $1) AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR actor = $3)
      AND ($4::text IS NULL OR target = $4) AND ($5::float8 IS NULL OR at >= ${instant('$5')})
      AND ($6::float8 IS NULL OR at < ${instant('$6')}) AND ($7::bigint IS NULL OR id < $7)`
-const list = statement('audit_list', `SELECT ${columns} FROM audit WHERE ${matching} ORDER BY id DESC LIMIT $8`)
+const list = statement<AuditRow>(
+  'audit_list',
+  {
+    id: 'int8',
+    at: 'timestamptz',
+    projectId: 'uuid?',
+    actor: 'text',
+    action: 'text',
+    target: 'text',
+    detail: 'jsonb?',
+    requestId: 'text?',
+    address: 'text?',
+  },
+  `SELECT ${columns} FROM audit WHERE ${matching} ORDER BY id DESC LIMIT $8`,
+)
 
 /** Newest first. */
 export async function selectAudit(on: Queryable, filter: AuditFilter, limit: number): Promise<AuditRow[]> {
   const { projectId, action, actor, target, from, to, before } = filter
   const values = [projectId, action, actor, target, from, to, before].map((value) => value ?? null)
-  return on.query<AuditRow>(list, [...values, limit])
+  return on.query(list, [...values, limit])
 }

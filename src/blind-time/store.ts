@@ -23,7 +23,11 @@ const record = statement(
    WHERE until_at - ${milliseconds('$2')} - previous_at > ${milliseconds('$1')}
    ON CONFLICT (from_at) DO UPDATE SET to_at = greatest(blind_windows.to_at, EXCLUDED.to_at)`,
 )
-const all = statement('blind_time_all', 'SELECT from_at AS "from", to_at AS "to" FROM blind_windows ORDER BY from_at')
+const all = statement<BlindWindow>(
+  'blind_time_all',
+  { from: 'timestamptz', to: 'timestamptz' },
+  'SELECT from_at AS "from", to_at AS "to" FROM blind_windows ORDER BY from_at',
+)
 
 /**
  * Records that heartbeats are accepted now, by the database's clock, and have been here for the last `acceptedForMs`. If nobody
@@ -34,7 +38,7 @@ export async function recordAcceptance(on: Queryable, blindAfterMs: number, acce
 }
 
 export async function selectWindows(on: Queryable): Promise<BlindWindow[]> {
-  return on.query<BlindWindow>(all)
+  return on.query(all)
 }
 
 const shorten = statement(
@@ -67,8 +71,9 @@ export async function recordClosed(on: Queryable, since: number): Promise<void> 
   await on.query(closed, [since])
 }
 
-const cut = statement(
+const cut = statement<BlindWindow>(
   'blind_time_cut',
+  { from: 'timestamptz', to: 'timestamptz' },
   `WITH undone AS (DELETE FROM blind_windows WHERE from_at >= now()),
    kept AS (
      UPDATE blind_windows SET to_at = now() WHERE from_at < now() AND to_at > now() RETURNING from_at, to_at)
@@ -78,7 +83,7 @@ const cut = statement(
 
 /** Windows that a clock left in the future which was set back since: nothing waits for a time that has not come. */
 export async function cutWindows(on: Queryable): Promise<BlindWindow[]> {
-  return on.query<BlindWindow>(cut)
+  return on.query(cut)
 }
 
 /** What a replica reports about itself; `heardThrough` in epoch milliseconds by the database's clock. */
@@ -132,8 +137,20 @@ export async function forgetReplicas(on: Queryable, ids: readonly string[]): Pro
 export type Peer = ReplicaReport & { spools: boolean; address: string | null; tokenHash: string | null }
 
 // A replica of a version that does not report how far it is heard is taken to be heard when it is seen, unless it says that it spools.
-const others = statement(
+const others = statement<OthersRow>(
   'blind_time_others',
+  {
+    id: 'uuid',
+    seenAt: 'timestamptz',
+    spools: 'bool',
+    canSpool: 'bool',
+    name: 'text',
+    address: 'text?',
+    tokenHash: 'text?',
+    heardThrough: 'timestamptz',
+    outageFrom: 'timestamptz?',
+    outageTo: 'timestamptz?',
+  },
   `SELECT r.id, r.seen_at AS "seenAt", r.spools, r.can_spool AS "canSpool", coalesce(r.name, r.id::text) AS name, r.address, r.token_hash AS "tokenHash",
      coalesce(r.heard_through, CASE WHEN r.spools THEN a.outage_from END, r.seen_at) AS "heardThrough",
      a.outage_from AS "outageFrom", a.outage_to AS "outageTo"
@@ -144,16 +161,20 @@ type OthersRow = (Peer | { [K in keyof Peer]: null }) & { outageFrom: number | n
 
 /** All other replicas that have not been forgotten, and the last time in which no replica recorded acceptance. */
 export async function selectOthers(on: Queryable, ownId: string): Promise<{ peers: Peer[]; outage: Outage | null }> {
-  const rows = await on.query<OthersRow>(others, [ownId])
+  const rows = await on.query(others, [ownId])
   const { outageFrom: from = null, outageTo: to = null } = rows[0] ?? {}
   const peers = rows.flatMap(({ outageFrom: _, outageTo: __, ...peer }) => (peer.id === null ? [] : [peer]))
   return { peers, outage: from === null || to === null ? null : { from, to } }
 }
 
-const tokenHash = statement('blind_time_token_hash', 'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1')
+const tokenHash = statement<{ tokenHash: string | null }>(
+  'blind_time_token_hash',
+  { tokenHash: 'text?' },
+  'SELECT token_hash AS "tokenHash" FROM replicas WHERE id = $1',
+)
 
 /** The hash of a replica's token; null if there is no such replica, or it has no token. */
 export async function selectTokenHash(on: Queryable, id: string): Promise<string | null> {
-  const [row] = await on.query<{ tokenHash: string | null }>(tokenHash, [id])
+  const [row] = await on.query(tokenHash, [id])
   return row?.tokenHash ?? null
 }

@@ -5,6 +5,7 @@ import { statement } from '../database/sql.ts'
 
 const ofProject = statement(
   'check_channels_of_project',
+  { id: 'uuid', name: 'text' },
   'SELECT id, name FROM channels WHERE project_id = $1 ORDER BY created_at, id',
 )
 
@@ -12,11 +13,15 @@ export async function selectChannelNames(on: Queryable, projectId: string): Prom
   return on.query(ofProject, [projectId])
 }
 
-const ofCheck = statement('check_channels_of_check', 'SELECT channel_id AS id FROM check_channels WHERE check_id = $1')
+const ofCheck = statement(
+  'check_channels_of_check',
+  { id: 'uuid' },
+  'SELECT channel_id AS id FROM check_channels WHERE check_id = $1',
+)
 
 /** Sorted. */
 export async function selectChannelIds(on: Queryable, checkId: string): Promise<string[]> {
-  return (await on.query<{ id: string }>(ofCheck, [checkId])).map(({ id }) => id).sort()
+  return (await on.query(ofCheck, [checkId])).map(({ id }) => id).sort()
 }
 
 const clear = statement(

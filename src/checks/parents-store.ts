@@ -5,6 +5,7 @@ import { statement } from '../database/sql.ts'
 
 const place = statement(
   'checks_place_below',
+  { known: 'bool', circle: 'bool' },
   `WITH RECURSIVE up AS (
      SELECT id, parent_id FROM checks WHERE id = $2 AND project_id = $1
      UNION SELECT m.id, m.parent_id FROM checks m JOIN up ON m.id = up.parent_id
@@ -22,7 +23,7 @@ export async function selectPlaceBelow(
   parent: string,
   id: string | null,
 ): Promise<{ known: boolean; circle: boolean }> {
-  const [row] = await on.query<{ known: boolean; circle: boolean }>(place, [projectId, parent, id])
+  const [row] = await on.query(place, [projectId, parent, id])
   return row ?? { known: false, circle: false }
 }
 

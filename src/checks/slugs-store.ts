@@ -6,6 +6,7 @@ export type Slug = { projectId: string; slug: string }
 
 const bySlugs = statement(
   'slugs_find',
+  { projectId: 'uuid', slug: 'text', id: 'uuid' },
   `SELECT s.project_id AS "projectId", s.slug, m.id FROM unnest($1::uuid[], $2::text[]) AS s(project_id, slug),
      LATERAL (SELECT id FROM checks WHERE project_id = s.project_id AND slug = s.slug LIMIT 2) m`,
 )
@@ -15,24 +16,29 @@ export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Prom
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
 
-const namespace = statement('slugs_namespace', 'SELECT namespace FROM provisioning_namespace WHERE id = 1')
+const namespace = statement(
+  'slugs_namespace',
+  { namespace: 'uuid' },
+  'SELECT namespace FROM provisioning_namespace WHERE id = 1',
+)
 
 /** Of ids that are made from names. */
 export async function selectNamespace(on: Queryable): Promise<string> {
-  const [row] = await on.query<{ namespace: string }>(namespace)
+  const [row] = await on.query(namespace)
   if (row === undefined) throw new Error('the database has no provisioning namespace')
   return row.namespace
 }
 
-const used = statement('slugs_used_ids', 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
+const used = statement('slugs_used_ids', { id: 'uuid' }, 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
 
 /** Which of these ids a check has or had. */
 export async function selectUsedIds(on: Queryable, ids: readonly string[]): Promise<Set<string>> {
-  return new Set((await on.query<{ id: string }>(used, [ids])).map(({ id }) => id))
+  return new Set((await on.query(used, [ids])).map(({ id }) => id))
 }
 
 const claim = statement(
   'slugs_claim_id',
+  { id: 'uuid' },
   'INSERT INTO provisioned_checks (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
 )
 

@@ -5,8 +5,9 @@ import { type ConnectionLimits, type ConnectionPlan, connectionRoom } from './co
 import { statement } from './sql.ts'
 import type { DatabaseLog } from './telemetry.ts'
 
-const limits = statement(
+const limits = statement<ConnectionLimits>(
   'connection_limits',
+  { maxConnections: 'int4', reserved: 'int4', roleLimit: 'int4?', databaseLimit: 'int4?', inUse: 'int8' },
   `SELECT current_setting('max_connections')::int AS "maxConnections",
      current_setting('superuser_reserved_connections')::int
        + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
@@ -17,7 +18,7 @@ const limits = statement(
 
 /** Warns of a server that cannot hold the connections of all replicas. Never rejects. */
 export async function checkConnections(on: Queryable, plan: ConnectionPlan, log: DatabaseLog): Promise<void> {
-  const [found] = await on.query<ConnectionLimits>(limits).catch(() => [])
+  const [found] = await on.query(limits).catch(() => [])
   if (found === undefined) return
   const { needed, available, isShort } = connectionRoom(plan, found)
   if (!isShort) return

@@ -9,6 +9,7 @@ export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge'
 
 const owner = statement(
   'retired_addresses_owner',
+  { id: 'uuid' },
   'SELECT project_id AS id FROM retired_addresses WHERE kind = $1 AND value = $2',
 )
 
@@ -17,11 +18,12 @@ const owner = statement(
  * statement of its own (read committed): an address is given up and retired in the same transaction.
  */
 export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: Buffer): Promise<string | null> {
-  return (await on.query<{ id: string }>(owner, [kind, value]))[0]?.id ?? null
+  return (await on.query(owner, [kind, value]))[0]?.id ?? null
 }
 
 const keyOwners = statement(
   'retired_addresses_key_owners',
+  { hash: 'bytea', projectId: 'uuid', retiredAt: 'float8' },
   `SELECT r.value AS hash, r.project_id AS "projectId", (extract(epoch FROM r.retired_at) * 1000)::float8 AS "retiredAt"
    FROM retired_addresses r JOIN projects p ON p.id = r.project_id WHERE r.kind = 'ping_key' AND r.value = ANY($1::bytea[])`,
 )
@@ -36,13 +38,14 @@ export async function selectRetiredKeys(
 
 const checkOwners = statement(
   'retired_addresses_check_owners',
+  { id: 'uuid', projectId: 'uuid' },
   `SELECT given.id, r.project_id AS "projectId" FROM unnest($1::uuid[]) AS given(id)
    JOIN retired_addresses r ON r.kind = 'check' AND r.value = uuid_send(given.id)`,
 )
 
 /** The project of each uuid that was a check's. */
 export async function selectRetiredChecks(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
-  const rows = await on.query<{ id: string; projectId: string }>(checkOwners, [ids])
+  const rows = await on.query(checkOwners, [ids])
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
 }
 
@@ -63,6 +66,7 @@ export async function retireCheck(tx: Queryable, projectId: string, id: string):
 
 const retireSome = statement(
   'retired_addresses_retire_checks',
+  { id: 'uuid' },
   `WITH part AS MATERIALIZED (
      SELECT id, badge_key, project_id FROM checks WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
    retired AS (${addressesOf('part')} RETURNING 1)
@@ -74,7 +78,7 @@ const atOnce = 20_000
 export async function retireChecksOf(tx: Queryable, projectId: string): Promise<void> {
   let after: string | null = null
   do {
-    const [last]: { id: string }[] = await tx.query<{ id: string }>(retireSome, [projectId, after, atOnce])
+    const [last]: { id: string }[] = await tx.query(retireSome, [projectId, after, atOnce])
     after = last?.id ?? null
   } while (after !== null)
 }

@@ -74,7 +74,7 @@ export function createDatabase(options: {
 
   async function synchronise(): Promise<void> {
     const before = clock.monotonic()
-    const [row] = await opened().query<{ now: number }>(readClock)
+    const [row] = await opened().query(readClock)
     if (row) clock.correct(row.now, before, clock.monotonic())
   }
 
@@ -137,7 +137,11 @@ function endProcess(error: Error): void {
   })
 }
 
-const readClock = statement('read_clock', 'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now')
+const readClock = statement(
+  'read_clock',
+  { now: 'float8' },
+  'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
+)
 
 function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPostgres | undefined): ConnectionOptions {
   const connection = embedded?.connection ?? { connectionString: database.url as string }

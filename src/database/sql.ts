@@ -4,21 +4,16 @@
 type Values = {
   bool: boolean
   bytea: Buffer
-  date: Date
   float8: number
   int2: number
   int4: number
   int8: number
-  json: unknown
   jsonb: unknown
-  name: string
   text: string
   'text[]': string[]
   timestamptz: number
   uuid: string
   'uuid[]': string[]
-  varchar: string
-  void: string
 }
 
 type SqlType = keyof Values
@@ -32,7 +27,14 @@ type ValueOf<C extends Column> = C extends `${infer T extends SqlType}?`
     ? Values[C]
     : never
 
-type RowOf<Columns extends Record<string, Column>> = { -readonly [Name in keyof Columns]: ValueOf<Columns[Name]> }
+type Columns = Record<string, Column>
+type RowOf<C extends Columns> = { -readonly [Name in keyof C]: ValueOf<C[Name]> }
+
+/** The types that a column can have for a value to be a `Value`. */
+type ColumnOf<Value> = {
+  [T in SqlType]: NonNullable<Value> extends Values[T] ? (null extends Value ? `${T}?` : T) : never
+}[SqlType]
+type ColumnsOf<Row> = { [Name in keyof Row]-?: ColumnOf<Row[Name]> }
 
 declare const row: unique symbol
 
@@ -43,19 +45,20 @@ export type Statement<Row extends object = object> = {
   readonly [row]?: () => Row
 }
 
-const registered = new Map<string, { text: string; columns: Record<string, Column> | null }>()
+type Registered = { text: string; columns: Columns | null }
+
+const registered = new Map<string, Registered>()
 
 /** All statements of the files that have been imported, by their names. */
-export const statements: ReadonlyMap<string, { text: string; columns: Record<string, Column> | null }> = registered
+export const statements: ReadonlyMap<string, Registered> = registered
 
+/** A statement that returns nothing. */
 export function statement(name: string, text: string): Statement<never>
-/** `columns` says which columns the statement returns. */
-export function statement<const Columns extends Record<string, Column>>(
-  name: string,
-  columns: Columns,
-  text: string,
-): Statement<RowOf<Columns>>
-export function statement(name: string, ...rest: [string] | [Record<string, Column>, string]): Statement {
+/** `columns` are those of a row, from which its type is derived. */
+export function statement<const C extends Columns>(name: string, columns: C, text: string): Statement<RowOf<C>>
+/** A row whose type says more than its columns do, such as which texts a column can have. */
+export function statement<Row extends object>(name: string, columns: ColumnsOf<Row>, text: string): Statement<Row>
+export function statement(name: string, ...rest: [text: string] | [columns: Columns, text: string]): Statement {
   if (registered.has(name)) throw new Error(`two statements are named ${name}`)
   const [columns, text] = rest.length === 1 ? [null, rest[0]] : rest
   registered.set(name, { text, columns })

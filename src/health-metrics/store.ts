@@ -13,6 +13,7 @@ export async function insertSamples(prisma: PrismaClient, timestamp: Date, sampl
 
 const points = statement(
   'health_metrics_points',
+  { at: 'float8', min: 'float8', avg: 'float8', max: 'float8' },
   `SELECT at, min(metric_value) AS min, avg(metric_value) AS avg, max(metric_value) AS max
    FROM (SELECT floor(extract(epoch FROM timestamp) / $4::int)::float8 * $4::int AS at, metric_value FROM health_metrics
          WHERE metric_name = $1 AND timestamp >= ${instant('$2')} AND timestamp < ${instant('$3')}
@@ -27,13 +28,14 @@ export async function selectPoints(
 ): Promise<[number, number, number, number][]> {
   const { name, from, to, stepS, tags } = query
   const values = [name, from, to, stepS, JSON.stringify(tags)]
-  const rows = await on.query<{ at: number; min: number; avg: number; max: number }>(points, values)
+  const rows = await on.query(points, values)
   return rows.map(({ at, min, avg, max }) => [at, min, avg, max])
 }
 
 // From name to name along the index: the table holds millions of rows and few names.
 const names = statement(
   'health_metrics_names',
+  { name: 'text' },
   `WITH RECURSIVE found AS (
      (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
      UNION ALL
@@ -43,5 +45,5 @@ const names = statement(
 )
 
 export async function selectNames(on: Queryable): Promise<string[]> {
-  return (await on.query<{ name: string }>(names)).map(({ name }) => name)
+  return (await on.query(names)).map(({ name }) => name)
 }

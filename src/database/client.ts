@@ -64,6 +64,9 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
   })
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', hooks.connectionLost)
+  // From when the pool hands a connection out until its first statement nobody else listens, and a server that shuts down ends
+  // connections then, too. What is asked of such a connection fails, so there is nothing more to do.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const timed = timedRun(hooks)
 
   return {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { createClient, type DatabaseClient } from '../../src/database/client.ts'
 import { pause } from '../patience.ts'
@@ -89,4 +91,29 @@ test('a transaction that fails leaves nothing, and one that deadlocks is tried a
   await Promise.all([crossing(1, 2), crossing(2, 1)])
   assert.ok(both >= 3, 'at least one of them came twice')
   assert.deepEqual(await sql(url, 'SELECT n FROM pair'), [{ n: 2 }, { n: 2 }])
+})
+
+test('a server that ends a connection in the moment it opens fails what was asked of it and nothing else', async (t) => {
+  const message = (type: string, body: Buffer) => {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(body.length + 4)
+    return Buffer.concat([Buffer.from(type), length, body])
+  }
+  const ready = [message('R', Buffer.alloc(4)), message('K', Buffer.alloc(8)), message('Z', Buffer.from('I'))]
+  const goodbye = message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'))
+  let connections = 0
+  const server = createServer((socket) => {
+    connections++
+    socket.on('error', () => undefined).once('data', () => socket.end(Buffer.concat([...ready, goodbye])))
+  })
+  t.after(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `postgres://u:p@127.0.0.1:${(server.address() as AddressInfo).port}/d`
+  const limits = { poolMax: 4, connectTimeoutMs: 5000, statementTimeoutMs: 5000, idleTimeoutMs: 5000 }
+  const client = createClient({ connection: { connectionString: url }, ...limits }, hooks)
+  t.after(() => client.close())
+  await assert.rejects(client.transaction((tx) => tx.query(statement('SELECT 1'))))
+  await assert.rejects(client.query(statement('SELECT 1')))
+  await assert.rejects(client.prisma.project.findMany())
+  assert.ok(connections >= 3)
 })

@@ -59,7 +59,7 @@ const arrows: Record<string, string[]> = {
   'health-metrics': ['config', 'core', 'database', 'kit'],
   metrics: ['config', 'http'],
   openapi: ['checks', 'config', 'http', 'kit'],
-  retention: ['config', 'database', 'kit'],
+  retention: ['config', 'database', 'health-metrics', 'kit'],
   accounts: ['audit', 'config', 'core', 'database', 'http', 'kit'],
   admin: ['audit', 'config', 'core', 'http', 'logging'],
   'circuit-breakers': ['audit', 'config', 'core', 'http', 'kit', 'logging'],

@@ -10,7 +10,7 @@ import { Value } from 'typebox/value'
 import { dataDirMode } from '../config/data-dir.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import { insertShutdownCount, selectShutdownCounts, writeShutdown } from './store.ts'
+import { countOrderlyShutdowns, writeShutdown } from './store.ts'
 
 /** `cut` is what ended the process before its shutdown was done. */
 const Ended = Type.Object({
@@ -35,12 +35,8 @@ export function createShutdownRecord(options: {
   const file = join(dataDir, 'last-shutdown.json')
   const describe = (cause: string): Ended => ({ cause, at: new Date().toISOString(), node })
 
-  /** The entry and the count are one; an entry that is there already, as when an answer came too late, is not made again. */
   async function record(ended: Ended): Promise<void> {
-    await database.transaction(async (tx) => {
-      if (!(await writeShutdown(tx, ended)) || ended.cut !== undefined) return
-      await insertShutdownCount(tx, ended.cause === 'uncaught error' ? 'error' : ended.cause, ended.node ?? node)
-    })
+    await database.transaction((tx) => writeShutdown(tx, ended))
   }
 
   async function leave(ended: Ended): Promise<void> {
@@ -84,8 +80,11 @@ export function createShutdownRecord(options: {
       await rm(file, { force: true }).catch(() => undefined)
     },
 
-    /** Of all processes on this database so far. */
-    counts: () => selectShutdownCounts(database),
+    /** The orderly shutdowns of all processes on this database, by the reason that the metric has. */
+    async counts(): Promise<{ reason: string; count: number }[]> {
+      const counted = await countOrderlyShutdowns(database)
+      return counted.map(({ cause, count }) => ({ reason: cause === 'uncaught error' ? 'error' : cause, count }))
+    },
   }
 }
 

@@ -61,39 +61,28 @@ export async function amendAudit(on: Queryable, id: number, detail: Record<strin
 
 const shutdown = statement(
   'audit_shutdown',
-  { id: 'int8' },
   `INSERT INTO audit (actor, action, target, detail)
    SELECT 'system', 'service.shutdown', 'service', $1::jsonb
    WHERE NOT EXISTS (SELECT FROM audit WHERE action = 'service.shutdown' AND detail = $1::jsonb
-     AND at >= $2::timestamptz - interval '1 day')
-   RETURNING id`,
+     AND at >= $2::timestamptz - interval '1 day')`,
 )
 
-/** `at` is ISO 8601. False if this shutdown has its entry already. */
-export async function writeShutdown(tx: Queryable, detail: { at: string } & Record<string, unknown>): Promise<boolean> {
-  return (await tx.query(shutdown, [JSON.stringify(detail), new Date(detail.at).toISOString()])).length > 0
+/** `at` is ISO 8601. A shutdown that has its entry already gets no second one. */
+export async function writeShutdown(tx: Queryable, detail: { at: string } & Record<string, unknown>): Promise<void> {
+  await tx.query(shutdown, [JSON.stringify(detail), new Date(detail.at).toISOString()])
 }
 
-const countShutdown = statement(
-  'audit_count_shutdown',
-  `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
-   VALUES (now(), 'graceful_shutdowns_total', 1, jsonb_build_object('reason', $1::text, 'node', $2::text))`,
+// The entries of the service itself have no project: the index on the project finds them.
+const countShutdowns = statement(
+  'audit_count_shutdowns',
+  { cause: 'text', count: 'int4' },
+  `SELECT detail->>'cause' AS cause, count(*)::int AS count FROM audit
+   WHERE project_id IS NULL AND action = 'service.shutdown' AND detail->>'cut' IS NULL GROUP BY 1`,
 )
 
-/** One row for each orderly shutdown; the metric of this name is their sum. */
-export async function insertShutdownCount(tx: Queryable, reason: string, node: string): Promise<void> {
-  await tx.query(countShutdown, [reason, node])
-}
-
-const shutdownCounts = statement(
-  'audit_shutdown_counts',
-  { reason: 'text', count: 'float8' },
-  `SELECT tags->>'reason' AS reason, sum(metric_value)::float8 AS count FROM health_metrics
-   WHERE metric_name = 'graceful_shutdowns_total' GROUP BY 1`,
-)
-
-export async function selectShutdownCounts(on: Queryable): Promise<{ reason: string; count: number }[]> {
-  return on.query(shutdownCounts)
+/** The orderly shutdowns of all processes, as far as the audit trail goes back. */
+export async function countOrderlyShutdowns(on: Queryable): Promise<{ cause: string; count: number }[]> {
+  return on.query(countShutdowns)
 }
 
 /** Instants in epoch milliseconds; undefined does not filter. `before` is the id of the last entry of the page before. */

@@ -1,5 +1,6 @@
-// One pg.Pool, shared by prepared statements (hot paths, transactions) and Prisma (everything else). Statements read
-// instants as epoch milliseconds and counters as numbers, so that nothing above this file knows a Date or a BigInt.
+// One pg.Pool. Every statement is SQL, prepared by its name (sql.ts), but for two tables on which Prisma is the plainer way: it writes, lists
+// and deletes the samples of health_metrics, and reads the list of projects. Statements read instants as epoch milliseconds and
+// counters as numbers, so that nothing above this file knows a Date or a BigInt.
 
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'

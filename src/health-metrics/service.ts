@@ -71,7 +71,7 @@ export function createHealthMetrics(options: {
     }),
 
     /** Of everything that was sampled and is kept. */
-    names: () => selectNames(database),
+    names: () => selectNames(database.prisma),
 
     now: database.clock.now,
   }

@@ -1,3 +1,6 @@
+// Prisma writes, lists and deletes the samples. A series is SQL: Prisma's groupBy knows columns, not steps of time, reading the samples to
+// group them here takes two to five times as long, and TypedSQL needs a database when the client is generated.
+
 import type { Queryable } from '../database/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
 import { instant, statement } from '../database/sql.ts'
@@ -32,18 +35,43 @@ export async function selectPoints(
   return rows.map(({ at, min, avg, max }) => [at, min, avg, max])
 }
 
-// From name to name along the index: the table holds millions of rows and few names.
-const names = statement(
-  'health_metrics_names',
-  { name: 'text' },
-  `WITH RECURSIVE found AS (
-     (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
-     UNION ALL
-     SELECT (SELECT metric_name FROM health_metrics WHERE metric_name > found.name ORDER BY metric_name LIMIT 1)
-     FROM found WHERE found.name IS NOT NULL)
-   SELECT name FROM found WHERE name IS NOT NULL ORDER BY name`,
-)
+type Reader = Pick<PrismaClient, 'healthMetric'>
 
-export async function selectNames(on: Queryable): Promise<string[]> {
-  return (await on.query(names)).map(({ name }) => name)
+/** From name to name along the index: the table holds millions of rows and few names, and groupBy or distinct reads all of them. */
+export async function selectNames({ healthMetric }: Reader): Promise<string[]> {
+  const names: string[] = []
+  for (let after = ''; ; ) {
+    const next = await healthMetric.findFirst({
+      where: { metricName: { gt: after } },
+      orderBy: { metricName: 'asc' },
+      select: { metricName: true },
+    })
+    if (next === null) return names
+    after = next.metricName
+    names.push(after)
+  }
+}
+
+const sweepLimitMs = 60_000
+
+/**
+ * Deletes at most `limit` of the samples from before `before`; returns how many. None if another replica is at it. Name by name, because
+ * that is what the index begins with.
+ */
+export async function deleteOldSamples(prisma: PrismaClient, before: Date, limit: number): Promise<number> {
+  return prisma.$transaction(
+    async (tx) => {
+      const [lock] = await tx.$queryRaw<{ locked: boolean }[]>`
+        SELECT pg_try_advisory_xact_lock(hashtextextended('retention/health_metrics', 0)) AS locked`
+      if (!lock?.locked) return 0
+      let deleted = 0
+      for (const metricName of await selectNames(tx)) {
+        if (deleted === limit) break
+        const where = { metricName, timestamp: { lt: before } }
+        deleted += (await tx.healthMetric.deleteMany({ where, limit: limit - deleted })).count
+      }
+      return deleted
+    },
+    { timeout: sweepLimitMs },
+  )
 }

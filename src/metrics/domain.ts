@@ -122,7 +122,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     gracefulShutdowns: new client.Counter({
       name: 'graceful_shutdowns_total',
-      help: 'Orderly shutdowns of all processes on this database so far, by reason, as known at the start',
+      help: 'Orderly shutdowns of all processes on this database in the audit trail, by reason, as known at the start',
       labelNames: ['reason'],
       registers,
     }),

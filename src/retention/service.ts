@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../database/service.ts'
+import { deleteOldSamples } from '../health-metrics/store.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import {
   type DayPartition,
@@ -13,10 +14,11 @@ import {
   selectPartitionsBefore,
 } from './store.ts'
 
-export type RetentionDays = Record<SweptTable | 'heartbeats', number>
+type RowTable = SweptTable | 'health_metrics'
+export type RetentionDays = Record<RowTable | 'heartbeats', number>
 
 export type RetentionOptions = {
-  database: Pick<Database, 'query' | 'transaction' | 'clock'>
+  database: Pick<Database, 'query' | 'transaction' | 'clock' | 'prisma'>
   days: RetentionDays
   count: (table: string, n: number) => void
   log: { info(o: object, message: string): void; warn(o: object, message: string): void }
@@ -31,18 +33,23 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
   const { clock } = database
   const { heartbeats: heartbeatsDays, ...tables } = days
 
-  async function sweepTable(table: SweptTable, keptDays: number, signal: AbortSignal): Promise<number> {
+  async function sweepTable(table: RowTable, keptDays: number, signal: AbortSignal): Promise<number> {
     const before = clock.now() - keptDays * dayMs
     let deleted = 0
     while (!signal.aborted) {
       const began = clock.monotonic()
-      const batch = await database.transaction((tx) => deleteOld(tx, table, before, batchMax))
+      const batch = await deleteBatch(table, before)
       deleted += batch
       count(table, batch)
       if (batch < batchMax) break
       await pause(Math.max(pauseLeastMs, clock.monotonic() - began), signal)
     }
     return deleted
+  }
+
+  async function deleteBatch(table: RowTable, before: number): Promise<number> {
+    if (table === 'health_metrics') return deleteOldSamples(database.prisma, new Date(before), batchMax)
+    return database.transaction((tx) => deleteOld(tx, table, before, batchMax))
   }
 
   /** A day goes once all of it is too old. */
@@ -81,7 +88,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
       const failed: unknown[] = []
       const sweeps: [table: string, sweep: () => Promise<number>][] = [
         ['heartbeats', () => dropDays(signal)],
-        ...(Object.entries(tables) as [SweptTable, number][]).map(
+        ...(Object.entries(tables) as [RowTable, number][]).map(
           ([table, keptDays]): [string, () => Promise<number>] => [table, () => sweepTable(table, keptDays, signal)],
         ),
       ]

@@ -25,22 +25,6 @@ const deletions = {
     { gone: 'int4' },
     `DELETE FROM audit WHERE id = ANY(ARRAY(SELECT id FROM audit WHERE at < ${until} ORDER BY at LIMIT $2)) RETURNING 1 AS gone`,
   ),
-  // From name to name, because that is what the index begins with. The count of shutdowns is a sum over all of its rows, of which
-  // there are few.
-  health_metrics: statement(
-    'retention_health_metrics',
-    { gone: 'int4' },
-    `WITH RECURSIVE found AS (
-       (SELECT metric_name AS name FROM health_metrics ORDER BY metric_name LIMIT 1)
-       UNION ALL
-       SELECT (SELECT metric_name FROM health_metrics WHERE metric_name > found.name ORDER BY metric_name LIMIT 1)
-       FROM found WHERE found.name IS NOT NULL),
-     old AS (
-       SELECT sample.id FROM found CROSS JOIN LATERAL (
-         SELECT id FROM health_metrics WHERE metric_name = found.name AND timestamp < ${until} LIMIT $2) sample
-       WHERE found.name <> 'graceful_shutdowns_total' LIMIT $2)
-     DELETE FROM health_metrics WHERE id = ANY(ARRAY(SELECT id FROM old)) RETURNING 1 AS gone`,
-  ),
   heartbeat_keys: statement(
     'retention_heartbeat_keys',
     { gone: 'int4' },

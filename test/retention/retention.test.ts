@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Queryable } from '../../src/database/client.ts'
+import { PrismaClient } from '../../src/database/generated/client.ts'
+import { deleteOldSamples } from '../../src/health-metrics/store.ts'
 import { createRetention, type RetentionDays } from '../../src/retention/service.ts'
 import { deleteOld, type SweptTable } from '../../src/retention/store.ts'
 import { build, eventually, type Running } from '../helper.ts'
@@ -33,8 +36,8 @@ const insertions: Record<string, string> = {
   audit: `INSERT INTO audit (at, actor, action, target) VALUES (now() - $1::interval, 'test', 'test', $2)`,
   health_metrics: `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
     VALUES (now() - $1::interval, 'monitors', 1, jsonb_build_object('node', $2::text))`,
-  shutdowns: `INSERT INTO health_metrics (timestamp, metric_name, metric_value, tags)
-    VALUES (now() - $1::interval, 'graceful_shutdowns_total', 1, jsonb_build_object('reason', $2::text))`,
+  shutdowns: `INSERT INTO audit (at, actor, action, target, detail)
+    VALUES (now() - $1::interval, 'system', 'service.shutdown', 'service', jsonb_build_object('cause', $2::text))`,
   quarantine: `INSERT INTO quarantined_heartbeats (id, quarantined_at, code, rule, payload)
     VALUES (gen_random_uuid(), now() - $1::interval, '', $2, ''::bytea)`,
   blind_windows: `INSERT INTO blind_windows (from_at, to_at) SELECT now() - $1::interval, now() - $1::interval + interval '1 second'
@@ -233,8 +236,13 @@ const many: [table: SweptTable, rows: string][] = [
   ['flips', insertions.flips as string],
   ['deliveries', insertions.deliveries as string],
   ['audit', insertions.audit as string],
-  ['health_metrics', insertions.health_metrics as string],
 ]
+
+async function insertMany(url: string, table: string, rows: string): Promise<void> {
+  const text = rows.replace('VALUES (', 'SELECT ').replace(/\)$/, ' FROM generate_series(1, 3000)')
+  await sql(url, text, ['1 hour', 'young'])
+  await sql(url, `ANALYZE ${table}`)
+}
 
 /** The statement that deletes the oldest rows of a table. */
 async function deletionOf(table: SweptTable): Promise<string> {
@@ -260,12 +268,29 @@ test('a change of status that nobody has been told of is kept, however old it is
 test('what is old is found by an index: a sweep costs what goes, not what stays', async (t) => {
   const databaseUrl = await createDatabase(t)
   for (const [table, rows] of many) {
-    const text = rows.replace('VALUES (', 'SELECT ').replace(/\)$/, ' FROM generate_series(1, 3000)')
-    await sql(databaseUrl, text, ['1 hour', 'young'])
-    await sql(databaseUrl, `ANALYZE ${table}`)
+    await insertMany(databaseUrl, table, rows)
     const plan = JSON.stringify(
       await sql(databaseUrl, `EXPLAIN ${await deletionOf(table)}`, [Date.now() - 86_400_000, 5000]),
     )
     assert.doesNotMatch(plan, new RegExp(`Seq Scan on ${table}`), plan)
+  }
+})
+
+test('old samples are found by an index, however many are young', async (t) => {
+  const databaseUrl = await createDatabase(t)
+  const pool = new pg.Pool({ connectionString: databaseUrl })
+  pool.on('error', () => {})
+  await insert(databaseUrl, 'health_metrics', '31 days')
+  await insertMany(databaseUrl, 'health_metrics', insertions.health_metrics as string)
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] })
+  const queries: { query: string; params: string }[] = []
+  prisma.$on('query', (event) => queries.push(event))
+  assert.equal(await deleteOldSamples(prisma, new Date(Date.now() - 30 * 86_400_000), 5000), 1)
+  await pool.end()
+  const onTable = queries.filter(({ query }) => query.includes('health_metrics') && !query.includes('lock'))
+  assert.ok(onTable.some(({ query }) => query.startsWith('DELETE')))
+  for (const { query, params } of onTable) {
+    const plan = JSON.stringify(await sql(databaseUrl, `EXPLAIN ${query}`, JSON.parse(params)))
+    assert.doesNotMatch(plan, /Seq Scan on health_metrics/, plan)
   }
 })

@@ -1,7 +1,8 @@
 // What happens to heartbeats while the database is away, where there is a spool: they are diverted into it, and once one is, so are all
 // that follow until the spool has been replayed, or a failure that was reported during the outage would be overtaken by the success
 // that came after it. Under load something new has always come when the last was replayed: once little is left, what comes goes to the
-// database again, and waits for that little.
+// database again, and waits for that little. A spool takes heartbeats faster than a database: while more comes than is replayed, answers
+// are given later, so that the spool empties.
 
 import { AppError } from '../../core/errors.ts'
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
@@ -45,6 +46,8 @@ const replayMaxBytes = 16 * 2 ** 20
 const handoverMax = 2000
 const listedMax = 100
 const stalledAfterMs = 60_000
+/** Clients that wait for an answer before they send again send less often then. */
+const slowedAnswerMs = 250
 /** How long detection waits for a spool while the database answers. */
 const patienceMs = 300_000
 
@@ -56,15 +59,22 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   /** While the last of the spool is moved on; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
-  /** Since when the replay has not ended, and since when it has failed, while the database answers. */
+  // Since when the replay has not ended, and since when it has failed, while the database answers; whether it has left more than it found.
   let replayingSince: number | null = null
   let failingSince: number | null = null
+  let fallsBehind = false
 
   const elapsedMs = (from: number | null) => (from === null ? 0 : performance.now() - from)
   const isStalled = () => elapsedMs(failingSince) > stalledAfterMs
 
   async function step(): Promise<boolean> {
-    if (spool.backlog().records > handoverMax) return spool.replay(replaySegment)
+    const before = spool.backlog().records
+    if (before > handoverMax) {
+      const more = await spool.replay(replaySegment)
+      fallsBehind ||= spool.backlog().records >= before
+      return more
+    }
+    fallsBehind = false
     await ping()
     handover = empty()
     await handover
@@ -75,7 +85,8 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     return spool.push(recordOf(received), owners.ownerOf(received), (error) => {
       if (error) return done(error)
       count(received.kind, 'spooled', 1)
-      others.hold(() => done(null, { recorded: received.kind, created: false }))
+      const answer = () => done(null, { recorded: received.kind, created: false })
+      others.hold(fallsBehind ? () => setTimeout(answer, slowedAnswerMs) : answer)
     })
   }
 
@@ -114,11 +125,6 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     log.warn({ event: 'spool.begin' }, 'heartbeats go to the spool until the database has all of them')
   }
 
-  function end(): void {
-    const seconds = Math.round((performance.now() - since) / 1000)
-    log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
-  }
-
   /** Moves on the last of the spool, while nothing is added to it. */
   async function empty(): Promise<void> {
     active = false
@@ -131,7 +137,8 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     }
     // Those that waited for too long have been diverted meanwhile.
     if (active) throw new AppError('unavailable', 'heartbeats go to the spool again')
-    end()
+    const seconds = Math.round((performance.now() - since) / 1000)
+    log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
   }
 
   /** While only this replica cannot reach the database, another one writes what is in the spool. */
@@ -204,6 +211,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
         }
         replayingSince = null
         failingSince = null
+        fallsBehind = false
         await replayThroughOthers()
         return false
       } finally {

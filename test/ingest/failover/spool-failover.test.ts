@@ -79,6 +79,26 @@ test('heartbeats that never cease do not keep the spool in use for ever, and non
   )
 })
 
+test('clients that send as fast as they are answered do not outrun the replay for ever', async (t) => {
+  const database = { isAway: true, writeMs: 100 }
+  const world = await open(t, database, 1e9)
+  let n = 0
+  while (n < 5000) await Promise.all(Array.from({ length: 100 }, () => arrive(world, ++n)))
+  let sending = true
+  const client = async () => {
+    while (sending) await arrive(world, ++n)
+  }
+  const clients = Promise.all(Array.from({ length: 100 }, client))
+  database.isAway = false
+  await eventually('the spool to be left', async () => {
+    await world.failover.replay()
+    return !world.failover.active && world.failover.isEmpty()
+  })
+  sending = false
+  await clients
+  assert.equal(new Set(world.stored).size, n)
+})
+
 test('an outage during the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {
   const database = { isAway: false, writeMs: 30 }
   const world = await open(t, database)

@@ -163,7 +163,7 @@ const endFlips = statement(
 )
 const endDeliveries = statement(
   'projects_end_deliveries',
-  `UPDATE deliveries SET status = 'suppressed', last_error = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
+  `UPDATE deliveries SET status = 'suppressed', suppression = 'project_deleted', detail = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
     WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
 )
 

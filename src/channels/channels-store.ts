@@ -62,9 +62,9 @@ const summaries = statement(
   `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
      (SELECT count(*) FROM check_channels mc WHERE mc.channel_id = c.id) AS checks,
      (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
-     failed.last_error AS "lastError", failed.created_at AS "lastErrorAt", c.alerts
+     failed.detail AS "lastError", failed.created_at AS "lastErrorAt", c.alerts
    FROM channels c LEFT JOIN LATERAL (
-     SELECT d.last_error, d.created_at FROM deliveries d WHERE d.channel_id = c.id AND d.status IN ('retrying', 'dead')
+     SELECT d.detail, d.created_at FROM deliveries d WHERE d.channel_id = c.id AND d.status IN ('retrying', 'dead')
      ORDER BY d.created_at DESC LIMIT 1) failed ON true
    WHERE c.project_id = $1 AND ($2::uuid IS NULL OR c.id = $2) ORDER BY c.created_at, c.id`,
 )
@@ -105,7 +105,7 @@ const update = statement(
      alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END, recipient_confirmed = coalesce($7, recipient_confirmed),
      disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
      disabled_reason = CASE WHEN $4::bytea IS NULL THEN disabled_reason END,
-     rests_until = CASE WHEN $4::bytea IS NULL THEN rests_until END
+     retry_after_at = CASE WHEN $4::bytea IS NULL THEN retry_after_at END
    WHERE id = $1 AND project_id = $2 RETURNING id`,
 )
 

@@ -172,8 +172,8 @@ export async function updateSettings(tx: Queryable, id: string, settings: Settin
 const remove = statement('checks_remove', 'DELETE FROM checks WHERE id = $1 AND project_id = $2')
 const endDeliveries = statement(
   'checks_end_deliveries',
-  `UPDATE deliveries SET status = 'suppressed', last_error = 'the check was deleted', next_attempt_at = NULL, finished_at = now()
-   WHERE check_id = $1 AND status IN ('pending', 'retrying')`,
+  `UPDATE deliveries SET status = 'suppressed', suppression = 'check_deleted', detail = 'the check was deleted', next_attempt_at = NULL, finished_at = now()
+   WHERE subject_id = $1 AND status IN ('pending', 'retrying')`,
 )
 const endFlips = statement(
   'checks_end_flips',
@@ -188,9 +188,12 @@ export async function deleteCheck(tx: Queryable, projectId: string, id: string):
   await tx.query(endDeliveries, [id])
 }
 
-const history = ['heartbeat_bodies', 'heartbeats', 'deliveries', 'flips', 'attention'].map((table) =>
-  statement(`checks_delete_${table}`, `DELETE FROM ${table} WHERE check_id = $1`),
-)
+const history = [
+  ...['heartbeat_bodies', 'heartbeats', 'flips', 'acknowledgements'].map((table) =>
+    statement(`checks_delete_${table}`, `DELETE FROM ${table} WHERE check_id = $1`),
+  ),
+  statement('checks_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
+]
 
 /** All that was received and told of a check. */
 export async function deleteHistory(tx: Queryable, id: string): Promise<void> {

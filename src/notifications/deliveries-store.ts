@@ -3,11 +3,9 @@
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import { instant, statement as registered } from '../database/sql.ts'
+import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
-
-export const deliveryStatuses = ['pending', 'sent', 'retrying', 'dead', 'suppressed'] as const
-export type DeliveryStatus = (typeof deliveryStatuses)[number]
 
 export type DeliveryPosition = { createdAt: number; flipSeq: number; id: string }
 export type DeliveryFilter = {
@@ -18,13 +16,16 @@ export type DeliveryFilter = {
 }
 
 export type DeliveryRow = DeliveryPosition & {
-  checkId: string
+  subjectKind: SubjectKind
+  subjectId: string
   channelId: string
-  event: string
+  kind: DeliveryKind
+  ordinal: number
   status: DeliveryStatus
   attempts: number
   nextAttemptAt: number | null
-  lastError: string | null
+  suppression: SuppressionCode | null
+  detail: string | null
   at: number | null
   from: Status
   to: Status
@@ -32,19 +33,19 @@ export type DeliveryRow = DeliveryPosition & {
   requestId: string | null
 }
 
-/** Nothing goes to a destination that has asked for rest before that is over. */
+/** Nothing is sent before the pause is over that the destination has asked for. */
 const nextAttempt = `CASE WHEN d.status IN ('pending', 'retrying')
-       THEN greatest(d.next_attempt_at, (SELECT c.rests_until FROM channels c WHERE c.id = d.channel_id)) ELSE d.next_attempt_at END`
+       THEN greatest(d.next_attempt_at, (SELECT c.retry_after_at FROM channels c WHERE c.id = d.channel_id)) ELSE d.next_attempt_at END`
 
-const columns = `d.id, d.check_id AS "checkId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event, d.status, d.attempts,
-     ${nextAttempt} AS "nextAttemptAt", d.last_error AS "lastError", d.created_at AS "createdAt",
+const columns = `d.id, d.subject_kind AS "subjectKind", d.subject_id AS "subjectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.kind, d.ordinal, d.status, d.attempts,
+     ${nextAttempt} AS "nextAttemptAt", d.suppression, d.detail, d.created_at AS "createdAt",
      f.at, f."from", f."to", f.reason, f.request_id AS "requestId"`
 
 const list = statement(
   'list',
   `SELECT ${columns}
-   FROM deliveries d LEFT JOIN flips f ON f.check_id = d.check_id AND f.seq = d.flip_seq
-   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.check_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
+   FROM deliveries d LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq
+   WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.subject_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
      AND ($4::text IS NULL OR d.status = $4)
      AND ($5::float8 IS NULL OR (d.created_at, d.flip_seq, d.id) < (${instant('$5')}, $6::int, $7::uuid))
    ORDER BY d.created_at DESC, d.flip_seq DESC, d.id DESC LIMIT $8`,
@@ -68,7 +69,7 @@ export async function selectChannelIds(on: Queryable, projectId: string): Promis
 }
 
 export type Resendable = {
-  checkId: string
+  subjectId: string
   id: string
   status: DeliveryStatus
   channelOff: boolean
@@ -78,9 +79,9 @@ export type Resendable = {
 
 const forResend = statement(
   'for_resend',
-  `SELECT d.check_id AS "checkId", d.id, d.status,
+  `SELECT d.subject_id AS "subjectId", d.id, d.status,
      NOT EXISTS (SELECT FROM channels c WHERE c.id = d.channel_id AND c.project_id = d.project_id AND c.disabled_at IS NULL) AS "channelOff",
-     d.event NOT IN ('notice', 'confirm') AND NOT EXISTS (SELECT FROM checks m WHERE m.id = d.check_id AND m.flip_seq = d.flip_seq) AS outdated
+     d.subject_kind = 'check' AND NOT EXISTS (SELECT FROM checks m WHERE m.id = d.subject_id AND m.flip_seq = d.flip_seq) AS outdated
    FROM deliveries d WHERE d.id = $2 AND d.project_id = $1`,
 )
 
@@ -92,15 +93,15 @@ const again = statement(
   'resend',
   `WITH d AS (
      UPDATE deliveries SET status = 'pending', next_attempt_at = ${instant('$3')}, resent_at = ${instant('$3')}, finished_at = NULL
-     WHERE check_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
-   SELECT ${columns} FROM d LEFT JOIN flips f ON f.check_id = d.check_id AND f.seq = d.flip_seq`,
+     WHERE subject_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
+   SELECT ${columns} FROM d LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq`,
 )
 
 /** Null if somebody else was faster. */
 export async function resend(
   tx: Queryable,
-  { checkId, id }: Pick<Resendable, 'checkId' | 'id'>,
+  { subjectId, id }: Pick<Resendable, 'subjectId' | 'id'>,
   now: number,
 ): Promise<DeliveryRow | null> {
-  return (await tx.query<DeliveryRow>(again, [checkId, id, now]))[0] ?? null
+  return (await tx.query<DeliveryRow>(again, [subjectId, id, now]))[0] ?? null
 }

@@ -8,6 +8,7 @@ import { isUuid } from '../kit/identifier.ts'
 import { isoMillis } from '../kit/instant.ts'
 import { uniqueKey } from '../messages/message.ts'
 import * as store from './deliveries-store.ts'
+import { type DeliveryStatus, eventOf } from './delivery-columns.ts'
 
 export type DeliveryDocument = {
   id: string
@@ -20,7 +21,7 @@ export type DeliveryDocument = {
   channel: string
   event: string
   flip: { at: string; from: string; to: string; reason: string } | null
-  status: store.DeliveryStatus
+  status: DeliveryStatus
   attempts: number
   next_attempt: string | null
   last_error: string | null
@@ -108,14 +109,14 @@ function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDo
   const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
     id: row.id,
-    check: row.event === 'notice' || row.event === 'confirm' ? null : shown(row.checkId),
+    check: row.subjectKind === 'check' ? shown(row.subjectId) : null,
     channel: shown(row.channelId),
-    event: row.event,
+    event: eventOf(row),
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },
     status: row.status,
     attempts: row.attempts,
     next_attempt: row.nextAttemptAt === null ? null : isoMillis(row.nextAttemptAt),
-    last_error: row.lastError,
+    last_error: row.detail,
     request_id: row.requestId,
   }
 }

@@ -8,12 +8,12 @@ const statement = (name: string, text: string) => registered(`alerting_${name}`,
 
 const insert = statement(
   'insert_notice',
-  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
-   SELECT $2::uuid, gen_random_uuid(), c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
+  `INSERT INTO deliveries (subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, status, notice, next_attempt_at, created_at)
+   SELECT $2::uuid, gen_random_uuid(), $8, c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
    FROM channels c WHERE ($1::uuid IS NULL OR c.project_id = $1) AND c.disabled_at IS NULL AND ($6::uuid[] IS NULL OR c.id = ANY($6))
      AND ($7::text[] IS NULL OR c.kind = ANY($7))
    ORDER BY c.id
-   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING
+   ON CONFLICT (subject_id, flip_seq, channel_id, kind, ordinal) DO NOTHING
    RETURNING id`,
 )
 
@@ -31,15 +31,16 @@ export async function insertNotice(
 ): Promise<number> {
   const { projectId, about, seq, text, channelIds, kinds } = notice
   const values = [projectId, about, seq, JSON.stringify(text), now, channelIds ?? null, kinds ?? null]
-  return (await tx.query(insert, values)).length
+  const subjectKind = projectId === null ? 'service' : 'channel'
+  return (await tx.query(insert, [...values, subjectKind])).length
 }
 
 const insertRequest = statement(
   'insert_confirmation_request',
-  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at)
-   SELECT $2::uuid, gen_random_uuid(), $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
+  `INSERT INTO deliveries (subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, status, notice, next_attempt_at, created_at)
+   SELECT $2::uuid, gen_random_uuid(), 'channel', $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
      ${instant('$3')}
-   FROM deliveries d WHERE d.check_id = $2 AND d.event = 'confirm'`,
+   FROM deliveries d WHERE d.subject_id = $2 AND d.kind = 'confirm'`,
 )
 
 /** Queues the mail that asks the recipient of a channel for confirmation, as a delivery of the channel. */

@@ -4,6 +4,7 @@ import type { Queryable } from '../database/client.ts'
 import { instant, statement as registered } from '../database/sql.ts'
 import type { NoticeText } from '../messages/message.ts'
 import type { Outcome } from './attempts/outcome.ts'
+import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 /** Why nothing was sent, where people read it. */
@@ -13,7 +14,7 @@ const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
 export type DueDelivery = {
-  checkId: string
+  subjectId: string
   id: string
   projectId: string
   channelId: string
@@ -30,7 +31,7 @@ const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id)
  * while its outage ended would hold back the recovery until then.
  */
 export const precedes = (row: string, now: string) =>
-  `${unfinished(row)} AND (${row}.event IN ('down', 'up', 'notice') OR ${row}.lease_until > ${now})`
+  `${unfinished(row)} AND (${row}.kind IN ('down', 'up', 'notice') OR ${row}.lease_until > ${now})`
 
 /** In the words of the index by channel. */
 const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
@@ -44,17 +45,17 @@ const due = statement(
      SELECT (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} AND d.channel_id > w.channel_id ORDER BY d.channel_id LIMIT 1)
      FROM waiting w WHERE w.channel_id IS NOT NULL)
    SELECT found.* FROM waiting w CROSS JOIN LATERAL (
-     SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
+     SELECT d.subject_id AS "subjectId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.group_id AS "groupId", d.next_attempt_at AS due
      FROM deliveries d
      WHERE ${waits('d')} AND d.channel_id = w.channel_id AND d.next_attempt_at <= ${instant('$1')}
        AND (
          SELECT e.flip_seq FROM deliveries e
-         WHERE e.check_id = d.check_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
+         WHERE e.subject_id = d.subject_id AND e.channel_id = d.channel_id AND e.flip_seq < d.flip_seq AND ${precedes('e', instant('$1'))}
          LIMIT 1) IS NULL
      ORDER BY d.next_attempt_at LIMIT $4) found
    WHERE w.channel_id <> ALL($2::uuid[]) AND found.kind <> ALL($5::text[]) AND found."projectId" <> ALL($6::uuid[])
      AND found."projectId" || '/' || found.kind <> ALL($7::text[])
-     AND NOT EXISTS (SELECT FROM channels r WHERE r.id = w.channel_id AND r.rests_until > ${instant('$1')})
+     AND NOT EXISTS (SELECT FROM channels r WHERE r.id = w.channel_id AND r.retry_after_at > ${instant('$1')})
    ORDER BY row_number() OVER (PARTITION BY found."projectId" ORDER BY found.due), found.due LIMIT $3`,
 )
 
@@ -74,9 +75,10 @@ export async function selectDue(on: Queryable, now: number, busy: Busy, limits: 
 }
 
 export type ClaimedDelivery = DueDelivery & {
+  subjectKind: SubjectKind
   flipSeq: number
-  /** down, up, notice, or reminder, from the second of an outage on with its number: `reminder:2`. */
-  event: string
+  deliveryKind: DeliveryKind
+  ordinal: number
   /** When it was made, or sent again by hand. */
   createdAt: number
   leaseUntil: number
@@ -87,17 +89,17 @@ export type ClaimedDelivery = DueDelivery & {
   remindEveryS: number | null
 }
 
-export const claimedColumns = `d.check_id AS "checkId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
-     d.project_id AS "projectId", d.flip_seq AS "flipSeq", d.event, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
+export const claimedColumns = `d.subject_id AS "subjectId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
+     d.project_id AS "projectId", d.subject_kind AS "subjectKind", d.flip_seq AS "flipSeq", d.kind AS "deliveryKind", d.ordinal, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
      d.lease_until AS "leaseUntil", d.group_id AS "groupId",
-     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId",
-     (SELECT m.remind_every_s FROM checks m WHERE m.id = d.check_id) AS "remindEveryS"`
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.subject_id AND f.seq = d.flip_seq) AS "requestId",
+     (SELECT m.remind_every_s FROM checks m WHERE m.id = d.subject_id) AS "remindEveryS"`
 
 const claim = statement(
   'claim',
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(check_id, id, attempts)
-   WHERE d.check_id = seen.check_id AND d.id = seen.id AND d.attempts = seen.attempts
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(subject_id, id, attempts)
+   WHERE d.subject_id = seen.subject_id AND d.id = seen.id AND d.attempts = seen.attempts
      AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$4')}
    RETURNING ${claimedColumns}`,
 )
@@ -110,7 +112,7 @@ export async function claimDeliveries(
   leaseUntil: number,
 ): Promise<ClaimedDelivery[]> {
   return tx.query<ClaimedDelivery>(claim, [
-    seen.map(({ checkId }) => checkId),
+    seen.map(({ subjectId }) => subjectId),
     seen.map(({ id }) => id),
     seen.map(({ attempts }) => attempts),
     now,
@@ -121,19 +123,19 @@ export async function claimDeliveries(
 const extend = statement(
   'extend_leases',
   `UPDATE deliveries d SET next_attempt_at = ${instant('$4')}, lease_until = ${instant('$4')}
-   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(check_id, id, attempts)
-   WHERE d.check_id = own.check_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(subject_id, id, attempts)
+   WHERE d.subject_id = own.subject_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
    RETURNING d.id`,
 )
 
 /** Compare-and-set: for each delivery, whether this attempt still holds it, and then holds it until `until`. */
 export async function extendLeases(
   tx: Queryable,
-  claimed: readonly Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>[],
+  claimed: readonly Pick<DueDelivery, 'subjectId' | 'id' | 'attempts'>[],
   until: number,
 ): Promise<boolean[]> {
   const rows = await tx.query<{ id: string }>(extend, [
-    claimed.map(({ checkId }) => checkId),
+    claimed.map(({ subjectId }) => subjectId),
     claimed.map(({ id }) => id),
     claimed.map(({ attempts }) => attempts),
     until,
@@ -146,18 +148,18 @@ export async function extendLeases(
 // another attempt.
 const finish = statement(
   'finish',
-  `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, last_error = v.last_error,
-     lease_until = NULL, held = v.held, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
+  `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, detail = v.detail,
+     lease_until = NULL, suppression = v.suppression, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
-     AS v(check_id, id, attempts, status, next_attempt_at, last_error, held, at)
-   WHERE d.check_id = v.check_id AND d.id = v.id
+     AS v(subject_id, id, attempts, status, next_attempt_at, detail, suppression, at)
+   WHERE d.subject_id = v.subject_id AND d.id = v.id
      AND (d.attempts = v.attempts AND ${unfinished('d')} OR v.status = 'sent' AND d.status IN ('pending', 'retrying', 'dead'))
    RETURNING d.id`,
 )
 
 /** `at` is when the attempt ended. */
 export type ConcludedAttempt = {
-  delivery: Pick<DueDelivery, 'checkId' | 'id' | 'attempts'>
+  delivery: Pick<DueDelivery, 'subjectId' | 'id' | 'attempts'>
   outcome: Outcome
   at: number
 }
@@ -166,13 +168,13 @@ export type ConcludedAttempt = {
 export async function writeOutcomes(tx: Queryable, all: readonly ConcludedAttempt[]): Promise<boolean[]> {
   const column = <T>(pick: (one: ConcludedAttempt) => T): T[] => all.map(pick)
   const rows = await tx.query<{ id: string }>(finish, [
-    column(({ delivery }) => delivery.checkId),
+    column(({ delivery }) => delivery.subjectId),
     column(({ delivery }) => delivery.id),
     column(({ delivery }) => delivery.attempts),
     column(({ outcome }) => outcome.status),
     column(({ outcome }) => outcome.nextAttemptAt),
-    column(({ outcome }) => outcome.lastError),
-    column(({ outcome }) => outcome.held),
+    column(({ outcome }) => outcome.detail),
+    column(({ outcome }) => outcome.suppression),
     column(({ at }) => at),
   ])
   const written = new Set(rows.map(({ id }) => id))
@@ -183,20 +185,20 @@ export type ExpiredDelivery = Pick<
   ClaimedDelivery,
   'id' | 'projectId' | 'channelId' | 'kind' | 'attempts' | 'requestId'
 > & {
-  lastError: string
+  detail: string
 }
 
 const expire = statement(
   'expire',
   `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
-     last_error = coalesce(d.last_error, $4)
-   FROM (SELECT check_id, id FROM deliveries d
+     detail = coalesce(d.detail, $4)
+   FROM (SELECT subject_id, id FROM deliveries d
          WHERE ${unfinished('d')} AND d.channel_id = ANY($1::uuid[]) AND coalesce(d.resent_at, d.created_at) <= ${instant('$2')}
            AND d.next_attempt_at <= ${instant('$3')}
-         ORDER BY d.check_id, d.id LIMIT $5) old
-   WHERE d.check_id = old.check_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
-   RETURNING d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.last_error AS "lastError",
-     (SELECT f.request_id FROM flips f WHERE f.check_id = d.check_id AND f.seq = d.flip_seq) AS "requestId"`,
+         ORDER BY d.subject_id, d.id LIMIT $5) old
+   WHERE d.subject_id = old.subject_id AND d.id = old.id AND ${unfinished('d')} AND d.next_attempt_at <= ${instant('$3')}
+   RETURNING d.id, d.project_id AS "projectId", d.channel_id AS "channelId", ${kind}, d.attempts, d.detail,
+     (SELECT f.request_id FROM flips f WHERE f.check_id = d.subject_id AND f.seq = d.flip_seq) AS "requestId"`,
 )
 
 const expiredMax = 1000
@@ -207,14 +209,14 @@ export async function expireDeliveries(
   channelIds: readonly string[],
   createdUntil: number,
   now: number,
-  lastError: string,
+  detail: string,
 ): Promise<ExpiredDelivery[]> {
-  return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, lastError, expiredMax])
+  return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, detail, expiredMax])
 }
 
 const cancelChannel = statement(
   'cancel_of_channel',
-  `UPDATE deliveries SET status = 'suppressed', last_error = 'the channel was deleted', next_attempt_at = NULL, finished_at = ${instant('$3')}
+  `UPDATE deliveries SET status = 'suppressed', suppression = 'channel_deleted', detail = 'the channel was deleted', next_attempt_at = NULL, finished_at = ${instant('$3')}
    WHERE project_id = $2 AND channel_id = $1 AND status IN ('pending', 'retrying')`,
 )
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { Uuid } from '../http/schema.ts'
 import { uuidPattern } from '../kit/identifier.ts'
-import { deliveryStatuses } from './deliveries-store.ts'
+import { deliveryStatuses } from './delivery-columns.ts'
 
 const closed = { additionalProperties: false }
 

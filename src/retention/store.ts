@@ -17,8 +17,8 @@ const deletions = {
   deliveries: statement(
     'retention_deliveries',
     { gone: 'int4' },
-    `DELETE FROM deliveries WHERE (check_id, id) IN (
-       SELECT check_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1 AS gone`,
+    `DELETE FROM deliveries WHERE (subject_id, id) IN (
+       SELECT subject_id, id FROM deliveries WHERE finished_at < ${until} ORDER BY finished_at LIMIT $2) RETURNING 1 AS gone`,
   ),
   audit: statement(
     'retention_audit',

@@ -6,7 +6,12 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { keyKinds } from '../../src/accounts/store.ts'
-import { deliveryStatuses } from '../../src/notifications/deliveries-store.ts'
+import {
+  deliveryKinds,
+  deliveryStatuses,
+  subjectKinds,
+  suppressionCodes,
+} from '../../src/notifications/delivery-columns.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const statuses = ['new', 'up', 'down', 'paused']
@@ -17,8 +22,8 @@ const byHand = {
     'deliveries_channel_error_idx ON deliveries (channel_id, created_at) WHERE',
     'deliveries_channel_sent_idx ON deliveries (channel_id, finished_at) WHERE',
     'deliveries_group_idx ON deliveries (group_id) WHERE',
-    'deliveries_held_idx ON deliveries (next_attempt_at) WHERE',
-    'deliveries_order_idx ON deliveries (check_id, channel_id, flip_seq) WHERE',
+    'deliveries_suppressed_idx ON deliveries (next_attempt_at) WHERE',
+    'deliveries_order_idx ON deliveries (subject_id, channel_id, flip_seq) WHERE',
     'flips_outbox_order_idx ON flips (check_id, seq) WHERE',
     'checks_look_at_idx ON checks (look_at) WHERE',
     'checks_parent_id_idx ON checks (parent_id) WHERE',
@@ -29,8 +34,11 @@ const byHand = {
   words: {
     checks_kind_check: ['simple', 'cron', 'oncalendar'],
     checks_status_check: statuses,
-    deliveries_held_check: ['parent', 'maintenance', 'snooze', 'flapping', 'quiet_hours'],
+    deliveries_kind_check: deliveryKinds,
     deliveries_status_check: deliveryStatuses,
+    deliveries_subject_kind_check: subjectKinds,
+    deliveries_suppressed_check: ['suppressed'],
+    deliveries_suppression_check: suppressionCodes,
     flips_from_check: statuses,
     flips_to_check: statuses,
     project_keys_kind_check: keyKinds,

@@ -119,7 +119,7 @@ suite('from flips to deliveries', () => {
         return waiting.length > 0
       })
       assert.deepEqual(await world.deliveries(), [])
-      await outboxStore.insertDeliveries(tx, [{ ...(flip as outboxStore.ClaimedFlip), event: 'down' }], world.clock.now)
+      await outboxStore.insertDeliveries(tx, [{ ...(flip as outboxStore.ClaimedFlip), kind: 'down' }], world.clock.now)
     })
     await relayed
     assert.deepEqual(
@@ -366,7 +366,7 @@ suite('sending', () => {
     const { delivery } = JSON.parse(far.received[0]?.body ?? '')
     assert.deepEqual(delivery, { id: claimed?.id, attempt: 2 })
 
-    const late = { status: 'retrying', nextAttemptAt: now(), lastError: 'late', disable: null, held: null } as const
+    const late = { status: 'retrying', nextAttemptAt: now(), detail: 'late', disable: null, suppression: null } as const
     const attempt = { delivery: claimed as store.ClaimedDelivery, outcome: late, at: now() }
     assert.deepEqual(await store.writeOutcomes(lost.database, [attempt]), [false])
     assert.equal((await world.deliveries())[0]?.status, 'sent')

@@ -19,8 +19,8 @@ test('the alerts of one tenant go at once while 120 destinations of another hang
   const hanging = await listen(t, () => held++)
   const channels: string[] = []
   for (let n = 0; n < hangingChannels; n++) channels.push(await world.webhook(replica, { url: `${hanging}/${n}` }))
-  const seed = `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at)
-    SELECT gen_random_uuid(), gen_random_uuid(), $1, c, n, 'notice', 'pending', $3 FROM unnest($2::uuid[]) c, generate_series(1, $4::int) n`
+  const seed = `INSERT INTO deliveries (subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, status, next_attempt_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'service', $1, c, n, 'notice', 'pending', $3 FROM unnest($2::uuid[]) c, generate_series(1, $4::int) n`
   await sql(world.url, seed, [world.projectId, channels, new Date(world.clock.now - 60_000), outagesEach])
   await sql(world.url, `UPDATE deliveries SET notice = '{"severity": "info", "title": "t", "text": "t"}'`)
 
@@ -74,13 +74,13 @@ test('a check with ten thousand changes and hundreds of channels keeps no other 
     await sql(world.url, 'INSERT INTO check_channels (check_id, channel_id) VALUES ($1, $2)', [check, hook])
     await sql(world.url, flip, [check, other, 1])
     const { made, more } = await replica.notifications.relay()
-    const rows = await sql(world.url, 'SELECT FROM deliveries WHERE check_id = $1', [check])
+    const rows = await sql(world.url, 'SELECT FROM deliveries WHERE subject_id = $1', [check])
     assert.deepEqual([rows.length, more], [1, true], check)
     assert.ok(made <= 6000, `${made} in one step`)
   }
   const told = await sql<{ seq: number }>(
     world.url,
-    'SELECT DISTINCT flip_seq AS seq FROM deliveries WHERE check_id = $1 ORDER BY 1',
+    'SELECT DISTINCT flip_seq AS seq FROM deliveries WHERE subject_id = $1 ORDER BY 1',
     [flapping],
   )
   assert.deepEqual(
@@ -100,5 +100,5 @@ test('more checks than a step looks at, with small ids, keep none with a large o
   const last = await world.check(replica, [channel], 'last')
   await world.flips(last, ['down'])
   for (let step = 0; step < 4; step++) await replica.notifications.relay()
-  assert.equal((await sql(world.url, 'SELECT FROM deliveries WHERE check_id = $1', [last])).length, 1)
+  assert.equal((await sql(world.url, 'SELECT FROM deliveries WHERE subject_id = $1', [last])).length, 1)
 })

@@ -13,7 +13,7 @@ const failed = (options: ConstructorParameters<typeof DeliveryError>[1]): Attemp
 
 suite('what an attempt means', () => {
   test('a success ends the delivery without an error', () => {
-    const outcome = { status: 'sent', nextAttemptAt: null, lastError: null, disable: null, held: null }
+    const outcome = { status: 'sent', nextAttemptAt: null, detail: null, disable: null, suppression: null }
     assert.deepEqual(decide({ kind: 'sent' }, fresh, policy, now, 0), outcome)
   })
 
@@ -36,8 +36,8 @@ suite('what an attempt means', () => {
     const at = (age: number) =>
       decide(failed({ retryable: true }), { attempts: 1, createdAt: now - age }, policy, now, 0)
     assert.equal(at(3_599_500).status, 'retrying')
-    const { status, lastError, nextAttemptAt } = at(3_599_501)
-    assert.deepEqual([status, lastError, nextAttemptAt], ['dead', 'answered 500 Internal Server Error', null])
+    const { status, detail, nextAttemptAt } = at(3_599_501)
+    assert.deepEqual([status, detail, nextAttemptAt], ['dead', 'answered 500 Internal Server Error', null])
   })
 
   test('what cannot be retried is dead, and only what is permanent switches the channel off', () => {

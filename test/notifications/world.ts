@@ -188,7 +188,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     deliveries: () =>
       sql<{ event: string; status: string; attempts: number; last_error: string | null; wait: number | null }>(
         url,
-        `SELECT event, status, attempts, last_error,
+        `SELECT kind || CASE WHEN ordinal > 0 THEN ':' || ordinal ELSE '' END AS event, status, attempts, detail AS last_error,
            (round(extract(epoch FROM next_attempt_at) * 1000) - $1::float8)::float8 AS wait
          FROM deliveries ORDER BY flip_seq, created_at, id`,
         [clock.now],

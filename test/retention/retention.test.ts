@@ -28,9 +28,9 @@ const insertions: Record<string, string> = {
     VALUES (gen_random_uuid(), 1, gen_random_uuid(), now(), 'up', 'down', $2, now() - $1::interval, now())`,
   unprocessed: `INSERT INTO flips (check_id, seq, project_id, at, "from", "to", reason, noticed_at)
     VALUES (gen_random_uuid(), 1, gen_random_uuid(), now(), 'up', 'up', $2, now() - $1::interval)`,
-  deliveries: `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, last_error, finished_at)
+  deliveries: `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, status, detail, finished_at)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'down', 'sent', $2, now() - $1::interval)`,
-  unfinished: `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, last_error, created_at, next_attempt_at)
+  unfinished: `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, status, detail, created_at, next_attempt_at)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'down', 'pending', $2, now() - $1::interval,
       now() + interval '1 day')`,
   audit: `INSERT INTO audit (at, actor, action, target) VALUES (now() - $1::interval, 'test', 'test', $2)`,
@@ -87,7 +87,7 @@ test('what is older than its retention goes, and nothing else', async (t) => {
   ])
   assert.deepEqual(await left(databaseUrl, 'SELECT rule AS mark FROM quarantined_heartbeats'), ['399 days'])
   assert.deepEqual(await left(databaseUrl, 'SELECT reason AS mark FROM flips'), ['399 days'])
-  assert.deepEqual(await left(databaseUrl, 'SELECT last_error AS mark FROM deliveries'), ['100 days', '89 days'])
+  assert.deepEqual(await left(databaseUrl, 'SELECT detail AS mark FROM deliveries'), ['100 days', '89 days'])
   assert.deepEqual(await left(databaseUrl, "SELECT target AS mark FROM audit WHERE actor = 'test'"), ['399 days'])
   assert.deepEqual(
     await left(

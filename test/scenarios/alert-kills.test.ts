@@ -65,17 +65,16 @@ test('three processes, one killed in every round, lose no alert, keep their orde
     check_id: string
     seq: number
     id: string
-    event: string
     status: string
-    last_error: string
+    suppression: string | null
   }>(
     env.DATABASE_URL,
-    `SELECT f.check_id, f.seq, d.id, d.event, d.status, d.last_error FROM flips f
-       LEFT JOIN deliveries d ON d.check_id = f.check_id AND d.flip_seq = f.seq ORDER BY f.check_id, f.seq`,
+    `SELECT f.check_id, f.seq, d.id, d.status, d.suppression FROM flips f
+       LEFT JOIN deliveries d ON d.subject_id = f.check_id AND d.flip_seq = f.seq ORDER BY f.check_id, f.seq`,
   )
   assert.equal(rows.length, rounds * checkCount, 'one flip and one delivery for each change')
   const told = rows.filter(({ status }) => status === 'sent')
-  const combined = rows.filter(({ last_error }) => last_error === 'told together with its recovery')
+  const combined = rows.filter(({ suppression }) => suppression === 'coalesced')
   assert.equal(told.length + combined.length, rows.length, 'nothing lost, nothing dead')
   const heard = far.received.map(({ body, headers }) => ({
     ...JSON.parse(body),

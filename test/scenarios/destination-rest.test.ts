@@ -28,7 +28,7 @@ test('a destination that asks one process for rest is left alone by the other on
 
   await fail('first')
   await eventually('the rest is known', async () => {
-    const [row] = await sql<{ n: number }>(env.DATABASE_URL, 'SELECT count(rests_until)::int AS n FROM channels')
+    const [row] = await sql<{ n: number }>(env.DATABASE_URL, 'SELECT count(retry_after_at)::int AS n FROM channels')
     return row?.n === 1
   })
   for (let n = 0; n < 20; n++) {
@@ -59,7 +59,7 @@ test('a destination that asks one process for rest is left alone by the other on
   )
 
   busy = false
-  await sql(env.DATABASE_URL, 'UPDATE channels SET rests_until = NULL')
+  await sql(env.DATABASE_URL, 'UPDATE channels SET retry_after_at = NULL')
   await Promise.all(services.map((service) => service.stop()))
   await startService(t, { env })
   await eventually('what waited is told', () => count('/busy') >= 21)

@@ -239,7 +239,7 @@ CREATE TABLE "channels" (
     "alerts" JSONB,
     "pace_left" DOUBLE PRECISION,
     "pace_at" TIMESTAMPTZ(3),
-    "rests_until" TIMESTAMPTZ(3),
+    "retry_after_at" TIMESTAMPTZ(3),
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "recipient_confirmed" BOOLEAN NOT NULL DEFAULT true,
 
@@ -275,36 +275,38 @@ CREATE TABLE "check_channels" (
 
 -- CreateTable
 CREATE TABLE "deliveries" (
-    "check_id" UUID NOT NULL,
+    "subject_id" UUID NOT NULL,
     "id" UUID NOT NULL,
+    "subject_kind" VARCHAR(8) NOT NULL DEFAULT 'check',
     "project_id" UUID NOT NULL,
     "channel_id" UUID NOT NULL,
     "flip_seq" INTEGER NOT NULL,
-    "event" VARCHAR(16) NOT NULL,
+    "kind" VARCHAR(10) NOT NULL,
+    "ordinal" INTEGER NOT NULL DEFAULT 0,
     "status" VARCHAR(10) NOT NULL,
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "next_attempt_at" TIMESTAMPTZ(3),
-    "last_error" VARCHAR(500),
+    "suppression" VARCHAR(16),
+    "detail" VARCHAR(500),
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "finished_at" TIMESTAMPTZ(3),
     "lease_until" TIMESTAMPTZ(3),
     "resent_at" TIMESTAMPTZ(3),
-    "held" VARCHAR(12),
     "group_id" UUID,
     "notice" JSONB,
 
-    CONSTRAINT "deliveries_pkey" PRIMARY KEY ("check_id","id")
+    CONSTRAINT "deliveries_pkey" PRIMARY KEY ("subject_id","id")
 );
 
 -- CreateTable
-CREATE TABLE "attention" (
+CREATE TABLE "acknowledgements" (
     "check_id" UUID NOT NULL,
     "project_id" UUID NOT NULL,
     "acked_seq" INTEGER,
     "acked_at" TIMESTAMPTZ(3),
     "snoozed_until" TIMESTAMPTZ(3),
 
-    CONSTRAINT "attention_pkey" PRIMARY KEY ("check_id")
+    CONSTRAINT "acknowledgements_pkey" PRIMARY KEY ("check_id")
 );
 
 -- CreateTable
@@ -419,7 +421,7 @@ CREATE INDEX "deliveries_project_id_created_at_id_idx" ON "deliveries"("project_
 CREATE INDEX "deliveries_finished_at_idx" ON "deliveries"("finished_at");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "deliveries_check_id_flip_seq_channel_id_event_key" ON "deliveries"("check_id", "flip_seq", "channel_id", "event");
+CREATE UNIQUE INDEX "deliveries_subject_id_flip_seq_channel_id_kind_ordinal_key" ON "deliveries"("subject_id", "flip_seq", "channel_id", "kind", "ordinal");
 
 -- CreateIndex
 CREATE INDEX "maintenance_windows_project_id_created_at_id_idx" ON "maintenance_windows"("project_id", "created_at", "id");
@@ -475,14 +477,14 @@ CREATE INDEX "checks_parent_id_idx" ON "checks"("parent_id") WHERE "parent_id" I
 CREATE INDEX "flips_outbox_order_idx" ON "flips"("check_id", "seq") WHERE "processed_at" IS NULL;
 
 -- Deliveries still to be made, in order per check and channel.
-CREATE INDEX "deliveries_order_idx" ON "deliveries"("check_id", "channel_id", "flip_seq") WHERE "status" IN ('pending', 'retrying');
+CREATE INDEX "deliveries_order_idx" ON "deliveries"("subject_id", "channel_id", "flip_seq") WHERE "status" IN ('pending', 'retrying');
 
 -- What is due is found channel by channel: one with a thousand that wait costs no more than one with a few. All of these have a next
 -- attempt; saying so keeps the index from statements that search for one check's deliveries and would read the whole backlog of the channel.
 CREATE INDEX "deliveries_channel_due_idx" ON "deliveries"("channel_id", "next_attempt_at") WHERE "status" IN ('pending', 'retrying') AND "next_attempt_at" IS NOT NULL;
 
 -- Alerts that were not sent for a reason that passes: they are examined again when it may have passed.
-CREATE INDEX "deliveries_held_idx" ON "deliveries"("next_attempt_at") WHERE "status" = 'suppressed' AND "next_attempt_at" IS NOT NULL;
+CREATE INDEX "deliveries_suppressed_idx" ON "deliveries"("next_attempt_at") WHERE "status" = 'suppressed' AND "next_attempt_at" IS NOT NULL;
 
 -- Alerts that go out in one message.
 CREATE INDEX "deliveries_group_idx" ON "deliveries"("group_id") WHERE "group_id" IS NOT NULL;
@@ -499,7 +501,10 @@ ALTER TABLE "checks" ADD CONSTRAINT "checks_status_check" CHECK ("status" IN ('n
 ALTER TABLE "flips" ADD CONSTRAINT "flips_from_check" CHECK ("from" IN ('new', 'up', 'down', 'paused'));
 ALTER TABLE "flips" ADD CONSTRAINT "flips_to_check" CHECK ("to" IN ('new', 'up', 'down', 'paused'));
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_status_check" CHECK ("status" IN ('pending', 'retrying', 'sent', 'dead', 'suppressed'));
-ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_held_check" CHECK ("held" IN ('parent', 'maintenance', 'snooze', 'flapping', 'quiet_hours'));
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subject_kind_check" CHECK ("subject_kind" IN ('check', 'channel', 'service'));
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_kind_check" CHECK ("kind" IN ('down', 'up', 'reminder', 'escalation', 'notice', 'confirm'));
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_suppression_check" CHECK ("suppression" IN ('parent', 'maintenance', 'snooze', 'flapping', 'quiet_hours', 'unwanted', 'outage_unsent', 'recovered', 'acknowledged', 'coalesced', 'channel_off', 'channel_deleted', 'check_deleted', 'project_deleted', 'flip_deleted', 'unconfirmed', 'settings'));
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_suppressed_check" CHECK (("status" = 'suppressed') = ("suppression" IS NOT NULL));
 ALTER TABLE "service_alerts" ADD CONSTRAINT "service_alerts_level_check" CHECK ("level" IN ('INFO', 'WARNING', 'CRITICAL', 'RESOLVED'));
 
 -- Rows that the service expects: the namespace of provisioned checks, and the oldest code that may run on this database.

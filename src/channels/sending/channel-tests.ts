@@ -129,7 +129,7 @@ function resultOf(outcome: SendResult, name?: string): TestResult {
     outcome.kind === 'failed'
       ? outcome.error.message
       : outcome.kind === 'suppressed'
-        ? outcome.reason
+        ? outcome.detail
         : `interrupted by a ${outcome.by}`
   return { delivered: false, error: name === undefined ? error : `${name}: ${error}` }
 }

@@ -30,7 +30,7 @@ export async function writeAllowances(tx: Queryable, allowances: ReadonlyMap<str
 
 const delay = statement(
   'delay',
-  'UPDATE channels SET rests_until = greatest(rests_until, to_timestamp($2::float8 / 1000)) WHERE id = $1',
+  'UPDATE channels SET retry_after_at = greatest(retry_after_at, to_timestamp($2::float8 / 1000)) WHERE id = $1',
 )
 
 /** No replica sends through the channel before `until`. */

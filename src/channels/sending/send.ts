@@ -23,7 +23,7 @@ import { delayChannel } from './pace-store.ts'
 export type SendResult =
   | { kind: 'sent' }
   | { kind: 'forwarded'; channelIds: readonly string[] }
-  | { kind: 'suppressed'; reason: string }
+  | { kind: 'suppressed'; code: 'unconfirmed' | 'settings'; detail: string; until: null }
   | { kind: 'failed'; error: DeliveryError }
   | { kind: 'interrupted'; by: 'shutdown' | 'pause' }
 
@@ -92,13 +92,14 @@ export function createSender(options: SenderOptions) {
       const settings = openSettings(channel)
       const recipient = transport.recipient?.(settings as never)
       const mail = recipient !== undefined && (await mailLinks(channel, recipient, message))
-      if (mail === null) return suppressed('the recipient has not confirmed that mails are wanted at this address')
+      if (mail === null)
+        return suppressed('unconfirmed', 'the recipient has not confirmed that mails are wanted at this address')
       const context = { fetch, signal, now, timeoutMs, beforeSend, capabilities: options.capabilities }
       const whole = { ...message, links: { ...message.links, ...mail } }
       const result = await transport.send(whole, settings as never, context)
       if (result === 'sent') return { kind: 'sent' }
       if ('forwarded' in result) return { kind: 'forwarded', channelIds: result.forwarded }
-      return suppressed(result.suppressed)
+      return suppressed('settings', result.suppressed)
     } catch (error) {
       if (error instanceof LeaseOverError) return { kind: 'interrupted', by: 'pause' }
       if (signal.aborted) return { kind: 'interrupted', by: 'shutdown' }
@@ -182,6 +183,8 @@ function healthOf(result: SendResult): { works: true } | { works: false; reason:
 
 const endless = { isOver: () => false }
 
-const suppressed = (reason: string): SendResult => ({ kind: 'suppressed', reason })
+function suppressed(code: 'unconfirmed' | 'settings', detail: string): SendResult {
+  return { kind: 'suppressed', code, detail, until: null }
+}
 
 class LeaseOverError extends Error {}

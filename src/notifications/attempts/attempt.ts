@@ -6,6 +6,7 @@ import type { Call } from '../../circuit-breakers/service.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import type { CheckMessage } from '../../messages/message.ts'
+import type { SuppressionCode } from '../delivery-columns.ts'
 import type { Lease, Leases } from '../leases.ts'
 import * as store from '../queue-store.ts'
 import type { Compose } from './compose.ts'
@@ -47,11 +48,11 @@ export function createAttempts(options: AttemptOptions) {
     call: Call,
     lease: Lease,
   ): Promise<AttemptResult> {
-    if (channel === null) return suppressed('the channel was deleted')
-    if (channel.disabledAt !== null) return suppressed(store.channelOff)
+    if (channel === null) return suppressed('channel_deleted', 'the channel was deleted')
+    if (channel.disabledAt !== null) return suppressed('channel_off', store.channelOff)
     const [message, ours] = await Promise.all([options.compose(delivery), lease.begin()])
     if (ours.length === 0) return { kind: 'interrupted', by: 'pause' }
-    if ('reason' in message) return { kind: 'suppressed', ...message }
+    if ('code' in message) return { kind: 'suppressed', ...message }
     return sender.send(channel, message, signal, call, lease)
   }
 
@@ -65,6 +66,7 @@ export function createAttempts(options: AttemptOptions) {
     const results = new Map<store.ClaimedDelivery, AttemptResult>()
     const composed: CheckMessage[] = []
     const off = channel === null || channel.disabledAt !== null
+    const offCode = channel === null ? 'channel_deleted' : 'channel_off'
     const [messages, begun] = await Promise.all([
       Promise.all(group.map((delivery) => (off ? null : options.compose(delivery)))),
       lease.begin(),
@@ -73,8 +75,8 @@ export function createAttempts(options: AttemptOptions) {
     for (const [index, delivery] of group.entries()) {
       const message = messages[index] ?? null
       if (!ours.has(delivery)) results.set(delivery, { kind: 'interrupted', by: 'pause' })
-      else if (message === null) results.set(delivery, suppressed('the channel is switched off or deleted'))
-      else if ('reason' in message) results.set(delivery, { kind: 'suppressed', ...message })
+      else if (message === null) results.set(delivery, suppressed(offCode, 'the channel is switched off or deleted'))
+      else if ('code' in message) results.set(delivery, { kind: 'suppressed', ...message })
       // Only changes of checks are grouped.
       else if (message.event !== 'notice') composed.push(message)
     }
@@ -138,18 +140,18 @@ export function createAttempts(options: AttemptOptions) {
     /** Gives up old deliveries that wait for the open circuit breakers of these channels: without attempts, nothing else ends them. */
     async expire(channelIds: readonly string[]): Promise<void> {
       const at = now()
-      const lastError = 'the destination has failed for too long'
+      const detail = 'the destination has failed for too long'
       const expired = await database.transaction((tx) =>
-        store.expireDeliveries(tx, channelIds, at - policy.forMs, at, lastError),
+        store.expireDeliveries(tx, channelIds, at - policy.forMs, at, detail),
       )
       for (const delivery of expired) {
         options.count(delivery.kind, 'dead', delivery.projectId)
         report(log, delivery, {
           status: 'dead',
           nextAttemptAt: null,
-          lastError: delivery.lastError,
+          detail: delivery.detail,
           disable: null,
-          held: null,
+          suppression: null,
         })
       }
     },
@@ -159,4 +161,9 @@ export function createAttempts(options: AttemptOptions) {
 const severities: CheckMessage['severity'][] = ['critical', 'warning', 'info', 'resolved']
 const urgency = ({ severity }: CheckMessage) => severities.indexOf(severity)
 
-const suppressed = (reason: string): AttemptResult => ({ kind: 'suppressed', reason, held: null, until: null })
+const suppressed = (code: SuppressionCode, detail: string): AttemptResult => ({
+  kind: 'suppressed',
+  code,
+  detail,
+  until: null,
+})

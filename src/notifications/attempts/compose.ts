@@ -6,9 +6,9 @@ import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'
 import { type CheckMessage, incidentKey, type Message, type Severity } from '../../messages/message.ts'
-import { leaveToRecovery, selectOutages, toldWithRecovery } from '../follow-ups/coalescing-store.ts'
+import type { AlertKind, Suppression, SuppressionCode } from '../delivery-columns.ts'
+import { coalescedText, leaveToRecovery, selectOutages } from '../follow-ups/coalescing-store.ts'
 import type { ClaimedDelivery } from '../queue-store.ts'
-import type { Circumstances, Suppression } from '../suppression/suppression.ts'
 import type { Suppressions } from '../suppression/suppressions.ts'
 import { type FlipKey, type LastPing, selectFlips, selectLastPings } from './compose-store.ts'
 
@@ -48,8 +48,7 @@ export function createComposer(options: ComposerOptions): Compose {
   })
 
   return async function compose(delivery) {
-    const { checkId, projectId, flipSeq, id, attempts, requestId, notice } = delivery
-    const event = eventOf(delivery)
+    const { subjectId: checkId, projectId, channelId, flipSeq, id, attempts, requestId, notice } = delivery
     if (notice !== null) {
       const at = isoMillis(delivery.createdAt)
       return {
@@ -60,37 +59,40 @@ export function createComposer(options: ComposerOptions): Compose {
         delivery: { id, attempt: attempts },
       }
     }
-    if (event === 'down' && (await isLeftToRecovery(delivery))) return nothing(toldWithRecovery)
+    // Every other kind is about a change of a check.
+    const kind = delivery.deliveryKind as AlertKind
+    const change = { checkId, projectId, channelId, flipSeq, kind }
+    if (kind === 'down' && (await isLeftToRecovery({ checkId, id }))) return never('coalesced', coalescedText)
     const [flip, suppression, check, lastPing, outage] = await Promise.all([
-      flipOf(delivery),
-      suppressions.why(delivery),
+      flipOf(change),
+      suppressions.why(change),
       checkOf({ projectId, id: checkId }),
-      lastPingOf(delivery),
-      event === 'up' ? outageOf(delivery) : null,
+      lastPingOf(change),
+      kind === 'up' ? outageOf(change) : null,
     ])
-    if (flip === null) return nothing('the change is not on record any more')
+    if (flip === null) return never('flip_deleted', 'the change is not on record any more')
     if (suppression !== null) return suppression
-    if (check === null) return nothing('the check was deleted')
+    if (check === null) return never('check_deleted', 'the check was deleted')
     const { blindFrom, blindTo, unheardReplica, unheardFrom } = flip
     return {
-      event: event === 'escalation' ? 'down' : event,
+      event: kind === 'escalation' ? 'down' : kind,
       // A late alert is about the change, not about what has become of the check since.
       check: { ...check, status: flip.to },
       project: flip.project,
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
-      incident: incidentKey(checkId, event === 'up' ? flipSeq - 1 : flipSeq),
-      severity: event === 'up' ? 'resolved' : severityOf(check),
+      incident: incidentKey(checkId, kind === 'up' ? flipSeq - 1 : flipSeq),
+      severity: kind === 'up' ? 'resolved' : severityOf(check),
       delivery: { id, attempt: attempts },
       ...(requestId !== null && { requestId }),
       ...(blindFrom !== null && blindTo !== null && { blind: { from: isoMillis(blindFrom), to: isoMillis(blindTo) } }),
       ...(unheardReplica !== null &&
         unheardFrom !== null && { unheard: { replica: unheardReplica, since: isoMillis(unheardFrom) } }),
-      ...(event === 'escalation' && { escalated: true }),
-      ...(event === 'reminder' && { reminder: Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 1) }),
+      ...(kind === 'escalation' && { escalated: true }),
+      ...(kind === 'reminder' && { reminder: Math.max(1, delivery.ordinal) }),
       ...(lastPing && { lastPing }),
       links: {
         check: options.checkLink(checkId),
-        ...(event !== 'up' && { acknowledge: options.acknowledgeLink(delivery) }),
+        ...(kind !== 'up' && { acknowledge: options.acknowledgeLink({ checkId, flipSeq }) }),
       },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
@@ -110,15 +112,9 @@ async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPi
   return { exitStatus, body: Buffer.from(readableMessage(body)) }
 }
 
-const nothing = (reason: string): Suppression => ({ reason, held: null, until: null })
+const never = (code: SuppressionCode, detail: string): Suppression => ({ code, detail, until: null })
 
 /** One without a severity of its own is taken seriously. */
 function severityOf({ severity }: CheckDocument): Severity {
   return severity === 'info' || severity === 'warning' ? severity : 'critical'
-}
-
-/** Reminders of one outage are numbered. */
-export function eventOf({ event }: { event: string }): Circumstances['event'] {
-  if (event === 'down' || event === 'up' || event === 'escalation') return event
-  return 'reminder'
 }

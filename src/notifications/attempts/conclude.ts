@@ -7,7 +7,7 @@ import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { leaveToRecovery, takeBackOutage } from '../follow-ups/coalescing-store.ts'
-import { follow, isFollowed } from '../follow-ups/follow-ups.ts'
+import { insertFollowUps, mayBeFollowed } from '../follow-ups/follow-ups.ts'
 import { forwardDelivery } from '../follow-ups/group-fan-out-store.ts'
 import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue-store.ts'
 import { type AttemptResult, type DeliveryPolicy, decide, type Outcome } from './outcome.ts'
@@ -49,8 +49,9 @@ export function createConclude(options: {
       const outcome = result.kind === 'forwarded' ? await forward(tx, delivery, result.channelIds, decided) : decided
       const [written = false] = await writeOutcomes(tx, [{ delivery, outcome, at }])
       if (written && channel !== null && ['sent', 'dead'].includes(outcome.status))
-        await follow(tx, delivery, channel, at)
-      if (written && delivery.event === 'up' && outcome.status === 'suppressed') await takeBackOutage(tx, delivery, at)
+        await insertFollowUps(tx, delivery, channel, at)
+      if (written && delivery.deliveryKind === 'up' && outcome.status === 'suppressed')
+        await takeBackOutage(tx, { ...delivery, checkId: delivery.subjectId }, at)
       const disabled = reason !== null && channel !== null && (await options.switchOff(tx, channel, reason))
       return { outcome, written, disabled }
     })
@@ -66,7 +67,7 @@ export function createConclude(options: {
     outcome: Outcome,
   ): Promise<Outcome> {
     if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return outcome
-    return { ...outcome, status: 'dead', lastError: 'none of its channels is there any more and switched on' }
+    return { ...outcome, status: 'dead', detail: 'none of its channels is there any more and switched on' }
   }
 
   return async (delivery, channel, result, at, chance) => {
@@ -77,8 +78,9 @@ export function createConclude(options: {
     if (!written) return
     options.count(delivery.kind, outcome.status, delivery.projectId)
     report(log, delivery, outcome)
-    const forwards = result.kind === 'forwarded' && delivery.event === 'up'
-    if (forwards || (delivery.event === 'down' && outcome.status === 'retrying')) await leaveOutage(delivery.checkId)
+    const forwards = result.kind === 'forwarded' && delivery.deliveryKind === 'up'
+    if (forwards || (delivery.deliveryKind === 'down' && outcome.status === 'retrying'))
+      await leaveOutage(delivery.subjectId)
   }
 }
 
@@ -89,6 +91,6 @@ function concernsOnlyItself(
   { status, disable }: Outcome,
 ): boolean {
   if (result.kind === 'forwarded' || disable !== null) return false
-  if (delivery.event === 'up' && status === 'suppressed') return false
-  return channel === null || !isFollowed(delivery, channel)
+  if (delivery.deliveryKind === 'up' && status === 'suppressed') return false
+  return channel === null || !mayBeFollowed(delivery, channel)
 }

@@ -2,19 +2,19 @@
 
 import type { SendResult } from '../../channels/sending/send.ts'
 import { type RetryPolicy, retryDelayMs } from '../../kit/backoff.ts'
-import type { Hold } from '../suppression/suppression.ts'
+import type { Suppression, SuppressionCode } from '../delivery-columns.ts'
 
 /** What one attempt resulted in. `until` is when the reason for suppressing may have passed. */
-export type AttemptResult = SendResult | { kind: 'suppressed'; reason: string; held: Hold | null; until: number | null }
+export type AttemptResult = SendResult | ({ kind: 'suppressed' } & Suppression)
 
 /** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
 export type Outcome = {
   status: 'sent' | 'retrying' | 'dead' | 'suppressed'
   nextAttemptAt: number | null
-  lastError: string | null
+  /** The last error, or the reason for suppressing. */
+  detail: string | null
   disable: string | null
-  /** Why it is held back, of what is suppressed until `nextAttemptAt`. */
-  held: Hold | null
+  suppression: SuppressionCode | null
 }
 
 /** Tries again for `forMs` after the delivery was made. A destination that is only suspected to be gone is believed after `suspectMs`. */
@@ -33,40 +33,40 @@ export function decide(
   random: number,
 ): Outcome {
   if (result.kind === 'sent' || result.kind === 'forwarded')
-    return { status: 'sent', nextAttemptAt: null, lastError: null, disable: null, held: null }
+    return { status: 'sent', nextAttemptAt: null, detail: null, disable: null, suppression: null }
   if (result.kind === 'suppressed')
     return {
       status: 'suppressed',
       nextAttemptAt: 'until' in result ? result.until : null,
-      lastError: result.reason,
+      detail: result.detail,
       disable: null,
-      held: 'held' in result ? result.held : null,
+      suppression: result.code,
     }
   // Free for another replica at once; the idempotency key tells the destination that it may have it already.
   if (result.kind === 'interrupted')
     return {
       status: 'retrying',
       nextAttemptAt: now,
-      lastError: `interrupted by a ${result.by}`,
+      detail: `interrupted by a ${result.by}`,
       disable: null,
-      held: null,
+      suppression: null,
     }
 
   const { error } = result
-  const lastError = error.message.slice(0, errorMaxLength)
+  const detail = error.message.slice(0, errorMaxLength)
   const suspected =
     error.suspect && delivery.attempts >= suspectAttempts && now - delivery.createdAt >= policy.suspectMs
   const permanent = error.permanent || suspected
   const dead: Outcome = {
     status: 'dead',
     nextAttemptAt: null,
-    lastError,
-    disable: permanent ? lastError : null,
-    held: null,
+    detail,
+    disable: permanent ? detail : null,
+    suppression: null,
   }
   if (permanent || !error.retryable) return dead
   const asked = Math.min(error.retryAfterMs ?? 0, policy.maxMs)
   const nextAttemptAt = now + Math.max(asked, retryDelayMs(policy, delivery.attempts, random))
   if (nextAttemptAt > delivery.createdAt + policy.forMs) return dead
-  return { status: 'retrying', nextAttemptAt, lastError, disable: null, held: null }
+  return { status: 'retrying', nextAttemptAt, detail, disable: null, suppression: null }
 }

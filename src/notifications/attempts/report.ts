@@ -14,7 +14,7 @@ export function report(
   delivery: Pick<ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,
   outcome: Outcome,
 ): void {
-  const { status, lastError: reason, nextAttemptAt } = outcome
+  const { status, detail: reason, nextAttemptAt } = outcome
   const line = {
     event: `delivery.${status === 'retrying' ? 'retry' : status}`,
     delivery: delivery.id,

@@ -6,20 +6,20 @@ import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
 
-export const toldWithRecovery = 'told together with its recovery'
+export const coalescedText = 'told together with its recovery'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 const combine = statement(
   'combine',
-  `UPDATE deliveries d SET status = 'suppressed', last_error = '${toldWithRecovery}', next_attempt_at = NULL, lease_until = NULL,
+  `UPDATE deliveries d SET status = 'suppressed', suppression = 'coalesced', detail = '${coalescedText}', next_attempt_at = NULL, lease_until = NULL,
      finished_at = ${instant('$2')}
-   WHERE d.check_id = ANY($1::uuid[]) AND d.event = 'down' AND ${unfinished('d')}
+   WHERE d.subject_id = ANY($1::uuid[]) AND d.kind = 'down' AND ${unfinished('d')}
      AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')} OR d.id = ANY($3::uuid[]))
      AND EXISTS (
-       SELECT FROM deliveries u WHERE u.check_id = d.check_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
-         AND u.event = 'up' AND ${unfinished('u')})
+       SELECT FROM deliveries u WHERE u.subject_id = d.subject_id AND u.channel_id = d.channel_id AND u.flip_seq = d.flip_seq + 1
+         AND u.kind = 'up' AND ${unfinished('u')})
    RETURNING d.id`,
 )
 
@@ -40,9 +40,8 @@ export async function leaveToRecovery(
 
 const takeBack = statement(
   'take_back',
-  `UPDATE deliveries SET status = 'pending', last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
-   WHERE check_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND event = 'down' AND status = 'suppressed'
-     AND last_error = '${toldWithRecovery}'`,
+  `UPDATE deliveries SET status = 'pending', suppression = NULL, detail = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
+   WHERE subject_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND kind = 'down' AND suppression = 'coalesced'`,
 )
 
 /** The recovery `seq` will not be sent, so the outage that was to go with it has to be sent by itself. */
@@ -59,8 +58,8 @@ export type Outage = { at: number; reason: FlipReason; untold: boolean }
 const outages = statement(
   'outages',
   `SELECT w.place, f.at, f.reason, EXISTS (
-       SELECT FROM deliveries d WHERE d.check_id = f.check_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.event = 'down'
-         AND (d.status = 'dead' OR d.status = 'suppressed' AND d.last_error = '${toldWithRecovery}')) AS untold
+       SELECT FROM deliveries d WHERE d.subject_id = f.check_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.kind = 'down'
+         AND (d.status = 'dead' OR d.suppression = 'coalesced')) AS untold
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
      JOIN LATERAL (
        SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,

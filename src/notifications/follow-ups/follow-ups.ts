@@ -2,33 +2,38 @@
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { Queryable } from '../../database/client.ts'
-import { eventOf } from '../attempts/compose.ts'
 import type { ClaimedDelivery } from '../queue-store.ts'
 import { insertFollowUp } from './follow-ups-store.ts'
 
-/** Whether something may follow once it was sent, or given up. */
-export function isFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
-  if (eventOf(delivery) === 'up' || delivery.notice !== null) return false
+/** Whether a reminder or an escalation may follow once this alert was sent, or given up. */
+export function mayBeFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
+  if (delivery.deliveryKind === 'up' || delivery.notice !== null) return false
   return remindEvery(delivery, alerts) !== undefined || alerts?.escalate !== undefined
 }
 
-/** In seconds. What is said of the check holds for all of its channels. */
+/** In seconds. The setting of a check holds for all of its channels. */
 function remindEvery({ remindEveryS }: ClaimedDelivery, alerts: Channel['alerts']): number | undefined {
   return remindEveryS ?? alerts?.remind_every
 }
 
-/** While an outage goes on and nobody acknowledges it: the next reminder, and the channels of the next escalation. */
-export async function follow(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
-  if (!isFollowed(delivery, channel)) return
-  const event = eventOf(delivery)
+/** Queues the next reminder and the next escalation of an outage that goes on and that nobody has acknowledged. */
+export async function insertFollowUps(
+  tx: Queryable,
+  delivery: ClaimedDelivery,
+  channel: Channel,
+  at: number,
+): Promise<void> {
+  if (!mayBeFollowed(delivery, channel)) return
+  const { subjectId: checkId, projectId, flipSeq, deliveryKind, ordinal } = delivery
+  const outage = { checkId, projectId, flipSeq }
   const every = remindEvery(delivery, channel.alerts)
   const escalate = channel.alerts?.escalate
   if (every !== undefined) {
-    const reminder = `reminder:${Number(/:(\d+)$/.exec(delivery.event)?.[1] ?? 0) + 1}`
-    await insertFollowUp(tx, delivery, { channelId: channel.id, event: reminder, due: at + every * 1000 }, at)
+    const reminder = { channelId: channel.id, kind: 'reminder', ordinal: ordinal + 1, due: at + every * 1000 } as const
+    await insertFollowUp(tx, outage, reminder, at)
   }
-  if (escalate && event !== 'reminder') {
-    const next = { channelId: escalate.to, event: 'escalation', due: at + escalate.after * 1000 }
-    await insertFollowUp(tx, delivery, next, at)
+  if (escalate && deliveryKind !== 'reminder') {
+    const next = { channelId: escalate.to, kind: 'escalation', ordinal: 0, due: at + escalate.after * 1000 } as const
+    await insertFollowUp(tx, outage, next, at)
   }
 }

@@ -3,26 +3,25 @@
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { ClaimedDelivery } from '../queue-store.ts'
-import { toldWithRecovery } from './coalescing-store.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
-const columns = 'check_id, id, project_id, channel_id, flip_seq, event, status, notice, next_attempt_at, created_at'
+const columns =
+  'subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, ordinal, status, notice, next_attempt_at, created_at'
 
 const forward = statement(
   'forward',
   `WITH living AS (
      SELECT id FROM channels WHERE project_id = $2 AND id = ANY($3::uuid[]) AND id <> $7 AND disabled_at IS NULL),
-   told AS (
-     SELECT $4::int AS seq, $5::text AS event
-     UNION ALL SELECT flip_seq, event FROM deliveries
-       WHERE $5 = 'up' AND check_id = $1 AND channel_id = $7 AND flip_seq = $4 - 1 AND event = 'down' AND status = 'suppressed'
-         AND last_error = '${toldWithRecovery}'),
+   forwarded AS (
+     SELECT $4::int AS seq, $5::text AS kind, $9::int AS ordinal
+     UNION ALL SELECT flip_seq, kind, ordinal FROM deliveries
+       WHERE $5 = 'up' AND subject_id = $1 AND channel_id = $7 AND flip_seq = $4 - 1 AND kind = 'down' AND suppression = 'coalesced'),
    made AS (
      INSERT INTO deliveries (${columns})
-     SELECT $1, gen_random_uuid(), $2, living.id, told.seq, told.event, 'pending', $8::jsonb, ${instant('$6')}, ${instant('$6')}
-     FROM living, told ORDER BY living.id, told.seq
-     ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING)
+     SELECT $1, gen_random_uuid(), $10, $2, living.id, forwarded.seq, forwarded.kind, forwarded.ordinal, 'pending', $8::jsonb, ${instant('$6')}, ${instant('$6')}
+     FROM living, forwarded ORDER BY living.id, forwarded.seq
+     ON CONFLICT (subject_id, flip_seq, channel_id, kind, ordinal) DO NOTHING)
    SELECT count(*)::int AS count FROM living`,
 )
 
@@ -32,12 +31,13 @@ const forward = statement(
  */
 export async function forwardDelivery(
   tx: Queryable,
-  { checkId, projectId, channelId, flipSeq, event, notice }: ClaimedDelivery,
+  delivery: ClaimedDelivery,
   channelIds: readonly string[],
   now: number,
 ): Promise<number> {
+  const { subjectId, subjectKind, projectId, channelId, flipSeq, deliveryKind, ordinal, notice } = delivery
   const text = notice === null ? null : JSON.stringify(notice)
-  const values = [checkId, projectId, channelIds, flipSeq, event, now, channelId, text]
+  const values = [subjectId, projectId, channelIds, flipSeq, deliveryKind, now, channelId, text, ordinal, subjectKind]
   const [row] = await tx.query<{ count: number }>(forward, values)
   return row?.count ?? 0
 }

@@ -15,8 +15,8 @@ const recent = statement(
   `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
      SELECT count(*) AS count, min(at) AS since FROM (
        SELECT max(d.created_at) AS at FROM deliveries d
-       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.event IN ('down', 'up')
-       GROUP BY d.check_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
+       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.kind IN ('down', 'up')
+       GROUP BY d.subject_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
 )
 
 /** How many, no further than was asked, and when the first of these was made; null of none. */
@@ -38,14 +38,14 @@ const claim = statement(
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$6')}, lease_until = ${instant('$6')},
      group_id = CASE WHEN d.attempts = 0 THEN $1::uuid ELSE d.group_id END
    FROM (
-     SELECT o.check_id, o.id FROM deliveries o
+     SELECT o.subject_id, o.id FROM deliveries o
      WHERE o.group_id = $2 AND o.channel_id = $3 AND o.attempts = $4 AND o.status IN ('pending', 'retrying')
        AND o.next_attempt_at <= ${instant('$5')}
        AND NOT EXISTS (
-         SELECT FROM deliveries e WHERE e.check_id = o.check_id AND e.channel_id = o.channel_id AND e.flip_seq < o.flip_seq
+         SELECT FROM deliveries e WHERE e.subject_id = o.subject_id AND e.channel_id = o.channel_id AND e.flip_seq < o.flip_seq
            AND ${precedes('e', instant('$5'))})
-     ORDER BY o.id = $1 DESC, o.created_at, o.check_id LIMIT ${groupMax}) seen
-   WHERE d.check_id = seen.check_id AND d.id = seen.id AND d.attempts = $4 AND d.status IN ('pending', 'retrying')
+     ORDER BY o.id = $1 DESC, o.created_at, o.subject_id LIMIT ${groupMax}) seen
+   WHERE d.subject_id = seen.subject_id AND d.id = seen.id AND d.attempts = $4 AND d.status IN ('pending', 'retrying')
      AND d.next_attempt_at <= ${instant('$5')}
    RETURNING ${claimedColumns}`,
 )

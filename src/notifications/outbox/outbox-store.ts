@@ -56,26 +56,27 @@ export async function claimFlips(
 // channels, or everything that was ever sent.
 const insert = statement(
   'insert',
-  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, created_at, status, last_error, finished_at,
+  `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, created_at, status, suppression, detail, finished_at,
      next_attempt_at, group_id)
-   SELECT f.check_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.event, ${instant('$5')},
-     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
+   SELECT f.check_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.kind, ${instant('$5')},
+     CASE WHEN c.off THEN 'suppressed' ELSE 'pending' END, CASE WHEN c.off THEN 'channel_off' END,
+     CASE WHEN c.off THEN '${channelOff}' END, CASE WHEN c.off THEN ${instant('$5')} END,
      CASE WHEN c.off THEN NULL WHEN g.grouped THEN ${instant('$7')} ELSE ${instant('$5')} END,
      CASE WHEN g.grouped THEN md5(c.id || '/' || $8::text)::uuid END
-   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(check_id, seq, project_id, event, grouped)
+   FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $6::boolean[]) AS f(check_id, seq, project_id, kind, grouped)
      JOIN LATERAL (
        SELECT mc.channel_id FROM check_channels mc WHERE mc.check_id = f.check_id
        UNION SELECT e.channel_id FROM (
-         SELECT d.channel_id, d.status, d.event FROM deliveries d
-         WHERE f.event = 'up' AND d.check_id = f.check_id AND d.flip_seq = f.seq - 1
-           AND (d.event = 'escalation' OR d.event LIKE 'reminder%') OFFSET 0) e
-         GROUP BY e.channel_id HAVING bool_or(e.event = 'escalation') AND bool_or(e.status = 'sent')) told ON true
+         SELECT d.channel_id, d.status, d.kind FROM deliveries d
+         WHERE f.kind = 'up' AND d.subject_id = f.check_id AND d.flip_seq = f.seq - 1
+           AND d.kind IN ('escalation', 'reminder') OFFSET 0) e
+         GROUP BY e.channel_id HAVING bool_or(e.kind = 'escalation') AND bool_or(e.status = 'sent')) wanted ON true
      JOIN LATERAL (
        SELECT c.id, c.kind, c.disabled_at IS NOT NULL AS off FROM channels c
-       WHERE c.id = told.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
+       WHERE c.id = wanted.channel_id AND c.project_id = f.project_id OFFSET 0) c ON true
      CROSS JOIN LATERAL (SELECT f.grouped AND NOT c.off AND c.kind = ANY($9::text[]) AS grouped) g
    ORDER BY f.check_id, f.seq, c.id
-   ON CONFLICT (check_id, flip_seq, channel_id, event) DO NOTHING
+   ON CONFLICT (subject_id, flip_seq, channel_id, kind, ordinal) DO NOTHING
    RETURNING status`,
 )
 
@@ -83,7 +84,7 @@ const insert = statement(
  * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
 export async function insertDeliveries(
   tx: Queryable,
-  flips: readonly (ClaimedFlip & { event: string; grouped?: boolean })[],
+  flips: readonly (ClaimedFlip & { kind: 'down' | 'up'; grouped?: boolean })[],
   now: number,
   group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
@@ -91,7 +92,7 @@ export async function insertDeliveries(
     flips.map(({ checkId }) => checkId),
     flips.map(({ seq }) => seq),
     flips.map(({ projectId }) => projectId),
-    flips.map(({ event }) => event),
+    flips.map(({ kind }) => kind),
     now,
     flips.map(({ grouped = false }) => grouped),
     group.due,

@@ -94,8 +94,8 @@ export function createOutbox(options: {
     const made = await database.transaction(async (tx) => {
       const all = await store.claimFlips(tx, shares)
       claimed = all.length
-      const flips = all.flatMap((flip) => (flip.to === 'down' || flip.to === 'up' ? [{ ...flip, event: flip.to }] : []))
-      recovered = flips.flatMap(({ checkId, event }) => (event === 'up' ? [checkId] : []))
+      const flips = all.flatMap((flip) => (flip.to === 'down' || flip.to === 'up' ? [{ ...flip, kind: flip.to }] : []))
+      recovered = flips.flatMap(({ checkId, kind }) => (kind === 'up' ? [checkId] : []))
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ checkId }) => checkId))]
       await endReminders(tx, flipped, now())

@@ -21,7 +21,7 @@ const findOutage = statement(
   `SELECT m.project_id AS "projectId", coalesce(nullif(m.name, ''), nullif(m.slug, ''), 'A check without a name') AS name, p.name AS project,
      m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
      a.acked_seq AS "ackedSeq", a.snoozed_until AS "snoozedUntil"
-   FROM checks m JOIN projects p ON p.id = m.project_id LEFT JOIN attention a ON a.check_id = m.id
+   FROM checks m JOIN projects p ON p.id = m.project_id LEFT JOIN acknowledgements a ON a.check_id = m.id
    WHERE m.id = $1 AND ($2::uuid IS NULL OR m.project_id = $2)`,
 )
 
@@ -36,7 +36,7 @@ export async function selectOutage(
 
 const acknowledge = statement(
   'acknowledge',
-  `INSERT INTO attention (check_id, project_id, acked_seq, acked_at)
+  `INSERT INTO acknowledgements (check_id, project_id, acked_seq, acked_at)
    SELECT m.id, m.project_id, $3::int, ${instant('$4')} FROM checks m
    WHERE m.id = $1 AND m.project_id = $2 AND m.status = 'down' AND m.flip_seq = $3
    ON CONFLICT (check_id) DO UPDATE SET acked_seq = EXCLUDED.acked_seq, acked_at = EXCLUDED.acked_at RETURNING check_id`,
@@ -55,7 +55,7 @@ export async function acknowledgeOutage(
 
 const snooze = statement(
   'snooze',
-  `INSERT INTO attention (check_id, project_id, snoozed_until)
+  `INSERT INTO acknowledgements (check_id, project_id, snoozed_until)
    SELECT m.id, m.project_id, ${instant('$3')} FROM checks m
    WHERE m.id = $1 AND m.project_id = $2 AND ($4::int IS NULL OR m.status = 'down' AND m.flip_seq = $4)
    ON CONFLICT (check_id) DO UPDATE SET snoozed_until = EXCLUDED.snoozed_until RETURNING check_id`,
@@ -64,7 +64,7 @@ const snooze = statement(
 const wake = statement(
   'wake_held',
   `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
-   WHERE check_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND held = 'snooze'`,
+   WHERE subject_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND suppression = 'snooze'`,
 )
 
 /**

@@ -136,11 +136,11 @@ export async function deleteWindow(tx: Queryable, projectId: string, id: string)
 const wake = statement(
   'wake_held',
   `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
-   WHERE project_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND held = 'maintenance'`,
+   WHERE project_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND suppression = 'maintenance'`,
 )
 
-/** A window has changed: what it held back is looked at again. */
-export async function lookAgain(tx: Queryable, projectId: string, now: number): Promise<void> {
+/** A window has changed: alerts that it suppressed are checked again. */
+export async function recheckSuppressed(tx: Queryable, projectId: string, now: number): Promise<void> {
   await tx.query(wake, [projectId, now])
 }
 

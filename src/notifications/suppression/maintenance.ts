@@ -56,7 +56,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
     await database.transaction(async (tx) => {
       await admit(tx, projectId, id, scope)
       await store.writeWindow(tx, projectId, window)
-      await store.lookAgain(tx, projectId, now())
+      await store.recheckSuppressed(tx, projectId, now())
       const action = before === null ? 'maintenance.create' : 'maintenance.update'
       await writeAudit(tx, { ...caller, action, target: id, detail: { ...(before && { before }), after } })
     })
@@ -87,7 +87,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
       const before = documentOf(await find(caller.projectId, id), now())
       await database.transaction(async (tx) => {
         if (!(await store.deleteWindow(tx, caller.projectId, id))) throw notFound()
-        await store.lookAgain(tx, caller.projectId, now())
+        await store.recheckSuppressed(tx, caller.projectId, now())
         await writeAudit(tx, { ...caller, action: 'maintenance.delete', target: id, detail: { before } })
       })
     },

@@ -4,7 +4,8 @@ import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.t
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
-import type { Hold, Suppression, Told } from './suppression.ts'
+import { type DeliveryKind, passingSuppressions, type Suppression, type SuppressionCode } from '../delivery-columns.ts'
+import type { OutageAlert } from './suppression.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
@@ -24,13 +25,14 @@ export type Facts = {
   snoozedUntil: number | null
   outages: number
   alerts: WantedAlerts | null
-  told: Told
+  outageAlert: OutageAlert
 }
 
-const ofOutage = 'd.check_id = w.check_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
+const ofOutage = 'd.subject_id = w.check_id AND d.channel_id = w.channel_id AND d.flip_seq = w.seq'
 
-/** Of the outage: as long as no reminder was sent, what was held back was not told. */
-const told = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'told' WHEN bool_or(d.held IS NOT NULL) THEN 'held' ELSE 'no' END
+const passing = passingSuppressions.map((code) => `'${code}'`).join(', ')
+
+const outageAlert = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'sent' WHEN bool_or(d.suppression IN (${passing})) THEN 'suppressed' ELSE 'none' END
     FROM deliveries d WHERE ${ofOutage})`
 
 const facts = statement(
@@ -39,9 +41,9 @@ const facts = statement(
      coalesce(a.acked_seq = w.seq, false) AS acknowledged, ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
      (SELECT count(*) FROM flips f WHERE f.check_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
         AND f.at > ${instant('$4')}) AS outages,
-     (SELECT c.alerts FROM channels c WHERE c.id = w.channel_id) AS alerts, ${told} AS told
+     (SELECT c.alerts FROM channels c WHERE c.id = w.channel_id) AS alerts, ${outageAlert} AS "outageAlert"
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) WITH ORDINALITY AS w(check_id, channel_id, seq, place)
-     JOIN checks m ON m.id = w.check_id LEFT JOIN attention a ON a.check_id = m.id`,
+     JOIN checks m ON m.id = w.check_id LEFT JOIN acknowledgements a ON a.check_id = m.id`,
 )
 
 /** A channel, and the outage of a check that began with flip `seq`. */
@@ -62,65 +64,66 @@ export async function selectFacts(
   return placed(await on.query<Facts & { place: number }>(facts, values), outages.length)
 }
 
-export type Held = {
+export type SuppressedAlert = {
   checkId: string
   id: string
   projectId: string
   channelId: string
   flipSeq: number
-  event: string
-  held: Hold
+  kind: DeliveryKind
+  ordinal: number
+  suppression: SuppressionCode
   /** The outage is over, or was paused, or its check deleted: nothing is left to tell. */
   over: boolean
 }
 
-const held = statement(
-  'held',
-  `SELECT d.check_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.event,
-     d.held,
+const releasable = statement(
+  'releasable',
+  `SELECT d.subject_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.kind, d.ordinal,
+     d.suppression,
      (m.id IS NULL OR m.status <> 'down' OR m.flip_seq <> d.flip_seq) AS over
-   FROM deliveries d LEFT JOIN checks m ON m.id = d.check_id
+   FROM deliveries d LEFT JOIN checks m ON m.id = d.subject_id
    WHERE d.status = 'suppressed' AND d.next_attempt_at <= ${instant('$1')} AND d.next_attempt_at IS NOT NULL
    ORDER BY d.next_attempt_at LIMIT $2`,
 )
 
 /** Suppressed deliveries whose reason may not hold any more, the longest due first. */
-export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<Held[]> {
-  return on.query<Held>(held, [now, limit])
+export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<SuppressedAlert[]> {
+  return on.query<SuppressedAlert>(releasable, [now, limit])
 }
 
 const settle = statement(
-  'settle_held',
-  `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, last_error = coalesce(h.reason, d.last_error),
-     held = coalesce(h.kind, d.held)
-   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(check_id, id, until, reason, kind)
-   WHERE d.check_id = h.check_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
+  'update_suppressed',
+  `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, detail = coalesce(h.detail, d.detail),
+     suppression = coalesce(h.suppression, d.suppression)
+   FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(subject_id, id, until, detail, suppression)
+   WHERE d.subject_id = h.subject_id AND d.id = h.id AND d.status = 'suppressed' AND d.next_attempt_at IS NOT NULL
    RETURNING d.id`,
 )
 
 /** To be looked at again later, or never if nothing holds. Compare-and-set: returns those that nobody else has dealt with meanwhile. */
-export async function settleHeld(
+export async function updateSuppressed(
   tx: Queryable,
-  all: readonly (Held & { suppression: Suppression | null })[],
+  all: readonly (SuppressedAlert & { renewed: Suppression | null })[],
 ): Promise<string[]> {
   const values = [
     all.map(({ checkId }) => checkId),
     all.map(({ id }) => id),
-    all.map(({ suppression }) => suppression?.until ?? null),
-    all.map(({ suppression }) => suppression?.reason ?? null),
-    all.map(({ suppression }) => suppression?.held ?? null),
+    all.map(({ renewed }) => renewed?.until ?? null),
+    all.map(({ renewed }) => renewed?.detail ?? null),
+    all.map(({ renewed }) => renewed?.code ?? null),
   ]
   return (await tx.query<{ id: string }>(settle, values)).map(({ id }) => id)
 }
 
 const remind = statement(
   'remind',
-  `INSERT INTO deliveries (check_id, id, project_id, channel_id, flip_seq, event, status, next_attempt_at, created_at)
-   SELECT check_id, gen_random_uuid(), project_id, channel_id, flip_seq, event, 'pending', ${instant('due')}, ${instant('$6')}
-   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::text[])
-     AS r(check_id, project_id, channel_id, flip_seq, due, event)
-   ON CONFLICT (check_id, flip_seq, channel_id, event) DO UPDATE
-     SET status = 'pending', attempts = 0, last_error = NULL, held = NULL, finished_at = NULL, next_attempt_at = EXCLUDED.next_attempt_at,
+  `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, ordinal, status, next_attempt_at, created_at)
+   SELECT check_id, gen_random_uuid(), project_id, channel_id, flip_seq, 'reminder', ordinal, 'pending', ${instant('due')}, ${instant('$6')}
+   FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::int[])
+     AS r(check_id, project_id, channel_id, flip_seq, due, ordinal)
+   ON CONFLICT (subject_id, flip_seq, channel_id, kind, ordinal) DO UPDATE
+     SET status = 'pending', attempts = 0, suppression = NULL, detail = NULL, finished_at = NULL, next_attempt_at = EXCLUDED.next_attempt_at,
        created_at = EXCLUDED.created_at
      WHERE deliveries.status = 'suppressed'`,
 )
@@ -128,10 +131,10 @@ const remind = statement(
 /** One reminder for each, due at `due`; one that was suppressed before is due again. */
 export async function insertReminders(
   tx: Queryable,
-  all: readonly (Held & { due: number })[],
+  all: readonly (SuppressedAlert & { due: number })[],
   now: number,
 ): Promise<void> {
-  const column = <T>(pick: (one: Held & { due: number }) => T): T[] => all.map(pick)
+  const column = <T>(pick: (one: SuppressedAlert & { due: number }) => T): T[] => all.map(pick)
   await tx.query(remind, [
     column(({ checkId }) => checkId),
     column(({ projectId }) => projectId),
@@ -139,14 +142,14 @@ export async function insertReminders(
     column(({ flipSeq }) => flipSeq),
     column(({ due }) => due),
     now,
-    column(({ event }) => (event.startsWith('reminder') ? event : 'reminder')),
+    column(({ ordinal }) => ordinal),
   ])
 }
 
 const ending = statement(
   'end_reminders',
-  `UPDATE deliveries d SET status = 'suppressed', last_error = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
-   WHERE d.check_id = ANY($1::uuid[]) AND (d.event LIKE 'reminder%' OR d.event = 'escalation')
+  `UPDATE deliveries d SET status = 'suppressed', suppression = 'recovered', detail = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
+   WHERE d.subject_id = ANY($1::uuid[]) AND d.kind IN ('reminder', 'escalation')
      AND d.status IN ('pending', 'retrying') AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')})`,
 )
 

@@ -1,6 +1,5 @@
-// Alerts that are not sent, and what becomes of them when the reason has passed. Each of them is on record as
-// suppressed, with the reason. A recovery whose outage was held back is not sent either. If the check is still down
-// when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
+// Alerts that are suppressed, and what follows when the reason has passed. A recovery whose outage was suppressed is suppressed too. If the
+// check is still down when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
 // only once its next heartbeat should have come, because a job that was only cut off beats before that.
 
 import type { Settings } from '../../checks/fields.ts'
@@ -9,10 +8,9 @@ import { isAffected, openUntil } from '../../core/maintenance.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { nextDue } from '../../schedule/schedule.ts'
-import { eventOf } from '../attempts/compose.ts'
-import type { ClaimedDelivery } from '../queue-store.ts'
+import type { AlertKind, Suppression } from '../delivery-columns.ts'
 import { selectCurrentWindows } from './maintenance-store.ts'
-import { type Suppression, suppressionOf } from './suppression.ts'
+import { suppressionOf } from './suppression.ts'
 import * as store from './suppressions-store.ts'
 
 const releaseMax = 100
@@ -22,7 +20,7 @@ const flappingWindowMs = 3_600_000
 
 export type Suppressions = ReturnType<typeof createSuppressions>
 
-type Asked = Pick<ClaimedDelivery, 'checkId' | 'channelId' | 'projectId' | 'flipSeq' | 'event'>
+type Change = { checkId: string; channelId: string; projectId: string; flipSeq: number; kind: AlertKind }
 
 export function createSuppressions(options: {
   database: Database
@@ -36,16 +34,15 @@ export function createSuppressions(options: {
   const factsOf = coalesce((outages: store.OutageOnChannel[]) =>
     store.selectFacts(database, outages, now() - flappingWindowMs),
   )
-  const windowsOf = coalesce((checks: Pick<Asked, 'projectId' | 'checkId'>[]) =>
+  const windowsOf = coalesce((checks: Pick<Change, 'projectId' | 'checkId'>[]) =>
     selectCurrentWindows(database, checks, now()),
   )
 
   /** Null if it is to be sent, or if the check is gone. */
-  async function why(delivery: Asked): Promise<Suppression | null> {
-    const { checkId, channelId, projectId, flipSeq } = delivery
+  async function why(change: Change): Promise<Suppression | null> {
+    const { checkId, channelId, projectId, flipSeq, kind } = change
     const at = now()
-    const event = eventOf(delivery)
-    const outage = { checkId, channelId, seq: event === 'up' ? flipSeq - 1 : flipSeq }
+    const outage = { checkId, channelId, seq: kind === 'up' ? flipSeq - 1 : flipSeq }
     const [facts, windows] = await Promise.all([factsOf(outage), windowsOf({ projectId, checkId })])
     if (facts === null) return null
     const check = { id: checkId, tags: tagsOf(facts) }
@@ -54,13 +51,13 @@ export function createSuppressions(options: {
       return until === null ? [] : [{ name, until }]
     })[0]
     return suppressionOf(
-      { ...facts, alerts: facts.alerts ?? {}, event, maintenance: maintenance ?? null, outagesMax },
+      { ...facts, alerts: facts.alerts ?? {}, kind, maintenance: maintenance ?? null, outagesMax },
       at,
     )
   }
 
-  async function dueOf({ projectId, checkId, held }: store.Held): Promise<number> {
-    const settings = held === 'parent' ? await settingsOf(projectId, checkId).catch(() => null) : null
+  async function dueOf({ projectId, checkId, suppression }: store.SuppressedAlert): Promise<number> {
+    const settings = suppression === 'parent' ? await settingsOf(projectId, checkId).catch(() => null) : null
     if (settings === null) return now()
     const rules = rulesOf(settings)
     const next = nextDue(rules.schedule, now()) ?? Number.POSITIVE_INFINITY
@@ -70,25 +67,25 @@ export function createSuppressions(options: {
   return {
     why,
 
-    /** Looks again at what was held back; true if there may be more. */
+    /** Checks suppressed alerts again whose reason may have passed; true if there may be more. */
     async release(): Promise<boolean> {
-      const held = await store.selectReleasable(database, now(), releaseMax)
-      const judged = await Promise.all(
-        held.map(async (one) => {
-          const suppression = one.over ? null : await why({ ...one, event: 'reminder' })
-          const reminder = one.over || suppression !== null ? null : await dueOf(one)
-          return { ...one, suppression, reminder }
+      const due = await store.selectReleasable(database, now(), releaseMax)
+      const checked = await Promise.all(
+        due.map(async (one) => {
+          const renewed = one.over ? null : await why({ ...one, kind: 'reminder' })
+          const reminder = one.over || renewed !== null ? null : await dueOf(one)
+          return { ...one, renewed, reminder }
         }),
       )
-      if (judged.length === 0) return false
+      if (checked.length === 0) return false
       await database.transaction(async (tx) => {
-        const settled = new Set(await store.settleHeld(tx, judged))
-        const reminders = judged.flatMap(({ reminder: due, ...one }) =>
+        const settled = new Set(await store.updateSuppressed(tx, checked))
+        const reminders = checked.flatMap(({ reminder: due, ...one }) =>
           due !== null && settled.has(one.id) ? [{ ...one, due }] : [],
         )
         if (reminders.length > 0) await store.insertReminders(tx, reminders, now())
       })
-      return held.length === releaseMax
+      return due.length === releaseMax
     },
   }
 }

@@ -96,11 +96,65 @@ const arrows: Record<string, string[]> = {
     'messages',
     'schedule',
   ],
-  badges: ['checks', 'core', 'database', 'http', 'kit'],
+  badges: ['accounts', 'checks', 'core', 'database', 'http', 'kit'],
   detector: ['checks', 'config', 'core', 'database', 'kit'],
   ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas', 'spool'],
   'project-metrics': ['checks', 'http'],
   cli: ['audit', 'channels', 'checks', 'config', 'database', 'database/backup'],
+}
+
+/**
+ * Whose each table is. `writers` and `readers` are rooms that name it in their own SQL although it is not theirs:
+ * - One statement reads what it decides by: what is due for a channel depends on its check, its flip and its project.
+ * - `retention` deletes what is old, with one statement for each table.
+ * - Who deletes a check or a project ends what is under way for it in the same transaction, and is below those who own that.
+ * - `ingest` moves the deadline of a check in the statement that writes the heartbeat; `quotas` keeps a column of the project.
+ * - The function of an owner is the way for everything else.
+ */
+const tables: Record<string, { owner: string; writers?: string[]; readers?: string[] }> = {
+  acceptance: { owner: 'blind-time' },
+  attention: { owner: 'notifications' },
+  audit: { owner: 'audit', writers: ['retention'], readers: ['database/backup', 'retention'] },
+  blind_windows: { owner: 'blind-time', writers: ['retention'], readers: ['retention'] },
+  body_usage: { owner: 'ingest', writers: ['retention'], readers: ['quotas'] },
+  channels: { owner: 'channels', readers: ['checks', 'notifications', 'quotas'] },
+  check_channels: { owner: 'checks', writers: ['channels'], readers: ['channels', 'notifications'] },
+  checks: {
+    owner: 'checks',
+    writers: ['ingest'],
+    readers: ['channels', 'database', 'ingest', 'notifications', 'quotas'],
+  },
+  deliveries: {
+    owner: 'notifications',
+    writers: ['accounts', 'checks', 'retention'],
+    readers: ['channels', 'retention'],
+  },
+  flips: {
+    owner: 'checks',
+    writers: ['accounts', 'notifications', 'retention'],
+    readers: ['notifications', 'retention'],
+  },
+  health_metrics: { owner: 'health-metrics' },
+  heartbeat_bodies: { owner: 'ingest', readers: ['notifications'] },
+  heartbeat_keys: { owner: 'ingest', writers: ['retention'], readers: ['retention'] },
+  heartbeats: { owner: 'ingest', readers: ['notifications'] },
+  mail_allowances: { owner: 'channels' },
+  mail_recipients: { owner: 'channels' },
+  maintenance_windows: { owner: 'notifications' },
+  project_keys: { owner: 'accounts', readers: ['database'] },
+  projects: {
+    owner: 'accounts',
+    writers: ['quotas'],
+    readers: ['channels', 'database', 'database/backup', 'notifications', 'quotas'],
+  },
+  provisioned_checks: { owner: 'checks' },
+  provisioning_counts: { owner: 'quotas' },
+  provisioning_namespace: { owner: 'checks' },
+  quarantined_heartbeats: { owner: 'ingest', writers: ['retention'], readers: ['retention'] },
+  replicas: { owner: 'blind-time' },
+  retired_addresses: { owner: 'database' },
+  schema_compatibility: { owner: 'database' },
+  service_alerts: { owner: 'service-alerts' },
 }
 
 /** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
@@ -202,6 +256,20 @@ test('only stores and database/ know SQL and the generated client', () => {
   )
 })
 
+test('every table has an owner, and no other room names it in SQL unless it is declared', () => {
+  const schema = readFileSync(join(root, 'prisma/schema.prisma'), 'utf8')
+  const all = [...schema.matchAll(/@@map\("(\w+)"\)/g)].map(([, name]) => String(name))
+  assert.deepEqual(Object.keys(tables), all.sort())
+  const foreign = (sql: RegExp) =>
+    Object.fromEntries(
+      all.map((table) => [table, roomsWith(sql, table).filter((room) => room !== tables[table]?.owner)]),
+    )
+  const declared = (rooms: 'writers' | 'readers') =>
+    Object.fromEntries(Object.entries(tables).map(([table, one]) => [table, one[rooms] ?? []]))
+  assert.deepEqual(foreign(/\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)/g), declared('writers'))
+  assert.deepEqual(foreign(/(?<!\bDELETE )\b(?:FROM|JOIN)\s+(\w+)/g), declared('readers'))
+})
+
 test('only layers 3 to 6 use Fastify', () => {
   const below = sources.filter(({ path }) => (layerOf(path) ?? 0) < 3)
   const users = below.filter(({ imports }) => imports.some((name) => /^(@fastify\/|fastify)/.test(name)))
@@ -258,6 +326,12 @@ function layerOf(path: string): number | undefined {
 /** Null for the process and the assembly, which use everything. The embedded server and the backups are rooms within a room. */
 function roomOf(path: string): string | null {
   return /^src\/(database\/(?:embedded|backup)|[\w-]+)\//.exec(path)?.[1] ?? null
+}
+
+/** The rooms in which the table stands where the pattern catches one; a statement may go over several lines. */
+function roomsWith(sql: RegExp, table: string): string[] {
+  const found = sources.filter(({ text }) => [...text.matchAll(sql)].some(([, name]) => name === table))
+  return [...new Set(found.flatMap(({ path }) => roomOf(path) ?? []))].sort()
 }
 
 /** The rooms that a room needs, and those that they need. */

@@ -49,8 +49,8 @@ export function createProjects(options: {
 
   /** The project that has or had this badge key. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
-    const owner = await store.selectBadgeKeyOwner(tx, badgeKey)
-    return owner ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
+    const owner = await store.selectProjectByBadgeKey(tx, badgeKey)
+    return owner?.id ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
   }
 
   /** The principal of a key; null if the key is unknown. */

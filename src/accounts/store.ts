@@ -101,15 +101,27 @@ export async function selectProjectByName(on: Queryable, name: string): Promise<
   return row?.id ?? null
 }
 
-const badgeKeyOwner = statement(
-  'projects_badge_key_owner',
-  { id: 'uuid' },
-  'SELECT id FROM projects WHERE badge_key = $1',
+/** What the addresses of a project's badges are made of: a name, and the key of their signatures. */
+export type BadgeProject = { id: string; badgeKey: string; secret: Buffer }
+
+const badgeColumns = 'id, badge_key AS "badgeKey", badge_secret AS secret'
+const badgeProject = statement<BadgeProject>(
+  'projects_badge',
+  { id: 'uuid', badgeKey: 'text', secret: 'bytea' },
+  `SELECT ${badgeColumns} FROM projects WHERE id = $1`,
+)
+const byBadgeKey = statement<BadgeProject>(
+  'projects_by_badge_key',
+  { id: 'uuid', badgeKey: 'text', secret: 'bytea' },
+  `SELECT ${badgeColumns} FROM projects WHERE badge_key = $1`,
 )
 
-export async function selectBadgeKeyOwner(on: Queryable, badgeKey: string): Promise<string | null> {
-  const [row] = await on.query(badgeKeyOwner, [badgeKey])
-  return row?.id ?? null
+export async function selectBadgeProject(on: Queryable, id: string): Promise<BadgeProject | null> {
+  return (await on.query(badgeProject, [id]))[0] ?? null
+}
+
+export async function selectProjectByBadgeKey(on: Queryable, badgeKey: string): Promise<BadgeProject | null> {
+  return (await on.query(byBadgeKey, [badgeKey]))[0] ?? null
 }
 
 const badgeKeys = statement(

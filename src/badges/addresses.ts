@@ -3,8 +3,8 @@
 // whoever has one address from making those of other tags; `-2` behind it means two states, nothing three.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { BadgeProject } from '../accounts/store.ts'
 import { isUuid } from '../kit/identifier.ts'
-import type { BadgeProject } from './store.ts'
 
 export const formats = ['svg', 'json', 'shields'] as const
 export type Format = (typeof formats)[number]

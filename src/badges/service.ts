@@ -1,7 +1,8 @@
+import { selectBadgeProject, selectProjectByBadgeKey } from '../accounts/store.ts'
+import { selectCheckByBadgeKey } from '../checks/listing-store.ts'
 import type { Checks } from '../checks/service.ts'
 import type { Database } from '../database/service.ts'
 import { type BadgeUrls, badgeUrls, type Format, isSigned, type Wanted } from './addresses.ts'
-import * as store from './store.ts'
 import { add, type Counts, nothing, render } from './summary.ts'
 
 type Summary = { all: Counts; byTag: ReadonlyMap<string, Counts> }
@@ -44,7 +45,7 @@ export function createBadges(options: {
   return {
     /** The addresses of all badges of a project, under its tags; `*` is the one of all checks. */
     async list(projectId: string): Promise<Record<string, BadgeUrls>> {
-      const project = await store.selectProject(database, projectId)
+      const project = await selectBadgeProject(database, projectId)
       if (project === null) return {}
       const { byTag } = await summaryOf(projectId)
       const tags = [...byTag.keys()].filter((tag) => tag !== '*').sort()
@@ -58,7 +59,7 @@ export function createBadges(options: {
 
     /** Null for a key that nobody has, and for a signature that is not its own. A tag that no check has any more is up. */
     async project(badgeKey: string, wanted: Wanted): Promise<Badge | null> {
-      const project = await store.selectProjectByBadgeKey(database, badgeKey)
+      const project = await selectProjectByBadgeKey(database, badgeKey)
       if (project === null || !isSigned(project, wanted)) return null
       const { tag } = wanted
       const { all, byTag } = await summaryOf(project.id)
@@ -70,7 +71,7 @@ export function createBadges(options: {
      * the uuid.
      */
     async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
-      const check = await store.selectCheckByBadgeKey(database, badgeKey)
+      const check = await selectCheckByBadgeKey(database, badgeKey)
       if (check === null) return null
       const { name, slug, status } = await checks.reading(check.projectId, check.id)
       return render(name || slug || checks.uniqueKey(check.id), add(nothing, status), wanted)

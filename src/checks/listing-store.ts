@@ -164,3 +164,17 @@ export async function selectOwned(on: Queryable, projectId: string, ids: readonl
   if (ids.length === 0) return new Set()
   return new Set((await on.query<{ id: string }>(owned, [projectId, ids])).map(({ id }) => id))
 }
+
+// No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.
+const byBadgeKey = statement(
+  'checks_by_badge_key',
+  { id: 'uuid', projectId: 'uuid' },
+  'SELECT id, project_id AS "projectId" FROM checks WHERE badge_key = $1 ORDER BY created_at, id LIMIT 1',
+)
+
+export async function selectCheckByBadgeKey(
+  on: Queryable,
+  badgeKey: string,
+): Promise<{ id: string; projectId: string } | null> {
+  return (await on.query(byBadgeKey, [badgeKey]))[0] ?? null
+}

@@ -113,7 +113,7 @@ const arrows: Record<string, string[]> = {
  */
 const tables: Record<string, { owner: string; writers?: string[]; readers?: string[] }> = {
   acceptance: { owner: 'blind-time' },
-  attention: { owner: 'notifications' },
+  acknowledgements: { owner: 'notifications' },
   audit: { owner: 'audit', writers: ['retention'], readers: ['database/backup', 'retention'] },
   blind_windows: { owner: 'blind-time', writers: ['retention'], readers: ['retention'] },
   body_usage: { owner: 'ingest', writers: ['retention'], readers: ['quotas'] },

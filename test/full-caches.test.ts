@@ -76,7 +76,7 @@ test('the 10,001st project does not make the quotas of the other projects be for
   const write = (ids: readonly string[]) =>
     bodies.wrote(
       ids.map((projectId) => ({ checkId: projectId, projectId, total: 500 })),
-      [],
+      new Map(),
       openToBodies,
     )
   const step = () => bodies.step(new AbortController().signal)

@@ -28,20 +28,21 @@ export type SignalFilters = {
 /** What the filters see of an e-mail: its subject and the texts of its body, decoded. Empty for one that no filter looks at. */
 export type MailText = { subject: string; text: string }
 
-export type Signal = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
+/** What the filters and the address say of a heartbeat. */
+export type SignalContent = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
 
 /** `byContent` is what its content says, where that has been looked at before. */
 export function decideKind(
   filters: SignalFilters,
   status: Status,
-  signal: Signal,
+  signal: SignalContent,
   byContent = kindByContent(filters, signal),
 ): HeartbeatKind {
   return status === 'paused' && filters.manualResume ? 'ign' : (byContent ?? signal.kind)
 }
 
 /** What the filters say of a signal; null where none looks at it. Hundreds of keywords in a long text take some milliseconds. */
-export function kindByContent(filters: SignalFilters, signal: Signal): HeartbeatKind | null {
+export function kindByContent(filters: SignalFilters, signal: SignalContent): HeartbeatKind | null {
   if (signal.mail !== null) return kindOfMail(filters, signal.mail)
   if (filters.methods !== '' && signal.method !== filters.methods) return 'ign'
   // Bytes are compared, so that a body which is not UTF-8 is no special case.

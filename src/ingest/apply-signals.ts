@@ -7,7 +7,8 @@ import { pingLimitPauseMs } from '../core/ping-limit.ts'
 import { stillUnsettled, widened } from '../core/rejudge.ts'
 import { onHeartbeat, onTime, type State } from '../core/status.ts'
 import { nameUnheard, type Watermark } from '../core/watermark.ts'
-import type { Received } from './service.ts'
+import { contentOf } from './content-filters.ts'
+import type { Received } from './signal.ts'
 import type { Recorded } from './store.ts'
 
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
@@ -53,23 +54,23 @@ export function applySignals(check: WatchedCheck, received: readonly Received[],
       }
     }
     if (at < newest) {
-      const kind = decideKind(check.settings, state.status, signal, around.contents.get(signal.id))
+      const kind = decideKind(check.settings, state.status, contentOf(signal), around.contents.get(signal.id))
       if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, around.lastFlipAt)) {
         unsettled = widened(unsettled, at, at)
       }
       state = { ...state, n: state.n + 1 }
-      recorded.push({ received: signal, n: state.n, kind, durationMs: null })
+      recorded.push({ checkId: check.id, received: signal, n: state.n, kind, durationMs: null })
       continue
     }
     const timed = onTime(rules, state, Math.min(at, around.watermark.through), around.windows)
-    const kind = decideKind(check.settings, timed.state.status, signal, around.contents.get(signal.id))
+    const kind = decideKind(check.settings, timed.state.status, contentOf(signal), around.contents.get(signal.id))
     const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, around.windows)
     if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, around.windows)
     if (timed.flip) flips.push(nameUnheard(timed.flip, around.watermark.unheard))
     if (heard.flip) flips.push({ ...heard.flip, requestId })
     state = heard.state
     newest = newestOf(state, Math.max(newest, heard.flip?.at ?? newest))
-    recorded.push({ received: signal, n: state.n, kind, durationMs: heard.durationMs })
+    recorded.push({ checkId: check.id, received: signal, n: state.n, kind, durationMs: heard.durationMs })
   }
   return { check, state, flips, recorded, limited, unsettled }
 }

@@ -1,13 +1,17 @@
-// What the filters of checks say of heartbeats, found out before these are applied: hundreds of keywords in bodies of a hundred kilobytes, or in
-// one message to a hundred checks, take seconds, in which everybody else gets a turn.
+// Applies the filters of checks to the contents of heartbeats, before the state machine decides. Hundreds of keywords in bodies of a hundred
+// kilobytes, or in one message to a hundred checks, take seconds, so the event loop does other work in between.
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { type HeartbeatKind, kindByContent, type SignalFilters } from '../core/heartbeat.ts'
-import type { Received } from './service.ts'
+import { type HeartbeatKind, kindByContent, type SignalContent, type SignalFilters } from '../core/heartbeat.ts'
+import type { Received } from './signal.ts'
 
 const turnAfterMs = 20
 
-/** Resolves at once, or, when the work since the last turn has taken long, once everybody else had one. */
+export function contentOf({ kind, sender, body, mail }: Received): SignalContent {
+  return { kind, method: sender.method, body, mail }
+}
+
+/** Resolves at once; after long work only when the event loop has done other work. */
 export type Pause = () => Promise<void>
 
 export function createPauses(): Pause {
@@ -28,7 +32,7 @@ export async function kindsByContent(
   const contents = new Map<string, HeartbeatKind | null>()
   if (!filters.filterHttpBody && received.every(({ mail }) => mail === null)) return contents
   for (const signal of received) {
-    contents.set(signal.id, kindByContent(filters, signal))
+    contents.set(signal.id, kindByContent(filters, contentOf(signal)))
     await pause()
   }
   return contents

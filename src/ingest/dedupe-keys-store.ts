@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/client.ts'
 import { statement as registered } from '../database/sql.ts'
 
-/** What the sender of a heartbeat calls it, for its check. */
+/** The key by which the sender of a heartbeat makes its check count it once. */
 export type DedupeKey = { checkId: string; key: string }
 
 const statement = (name: string, text: string) => registered(`heartbeat_keys_${name}`, text)

@@ -20,6 +20,7 @@ import { historyRoutes } from './history/history-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './history/partitions.ts'
 import { createSettling } from './history/settling.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
+import { pingKinds } from './signal.ts'
 import { withDeadline } from './with-deadline.ts'
 
 declare module 'fastify' {
@@ -211,9 +212,9 @@ function ownerOf(
     const asked = projects.authenticate(pingKey)
     try {
       const owner = await (failover ? withDeadline(asked, failover.active ? spoolingLookupMs : divertAfterMs) : asked)
-      return owner?.kind === 'ping_key' ? { projectId: owner.projectId, pingKeyHash: null } : null
+      return owner?.kind === 'ping_key' ? { id: owner.projectId } : null
     } catch (error) {
-      if (failover && isDatabaseAway(error)) return { projectId: '', pingKeyHash: projects.hashOf(pingKey) }
+      if (failover && isDatabaseAway(error)) return { keyHash: projects.hashOf(pingKey), kinds: pingKinds }
       throw error
     }
   }

@@ -1,7 +1,7 @@
-// One batch of heartbeats on its way into the database: whose they are, what they mean, and all of it written together.
+// Records one batch of heartbeats: finds their checks, then writes the successes that change no status with one statement, and
+// decides all others with the state machine in one transaction.
 
 import type { Checks, Plan } from '../checks/service.ts'
-import type { SlugAddress } from '../checks/slugs.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import type { WatchedCheck } from '../core/check.ts'
 import type { HeartbeatKind } from '../core/heartbeat.ts'
@@ -11,15 +11,15 @@ import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import { type Applied, applySignals } from './apply-signals.ts'
 import { createPauses, kindsByContent } from './content-filters.ts'
-import { insertKeys, selectKnownKeys } from './dedupe-keys-store.ts'
-import { acceptedAtOf } from './failover/heartbeat-record.ts'
+import { type DedupeKey, insertKeys, selectKnownKeys } from './dedupe-keys-store.ts'
 import type { BodyAccount } from './history/bodies.ts'
 import { growTotals, openToBodies, type Total } from './history/bodies-store.ts'
-import type { Outcome, Received } from './service.ts'
+import type { Resolved, Resolver } from './resolve.ts'
+import { type ByCheck, type Outcome, projectIdOf, type Received } from './signal.ts'
 import { recordSteady } from './steady-store.ts'
-import { insertHeartbeats, selectRecent, selectRecorded } from './store.ts'
+import { insertHeartbeats, type Recorded, selectRecent, selectRecorded } from './store.ts'
 
-/** What has come of the heartbeats of a batch, and how many were recorded of each kind and project. */
+/** The outcomes of a batch, and how many heartbeats of each kind and project were recorded. */
 type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
 
 /** A heartbeat that was received longer ago may be older than the last flip of a check that is up. */
@@ -27,15 +27,10 @@ const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
 
-type KeyOwner = { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key'; until: number | null }
-
-/** The projects and kinds of the keys with these hashes, and until when they were valid; unknown hashes have no entry. */
-export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<string, KeyOwner>>
-
 export function createRecorder(options: {
   database: Database
-  checks: Pick<Checks, 'change' | 'locate' | 'owned' | 'lastFlips'>
-  ownersOfKeys: OwnersOfKeys
+  checks: Pick<Checks, 'change' | 'lastFlips'>
+  resolve: Resolver
   /** Whether `windows` is all there is to know about blind time. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
@@ -44,105 +39,56 @@ export function createRecorder(options: {
   bodies: BodyAccount
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
+  /** Called for each check that exists, with its project if the sender named it. */
+  onExisting: (checkId: string, projectId: string | null) => void
 }) {
-  const { database, checks, bodies, isCurrent, windows, count } = options
+  const { database, checks, resolve, bodies, isCurrent, windows, count, onExisting } = options
 
-  /**
-   * Looks up the projects of keys that could not be looked up when their heartbeats arrived. The project of a key that was
-   * unknown or no longer valid at that time stays empty.
-   */
-  async function findProjects(entries: readonly Received[]): Promise<void> {
-    const hashes = new Set(entries.flatMap((entry) => unverifiedHash(entry) ?? []))
-    if (hashes.size === 0) return
-    const owners = await options.ownersOfKeys([...hashes])
-    for (const entry of entries) {
-      const owner = owners.get(unverifiedHash(entry) ?? '')
-      const { slug, uploader } = entry
-      if (owner === undefined || !(uploader ? uploadingKinds : pingingKinds).includes(owner.kind)) continue
-      const { projectId, until } = owner
-      if (until !== null && acceptedAtOf(entry) >= until) continue
-      if (uploader !== null) entry.uploader = { ...uploader, projectId }
-      if (slug !== null) entry.slug = { ...slug, projectId }
-    }
-  }
-
-  /** Finds the checks of those that came by slug; returns why some have none. */
-  async function locate(entries: readonly Received[]): Promise<Map<string, Outcome>> {
-    const lost = new Map<string, Outcome>()
-    const unlocated = entries.filter(({ slug, checkId }) => slug !== null && checkId === '')
-    if (unlocated.length === 0) return lost
-    // Their key is unknown (any more), or its kind may not send heartbeats.
-    for (const { id, slug } of unlocated) if (slug?.projectId === '') lost.set(id, 'unknown')
-    const bySlug = unlocated.filter(({ id }) => !lost.has(id))
-    const located = await checks.locate(bySlug.map(({ slug }) => slug as SlugAddress))
-    for (const [i, entry] of bySlug.entries()) {
-      const found = located[i] ?? 'unknown'
-      if (typeof found === 'string' || 'quota' in found) lost.set(entry.id, found)
-      else Object.assign(entry, { checkId: found.id, created: found.created })
-    }
-    return lost
-  }
-
-  /** Uploads by uuid to checks that are not their uploaders'. */
-  async function strangersOf(entries: readonly Received[]): Promise<Received[]> {
-    const byId = entries.filter(({ slug, uploader }) => slug === null && uploader !== null)
-    const strangers: Received[] = []
-    for (const [projectId, uploaded] of Map.groupBy(byId, ({ uploader }) => uploader?.projectId ?? '')) {
-      const ids = [...new Set(uploaded.map(({ checkId }) => checkId))]
-      const owned = projectId === '' ? new Set() : await checks.owned(projectId, ids)
-      strangers.push(...uploaded.filter(({ checkId }) => !owned.has(checkId)))
-    }
-    return strangers
-  }
-
-  /** Those that one statement can record; the rest is returned. */
-  async function recordPlain(entries: readonly Received[], found: Found): Promise<readonly Received[]> {
+  /** Records the checks whose heartbeats one statement can record; returns the rest. */
+  async function recordPlain({ byCheck, isCreator }: Resolved, found: Found): Promise<ByCheck> {
     const blindUntil = windows().at(-1)?.to ?? 0
-    const byCheck = Map.groupBy(entries, ({ checkId }) => checkId)
-    for (const [checkId, received] of byCheck) {
-      const isPlain = received.every((signal) => isPlainSuccess(signal) && signal.at >= blindUntil)
-      if (!isPlain) byCheck.delete(checkId)
-    }
-    // Asked beforehand, because a name that is known fails the whole statement; one that becomes known meanwhile does.
-    const named = [...byCheck.values()].flat().filter(({ key }) => key !== null)
-    for (const { checkId } of (await repeatedOf(database, named)).values()) byCheck.delete(checkId)
-    if (byCheck.size === 0) return entries
+    const isPlain = (signal: Received) => isPlainSuccess(signal) && signal.at >= blindUntil
+    const plain = new Map([...byCheck].filter(([, received]) => received.every(isPlain)))
+    // Looked up beforehand, because a key that is known fails the whole statement; one that becomes known meanwhile does.
+    for (const checkId of (await repeatedOf(database, plain)).values()) plain.delete(checkId)
+    if (plain.size === 0) return byCheck
     const closed = bodies.closed()
-    const { counts, totals, left } = await recordSteady(database, byCheck, closed)
-    bodies.wrote(
-      totals,
-      [...byCheck].flatMap(([id, received]) => (left.has(id) ? [] : received)),
-      closed,
-    )
+    const { counts, totals, left } = await recordSteady(database, plain, closed)
+    for (const checkId of left) plain.delete(checkId)
+    bodies.wrote(totals, plain, closed)
     for (const { projectId, count } of counts) found.counts.push({ kind: 'success', projectId, count })
-    for (const { id, checkId, created } of entries) {
-      if (!byCheck.has(checkId) || left.has(checkId)) continue
-      found.outcomes.set(id, created ? { recorded: 'success', created } : recordedSuccess)
-    }
-    return entries.filter(({ id }) => !found.outcomes.has(id))
+    for (const received of plain.values())
+      for (const one of received)
+        found.outcomes.set(one.id, isCreator(one) ? { recorded: 'success', created: true } : recordedSuccess)
+    return plain.size === byCheck.size ? none : new Map([...byCheck].filter(([checkId]) => !plain.has(checkId)))
   }
 
   /** With `again` some may be there already. */
-  async function decide(entries: readonly Received[], again: boolean, found: Found, limitMs?: number): Promise<void> {
-    const byCheck = Map.groupBy(entries, ({ checkId }) => checkId)
+  async function decide(
+    { byCheck, isCreator }: Resolved,
+    again: boolean,
+    found: Found,
+    limitMs?: number,
+  ): Promise<void> {
     const outcomes = new Map<string, Outcome>()
     const projects = new Map<string, string>()
-    let written: { totals: Total[]; entries: Received[] } = { totals: [], entries: [] }
+    let written: { totals: Total[]; byCheck: Map<string, Received[]> } = { totals: [], byCheck: new Map() }
     let closed = openToBodies
     const plan: Plan = async (locked, tx) => {
       outcomes.clear()
       for (const { id, projectId } of locked) projects.set(id, projectId)
-      const already = again ? await selectRecorded(tx, entries) : null
-      const there = new Set(locked.map(({ id }) => id))
-      for (const { id, checkId } of entries) if (!there.has(checkId)) outcomes.set(id, 'unknown')
-      const named = entries.filter((entry) => entry.key !== null && there.has(entry.checkId) && !already?.has(entry.id))
-      const repeated = await repeatedOf(tx, named)
-      const recent = await recentOf(tx, locked, entries)
+      const already = again ? await selectRecorded(tx, byCheck) : new Set()
+      const existing = new Map(locked.map(({ id }) => [id, byCheck.get(id) ?? []]))
+      for (const [checkId, received] of byCheck)
+        if (!existing.has(checkId)) for (const { id } of received) outcomes.set(id, 'unknown')
+      const unrecorded = withoutIds(existing, already)
+      const repeated = await repeatedOf(tx, unrecorded)
+      const recent = await recentOf(tx, locked, byCheck)
       const lastFlips = await lastFlipsOf(tx, locked, byCheck)
       const pause = createPauses()
       const decided: Applied[] = []
       for (const check of locked) {
-        const received = (byCheck.get(check.id) ?? []).filter(({ id }) => !already?.has(id) && !repeated.has(id))
+        const received = (unrecorded.get(check.id) ?? []).filter(({ id }) => !repeated.has(id))
         const contents = await kindsByContent(check.settings, received, pause)
         const around = {
           windows: windows(),
@@ -155,45 +101,50 @@ export function createRecorder(options: {
         await pause()
       }
       const rows = decided.flatMap(({ recorded }) => recorded)
-      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: received.created })
+      for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: isCreator(received) })
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
       for (const id of repeated.keys()) outcomes.set(id, 'duplicate')
-      for (const { id, kind, created } of entries) if (already?.has(id)) outcomes.set(id, { recorded: kind, created })
-      const keys = rows.flatMap(({ received: { checkId, key } }) => (key === null ? [] : [{ checkId, key }]))
+      for (const one of [...existing.values()].flat())
+        if (already.has(one.id)) outcomes.set(one.id, { recorded: one.kind, created: isCreator(one) })
       return {
         decisions: decided.filter(({ recorded }) => recorded.length > 0),
         within: async () => {
           closed = bodies.closed()
-          const keepsBody = ({ checkId }: Received) =>
+          const keepsBody = (checkId: string) =>
             !closed.checks.has(checkId) && !closed.projects.includes(projects.get(checkId) ?? '')
           const [totals] = await Promise.all([
-            growTotals(tx, bodyBytesOf(rows.map(({ received }) => received).filter(keepsBody))),
+            growTotals(tx, bodyBytesOf(rows, keepsBody)),
             insertHeartbeats(tx, rows, keepsBody),
-            insertKeys(tx, keys),
+            insertKeys(tx, dedupeKeysOf(rows)),
           ])
-          written = { totals, entries: rows.map(({ received }) => received) }
+          const recorded = decided.map(
+            ({ check, recorded }) => [check.id, recorded.map((row) => row.received)] as const,
+          )
+          written = { totals, byCheck: new Map(recorded) }
         },
       }
     }
     await checks.change([...byCheck.keys()], plan, limitMs)
-    bodies.wrote(written.totals, written.entries, closed)
+    bodies.wrote(written.totals, written.byCheck, closed)
     for (const [id, outcome] of outcomes) found.outcomes.set(id, outcome)
-    for (const { id, checkId } of entries) {
-      const outcome = outcomes.get(id)
-      if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
-      found.counts.push({ kind: outcome.recorded, projectId: projects.get(checkId) ?? '', count: 1 })
+    for (const [checkId, received] of byCheck) {
+      for (const { id } of received) {
+        const outcome = outcomes.get(id)
+        if (typeof outcome !== 'object' || !('recorded' in outcome)) continue
+        found.counts.push({ kind: outcome.recorded, projectId: projects.get(checkId) ?? '', count: 1 })
+      }
     }
   }
 
-  /** What was recorded within the last minute of those checks whose owner limits that; for all others nothing is asked. */
+  /** What was recorded within the last minute of those checks whose owner limits that; for all others nothing is queried. */
   async function recentOf(
     tx: Queryable,
     locked: readonly WatchedCheck[],
-    entries: readonly Received[],
+    byCheck: ByCheck,
   ): Promise<Map<string, number[]>> {
     const limited = locked.filter(({ settings }) => settings.maxPingsPerMinute !== null)
     if (limited.length === 0) return new Map()
-    const earliest = Math.min(...entries.map(({ at }) => at))
+    const earliest = Math.min(...[...byCheck.values()].flat().map(({ at }) => at))
     const rows = await selectRecent(
       tx,
       limited.map(({ id, settings }) => ({ id, newest: settings.maxPingsPerMinute as number })),
@@ -206,7 +157,7 @@ export function createRecorder(options: {
   async function lastFlipsOf(
     tx: Queryable,
     locked: readonly WatchedCheck[],
-    byCheck: ReadonlyMap<string, readonly Received[]>,
+    byCheck: ByCheck,
   ): Promise<Map<string, number>> {
     const suspectBefore = database.clock.now() - lateAfterMs
     const suspects = locked.filter(
@@ -221,7 +172,7 @@ export function createRecorder(options: {
   }
 
   /** A call to the metrics for each heartbeat would cost as much as routing it. */
-  function tell({ counts }: Found): void {
+  function countRecorded({ counts }: Found): void {
     const sums = new Map<string, Found['counts'][number]>()
     for (const one of counts) {
       const key = one.kind + one.projectId
@@ -242,26 +193,19 @@ export function createRecorder(options: {
       again: boolean,
       limitMs?: number,
     ): Promise<ReadonlyMap<string, Outcome>> {
-      await findProjects(entries)
-      const found: Found = { outcomes: await locate(entries), counts: [] }
-      for (const { id } of await strangersOf(entries)) found.outcomes.set(id, 'unknown')
-      let left: readonly Received[] = entries.filter(({ id }) => !found.outcomes.has(id))
-      if (!again && isCurrent()) left = await recordPlain(left, found)
-      if (left.length > 0) await decide(left, again, found, limitMs)
-      tell(found)
+      const resolved = await resolve(entries)
+      const found: Found = { outcomes: resolved.outcomes, counts: [] }
+      const rest = again || !isCurrent() ? resolved.byCheck : await recordPlain(resolved, found)
+      if (rest.size > 0) await decide({ ...resolved, byCheck: rest }, again, found, limitMs)
+      countRecorded(found)
+      for (const [checkId, [first]] of resolved.byCheck)
+        if (first && found.outcomes.get(first.id) !== 'unknown') onExisting(checkId, projectIdOf(first.target))
       return found.outcomes
     },
   }
 }
 
-const uploadingKinds: readonly string[] = ['ping_key', 'api_key']
-const pingingKinds: readonly string[] = ['ping_key']
-
-/** The hash of a heartbeat's key, if the owner of the key has not been looked up yet. */
-function unverifiedHash({ slug, pingKeyHash, uploader }: Received): string | null {
-  if (uploader !== null) return uploader.projectId === '' ? uploader.keyHash : null
-  return slug?.projectId === '' ? pingKeyHash : null
-}
+const none: ByCheck = new Map()
 
 /** The sort is stable: heartbeats of one millisecond keep their order. */
 const byTime = (a: Received, b: Received) => a.at - b.at
@@ -270,23 +214,39 @@ function isPlainSuccess({ kind, exitStatus, mail }: Received): boolean {
   return kind === 'success' && (exitStatus === null || exitStatus === 0) && mail === null
 }
 
-/** Of heartbeats that have names, by their ids, those whose names their checks have seen before, in the database or among these. */
-async function repeatedOf(on: Queryable, named: readonly Received[]): Promise<Map<string, Received>> {
-  const nameOf = ({ checkId, key }: { checkId: string; key: string | null }) => `${checkId}/${key}`
-  const keys = named.map(({ checkId, key }) => ({ checkId, key: key as string }))
-  const seen = new Set((await selectKnownKeys(on, keys)).map(nameOf))
-  const repeated = new Map<string, Received>()
+function withoutIds(byCheck: ByCheck, ids: ReadonlySet<unknown>): ByCheck {
+  if (ids.size === 0) return byCheck
+  return new Map([...byCheck].map(([checkId, received]) => [checkId, received.filter(({ id }) => !ids.has(id))]))
+}
+
+/** The ids of heartbeats whose key their check has seen before, in the database or among these, with the id of the check. */
+async function repeatedOf(on: Queryable, byCheck: ByCheck): Promise<Map<string, string>> {
+  const repeated = new Map<string, string>()
+  const named = [...byCheck].flatMap(([checkId, received]) =>
+    received.flatMap(({ id, dedupeKey }) => (dedupeKey === null ? [] : [{ id, checkId, key: dedupeKey }])),
+  )
+  if (named.length === 0) return repeated
+  const nameOf = ({ checkId, key }: DedupeKey) => `${checkId}/${key}`
+  const seen = new Set((await selectKnownKeys(on, named)).map(nameOf))
   for (const entry of named) {
-    if (seen.has(nameOf(entry))) repeated.set(entry.id, entry)
+    if (seen.has(nameOf(entry))) repeated.set(entry.id, entry.checkId)
     seen.add(nameOf(entry))
   }
   return repeated
 }
 
-/** The bytes of bodies in a batch, by check. */
-function bodyBytesOf(entries: readonly Received[]): Map<string, number> {
+function dedupeKeysOf(rows: readonly Recorded[]): DedupeKey[] {
+  return rows.flatMap(({ checkId, received: { dedupeKey } }) =>
+    dedupeKey === null ? [] : [{ checkId, key: dedupeKey }],
+  )
+}
+
+/** The bytes of the bodies that are kept, by check. */
+function bodyBytesOf(rows: readonly Recorded[], keepsBody: (checkId: string) => boolean): Map<string, number> {
   const bytes = new Map<string, number>()
-  for (const { checkId, body } of entries)
-    if (body !== null && body.length > 0) bytes.set(checkId, (bytes.get(checkId) ?? 0) + body.length)
+  for (const { checkId, received } of rows) {
+    const length = received.body?.length ?? 0
+    if (length > 0 && keepsBody(checkId)) bytes.set(checkId, (bytes.get(checkId) ?? 0) + length)
+  }
   return bytes
 }

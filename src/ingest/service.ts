@@ -1,91 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WriteAudit } from '../audit/store.ts'
 import type { Checks } from '../checks/service.ts'
-import type { SlugAddress } from '../checks/slugs.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
 import { AppError } from '../core/errors.ts'
-import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
+import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Watermark } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createBatcher, type Done } from '../kit/batcher.ts'
-import type { QuotaRefusal } from '../quotas/limits.ts'
 import { decodeRecords } from '../spool/records.ts'
 import type { Spool } from '../spool/spool.ts'
-import { acceptedAtOf } from './failover/heartbeat-record.ts'
 import { createQuarantine } from './failover/quarantine.ts'
 import { createSpoolFailover, type SpoolFailoverOptions } from './failover/spool-failover.ts'
 import { createWriteProbe } from './failover/write-probe.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import type { BodyAccount } from './history/bodies.ts'
-import { createRecorder, type OwnersOfKeys } from './record.ts'
+import { createRecorder } from './record.ts'
+import { createResolver, type OwnersOfKeys } from './resolve.ts'
+import type { HeartbeatOutcome, Outcome, Received, Signal } from './signal.ts'
 import { storable } from './storable.ts'
 import { withDeadline } from './with-deadline.ts'
 import { createBatchWriter } from './write-batch.ts'
-
-/** One signal as it was received; `at` in epoch milliseconds by the database's clock, `id` a uuid v7. */
-export type Received = Omit<Incoming, 'at'> & {
-  id: string
-  at: number
-  /** When it got here, if its sender says that it sent it earlier. */
-  takenAt?: number
-  /** Whether it made its check. */
-  created: boolean
-}
-
-/** The project is empty while only the hash of the key is known. */
-type Uploader = { projectId: string; keyHash: string | null }
-
-export type Incoming = {
-  /** Empty until its slug has been looked up. */
-  checkId: string
-  /** How it was addressed, if not by id; its project is empty while only the hash of the ping key is known. */
-  slug: SlugAddress | null
-  pingKeyHash: string | null
-  /** Who uploaded it, whose check it must be; null where the address is the credential. */
-  uploader: Uploader | null
-  /** What its sender calls it, to be counted once however often it is sent; null for no name. */
-  key: string | null
-  /** When it was sent, by its sender and within limits, in epoch milliseconds; null for now. */
-  at: number | null
-  kind: SignalKind
-  exitStatus: number | null
-  rid: string | null
-  method: string
-  scheme: string
-  remoteAddr: string
-  /** The address for which limits count the heartbeat, if it is known: not what a header claims. It is not stored. */
-  from?: string
-  ua: string
-  body: Buffer | null
-  /** Its texts, if it is an e-mail. */
-  mail: MailText | null
-  /** Of the request that carried it, for the flip that it causes. */
-  requestId: string
-}
-
-/**
- * All but `recorded` mean that nothing was stored: there is no such check, several have this slug, or the limit of
- * its owner or the quota of its project is reached.
- */
-export type Outcome =
-  | { recorded: HeartbeatKind; created: boolean }
-  | { limitedForMs: number }
-  | QuotaRefusal
-  | 'duplicate'
-  | 'unknown'
-  | 'ambiguous'
-
-/** The outcomes that the metrics count. */
-export type HeartbeatOutcome =
-  | 'recorded'
-  | 'duplicate'
-  | 'unknown'
-  | 'limited'
-  | 'refused'
-  | 'spooled'
-  | 'dropped'
-  | 'quarantined'
 
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
@@ -137,14 +72,19 @@ export type HeartbeatsOptions = {
 export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
-  const recording = createRecorder({ ...options, count: (kind, id, n) => count(kind, 'recorded', id, n) })
-  const writing = createBatchWriter({ ...options, record: recording.record, projectsOf: options.checks.projectsOf })
+  const recorder = createRecorder({
+    ...options,
+    resolve: createResolver(options),
+    count: (kind, id, n) => count(kind, 'recorded', id, n),
+    onExisting: (checkId, projectId) => failover?.rememberCheck(checkId, projectId),
+  })
+  const writer = createBatchWriter({ ...options, record: recorder.record, projectsOf: options.checks.projectsOf })
   const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
   const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
   const quarantine = createQuarantine({
     ...options,
     entriesMax: options.quarantineMaxEntries,
-    write: (entries) => writing.write(entries, { again: true, isPatient: true }),
+    write: (entries) => writer.write(entries, { again: true, isPatient: true }),
     count: countSpooled,
   })
   const failover =
@@ -159,7 +99,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       count: countSpooled,
       log: options.log,
     })
-  const intake = createWriteProbe(options)
+  const writeProbe = createWriteProbe(options)
 
   async function write(entries: Received[]): Promise<(Outcome | Error)[]> {
     if (failover === null) return writeLive(entries)
@@ -196,13 +136,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     how: { again: boolean; isPatient: boolean },
   ): Promise<(Outcome | Error)[]> {
     const began = clock.monotonic()
-    const results = await writing.write(entries, how)
+    const results = await writer.write(entries, how)
     observeBatch(entries.length, (clock.monotonic() - began) / 1000)
-    for (const [i, result] of results.entries()) {
-      const { checkId, slug, uploader } = entries[i] as Received
-      if (!(result instanceof Error) && result !== 'unknown' && checkId !== '')
-        failover?.rememberCheck(checkId, slug?.projectId ?? uploader?.projectId)
-    }
     return results
   }
 
@@ -218,36 +153,34 @@ export function createHeartbeats(options: HeartbeatsOptions) {
      * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing
      * was promised: the client must try again. Throws `bad_request` for a value that its column cannot hold.
      */
-    receive(incoming: Incoming, done: Done<Outcome>): boolean {
+    receive(signal: Signal, done: Done<Outcome>): boolean {
       const now = clock.now()
-      const at = incoming.at ?? now
-      const received = storable({ ...incoming, at, id: heartbeatId(at), created: false })
-      if (at < now) received.takenAt = now
+      const received = storable(accept(signal, now))
       const since = clock.monotonic()
       const taken = push(received, (error, outcome) => {
-        if (error) intake.refused(error, since, now)
-        else if (isStored(outcome)) intake.stored()
+        if (error) writeProbe.refused(error, since, now)
+        else if (isStored(outcome)) writeProbe.stored()
         const counted = countedAs(error, outcome)
-        if (counted !== null) count(incoming.kind, counted, '', 1)
+        if (counted !== null) count(signal.kind, counted, '', 1)
         done(error, outcome)
       })
-      if (!taken) count(incoming.kind, 'refused', '', 1)
+      if (!taken) count(signal.kind, 'refused', '', 1)
       return taken
     },
     queueLength: () => batcher.length,
     /** Whether heartbeats can be stored, as far as the last ones tell. */
-    isTaking: intake.isOpen,
+    isTaking: writeProbe.isOpen,
     /** Null where there is no spool. */
     failover,
     quarantine,
     /**
-     * When the heartbeat arrived that has waited longest for the database; null if none waits. The rest of a
+     * When the heartbeat was accepted that has waited longest for the database; null if none waits. The rest of a
      * replay that makes no progress does not count: detection must not wait for it.
      */
     oldestWaiting: () =>
-      earlier(intake.suspectedSince(), earlier(arrivalOf(batcher.oldest()), failover?.oldestExpected() ?? null)),
+      earlier(writeProbe.suspectedSince(), earlier(acceptedAtOf(batcher.oldest()), failover?.oldestExpected() ?? null)),
     /** The same for all heartbeats that are not in the database yet. */
-    oldestUnrecorded: () => earlier(arrivalOf(batcher.oldest()), failover?.backlog().oldestAt ?? null),
+    oldestUnrecorded: () => earlier(acceptedAtOf(batcher.oldest()), failover?.backlog().oldestAt ?? null),
     /** Records the heartbeats of another replica's spool; rejects if they cannot be written now. */
     async recordSpooled(bytes: Buffer): Promise<void> {
       if (failover === null) throw new AppError('unavailable', 'this replica has no spool')
@@ -272,8 +205,15 @@ function countedAs(error: Error | null, outcome: Outcome | undefined): Heartbeat
   return 'limitedForMs' in outcome || 'quota' in outcome ? 'limited' : null
 }
 
-function arrivalOf(received: Received | undefined): number | null {
-  return received === undefined ? null : acceptedAtOf(received)
+function accept(signal: Signal, now: number): Received {
+  const { target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId } = signal
+  const at = Math.min(signal.sentAt ?? now, now)
+  const id = heartbeatId(at)
+  return { id, at, acceptedAt: now, target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId }
+}
+
+function acceptedAtOf(received: Received | undefined): number | null {
+  return received?.acceptedAt ?? null
 }
 
 function isStored(outcome: Outcome | undefined): boolean {

@@ -7,7 +7,7 @@ import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable } from '../database/client.ts'
 import { instant, type Statement, statement } from '../database/sql.ts'
 import { type ClosedToBodies, openToBodies, type Total } from './history/bodies-store.ts'
-import type { Received } from './service.ts'
+import type { ByCheck, Received, Sender } from './signal.ts'
 
 // Locked in the order of ids, like every batch, and no harder than the update will: what refers to a check is written
 // meanwhile. A statement that waited for a lock checks its conditions again on the new row. The ids are said twice:
@@ -57,7 +57,6 @@ const record = (...parts: Part[]): Statement<Row> => {
 type Part = {
   name: string
   insert: (parameter: string, closed: string) => string
-  column: (received: Received) => Buffer | string | null
 }
 
 const bodies: Part = {
@@ -68,7 +67,6 @@ const bodies: Part = {
      FROM unnest($5::int[], $7::float8[], $8::uuid[], ${parameter}::bytea[]) AS h(place, at, id, body)
        JOIN moved ON moved.id = ($1::uuid[])[h.place]
      WHERE h.body IS NOT NULL AND moved.project_id <> ALL(${closed}::uuid[]))`,
-  column: ({ body }) => body,
 }
 
 const keys: Part = {
@@ -77,7 +75,6 @@ const keys: Part = {
      INSERT INTO heartbeat_keys (check_id, key)
      SELECT moved.id, h.key FROM unnest($5::int[], ${parameter}::text[]) AS h(place, key) JOIN moved ON moved.id = ($1::uuid[])[h.place]
      WHERE h.key IS NOT NULL)`,
-  column: ({ key }) => key,
 }
 
 /** By which of the parts it has, each as a bit. */
@@ -96,16 +93,18 @@ type Row =
  */
 export async function recordSteady(
   on: Queryable,
-  byCheck: ReadonlyMap<string, readonly Received[]>,
+  byCheck: ByCheck,
   closed: ClosedToBodies = openToBodies,
 ): Promise<{ counts: { projectId: string; count: number }[]; totals: Total[]; left: ReadonlySet<string> }> {
   const groups = [...byCheck.values()]
   const heartbeats = groups.flat()
   const column = <T>(pick: (received: Received) => T): T[] => heartbeats.map(pick)
   const senders = sendersOf(heartbeats)
-  const kept = (received: Received) => (closed.checks.has(received.checkId) ? null : bodies.column(received))
-  const columns = [unlessEmpty(column(kept)), unlessEmpty(column(keys.column))]
-  const bytesOf = (group: readonly Received[]) => group.reduce((sum, one) => sum + (kept(one)?.length ?? 0), 0)
+  const kept = [...byCheck].map(([checkId, group]) =>
+    closed.checks.has(checkId) ? group.map(() => null) : group.map(({ body }) => body),
+  )
+  const columns = [unlessEmpty(kept.flat()), unlessEmpty(column(({ dedupeKey }) => dedupeKey))]
+  const bytesOf = (group: (Buffer | null)[]) => group.reduce((sum, body) => sum + (body?.length ?? 0), 0)
   const matching = statements[
     columns.reduce((bits, present, i) => bits | (present === null ? 0 : 1 << i), 0)
   ] as Statement<Row>
@@ -127,7 +126,7 @@ export async function recordSteady(
     senders.distinct.map(({ remoteAddr }) => remoteAddr),
     senders.distinct.map(({ ua }) => ua),
     ...columns.filter((present) => present !== null),
-    ...(columns[0] === null ? [] : [intArray(groups.map(bytesOf)), closed.projects]),
+    ...(columns[0] === null ? [] : [intArray(kept.map(bytesOf)), closed.projects]),
   ])
   return {
     counts: rows.flatMap(({ projectId, count }) => (count === 0 ? [] : [{ projectId: projectId as string, count }])),
@@ -141,16 +140,16 @@ function unlessEmpty<T>(column: (T | null)[]): (T | null)[] | null {
   return column.some((value) => value !== null) ? column : null
 }
 
-/** Who sent these, each once, and for each heartbeat its sender's place among them, from 1. */
-function sendersOf(heartbeats: readonly Received[]): { distinct: Received[]; places: number[] } {
+/** The distinct senders, and for each heartbeat the place of its sender among them, from 1. */
+function sendersOf(heartbeats: readonly Received[]): { distinct: Sender[]; places: number[] } {
   const known = new Map<string, number>()
-  const distinct: Received[] = []
-  const places = heartbeats.map((heartbeat) => {
-    const { scheme, method, remoteAddr, ua } = heartbeat
+  const distinct: Sender[] = []
+  const places = heartbeats.map(({ sender }) => {
+    const { scheme, method, remoteAddr, ua } = sender
     const name = `${scheme}\n${method}\n${remoteAddr}\n${ua}`
     const place = known.get(name)
     if (place !== undefined) return place
-    known.set(name, distinct.push(heartbeat))
+    known.set(name, distinct.push(sender))
     return distinct.length
   })
   return { distinct, places }

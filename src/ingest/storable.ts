@@ -1,22 +1,21 @@
 // Checks every heartbeat of every dialect before it joins a batch, and again when it comes out of a spool. This page
-// says which column each field of a heartbeat goes to; what a column can hold is in core/columns.ts, which is made from
-// the schema.
+// names the column of each field; what a column can hold is in core/columns.ts, which is made from the schema.
 
 import { isIP } from 'node:net'
 import { columns } from '../core/columns.ts'
 import { AppError } from '../core/errors.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { brokenRule, cleanText } from '../core/storable.ts'
-import type { Received } from './service.ts'
+import { projectIdOf, type Received, type Sender, type Target } from './signal.ts'
 
 /** The field and the rule that a heartbeat breaks; null if each column can hold its value. */
 export function problemOf(received: Received): { field: string; rule: string } | null {
-  const { at, kind, key, rid, exitStatus } = received
+  const { at, kind, dedupeKey, rid, exitStatus, target } = received
   const problem = (field: string, rule: string | null) => (rule === null ? null : { field, rule })
   return (
-    problem('check', addressRule(received)) ??
+    problem('check', targetRule(target)) ??
     problem('kind', signalKinds.includes(kind) ? null : `must be one of ${signalKinds.join(', ')}`) ??
-    (key === null ? null : problem('id', brokenRule(columns.heartbeat_keys.key, key))) ??
+    (dedupeKey === null ? null : problem('id', brokenRule(columns.heartbeat_keys.key, dedupeKey))) ??
     (rid === null ? null : problem('rid', brokenRule(columns.heartbeats.rid, rid))) ??
     (exitStatus === null ? null : problem('exit_status', brokenRule(columns.heartbeats.exit_status, exitStatus))) ??
     problem('at', brokenRule(columns.heartbeats.received_at, at))
@@ -27,28 +26,34 @@ export function problemOf(received: Received): { field: string; rule: string } |
 export function storable(received: Received): Received {
   const problem = problemOf(received)
   if (problem !== null) throw new AppError('bad_request', `${problem.field} ${problem.rule}`, { field: problem.field })
-  const { slug } = received
-  received.scheme = cleanText(columns.heartbeats.scheme, received.scheme)
-  received.method = cleanText(columns.heartbeats.method, received.method)
-  received.remoteAddr = cleanAddress(received.remoteAddr)
-  received.ua = cleanText(columns.heartbeats.ua, received.ua)
-  received.requestId = cleanText(columns.flips.request_id, received.requestId)
-  if (slug !== null) received.slug = { ...slug, requestId: received.requestId, address: cleanAddress(slug.address) }
-  return received
+  const requestId = cleanText(columns.flips.request_id, received.requestId)
+  return { ...received, sender: cleanSender(received.sender), requestId }
 }
 
-/** A project is empty until it has been looked up, a check until its slug has been looked up. */
-function addressRule({ checkId, slug, uploader }: Received): string | null {
-  return (
-    projectRule(slug?.projectId) ??
-    projectRule(uploader?.projectId) ??
-    (slug === null || checkId !== '' ? brokenRule(columns.heartbeats.check_id, checkId) : null) ??
-    (slug === null ? null : brokenRule(columns.checks.slug, slug.slug))
-  )
+function targetRule(target: Target): string | null {
+  const projectId = projectIdOf(target)
+  const projectRule = projectId === null ? null : brokenRule(columns.checks.project_id, projectId)
+  if (projectRule !== null) return projectRule
+  return target.by === 'slug'
+    ? brokenRule(columns.checks.slug, target.slug)
+    : brokenRule(columns.heartbeats.check_id, target.checkId)
 }
 
-function projectRule(projectId: string | undefined): string | null {
-  return projectId === undefined || projectId === '' ? null : brokenRule(columns.checks.project_id, projectId)
+/** The last sender: the heartbeats of an upload share one. */
+let lastSender: { given: Sender; cleaned: Sender } | null = null
+
+function cleanSender(given: Sender): Sender {
+  if (lastSender?.given === given) return lastSender.cleaned
+  const { scheme, method, ua } = columns.heartbeats
+  const cleaned = {
+    address: cleanAddress(given.address),
+    remoteAddr: cleanAddress(given.remoteAddr),
+    scheme: cleanText(scheme, given.scheme),
+    method: cleanText(method, given.method),
+    ua: cleanText(ua, given.ua),
+  }
+  lastSender = { given, cleaned }
+  return cleaned
 }
 
 /** The last valid address. A flood has few senders, so most addresses need not be parsed. */

@@ -1,10 +1,16 @@
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Queryable } from '../database/client.ts'
 import { statement as registered } from '../database/sql.ts'
-import type { Received } from './service.ts'
+import type { ByCheck, Received } from './signal.ts'
 
-/** A heartbeat as it is kept: what was received, its number and what it was taken for. */
-export type Recorded = { received: Received; n: number; kind: HeartbeatKind; durationMs: number | null }
+/** A heartbeat as it is kept: what was received, its number within its check, and its kind by the state machine. */
+export type Recorded = {
+  checkId: string
+  received: Received
+  n: number
+  kind: HeartbeatKind
+  durationMs: number | null
+}
 
 const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)
 
@@ -28,12 +34,12 @@ const insertBodies = statement(
 export async function insertHeartbeats(
   tx: Queryable,
   rows: readonly Recorded[],
-  keepsBody: (received: Received) => boolean,
+  keepsBody: (checkId: string) => boolean,
 ): Promise<void> {
   if (rows.length === 0) return
   const column = <T>(pick: (row: Recorded) => T): T[] => rows.map(pick)
   const inserted = tx.query(insert, [
-    column(({ received }) => received.checkId),
+    column(({ checkId }) => checkId),
     column(({ received }) => received.at),
     column(({ received }) => received.id),
     column(({ n }) => n),
@@ -41,22 +47,20 @@ export async function insertHeartbeats(
     column(({ received }) => received.exitStatus),
     column(({ received }) => received.rid),
     column(({ durationMs }) => durationMs),
-    column(({ received }) => received.scheme),
-    column(({ received }) => received.method),
-    column(({ received }) => received.remoteAddr),
-    column(({ received }) => received.ua),
+    column(({ received }) => received.sender.scheme),
+    column(({ received }) => received.sender.method),
+    column(({ received }) => received.sender.remoteAddr),
+    column(({ received }) => received.sender.ua),
     column(({ received }) => received.body?.length ?? 0),
   ])
-  const withBody = rows
-    .map(({ received }) => received)
-    .filter((received) => received.body !== null && keepsBody(received))
+  const withBody = rows.filter(({ checkId, received }) => received.body !== null && keepsBody(checkId))
   const bodies =
     withBody.length > 0 &&
     tx.query(insertBodies, [
       withBody.map(({ checkId }) => checkId),
-      withBody.map(({ at }) => at),
-      withBody.map(({ id }) => id),
-      withBody.map(({ body }) => body),
+      withBody.map(({ received }) => received.at),
+      withBody.map(({ received }) => received.id),
+      withBody.map(({ received }) => received.body),
     ])
   await Promise.all([inserted, bodies])
 }
@@ -65,13 +69,13 @@ const removeTrial = statement('remove_trial', 'DELETE FROM heartbeats WHERE chec
 
 /** Stores a heartbeat of no check, received at `at`, and removes it again. `id` is a new uuid. */
 export async function tryInsert(tx: Queryable, id: string, at: number): Promise<void> {
-  const nothing = { exitStatus: null, rid: null, scheme: '', method: '', remoteAddr: '', ua: '', body: null }
-  const received = { ...nothing, id, checkId: id, at } as Received
-  await insertHeartbeats(tx, [{ received, n: 0, kind: 'log', durationMs: null }], () => false)
+  const sender = { scheme: '', method: '', remoteAddr: '', ua: '' }
+  const received = { id, at, exitStatus: null, rid: null, body: null, sender } as Received
+  await insertHeartbeats(tx, [{ checkId: id, received, n: 0, kind: 'log', durationMs: null }], () => false)
   await tx.query(removeTrial, [id])
 }
 
-// One look into the index for each, whatever the planner thinks: it knows nothing of a partition of today, and would read all of it.
+// One look-up in the index for each, whatever the planner estimates: it has no statistics of today's partition, and would read all of it.
 const existing = statement(
   'existing',
   `SELECT h.id FROM unnest($1::uuid[], $2::float8[], $3::uuid[]) AS r(check_id, at, id), LATERAL (
@@ -80,9 +84,10 @@ const existing = statement(
 )
 
 /** Which of these have been recorded already, by a commit whose outcome was not known. */
-export async function selectRecorded(tx: Queryable, received: readonly Received[]): Promise<Set<string>> {
+export async function selectRecorded(tx: Queryable, byCheck: ByCheck): Promise<Set<string>> {
+  const received = [...byCheck.values()].flat()
   const rows = await tx.query<{ id: string }>(existing, [
-    received.map(({ checkId }) => checkId),
+    [...byCheck].flatMap(([checkId, its]) => its.map(() => checkId)),
     received.map(({ at }) => at),
     received.map(({ id }) => id),
   ])

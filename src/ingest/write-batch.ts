@@ -3,7 +3,7 @@
 // its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
 
 import { isDatabaseAway } from '../kit/availability.ts'
-import type { Outcome, Received } from './service.ts'
+import { type Outcome, projectRefOf, type Received } from './signal.ts'
 
 /** For each entry its outcome or its own error. */
 export type Results = Map<string, Outcome | Error>
@@ -45,13 +45,15 @@ export function createBatchWriter({ record, projectsOf, makePartitions }: BatchW
     }
   }
 
-  /** A ping by uuid names no project; if the database cannot name it either, the check stands for it. */
+  /** A heartbeat by uuid names no project; if the database cannot name it either, the check stands for it. */
   async function byTenant(entries: readonly Received[]): Promise<Received[][]> {
-    const unknown = entries.filter(({ slug, uploader }) => slug === null && uploader === null)
-    const asked = projectsOf([...new Set(unknown.map(({ checkId }) => checkId))])
-    const projects = await asked.catch(() => new Map<string, string>())
-    const tenantOf = ({ slug, uploader, checkId }: Received) =>
-      slug?.projectId || uploader?.projectId || (projects.get(checkId) ?? checkId)
+    const ids = entries.flatMap(({ target }) => (target.by === 'id' && target.within === null ? [target.checkId] : []))
+    const projects = await projectsOf([...new Set(ids)]).catch(() => new Map<string, string>())
+    const tenantOf = ({ target }: Received) => {
+      const ref = projectRefOf(target)
+      if (ref !== null) return 'id' in ref ? ref.id : ref.keyHash
+      return target.by === 'id' ? (projects.get(target.checkId) ?? target.checkId) : ''
+    }
     // Heartbeats of one check stay together, because they are likely to fail for the same reason.
     const byCheck = (some: Received[]) => [...Map.groupBy(some, checkOf).values()].flat()
     return [...Map.groupBy(entries, tenantOf).values()].map(byCheck)
@@ -114,7 +116,7 @@ export function createBatchWriter({ record, projectsOf, makePartitions }: BatchW
   }
 }
 
-const checkOf = ({ checkId, slug }: Received) => checkId || slug?.slug
+const checkOf = ({ target }: Received) => (target.by === 'id' ? target.checkId : target.slug)
 
 function halvesOf<T>(some: T[]): [T[], T[]] {
   const middle = some.length >> 1

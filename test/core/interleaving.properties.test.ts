@@ -10,8 +10,9 @@ import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
 import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { applySignals } from '../../src/ingest/apply-signals.ts'
-import type { Received } from '../../src/ingest/service.ts'
+import type { Received } from '../../src/ingest/signal.ts'
 import type { Recorded } from '../../src/ingest/store.ts'
+import { received } from '../ingest/received.ts'
 
 const second = 1000
 const rid = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
@@ -59,9 +60,7 @@ function sentOf({ signals, cuts }: Story): Sent[] {
 
 function signal(at: number, i: number, kind: SignalKind, run: string | null): Received {
   const id = `00000000-0000-7000-8000-${String(i).padStart(12, '0')}`
-  const rest = { exitStatus: null, method: 'GET', scheme: 'http', remoteAddr: '', ua: '', body: null, mail: null }
-  const address = { checkId: 'check', slug: null, pingKeyHash: null, uploader: null, key: null, requestId: '' }
-  return { ...address, ...rest, id, at, kind, rid: run, created: false }
+  return received({ checkId: 'check', id, at, kind, rid: run })
 }
 
 /** One replica that receives everything in order. */
@@ -125,9 +124,9 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
   ]
   for (const now of moments.sort((a, b) => a - b)) {
     detect(now - 1)
-    const received = sent.filter(({ arrivesAt }) => arrivesAt === now)
+    const arrived = sent.filter(({ arrivesAt }) => arrivesAt === now)
     // Each replica's spool is a batch of its own.
-    for (const batch of Map.groupBy(received, ({ replica }) => replica).values()) {
+    for (const batch of Map.groupBy(arrived, ({ replica }) => replica).values()) {
       const watermark = { through: throughAt(now - 1), unheard: [] }
       const lastFlipAt = flips.at(-1)?.at ?? null
       const applied = applySignals(check, batch, {

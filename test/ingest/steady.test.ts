@@ -13,9 +13,10 @@ import type { Database } from '../../src/database/service.ts'
 import { applySignals } from '../../src/ingest/apply-signals.ts'
 import { heartbeatId } from '../../src/ingest/heartbeat-id.ts'
 import { ensurePartitions } from '../../src/ingest/history/partitions.ts'
-import type { Received } from '../../src/ingest/service.ts'
+import type { Received } from '../../src/ingest/signal.ts'
 import { recordSteady } from '../../src/ingest/steady-store.ts'
 import { createDatabase, sql } from '../postgres.ts'
+import { received } from './received.ts'
 
 const count = 1500
 const base = Date.now()
@@ -35,8 +36,8 @@ test('the fast statement records a heartbeat only where the state machine would 
   const ids = cases.map(({ id }) => id)
   const inOrder = (checks: Awaited<ReturnType<typeof lockChecks>>) => new Map(checks.map((m) => [m.id, m]))
   const before = inOrder(await lockChecks(client, ids))
-  const received = new Map(cases.map(({ id, offsets }) => [id, offsets.map((offset) => success(id, base + offset))]))
-  const { counts, left } = await recordSteady(client, received)
+  const signals = new Map(cases.map(({ id, offsets }) => [id, offsets.map((offset) => success(id, base + offset))]))
+  const { counts, left } = await recordSteady(client, signals)
   const taken = new Set(ids.filter((id) => !left.has(id)))
   const offered = cases.filter(({ id }) => taken.has(id)).reduce((sum, { offsets }) => sum + offsets.length, 0)
   assert.deepEqual(counts, [{ projectId, count: offered }])
@@ -50,7 +51,7 @@ test('the fast statement records a heartbeat only where the state machine would 
       assert.deepEqual(result, check)
       continue
     }
-    const decided = applySignals(check, received.get(id) ?? [], undisturbed)
+    const decided = applySignals(check, signals.get(id) ?? [], undisturbed)
     assert.deepEqual(decided.flips, [])
     assert.deepEqual(result.state, decided.state)
     assert.equal(result.deadline, deadlineOf(rulesOf(check.settings), decided.state, []))
@@ -80,25 +81,22 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   })
   const browser = { scheme: 'https', method: 'POST', remoteAddr: '2001:db8::1', ua: 'quote " comma , brace } \\ ä' }
   const [first, second, third] = ids as [string, string, string]
-  const received = [
+  const sent = [
     success(first, base),
-    { ...success(first, base + 1), ...browser, body: Buffer.from([0, 1, 255]) },
-    { ...success(first, base + 2), exitStatus: 0 },
-    { ...success(second, base), ...browser, rid: crypto.randomUUID() },
-    { ...success(second, base + 0.5), ua: '', body: Buffer.alloc(3) },
-    { ...success(third, base), ua: 'NULL' },
+    success(first, base + 1, { ...browser, body: Buffer.from([0, 1, 255]) }),
+    success(first, base + 2, { exitStatus: 0 }),
+    success(second, base, { ...browser, rid: crypto.randomUUID() }),
+    success(second, base + 0.5, { ua: '', body: Buffer.alloc(3) }),
+    success(third, base, { ua: 'NULL' }),
   ]
-  const batches = [received.filter(({ body }) => body === null), received.filter(({ body }) => body !== null)]
+  const batches = [sent.filter(({ body }) => body === null), sent.filter(({ body }) => body !== null)]
   for (const batch of batches) {
-    const { left } = await recordSteady(
-      client,
-      Map.groupBy(batch, ({ checkId }) => checkId),
-    )
+    const { left } = await recordSteady(client, Map.groupBy(batch, checkIdOf))
     // What is older than the newest is not for this statement, and the first batch held what came last.
     assert.deepEqual([...left], batch === batches[0] ? [] : [first])
   }
-  const [withBody] = batches[1]?.filter(({ checkId }) => checkId === first) ?? []
-  const kept = received.filter((one) => one !== withBody)
+  const [withBody] = batches[1]?.filter((one) => checkIdOf(one) === first) ?? []
+  const kept = sent.filter((one) => one !== withBody)
   const rows = await sql<{ id: string }>(
     url,
     `SELECT h.id, h.check_id, round(extract(epoch FROM h.received_at) * 1000)::float8 AS at, kind, exit_status, rid, duration_ms, scheme, method,
@@ -108,6 +106,7 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   assert.deepEqual(
     rows.toSorted(byId),
     kept
+      .map((one) => ({ ...one, ...one.sender, checkId: checkIdOf(one) }))
       .map(({ id, checkId, at, kind, exitStatus, rid, scheme, method, remoteAddr, ua, body }) => ({
         ...{ id, check_id: checkId, at: Math.round(at), kind, exit_status: exitStatus, rid, duration_ms: null },
         ...{ scheme, method, remote_addr: remoteAddr, ua, body_size: body?.length ?? 0, body },
@@ -126,12 +125,8 @@ test('a name is kept with the first heartbeat that bears it; a second one record
       await putCheck(tx, { id, projectId, badgeKey: crypto.randomUUID(), createdAt: base, settings }, state)
     }
   })
-  const record = (...batch: Received[]) =>
-    recordSteady(
-      client,
-      Map.groupBy(batch, ({ checkId }) => checkId),
-    )
-  const named = (id: string, key: string, body: Buffer | null) => ({ ...success(id, base), key, body })
+  const record = (...batch: Received[]) => recordSteady(client, Map.groupBy(batch, checkIdOf))
+  const named = (id: string, dedupeKey: string, body: Buffer | null) => success(id, base, { dedupeKey, body })
   await record(named(ids[0], 'a', null), success(ids[0], base), named(ids[1], 'a', Buffer.from('x')))
   const seen = () =>
     sql(
@@ -207,15 +202,13 @@ function isPlain(
 ): boolean {
   const { status, lastStart, openRuns, missed, lastPing } = state
   const simple = kind === 'simple' && methods === '' && !filterHttpBody && maxPingsPerMinute === null
-  const withDeadline =
+  const isInTime =
     lastPing !== null && lastPing < base + (offsets[0] as number) && base + 3000 < lastPing + timeoutS * 1000
-  return simple && withDeadline && status === 'up' && lastStart === null && openRuns.length === 0 && missed === 0
+  return simple && isInTime && status === 'up' && lastStart === null && openRuns.length === 0 && missed === 0
 }
 
-function success(checkId: string, at: number): Received {
-  return {
-    ...{ id: heartbeatId(at), at, checkId, kind: 'success', exitStatus: null, rid: null, method: 'GET' },
-    ...{ scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null, requestId: 'r' },
-    ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
-  }
+function success(checkId: string, at: number, given: Parameters<typeof received>[0] = {}): Received {
+  return received({ id: heartbeatId(at), at, checkId, ...given })
 }
+
+const checkIdOf = ({ target }: Received) => (target.by === 'id' ? target.checkId : '')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Outcome, Received } from '../../src/ingest/service.ts'
+import type { Outcome } from '../../src/ingest/signal.ts'
 import { createBatchWriter } from '../../src/ingest/write-batch.ts'
+import { received } from './received.ts'
 
 const stored: Outcome = { recorded: 'success', created: false }
 const refused = () => Object.assign(new Error('cannot be stored'), { code: '22021' })
@@ -24,17 +25,15 @@ function open(poisoned: (id: string) => boolean, fail: () => Error = refused) {
 }
 
 /** `each` heartbeats of every one of `tenants`, mixed. */
-const received = (tenants: number, each: number) =>
-  Array.from(
-    { length: tenants * each },
-    (_, i) =>
-      ({ id: `t${i % tenants}-${i}`, checkId: `check${i % tenants}`, slug: null, uploader: null, at: i }) as Received,
+const mixed = (tenants: number, each: number) =>
+  Array.from({ length: tenants * each }, (_, i) =>
+    received({ id: `t${i % tenants}-${i}`, checkId: `check${i % tenants}`, at: i }),
   )
 
 test('what cannot be stored is found by halves, and everything else is stored', async () => {
   for (const isPatient of [false, true]) {
     const { writing, batches, kept } = open((id) => id === 't3-403')
-    const results = await writing.write(received(50, 10), { again: false, isPatient })
+    const results = await writing.write(mixed(50, 10), { again: false, isPatient })
     assert.equal(kept.size, 499)
     assert.deepEqual(
       results.flatMap((result, i) => (result instanceof Error ? [i] : [])),
@@ -49,14 +48,14 @@ test('what cannot be stored is found by halves, and everything else is stored', 
 
 test('a project whose heartbeats all fail costs others no heartbeat and little time', async () => {
   const { writing, batches, kept } = open((id) => id.startsWith('t7-'))
-  const results = await writing.write(received(10, 50), { again: false, isPatient: false })
+  const results = await writing.write(mixed(10, 50), { again: false, isPatient: false })
   assert.equal(kept.size, 450)
   assert.equal(results.filter((result) => result instanceof Error).length, 50)
   assert.ok(batches.length < 110, `${batches.length} attempts`)
   const others = batches.findLastIndex((ids) => ids.some((id) => !id.startsWith('t7-')))
   assert.ok(others < 12, 'they do not wait until all of it has been looked at')
   const patient = open((id) => id.startsWith('t7-') && id !== 't7-497')
-  await patient.writing.write(received(10, 50), { again: true, isPatient: true })
+  await patient.writing.write(mixed(10, 50), { again: true, isPatient: true })
   assert.equal(patient.kept.size, 451, 'from a spool nothing is refused unseen')
 })
 
@@ -65,7 +64,7 @@ test('a batch that fails because the database is away is not searched', async ()
     () => true,
     () => Object.assign(new Error('gone'), { code: 'ECONNREFUSED' }),
   )
-  await assert.rejects(writing.write(received(2, 10), { again: false, isPatient: true }), /gone/)
+  await assert.rejects(writing.write(mixed(2, 10), { again: false, isPatient: true }), /gone/)
   assert.equal(batches.length, 1)
 })
 
@@ -75,7 +74,7 @@ test('a heartbeat without an outcome fails alone and does not count as one witho
     projectsOf: async () => new Map(),
     makePartitions: async () => undefined,
   })
-  const [first, second] = await writing.write(received(1, 2), { again: false, isPatient: false })
+  const [first, second] = await writing.write(mixed(1, 2), { again: false, isPatient: false })
   assert.ok(first instanceof Error)
   assert.deepEqual(second, stored)
 })

@@ -5,6 +5,7 @@ import { addressOf } from '../../src/replicas/identity.ts'
 import { replicaHeader } from '../../src/replicas/peers.ts'
 import { build } from '../helper.ts'
 import { encodeEntry } from '../ingest/failover/spool-entry.ts'
+import { received } from '../ingest/received.ts'
 import { sql } from '../postgres.ts'
 
 const token = 'a-token-that-only-the-replica-knows'
@@ -22,19 +23,7 @@ async function withReplica(databaseUrl: string): Promise<string> {
 }
 
 const spooled = (checkId: string, at: number, body = Buffer.from('kept')) =>
-  encodeEntry({
-    ...{ id: randomUUID(), checkId: checkId, at, created: false, slug: null, pingKeyHash: null, uploader: null },
-    ...{
-      key: null,
-      kind: 'success',
-      exitStatus: null,
-      rid: null,
-      method: 'GET',
-      scheme: 'http',
-      remoteAddr: '10.0.0.1',
-    },
-    ...{ ua: 'curl', body, mail: null, requestId: '' },
-  })
+  encodeEntry(received({ id: randomUUID(), checkId, at, remoteAddr: '10.0.0.1', ua: 'curl', body, requestId: '' }))
 
 const post = (url: string, path: string, body: Buffer, headers: Record<string, string>) =>
   fetch(url + path, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream', ...headers } })

@@ -3,7 +3,8 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { AppError } from '../../core/errors.ts'
 import { neverShed } from '../../http/pressure.ts'
 import { isUuid } from '../../kit/identifier.ts'
-import type { Heartbeats, Incoming, Outcome } from '../service.ts'
+import type { Heartbeats } from '../service.ts'
+import { type Outcome, type Sender, type Signal, uploadKinds } from '../signal.ts'
 import { type BulkEntry, parseEntry, splitEntries } from './bulk-entries.ts'
 import { senderOf } from './healthchecks-address.ts'
 
@@ -65,6 +66,8 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
 
   async function record(request: FastifyRequest, texts: readonly string[]): Promise<Result> {
     const result: Result = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
+    const { headers, socket, method, clientAddress: address } = request
+    const sender = { ...senderOf(headers, socket.remoteAddress), address, method, ua: headers['user-agent'] ?? '' }
     await turn()
     for (let from = 0; from < texts.length; ) {
       const some = chunkAt(texts, from)
@@ -74,20 +77,20 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
       const whole = entries.flatMap(({ index, parsed }) => ('error' in parsed ? [] : [{ index, entry: parsed }]))
       for (const { index, parsed } of entries)
         if ('error' in parsed) result.rejected.push({ index, error: parsed.error })
-      await Promise.all(whole.map(({ index, entry }) => recordOne(request, index, entry, result)))
+      await Promise.all(whole.map(({ index, entry }) => recordOne(signalOf(request, sender, entry), index, result)))
       await turn()
     }
     result.rejected.sort((a, b) => a.index - b.index)
     return result
   }
 
-  function recordOne(request: FastifyRequest, index: number, entry: BulkEntry, result: Result): Promise<void> {
+  function recordOne(signal: Signal, index: number, result: Result): Promise<void> {
     const reject = (reason: keyof typeof refusals) => {
       if (reason === 'unavailable') result.unavailable++
       result.rejected.push({ index, error: refusals[reason] })
     }
     return new Promise<void>((resolve) => {
-      const taken = heartbeats.receive(incoming(request, entry), (error, outcome) => {
+      const taken = heartbeats.receive(signal, (error, outcome) => {
         const refused = error || outcome === undefined ? 'unavailable' : refusalOf(outcome)
         if (refused) reject(refused)
         else if (outcome === 'duplicate') result.duplicates++
@@ -101,26 +104,16 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
     })
   }
 
-  function incoming(request: FastifyRequest, { check, at, body, id, ...signal }: BulkEntry): Incoming {
-    const byId = isUuid(check)
+  function signalOf(request: FastifyRequest, sender: Sender, entry: BulkEntry): Signal {
+    const { check, at, body, id, kind, exitStatus, rid } = entry
     const { projectId, keyHash } = request.caller
+    const project = projectId === '' ? { keyHash: keyHash as string, kinds: uploadKinds } : { id: projectId }
     return {
-      ...signal,
-      ...senderOf(request.headers, request.socket.remoteAddress),
-      checkId: byId ? check : '',
-      slug: byId
-        ? null
-        : { projectId, slug: check, create: false, requestId: request.id, address: request.clientAddress },
-      pingKeyHash: null,
-      uploader: { projectId, keyHash },
-      from: request.clientAddress,
-      method: request.method,
-      ua: request.headers['user-agent'] ?? '',
+      target: isUuid(check)
+        ? { by: 'id', checkId: check, within: project }
+        : { by: 'slug', project, slug: check, create: false },
+      ...{ kind, exitStatus, rid, sentAt: at, dedupeKey: id, mail: null, sender, requestId: request.id },
       body: body === null ? null : Buffer.from(body).subarray(0, options.bodyLimitBytes),
-      mail: null,
-      key: id,
-      at,
-      requestId: request.id,
     }
   }
 }

@@ -4,6 +4,7 @@
 import type { SignalKind } from '../../core/heartbeat.ts'
 import { addressIn } from '../../http/client-address.ts'
 import { isUuid } from '../../kit/identifier.ts'
+import type { Sender } from '../signal.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
 export type Action = { kind: SignalKind; exitStatus: number | null }
@@ -65,7 +66,7 @@ export function parseRid(rid: string | undefined): string | null | undefined {
 type Headers = Record<string, string | string[] | undefined>
 
 /** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
-export function senderOf(headers: Headers, socketAddress: string | undefined): { remoteAddr: string; scheme: string } {
+export function senderOf(headers: Headers, socketAddress: string | undefined): Pick<Sender, 'remoteAddr' | 'scheme'> {
   const [forwarded = ''] = String(headers['x-forwarded-for'] ?? '').split(',', 1)
   const proto = String(headers['x-forwarded-proto'] ?? '')
   return {

@@ -5,14 +5,15 @@ import { prepare } from '../../http/errors.ts'
 import { neverShed } from '../../http/pressure.ts'
 import { last } from '../../http/query.ts'
 import { keepBodies } from '../../http/raw-body.ts'
-import type { Heartbeats, Incoming, Outcome } from '../service.ts'
+import type { Heartbeats } from '../service.ts'
+import type { Outcome, ProjectRef, Signal, Target } from '../signal.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
 import { type Action, isSlug, parseAddress, parseRid, type Recipient, senderOf } from './healthchecks-address.ts'
 
 export type PingRoutesOptions = {
   heartbeats: Heartbeats
   /** Whose ping key this is; null if nobody's. While nobody can tell, its hash and no project. */
-  ownerOf: (pingKey: string) => Promise<{ projectId: string; pingKeyHash: string | null } | null>
+  ownerOf: (pingKey: string) => Promise<ProjectRef | null>
   checks: Pick<Checks, 'exists' | 'locate'>
   bodyLimitBytes: number
   /** The limit of all bodies that have not arrived as a whole. */
@@ -83,7 +84,7 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     if ('slug' in to) return pingBySlug(request, reply, to, said)
     if (typeof said === 'string')
       return checks.exists(to.checkId).then((known) => (known ? refuse(reply, 400, said) : unknown(reply)))
-    receive(incoming(request, said), to.checkId, null, reply)
+    receive(signalOf(request, said, { by: 'id', checkId: to.checkId, within: null }), reply)
   }
 
   async function pingBySlug(
@@ -93,25 +94,18 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
     said: Said | string,
   ): Promise<FastifyReply> {
     if (!isSlug(slug)) return refuse(reply, 400, 'invalid url format')
-    const owner = pingKey.length === pingKeyLength ? await ownerOf(pingKey) : null
-    if (owner === null) return unknown(reply)
+    const project = pingKey.length === pingKeyLength ? await ownerOf(pingKey) : null
+    if (project === null) return unknown(reply)
     const create = last(request.query.create) === '1'
-    const to = { projectId: owner.projectId, slug, create, requestId: request.id, address: request.clientAddress }
-    if (typeof said !== 'string') {
-      return receive({ ...incoming(request, said), pingKeyHash: owner.pingKeyHash }, '', to, reply)
-    }
-    const [located] = await checks.locate([{ ...to, create: false }])
+    if (typeof said !== 'string') return receive(signalOf(request, said, { by: 'slug', project, slug, create }), reply)
+    const address = { projectId: 'id' in project ? project.id : '', slug, create: false }
+    const [located] = await checks.locate([{ ...address, requestId: request.id, address: request.clientAddress }])
     if (located === 'ambiguous') return refuse(reply, 409, 'ambiguous slug')
     return located === 'unknown' && !create ? unknown(reply) : refuse(reply, 400, said)
   }
 
-  function receive(
-    signal: Omit<Incoming, 'checkId' | 'slug'>,
-    checkId: string,
-    slug: Incoming['slug'],
-    reply: FastifyReply,
-  ): FastifyReply {
-    const taken = heartbeats.receive({ ...signal, checkId, slug }, (error, outcome) => {
+  function receive(signal: Signal, reply: FastifyReply): FastifyReply {
+    const taken = heartbeats.receive(signal, (error, outcome) => {
       if (error || outcome === undefined) unavailable(reply, 'the heartbeat could not be stored, try again shortly')
       else answer(reply, outcome)
     })
@@ -152,20 +146,18 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
   }
 }
 
-function incoming(request: FastifyRequest<Ping>, { action, rid }: Said): Omit<Incoming, 'checkId' | 'slug'> {
+function signalOf(request: FastifyRequest<Ping>, { action, rid }: Said, target: Target): Signal {
+  const { headers, socket, method, clientAddress: address } = request
+  const ua = headers['user-agent'] ?? ''
   return {
+    target,
     ...action,
-    ...senderOf(request.headers, request.socket.remoteAddress),
     rid,
-    ua: request.headers['user-agent'] ?? '',
-    from: request.clientAddress,
-    method: request.method,
+    sentAt: null,
+    dedupeKey: null,
     body: request.body ?? null,
     mail: null,
-    pingKeyHash: null,
-    uploader: null,
-    key: null,
-    at: null,
+    sender: { ...senderOf(headers, socket.remoteAddress), address, method, ua },
     requestId: request.id,
   }
 }

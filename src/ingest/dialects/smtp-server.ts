@@ -10,7 +10,8 @@ import type { MailText } from '../../core/heartbeat.ts'
 import { type BodyRoom, createBodyRoom, type Hold } from '../../http/body-room.ts'
 import { networkOf } from '../../kit/network.ts'
 import { readMessage } from '../../mail/message.ts'
-import type { Heartbeats, Incoming, Outcome } from '../service.ts'
+import type { Heartbeats } from '../service.ts'
+import type { Outcome, Signal } from '../signal.ts'
 import { parseRecipient, userAgentOf } from './email-address.ts'
 import type { MailRecipients } from './mail-recipients.ts'
 import { LenientSmtpServer } from './smtp-connection.ts'
@@ -153,22 +154,23 @@ export function createMailListener(options: MailListenerOptions) {
       kind: 'success',
       exitStatus: null,
       rid: null,
-      scheme: 'email',
-      method: '',
-      remoteAddr: session.remoteAddress,
-      ua: userAgentOf(mailFrom ? mailFrom.address : ''),
+      sentAt: null,
+      dedupeKey: null,
       body: raw.length === 0 ? null : raw,
-      slug: null,
-      pingKeyHash: null,
-      uploader: null,
-      key: null,
-      at: null,
+      sender: {
+        address: session.remoteAddress,
+        remoteAddr: session.remoteAddress,
+        scheme: 'email',
+        method: '',
+        ua: userAgentOf(mailFrom ? mailFrom.address : ''),
+      },
       requestId,
     } as const
     const outcomes = await Promise.all(
       ids.map((checkId) => {
         const { filterSubject, filterBody } = filters.get(checkId) ?? unfiltered
-        return receive({ ...signal, checkId, mail: filterSubject || filterBody ? read : unread })
+        const mail = filterSubject || filterBody ? read : unread
+        return receive({ ...signal, target: { by: 'id', checkId, within: null }, mail })
       }),
     )
     // A sender that tries again sends to all recipients: a heartbeat that counts twice is better than one that is lost.
@@ -178,9 +180,9 @@ export function createMailListener(options: MailListenerOptions) {
     return 'OK'
   }
 
-  function receive(incoming: Incoming): Promise<Outcome | null> {
+  function receive(signal: Signal): Promise<Outcome | null> {
     return new Promise((resolve) => {
-      const taken = heartbeats.receive(incoming, (error, outcome) => resolve(error ? null : (outcome ?? null)))
+      const taken = heartbeats.receive(signal, (error, outcome) => resolve(error ? null : (outcome ?? null)))
       if (!taken) resolve(null)
     })
   }

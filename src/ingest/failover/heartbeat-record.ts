@@ -1,20 +1,17 @@
 // How a heartbeat lies in a spool and in the quarantine: the length of the JSON (32 bits, little-endian), the JSON, and the
-// body. Records of other versions are read as far as possible.
+// body. A payload that another version wrote is read if it has what this version needs.
 
 import { isUuid } from '../../kit/identifier.ts'
 import type { SpoolRecord } from '../../spool/records.ts'
-import type { Received } from '../service.ts'
+import type { Received } from '../signal.ts'
 
 const lengthBytes = 4
 
-/** When the service accepted it, whatever time its sender gives it. */
-export const acceptedAtOf = ({ at, takenAt }: Received): number => takenAt ?? at
-
 export function recordOf(received: Received): SpoolRecord {
-  return { at: acceptedAtOf(received), payload: encodeHeartbeat(received) }
+  return { at: received.acceptedAt, payload: encodeHeartbeat(received) }
 }
 
-export function encodeHeartbeat({ body, from: _from, ...fields }: Received): Buffer {
+export function encodeHeartbeat({ body, ...fields }: Received): Buffer {
   const json = Buffer.from(JSON.stringify({ ...fields, hasBody: body !== null }))
   const payload = Buffer.allocUnsafe(lengthBytes + json.length + (body?.length ?? 0))
   payload.writeUInt32LE(json.length)
@@ -48,44 +45,35 @@ export function decodeAll(records: readonly SpoolRecord[]): { heartbeats: Receiv
   return { heartbeats, unreadable }
 }
 
-/** Fields of newer versions are left out; fields that older versions did not write get their defaults. */
+/** Fields of newer versions are left out. */
 function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
-  const { id, at, kind, checkId, exitStatus = null, rid = null, slug = null, uploader = null } = given
-  const { method = '', scheme = '', remoteAddr = '', ua = '', requestId = '', key = null } = given
-  const { pingKeyHash = null, mail = null, created = false, hasBody = false, takenAt } = given
-  const areTexts = [id, kind, checkId, method, scheme, remoteAddr, ua, requestId].every(isText)
-  const mayBeTexts = [rid, key, pingKeyHash].every((value) => value === null || isText(value))
-  const areParts =
-    (slug === null || hasTexts(slug, ['projectId', 'slug', 'requestId', 'address'])) &&
-    (uploader === null || hasTexts(uploader, ['projectId'])) &&
+  const { id, at, acceptedAt, target, kind, exitStatus, rid, dedupeKey, mail, sender, requestId, hasBody } = given
+  const isWhole =
+    [id, kind, requestId].every(isText) &&
+    isUuid(id as string) &&
+    [rid, dedupeKey].every((value) => value === null || isText(value)) &&
+    [at, acceptedAt].every((value) => typeof value === 'number') &&
+    isTarget(target) &&
+    hasTexts(sender, ['address', 'remoteAddr', 'scheme', 'method', 'ua']) &&
     (mail === null || hasTexts(mail, ['subject', 'text']))
-  if (!areTexts || !mayBeTexts || !areParts || typeof at !== 'number' || !isUuid(id as string)) return null
-  const received = {
-    id,
-    at: Math.round(at),
-    kind,
-    checkId,
-    exitStatus,
-    rid,
-    slug,
-    uploader,
-    method,
-    scheme,
-    remoteAddr,
-  }
-  // The body is copied: a slice would keep the whole segment in memory.
-  const rest = {
-    ua,
-    requestId,
-    key,
-    pingKeyHash,
-    mail,
-    created: created === true,
-    ...(typeof takenAt === 'number' && { takenAt: Math.round(takenAt) }),
+  if (!isWhole) return null
+  return {
+    ...{ id, target, kind, exitStatus, rid, dedupeKey, mail, sender, requestId },
+    at: Math.round(at as number),
+    acceptedAt: Math.round(acceptedAt as number),
+    // A copy: a slice would keep the whole segment in memory.
     body: hasBody ? Buffer.from(body) : null,
-  }
-  return { ...received, ...rest } as Received
+  } as Received
 }
+
+function isTarget(target: unknown): boolean {
+  if (!isObject(target)) return false
+  if (target.by === 'id') return isText(target.checkId) && (target.within === null || isProjectRef(target.within))
+  return target.by === 'slug' && isText(target.slug) && isProjectRef(target.project)
+}
+
+const isProjectRef = (ref: unknown): boolean =>
+  hasTexts(ref, ['id']) || (hasTexts(ref, ['keyHash']) && Array.isArray((ref as { kinds?: unknown }).kinds))
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

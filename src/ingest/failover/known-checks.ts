@@ -1,34 +1,34 @@
 /**
- * The checks that existed when last seen, up to a limit, with their projects. There are two maps; the older one is
+ * The checks that existed when their last heartbeat came, up to a limit, with their projects. There are two maps; the older one is
  * dropped when the newer one is full: with more checks than fit, the lru-cache of the other rooms takes three times as
- * long for each heartbeat. The project is empty until it has been learnt.
+ * long for each heartbeat. The project is null until it has been looked up.
  */
 export function createKnownChecks({ maxEntries }: { maxEntries: number }) {
-  let newer = new Map<string, string>()
-  let older = new Map<string, string>()
-  let unlearnt: string[] = []
+  let newer = new Map<string, string | null>()
+  let older = new Map<string, string | null>()
+  let unresolved: string[] = []
 
-  function add(id: string, projectId = ''): void {
+  function add(id: string, projectId: string | null = null): void {
     const known = newer.get(id)
-    if (known !== undefined && (known !== '' || projectId === '')) return
+    if (known !== undefined && (known !== null || projectId === null)) return
     if (known === undefined && newer.size >= maxEntries / 2) {
       older = newer
       newer = new Map()
     }
-    const project = projectId || older.get(id) || ''
+    const project = projectId ?? older.get(id) ?? null
     newer.set(id, project)
-    if (project === '' && unlearnt.length < maxEntries) unlearnt.push(id)
+    if (project === null && unresolved.length < maxEntries) unresolved.push(id)
   }
 
   return {
     add,
-    /** Undefined for an unknown check; empty while the project is unknown. */
-    projectOf: (id: string): string | undefined => newer.get(id) ?? older.get(id),
-    /** Checks whose projects are to be learnt, the first seen first, at most `limit`. */
-    unlearnt: (limit: number): string[] => unlearnt.slice(0, limit),
+    /** Undefined for an unknown check; null while its project is unknown. */
+    projectOf: (id: string): string | null | undefined => newer.get(id) ?? older.get(id) ?? newer.get(id),
+    /** At most `limit` checks whose projects are not known, in the order in which they came. */
+    unresolved: (limit: number): string[] => unresolved.slice(0, limit),
     /** The first `count` of them have been looked up. */
-    asked(count: number): void {
-      unlearnt = unlearnt.slice(count)
+    lookedUp(count: number): void {
+      unresolved = unresolved.slice(count)
     },
   }
 }

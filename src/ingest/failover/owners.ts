@@ -2,7 +2,7 @@
 
 import { networkOf } from '../../kit/network.ts'
 import type { RecordOwner } from '../../spool/spool.ts'
-import type { Received } from '../service.ts'
+import { projectRefOf, type Received } from '../signal.ts'
 import { createKnownChecks } from './known-checks.ts'
 
 export type OwnerLookups = {
@@ -14,34 +14,40 @@ export type OwnerLookups = {
   projectsOf: (checkIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
 }
 
-const learntAtOnce = 5000
+const lookedUpAtOnce = 5000
 const known = { maxEntries: 100_000 }
 
 export function createSpoolOwners(options: OwnerLookups) {
   const checks = createKnownChecks(known)
+  const projectOwner = (projectId: string) => ({ id: projectId, share: options.shareOf(projectId) })
 
   return {
     /** Remembers that the check exists, and its project if that is known. */
     rememberCheck: checks.add,
 
     /** The project, if the check or the key existed when last seen; otherwise the sender's network. */
-    ownerOf(received: Received): RecordOwner {
-      const { checkId, slug, uploader, pingKeyHash, from, remoteAddr } = received
-      const hash = uploader === null ? pingKeyHash : uploader.keyHash
-      const byKey = slug?.projectId || uploader?.projectId || (hash === null ? null : options.projectOfKey(hash))
+    ownerOf({ target, sender }: Received): RecordOwner {
+      const ref = projectRefOf(target)
       // A heartbeat with a key belongs to the owner of the key.
-      const byId = slug === null && uploader === null ? checks.projectOf(checkId) : undefined
-      const projectId = byKey ?? byId
-      if (projectId === undefined) return { stranger: networkOf(from ?? slug?.address ?? remoteAddr, 32, 64) }
-      return projectId === '' ? { id: null, share: 1 } : { id: projectId, share: options.shareOf(projectId) }
+      if (ref !== null) {
+        const projectId = 'id' in ref ? ref.id : options.projectOfKey(ref.keyHash)
+        return projectId === null ? strangerAt(sender.address) : projectOwner(projectId)
+      }
+      const projectId = target.by === 'id' ? checks.projectOf(target.checkId) : undefined
+      if (projectId === undefined) return strangerAt(sender.address)
+      return projectId === null ? { id: null, share: 1 } : projectOwner(projectId)
     },
 
     /** Looks up the projects of checks that were remembered since the last call. */
     async lookUpProjects(): Promise<void> {
-      const ids = checks.unlearnt(learntAtOnce)
+      const ids = checks.unresolved(lookedUpAtOnce)
       if (ids.length === 0) return
       for (const [id, projectId] of await options.projectsOf(ids)) checks.add(id, projectId)
-      checks.asked(ids.length)
+      checks.lookedUp(ids.length)
     },
   }
+}
+
+function strangerAt(address: string): RecordOwner {
+  return { stranger: networkOf(address, 32, 64) }
 }

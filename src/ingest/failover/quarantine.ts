@@ -13,7 +13,7 @@ import type { Database } from '../../database/service.ts'
 import { isOutOfTime } from '../../kit/availability.ts'
 import { isUuid } from '../../kit/identifier.ts'
 import { isoMillis } from '../../kit/instant.ts'
-import type { Outcome, Received } from '../service.ts'
+import { type Outcome, projectIdOf, type Received } from '../signal.ts'
 import { problemOf, storable } from '../storable.ts'
 import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-record.ts'
 import * as store from './quarantine-store.ts'
@@ -176,14 +176,14 @@ export function createQuarantine(options: {
 }
 
 function rowOf(received: Received): Pick<store.Quarantined, 'id' | 'receivedAt' | 'projectId' | 'checkId' | 'payload'> {
-  const { id, at, checkId, slug, uploader } = received
+  const { id, at, target } = received
   const payload = encodeHeartbeat(received)
-  const uuidOrNull = (text: string | undefined) => (text !== undefined && isUuid(text) ? text : null)
+  const uuidOrNull = (text: string | null) => (text !== null && isUuid(text) ? text : null)
   return {
     id,
     receivedAt: brokenRule(columns.heartbeats.received_at, at) === null ? at : null,
-    projectId: uuidOrNull(slug?.projectId) ?? uuidOrNull(uploader?.projectId),
-    checkId: uuidOrNull(checkId),
+    projectId: uuidOrNull(projectIdOf(target)),
+    checkId: uuidOrNull(target.by === 'id' ? target.checkId : null),
     payload,
   }
 }

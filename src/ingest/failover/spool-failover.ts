@@ -10,7 +10,7 @@ import { isDatabaseAway } from '../../kit/availability.ts'
 import type { Done } from '../../kit/batcher.ts'
 import { encodeRecord, type SpoolRecord } from '../../spool/records.ts'
 import type { Backlog, Spool } from '../../spool/spool.ts'
-import type { Outcome, Received } from '../service.ts'
+import type { Outcome, Received } from '../signal.ts'
 import { problemOf, storable } from '../storable.ts'
 import { decodeAll, decodeHeartbeat, recordOf } from './heartbeat-record.ts'
 import { createSpoolOwners, type OwnerLookups } from './owners.ts'
@@ -109,11 +109,11 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     }
   }
 
-  /** While the database was away nobody could tell that these belong to no check, or to none of their uploader's. */
+  /** While the database was away it was not known that these have no check, or none of their uploader's. */
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
-    const addresses = new Set(entries.map(({ checkId, slug }) => checkId || slug?.slug))
+    const addresses = new Set(entries.map(({ target }) => (target.by === 'id' ? target.checkId : target.slug)))
     const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
     log.warn(line, 'heartbeats from the spool have no check that their senders may report to, and were dropped')
   }

@@ -8,7 +8,7 @@ import type { Database } from '../../database/service.ts'
 import { atMost } from '../../kit/cache.ts'
 import type { Quota } from '../../quotas/limits.ts'
 import type { Quotas } from '../../quotas/service.ts'
-import type { Received } from '../service.ts'
+import type { ByCheck } from '../signal.ts'
 import * as store from './bodies-store.ts'
 
 export type Bodies = ReturnType<typeof createBodies>
@@ -115,18 +115,19 @@ export function createBodies(options: {
     closed: (): store.ClosedToBodies => closed,
 
     /**
-     * `written` are the counts of checks whose bodies were stored; `entries` are all heartbeats that were, with or without
+     * `written` are the counts of checks whose bodies were stored; `byCheck` are all heartbeats that were, with or without
      * their bodies; `closedThen` is what was closed when they were written.
      */
-    wrote(written: readonly store.Total[], entries: readonly Received[], closedThen: store.ClosedToBodies): void {
+    wrote(written: readonly store.Total[], byCheck: ByCheck, closedThen: store.ClosedToBodies): void {
       const byId = new Map(written.map((one) => [one.checkId, one]))
-      for (const entry of entries) {
-        const { checkId, body, at } = entry
-        if (body === null || body.length === 0) continue
+      for (const [checkId, received] of byCheck) {
         const one = byId.get(checkId)
-        if (closedThen.checks.has(checkId)) count('check', 1)
-        else if (one === undefined) count('project', 1)
-        else addTo(usage, { projectId: one.projectId, day: dayOf(at), bytes: body.length })
+        for (const { body, at } of received) {
+          if (body === null || body.length === 0) continue
+          if (closedThen.checks.has(checkId)) count('check', 1)
+          else if (one === undefined) count('project', 1)
+          else addTo(usage, { projectId: one.projectId, day: dayOf(at), bytes: body.length })
+        }
       }
       const overfull: string[] = []
       for (const one of written) {

@@ -8,14 +8,15 @@ test('a heartbeat comes back as it was written, body and all', () => {
     spoolEntry(),
     spoolEntry({ body: Buffer.from([0, 255, 10]) }),
     spoolEntry({ body: Buffer.alloc(0) }),
-    spoolEntry({ takenAt: 1_000_000 }),
+    spoolEntry({ acceptedAt: 1_000_000 }),
+    spoolEntry({ target: { by: 'slug', project: { keyHash: 'x', kinds: ['ping_key'] }, slug: 's', create: true } }),
   ]
   assert.deepEqual(decodeAll(heartbeats.map(recordOf)), { heartbeats, unreadable: [] })
 })
 
 test('the record of an upload carries the time at which it was accepted', () => {
   assert.equal(recordOf(spoolEntry({ at: 3 })).at, 3)
-  assert.equal(recordOf(spoolEntry({ at: 3, takenAt: 60 })).at, 60)
+  assert.equal(recordOf(spoolEntry({ at: 3, acceptedAt: 60 })).at, 60)
 })
 
 test('a payload that is no heartbeat is kept as it is', () => {

@@ -8,7 +8,8 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Received } from '../../../src/ingest/service.ts'
+import { type ProjectRef, pingKinds, type Received, uploadKinds } from '../../../src/ingest/signal.ts'
+import { encodeRecord } from '../../../src/spool/records.ts'
 import { createFaultProxy } from '../../fault-proxy.ts'
 import { adminToken, build, eventually, keys, type Running, scratchDir } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
@@ -159,35 +160,38 @@ test('every request during an outage leaves the spool, and valid heartbeats are 
   await eventually('heartbeats to go to the database again', () => running.app.heartbeats.oldestWaiting() === null)
 })
 
-const slugOf = (slug: string, projectId = '') => ({
-  projectId,
-  slug,
-  create: false,
-  requestId: 'r',
-  address: '127.0.0.1',
+const slugOf = (slug: string, project: ProjectRef, create = false): Partial<Received> => ({
+  target: { by: 'slug', project, slug, create },
 })
 
 /** Records that no version of this service would write, that another version may have written, or that are damaged. */
 function oddPayloads(uuid: string): Buffer[] {
-  const odd: Partial<Received>[] = [
+  const odd: Parameters<typeof spoolEntry>[0][] = [
     ...['', 'x', 'a\0b', uuid.toUpperCase(), null, 5].map((checkId) => ({ checkId: checkId as string })),
-    ...[Number.NaN, -1, 1e300, 5e12, 'now', null].map((at) => ({ checkId: uuid, at: at as number })),
+    ...[Number.NaN, -1, 1e300, 5e12, 'now', null].map((at) => ({ checkId: uuid, at: at as number, acceptedAt: 1 })),
     ...[2 ** 31, -(2 ** 40), 1.5, 'x'].map((exitStatus) => ({ checkId: uuid, exitStatus: exitStatus as number })),
     ...['x', 'a\0b', 7].map((rid) => ({ checkId: uuid, rid: rid as string })),
     ...['alive', '', 5].map((kind) => ({ checkId: uuid, kind: kind as 'log' })),
-    ...['a\0b', 'k'.repeat(101), '\ud800', 5].map((key) => ({ checkId: uuid, key: key as string })),
-    ...['a\0b', 's'.repeat(101), '\udfff'].map((slug) => ({ slug: slugOf(slug, crypto.randomUUID()) })),
-    ...['x', 5].map((projectId) => ({ slug: slugOf('s', projectId as string) })),
+    ...['a\0b', 'k'.repeat(101), '\ud800', 5].map((key) => ({ checkId: uuid, dedupeKey: key as string })),
+    ...['a\0b', 's'.repeat(101), '\udfff'].map((slug) => slugOf(slug, { id: crypto.randomUUID() })),
+    ...['x', 5].map((id) => slugOf('s', { id: id as string })),
     ...['id', 'x'.repeat(300)].map((id) => ({ id, checkId: uuid })),
-    { slug: 5 as never },
-    { checkId: uuid, uploader: 'x' as never },
+    { target: 5 as never },
+    slugOf(5 as never, { id: crypto.randomUUID() }),
+    { target: { by: 'id', checkId: uuid, within: 'x' as never } },
     { checkId: uuid, mail: {} as never },
   ]
   const texts = ['', '{', 'null', '[]', '5', '{}', '\0']
   return [
     ...odd.map((fields) => encodeEntry(spoolEntry(fields))),
-    ...texts.map((text) => encodeEntry({ body: Buffer.from(text), toJSON: () => text } as never)),
+    ...texts.map((text) => encodeRecord({ at: 1, payload: withLength(text) })),
   ]
+}
+
+function withLength(json: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(Buffer.byteLength(json))
+  return Buffer.concat([length, Buffer.from(json)])
 }
 
 /** Valid heartbeats without a check, and those that must not hold the others up. */
@@ -200,10 +204,12 @@ function harmlessRecords(uuid: string): Buffer[] {
     requestId: 'r\0'.repeat(64),
   }
   return [
-    ...hashes.map((pingKeyHash) => spoolEntry({ pingKeyHash, slug: { ...slugOf('steady'), create: true } })),
-    ...hashes.map((keyHash) => spoolEntry({ checkId: uuid, uploader: { projectId: '', keyHash } })),
-    ...hashes.map((keyHash) => spoolEntry({ slug: slugOf('steady'), uploader: { projectId: '', keyHash } })),
-    spoolEntry({ slug: { ...slugOf('new', crypto.randomUUID()), create: true, address: '9'.repeat(60) } }),
+    ...hashes.map((keyHash) => spoolEntry(slugOf('steady', { keyHash, kinds: pingKinds }, true))),
+    ...hashes.map((keyHash) =>
+      spoolEntry({ target: { by: 'id', checkId: uuid, within: { keyHash, kinds: uploadKinds } } }),
+    ),
+    ...hashes.map((keyHash) => spoolEntry(slugOf('steady', { keyHash, kinds: uploadKinds }))),
+    spoolEntry({ ...slugOf('new', { id: crypto.randomUUID() }, true), address: '9'.repeat(60) }),
     spoolEntry({ checkId: crypto.randomUUID(), ...dirty, remoteAddr: '9'.repeat(99) }),
   ].map(encodeEntry)
 }
@@ -267,12 +273,12 @@ test('heartbeats acknowledged under a ping key are recorded although the key was
   const admin = { authorization: `Bearer ${adminToken}` }
   const project = (await first.call('POST', '/api/v3/projects/', { name: 'other' }, admin)).json()
   await first.call('POST', '/api/v3/checks/', { slug: 'job' }, { 'x-api-key': String(project.api_key) })
-  const pingKeyHash = first.app.projects.hashOf(String(project.ping_key))
+  const keyHash = first.app.projects.hashOf(String(project.ping_key))
   const rotate = `/api/v3/projects/${project.id}/keys/ping_key/rotate/`
   assert.equal((await first.call('POST', rotate, undefined, admin)).status, 200)
   await sql(databaseUrl, "UPDATE retired_addresses SET retired_at = now() - interval '1 hour' WHERE kind = 'ping_key'")
   const [before, after] = [2, 0].map((hours) =>
-    spoolEntry({ pingKeyHash, slug: slugOf('job'), at: Date.now() - hours * 3_600_000 }),
+    spoolEntry({ ...slugOf('job', { keyHash, kinds: pingKinds }), at: Date.now() - hours * 3_600_000 }),
   )
   const dataDir = await scratchDir(t)
   await abandon(dataDir, [Buffer.concat([before, after].map((one) => encodeEntry(one as Received)))])
@@ -301,7 +307,7 @@ test('a replay puts heartbeats that the database refuses into the quarantine and
   )
   assert.deepEqual(
     new Set(kept.map(({ id }) => id)),
-    new Set(entries.filter(({ checkId }) => checkId === poisoned).map(({ id }) => id)),
+    new Set(entries.filter(({ target }) => target.by === 'id' && target.checkId === poisoned).map(({ id }) => id)),
   )
   assert.deepEqual([...new Set(kept.map(({ code }) => code))], ['22023'])
   assert.equal((await running.call('GET', `/ping/${well}`)).text, 'OK')

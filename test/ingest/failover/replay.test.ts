@@ -5,9 +5,10 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Received } from '../../../src/ingest/service.ts'
+import type { Received } from '../../../src/ingest/signal.ts'
 import { build, call, eventually, scratchDir } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
+import { received } from '../received.ts'
 import { encodeEntry } from './spool-entry.ts'
 
 type Stored = { id: string; at: number; checkId: string; kind: 'success'; rid: string }
@@ -31,7 +32,7 @@ test('what a segment holds is stored once, however much of it was before', async
   for (const check of checks)
     for (const signal of signals) await call(url, 'POST', `/ping/${check}${signal}?rid=${crypto.randomUUID()}`, 'body')
   const before = await stored(databaseUrl)
-  const of = (check: string | undefined) => before.filter(({ checkId }) => checkId === check).map(received)
+  const of = (check: string | undefined) => before.filter(({ checkId }) => checkId === check).map(heartbeatOf)
   const fresh = { ...(of(checks[2])[0] as Received), id: crypto.randomUUID(), at: Date.now(), rid: crypto.randomUUID() }
 
   const dataDir = await scratchDir(t)
@@ -65,10 +66,6 @@ test('what a segment holds is stored once, however much of it was before', async
   )
 })
 
-function received({ id, at, checkId, kind, rid }: Stored): Received {
-  return {
-    ...{ id, at: Math.round(at), checkId, kind, rid, exitStatus: null, method: 'POST', scheme: 'http' },
-    ...{ remoteAddr: '127.0.0.1', ua: 'test', body: Buffer.from('body'), requestId: 'r', created: false },
-    ...{ slug: null, mail: null, pingKeyHash: null, uploader: null, key: null },
-  }
+function heartbeatOf({ at, ...stored }: Stored): Received {
+  return received({ ...stored, at: Math.round(at), method: 'POST', body: Buffer.from('body') })
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createSpoolFailover } from '../../../src/ingest/failover/spool-failover.ts'
-import type { Outcome, Received } from '../../../src/ingest/service.ts'
+import { type Outcome, pingKinds, type Received, uploadKinds } from '../../../src/ingest/signal.ts'
 import { openSpool } from '../../../src/spool/spool.ts'
 import { eventually, scratchDir } from '../../helper.ts'
 import { pause } from '../../patience.ts'
+import { received } from '../received.ts'
 
 const log = { info() {}, warn() {}, error() {} }
 const checkId = '6b1f3a52-54be-4909-a300-9a296a8c72e4'
@@ -50,12 +51,12 @@ async function open(t: TestContext, database: { isAway: boolean; writeMs: number
 /** Arrives, and is on disk or in the database afterwards, as ingest/service.ts does it. */
 async function arrive({ failover, stored }: Awaited<ReturnType<typeof open>>, n: number): Promise<void> {
   if (failover.active) {
-    await new Promise((resolve) => assert.ok(failover.push(received(n), resolve)))
+    await new Promise((resolve) => assert.ok(failover.push(received({ at: n, checkId }), resolve)))
     return
   }
   await failover.drained().then(
     () => stored.push(n),
-    (error) => failover.divert([received(n)], error),
+    (error) => failover.divert([received({ at: n, checkId })], error),
   )
 }
 
@@ -143,43 +144,35 @@ test('a replay that fails while the database answers is reported and does not ho
   assert.equal(world.failover.oldestExpected(), null)
 })
 
-function received(at: number): Received {
-  return {
-    ...{ id: `00000000-0000-7000-8000-${String(at).padStart(12, '0')}`, at, checkId, kind: 'success' },
-    ...{ exitStatus: null, rid: null, method: 'GET', scheme: 'http', remoteAddr: '127.0.0.1', ua: 'test', body: null },
-    ...{ requestId: 'r', slug: null, mail: null, pingKeyHash: null, uploader: null, key: null, created: false },
-  }
-}
-
 test('strangers who fill their share keep out no known check or key, and a project no other project', async (t) => {
   const { failover } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
-  const slug = { projectId: '', slug: 's', create: true, requestId: '', address: '192.0.2.7' }
-  const isTaken = (fields: Partial<Received>) => failover.push({ ...received(1), ...fields }, () => {})
-  const bySlug = (pingKeyHash: string) => ({ checkId: '', slug, pingKeyHash })
+  const isTaken = (given: Parameters<typeof received>[0]) => failover.push(received({ checkId, ...given }), () => {})
+  const bySlug = (keyHash: string): Partial<Received> => ({
+    target: { by: 'slug', project: { keyHash, kinds: pingKinds }, slug: 's', create: true },
+  })
+  const upload = (keyHash: string): Partial<Received> => ({
+    target: { by: 'id', checkId, within: { keyHash, kinds: uploadKinds } },
+  })
   let strangers = 0
-  while (isTaken(bySlug(`made up ${strangers % 1000}`))) strangers++
+  while (isTaken({ ...bySlug(`made up ${strangers % 1000}`), address: '192.0.2.7' })) strangers++
   assert.ok(strangers > 10 && strangers < 40, `${strangers}: half of a tenth`)
   assert.ok(
-    !isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.7', remoteAddr: '198.51.100.1' }),
+    !isTaken({ checkId: crypto.randomUUID(), address: '192.0.2.7', remoteAddr: '198.51.100.1' }),
     'as a header claims',
   )
-  assert.ok(isTaken({ checkId: crypto.randomUUID(), from: '192.0.2.8' }), 'another address')
+  assert.ok(isTaken({ checkId: crypto.randomUUID(), address: '192.0.2.8' }), 'another address')
   assert.ok(isTaken(bySlug('known')))
-  const uploader = { projectId: '', keyHash: 'known' }
-  assert.ok(isTaken({ uploader }))
-  failover.rememberCheck(checkId)
-  assert.ok(isTaken({ checkId, from: '192.0.2.7' }), 'a known check')
-  assert.ok(
-    !isTaken({ checkId, from: '192.0.2.7', uploader: { ...uploader, keyHash: 'made up' } }),
-    'with a stranger’s key',
-  )
+  assert.ok(isTaken(upload('known')))
+  failover.rememberCheck(checkId, null)
+  assert.ok(isTaken({ checkId, address: '192.0.2.7' }), 'a known check')
+  assert.ok(!isTaken({ ...upload('made up'), address: '192.0.2.7' }), 'with a stranger’s key')
 
   await failover.lookUpProjects()
   let own = 0
   while (isTaken({ checkId })) own++
   assert.ok(own > 100, `${own} of the project`)
   assert.ok(!isTaken(bySlug('known')), 'the project is at its share')
-  failover.rememberCheck(crypto.randomUUID())
+  failover.rememberCheck(crypto.randomUUID(), null)
   const other = crypto.randomUUID()
   failover.rememberCheck(other, 'another project')
   assert.ok(isTaken({ checkId: other }))

@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import type { Queryable } from '../../../src/database/client.ts'
 import { createBodies } from '../../../src/ingest/history/bodies.ts'
 import { openToBodies } from '../../../src/ingest/history/bodies-store.ts'
-import type { Received } from '../../../src/ingest/service.ts'
 import { adminToken, build, eventually, keys, type Running } from '../../helper.ts'
 import { sql } from '../../postgres.ts'
+import { received } from '../received.ts'
 
 type Ping = { n: number; type: string; body_url: string | null }
 
@@ -157,7 +157,7 @@ test('bodies that arrive while the oldest are removed are counted once', async (
   })
   const [row] = await sql<{ project_id: string }>(running.databaseUrl, 'SELECT project_id FROM checks')
   const look = async () => {
-    bodies.wrote([{ checkId: uuid, projectId: String(row?.project_id), total: 5000 }], [], openToBodies)
+    bodies.wrote([{ checkId: uuid, projectId: String(row?.project_id), total: 5000 }], new Map(), openToBodies)
     await bodies.step(new AbortController().signal)
     const { kept, counted } = await bytesOf(running)
     return { kept, counted }
@@ -185,14 +185,15 @@ test('a body that was written just before its check was closed counts for its pr
     onFull: () => {},
   })
   const projectId = String((await sql<{ id: string }>(running.databaseUrl, 'SELECT id FROM projects'))[0]?.id)
-  const heartbeat = { checkId: uuid, body: Buffer.from('x'.repeat(100)), at: app.database.clock.now() } as Received
+  const body = Buffer.from('x'.repeat(100))
+  const byCheck = new Map([[uuid, [received({ checkId: uuid, body, at: app.database.clock.now() })]]])
   const written = [{ checkId: uuid, projectId, total: 100_000 }]
   // Two batches are under way. The first that ends closes the check.
   const closed = bodies.closed()
-  bodies.wrote(written, [heartbeat], closed)
+  bodies.wrote(written, byCheck, closed)
   assert.ok(bodies.closed().checks.has(uuid))
-  bodies.wrote(written, [heartbeat], closed)
-  bodies.wrote([], [heartbeat], bodies.closed())
+  bodies.wrote(written, byCheck, closed)
+  bodies.wrote([], byCheck, bodies.closed())
   await bodies.step(new AbortController().signal)
   assert.equal((await bytesOf(running)).used, 200)
   assert.deepEqual(dropped, ['check'])

@@ -156,14 +156,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     receive(signal: Signal, done: Done<Outcome>): boolean {
       const now = clock.now()
       const received = storable(accept(signal, now))
-      const since = clock.monotonic()
-      const taken = push(received, (error, outcome) => {
-        if (error) writeProbe.refused(error, since, now)
-        else if (isStored(outcome)) writeProbe.stored()
-        const counted = countedAs(error, outcome)
-        if (counted !== null) count(signal.kind, counted, '', 1)
-        done(error, outcome)
-      })
+      const taken = push(received, watched(received, done))
       if (!taken) count(signal.kind, 'refused', '', 1)
       return taken
     },
@@ -190,6 +183,18 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       await batcher.drained()
       await failover?.close()
     },
+  }
+
+  /** Counts what becomes of the heartbeat, and tells the probe whether heartbeats can be stored. */
+  function watched({ kind, acceptedAt }: Received, done: Done<Outcome>): Done<Outcome> {
+    const since = clock.monotonic()
+    return (error, outcome) => {
+      if (error) writeProbe.refused(error, since, acceptedAt)
+      else if (isStored(outcome)) writeProbe.stored()
+      const counted = countedAs(error, outcome)
+      if (counted !== null) count(kind, counted, '', 1)
+      done(error, outcome)
+    }
   }
 
   function push(received: Received, done: Done<Outcome>): boolean {

@@ -72,13 +72,7 @@ export type HeartbeatsOptions = {
 export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
-  const recorder = createRecorder({
-    ...options,
-    resolve: createResolver(options),
-    count: (kind, id, n) => count(kind, 'recorded', id, n),
-    onExisting: (checkId, projectId) => failover?.rememberCheck(checkId, projectId),
-  })
-  const writer = createBatchWriter({ ...options, record: recorder.record, projectsOf: options.checks.projectsOf })
+  const writer = writerOf(options, (checkId, projectId) => failover?.rememberCheck(checkId, projectId))
   const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
   const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
   const quarantine = createQuarantine({
@@ -94,10 +88,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       ...options.spoolOwners,
       projectsOf: options.checks.projectsOf,
       record: (entries) => writeBatch(entries, { again: true, isPatient: true }),
-      quarantine,
-      ping: database.synchronise,
-      count: countSpooled,
-      log: options.log,
+      ...{ quarantine, ping: database.synchronise, count: countSpooled, log: options.log },
     })
   const writeProbe = createWriteProbe(options)
 
@@ -201,6 +192,16 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     if (failover?.active) return failover.push(received, done)
     return batcher.push(received, entryBytes + (received.body?.length ?? 0), done)
   }
+}
+
+function writerOf(options: HeartbeatsOptions, onExisting: (checkId: string, projectId: string | null) => void) {
+  const { record } = createRecorder({
+    ...options,
+    resolve: createResolver(options),
+    count: (kind, id, n) => options.count(kind, 'recorded', id, n),
+    onExisting,
+  })
+  return createBatchWriter({ ...options, record, projectsOf: options.checks.projectsOf })
 }
 
 /** Null for what is counted where it is recorded. */

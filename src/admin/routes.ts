@@ -1,11 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { configSchema } from '../config/schema.ts'
 import { AppError } from '../core/errors.ts'
 import { bothForms } from '../http/slashes.ts'
-
-const Level = Type.Object({ level: Type.String() }, { additionalProperties: false })
+import { getLogLevel, setLogLevel, shutdownService } from './schema.ts'
 
 export type AdminRoutesOptions = {
   shutdown: () => void
@@ -19,7 +17,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
   const config = { access: 'admin', always: true } as const
 
   for (const { url, form } of bothForms('/admin/shutdown')) {
-    app.post(url, { config: { ...config, ...form } }, async (request, reply) => {
+    app.post(url, { config: { ...config, ...form }, schema: shutdownService }, async (request, reply) => {
       const { actor, requestId, address } = request.caller
       await record({ actor, requestId, address, action: 'admin.shutdown', target: 'service' })
       // Answered first: the answer is the last thing that this connection carries.
@@ -29,9 +27,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
   }
 
   for (const { url, form } of bothForms('/admin/log-level')) {
-    app.get(url, { config: { ...config, ...form } }, async () => ({ level: log.level }))
+    app.get(url, { config: { ...config, ...form }, schema: getLogLevel }, async () => ({ level: log.level }))
 
-    app.put(url, { config: { ...config, ...form }, schema: { body: Level } }, async (request) => {
+    app.put(url, { config: { ...config, ...form }, schema: setLogLevel }, async (request) => {
       const { actor, requestId, address } = request.caller
       const before = log.level
       const after = parseLevel(request.body.level)

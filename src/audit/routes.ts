@@ -1,31 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
-import { Uuid } from '../http/schema.ts'
+import { shareSchemas } from '../http/api-schema.ts'
 import { parseInstant } from '../kit/instant.ts'
+import { auditSchemas, listAudit } from './schema.ts'
 import type { AuditTrail } from './service.ts'
-
-const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 200 }))
-const Query = Type.Object(
-  {
-    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-    after: Text,
-    project: Type.Optional(Uuid),
-    action: Text,
-    actor: Text,
-    target: Text,
-    from: Text,
-    to: Text,
-  },
-  { additionalProperties: false },
-)
 
 /** The audit trail: of its own project for a read-write key, of all for the administrator. */
 export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'list'> }> = async (app, { trail }) => {
-  const config = { access: 'write or admin' } as const
+  shareSchemas(app, auditSchemas)
 
   for (const slash of ['', '/']) {
-    app.get(`/api/v3/audit${slash}`, { config, schema: { querystring: Query } }, async (request) => {
+    const config = { access: 'write or admin', undocumented: slash === '' } as const
+    app.get(`/api/v3/audit${slash}`, { config, schema: listAudit }, async (request) => {
       const { projectId } = request.caller
       const { limit, project, from, to, ...filter } = request.query
       if (projectId !== '' && project !== undefined && project !== projectId)

@@ -1,14 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import type { AuditEntry } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
+import { shareSchemas } from '../http/api-schema.ts'
 import { neverShed } from '../http/pressure.ts'
 import { alwaysLog } from '../logging/logger.ts'
+import { breakerSchemas, listBreakers, listBreakersShort, resetBreaker, resetBreakers } from './schema.ts'
 import type { BreakerDocument, CircuitBreakers } from './service.ts'
 
 const base = '/api/v1/circuit-breakers'
-const Name = Type.Object({ name: Type.String({ maxLength: 100 }) })
 /** In one audit entry. */
 const changesMax = 100
 
@@ -20,7 +20,8 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   writeAudit: (entry: AuditEntry) => Promise<void>
 }> = async (app, { breakers, writeAudit }) => {
   // Wanted most when something is down, this process overloaded or not started yet.
-  const config = { access: 'admin', always: true, ...neverShed } as const
+  const anyPhase = { access: 'admin', always: true, ...neverShed } as const
+  shareSchemas(app, breakerSchemas)
 
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
     const { actor, requestId, address } = request.caller
@@ -30,10 +31,12 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   }
 
   for (const slash of ['', '/']) {
-    for (const path of [`${base}/status`, '/circuit-breaker'])
-      app.get(`${path}${slash}`, { config }, async () => ({ circuit_breakers: breakers.list() }))
+    const config = { ...anyPhase, undocumented: slash === '' }
+    const list = async () => ({ circuit_breakers: breakers.list() })
+    app.get(`${base}/status${slash}`, { config, schema: listBreakers }, list)
+    app.get(`/circuit-breaker${slash}`, { config, schema: listBreakersShort }, list)
 
-    app.post(`${base}/:name/reset${slash}`, { config, schema: { params: Name } }, async (request) => {
+    app.post(`${base}/:name/reset${slash}`, { config, schema: resetBreaker }, async (request) => {
       const { name } = request.params
       const done = breakers.reset(name)
       if (done === null) throw new AppError('not_found', 'circuit breaker not found')
@@ -42,7 +45,7 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
       return done.after
     })
 
-    app.post(`${base}/reset-all${slash}`, { config }, async (request) => {
+    app.post(`${base}/reset-all${slash}`, { config, schema: resetBreakers }, async (request) => {
       const all = breakers.list()
       const touched = all.filter(({ state, failures }) => state !== 'closed' || failures > 0)
       const before = touched.slice(0, changesMax).map((one) => [one.name, summary(one)])

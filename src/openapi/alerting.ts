@@ -191,34 +191,6 @@ const others: Operations = {
       ...refusals('ours', 400, 401, 404, 409, 429),
     },
   },
-  'GET /api/v3/service-alerts/': {
-    id: 'listServiceAlerts',
-    tag: 'service',
-    summary: 'What Flatline had to say of itself, the newest first',
-    answers: {
-      200: json(
-        'The alerts',
-        Type.Object({
-          alerts: Type.Array(Type.Unsafe(ref('ServiceAlert'))),
-          next: Type.Union([Type.String(), Type.Null()]),
-        }),
-        {
-          alerts: [
-            {
-              id: 12,
-              at: '2026-11-24T09:12:01.004+00:00',
-              node: 'flatline-0',
-              rule: 'breaker',
-              level: 'INFO',
-              text: 'circuit breakers are open: webhook',
-            },
-          ],
-          next: null,
-        },
-      ),
-      ...refusals('ours', 400, 401, 404, 429),
-    },
-  },
 }
 
 export const alertingOperations: Operations = { ...maintenance, ...attentions, ...others }

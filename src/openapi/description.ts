@@ -34,27 +34,48 @@ export function nameOf({ method, url }: Pick<RouteOptions, 'method' | 'url'>): s
   return `${[method].flat().join(',')} ${url}`
 }
 
-/** A route without a description is not in the document. */
+/** A route whose schema has no operationId is not in the document, and neither is the second form of an address. */
 export function describe(
   { schema, url, route }: { schema: FastifySchema | undefined; url: string; route: RouteOptions },
   operations: Operations,
 ): { schema: FastifySchema; url: string } {
-  const operation = operations[nameOf(route)]
-  if (operation === undefined) return { schema: { hide: true }, url }
-  const { tag, summary, description, deprecated, answers, body, query, path } = operation
-  const access = route.config?.access ?? 'public'
+  const { access = 'public', undocumented } = route.config ?? {}
   // A key in the address is no header.
   const isInPath = access === 'read-only' && url.endsWith(':key')
+  const shared = {
+    security: isInPath ? [] : security[access],
+    always: access === 'public' || access === 'ping' ? {} : { 503: unavailable },
+  }
+  const legacy = operations[nameOf(route)]
+  if (legacy !== undefined) return describeLegacy(schema, url, legacy, shared)
+  if (schema?.operationId === undefined || undocumented) return { schema: { hide: true }, url }
+  const { operationId, refusals, response, ...own } = schema
+  const described = {
+    ...own,
+    security: shared.security,
+    response: { ...shared.always, ...refusals, ...(response as object) },
+    'x-operation': operationId,
+  }
+  return { schema: described as FastifySchema, url: url.replace(/\*$/, ':file') }
+}
+
+function describeLegacy(
+  schema: FastifySchema | undefined,
+  url: string,
+  operation: Operation,
+  { security, always }: { security: Requirement[]; always: object },
+): { schema: FastifySchema; url: string } {
+  const { tag, summary, description, deprecated, answers, body, query, path } = operation
   const described = {
     tags: [tag],
     summary,
     ...(description && { description }),
     ...(deprecated && { deprecated }),
-    security: isInPath ? [] : security[access],
+    security,
     ...(path && { params: parameters(withRules(path, schema?.params)) }),
     ...queryOf(schema, query),
     ...bodyOf(schema, body),
-    response: answersOf(access === 'public' || access === 'ping' ? answers : { 503: unavailable, ...answers }),
+    response: answersOf({ ...always, ...answers }),
     'x-operation': operation.id,
   }
   return { schema: described as FastifySchema, url: url.replace(/\*$/, ':file') }

@@ -1,15 +1,12 @@
 // Our own calls on what a project has beside its checks, and on projects.
 
 import { Type } from 'typebox'
-import { channelId, checkExample, projectId, uuid } from './examples.ts'
+import { channelId, checkExample, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals } from './operation.ts'
 
 const channel = { id: channelId, kind: 'webhook', name: 'on call' }
 const channelPath: Record<string, Parameter> = {
   id: { type: 'string', description: 'uuid of the channel', example: channelId },
-}
-const projectPath: Record<string, Parameter> = {
-  id: { type: 'string', description: 'uuid of the project', example: projectId },
 }
 const next = Type.Union([Type.String(), Type.Null()], { description: 'What `after` is for the page behind' })
 const list = (name: string, item: string) => Type.Object({ [name]: Type.Array(Type.Unsafe(ref(item))), next })
@@ -171,112 +168,4 @@ const definitions: Operations = {
   },
 }
 
-const keys = {
-  api_key: 'flw_0123456789abcdefghijklmnopqr',
-  api_key_readonly: 'flr_0123456789abcdefghijklmnopqr',
-  ping_key: '0123456789abcdefghijkl',
-}
-
-const projects: Operations = {
-  'POST /api/v3/projects/': {
-    id: 'createProject',
-    tag: 'projects',
-    summary: 'Create a project; its keys are shown this once',
-    body: { example: { name: 'payments' } },
-    answers: {
-      201: json(
-        'Created',
-        Type.Object({
-          id: Type.String(),
-          name: Type.String(),
-          api_key: Type.String(),
-          api_key_readonly: Type.String(),
-          ping_key: Type.String(),
-        }),
-        { id: projectId, name: 'payments', ...keys },
-      ),
-      ...refusals('ours', 400, 401, 404, 429),
-    },
-  },
-  'GET /api/v3/projects/': {
-    id: 'listProjects',
-    tag: 'projects',
-    summary: 'List projects',
-    answers: {
-      200: json(
-        'The projects, without keys',
-        Type.Object({
-          projects: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), created: Type.String() })),
-          next,
-        }),
-        { projects: [{ id: projectId, name: 'payments', created: '2026-11-22T09:00:00.000+00:00' }], next: null },
-      ),
-      ...refusals('ours', 400, 401, 404, 429),
-    },
-  },
-  'DELETE /api/v3/projects/:id/': {
-    id: 'deleteProject',
-    tag: 'projects',
-    summary: 'Delete a project with all that it has',
-    path: projectPath,
-    answers: { 204: nothing('Deleted'), ...refusals('ours', 400, 401, 404, 429) },
-  },
-  'POST /api/v3/projects/:id/keys/:kind/rotate/': {
-    id: 'rotateKey',
-    tag: 'projects',
-    summary: 'Replace a key; the old one is dead within five seconds',
-    path: {
-      ...projectPath,
-      kind: {
-        type: 'string',
-        enum: ['api_key', 'api_key_readonly', 'ping_key'],
-        description: 'Which key',
-        example: 'ping_key',
-      },
-    },
-    answers: {
-      200: json('The new key, shown this once', Type.Record(Type.String(), Type.String()), { ping_key: keys.ping_key }),
-      ...refusals('ours', 400, 401, 404, 429),
-    },
-  },
-  'POST /api/v3/keys/adopt/': {
-    id: 'adoptKeys',
-    tag: 'projects',
-    summary: 'Bring the ping key and badge keys that a project had on another server',
-    description:
-      '`badge_secret` is the key of the HMAC that signs badges; for a project of Healthchecks the SHA-1 of its badge key and SECRET_KEY.',
-    body: { example: { ping_key: keys.ping_key, badge_key: projectId } },
-    answers: {
-      200: json('What is another now', Type.Object({ changed: Type.Array(Type.String()) }), {
-        changed: ['ping_key', 'badge_key'],
-      }),
-      ...refusals('ours', 400, 401, 409, 429),
-    },
-  },
-  'GET /api/v3/audit/': {
-    id: 'listAudit',
-    tag: 'projects',
-    summary: 'Who changed what, when and from where, the newest first',
-    answers: {
-      200: json('The entries', list('entries', 'AuditEntry'), {
-        entries: [
-          {
-            id: 4711,
-            at: '2026-11-24T09:12:01.004+00:00',
-            project: projectId,
-            actor: 'api_key',
-            address: '192.0.2.7',
-            action: 'check.update',
-            target: uuid,
-            detail: { before: { grace: 3600 }, after: { grace: 600 } },
-            request_id: 'f3a1b2c4d5e6-17',
-          },
-        ],
-        next: null,
-      }),
-      ...refusals('ours', 400, 401, 403, 429),
-    },
-  },
-}
-
-export const managementOperations: Operations = { ...channels, ...definitions, ...projects }
+export const managementOperations: Operations = { ...channels, ...definitions }

@@ -13,7 +13,6 @@ import { managementOperations } from './management.ts'
 import { type Operations, tags } from './operation.ts'
 import { publicOperations } from './public.ts'
 import { quarantineOperations } from './quarantine.ts'
-import { quotaOperations } from './quotas.ts'
 import { components } from './schemas.ts'
 import { serviceOperations } from './service.ts'
 
@@ -26,7 +25,6 @@ declare module 'fastify' {
 const operations: Operations = {
   ...checkOperations,
   ...managementOperations,
-  ...quotaOperations,
   ...alertingOperations,
   ...publicOperations,
   ...serviceOperations,

@@ -2,7 +2,7 @@
 
 import { type TSchema, Type } from 'typebox'
 import { wireFields } from '../checks/fields.ts'
-import { quotaComponents } from './quotas.ts'
+import { errorSchemas } from '../http/api-schema.ts'
 
 const text = (description: string) => Type.String({ description })
 const flag = (description: string) => Type.Boolean({ description })
@@ -177,18 +177,6 @@ const Attention = Type.Object(
   closed,
 )
 
-const ServiceAlert = Type.Object(
-  {
-    id: Type.Integer(),
-    at: Type.String(),
-    node: Type.String(),
-    rule: Type.String(),
-    level: Type.String({ enum: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'] }),
-    text: Type.String(),
-  },
-  closed,
-)
-
 const ApplyResult = Type.Object(
   {
     index: Type.Union([Type.Integer(), Type.Null()]),
@@ -201,27 +189,10 @@ const ApplyResult = Type.Object(
   closed,
 )
 
-const AuditEntry = Type.Object(
-  {
-    id: Type.Integer(),
-    at: Type.String(),
-    project: nullable('Null for what belongs to none'),
-    actor: Type.String(),
-    address: nullable('Where the call came from'),
-    action: Type.String(),
-    target: Type.String(),
-    detail: Type.Union([Type.Object({}), Type.Null()]),
-    request_id: nullable('Of the call'),
-  },
-  closed,
-)
-
 const BadgeUrls = Type.Object(
   Object.fromEntries(['svg', 'svg3', 'json', 'json3', 'shields', 'shields3'].map((format) => [format, Type.String()])),
   closed,
 )
-
-const Breaker = Type.Object({ name: Type.String(), state: Type.String({ enum: ['closed', 'open', 'half_open'] }) })
 
 export const components = {
   Check,
@@ -231,22 +202,9 @@ export const components = {
   Flip,
   Channel,
   Delivery,
-  ...quotaComponents,
   Maintenance,
   Attention,
-  ServiceAlert,
   ApplyResult,
-  AuditEntry,
   BadgeUrls,
-  Breaker,
-  Error: Type.Object(
-    {
-      error: text('For people'),
-      code: text('For programs'),
-      field: optional(text('What was wrong')),
-      limit: optional(Type.Number({ description: 'What a quota allows' })),
-    },
-    closed,
-  ),
-  HealthchecksError: Type.Object({ error: Type.String() }, closed),
+  ...errorSchemas,
 }

@@ -1,7 +1,7 @@
 // Calls about the service itself.
 
 import { Type } from 'typebox'
-import { json, type Operation, type Operations, ref, refusals, text } from './operation.ts'
+import { json, type Operation, type Operations, refusals, text } from './operation.ts'
 
 const checks = { database: { status: 'healthy', responseTime: 1, connection: 'connected' } }
 const probe = Type.Object({
@@ -88,59 +88,7 @@ const probes: Operations = {
   },
 }
 
-const breaker = {
-  name: 'database',
-  kind: 'database',
-  state: 'closed',
-  failures: 0,
-  successes: 0,
-  openedAt: null,
-  nextAttemptAt: null,
-  lastError: null,
-  thresholds: { failureThreshold: 5, recoveryMs: 1000, successThreshold: 3, requestTimeoutMs: 30_000 },
-}
-const breakers = json(
-  'The circuit breakers',
-  Type.Object({ circuit_breakers: Type.Array(Type.Unsafe(ref('Breaker'))) }),
-  { circuit_breakers: [breaker] },
-)
-const level = Type.Object({ level: Type.String() })
-
 const admin: Operations = {
-  'GET /api/v1/circuit-breakers/status/': {
-    id: 'listCircuitBreakers',
-    tag: 'service',
-    summary: 'What is left alone for a while because it failed again and again',
-    answers: { 200: breakers, ...refusals('ours', 401, 404, 429) },
-  },
-  'GET /circuit-breaker/': {
-    id: 'listCircuitBreakersShort',
-    tag: 'service',
-    summary: 'The same under a short address',
-    answers: { 200: breakers, ...refusals('ours', 401, 404, 429) },
-  },
-  'POST /api/v1/circuit-breakers/:name/reset/': {
-    id: 'resetCircuitBreaker',
-    tag: 'service',
-    summary: 'Close a circuit breaker',
-    path: { name: { type: 'string', pattern: '^[^\\u0000-\\u001f]+$', description: 'Its name', example: 'database' } },
-    answers: { 200: json('As it is now', ref('Breaker'), breaker), ...refusals('ours', 401, 404, 429) },
-  },
-  'POST /api/v1/circuit-breakers/reset-all/': {
-    id: 'resetCircuitBreakers',
-    tag: 'service',
-    summary: 'Close all circuit breakers',
-    answers: { 200: breakers, ...refusals('ours', 401, 404, 429) },
-  },
-  'POST /admin/shutdown': {
-    id: 'shutdown',
-    tag: 'service',
-    summary: 'End the process as a SIGTERM does',
-    answers: {
-      202: json('It drains, and ends', Type.Object({ status: Type.String() }), { status: 'shutting down' }),
-      ...refusals('ours', 401, 404, 429),
-    },
-  },
   'POST /admin/reencrypt': {
     id: 'reencrypt',
     tag: 'service',
@@ -153,56 +101,6 @@ const admin: Operations = {
       ),
       ...refusals('ours', 401, 404, 429),
     },
-  },
-  'GET /api/v3/service-alerts/': {
-    id: 'listServiceAlerts',
-    tag: 'service',
-    summary: 'What Flatline had to say of itself, the newest first',
-    answers: {
-      200: json(
-        'The alerts',
-        Type.Object({
-          alerts: Type.Array(
-            Type.Object({
-              id: Type.Integer(),
-              at: Type.String(),
-              node: Type.String(),
-              rule: Type.String(),
-              level: Type.String({ enum: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'] }),
-              text: Type.String(),
-            }),
-          ),
-          next: Type.Union([Type.String(), Type.Null()]),
-        }),
-        {
-          alerts: [
-            {
-              id: 7,
-              at: '2026-11-24T09:12:01.004+00:00',
-              node: 'flatline-0',
-              rule: 'detector_late',
-              level: 'RESOLVED',
-              text: 'as it should be again',
-            },
-          ],
-          next: null,
-        },
-      ),
-      ...refusals('ours', 400, 401, 404, 429),
-    },
-  },
-  'GET /admin/log-level': {
-    id: 'getLogLevel',
-    tag: 'service',
-    summary: 'What is logged',
-    answers: { 200: json('The level', level, { level: 'info' }), ...refusals('ours', 401, 404, 429) },
-  },
-  'PUT /admin/log-level': {
-    id: 'setLogLevel',
-    tag: 'service',
-    summary: 'Log more or less, until the next start',
-    body: { example: { level: 'debug' } },
-    answers: { 200: json('The level', level, { level: 'debug' }), ...refusals('ours', 400, 401, 404, 429) },
   },
 }
 

@@ -1,7 +1,9 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import { AppError } from '../core/errors.ts'
+import { shareSchemas } from '../http/api-schema.ts'
 import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { parseBadge, parseCheckBadge, splitFormat } from './addresses.ts'
+import { badgeOfAll, badgeOfCheck, badgeOfTag, badgeSchemas, listBadges } from './schema.ts'
 import type { Badge, Badges } from './service.ts'
 
 type OfProject = { Params: { key: string; signature: string; '*': string } }
@@ -17,6 +19,7 @@ const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true }
 /** The address of a badge is its credential; the list of addresses is for any key. */
 export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
   speakHealthchecks(app)
+  shareSchemas(app, badgeSchemas)
 
   function send(reply: FastifyReply, badge: Badge | null): FastifyReply {
     if (badge === null) throw new AppError('not_found', 'not found')
@@ -28,26 +31,30 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
 
   for (const version of apiVersions) {
     const url = `/api/v${version}/badges/`
-    app.get(url, { exposeHeadRoute: false, config: { access: 'read' } }, async (request) => {
-      return { badges: await badges.list(request.caller.projectId) }
-    })
+    app.get(
+      url,
+      { exposeHeadRoute: false, config: { access: 'read' }, schema: listBadges(version) },
+      async (request) => {
+        return { badges: await badges.list(request.caller.projectId) }
+      },
+    )
   }
 
-  app.get<OfAll>('/badge/:key/:file', open, async (request, reply) => {
+  app.get<OfAll>('/badge/:key/:file', { ...open, schema: badgeOfAll }, async (request, reply) => {
     const { key, file } = request.params
     const [signature, format] = splitFormat(file)
     const wanted = parseBadge(signature, null, format)
     return send(reply, wanted && (await badges.project(key, wanted)))
   })
 
-  app.get<OfProject>(ofTag, open, async (request, reply) => {
+  app.get<OfProject>(ofTag, { ...open, schema: badgeOfTag }, async (request, reply) => {
     const { key, signature, '*': file } = request.params
     const [tag, format] = splitFormat(file)
     const wanted = parseBadge(signature, tag, format)
     return send(reply, wanted && (await badges.project(key, wanted)))
   })
 
-  app.get<OfCheck>('/b/:states/:file', open, async (request, reply) => {
+  app.get<OfCheck>('/b/:states/:file', { ...open, schema: badgeOfCheck }, async (request, reply) => {
     const { states, file } = request.params
     const [badgeKey, format] = splitFormat(file)
     const wanted = parseCheckBadge(states, badgeKey, format)

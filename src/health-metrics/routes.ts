@@ -1,20 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
 import { parseInstant } from '../kit/instant.ts'
+import { listHealthMetricNames, listHealthMetrics } from './schema.ts'
 import type { HealthMetrics } from './service.ts'
-
-const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }))
-const Query = Type.Object(
-  {
-    name: Type.String({ minLength: 1, maxLength: 100 }),
-    from: Text,
-    to: Text,
-    step: Type.Optional(Type.Integer({ minimum: 1, maximum: 31_536_000 })),
-    tags: Type.Optional(Type.Union([Type.String({ maxLength: 1000 }), Type.Array(Type.String(), { maxItems: 20 })])),
-  },
-  { additionalProperties: false },
-)
 
 const hourMs = 3_600_000
 /** Without a step, about so many points. */
@@ -26,11 +14,11 @@ export const healthMetricsRoutes: FastifyPluginAsyncTypebox<{
   healthMetrics: Pick<HealthMetrics, 'series' | 'names' | 'now'>
   intervalMs: number
 }> = async (app, { healthMetrics, intervalMs }) => {
-  const config = { access: 'read or admin' } as const
   const path = '/api/v3/health-metrics'
 
   for (const slash of ['', '/']) {
-    app.get(`${path}${slash}`, { config, schema: { querystring: Query } }, async (request) => {
+    const config = { access: 'read or admin', undocumented: slash === '' } as const
+    app.get(`${path}${slash}`, { config, schema: listHealthMetrics }, async (request) => {
       const { name, step } = request.query
       const tags = [request.query.tags ?? []].flat()
       const to = instant('to', request.query.to) ?? healthMetrics.now()
@@ -46,7 +34,9 @@ export const healthMetricsRoutes: FastifyPluginAsyncTypebox<{
       return healthMetrics.series({ name, from, to, stepS, tags: parseTags(tags) })
     })
 
-    app.get(`${path}/names${slash}`, { config }, async () => ({ names: await healthMetrics.names() }))
+    app.get(`${path}/names${slash}`, { config, schema: listHealthMetricNames }, async () => ({
+      names: await healthMetrics.names(),
+    }))
   }
 }
 

@@ -3,6 +3,7 @@ import { neverShed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'
+import * as schemas from './schema.ts'
 import type { Health, HealthReport } from './service.ts'
 
 /** What /status tells beside the checks. Instants in epoch milliseconds, `lastRun` is 0 if never. */
@@ -47,13 +48,15 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
 
   // Looks at the process alone: an outage of the database is no reason to restart anything.
   for (const { url, form } of bothForms('/health/live', '/live', '/liveness')) {
-    app.get(url, { config: { ...config, ...form, statsId: '/health/live' } }, async (_request, reply) =>
+    const schema = schemas.live(form.statsId)
+    app.get(url, { config: { ...config, ...form, statsId: '/health/live' }, schema }, async (_request, reply) =>
       send(reply, true, { alive: true, timestamp: timestamp(), uptime: uptime() }),
     )
   }
 
   for (const { url, form } of bothForms('/health/ready', '/ready', '/readiness')) {
-    app.get(url, { config: { ...config, ...form, statsId: '/health/ready' } }, async (_request, reply) => {
+    const schema = schemas.readiness(form.statsId)
+    app.get(url, { config: { ...config, ...form, statsId: '/health/ready' }, schema }, async (_request, reply) => {
       const state = phase()
       const checks: Record<string, string> = { server: state }
       if (state === 'ready') {
@@ -71,7 +74,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
   }
 
   for (const { url, form } of bothForms('/health')) {
-    app.get(url, { config: { ...config, ...form } }, async (request, reply) => {
+    app.get(url, { config: { ...config, ...form }, schema: schemas.health }, async (request, reply) => {
       const state = phase()
       const report = await health.report()
       const status = state === 'ready' ? report.status : 'unhealthy'
@@ -83,7 +86,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
 
   /** A summary for people and dashboards; 200 also when it is bad, because it is no probe. */
   for (const { url, form } of bothForms('/status')) {
-    app.get(url, { config: { ...config, ...form } }, async (request, reply) => {
+    app.get(url, { config: { ...config, ...form }, schema: schemas.summary }, async (request, reply) => {
       const state = phase()
       const report = await health.report()
       const status = state === 'ready' ? report.status : 'unhealthy'

@@ -23,6 +23,8 @@ export const nullable = (description?: string) =>
 /** Makes schemas known under their names, for `ref`. */
 export function shareSchemas(app: FastifyInstance, schemas: Record<string, TSchema>): void {
   for (const [name, schema] of Object.entries(schemas)) app.addSchema({ $id: name, ...schema })
+  // Fastify makes a validator of its own, which drops unknown fields, for an instance that adds a schema.
+  if (app.validatorCompiler) app.setValidatorCompiler(app.validatorCompiler)
 }
 
 /** A schema that is shared under this name, and the type that it has in the program. */

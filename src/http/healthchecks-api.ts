@@ -7,6 +7,7 @@ import { AppError } from '../core/errors.ts'
 import { bodyOf, prepare } from './errors.ts'
 import { parseJson } from './python-json.ts'
 import { redirectToSlash } from './slashes.ts'
+import { describedOnly } from './validation.ts'
 
 /** Three versions differ in little, and are served side by side. */
 export const apiVersions = [1, 2, 3] as const
@@ -21,6 +22,8 @@ declare module 'fastify' {
 
 /** Sets up the (encapsulated) instance that is passed. */
 export function speakHealthchecks(app: FastifyInstance): void {
+  // The modules check what they take in the words and in the order of Healthchecks.
+  app.setValidatorCompiler(describedOnly)
   app.addHook('onRoute', (route) => {
     const isPost = route.method === 'POST'
     route.config = {

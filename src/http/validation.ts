@@ -15,3 +15,6 @@ export const validationPlugin = fp(
   },
   { name: 'http-validation' },
 )
+
+/** Of routes whose schemas only describe what they take, because they check it in other words than ours. */
+export const describedOnly = () => () => true

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config/load.ts'
+import { refusals, text } from '../http/api-schema.ts'
 import { neverShed } from '../http/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { createDomainMetrics, type DomainMetrics } from './domain.ts'
@@ -45,13 +46,21 @@ export const metricsPlugin = fp<{ config: Config }>(
   { name: 'metrics', dependencies: ['http-access'] },
 )
 
+const metricsSchema = {
+  operationId: 'metrics',
+  tags: ['service'],
+  summary: "The service's own metrics for Prometheus",
+  response: { 200: text("Prometheus' text format", '# TYPE app_ready gauge\napp_ready 1\n') },
+  refusals: refusals(401),
+}
+
 /** Apart from the metrics themselves, which everything needs: who may call this is known only further down. */
 export const metricsRoutePlugin = fp(
   async (app) => {
     const { metricsRegistry: registry } = app
     const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...neverShed } as const
     for (const { url, form } of bothForms('/metrics')) {
-      app.get(url, { config: { ...config, ...form } }, async (_request, reply) =>
+      app.get(url, { config: { ...config, ...form }, schema: metricsSchema }, async (_request, reply) =>
         reply.type(registry.contentType).send(await registry.metrics()),
       )
     }

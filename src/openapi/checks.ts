@@ -49,13 +49,6 @@ const range = {
   end: instant('Those before then, in unix seconds'),
 }
 
-const badges = Object.fromEntries(
-  ['svg', 'json', 'shields'].flatMap((format) => [
-    [format, `${site}/badge/0f7b1a52-51a5-4a4c-9f0e-8f3d8a6f5d11/eSzysSXX-2.${format}`],
-    [`${format}3`, `${site}/badge/0f7b1a52-51a5-4a4c-9f0e-8f3d8a6f5d11/eSzysSXX.${format}`],
-  ]),
-)
-
 /** How a version's calls are told apart, and whether it is still recommended. */
 const about = (version: ApiVersion) => ({
   suffix: version === 3 ? '' : `V${version}`,
@@ -227,27 +220,6 @@ function lists(version: ApiVersion): Operations {
         }),
         ...refusals('healthchecks', 401, 429),
       },
-      deprecated,
-    },
-    [`GET /api/v${version}/badges/`]: {
-      id: `listBadges${suffix}`,
-      tag: 'badges',
-      summary: 'Addresses of the badges of all checks and of each tag',
-      answers: {
-        200: json(
-          'The addresses by tag, `*` for all checks; the formats with a 3 know a third state, `late`',
-          Type.Object({ badges: Type.Record(Type.String(), Type.Unsafe(ref('BadgeUrls'))) }),
-          { badges: { '*': badges } },
-        ),
-        ...refusals('healthchecks', 401, 429),
-      },
-      deprecated,
-    },
-    [`GET /api/v${version}/status/`]: {
-      id: `status${suffix}`,
-      tag: 'service',
-      summary: 'Whether the database answers',
-      answers: { 200: text('It does', 'OK') },
       deprecated,
     },
   }

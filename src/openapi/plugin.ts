@@ -4,7 +4,9 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { Type } from 'typebox'
 import { version } from '../config/load.ts'
+import { json, text } from '../http/api-schema.ts'
 import { bothForms } from '../http/slashes.ts'
 import { alertingOperations } from './alerting.ts'
 import { checkOperations } from './checks.ts'
@@ -62,15 +64,40 @@ export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
   { name: 'openapi', dependencies: ['http-access'] },
 )
 
+const documentSchema = {
+  operationId: 'openapi',
+  tags: ['service'],
+  summary: 'This document',
+  response: {
+    200: json('OpenAPI 3.1', Type.Object({ openapi: Type.String() }, { additionalProperties: true }), {
+      openapi: '3.1.0',
+    }),
+  },
+}
+const pageSchema = {
+  operationId: 'docs',
+  tags: ['service'],
+  summary: 'This document for people',
+  response: { 200: text('A page', '<!DOCTYPE html>', 'text/html') },
+}
+
 async function pages(app: FastifyInstance): Promise<void> {
+  app.addHook('onRoute', (route) => {
+    // Fastify gives the route its slash only after this.
+    if (route.url === '/api/docs') route.schema = pageSchema
+  })
   // Its routes are registered by others, who cannot say so themselves.
   app.decorate('routeAccess', 'public')
   let text: string | undefined
   for (const { url, form } of bothForms('/api/openapi.json')) {
-    app.get(url, { config: { access: 'public', quiet: true, ...form } }, async (_request, reply) => {
-      text ??= JSON.stringify(app.swagger())
-      return reply.type('application/json; charset=utf-8').send(text)
-    })
+    app.get(
+      url,
+      { config: { access: 'public', quiet: true, ...form }, schema: documentSchema },
+      async (_request, reply) => {
+        text ??= JSON.stringify(app.swagger())
+        return reply.type('application/json; charset=utf-8').send(text)
+      },
+    )
   }
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',

@@ -2,8 +2,8 @@
 
 import { Type } from 'typebox'
 import { uuidPattern } from '../kit/identifier.ts'
-import { projectId, uuid } from './examples.ts'
-import { json, nothing, type Operations, type Parameter, refusals, text } from './operation.ts'
+import { uuid } from './examples.ts'
+import { json, type Operations, type Parameter, refusals, text } from './operation.ts'
 
 const rid: Parameter = {
   type: 'string',
@@ -88,141 +88,6 @@ const pings: Operations = Object.fromEntries(
   ),
 )
 
-/** What stands behind it is not looked at, but for the one text that has a meaning. */
-const signaturePattern = '[A-Za-z0-9_-]{8}'
-const statesAbout = 'With exactly `-2` behind the eight characters of the signature two states, else three'
-const formatPattern = '\\.(svg|json|shields)'
-const format: Parameter = {
-  type: 'string',
-  pattern: `^${signaturePattern}[\\s\\S]*${formatPattern}$`,
-  description: `Signature and format. ${statesAbout}`,
-  example: 'eSzysSXX.json',
-}
-const counts = Type.Object({
-  status: Type.String({ enum: ['up', 'late', 'down'] }),
-  total: Type.Integer(),
-  grace: Type.Integer(),
-  down: Type.Integer(),
-})
-const shields = Type.Object({
-  schemaVersion: Type.Integer(),
-  label: Type.String(),
-  message: Type.String(),
-  color: Type.String(),
-})
-const badge = {
-  200: {
-    description: 'In the format that the address ends in: svg, json or shields',
-    content: {
-      'image/svg+xml': { schema: { type: 'string' }, example: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
-      'application/json': {
-        schema: Type.Union([counts, shields]),
-        example: { status: 'up', total: 3, grace: 0, down: 0 },
-      },
-    },
-  },
-  404: nothing('No such badge, or not its signature'),
-}
-const key: Parameter = {
-  type: 'string',
-  pattern: '^[A-Za-z0-9_-]{8,150}$',
-  description: "The project's badge key",
-  example: projectId,
-}
-
-const badges: Operations = {
-  'GET /badge/:key/:file': {
-    id: 'badgeOfAll',
-    tag: 'badges',
-    summary: 'How all checks of a project stand',
-    path: { key, file: format },
-    answers: badge,
-  },
-  'GET /badge/:key/:signature/*': {
-    id: 'badgeOfTag',
-    tag: 'badges',
-    summary: 'How the checks with a tag stand',
-    path: {
-      key,
-      signature: {
-        type: 'string',
-        pattern: `^${signaturePattern}`,
-        description: statesAbout,
-        example: '7mVm1SBm-2',
-      },
-      file: {
-        type: 'string',
-        pattern: `^.+${formatPattern}$`,
-        description: 'The tag, encoded twice, and the format',
-        example: 'prod.svg',
-      },
-    },
-    answers: badge,
-  },
-  'GET /b/:states/:file': {
-    id: 'badgeOfCheck',
-    tag: 'badges',
-    summary: 'How a check stands',
-    path: {
-      states: { type: 'integer', minimum: 0, description: '3 knows a third state, `late`', example: 2 },
-      file: {
-        type: 'string',
-        pattern: `^${uuidPattern}${formatPattern}$`,
-        description: 'Badge uuid of the check and format',
-        example: '5e5a2f0e-7d5f-4a5e-8f5a-3a1f0d2b7c11.svg',
-      },
-    },
-    answers: badge,
-  },
-}
-
-const exposition = `# HELP hc_check_up 0 if the check is down, 1 otherwise
-# TYPE hc_check_up gauge
-hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf12099d1c2d40ab994e8410c"} 1
-`
-const project: Parameter = {
-  type: 'string',
-  minLength: 1,
-  description: 'Not looked at: the key says which project',
-  example: projectId,
-}
-const readOnlyKey: Parameter = {
-  type: 'string',
-  pattern: '^[A-Za-z0-9_-]{32}$',
-  description: "The project's read-only key",
-  example: 'flr_0123456789abcdefghijklmnopqr',
-}
-const scraped = {
-  200: text("Prometheus' text format", exposition),
-  400: nothing('A key has 32 characters'),
-  403: nothing('Not a read-only key'),
-}
-
-const metrics: Operations = {
-  'GET /projects/:project/metrics/': {
-    id: 'projectMetrics',
-    tag: 'badges',
-    summary: "A project's checks for its Prometheus",
-    path: { project },
-    answers: { ...scraped, 401: nothing('No bearer token') },
-  },
-  'GET /projects/:project/metrics/:key': {
-    id: 'projectMetricsByKey',
-    tag: 'badges',
-    summary: "A project's checks for its Prometheus, with the key in the address",
-    path: { project, key: readOnlyKey },
-    answers: scraped,
-  },
-  'GET /projects/:project/checks/metrics/:key': {
-    id: 'projectMetricsOldAddress',
-    tag: 'badges',
-    summary: 'The same under an older address',
-    path: { project, key: readOnlyKey },
-    answers: scraped,
-    deprecated: true,
-  },
-}
-
 const beat = Type.Object(
   {
     check: Type.String({ minLength: 1, maxLength: 100, description: 'uuid or slug of a check' }),
@@ -271,4 +136,4 @@ const bulk: Operations = {
   },
 }
 
-export const publicOperations: Operations = { ...pings, ...bulk, ...badges, ...metrics }
+export const publicOperations: Operations = { ...pings, ...bulk }

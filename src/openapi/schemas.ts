@@ -189,11 +189,6 @@ const ApplyResult = Type.Object(
   closed,
 )
 
-const BadgeUrls = Type.Object(
-  Object.fromEntries(['svg', 'svg3', 'json', 'json3', 'shields', 'shields3'].map((format) => [format, Type.String()])),
-  closed,
-)
-
 export const components = {
   Check,
   CheckSettings,
@@ -205,6 +200,5 @@ export const components = {
   Maintenance,
   Attention,
   ApplyResult,
-  BadgeUrls,
   ...errorSchemas,
 }

@@ -3,6 +3,8 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Answer } from '../http/addresses.ts'
 import { prepare } from '../http/errors.ts'
 import { redirectToSlash } from '../http/slashes.ts'
+import { describedOnly } from '../http/validation.ts'
+import { projectMetrics, projectMetricsByKey, projectMetricsOldAddress } from './schema.ts'
 
 const base = '/projects/:project'
 
@@ -16,8 +18,14 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
 ) => {
   redirectToSlash(app)
   const config = { access: 'read-only', quiet: true, answer } as const
-  for (const url of [`${base}/metrics/`, `${base}/metrics/:key`, `${base}/checks/metrics/:key`]) {
-    app.get(url, { exposeHeadRoute: false, config }, async (request, reply) => {
+  app.setValidatorCompiler(describedOnly)
+  const routes = [
+    { url: `${base}/metrics/`, schema: projectMetrics },
+    { url: `${base}/metrics/:key`, schema: projectMetricsByKey },
+    { url: `${base}/checks/metrics/:key`, schema: projectMetricsOldAddress },
+  ]
+  for (const { url, schema } of routes) {
+    app.get(url, { exposeHeadRoute: false, config, schema }, async (request, reply) => {
       const parts = await expose(request.caller.projectId)
       return reply.header('cache-control', 'no-store').type('text/plain').send(Readable.from(parts))
     })

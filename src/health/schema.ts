@@ -1,0 +1,82 @@
+// The probes and what they answer, with examples.
+
+import { Type } from 'typebox'
+import { json, text } from '../http/api-schema.ts'
+import type { ApiVersion } from '../http/healthchecks-api.ts'
+
+const timestamp = '2026-11-24T09:12:01.004Z'
+const checks = { database: { status: 'healthy', responseTime: 1, connection: 'connected' } }
+
+const Live = Type.Object({ alive: Type.Boolean(), timestamp: Type.String(), uptime: Type.Integer() })
+const Readiness = Type.Object({
+  ready: Type.Boolean(),
+  timestamp: Type.String(),
+  checks: Type.Record(Type.String(), Type.String()),
+  reasons: Type.Array(Type.String()),
+})
+/** Addresses that may see details get more. */
+const Health = Type.Object({ status: Type.String(), timestamp: Type.String() }, { additionalProperties: true })
+
+export const live = (path: string) => ({
+  operationId: nameOf(path),
+  tags: ['service'],
+  summary: 'Whether the process works; never looks at the database',
+  response: { 200: json('It does', Live, { alive: true, timestamp, uptime: 86_400 }) },
+})
+
+const ready = { ready: true, timestamp, checks: { server: 'ready', database: 'healthy' }, reasons: [] }
+
+export const readiness = (path: string) => ({
+  operationId: nameOf(path),
+  tags: ['service'],
+  summary: 'Whether heartbeats can be accepted here',
+  response: {
+    200: json('They can', Readiness, ready),
+    503: json('They cannot, and why', Readiness, {
+      ...ready,
+      ready: false,
+      checks: { server: 'draining' },
+      reasons: ['server is draining'],
+    }),
+  },
+})
+
+export const health = {
+  operationId: 'health',
+  tags: ['service'],
+  summary: 'Every check of the service, with details for addresses that may see them',
+  response: {
+    200: json('Healthy or degraded', Health, { status: 'healthy', timestamp, checks }),
+    503: json('Unhealthy', Health, { status: 'unhealthy', timestamp, checks }),
+  },
+}
+
+export const summary = {
+  operationId: 'summary',
+  tags: ['service'],
+  summary: 'A summary for people and dashboards',
+  response: {
+    200: json('The summary', Health, {
+      status: 'healthy',
+      timestamp,
+      heartbeats_processed: 123_456,
+      last_run: '2026-11-24T09:12:00.900+00:00',
+      data_staleness_ms: 0,
+      blind_windows: [],
+    }),
+  },
+}
+
+/** The probe of Healthchecks, in each of its versions. */
+export const status = (version: ApiVersion) => ({
+  operationId: version === 3 ? 'status' : `statusV${version}`,
+  tags: ['service'],
+  summary: 'Whether the database answers',
+  ...(version < 3 && { deprecated: true }),
+  response: { 200: text('It does', 'OK') },
+})
+
+/** `/health/live` is healthLive. */
+function nameOf(path: string): string {
+  return path.slice(1).replace(/\/(\w)/g, (_, letter: string) => letter.toUpperCase())
+}

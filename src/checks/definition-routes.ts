@@ -1,24 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
 import { AppError } from '../core/errors.ts'
+import { shareSchemas } from '../http/api-schema.ts'
 import { sendList } from '../http/json-list.ts'
 import type { Definition } from './definition.ts'
+import { applyDefinitions, definitionSchemas, exportDefinitions } from './definition-api-schema.ts'
 import { parseDefinition } from './definition-schema.ts'
 import type { Checks } from './service.ts'
 
-const checksMax = 10_000
 const bodyLimit = 8_388_608
 /** Reading so many keeps nobody waiting. */
 const sliceSize = 200
-
-const Body = Type.Object(
-  {
-    checks: Type.Array(Type.Unknown(), { maxItems: checksMax }),
-    dry_run: Type.Boolean({ default: false }),
-    prune: Type.Boolean({ default: false }),
-  },
-  { additionalProperties: false },
-)
 
 type Read = { definition: Definition } | { name: string; error: string }
 
@@ -26,16 +17,17 @@ type Read = { definition: Definition } | { name: string; error: string }
 export const definitionRoutes: FastifyPluginAsyncTypebox<{
   checks: Pick<Checks, 'definitions' | 'apply'>
 }> = async (app, { checks }) => {
-  const config = { access: 'write' } as const
+  shareSchemas(app, definitionSchemas)
 
   for (const slash of ['', '/']) {
+    const config = { access: 'write', undocumented: slash === '' } as const
     const url = `/api/v3/definitions${slash}`
 
-    app.get(url, { exposeHeadRoute: false, config }, async (request, reply) =>
+    app.get(url, { exposeHeadRoute: false, config, schema: exportDefinitions }, async (request, reply) =>
       sendList(reply, 'checks', checks.definitions(request.caller.projectId)),
     )
 
-    app.post(url, { bodyLimit, config, schema: { body: Body } }, async (request) => {
+    app.post(url, { bodyLimit, config, schema: applyDefinitions }, async (request) => {
       const { checks: documents, dry_run: dryRun, prune } = request.body
       if (prune && documents.length === 0)
         throw new AppError('bad_request', 'checks is empty: pruning would delete every check', { field: 'checks' })

@@ -1,10 +1,12 @@
-// Healthchecks' calls on checks in their three versions (its catalogue, section 4). Slashes matter as they do there: collections end
-// in one, single checks do not.
+// Healthchecks' calls on checks in their three versions (https://healthchecks.io/docs/api/). Slashes matter as they do there: collections
+// end in one, single checks do not.
 
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { shareSchemas } from '../http/api-schema.ts'
 import { type ApiVersion, apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { sendList } from '../http/json-list.ts'
 import type { Query } from '../http/query.ts'
+import { checkCalls, checkSchemas } from './api-schema.ts'
 import { parseFlipRange, parseListQuery } from './query-schema.ts'
 import { parseCheck } from './schema.ts'
 import type { Checks } from './service.ts'
@@ -12,25 +14,31 @@ import type { Checks } from './service.ts'
 type Single = { Params: { id: string } }
 type Listing = { Querystring: Query }
 
+type Calls = ReturnType<typeof checkCalls>
+
 const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
+/** The same call, told apart by the form of its id. */
+const readByKey = { exposeHeadRoute: false, config: { access: 'read', undocumented: true } } as const
 const write = { config: { access: 'write' } } as const
 
 export const checkRoutes: FastifyPluginAsync<{ checks: Checks }> = async (app, { checks }) => {
   speakHealthchecks(app)
+  shareSchemas(app, checkSchemas)
   for (const version of apiVersions) {
-    collectionRoutes(version)
-    singleRoutes(version)
-    flipRoutes(version)
+    const calls = checkCalls(version)
+    collectionRoutes(version, calls)
+    singleRoutes(version, calls)
+    flipRoutes(version, calls)
   }
 
   function viewOf(request: FastifyRequest, version: ApiVersion) {
     return { version, readOnly: request.caller.readOnly }
   }
 
-  function collectionRoutes(version: ApiVersion): void {
+  function collectionRoutes(version: ApiVersion, calls: Calls): void {
     const url = `/api/v${version}/checks/`
 
-    app.get<Listing>(url, read, async (request, reply) => {
+    app.get<Listing>(url, { ...read, schema: calls.list }, async (request, reply) => {
       const { projectId } = request.caller
       const { filter, page } = parseListQuery(request.query)
       const view = viewOf(request, version)
@@ -38,45 +46,49 @@ export const checkRoutes: FastifyPluginAsync<{ checks: Checks }> = async (app, {
       return sendList(reply, 'checks', checks.list(projectId, filter, view))
     })
 
-    app.post<{ Body: Record<string, unknown> }>(url, write, async (request, reply) => {
+    app.post<{ Body: Record<string, unknown> }>(url, { ...write, schema: calls.create }, async (request, reply) => {
       const { id, created } = await checks.create(request.caller, parseCheck(request.body, version))
       reply.code(created ? 201 : 200)
       return checks.get(request.caller.projectId, id, viewOf(request, version))
     })
   }
 
-  function singleRoutes(version: ApiVersion): void {
+  function singleRoutes(version: ApiVersion, calls: Calls): void {
     const url = `/api/v${version}/checks/:id`
     const document = (request: FastifyRequest<Single>) =>
       checks.get(request.caller.projectId, request.params.id, viewOf(request, version))
 
-    app.get<Single>(url, read, document)
-    app.get<Single>(url.replace(':id', byKey), read, document)
+    app.get<Single>(url, { ...read, schema: calls.get }, document)
+    app.get<Single>(url.replace(':id', byKey), { ...readByKey, schema: calls.get }, document)
 
-    app.post<Single & { Body: Record<string, unknown> }>(url, write, async (request) => {
+    app.post<Single & { Body: Record<string, unknown> }>(url, { ...write, schema: calls.update }, async (request) => {
       await checks.update(request.caller, request.params.id, parseCheck(request.body, version))
       return document(request)
     })
 
-    app.delete<Single>(url, write, async (request) => {
+    app.delete<Single>(url, { ...write, schema: calls.remove }, async (request) => {
       const removed = await checks.remove(request.caller, request.params.id)
       return checks.document(removed, viewOf(request, version))
     })
 
-    app.post<Single>(`${url}/pause`, write, async (request) => {
+    app.post<Single>(`${url}/pause`, { ...write, schema: calls.pause }, async (request) => {
       await checks.pause(request.caller, request.params.id)
       return document(request)
     })
 
-    app.post<Single>(`${url}/resume`, write, async (request) => {
+    app.post<Single>(`${url}/resume`, { ...write, schema: calls.resume }, async (request) => {
       await checks.resume(request.caller, request.params.id)
       return document(request)
     })
   }
 
-  function flipRoutes(version: ApiVersion): void {
-    for (const id of [':id', byKey]) {
-      app.get<Single & Listing>(`/api/v${version}/checks/${id}/flips/`, read, async (request, reply) => {
+  function flipRoutes(version: ApiVersion, calls: Calls): void {
+    for (const [id, options] of [
+      [':id', read],
+      [byKey, readByKey],
+    ] as const) {
+      const url = `/api/v${version}/checks/${id}/flips/`
+      app.get<Single & Listing>(url, { ...options, schema: calls.flips }, async (request, reply) => {
         const range = parseFlipRange(request.query, checks.now())
         return sendList(reply, 'flips', await checks.flips(request.caller.projectId, request.params.id, range))
       })

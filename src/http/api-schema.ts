@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifySchema {
     /** Answers that the handler of errors gives: they are described, and no serialiser is made for them. */
     refusals?: Answers
+    /** What the description has in place of `body`, where the parts of a body are validated one by one. */
+    describedBody?: object
   }
 }
 
@@ -32,7 +34,9 @@ export const ref = <Value>(name: string) => Type.Unsafe<Value>({ $ref: `${name}#
 
 /** Parts of addresses and of query strings, and bodies. */
 export function withExample<Schema extends TSchema>(schema: Schema, example: unknown, description?: string): Schema {
-  return { ...schema, ...(description !== undefined && { description }), examples: [example] }
+  // What stands beside a reference is ignored.
+  const whole = '$ref' in schema ? { allOf: [schema] } : schema
+  return { ...whole, ...(description !== undefined && { description }), examples: [example] } as unknown as Schema
 }
 
 export const json = <Schema extends TSchema>(description: string, schema: Schema, example: unknown) => ({

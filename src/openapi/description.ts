@@ -49,9 +49,10 @@ export function describe(
   const legacy = operations[nameOf(route)]
   if (legacy !== undefined) return describeLegacy(schema, url, legacy, shared)
   if (schema?.operationId === undefined || undocumented) return { schema: { hide: true }, url }
-  const { operationId, refusals, response, ...own } = schema
+  const { operationId, refusals, response, describedBody, ...own } = schema
   const described = {
     ...own,
+    ...(describedBody !== undefined && { body: describedBody }),
     security: shared.security,
     response: { ...shared.always, ...refusals, ...(response as object) },
     'x-operation': operationId,

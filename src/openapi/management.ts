@@ -1,7 +1,7 @@
 // Our own calls on what a project has beside its checks, and on projects.
 
 import { Type } from 'typebox'
-import { channelId, checkExample, uuid } from './examples.ts'
+import { channelId, uuid } from './examples.ts'
 import { json, nothing, type Operations, type Parameter, ref, refusals } from './operation.ts'
 
 const channel = { id: channelId, kind: 'webhook', name: 'on call' }
@@ -97,75 +97,4 @@ const channels: Operations = {
   },
 }
 
-const definition = {
-  uuid,
-  badge_key: '5e5a2f0e-7d5f-4a5e-8f5a-3a1f0d2b7c11',
-  name: checkExample.name,
-  slug: checkExample.slug,
-  tags: checkExample.tags,
-  grace: 600,
-  max_runtime: 600,
-  schedule: '15 3 * * *',
-  tz: 'Europe/Riga',
-  channels: ['on call'],
-}
-
-const definitions: Operations = {
-  'GET /api/v3/definitions/': {
-    id: 'exportDefinitions',
-    tag: 'definitions',
-    summary: 'All checks as documents; what is not said has its default',
-    answers: {
-      200: json('The checks', Type.Object({ checks: Type.Array(Type.Unsafe(ref('Definition'))) }), {
-        checks: [definition],
-      }),
-      ...refusals('ours', 401, 429),
-    },
-  },
-  'POST /api/v3/definitions/': {
-    id: 'applyDefinitions',
-    tag: 'definitions',
-    summary: 'Make checks be what documents say',
-    description:
-      'Each means the check with its uuid, else with its slug, else with its name, and a new one if there is none. One that is refused leaves the others alone. `prune` deletes checks that no document means, unless one was refused. `parent` refers to a check by uuid, slug or name, `channels` are ids and names.',
-    body: {
-      schema: Type.Object(
-        {
-          checks: Type.Array(Type.Unsafe(ref('Definition')), { maxItems: 10_000 }),
-          dry_run: Type.Optional(Type.Boolean({ description: 'Say what would be done, and do nothing' })),
-          prune: Type.Optional(Type.Boolean()),
-        },
-        { additionalProperties: false },
-      ),
-      example: { checks: [{ name: 'nightly backup', schedule: '15 3 * * *', grace: 600 }], dry_run: true },
-    },
-    answers: {
-      200: json(
-        'What was done, in the order of the documents',
-        Type.Object({
-          results: Type.Array(Type.Unsafe(ref('ApplyResult'))),
-          summary: Type.Record(Type.String(), Type.Integer()),
-          dry_run: Type.Boolean(),
-          pruned: Type.Boolean({ description: 'Whether checks were looked for that no document means' }),
-        }),
-        {
-          results: [
-            {
-              index: 0,
-              uuid,
-              name: 'nightly backup',
-              action: 'updated',
-              changes: { before: { grace: 3600 }, after: { grace: 600 } },
-            },
-          ],
-          summary: { created: 0, updated: 1, unchanged: 0, deleted: 0, failed: 0 },
-          dry_run: true,
-          pruned: false,
-        },
-      ),
-      ...refusals('ours', 400, 401, 413, 429),
-    },
-  },
-}
-
-export const managementOperations: Operations = { ...channels, ...definitions }
+export const managementOperations: Operations = { ...channels }

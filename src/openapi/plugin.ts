@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type } from 'typebox'
 import { version } from '../config/load.ts'
-import { json, text } from '../http/api-schema.ts'
+import { errorSchemas, json, shareSchemas, text } from '../http/api-schema.ts'
 import { bothForms } from '../http/slashes.ts'
 import { alertingOperations } from './alerting.ts'
 import { checkOperations } from './checks.ts'
@@ -40,7 +40,7 @@ const pageCsp =
 export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
   async (app, { siteUrl }) => {
     app.decorate('apiOperations', operations)
-    for (const [name, schema] of Object.entries(components)) app.addSchema({ $id: name, ...schema })
+    shareSchemas(app, { ...errorSchemas, ...components })
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',

@@ -1,100 +1,12 @@
 // The documents that calls give and take, for the description. An example stands beside each.
 
-import { type TSchema, Type } from 'typebox'
-import { wireFields } from '../checks/fields.ts'
-import { errorSchemas } from '../http/api-schema.ts'
+import { Type } from 'typebox'
 
 const text = (description: string) => Type.String({ description })
-const flag = (description: string) => Type.Boolean({ description })
 const whole = (description: string) => Type.Integer({ description })
-const atMost = (maxLength: number, description: string) => Type.String({ maxLength, description })
 const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
 const optional = Type.Optional
 const closed = { additionalProperties: false }
-
-const keywordsMax = 200
-
-type Schemas = Record<string, TSchema>
-const schemasOf = (list: typeof wireFields): Schemas =>
-  Object.fromEntries(list.map(({ name, type, about }) => [name, type.schema({ description: about })]))
-
-/** What may be set, beside what Healthchecks knows. */
-const extensions = schemasOf(wireFields.filter(({ isOurs }) => isOurs))
-const schedule = schemasOf(wireFields.filter(({ isSchedule }) => isSchedule))
-const settings = schemasOf(wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule))
-
-const keywords = {
-  subject: atMost(keywordsMax, 'Older name of success_kw'),
-  subject_fail: atMost(keywordsMax, 'Older name of failure_kw'),
-}
-
-const eachOptional = <T extends Record<string, ReturnType<typeof Type.String> | object>>(fields: T) =>
-  Object.fromEntries(Object.entries(fields).map(([name, schema]) => [name, optional(schema as never)]))
-
-const Check = Type.Object(
-  {
-    ...settings,
-    ...keywords,
-    n_pings: whole('Heartbeats recorded'),
-    status: Type.String({
-      enum: ['new', 'up', 'grace', 'down', 'paused', 'started'],
-      description: '`started` in version 1 only, while a run is open',
-    }),
-    started: flag('A run is open'),
-    last_ping: nullable('When the last success or failure came'),
-    next_ping: nullable('When the next is due'),
-    badge_url: text('Its badge'),
-    last_duration: optional(whole('Seconds of the last run, if known')),
-    ...eachOptional(schedule),
-    ...eachOptional({
-      uuid: text('For a read-write key only, like the addresses'),
-      ping_url: text('Where heartbeats go'),
-      update_url: text('Where the check is changed'),
-      pause_url: text('Where it is paused'),
-      resume_url: text('Where it is resumed'),
-      channels: text('Ids of its channels, joined by commas'),
-      unique_key: text('For a read-only key, in place of the above'),
-    }),
-    ...eachOptional(extensions),
-  },
-  closed,
-)
-
-const CheckSettings = Type.Object(
-  {
-    ...eachOptional({ ...settings, ...schedule, ...keywords }),
-    ...Object.fromEntries(
-      Object.entries(extensions).map(([name, schema]) => [name, optional(Type.Union([schema as never, Type.Null()]))]),
-    ),
-    channels: optional(
-      atMost(100_000, '`*` for all of the project, or ids and names joined by commas; absent: unchanged'),
-    ),
-    unique: optional(
-      Type.Array(Type.String({ enum: ['name', 'slug', 'tags', 'timeout', 'grace'] }), {
-        description: 'On create: a check that equals this one in all of these fields is updated instead',
-      }),
-    ),
-    api_key: optional(text('In place of the header X-Api-Key')),
-  },
-  { description: 'Everything is optional. `null` takes a field of our own away again.' },
-)
-
-const Definition = Type.Object(
-  {
-    ...eachOptional({ ...settings, ...schedule, ...extensions }),
-    uuid: optional(
-      text('Which check is meant, and the one that a new check gets; without it the slug or the name says so'),
-    ),
-    badge_key: optional(text('The uuid in the address of its badge')),
-    channels: optional(Type.Union([Type.Literal('*'), Type.Array(Type.String())], { description: 'Ids and names' })),
-    paused: optional(flag('Whether it is paused')),
-  },
-  {
-    ...closed,
-    description:
-      'A uuid, a slug or a name is needed. What is not said has its default; channels, paused and paused_until are left as they are.',
-  },
-)
 
 const Ping = Type.Object(
   {
@@ -111,8 +23,6 @@ const Ping = Type.Object(
   },
   closed,
 )
-
-const Flip = Type.Object({ timestamp: Type.String(), up: Type.Integer({ minimum: 0, maximum: 1 }) }, closed)
 
 const Channel = Type.Object(
   {
@@ -177,28 +87,10 @@ const Attention = Type.Object(
   closed,
 )
 
-const ApplyResult = Type.Object(
-  {
-    index: Type.Union([Type.Integer(), Type.Null()]),
-    uuid: nullable('Of the check; null for one that was refused'),
-    name: Type.String(),
-    action: Type.String({ enum: ['created', 'updated', 'unchanged', 'deleted', 'failed'] }),
-    changes: optional(Type.Object({ before: Type.Object({}), after: Type.Object({}) }, closed)),
-    error: optional(Type.String()),
-  },
-  closed,
-)
-
 export const components = {
-  Check,
-  CheckSettings,
-  Definition,
   Ping,
-  Flip,
   Channel,
   Delivery,
   Maintenance,
   Attention,
-  ApplyResult,
-  ...errorSchemas,
 }

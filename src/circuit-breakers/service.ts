@@ -35,6 +35,8 @@ export type Breaker = {
   phase(): BreakerPhase
   /** Whether `begin` would let a call through now. */
   admits(): boolean
+  /** When an open breaker lets a call through again, in epoch milliseconds; null unless it is open. */
+  retryAt(): number | null
   /** Null if the call must not be made. */
   begin(): Call | null
   /** Lets a call through in any case; what comes of it counts. */
@@ -215,12 +217,15 @@ function createEntry(options: EntryOptions): Entry {
     return begun()
   }
 
+  const toWall = (at: number) => Math.round(wall() - monotonic() + at)
+
   const breaker: Breaker = {
     name,
     kind,
     settings,
     phase: () => stateAt(settings, state, monotonic()),
     admits: () => admit(settings, state, monotonic()).admitted,
+    retryAt: () => (breaker.phase() === 'open' ? toWall(nextAttemptAt(settings, state)) : null),
     begin,
     beginAnyway() {
       options.use(entry)
@@ -248,15 +253,15 @@ function createEntry(options: EntryOptions): Entry {
     underWay: 0,
     document() {
       const phase = breaker.phase()
-      const toWall = (at: number) => isoMillis(Math.round(wall() - monotonic() + at))
+      const retryAt = breaker.retryAt()
       return {
         name,
         kind,
         state: phase,
         failures: state.failures,
         successes: state.successes,
-        openedAt: state.openedAt === null ? null : toWall(state.openedAt),
-        nextAttemptAt: phase === 'open' ? toWall(nextAttemptAt(settings, state)) : null,
+        openedAt: state.openedAt === null ? null : isoMillis(toWall(state.openedAt)),
+        nextAttemptAt: retryAt === null ? null : isoMillis(retryAt),
         lastError,
         thresholds: settings,
       }

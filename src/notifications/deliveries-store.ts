@@ -24,6 +24,11 @@ export type DeliveryRow = DeliveryPosition & {
   status: DeliveryStatus
   attempts: number
   nextAttemptAt: number | null
+  leaseUntil: number | null
+  /** Null if the channel was deleted. */
+  channelKind: string | null
+  /** Until when the channel's destination has asked for a pause. */
+  retryAfterAt: number | null
   suppression: SuppressionCode | null
   detail: string | null
   at: number | null
@@ -33,18 +38,16 @@ export type DeliveryRow = DeliveryPosition & {
   requestId: string | null
 }
 
-/** Nothing is sent before the pause is over that the destination has asked for. */
-const nextAttempt = `CASE WHEN d.status IN ('pending', 'retrying')
-       THEN greatest(d.next_attempt_at, (SELECT c.retry_after_at FROM channels c WHERE c.id = d.channel_id)) ELSE d.next_attempt_at END`
-
 const columns = `d.id, d.subject_kind AS "subjectKind", d.subject_id AS "subjectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.kind, d.ordinal, d.status, d.attempts,
-     ${nextAttempt} AS "nextAttemptAt", d.suppression, d.detail, d.created_at AS "createdAt",
+     d.next_attempt_at AS "nextAttemptAt", d.lease_until AS "leaseUntil", c.kind AS "channelKind", c.retry_after_at AS "retryAfterAt", d.suppression, d.detail, d.created_at AS "createdAt",
      f.at, f."from", f."to", f.reason, f.request_id AS "requestId"`
+
+const joined = `LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq LEFT JOIN channels c ON c.id = d.channel_id`
 
 const list = statement(
   'list',
   `SELECT ${columns}
-   FROM deliveries d LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq
+   FROM deliveries d ${joined}
    WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.subject_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
      AND ($4::text IS NULL OR d.status = $4)
      AND ($5::float8 IS NULL OR (d.created_at, d.flip_seq, d.id) < (${instant('$5')}, $6::int, $7::uuid))
@@ -94,7 +97,7 @@ const again = statement(
   `WITH d AS (
      UPDATE deliveries SET status = 'pending', next_attempt_at = ${instant('$3')}, resent_at = ${instant('$3')}, finished_at = NULL
      WHERE subject_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
-   SELECT ${columns} FROM d LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq`,
+   SELECT ${columns} FROM d ${joined}`,
 )
 
 /** Null if somebody else was faster. */

@@ -1,4 +1,4 @@
-// What has become of alerts, for people, and another try for those that were given up.
+// The deliveries as people see them, and another day of attempts for one that was given up.
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { Caller } from '../checks/editing.ts'
@@ -9,6 +9,7 @@ import { isoMillis } from '../kit/instant.ts'
 import { uniqueKey } from '../messages/message.ts'
 import * as store from './deliveries-store.ts'
 import { type DeliveryStatus, eventOf } from './delivery-columns.ts'
+import type { Gate, WaitReason } from './gate.ts'
 
 export type DeliveryDocument = {
   id: string
@@ -24,6 +25,8 @@ export type DeliveryDocument = {
   status: DeliveryStatus
   attempts: number
   next_attempt: string | null
+  /** What keeps the channel from sending it, where that is not its own next attempt. */
+  waiting_for: WaitReason | null
   last_error: string | null
   /** Of the request that caused the flip; null if time did. */
   request_id: string | null
@@ -34,13 +37,27 @@ export type Deliveries = ReturnType<typeof createDeliveries>
 export function createDeliveries(options: {
   database: Database
   writeAudit: WriteAudit
+  gate: Pick<Gate, 'waitOf'>
   now: () => number
   /** The id of the project's check with this unique key. */
   checkOfKey: (projectId: string, key: string) => Promise<string | null>
   /** Called when one is due. */
   onFree: () => void
 }) {
-  const { database, writeAudit, now, checkOfKey, onFree } = options
+  const { database, writeAudit, gate, now, checkOfKey, onFree } = options
+
+  /** Why a delivery waits although its own next attempt is due. */
+  function waitOf(row: store.DeliveryRow, projectId: string): WaitReason | null {
+    const { channelId, channelKind: kind, nextAttemptAt, leaseUntil } = row
+    const at = now()
+    const isUnfinished = row.status === 'pending' || row.status === 'retrying'
+    const isBeingSent = leaseUntil !== null && leaseUntil > at
+    if (!isUnfinished || isBeingSent || kind === null || nextAttemptAt === null) return null
+    const wait = gate.waitOf({ channelId, kind, projectId }, row.retryAfterAt, at)
+    if (wait === null) return null
+    // A pause for which a destination has asked ends just before the attempt that it delays: compared in whole seconds.
+    return Math.ceil((wait.until ?? at) / 1000) >= Math.floor(nextAttemptAt / 1000) ? wait.reason : null
+  }
 
   async function channelOfKey(projectId: string, key: string): Promise<string | null> {
     const ids = await store.selectChannelIds(database, projectId)
@@ -68,7 +85,7 @@ export function createDeliveries(options: {
       const page = rows.slice(0, limit)
       const last = page.at(-1)
       return {
-        deliveries: page.map((row) => deliveryDocument(row, readOnly)),
+        deliveries: page.map((row) => deliveryDocument(row, waitOf(row, projectId), readOnly)),
         next: rows.length > limit && last ? cursor(last) : null,
       }
     },
@@ -91,7 +108,7 @@ export function createDeliveries(options: {
         return sent
       })
       onFree()
-      return deliveryDocument(row, false)
+      return deliveryDocument(row, waitOf(row, projectId), false)
     },
   }
 }
@@ -104,8 +121,9 @@ async function idOf(
   return text === undefined || isUuid(text) ? text : ofKey(text)
 }
 
-function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDocument {
+function deliveryDocument(row: store.DeliveryRow, waitingFor: WaitReason | null, readOnly: boolean): DeliveryDocument {
   const { at, from, to, reason } = row
+  const nextAttemptAt = nextAttemptOf(row)
   const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
     id: row.id,
@@ -115,10 +133,17 @@ function deliveryDocument(row: store.DeliveryRow, readOnly: boolean): DeliveryDo
     flip: at === null ? null : { at: isoMillis(at), from, to, reason },
     status: row.status,
     attempts: row.attempts,
-    next_attempt: row.nextAttemptAt === null ? null : isoMillis(row.nextAttemptAt),
+    next_attempt: nextAttemptAt === null ? null : isoMillis(nextAttemptAt),
+    waiting_for: waitingFor,
     last_error: row.detail,
     request_id: row.requestId,
   }
+}
+
+/** Nothing is sent before the pause is over that the destination has asked for. */
+function nextAttemptOf({ status, nextAttemptAt, retryAfterAt }: store.DeliveryRow): number | null {
+  if (status !== 'pending' && status !== 'retrying') return nextAttemptAt
+  return nextAttemptAt === null ? retryAfterAt : Math.max(nextAttemptAt, retryAfterAt ?? 0)
 }
 
 function cursor({ createdAt, flipSeq, id }: store.DeliveryPosition): string {

@@ -16,6 +16,7 @@ import type { DeliveryPolicy, Outcome } from './attempts/outcome.ts'
 import type { NotificationLog } from './attempts/report.ts'
 import { createCheckPage } from './check-page/check-page.ts'
 import { createDeliveries } from './deliveries.ts'
+import { createGate } from './gate.ts'
 import { createLeases } from './leases.ts'
 import { insertNotice } from './operator-notices-store.ts'
 import { createOutbox } from './outbox/outbox.ts'
@@ -76,10 +77,11 @@ export function createNotifications(options: NotificationOptions) {
   const conclude = createConclude({ ...options, switchOff, policy })
   const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
   const attempts = createAttempts({ ...options, sender, compose, leases, conclude, policy })
-  const worker = createWorker({ ...options, slots, leases, destinations, pace, attempts, sender })
+  const gate = createGate({ slots, destinations, pace, sender })
+  const worker = createWorker({ ...options, slots, leases, gate, attempts })
 
   return {
-    deliveries: createDeliveries(options),
+    deliveries: createDeliveries({ ...options, gate }),
     relay: createOutbox({
       database,
       now,

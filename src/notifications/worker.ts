@@ -1,14 +1,10 @@
-// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts): if the
-// process dies, another one claims the delivery once the lease has expired. Nothing is claimed for a channel that has
-// its share of the slots, or whose circuit breaker is open.
+// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts): if the process dies, another
+// one claims the delivery once the lease has expired. Nothing is claimed for a channel that the gate (gate.ts) keeps waiting.
 
-import type { Destinations } from '../channels/sending/destinations.ts'
-import type { PaceBudget } from '../channels/sending/pace.ts'
-import type { Sender } from '../channels/sending/send.ts'
 import type { Slots } from '../channels/sending/slots.ts'
-import type { Call } from '../circuit-breakers/service.ts'
 import type { Database } from '../database/service.ts'
 import type { Attempts } from './attempts/attempt.ts'
+import type { Admission, Gate } from './gate.ts'
 import type { Leases } from './leases.ts'
 import { claimGroup } from './outbox/groups-store.ts'
 import * as store from './queue-store.ts'
@@ -19,25 +15,21 @@ const expireEveryMs = 10_000
 export type WorkerOptions = {
   database: Database
   now: () => number
-  slots: Pick<Slots, 'free' | 'widest' | 'isFree' | 'busy' | 'take'>
+  slots: Pick<Slots, 'free' | 'widest'>
   leases: Pick<Leases, 'claimMs' | 'holds'>
-  destinations: Pick<Destinations, 'broken' | 'delayed' | 'begin'>
-  pace: PaceBudget
-  sender: Pick<Sender, 'unreadable'>
+  gate: Gate
   attempts: Pick<Attempts, 'attempt' | 'attemptGroup' | 'expire'>
   /** Called whenever a slot is free again. */
   onFree: () => void
 }
 
-type Chosen = { call: Call; leave: () => void }
-
 export function createWorker(options: WorkerOptions) {
-  const { database, now, slots, leases, destinations, pace, attempts, sender, onFree } = options
+  const { database, now, slots, leases, gate, attempts, onFree } = options
   const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
   let expireAt = Number.NEGATIVE_INFINITY
 
-  function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: Chosen): void {
+  function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: Admission): void {
     const [delivery] = deliveries as [store.ClaimedDelivery]
     const { signal } = stopping
     const sent = delivery.groupId
@@ -51,22 +43,17 @@ export function createWorker(options: WorkerOptions) {
     inFlight.add(attempt)
   }
 
-  /**
-   * Chooses candidates in order while there are slots, but none of a channel or project that has its share, and none
-   * that a circuit breaker refuses.
-   */
-  function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Chosen> {
-    const chosen = new Map<store.DueDelivery, Chosen>()
+  /** Chooses candidates in order, as far as the gate lets them through. */
+  function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Admission> {
+    const chosen = new Map<store.DueDelivery, Admission>()
     const groups = new Set<string>()
     for (const candidate of candidates) {
-      const { channelId, kind, groupId } = candidate
+      const { groupId } = candidate
       if (groupId !== null && groups.has(groupId)) continue
-      const call =
-        !leases.holds(candidate) && slots.isFree(candidate) ? destinations.begin({ id: channelId, kind }) : null
-      if (call === null) continue
-      const { watched, leave } = slots.take(candidate, call)
+      const admission = leases.holds(candidate) ? null : gate.enter(candidate)
+      if (admission === null) continue
       if (groupId !== null) groups.add(groupId)
-      chosen.set(candidate, { call: watched, leave })
+      chosen.set(candidate, admission)
     }
     return chosen
   }
@@ -76,7 +63,7 @@ export function createWorker(options: WorkerOptions) {
     const at = now()
     const leaseUntil = at + leases.claimMs
     return database.transaction(async (tx) => {
-      const granted = await pace.spend(tx, chosen)
+      const granted = await gate.keepPace(tx, chosen)
       const single = granted.filter(({ groupId }) => groupId === null)
       const claimed = single.length === 0 ? [] : await store.claimDeliveries(tx, single, at, leaseUntil)
       const groups: store.ClaimedDelivery[][] = []
@@ -93,17 +80,8 @@ export function createWorker(options: WorkerOptions) {
   }
 
   async function selectCandidates(limits: store.DueLimits): Promise<store.DueDelivery[]> {
-    const busy = slots.busy()
-    const broken = destinations.broken()
-    await expire(broken)
-    const waiting = [
-      ...busy.channels,
-      ...sender.unreadable().map(([id]) => id),
-      ...broken,
-      ...destinations.delayed(),
-      ...pace.waiting(),
-    ]
-    return store.selectDue(database, now(), { ...busy, channels: waiting }, limits)
+    await expire(gate.broken())
+    return store.selectDue(database, now(), gate.closed(), limits)
   }
 
   return {
@@ -120,7 +98,7 @@ export function createWorker(options: WorkerOptions) {
         for (const claimed of await claimChosen([...chosen.keys()])) {
           const own = claimed.find(({ id }) => byId.has(id))
           if (own === undefined) continue
-          start(claimed, byId.get(own.id) as Chosen)
+          start(claimed, byId.get(own.id) as Admission)
           byId.delete(own.id)
         }
       } finally {

@@ -185,6 +185,7 @@ const others: Operations = {
         status: 'pending',
         attempts: 31,
         next_attempt: '2026-11-25T04:00:00.000+00:00',
+        waiting_for: null,
         last_error: 'the destination answered 503',
         request_id: null,
       }),

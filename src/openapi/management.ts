@@ -86,6 +86,7 @@ const channels: Operations = {
             status: 'retrying',
             attempts: 2,
             next_attempt: '2026-11-24T03:25:17.210+00:00',
+            waiting_for: null,
             last_error: 'the destination answered 503',
             request_id: null,
           },

@@ -60,6 +60,10 @@ const Delivery = Type.Object(
     status: Type.String({ enum: ['pending', 'sent', 'retrying', 'dead', 'suppressed'] }),
     attempts: Type.Integer(),
     next_attempt: nullable('When it is tried again'),
+    waiting_for: Type.Union(
+      [Type.String({ enum: ['slot', 'circuit_breaker', 'retry_after', 'pace', 'encryption_key'] }), Type.Null()],
+      { description: 'What keeps its channel from sending it now' },
+    ),
     last_error: nullable('What went wrong, or why it was not sent'),
     request_id: nullable('Of the request that caused the flip'),
   },

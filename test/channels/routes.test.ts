@@ -406,8 +406,8 @@ suite('deliveries', () => {
     const first = await eventually('a first attempt', async () =>
       (await list(`/?check=${other}&status=retrying`)).deliveries.at(0),
     )
-    const { id, next_attempt, attempts, ...rest } = first
-    assert.ok(typeof id === 'string' && typeof attempts === 'number')
+    const { id, next_attempt, waiting_for, attempts, ...rest } = first
+    assert.ok(typeof id === 'string' && typeof attempts === 'number' && waiting_for !== undefined)
     assert.match(String(next_attempt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$/)
     assert.deepEqual(rest, {
       check: other,

@@ -253,7 +253,7 @@ test('a destination that fails opens its breaker and gets all alerts in order wh
   await eventually('the breaker to open', async () => (await listed()).some(({ state }) => state === 'open'))
 
   works = true
-  const told = "status = 'sent' OR last_error = 'told together with its recovery'"
+  const told = "status = 'sent' OR suppression = 'coalesced'"
   const finished = async () =>
     (await sql<{ n: number }>(running.databaseUrl, `SELECT count(*)::int AS n FROM deliveries WHERE ${told}`))[0]?.n
   await eventually('everything to be told', async () => (await finished()) === 2 * ids.length * perCheck)

@@ -1,6 +1,5 @@
-// What is known of the place that a channel leads to: its circuit breaker, and whether it has asked for rest. What waits for it is not claimed,
-// so that no attempt is spent on it. Circuit breakers are each replica's own. Rest is kept in the database for all of them, and here besides for
-// the moments until it is written; how fast a destination may be sent to is counted for all together, too, in pacing.ts.
+// What this replica knows of the destination of a channel: its circuit breaker, and the pause for which it has asked (Retry-After). Circuit
+// breakers are each replica's own. A pause is in the database for all replicas, and here as well until it is written.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, Call, CircuitBreakers } from '../../circuit-breakers/service.ts'
@@ -11,15 +10,15 @@ export type Destinations = ReturnType<typeof createDestinations>
 
 export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'get' | 'forget'>; now: () => number }) {
   const { breakers, now } = options
-  /** Those that were not closed when last seen, by channel. */
-  const ailing = new Map<string, Breaker>()
+  /** Circuit breakers that were not closed when last seen, by channel. */
+  const unhealthy = new Map<string, Breaker>()
   const delayedUntil = new Map<string, number>()
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
 
   function note(id: string, breaker: Breaker): void {
-    if (breaker.phase() === 'closed') ailing.delete(id)
-    else ailing.set(id, breaker)
+    if (breaker.phase() === 'closed') unhealthy.delete(id)
+    else unhealthy.set(id, breaker)
   }
 
   function watched(id: string, breaker: Breaker, call: Call): Call {
@@ -34,17 +33,17 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
   }
 
   return {
-    /** Channels whose circuit breaker refuses now. */
-    broken(): string[] {
-      for (const [id, breaker] of ailing) note(id, breaker)
-      return [...ailing].filter(([, breaker]) => !breaker.admits()).map(([id]) => id)
+    /** Channels whose circuit breaker refuses now, and until when. */
+    broken(): [channelId: string, until: number | null][] {
+      for (const [id, breaker] of unhealthy) note(id, breaker)
+      return [...unhealthy].flatMap(([id, breaker]) => (breaker.admits() ? [] : [[id, breaker.retryAt()]]))
     },
 
-    /** Channels whose destination has asked for a pause. */
-    delayed(): string[] {
+    /** Channels whose destination has asked for a pause (Retry-After), and until when. */
+    delayed(): [channelId: string, until: number][] {
       const at = now()
       for (const [id, until] of delayedUntil) if (until <= at) delayedUntil.delete(id)
-      return [...delayedUntil.keys()]
+      return [...delayedUntil]
     },
 
     /** Null if nothing may be sent there now. */
@@ -70,7 +69,7 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
 
     /** The channel is gone, or leads somewhere else now. */
     forget(destination: Destination): void {
-      ailing.delete(destination.id)
+      unhealthy.delete(destination.id)
       delayedUntil.delete(destination.id)
       breakers.forget(breakerName(destination))
     },

@@ -1,5 +1,5 @@
-// No destination gets messages faster than its vendor takes them, however many replicas send: what is left is counted in the database, under
-// a lock, where what is to be sent is claimed. What has to wait is not claimed, so that no attempt is spent on it.
+// No destination gets messages faster than its vendor takes them, however many replicas send: the database counts what is left, under a
+// lock, in the transaction that claims the deliveries.
 
 import type { Queryable } from '../../database/client.ts'
 import { type Allowance, allowanceAt, type Pace } from '../../kit/pace.ts'
@@ -37,11 +37,11 @@ export function createPace({ paceOf, now }: { paceOf: (kind: string) => Pace | u
       return granted
     },
 
-    /** Channels that have to wait a little. */
-    waiting(): string[] {
+    /** Channels for which nothing is left, and until when. */
+    spent(): [channelId: string, until: number][] {
       const at = now()
       for (const [id, until] of spentUntil) if (until <= at) spentUntil.delete(id)
-      return [...spentUntil.keys()]
+      return [...spentUntil]
     },
   }
 }

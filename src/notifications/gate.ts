@@ -1,0 +1,75 @@
+// Whether a channel may send now, and if not, until when and why. What has to wait is not claimed, so that no attempt is spent on it.
+// Slots, circuit breakers and settings that cannot be decrypted are each replica's own; pauses that destinations ask for (Retry-After) and
+// the pace of vendors hold for all replicas together, by the database.
+
+import type { Destinations } from '../channels/sending/destinations.ts'
+import type { PaceBudget } from '../channels/sending/pace.ts'
+import type { Sender } from '../channels/sending/send.ts'
+import type { SlotRequest, Slots } from '../channels/sending/slots.ts'
+import type { Call } from '../circuit-breakers/service.ts'
+import type { Queryable } from '../database/client.ts'
+import type { Busy } from './queue-store.ts'
+
+export type WaitReason = 'slot' | 'circuit_breaker' | 'retry_after' | 'pace' | 'encryption_key'
+
+/** `until` is null if the time is not known, as of a slot. */
+export type Wait = { reason: WaitReason; until: number | null }
+
+/** The right to send one message: `call` reports the result, `leave` gives the slot back. */
+export type Admission = { call: Call; leave: () => void }
+
+export type Gate = ReturnType<typeof createGate>
+
+export function createGate(options: {
+  slots: Pick<Slots, 'isFree' | 'busy' | 'take'>
+  destinations: Pick<Destinations, 'begin' | 'broken' | 'delayed'>
+  pace: Pick<PaceBudget, 'spend' | 'spent'>
+  sender: Pick<Sender, 'unreadable'>
+}) {
+  const { slots, destinations, pace, sender } = options
+
+  /** Channels that wait for something else than a slot. Where several reasons hold, the one that is added last is shown. */
+  function waits(): Map<string, Wait> {
+    const all = new Map<string, Wait>()
+    const add = (reason: WaitReason, channels: Iterable<[channelId: string, until: number | null]>) => {
+      for (const [channelId, until] of channels) all.set(channelId, { reason, until })
+    }
+    add('pace', pace.spent())
+    add('retry_after', destinations.delayed())
+    add('circuit_breaker', destinations.broken())
+    add('encryption_key', sender.unreadable())
+    return all
+  }
+
+  return {
+    /** Null if the channel may send now. `retryAfterAt` is the pause of its destination, by the database. */
+    waitOf(request: SlotRequest, retryAfterAt: number | null, now: number): Wait | null {
+      const wait = waits().get(request.channelId)
+      if (wait !== undefined) return wait
+      if (retryAfterAt !== null && retryAfterAt > now) return { reason: 'retry_after', until: retryAfterAt }
+      return slots.isFree(request) ? null : { reason: 'slot', until: null }
+    },
+
+    /** What nothing is claimed for now: channels, and kinds, projects and pairs of both that have their share of the slots. */
+    closed(): Busy {
+      const busy = slots.busy()
+      return { ...busy, channels: [...busy.channels, ...waits().keys()] }
+    },
+
+    /** Channels whose circuit breaker is open. */
+    broken: (): string[] => destinations.broken().map(([channelId]) => channelId),
+
+    /** Null if nothing may be sent now. */
+    enter(request: SlotRequest): Admission | null {
+      if (!slots.isFree(request)) return null
+      const call = destinations.begin({ id: request.channelId, kind: request.kind })
+      if (call === null) return null
+      const { watched, leave } = slots.take(request, call)
+      return { call: watched, leave }
+    },
+
+    /** Which of these the pace of their vendors allows now. Counts only if the transaction does. */
+    keepPace: <One extends SlotRequest>(tx: Queryable, wanted: readonly One[]): Promise<One[]> =>
+      pace.spend(tx, wanted),
+  }
+}

@@ -74,7 +74,6 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       fallsBehind ||= spool.backlog().records >= before
       return more
     }
-    fallsBehind = false
     await ping()
     handover = empty()
     await handover
@@ -136,6 +135,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       throw error
     }
     // Those that waited for too long have been diverted meanwhile.
+    fallsBehind = active
     if (active) throw new AppError('unavailable', 'heartbeats go to the spool again')
     const seconds = Math.round((performance.now() - since) / 1000)
     log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')

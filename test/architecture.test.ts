@@ -126,7 +126,7 @@ const tables: Record<string, { owner: string; writers?: string[]; readers?: stri
   },
   deliveries: {
     owner: 'notifications',
-    writers: ['accounts', 'checks', 'retention'],
+    writers: ['checks', 'retention'],
     readers: ['channels', 'retention'],
   },
   flips: {

@@ -46,14 +46,19 @@ type Refusal = {
   code?: ErrorCode
 }
 
-export type AuthOptions = { config: Config; announceKeys: (keys: Partial<Keys>) => void | Promise<void> }
+export type AuthOptions = {
+  config: Config
+  announceKeys: (keys: Partial<Keys>) => void | Promise<void>
+  cancelDeliveries: Parameters<typeof createProjects>[0]['cancelDeliveries']
+}
 
 export const authPlugin = fp<AuthOptions>(
-  async (app, { config, announceKeys }) => {
+  async (app, { config, announceKeys, cancelDeliveries }) => {
     const { cacheOperations } = app.domainMetrics
     const projects = createProjects({
       database: app.database,
       writeAudit: app.audit.write,
+      cancelDeliveries,
       countCache: (operation, result) => cacheOperations.inc({ cache: 'keys', operation, result }),
     })
     app.decorate('projects', projects)

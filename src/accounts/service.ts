@@ -30,6 +30,8 @@ const lastKnownMax = 50_000
 export function createProjects(options: {
   database: Database
   writeAudit: WriteAudit
+  /** Ends the unfinished deliveries of a project that is being deleted. */
+  cancelDeliveries: (tx: Queryable, projectId: string, now: number) => Promise<void>
   countCache: (operation: 'get' | 'set' | 'evict', result: 'hit' | 'miss' | 'ok') => void
 }) {
   const { database, writeAudit, countCache } = options
@@ -167,6 +169,7 @@ export function createProjects(options: {
       await database.transaction(async (tx) => {
         const name = await store.deleteProject(tx, id)
         if (name === null) throw new AppError('not_found', 'project not found')
+        await options.cancelDeliveries(tx, id, database.clock.now())
         await writeAudit(tx, { ...by, projectId: id, action: 'project.delete', target: id, detail: { name } })
       })
       remembered.clear()

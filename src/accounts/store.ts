@@ -173,15 +173,10 @@ const endFlips = statement(
   'projects_end_flips',
   'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
 )
-const endDeliveries = statement(
-  'projects_end_deliveries',
-  `UPDATE deliveries SET status = 'suppressed', suppression = 'project_deleted', detail = 'the project was deleted', next_attempt_at = NULL, finished_at = now()
-    WHERE project_id = $1 AND status IN ('pending', 'retrying')`,
-)
 
 /**
- * Deletes a project with its keys, checks and channels; returns its name, null if there is none. No more alerts are
- * sent about it, and no other project can get its addresses.
+ * Deletes a project with its keys, checks and channels; returns its name, null if there is none. Its flips make no more
+ * alerts, and no other project can get its addresses.
  */
 export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {
   await tx.query(lockOne, [id])
@@ -190,6 +185,5 @@ export async function deleteProject(tx: Queryable, id: string): Promise<string |
   await retireProjectBadge(tx, id, null)
   const [deleted] = await tx.query(remove, [id])
   await tx.query(endFlips, [id])
-  await tx.query(endDeliveries, [id])
   return deleted?.name ?? null
 }

@@ -215,7 +215,7 @@ export function createChannels(options: ChannelsOptions) {
       const detail = { before: { kind: channel.kind, name: channel.name } }
       await database.transaction(async (tx) => {
         if (!(await store.deleteChannel(tx, projectId, id))) throw notFound()
-        await queue.cancelOfChannel(tx, { id, projectId }, now())
+        await queue.cancelOfChannel(tx, id, now())
         await writeAudit(tx, { ...caller, action: 'channel.delete', target: id, detail })
       })
       destinations.forget(channel)

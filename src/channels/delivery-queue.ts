@@ -23,5 +23,5 @@ export type DeliveryQueue = {
     now: number,
   ): Promise<void>
   /** Ends the unfinished deliveries of a channel that is being deleted. */
-  cancelOfChannel(tx: Queryable, channel: { id: string; projectId: string }, now: number): Promise<void>
+  cancelOfChannel(tx: Queryable, id: string, now: number): Promise<void>
 }

@@ -42,10 +42,14 @@ export type EditInput = Pick<CheckInput, 'settings'> &
 
 export type Caller = Actor & { projectId: string }
 
+/** Ends the unfinished deliveries of a check that is being deleted. */
+export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => Promise<void>
+
 export type EditingOptions = {
   database: Database
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitCheck'>
+  cancelDeliveries: CancelDeliveries
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
   find: (projectId: string, id: string) => Promise<CheckWithChannels>
   announce: (decisions: readonly Decision[]) => void
@@ -202,6 +206,7 @@ export function createEditing(options: EditingOptions) {
       await database.transaction(async (tx) => {
         await store.serialise(tx, caller.projectId)
         await store.deleteCheck(tx, caller.projectId, id)
+        await options.cancelDeliveries(tx, id, now())
         await clearParent(tx, caller.projectId, id)
         const { after: before } = settingChanges(defaultSettings, check.settings)
         await writeAudit(tx, { ...caller, action: 'check.delete', target: id, detail: { before } })

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { definitionRoutes } from './definition-routes.ts'
+import type { CancelDeliveries } from './editing.ts'
 import { checkRoutes } from './routes.ts'
 import { type Checks, createChecks } from './service.ts'
 
@@ -13,8 +14,8 @@ declare module 'fastify' {
 const countEveryMs = 15_000
 const statuses = ['new', 'up', 'down', 'paused']
 
-export const checksPlugin = fp(
-  async (app) => {
+export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries }>(
+  async (app, { cancelDeliveries }) => {
     const { flips, observe, tenant } = app.domainMetrics
     const checks = createChecks({
       database: app.database,
@@ -22,6 +23,7 @@ export const checksPlugin = fp(
       quotas: app.quotas,
       blindTime: app.blindTime,
       siteUrl: app.siteUrl,
+      cancelDeliveries,
       log: app.log,
       countFlip: ({ from, to, reason }, projectId) =>
         flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) }),

@@ -7,7 +7,7 @@ import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './applying.ts'
-import { createEditing } from './editing.ts'
+import { type CancelDeliveries, createEditing } from './editing.ts'
 import { createCheckReader } from './reading.ts'
 import { createSlugs } from './slugs.ts'
 import * as store from './store.ts'
@@ -34,6 +34,7 @@ export function createChecks(options: {
   quotas: Pick<Quotas, 'admitCheck' | 'admitProvisioned'>
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'judgedUntil'>
   siteUrl: () => string
+  cancelDeliveries: CancelDeliveries
   countFlip: (flip: Flip, projectId: string) => void
   log: { info(o: object, message: string): void }
 }) {

@@ -170,22 +170,16 @@ export async function updateSettings(tx: Queryable, id: string, settings: Settin
 }
 
 const remove = statement('checks_remove', 'DELETE FROM checks WHERE id = $1 AND project_id = $2')
-const endDeliveries = statement(
-  'checks_end_deliveries',
-  `UPDATE deliveries SET status = 'suppressed', suppression = 'check_deleted', detail = 'the check was deleted', next_attempt_at = NULL, finished_at = now()
-   WHERE subject_id = $1 AND status IN ('pending', 'retrying')`,
-)
 const endFlips = statement(
   'checks_end_flips',
   'UPDATE flips SET processed_at = now() WHERE check_id = $1 AND processed_at IS NULL',
 )
 
-/** Deletes the row. No more alerts are sent, and the addresses stay reserved for the project. */
+/** Deletes the row. Its flips make no more alerts, and the addresses stay reserved for the project. */
 export async function deleteCheck(tx: Queryable, projectId: string, id: string): Promise<void> {
   await retireCheck(tx, projectId, id)
   await tx.query(remove, [id, projectId])
   await tx.query(endFlips, [id])
-  await tx.query(endDeliveries, [id])
 }
 
 const history = [

@@ -1,11 +1,17 @@
-// The queue of deliveries as channels/ sees it.
+// The queue of deliveries as other rooms see it, in their own transactions.
 
 import type { DeliveryQueue } from '../channels/delivery-queue.ts'
+import type { Queryable } from '../database/client.ts'
+import { cancelDeliveries } from './cancel-store.ts'
 import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
-import { cancelOfChannel } from './queue-store.ts'
 
-export const deliveryQueue: DeliveryQueue = {
+export const deliveryQueue = {
   insertProjectNotice: insertNotice,
   insertConfirmationRequest,
-  cancelOfChannel,
-}
+  cancelOfChannel: (tx: Queryable, id: string, now: number): Promise<void> =>
+    cancelDeliveries(tx, { by: 'channel', ids: [id] }, 'channel_deleted', now),
+  cancelOfCheck: (tx: Queryable, id: string, now: number): Promise<void> =>
+    cancelDeliveries(tx, { by: 'check', ids: [id] }, 'check_deleted', now),
+  cancelOfProject: (tx: Queryable, id: string, now: number): Promise<void> =>
+    cancelDeliveries(tx, { by: 'project', ids: [id] }, 'project_deleted', now),
+} satisfies DeliveryQueue & Record<string, unknown>

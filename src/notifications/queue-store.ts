@@ -214,21 +214,6 @@ export async function expireDeliveries(
   return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, detail, expiredMax])
 }
 
-const cancelChannel = statement(
-  'cancel_of_channel',
-  `UPDATE deliveries SET status = 'suppressed', suppression = 'channel_deleted', detail = 'the channel was deleted', next_attempt_at = NULL, finished_at = ${instant('$3')}
-   WHERE project_id = $2 AND channel_id = $1 AND status IN ('pending', 'retrying')`,
-)
-
-/** Ends the unfinished deliveries of a channel that is being deleted. */
-export async function cancelOfChannel(
-  tx: Queryable,
-  { id, projectId }: { id: string; projectId: string },
-  now: number,
-): Promise<void> {
-  await tx.query(cancelChannel, [id, projectId, now])
-}
-
 const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)
 
 export async function countUnfinished(on: Queryable): Promise<number> {

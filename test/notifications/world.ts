@@ -74,6 +74,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
         patience: { afterOutageMs: 300_000, unheardMs: 60_000 },
       }),
       siteUrl: () => 'http://flatline.example',
+      cancelDeliveries: deliveryQueue.cancelOfCheck,
       countFlip: () => undefined,
       log: { info() {} },
     })

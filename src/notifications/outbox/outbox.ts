@@ -6,8 +6,8 @@
 import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
+import { cancelDeliveries } from '../cancel-store.ts'
 import { leaveToRecovery } from '../follow-ups/coalescing-store.ts'
-import { endReminders } from '../suppression/suppressions-store.ts'
 import { countRecentFlips } from './groups-store.ts'
 import * as store from './outbox-store.ts'
 import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
@@ -98,8 +98,9 @@ export function createOutbox(options: {
       recovered = flips.flatMap(({ checkId, kind }) => (kind === 'up' ? [checkId] : []))
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ checkId }) => checkId))]
-      await endReminders(tx, flipped, now())
       const at = now()
+      // A recovery would have to wait for the reminders that wait.
+      await cancelDeliveries(tx, { by: 'check', ids: flipped, kinds: ['reminder', 'escalation'] }, 'recovered', at)
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
       const recent = await countRecent(tx, projects, at)
       const group = { ...gathering(at, storm), kinds: groupingKinds }

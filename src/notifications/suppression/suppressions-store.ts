@@ -145,15 +145,3 @@ export async function insertReminders(
     column(({ ordinal }) => ordinal),
   ])
 }
-
-const ending = statement(
-  'end_reminders',
-  `UPDATE deliveries d SET status = 'suppressed', suppression = 'recovered', detail = 'the check recovered', next_attempt_at = NULL, finished_at = ${instant('$2')}
-   WHERE d.subject_id = ANY($1::uuid[]) AND d.kind IN ('reminder', 'escalation')
-     AND d.status IN ('pending', 'retrying') AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$2')})`,
-)
-
-/** A recovery ends the reminders that wait: it would have to wait for them. */
-export async function endReminders(tx: Queryable, checkIds: readonly string[], now: number): Promise<void> {
-  await tx.query(ending, [checkIds, now])
-}

@@ -58,7 +58,7 @@ const arrows: Record<string, string[]> = {
   health: ['config', 'core', 'database', 'http', 'kit', 'lifecycle'],
   'health-metrics': ['config', 'core', 'database', 'http', 'kit'],
   metrics: ['config', 'http'],
-  openapi: ['config', 'http', 'kit'],
+  openapi: ['config', 'http'],
   retention: ['config', 'database', 'health-metrics', 'kit'],
   accounts: ['audit', 'config', 'core', 'database', 'http', 'kit'],
   admin: ['audit', 'config', 'core', 'http', 'logging'],

@@ -1,7 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { shareSchemas } from '../http/api-schema.ts'
 import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
 import { bothForms } from '../http/slashes.ts'
-import { ChannelChange, ChannelId, NewChannel } from './schema.ts'
+import {
+  channelSchemas,
+  createChannel,
+  deleteChannel,
+  getChannel,
+  listChannels,
+  reencrypt,
+  testChannel,
+  updateChannel,
+} from './api-schema.ts'
 import type { ChannelService } from './service.ts'
 
 const channelsPath = '/api/v3/channels'
@@ -11,35 +21,37 @@ export const channelRoutes: FastifyPluginAsyncTypebox<{
   channels: Pick<ChannelService, 'create' | 'get' | 'update' | 'remove' | 'test' | 'reencrypt'>
   stopping: AbortSignal
 }> = async (app, { channels, stopping }) => {
-  const write = { access: 'write' } as const
+  shareSchemas(app, channelSchemas)
 
   const operator = { access: 'admin', always: true } as const
   for (const { url, form } of bothForms('/admin/reencrypt')) {
-    app.post(url, { config: { ...operator, ...form } }, async (request) => channels.reencrypt(request.caller))
+    const options = { config: { ...operator, ...form }, schema: reencrypt }
+    app.post(url, options, async (request) => channels.reencrypt(request.caller))
   }
 
   for (const slash of ['', '/']) {
     const one = `${channelsPath}/:id${slash}`
+    const config = { access: 'write', undocumented: slash === '' } as const
 
-    app.post(`${channelsPath}${slash}`, { config: write, schema: { body: NewChannel } }, async (request, reply) => {
+    app.post(`${channelsPath}${slash}`, { config, schema: createChannel }, async (request, reply) => {
       reply.code(201)
       return channels.create(request.caller, request.body)
     })
 
-    app.get(one, { config: write, schema: { params: ChannelId } }, async (request) => {
+    app.get(one, { config, schema: getChannel }, async (request) => {
       return channels.get(request.caller.projectId, request.params.id)
     })
 
-    app.patch(one, { config: write, schema: { params: ChannelId, body: ChannelChange } }, async (request) => {
+    app.patch(one, { config, schema: updateChannel }, async (request) => {
       return channels.update(request.caller, request.params.id, request.body)
     })
 
-    app.delete(one, { config: write, schema: { params: ChannelId } }, async (request, reply) => {
+    app.delete(one, { config, schema: deleteChannel }, async (request, reply) => {
       await channels.remove(request.caller, request.params.id)
       return reply.code(204).send()
     })
 
-    app.post(`${channelsPath}/:id/test${slash}`, { config: write, schema: { params: ChannelId } }, async (request) => {
+    app.post(`${channelsPath}/:id/test${slash}`, { config, schema: testChannel }, async (request) => {
       return channels.test(request.caller.projectId, request.params.id, stopping)
     })
   }
@@ -51,12 +63,14 @@ export const channelListRoutes: FastifyPluginAsyncTypebox<{ channels: Pick<Chann
   { channels },
 ) => {
   speakHealthchecks(app)
+  shareSchemas(app, channelSchemas)
   for (const version of apiVersions) {
     const url = `/api/v${version}/channels/`
     // In version 3 the other calls on channels are Flatline's own, and accept both forms of an address.
     const urls = version === 3 ? [url.slice(0, -1), url] : [url]
     for (const own of urls) {
-      app.get(own, { exposeHeadRoute: false, config: { access: 'write' } }, async (request) => {
+      const config = { access: 'write', undocumented: own !== url } as const
+      app.get(own, { exposeHeadRoute: false, config, schema: listChannels(version) }, async (request) => {
         const all = await channels.list(request.caller.projectId)
         return { channels: all.map(({ id, name, kind }) => ({ id, name, kind })) }
       })

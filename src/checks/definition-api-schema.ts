@@ -97,10 +97,12 @@ export const applyDefinitions = {
   description:
     'Each means the check with its uuid, else with its slug, else with its name, and a new one if there is none. One that is refused leaves the others alone. `prune` deletes checks that no document means, unless one was refused. `parent` refers to a check by uuid, slug or name, `channels` are ids and names.',
   body: Body,
-  describedBody: withExample(DescribedBody, {
-    checks: [{ name: 'nightly backup', schedule: '15 3 * * *', grace: 600 }],
-    dry_run: true,
-  }),
+  described: {
+    body: withExample(DescribedBody, {
+      checks: [{ name: 'nightly backup', schedule: '15 3 * * *', grace: 600 }],
+      dry_run: true,
+    }),
+  },
   response: {
     200: json(
       'What was done, in the order of the documents',

@@ -11,8 +11,8 @@ declare module 'fastify' {
   interface FastifySchema {
     /** Answers that the handler of errors gives: they are described, and no serialiser is made for them. */
     refusals?: Answers
-    /** What the description has in place of `body`, where the parts of a body are validated one by one. */
-    describedBody?: object
+    /** What the description has in place of what is validated, where Fastify does not validate, or not everything. */
+    described?: { params?: object; querystring?: object; body?: object }
   }
 }
 

@@ -2,8 +2,10 @@
 // Programs, which do not ask for HTML, get the usual JSON.
 
 import type { FastifyReply } from 'fastify'
+import { type TSchema, Type } from 'typebox'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Answer } from '../http/addresses.ts'
+import { refusals, text, withExample } from '../http/api-schema.ts'
 import { bodyOf, prepare } from '../http/errors.ts'
 import { page, pagePolicy } from './page.ts'
 
@@ -24,9 +26,40 @@ const otherFailure = ['Flatline cannot do this now', 'Nothing was changed. Try a
 const answer: Answer = (failure, request, reply) => {
   prepare(failure, request, reply)
   if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) return void reply.send(bodyOf(failure))
-  const [title, text] = failures[failure.code] ?? otherFailure
-  sendPage(reply, `<h1>${title}</h1><p>${text}</p>`)
+  const [title, explanation] = failures[failure.code] ?? otherFailure
+  sendPage(reply, `<h1>${title}</h1><p>${explanation}</p>`)
 }
+
+const html = (description: string) => text(description, '<!doctype html><html lang="en">…</html>', 'text/html')
+
+/** A call that answers with a page. It refuses with a page, or with JSON for programs. */
+export function pageCall<Params extends TSchema>(
+  operationId: string,
+  { summary, page, params, statuses }: { summary: string; page: string; params: Params; statuses: number[] },
+) {
+  const forPrograms = Object.entries(refusals(...statuses))
+  return {
+    operationId,
+    tags: ['channels'],
+    summary,
+    params,
+    response: { 200: html(page) },
+    refusals: Object.fromEntries(
+      forPrograms.map(([status, { description, content }]) => [
+        status,
+        { description, content: { ...content, ...html('').content } },
+      ]),
+    ),
+  }
+}
+
+/** The token in the address of a link. */
+export const linkToken = (maxLength: number) =>
+  withExample(
+    Type.String({ maxLength }),
+    'ASBKc_D683YsKfSqJefassND7CjOY_gknpYBKpipq_thebzY0SjEKLm85hXztq6_9hxXCZUOsLAWnY2Ju0i18A',
+    'As an alert carries it',
+  )
 
 /** The configuration of every such route: the link itself is the credential. */
 export const linkAccess = { access: 'public', answer } as const

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { Uuid } from '../http/schema.ts'
 import { uuidPattern } from '../kit/identifier.ts'
+import { linkToken } from '../messages/link-routes.ts'
 import { deliveryStatuses } from './delivery-columns.ts'
 
 const closed = { additionalProperties: false }
@@ -38,4 +39,4 @@ export const NewMaintenance = Type.Object(
 )
 
 /** The credential of the page that a link in a message opens. */
-export const LinkToken = Type.Object({ token: Type.String({ maxLength: 200 }) })
+export const LinkToken = Type.Object({ token: linkToken(200) })

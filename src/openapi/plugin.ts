@@ -8,30 +8,7 @@ import { Type } from 'typebox'
 import { version } from '../config/load.ts'
 import { errorSchemas, json, shareSchemas, text } from '../http/api-schema.ts'
 import { bothForms } from '../http/slashes.ts'
-import { alertingOperations } from './alerting.ts'
-import { checkOperations } from './checks.ts'
-import { describe, nameOperations, securitySchemes } from './description.ts'
-import { managementOperations } from './management.ts'
-import { type Operations, tags } from './operation.ts'
-import { publicOperations } from './public.ts'
-import { quarantineOperations } from './quarantine.ts'
-import { components } from './schemas.ts'
-import { serviceOperations } from './service.ts'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    apiOperations: Operations
-  }
-}
-
-const operations: Operations = {
-  ...checkOperations,
-  ...managementOperations,
-  ...alertingOperations,
-  ...publicOperations,
-  ...serviceOperations,
-  ...quarantineOperations,
-}
+import { describe, nameOperations, securitySchemes, tags } from './description.ts'
 
 /** Scripts and styles of its own only; the page draws its icons from data addresses, and sets styles on its elements. */
 const pageCsp =
@@ -39,8 +16,7 @@ const pageCsp =
 
 export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
   async (app, { siteUrl }) => {
-    app.decorate('apiOperations', operations)
-    shareSchemas(app, { ...errorSchemas, ...components })
+    shareSchemas(app, errorSchemas)
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
@@ -56,7 +32,7 @@ export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
         components: { securitySchemes },
       },
       refResolver: { buildLocalReference: (json) => String(json.$id) },
-      transform: ({ schema, url, route }) => describe({ schema, url, route }, operations),
+      transform: ({ route }) => describe(route),
       transformObject: (document) => nameOperations('openapiObject' in document ? document.openapiObject : {}),
     })
     await app.register(pages)

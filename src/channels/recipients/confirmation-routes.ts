@@ -4,11 +4,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { bothForms } from '../../http/slashes.ts'
-import { linkAccess, sendPage } from '../../messages/link-routes.ts'
+import { linkAccess, linkToken, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Recipients } from './recipients.ts'
 
-const Token = Type.Object({ token: Type.String({ maxLength: 300 }) })
+const params = Type.Object({ token: linkToken(300) })
+const show = pageCall('showConfirmation', {
+  summary: 'The page of the link in the mail that asks a recipient; changes nothing',
+  page: 'A page with a button',
+  params,
+  statuses: [404, 410],
+})
+const confirm = pageCall('confirmRecipient', {
+  summary: 'Confirm that the recipient of the link wants mails',
+  page: 'Done',
+  params,
+  statuses: [404, 410],
+})
 
 const question =
   '<p>Flatline will send alerts of this project to your address once you confirm. Each mail has a link to unsubscribe.</p>' +
@@ -19,14 +31,14 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   recipients: Pick<Recipients, 'projectOf' | 'confirm'>
 }> = async (app, { recipients }) => {
   for (const { url, form } of bothForms('/confirm/:token')) {
-    const route = { config: { ...linkAccess, ...form }, schema: { params: Token } } as const
+    const config = { ...linkAccess, ...form }
 
-    app.get(url, route, async (request, reply) => {
+    app.get(url, { config, schema: show }, async (request, reply) => {
       const project = await recipients.projectOf(request.params.token)
       return sendPage(reply, heading('Alerts by e-mail', project) + question + button('Confirm'))
     })
 
-    app.post(url, route, async (request, reply) => {
+    app.post(url, { config, schema: confirm }, async (request, reply) => {
       const project = await recipients.projectOf(request.params.token)
       await recipients.confirm(request.params.token, { requestId: request.id, address: request.clientAddress })
       return sendPage(reply, heading('Confirmed', project) + confirmed)

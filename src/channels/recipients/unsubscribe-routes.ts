@@ -3,14 +3,31 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { withExample } from '../../http/api-schema.ts'
+import { exampleChannel } from '../../http/examples.ts'
 import { Uuid } from '../../http/schema.ts'
 import { bothForms } from '../../http/slashes.ts'
-import { linkAccess, sendPage } from '../../messages/link-routes.ts'
+import { linkAccess, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Channels } from '../channels.ts'
 import type { UnsubscribeLinks } from './unsubscribe-links.ts'
 
-const Address = Type.Object({ id: Uuid, signature: Type.String({ maxLength: 100 }) })
+const params = Type.Object({
+  id: withExample(Uuid, exampleChannel, 'uuid of the channel'),
+  signature: withExample(Type.String({ maxLength: 100 }), 'Rk1fVG9rZW5TaWduYXR1cmU', 'What makes the link one of ours'),
+})
+const show = pageCall('showUnsubscribing', {
+  summary: 'The page of the link in a mail with which its recipient ends it; changes nothing',
+  page: 'A page with a button',
+  params,
+  statuses: [400, 404],
+})
+const unsubscribe = pageCall('unsubscribe', {
+  summary: 'Switch the channel of the link off',
+  page: 'Done',
+  params,
+  statuses: [400, 404],
+})
 
 const question =
   '<p>This channel sends the alerts of the project to your address. If you unsubscribe it is switched off, and you get no more alerts from it.</p>'
@@ -26,14 +43,14 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
       links.isValid(id, recipient, signature)
 
   for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
-    const open = { config: { ...linkAccess, ...form }, schema: { params: Address } } as const
+    const config = { ...linkAccess, ...form }
 
-    app.get(url, open, async (request, reply) => {
+    app.get(url, { config, schema: show }, async (request, reply) => {
       const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
       return sendPage(reply, heading(channel, project) + question + button('Unsubscribe'))
     })
 
-    app.post(url, open, async (request, reply) => {
+    app.post(url, { config, schema: unsubscribe }, async (request, reply) => {
       const by = { requestId: request.id, address: request.clientAddress }
       const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
       await channels.unsubscribe(request.params.id, isSigned(request.params), by)

@@ -5,6 +5,7 @@ import { neverShed } from '../../http/pressure.ts'
 import { isUuid } from '../../kit/identifier.ts'
 import type { Heartbeats } from '../service.ts'
 import { type Outcome, type Sender, type Signal, uploadKinds } from '../signal.ts'
+import { uploadHeartbeats } from './bulk-api-schema.ts'
 import { type BulkEntry, parseEntry, splitEntries } from './bulk-entries.ts'
 import { senderOf } from './healthchecks-address.ts'
 
@@ -51,7 +52,11 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
     ...neverShed,
   } as const
   for (const url of [`${bulkPath}/`, bulkPath]) {
-    const route = { bodyLimit: uploadMaxBytes, config: { ...config, undocumented: url === bulkPath } }
+    const route = {
+      bodyLimit: uploadMaxBytes,
+      config: { ...config, undocumented: url === bulkPath },
+      schema: uploadHeartbeats,
+    }
     app.post<{ Body: string | undefined }>(url, route, async (request) => {
       const texts = splitEntries(request.body ?? '', entriesMax)
       if (texts === null) throw new AppError('bad_request', 'the body is not a JSON array', { field: 'body' })

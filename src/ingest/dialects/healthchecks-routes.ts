@@ -9,6 +9,7 @@ import type { Heartbeats } from '../service.ts'
 import type { Outcome, ProjectRef, Signal, Target } from '../signal.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
 import { type Action, isSlug, parseAddress, parseRid, type Recipient, senderOf } from './healthchecks-address.ts'
+import { pingCall } from './healthchecks-api-schema.ts'
 
 export type PingRoutesOptions = {
   heartbeats: Heartbeats
@@ -47,7 +48,7 @@ const suffixes = [
   { suffix: '/', named: '/' },
   { suffix: '/:second', named: '/:action' },
   { suffix: '/:second/:third', named: '/:slug/:action' },
-]
+] as const
 
 /** Pings by uuid, or by ping key and slug; under /ping/ and on the bare root. 200 `OK` only once the heartbeat is on disk. */
 export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, options) => {
@@ -140,7 +141,8 @@ export const pingRoutes: FastifyPluginAsync<PingRoutesOptions> = async (app, opt
         answer: answerInText,
         ...neverShed,
       } as const
-      app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, handler: ping })
+      const schema = pingCall(prefix, suffix)
+      app.route<Ping>({ method: methods, url, exposeHeadRoute: false, config, schema, handler: ping })
       app.options(url, { config }, (_request, reply) => reply.headers(preflight).code(204).send())
     }
   }

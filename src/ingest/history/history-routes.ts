@@ -1,8 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Checks } from '../../checks/service.ts'
 import { AppError } from '../../core/errors.ts'
+import { shareSchemas } from '../../http/api-schema.ts'
 import { apiVersions, speakHealthchecks } from '../../http/healthchecks-api.ts'
 import { parseLimit, type Query } from '../../http/query.ts'
+import { getPingBody, historySchemas, listPings } from './api-schema.ts'
 import type { History } from './history.ts'
 
 type Pings = { Params: { id: string }; Querystring: Query }
@@ -14,20 +16,21 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<
   { history, checks },
 ) => {
   speakHealthchecks(app)
+  shareSchemas(app, historySchemas)
   const options = { exposeHeadRoute: false, config: { access: 'write' } } as const
 
   for (const version of apiVersions) {
     const list = `/api/v${version}/checks/:id/pings/`
     const bodyOf = `${list}:n/body`
 
-    app.get<Pings>(list, options, async (request) => {
+    app.get<Pings>(list, { ...options, schema: listPings(version) }, async (request) => {
       const { id } = request.params
       const limit = parseLimit(request.query.limit)
       await checks.find(request.caller.projectId, id)
       return { pings: await history.pings(id, version, limit) }
     })
 
-    app.get<Body>(bodyOf, options, async (request, reply) => {
+    app.get<Body>(bodyOf, { ...options, schema: getPingBody(version) }, async (request, reply) => {
       const { id, n } = request.params
       await checks.find(request.caller.projectId, id)
       const body = /^\d{1,15}$/.test(n) ? await history.body(id, Number(n)) : null

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { bothForms } from '../../http/slashes.ts'
 import { expectation, nameOf, reasonText } from '../../messages/alert.ts'
-import { linkAccess, sendPage } from '../../messages/link-routes.ts'
+import { linkAccess, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { escaped, heading } from '../../messages/page.ts'
 import { instantText } from '../../messages/text.ts'
 import { LinkToken } from '../schema.ts'
@@ -15,9 +15,16 @@ const statusTexts: Record<string, string> = {
   paused: 'It is paused.',
 }
 
+const show = pageCall('lookAtCheck', {
+  summary: 'How a check stands, for who has the link of an alert; changes nothing',
+  page: 'A page with the status, since when, what is expected and the last heartbeats',
+  params: LinkToken,
+  statuses: [404, 410],
+})
+
 export const checkPageRoutes: FastifyPluginAsyncTypebox<{ checkPage: CheckPage }> = async (app, { checkPage }) => {
   for (const { url, form } of bothForms('/checks/:token')) {
-    app.get(url, { config: { ...linkAccess, ...form }, schema: { params: LinkToken } }, async (request, reply) => {
+    app.get(url, { config: { ...linkAccess, ...form }, schema: show }, async (request, reply) => {
       const content = await checkPage.read(request.params.token)
       return sendPage(reply.header('referrer-policy', 'no-referrer'), pageOf(content))
     })

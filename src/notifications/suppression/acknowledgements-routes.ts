@@ -2,37 +2,43 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { shareSchemas } from '../../http/api-schema.ts'
 import { bothForms } from '../../http/slashes.ts'
 import { linkAccess, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import { instantText } from '../../messages/text.ts'
-import { ById, LinkToken } from '../schema.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
+import {
+  acknowledge,
+  acknowledgeByLink,
+  getAttention,
+  showLink,
+  snooze,
+  snoozeByLink,
+  suppressionSchemas,
+} from './api-schema.ts'
 
-const closed = { additionalProperties: false }
-const Snooze = Type.Object({ for: Type.Integer({ minimum: 0, maximum: 365 * 86_400 }) }, closed)
-const SnoozeLink = Type.Object({ ...LinkToken.properties, hours: Type.Integer({ minimum: 1, maximum: 168 }) })
 const snoozeHours = [1, 4, 24]
 
 export const acknowledgementRoutes: FastifyPluginAsyncTypebox<{ acknowledgements: Acknowledgements }> = async (
   app,
   { acknowledgements },
 ) => {
+  shareSchemas(app, suppressionSchemas)
+
   for (const slash of ['', '/']) {
-    const schema = { params: ById }
+    const config = { access: 'write', undocumented: slash === '' } as const
     const path = `/api/v3/checks/:id`
 
-    app.get(`${path}/attention${slash}`, { config: { access: 'write' }, schema }, async (request) => {
+    app.get(`${path}/attention${slash}`, { config, schema: getAttention }, async (request) => {
       return acknowledgements.get(request.caller.projectId, request.params.id)
     })
 
-    app.post(`${path}/acknowledge${slash}`, { config: { access: 'write' }, schema }, async (request) => {
+    app.post(`${path}/acknowledge${slash}`, { config, schema: acknowledge }, async (request) => {
       return acknowledgements.acknowledge(request.caller, request.params.id)
     })
 
-    const body = { schema: { ...schema, body: Snooze } }
-    app.post(`${path}/snooze${slash}`, { config: { access: 'write' }, ...body }, async (request) => {
+    app.post(`${path}/snooze${slash}`, { config, schema: snooze }, async (request) => {
       return acknowledgements.snooze(request.caller, request.params.id, request.body.for)
     })
   }
@@ -42,14 +48,14 @@ export const acknowledgementRoutes: FastifyPluginAsyncTypebox<{ acknowledgements
 
 function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledgements: Acknowledgements): void {
   for (const { url, form } of bothForms('/acknowledge/:token')) {
-    const route = { config: { ...linkAccess, ...form }, schema: { params: LinkToken } } as const
+    const config = { ...linkAccess, ...form }
 
-    app.get(url, route, async (request, reply) => {
+    app.get(url, { config, schema: showLink }, async (request, reply) => {
       const { token } = request.params
       return sendPage(reply, buttonsOf(await acknowledgements.look(token), `${app.sitePath()}/acknowledge/${token}`))
     })
 
-    app.post(url, route, async (request, reply) => {
+    app.post(url, { config, schema: acknowledgeByLink }, async (request, reply) => {
       const { token } = request.params
       await acknowledgements.acknowledgeByLink(visitor(request), token)
       const { name, project } = await acknowledgements.look(token)
@@ -61,9 +67,9 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
   }
 
   for (const { url, form } of bothForms('/acknowledge/:token/snooze/:hours')) {
-    const route = { config: { ...linkAccess, ...form }, schema: { params: SnoozeLink } } as const
+    const config = { ...linkAccess, ...form }
 
-    app.post(url, route, async (request, reply) => {
+    app.post(url, { config, schema: snoozeByLink }, async (request, reply) => {
       const { token, hours } = request.params
       await acknowledgements.snoozeByLink(visitor(request), token, hours * 3600)
       const { name, project, snoozed_until: until } = await acknowledgements.look(token)

@@ -1,6 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { shareSchemas } from '../../http/api-schema.ts'
 import { sendList } from '../../http/json-list.ts'
-import { ById, NewMaintenance } from '../schema.ts'
+import {
+  createMaintenance,
+  deleteMaintenance,
+  getMaintenance,
+  listMaintenance,
+  replaceMaintenance,
+  suppressionSchemas,
+} from './api-schema.ts'
 import type { Maintenance } from './maintenance.ts'
 
 const path = '/api/v3/maintenance'
@@ -9,29 +17,30 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<{ maintenance: Mainten
   app,
   { maintenance },
 ) => {
-  const config = { access: 'write' } as const
+  shareSchemas(app, suppressionSchemas)
 
   for (const slash of ['', '/']) {
+    const config = { access: 'write', undocumented: slash === '' } as const
     const one = `${path}/:id${slash}`
 
-    app.get(`${path}${slash}`, { config }, async (request, reply) =>
+    app.get(`${path}${slash}`, { config, schema: listMaintenance }, async (request, reply) =>
       sendList(reply, 'maintenance', maintenance.list(request.caller.projectId)),
     )
 
-    app.post(`${path}${slash}`, { config, schema: { body: NewMaintenance } }, async (request, reply) => {
+    app.post(`${path}${slash}`, { config, schema: createMaintenance }, async (request, reply) => {
       reply.code(201)
       return maintenance.create(request.caller, request.body)
     })
 
-    app.get(one, { config, schema: { params: ById } }, async (request) => {
+    app.get(one, { config, schema: getMaintenance }, async (request) => {
       return maintenance.get(request.caller.projectId, request.params.id)
     })
 
-    app.put(one, { config, schema: { params: ById, body: NewMaintenance } }, async (request) => {
+    app.put(one, { config, schema: replaceMaintenance }, async (request) => {
       return maintenance.replace(request.caller, request.params.id, request.body)
     })
 
-    app.delete(one, { config, schema: { params: ById } }, async (request, reply) => {
+    app.delete(one, { config, schema: deleteMaintenance }, async (request, reply) => {
       await maintenance.remove(request.caller, request.params.id)
       return reply.code(204).send()
     })

@@ -18,3 +18,6 @@ function olderThan([major, minor]: readonly [number, number], text: string): str
   const isOlder = foundMajor < major || (foundMajor === major && foundMinor < minor)
   return isOlder ? `is ${found.join('.')}, older than ${major}.${minor}` : undefined
 }
+
+/** What a process that a test starts gets of this one's environment: where programs are, and what Node has compiled already. */
+export const inherited = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }

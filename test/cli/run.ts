@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { inherited } from '../tools.ts'
 
 export type Outcome = { code: number | null; stdout: string; stderr: string }
 
@@ -13,7 +14,7 @@ export function flatline(
   env: Record<string, string> = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env.PATH, ...env } })
+    const child = spawn(process.execPath, [cli, ...args], { env: { ...inherited, ...env } })
     const outcome: Outcome = { code: null, stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text))

@@ -4,12 +4,13 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { settings } from '../../src/config/schema.ts'
 import { shippedOverrides } from '../../src/config/work.ts'
+import { inherited } from '../tools.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 const run = (env: Record<string, string>, ...args: string[]) =>
   promisify(execFile)(process.execPath, ['bin/flatline.js', 'config', ...args], {
     cwd: root,
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...inherited, ...env },
   })
 
 const env = {

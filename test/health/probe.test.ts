@@ -10,6 +10,7 @@ import { askReadiness } from '../../src/health/probe.ts'
 import { build, scratchDir } from '../helper.ts'
 import { createDatabase } from '../postgres.ts'
 import { startService } from '../scenarios/service.ts'
+import { inherited } from '../tools.ts'
 
 const root = new URL('../..', import.meta.url).pathname
 
@@ -122,5 +123,5 @@ test('a health check asks the address that the full configuration gives', async 
 
 function healthcheck(env: Record<string, string>) {
   const command = [`${root}src/cli.ts`, 'healthcheck']
-  return spawnSync(process.execPath, command, { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } })
+  return spawnSync(process.execPath, command, { encoding: 'utf8', env: { ...inherited, ...env } })
 }

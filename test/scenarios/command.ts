@@ -3,19 +3,20 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
+import { inherited } from '../tools.ts'
 
 export type Ended = { code: number | null; out: Buffer; err: string }
 
 const root = new URL('../..', import.meta.url).pathname
 
-/** Starts a program with this environment and nothing else but PATH; killed with the test if it has not ended. */
+/** Starts a program with this environment and what processes inherit here; killed with the test if it has not ended. */
 export function start(
   t: Pick<TestContext, 'after'>,
   [program, ...args]: [program: string, ...args: string[]],
   env: Record<string, string> = {},
   cwd = root,
 ): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(program, args, { cwd, stdio: 'pipe', env: { PATH: process.env.PATH, ...env } })
+  const child = spawn(program, args, { cwd, stdio: 'pipe', env: { ...inherited, ...env } })
   const out: Buffer[] = []
   let err = ''
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk))

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { adminToken, eventually, keys, scratchDir } from '../helper.ts'
+import { inherited } from '../tools.ts'
 
 type Scope = Pick<TestContext, 'after'>
 
@@ -60,7 +61,7 @@ export async function spawnService(
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      PATH: process.env.PATH,
+      ...inherited,
       PORT: '0',
       DRAIN_MS: '0',
       ADMIN_TOKEN: adminToken,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { call, eventually, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
+import { inherited } from '../tools.ts'
 import { spawnService, startService } from './service.ts'
 
 const noKeys = { BOOTSTRAP_API_KEY: '', BOOTSTRAP_API_KEY_READONLY: '', BOOTSTRAP_PING_KEY: '' }
@@ -142,7 +143,7 @@ test('flatline migrate applies migrations and says so, and needs a DATABASE_URL'
       execFile(
         process.execPath,
         ['bin/flatline.js', 'migrate'],
-        { env: { PATH: process.env.PATH, ...env } },
+        { env: { ...inherited, ...env } },
         (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), text: stdout + stderr }),
       )
     })

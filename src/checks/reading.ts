@@ -12,6 +12,7 @@ import { uniqueKey } from './columns.ts'
 import { type CheckDocument, checkDocument, type View } from './document.ts'
 import type { Check } from './fields.ts'
 import * as store from './listing-store.ts'
+import type { CheckView } from './view.ts'
 
 /** `tags` are whole words, and all of them must be there. */
 export type CheckFilter = { tags: readonly string[]; slug: string | null }
@@ -80,6 +81,19 @@ export function createCheckReader(options: {
     return { id, name, slug, tags: tagsOf(settings), tagText, status, started, state, deadline }
   }
 
+  function viewOf(check: store.CheckWithChannels): CheckView {
+    const { id, settings, state } = check
+    const now = blindTime.judgedUntil(database.clock.now())
+    const { schedule, graceS } = rulesOf(settings)
+    const { status, started, nextPing } = readingAt(rulesOf(settings), state, now, blindTime.windows())
+    const { name, slug, tags, desc, severity } = settings
+    return {
+      ...{ id, name, slug, tags, desc, severity, schedule, graceS, status, started, nextPing },
+      lastPing: state.lastPing,
+      document: (shown) => ({ ...document(check, { version: 3, readOnly: false }), status: shown }),
+    }
+  }
+
   /** In order of creation, page by page. */
   async function* pages(
     projectId: string,
@@ -127,16 +141,13 @@ export function createCheckReader(options: {
       return document(await findByEither(projectId, id), view)
     },
 
-    /** Of each of these, in their order; null of one that its project does not have. */
-    async documents(
-      checks: readonly { projectId: string; id: string }[],
-      view: View,
-    ): Promise<(CheckDocument | null)[]> {
+    /** In their order; null of a check that its project does not have. */
+    async views(checks: readonly { projectId: string; id: string }[]): Promise<(CheckView | null)[]> {
       const found = await store.selectChecks(database, [...new Set(checks.map(({ id }) => id))])
       const byId = new Map(found.map((check) => [check.id, check]))
       return checks.map(({ projectId, id }) => {
         const check = byId.get(id)
-        return check?.projectId === projectId ? document(check, view) : null
+        return check?.projectId === projectId ? viewOf(check) : null
       })
     },
 

@@ -1,9 +1,9 @@
 // A message in plain words: the same facts for every transport, which only lays them out. Pure.
 
-import type { CheckDocument } from '../checks/document.ts'
+import type { CheckView } from '../checks/view.ts'
 import type { FlipReason } from '../core/status.ts'
 import { isBlank } from '../kit/characters.ts'
-import { detectKind, nextDue } from '../schedule/schedule.ts'
+import { nextDue } from '../schedule/schedule.ts'
 import type { CheckMessage, Message, NoticeMessage, Severity } from './message.ts'
 import { placeholdersOf } from './placeholders.ts'
 import { cut, durationText, instantText, oneLine, readable, tail } from './text.ts'
@@ -95,7 +95,7 @@ function checkAlert(message: CheckMessage, now: number): Alert {
     at: Date.parse(flip.at),
     source: nameOf(check),
     project: cut(oneLine(message.project ?? ''), 100),
-    tags: oneLine(string(check.tags)).split(/\s+/).filter(Boolean),
+    tags: oneLine(check.tags).split(/\s+/).filter(Boolean),
     incident,
     phase: event === 'up' ? 'resolved' : 'open',
     deliveryId: delivery.id,
@@ -120,9 +120,9 @@ function groupTitle(message: CheckMessage, others: NonNullable<CheckMessage['oth
   return `${all.length} checks changed: ${counts.join(', ')}`
 }
 
-export function nameOf(check: CheckDocument): string {
-  const name = oneLine(string(check.name))
-  return cut(isBlank(name) ? string(check.slug) || `Check ${string(check.uuid).slice(0, 8)}` : name, 100)
+export function nameOf(check: Pick<CheckView, 'id' | 'name' | 'slug'>): string {
+  const name = oneLine(check.name)
+  return cut(isBlank(name) ? check.slug || `Check ${check.id.slice(0, 8)}` : name, 100)
 }
 
 // --- why ----------------------------------------------------------------------------------------------------------
@@ -169,11 +169,11 @@ function factsOf(message: CheckMessage, now: number): Fact[] {
     ['Down for', (event === 'reminder' || escalated) && durationText(now - since)],
     ['Was down for', outage && `${durationText(since - Date.parse(outage.at))}, since ${atText(outage.at)}`],
     ['Exit status', event !== 'up' && exit != null && String(exit)],
-    ['Last heartbeat', event !== 'up' && (check.last_ping ? atText(string(check.last_ping)) : 'none yet')],
+    ['Last heartbeat', event !== 'up' && (check.lastPing === null ? 'none yet' : instantText(check.lastPing))],
     ['Expected', expectation(check)],
     ['Next expected', nextExpected(message, now)],
-    ['Tags', oneLine(string(check.tags))],
-    ['Notes', cut(readable(cut(string(check.desc), 4 * notesMax)), notesMax)],
+    ['Tags', oneLine(check.tags)],
+    ['Notes', cut(readable(cut(check.desc, 4 * notesMax)), notesMax)],
   ]
   return facts.flatMap(([label, value]) => (value && !isBlank(value) ? [{ label, value }] : []))
 }
@@ -192,18 +192,17 @@ function groupLinks({ check, links }: CheckMessage): Link[] {
   return links?.check ? [{ label: `Open ${nameOf(check)}`, url: links.check }] : []
 }
 
-export function expectation(check: CheckDocument): string {
-  const grace = Number(check.grace) > 0 ? `, with ${durationText(Number(check.grace) * 1000)} of grace` : ''
-  if (check.schedule) return `${oneLine(string(check.schedule))} (${string(check.tz)})${grace}`
-  return `every ${durationText(Number(check.timeout) * 1000).replace(/^1 (?=\w+$)/, '')}${grace}`
+export function expectation({ schedule, graceS }: Pick<CheckView, 'schedule' | 'graceS'>): string {
+  const grace = graceS > 0 ? `, with ${durationText(graceS * 1000)} of grace` : ''
+  if (schedule.kind !== 'simple') return `${oneLine(schedule.schedule)} (${schedule.tz})${grace}`
+  return `every ${durationText(schedule.timeoutS * 1000).replace(/^1 (?=\w+$)/, '')}${grace}`
 }
 
 /** A check that is down has a next moment only by a calendar; otherwise its heartbeat is overdue. */
 function nextExpected({ event, check }: CheckMessage, now: number): string | undefined {
-  if (event === 'up') return check.next_ping ? atText(string(check.next_ping)) : undefined
-  const schedule = string(check.schedule)
-  if (schedule === '') return undefined
-  const due = nextDue({ kind: detectKind(schedule), schedule, tz: string(check.tz) }, now)
+  if (event === 'up') return check.nextPing === null ? undefined : instantText(check.nextPing)
+  if (check.schedule.kind === 'simple') return undefined
+  const due = nextDue(check.schedule, now)
   return due === null ? undefined : instantText(due)
 }
 
@@ -224,4 +223,3 @@ function linksOf({ check, acknowledge, snooze, confirm }: NonNullable<Message['l
 }
 
 const atText = (iso: string) => instantText(Date.parse(iso))
-const string = (value: unknown) => (typeof value === 'string' ? value : '')

@@ -1,7 +1,7 @@
 // What a transport is given to tell: plain data, ready for the wire. alert.ts turns it into words.
 
 import { createHash } from 'node:crypto'
-import type { CheckDocument } from '../checks/document.ts'
+import type { CheckView } from '../checks/view.ts'
 import type { FlipReason, Status } from '../core/status.ts'
 
 export type Severity = 'critical' | 'warning' | 'info' | 'resolved'
@@ -15,8 +15,7 @@ export type Message = CheckMessage | NoticeMessage
 /** Of one check, or of several that changed together. */
 export type CheckMessage = Envelope & {
   event: 'down' | 'up' | 'reminder' | 'test'
-  /** The v3 document as a read-write key sees it, with the status that the flip led to. */
-  check: CheckDocument
+  check: CheckView
   /** The project's name; a test has none. */
   project?: string
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
@@ -66,31 +65,49 @@ export function uniqueKey(checkId: string): string {
   return createHash('sha1').update(checkId.replaceAll('-', '').slice(0, 16)).digest('hex')
 }
 
-/** What a test of a channel tells about: no check of anybody's. */
+const tested = {
+  id: '00000000-0000-4000-8000-000000000000',
+  name: 'TEST',
+  slug: 'test',
+  tags: 'test',
+  desc: 'This is a test of a Flatline channel',
+  severity: null,
+  schedule: { kind: 'simple', timeoutS: 86_400 },
+  graceS: 3600,
+  status: 'down',
+  started: false,
+  lastPing: null,
+  nextPing: null,
+} as const
+
+/** The message of a channel test, which is about a check that nobody has. */
 export function testMessage(options: { deliveryId: string; at: string; siteUrl: string }): CheckMessage {
   const { deliveryId, at, siteUrl } = options
-  const uuid = '00000000-0000-4000-8000-000000000000'
+  const uuid = tested.id
   const update = `${siteUrl}/api/v3/checks/${uuid}`
   return {
     event: 'test',
     check: {
-      name: 'TEST',
-      slug: 'test',
-      tags: 'test',
-      desc: 'This is a test of a Flatline channel',
-      grace: 3600,
-      n_pings: 0,
-      status: 'down',
-      started: false,
-      last_ping: null,
-      next_ping: null,
-      uuid,
-      ping_url: `${siteUrl}/ping/${uuid}`,
-      update_url: update,
-      pause_url: `${update}/pause`,
-      resume_url: `${update}/resume`,
-      channels: '',
-      timeout: 86_400,
+      ...tested,
+      document: (status) => ({
+        name: tested.name,
+        slug: tested.slug,
+        tags: tested.tags,
+        desc: tested.desc,
+        grace: tested.graceS,
+        n_pings: 0,
+        status,
+        started: false,
+        last_ping: null,
+        next_ping: null,
+        uuid,
+        ping_url: `${siteUrl}/ping/${uuid}`,
+        update_url: update,
+        pause_url: `${update}/pause`,
+        resume_url: `${update}/resume`,
+        channels: '',
+        timeout: tested.schedule.timeoutS,
+      }),
     },
     flip: { at, from: 'up', to: 'down', reason: 'timeout' },
     incident: `flatline-test-${deliveryId}`,

@@ -88,16 +88,15 @@ function lazily(text: () => string, value: (text: string) => Value): Value {
 }
 
 function valuesOfCheck({ check, flip, lastPing }: CheckMessage) {
-  const text = (value: unknown) => (typeof value === 'string' ? value : '')
-  const tags = text(check.tags).split(/\s+/).filter(Boolean)
+  const tags = check.tags.split(/\s+/).filter(Boolean)
   return {
     at: flip.at,
     body: () => lastPing?.body?.toString('utf8') ?? '',
-    json: () => jsonText(check),
-    CODE: text(check.uuid),
-    NAME: text(check.name),
-    SLUG: text(check.slug),
-    TAGS: text(check.tags),
+    json: () => jsonText(check.document(flip.to)),
+    CODE: check.id,
+    NAME: check.name,
+    SLUG: check.slug,
+    TAGS: check.tags,
     EXITSTATUS: String(lastPing?.exitStatus ?? -1),
     ...Object.fromEntries(tags.map((tag, index) => [`TAG${index + 1}`, tag])),
   }

@@ -33,7 +33,7 @@ export const notificationsPlugin = fp<{ config: Config['alerting'] }>(
       database,
       channels,
       writeAudit: app.audit.write,
-      checkDocuments: (wanted) => checks.documents(wanted, { version: 3, readOnly: false }),
+      checkViews: checks.views,
       checkOfKey: checks.idOfKey,
       settingsOf: async (projectId, id) => (await checks.find(projectId, id)).settings,
       siteUrl: app.siteUrl,

@@ -4,8 +4,8 @@
 import type { WriteAudit } from '../audit/store.ts'
 import type { ChannelService } from '../channels/service.ts'
 import type { Transport } from '../channels/transport.ts'
-import type { CheckDocument } from '../checks/document.ts'
 import type { Settings } from '../checks/fields.ts'
+import type { CheckView } from '../checks/view.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Database } from '../database/service.ts'
 import type { NoticeText } from '../messages/message.ts'
@@ -46,7 +46,7 @@ export type NotificationOptions = {
     'transports' | 'encryption' | 'destinations' | 'slots' | 'pace' | 'sender' | 'switchOff'
   >
   writeAudit: WriteAudit
-  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   checkOfKey: (projectId: string, key: string) => Promise<string | null>
   settingsOf: (projectId: string, id: string) => Promise<Settings>
   siteUrl: () => string

@@ -7,6 +7,7 @@ import { type CheckMessage, testMessage } from '../../src/messages/message.ts'
 import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts'
 import { listen } from '../far-side.ts'
 import { createReceiver, type Received } from '../helper.ts'
+import { viewOf } from './transports/contract.ts'
 
 type Settings = Parameters<typeof webhook.send>[1]
 
@@ -22,7 +23,7 @@ const check = { name: 'Näme "€" $TAGS', slug: 'nightly', tags: 'prod $CODE', 
 
 const message: CheckMessage = {
   event: 'down',
-  check,
+  check: viewOf(check),
   flip: { at: '2026-11-22T21:10:00.123+00:00', from: 'up', to: 'down', reason: 'timeout' },
   incident: 'flatline-key-7',
   delivery: { id: 'd-1', attempt: 2 },
@@ -107,7 +108,7 @@ suite('placeholders', () => {
   })
 
   test('in headers are Latin-1, with references for the rest and no way to begin another header', async (t) => {
-    const evil = { ...message, check: { ...check, name: 'Näme €🙂\r\nX-Evil: 1' } }
+    const evil = { ...message, check: viewOf({ ...check, name: 'Näme €🙂\r\nX-Evil: 1' }) }
     const { headers } = await received(
       t,
       (url) => ({ url_down: url, headers_down: { 'X-Name': '[$NAME] $BODY', 'X-Tag': '$TAG9' } }),

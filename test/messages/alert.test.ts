@@ -5,7 +5,18 @@ import { fit, fitText, within } from '../../src/messages/fit.ts'
 import { bodyOf, html, messageOf, plain, simpleHtml } from '../../src/messages/markup.ts'
 import type { CheckMessage } from '../../src/messages/message.ts'
 import { cut, durationText, oneLine, readable, tail } from '../../src/messages/text.ts'
-import { assertWhole, down, hostile, huge, notice, now, tried, up } from '../channels/transports/contract.ts'
+import {
+  assertWhole,
+  changed,
+  down,
+  hostile,
+  huge,
+  notice,
+  now,
+  tried,
+  up,
+  viewOf,
+} from '../channels/transports/contract.ts'
 
 const facts = (message: CheckMessage, at = now) =>
   Object.fromEntries(alertOf(message, at).facts.map(({ label, value }) => [label, value]))
@@ -83,24 +94,21 @@ suite('an alert in words', () => {
   })
 
   test('of a check with a calendar says its next moment, in UTC', () => {
-    const { timeout: _none, ...check } = { ...down.check, schedule: '15 3 * * *', tz: 'Europe/Berlin' } as Record<
-      string,
-      string
-    >
+    const check = changed(down.check, { schedule: '15 3 * * *', tz: 'Europe/Berlin' })
     const { Expected, 'Next expected': next } = facts({ ...down, check })
     assert.deepEqual(
       [Expected, next],
       ['15 3 * * * (Europe/Berlin), with 5 minutes of grace', '2026-11-23 02:15:00 UTC'],
     )
     assert.equal(
-      facts({ ...down, check: { ...check, schedule: 'Mon 04:00' } })['Next expected'],
+      facts({ ...down, check: changed(check, { schedule: 'Mon 04:00' }) })['Next expected'],
       '2026-11-23 03:00:00 UTC',
     )
   })
 
   test('of a check without a name, a heartbeat or an output still reads well', () => {
     const { lastPing: _none, ...bare } = down
-    const check = { uuid: down.check.uuid as string, timeout: 1, grace: 0, last_ping: null }
+    const check = viewOf({ uuid: down.check.id, timeout: 1, grace: 0, last_ping: null })
     const alert = alertOf({ ...bare, check, flip: { ...down.flip, reason: 'timeout' } }, now)
     assert.deepEqual([alert.title, alert.output], ['Check 1b6a8d0e is down', null])
     assert.deepEqual(facts({ ...bare, check }), {
@@ -108,12 +116,12 @@ suite('an alert in words', () => {
       'Last heartbeat': 'none yet',
       Expected: 'every second',
     })
-    assert.equal(alertOf({ ...bare, check: { ...check, slug: 'backup' } }, now).title, 'backup is down')
+    assert.equal(alertOf({ ...bare, check: changed(check, { slug: 'backup' }) }, now).title, 'backup is down')
   })
 
   test('of several checks counts them and names the first', () => {
     const others = Array.from({ length: 24 }, (_, i) => ({
-      check: { ...down.check, name: `job ${i}` },
+      check: changed(down.check, { name: `job ${i}` }),
       flip: { ...down.flip, to: i < 4 ? ('up' as const) : ('down' as const), reason: 'timeout' as const },
     }))
     const alert = alertOf({ ...down, others }, now)
@@ -159,7 +167,7 @@ suite('an alert in words', () => {
   test('has no control characters, whatever a job sends', () => {
     const body = Buffer.concat([Buffer.from([0xff, 0xfe, 0x00]), Buffer.from('a\u001b[1mb\u0007\r\nc\u0000')])
     const alert = alertOf(
-      { ...down, check: { ...down.check, name: 'a\u0000b\nc' }, lastPing: { body, exitStatus: 1 } },
+      { ...down, check: changed(down.check, { name: 'a\u0000b\nc' }), lastPing: { body, exitStatus: 1 } },
       now,
     )
     assert.equal(alert.title, 'a b c is down')

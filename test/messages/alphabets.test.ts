@@ -9,7 +9,7 @@ import type { CheckMessage } from '../../src/messages/message.ts'
 import { escaped, page } from '../../src/messages/page.ts'
 import { placeholdersOf } from '../../src/messages/placeholders.ts'
 import { expose } from '../../src/project-metrics/exposition.ts'
-import { down, form } from '../channels/transports/contract.ts'
+import { changed, down, form } from '../channels/transports/contract.ts'
 import { kinds, tell } from '../channels/transports/subjects.ts'
 
 /** Every character that some format unavailable, between letters. */
@@ -32,7 +32,7 @@ const text = nasty.map((character) => `a${character}`).join('')
 
 const lacking: CheckMessage = {
   ...down,
-  check: { ...down.check, name: text.slice(0, 60), slug: text, tags: text, desc: text },
+  check: changed(down.check, { name: text.slice(0, 60), slug: text, tags: text, desc: text }),
   lastPing: {
     body: Buffer.concat([Buffer.from([0xed, 0xa0, 0x80, 0xff, 0xc0, 0x80]), Buffer.from(text)]),
     exitStatus: 1,

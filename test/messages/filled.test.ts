@@ -7,7 +7,7 @@ import { isBlank } from '../../src/kit/characters.ts'
 import { alertOf } from '../../src/messages/alert.ts'
 import type { CheckMessage } from '../../src/messages/message.ts'
 import { placeholdersOf } from '../../src/messages/placeholders.ts'
-import { down, now } from '../channels/transports/contract.ts'
+import { changed, down, now } from '../channels/transports/contract.ts'
 import { formats } from '../channels/transports/rendered.ts'
 import { kinds, tell } from '../channels/transports/subjects.ts'
 import { cpuMs, heldMaxMs } from '../cpu.ts'
@@ -17,12 +17,12 @@ type Name = keyof typeof kinds
 const output = Buffer.from(`${'"<&>*_`[😀\n'.repeat(7000)}${'-'.repeat(10_000)}`)
 const large: CheckMessage = {
   ...down,
-  check: { ...down.check, name: '"\\é✓@`*'.repeat(14), tags: 'é✓"\\ '.repeat(100), desc: '"\\é✓\n'.repeat(2000) },
+  check: changed(down.check, { name: '"\\é✓@`*'.repeat(14), tags: 'é✓"\\ '.repeat(100), desc: '"\\é✓\n'.repeat(2000) }),
   lastPing: { body: output, exitStatus: 1 },
 }
 const empty: CheckMessage = {
   ...down,
-  check: { ...down.check, name: '\u200b\u2800\u00a0', slug: '', tags: ' ', desc: ' \u3164' },
+  check: changed(down.check, { name: '\u200b\u2800\u00a0', slug: '', tags: ' ', desc: ' \u3164' }),
   lastPing: { body: Buffer.from(' \u200b\n\u001b[0m'), exitStatus: 0 },
 }
 
@@ -89,7 +89,7 @@ suite('words that are filled in', () => {
   test('a document stays valid JSON of limited size, however many placeholders it has', () => {
     const { body } = placeholdersOf(large, 'down')
     const once = JSON.parse(body('{"body":$BODY_JSON,"name":$NAME_JSON,"check":$JSON}')) as Record<string, unknown>
-    assert.deepEqual(once, { body: output.toString(), name: large.check.name, check: large.check })
+    assert.deepEqual(once, { body: output.toString(), name: large.check.name, check: large.check.document('down') })
     const often = body(`[${Array.from({ length: 60 }, () => '$BODY_JSON,$JSON').join(',')}]`)
     assert.ok(often.length < 1_001_000, `${often.length}`)
     assert.equal((JSON.parse(often) as unknown[]).length, 120)
@@ -104,7 +104,7 @@ suite('words that are filled in', () => {
   })
 
   test('an alert of a check with the longest notes and output is made quickly', async () => {
-    const check = { ...large.check, desc: '\n\u001b[31m"<&>'.repeat(100_000) }
+    const check = changed(large.check, { desc: '\n\u001b[31m"<&>'.repeat(100_000) })
     assert.ok((await cpuMs(() => alertOf({ ...large, check }, now))) < heldMaxMs)
   })
 

@@ -121,7 +121,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
     const notifications = createNotifications({
       ...shared,
       channels,
-      checkDocuments: (wanted) => checks.documents(wanted, { version: 3, readOnly: false }),
+      checkViews: checks.views,
       checkOfKey: checks.idOfKey,
       settingsOf: async (project, id) => (await checks.find(project, id)).settings,
       onFree: () => undefined,

@@ -130,13 +130,13 @@ function documentOf(message: Message, now: number): object {
   const { check, flip, severity, outage, escalated, reminder, others, blind, lastPing } = message
   return {
     event,
-    check,
+    check: check.document(flip.to),
     flip,
     ...(severity && { severity }),
     ...(outage && { outage }),
     ...(reminder && { reminder }),
     ...(escalated && { escalated }),
-    ...(others && { others }),
+    ...(others && { others: others.map((one) => ({ check: one.check.document(one.flip.to), flip: one.flip })) }),
     ...(blind && { blind }),
     ...(lastPing && { last_ping: { exit_status: lastPing.exitStatus, output: alert.output } }),
     ...told,

@@ -1,7 +1,7 @@
 // The message of a delivery at the moment of an attempt.
 
 import { setImmediate as turn } from 'node:timers/promises'
-import type { CheckDocument } from '../../checks/document.ts'
+import type { CheckView } from '../../checks/view.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'
@@ -18,7 +18,7 @@ export type Compose = (delivery: ClaimedDelivery) => Promise<Message | Suppressi
 export type ComposerOptions = {
   database: Database
   /** In their order; null of a check that the project does not have any more. */
-  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   suppressions: Pick<Suppressions, 'why'>
   /** Where people say that they have seen it. */
   acknowledgeLink: (outage: { checkId: string; flipSeq: number }) => string
@@ -39,7 +39,7 @@ export function createComposer(options: ComposerOptions): Compose {
     return keys.map((key) => read.get(nameOf(key)) ?? null)
   })
   const outageOf = coalesce((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
-  const checkOf = coalesce(options.checkDocuments)
+  const checkOf = coalesce(options.checkViews)
   const isLeftToRecovery = coalesce(async (outages: { checkId: string; id: string }[]) => {
     const checkIds = outages.map(({ checkId }) => checkId)
     const ids = outages.map(({ id }) => id)
@@ -76,8 +76,7 @@ export function createComposer(options: ComposerOptions): Compose {
     const { blindFrom, blindTo, unheardReplica, unheardFrom } = flip
     return {
       event: kind === 'escalation' ? 'down' : kind,
-      // A late alert is about the change, not about what has become of the check since.
-      check: { ...check, status: flip.to },
+      check,
       project: flip.project,
       flip: { at: isoMillis(flip.at), from: flip.from, to: flip.to, reason: flip.reason },
       incident: incidentKey(checkId, kind === 'up' ? flipSeq - 1 : flipSeq),
@@ -115,6 +114,6 @@ async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPi
 const never = (code: SuppressionCode, detail: string): Suppression => ({ code, detail, until: null })
 
 /** One without a severity of its own is taken seriously. */
-function severityOf({ severity }: CheckDocument): Severity {
-  return severity === 'info' || severity === 'warning' ? severity : 'critical'
+function severityOf({ severity }: CheckView): Severity {
+  return severity ?? 'critical'
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { CheckView } from '../../checks/view.ts'
 import { bothForms } from '../../http/slashes.ts'
 import { expectation, nameOf, reasonText } from '../../messages/alert.ts'
 import { linkAccess, pageCall, sendPage } from '../../messages/link-routes.ts'
@@ -7,7 +8,7 @@ import { instantText } from '../../messages/text.ts'
 import { LinkToken } from '../schema.ts'
 import type { CheckPage, CheckPageContent } from './check-page.ts'
 
-const statusTexts: Record<string, string> = {
+const statusTexts: Record<CheckView['status'], string> = {
   new: 'No heartbeat has come yet.',
   up: 'It is up.',
   grace: 'A heartbeat is late; it is not down yet.',
@@ -32,15 +33,15 @@ export const checkPageRoutes: FastifyPluginAsyncTypebox<{ checkPage: CheckPage }
 }
 
 function pageOf({ check, project, since, pings }: CheckPageContent): string {
-  const at = (iso: unknown) => (typeof iso === 'string' ? instantText(Date.parse(iso)) : undefined)
+  const textOf = (at: number | null) => (at === null ? undefined : instantText(at))
   const facts: [label: string, value: string | undefined][] = [
     ['Since', since === null ? undefined : `${instantText(since.at)}. ${reasonText(since.reason)}`],
-    ['Running', check.started === true ? 'a run is under way' : undefined],
-    ['Last heartbeat', at(check.last_ping) ?? 'none yet'],
+    ['Running', check.started ? 'a run is under way' : undefined],
+    ['Last heartbeat', textOf(check.lastPing) ?? 'none yet'],
     ['Expected', expectation(check)],
-    ['Next expected', at(check.next_ping)],
-    ['Tags', String(check.tags)],
-    ['Notes', String(check.desc)],
+    ['Next expected', textOf(check.nextPing)],
+    ['Tags', check.tags],
+    ['Notes', check.desc],
   ]
   const rows = facts.flatMap(([label, value]) => (value ? [`<dt>${label}</dt><dd>${escaped(value)}</dd>`] : []))
   const list = pings.map(({ n, kind, at, exitStatus }) => {
@@ -48,6 +49,6 @@ function pageOf({ check, project, since, pings }: CheckPageContent): string {
     return `<li>#${n} ${instantText(at)}: ${kind}${exit}</li>`
   })
   const heard = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
-  const status = statusTexts[String(check.status)] ?? ''
+  const status = statusTexts[check.status]
   return `${heading(nameOf(check), project)}<p>${status}</p><dl>${rows.join('')}</dl>${heard}`
 }

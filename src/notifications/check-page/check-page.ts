@@ -1,7 +1,7 @@
 // The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
 
 import type { Encryption } from '../../channels/encryption.ts'
-import type { CheckDocument } from '../../checks/document.ts'
+import type { CheckView } from '../../checks/view.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'
 import { selectOutage } from '../suppression/acknowledgements-store.ts'
@@ -11,7 +11,7 @@ import * as store from './check-page-store.ts'
 const pingsShown = 10
 
 export type CheckPageContent = {
-  check: CheckDocument
+  check: CheckView
   project: string
   since: store.LatestFlip | null
   pings: store.SeenPing[]
@@ -22,11 +22,11 @@ export type CheckPage = ReturnType<typeof createCheckPage>
 export function createCheckPage(options: {
   database: Database
   encryption: Encryption
-  checkDocuments: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckDocument | null)[]>
+  checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   siteUrl: () => string
   now: () => number
 }) {
-  const { database, checkDocuments, siteUrl } = options
+  const { database, checkViews, siteUrl } = options
   const links = createCheckLinks({ ...options, purpose: 'link to a check' })
 
   return {
@@ -35,7 +35,7 @@ export function createCheckPage(options: {
     async read(token: string): Promise<CheckPageContent> {
       const { checkId: id } = links.open(token)
       const found = await selectOutage(database, null, id)
-      const [check = null] = found === null ? [] : await checkDocuments([{ projectId: found.projectId, id }])
+      const [check = null] = found === null ? [] : await checkViews([{ projectId: found.projectId, id }])
       if (found === null || check === null) throw new AppError('not_found', 'check not found')
       const [since, pings] = await Promise.all([
         store.selectLatestFlip(database, id),

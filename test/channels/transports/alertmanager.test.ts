@@ -12,6 +12,7 @@ import {
   answersMean,
   asks,
   assertWhole,
+  changed,
   contextWith,
   down,
   farSide,
@@ -58,7 +59,7 @@ suite('alertmanager', () => {
     const { url, asked } = await farSide(t, ({ method }) =>
       method === 'GET' ? { body: [{ labels }, { labels: stranger }, {}] } : {},
     )
-    const renamed = { ...up, project: 'acme', check: { ...up.check, name: 'weekly backup' } }
+    const renamed = { ...up, project: 'acme', check: changed(up.check, { name: 'weekly backup' }) }
     assert.equal(await alertmanager.send(renamed, { url }, contextWith()), 'sent')
     assert.equal(new URL(url + asked[0]?.url).searchParams.get('filter'), `incident="${incident}"`)
     const ended = json(asked) as { labels: object; endsAt: string }[]

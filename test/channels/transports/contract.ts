@@ -5,15 +5,17 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { suite, type TestContext, test } from 'node:test'
 import { DeliveryError, type SendContext, type Sent, type Transport } from '../../../src/channels/transport.ts'
+import type { CheckView } from '../../../src/checks/view.ts'
 import { type CheckMessage, incidentKey, type NoticeMessage, testMessage } from '../../../src/messages/message.ts'
 import { createGuardedFetch, FetchError } from '../../../src/outbound/guarded-fetch.ts'
+import { detectKind } from '../../../src/schedule/schedule.ts'
 
 const uuid = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 const api = 'https://flatline.example/api/v3/checks/1b6a8d0e'
 export const now = Date.parse('2026-11-22T22:15:00Z')
 export const incident = incidentKey(uuid, 7)
 
-const check = {
+const check = viewOf({
   name: 'nightly backup',
   slug: 'nightly-backup',
   tags: 'prod db',
@@ -24,7 +26,34 @@ const check = {
   grace: 300,
   timeout: 3600,
   uuid,
+})
+
+type Fields = Record<string, string | number | boolean | null>
+
+/** The view of a check with this document. */
+export function viewOf(document: Fields): CheckView {
+  const text = (name: string) => String(document[name] ?? '')
+  const instant = (name: string) => (document[name] ? Date.parse(text(name)) : null)
+  const calendar = text('schedule')
+  return {
+    ...{ id: text('uuid'), name: text('name'), slug: text('slug'), tags: text('tags'), desc: text('desc') },
+    severity: null,
+    schedule:
+      calendar === ''
+        ? { kind: 'simple', timeoutS: Number(document.timeout ?? 86_400) }
+        : { kind: detectKind(calendar), schedule: calendar, tz: text('tz') },
+    graceS: Number(document.grace ?? 0),
+    status: (document.status ?? 'down') as CheckView['status'],
+    started: false,
+    lastPing: instant('last_ping'),
+    nextPing: instant('next_ping'),
+    document: (status) => ({ ...document, status }),
+  }
 }
+
+/** The same check with other values in its document. */
+export const changed = (view: CheckView, fields: Fields): CheckView =>
+  viewOf({ ...view.document(view.status), ...fields })
 
 export const down: CheckMessage = {
   event: 'down',
@@ -39,7 +68,11 @@ export const down: CheckMessage = {
 export const up: CheckMessage = {
   ...down,
   event: 'up',
-  check: { ...check, status: 'up', last_ping: '2026-11-22T22:14:00+00:00', next_ping: '2026-11-22T23:14:00+00:00' },
+  check: changed(check, {
+    status: 'up',
+    last_ping: '2026-11-22T22:14:00+00:00',
+    next_ping: '2026-11-22T23:14:00+00:00',
+  }),
   flip: { at: '2026-11-22T22:14:00.000+00:00', from: 'down', to: 'up', reason: 'recovered' },
   outage: { at: '2026-11-22T21:10:00.123+00:00', reason: 'exit 3' },
   delivery: { id: '6a0c9f6e-6d0e-4d0b-8a51-0f5f1f0f9a12', attempt: 1 },
@@ -49,7 +82,11 @@ export const up: CheckMessage = {
 /** As much as a check can have of everything, in characters that are long however they are counted. */
 export const huge: CheckMessage = {
   ...down,
-  check: { ...check, name: '😀'.repeat(50), tags: '"<&>*_`" '.repeat(55), desc: '"<&>*_`[😀'.repeat(300) },
+  check: changed(check, {
+    name: '😀'.repeat(50),
+    tags: '"<&>*_`" '.repeat(55),
+    desc: '"<&>*_`[😀'.repeat(300),
+  }),
   lastPing: { body: Buffer.from('"<&>*_`[😀'.repeat(20_000)), exitStatus: 3 },
 }
 
@@ -59,12 +96,11 @@ export const hugeBody = { body: '"<&>*_`[😀'.repeat(444) }
 /** What a job or its owner could write in order to be taken for markup, or to call everybody. */
 export const hostile: CheckMessage = {
   ...down,
-  check: {
-    ...check,
+  check: changed(check, {
     name: '<!channel> @everyone <b>*bold*</b> [x](http://evil.example) @**all** </Say>&"',
     tags: '@all <users/all> `x`',
     desc: '@here ``` <script>alert(1)</script>',
-  },
+  }),
   lastPing: { body: Buffer.from('``` <!here> </pre><script> @channel ```'), exitStatus: 1 },
 }
 

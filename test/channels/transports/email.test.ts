@@ -6,7 +6,7 @@ import { DeliveryError } from '../../../src/channels/transport.ts'
 import { email } from '../../../src/channels/transports/email.ts'
 import { createSmtp, type SmtpRelay } from '../../../src/channels/wire/smtp.ts'
 import { pause } from '../../patience.ts'
-import { contextWith, down, hostile, huge, incident, notice, up } from './contract.ts'
+import { changed, contextWith, down, hostile, huge, incident, notice, up } from './contract.ts'
 
 type Received = { from: string; to: string[]; raw: string }
 
@@ -127,7 +127,7 @@ suite('email', () => {
   })
 
   test('what a job says is neither markup nor a header', async (t) => {
-    const evil = { ...hostile, check: { ...hostile.check, name: 'a\r\nBcc: victim@example.org\r\n\r\n<script>' } }
+    const evil = { ...hostile, check: changed(hostile.check, { name: 'a\r\nBcc: victim@example.org\r\n\r\n<script>' }) }
     const { headers, parts, to: recipients } = await mailed(t, evil)
     assert.deepEqual(recipients, [to])
     assert.equal(headers.bcc, undefined)

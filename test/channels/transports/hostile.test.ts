@@ -3,7 +3,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { DeliveryError } from '../../../src/channels/transport.ts'
 import { transports } from '../../../src/channels/transports.ts'
 import type { CheckMessage } from '../../../src/messages/message.ts'
-import { down, hostile, json, type Reply } from './contract.ts'
+import { changed, down, hostile, json, type Reply } from './contract.ts'
 import { formats, linesOf, type Seen, visible } from './rendered.ts'
 import { kinds, type Part, tell } from './subjects.ts'
 
@@ -52,7 +52,7 @@ function outage(name: string, index = 0): CheckMessage {
   const desc = `first line\n- second ${name}\n    indented\n\n1. after a gap\n===\n    code?`
   return {
     ...down,
-    check: { ...down.check, name, tags: '@all <users/all> `x`', desc },
+    check: changed(down.check, { name, tags: '@all <users/all> `x`', desc }),
     links,
     lastPing: { body: Buffer.from(outputs[index % outputs.length] as string), exitStatus: 1 },
   }
@@ -117,7 +117,10 @@ suite('what somebody wrote is text', () => {
 
     test(`${name} shows a check that has neither a name nor an output`, async (t) => {
       const { lastPing: _none, ...bare } = { ...down, links }
-      const all = await shown(t, name, { ...bare, check: { ...down.check, name: '', slug: '', tags: '', desc: '' } })
+      const all = await shown(t, name, {
+        ...bare,
+        check: changed(down.check, { name: '', slug: '', tags: '', desc: '' }),
+      })
       assertSeen(all, 'Check 1b6a8d0e is down')
       for (const { source } of all.parts) assert.notEqual(source.trim(), '')
     })

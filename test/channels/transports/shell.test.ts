@@ -6,7 +6,7 @@ import { DeliveryError } from '../../../src/channels/transport.ts'
 import { shell } from '../../../src/channels/transports/shell.ts'
 import { eventually, scratchDir } from '../../helper.ts'
 import { pause } from '../../patience.ts'
-import { contextWith, down, notice, tried, up } from './contract.ts'
+import { changed, contextWith, down, notice, tried, up } from './contract.ts'
 
 const capabilities = { smtp: null, shell: true }
 const context = contextWith({ capabilities })
@@ -27,7 +27,7 @@ suite('shell', () => {
     )
     assert.equal(
       text,
-      `${down.check.uuid}|down|2026-11-22T21:10:00+00:00|nightly backup|prod db|prod|db|nightly backup is down|`,
+      `${down.check.id}|down|2026-11-22T21:10:00+00:00|nightly backup|prod db|prod|db|nightly backup is down|`,
     )
     assert.match(await written(t, down, (file) => `echo "$TEXT" > ${file}`), /exit status 3.*disk full/s)
   })
@@ -45,7 +45,7 @@ suite('shell', () => {
     ]
     for (const name of names) {
       const dir = await scratchDir(t)
-      const check = { ...down.check, name, tags: '$(touch\tPWNED) `id`' }
+      const check = changed(down.check, { name, tags: '$(touch\tPWNED) `id`' })
       const text = await written(
         t,
         { ...down, check },

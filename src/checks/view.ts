@@ -1,0 +1,25 @@
+// A check as alerts and pages show it: typed, with instants in epoch milliseconds. Its document, as programs read it, is made last, by whoever
+// sends one.
+
+import type { Reading } from '../core/status.ts'
+import type { Schedule } from '../schedule/schedule.ts'
+import type { CheckDocument } from './document.ts'
+
+export type CheckView = {
+  id: string
+  name: string
+  slug: string
+  /** Separated by blanks. */
+  tags: string
+  desc: string
+  /** Null is critical. */
+  severity: 'info' | 'warning' | 'critical' | null
+  schedule: Schedule
+  graceS: number
+  status: Reading['status']
+  started: boolean
+  lastPing: number | null
+  nextPing: number | null
+  /** The document of version 3 with this status: that of the change which it reports, whatever the check is by now. */
+  document(status: string): CheckDocument
+}

@@ -12,11 +12,18 @@ const shared = {
   'access-control-max-age': '600',
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** False for an address below an open path that pages of other origins need not call. */
+    crossOrigin?: boolean
+  }
+}
+
 /** CORS headers (Fetch standard, 3.3) on every answer at such an address, failures too. */
 export const crossOriginPlugin = fp(
   async (app) => {
     app.addHook('onRequest', (request, reply, done) => {
-      if (openPath.test(request.url)) {
+      if (openPath.test(request.url) && request.routeOptions.config.crossOrigin !== false) {
         const methods = app.knownAddresses.methodsOf(request)
         reply.headers(shared)
         if (methods !== undefined) reply.header('access-control-allow-methods', methods)

@@ -31,6 +31,15 @@ export function keepBodies(app: FastifyInstance, limitBytes: number, receivingMa
   })
 }
 
+/** Reads bodies, whatever their content type, and keeps nothing of them. */
+export function ignoreBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume()
+    done(null, null)
+  })
+}
+
 function createCollector(limitBytes: number, room: BodyRoom) {
   return function collect(payload: Readable, address: () => string, done: Done): void {
     const chunks: Buffer[] = []

@@ -7,9 +7,10 @@ import { signalKinds } from '../core/heartbeat.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createLoop, type Loop } from '../kit/loop.ts'
 import { openSpool } from '../spool/spool.ts'
+import { dialects } from './dialects/all.ts'
 import { bulkRoutes } from './dialects/bulk-routes.ts'
-import { type PingRoutesOptions, pingRoutes } from './dialects/healthchecks-routes.ts'
 import { createMailRecipients } from './dialects/mail-recipients.ts'
+import { type MountOptions, mount } from './dialects/mount.ts'
 import type { MailListener } from './dialects/smtp-server.ts'
 import { createAdoption } from './failover/adoption.ts'
 import { quarantineRoutes } from './failover/quarantine-routes.ts'
@@ -100,17 +101,18 @@ export const ingestPlugin = fp<{ config: Config }>(
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
       now: database.clock.now,
     })
-    await app.register(pingRoutes, {
+    const mounted: MountOptions = {
       heartbeats,
       ownerOf: ownerOf(app.projects, heartbeats.failover, config.ingest.divertAfterMs),
       checks,
       bodyLimitBytes: config.ingest.pingBodyLimitBytes,
       receivingMaxBytes: config.ingest.queueMaxBytes,
-    })
+    }
+    for (const dialect of dialects) await app.register(async (inner) => mount(inner, dialect, mounted))
     await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), checks })
   },
-  { name: 'heartbeats', dependencies: ['auth', 'quotas', 'checks', 'blind-time', 'metrics', 'site-url'] },
+  { name: 'heartbeats', dependencies: ['auth', 'quotas', 'checks', 'blind-time', 'metrics', 'openapi', 'site-url'] },
 )
 
 /** Its libraries are not loaded where nobody wants them. */
@@ -207,7 +209,7 @@ function ownerOf(
   projects: FastifyInstance['projects'],
   failover: SpoolFailover | null,
   divertAfterMs: number,
-): PingRoutesOptions['ownerOf'] {
+): MountOptions['ownerOf'] {
   return async (pingKey) => {
     const asked = projects.authenticate(pingKey)
     try {

@@ -7,7 +7,7 @@ import type { Heartbeats } from '../service.ts'
 import { type Outcome, type Sender, type Signal, uploadKinds } from '../signal.ts'
 import { uploadHeartbeats } from './bulk-api-schema.ts'
 import { type BulkEntry, parseEntry, splitEntries } from './bulk-entries.ts'
-import { senderOf } from './healthchecks-address.ts'
+import { senderOf } from './sender.ts'
 
 export type BulkRoutesOptions = {
   heartbeats: Pick<Heartbeats, 'receive'>
@@ -71,8 +71,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
 
   async function record(request: FastifyRequest, texts: readonly string[]): Promise<Result> {
     const result: Result = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
-    const { headers, socket, method, clientAddress: address } = request
-    const sender = { ...senderOf(headers, socket.remoteAddress), address, method, ua: headers['user-agent'] ?? '' }
+    const sender = senderOf(request)
     await turn()
     for (let from = 0; from < texts.length; ) {
       const some = chunkAt(texts, from)

@@ -1,10 +1,8 @@
 // The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): the recipient
-// of a ping, what it says, and who sent it.
+// of a ping, and what it says.
 
 import type { SignalKind } from '../../core/heartbeat.ts'
-import { addressIn } from '../../http/client-address.ts'
 import { isUuid } from '../../kit/identifier.ts'
-import type { Sender } from '../signal.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
 export type Action = { kind: SignalKind; exitStatus: number | null }
@@ -61,16 +59,4 @@ export function parseRid(rid: string | undefined): string | null | undefined {
   if (rid === undefined) return null
   const lower = rid.toLowerCase()
   return isUuid(lower) ? lower : undefined
-}
-
-type Headers = Record<string, string | string[] | undefined>
-
-/** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
-export function senderOf(headers: Headers, socketAddress: string | undefined): Pick<Sender, 'remoteAddr' | 'scheme'> {
-  const [forwarded = ''] = String(headers['x-forwarded-for'] ?? '').split(',', 1)
-  const proto = String(headers['x-forwarded-proto'] ?? '')
-  return {
-    remoteAddr: addressIn(forwarded) ?? addressIn(socketAddress ?? '') ?? '',
-    scheme: /^[a-z][a-z0-9+.-]{0,9}$/i.test(proto) ? proto : 'http',
-  }
 }

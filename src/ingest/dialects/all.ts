@@ -1,0 +1,6 @@
+// The dialects that are served over HTTP.
+
+import type { Dialect } from './dialect.ts'
+import { healthchecks } from './healthchecks.ts'
+
+export const dialects: readonly Dialect[] = [healthchecks]

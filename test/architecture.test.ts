@@ -173,7 +173,7 @@ const synchronous = [
     'src/database/',
     'src/health/limits.ts',
   ],
-  ...['src/channels/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/ingest/heartbeat-id.ts'],
+  ...['src/channels/secrets/encryption.ts', 'src/audit/shutdown.ts', 'src/cli/', 'src/ingest/heartbeat-id.ts'],
 ]
 
 /** A list of metrics, which gets no clearer in pieces. */

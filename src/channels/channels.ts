@@ -10,14 +10,14 @@ import type { Quotas } from '../quotas/service.ts'
 import { readZone } from '../schedule/legacy-zones.ts'
 import * as store from './channels-store.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
-import type { Encryption } from './encryption.ts'
 import type { Recipients } from './recipients/recipients.ts'
+import type { Encryption } from './secrets/encryption.ts'
 import type { ChannelTests, TestResult } from './sending/channel-tests.ts'
 import type { Destinations } from './sending/destinations.ts'
 import { masked, maskProblem, settingsContext, settingsProblem, unmasked } from './settings.ts'
 import type { SwitchOff } from './switch-off.ts'
-import type { Capabilities, Transport } from './transport.ts'
 import type { WantedAlerts } from './wanted-alerts.ts'
+import type { Capabilities, Transport } from './wire/transport.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
 

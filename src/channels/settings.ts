@@ -3,7 +3,7 @@
 
 import type { TSchema } from 'typebox'
 import { Errors } from 'typebox/value'
-import type { SettingsProblem, Transport } from './transport.ts'
+import type { SettingsProblem, Transport } from './wire/transport.ts'
 
 const mask = '********'
 const partsMax = 100

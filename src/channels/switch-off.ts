@@ -5,7 +5,7 @@ import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { Queryable } from '../database/client.ts'
 import { type Channel, disableChannel } from './channels-store.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
-import type { Transport } from './transport.ts'
+import type { Transport } from './wire/transport.ts'
 
 export type SwitchOff = ReturnType<typeof createSwitchOff>
 

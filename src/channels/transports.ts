@@ -1,4 +1,3 @@
-import type { Transport } from './transport.ts'
 import { alertmanager } from './transports/alertmanager.ts'
 import { apprise } from './transports/apprise.ts'
 import { call } from './transports/call.ts'
@@ -26,6 +25,7 @@ import { telegram } from './transports/telegram.ts'
 import { victorops } from './transports/victorops.ts'
 import { webhook } from './transports/webhook.ts'
 import { zulip } from './transports/zulip.ts'
+import type { Transport } from './wire/transport.ts'
 
 export const transports = {
   alertmanager,

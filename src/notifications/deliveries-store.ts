@@ -3,7 +3,7 @@
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
 import { instant, statement as registered } from '../database/sql.ts'
-import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './delivery-columns.ts'
+import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './queue/delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 

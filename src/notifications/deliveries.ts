@@ -8,8 +8,8 @@ import { isUuid } from '../kit/identifier.ts'
 import { isoMillis } from '../kit/instant.ts'
 import { uniqueKey } from '../messages/message.ts'
 import * as store from './deliveries-store.ts'
-import { type DeliveryStatus, eventOf } from './delivery-columns.ts'
 import type { Gate, WaitReason } from './gate.ts'
+import { type DeliveryStatus, eventOf } from './queue/delivery-columns.ts'
 
 export type DeliveryDocument = {
   id: string

@@ -8,7 +8,7 @@ import type { Sender } from '../channels/sending/send.ts'
 import type { SlotRequest, Slots } from '../channels/sending/slots.ts'
 import type { Call } from '../circuit-breakers/service.ts'
 import type { Queryable } from '../database/client.ts'
-import type { Busy } from './queue-store.ts'
+import type { Busy } from './queue/queue-store.ts'
 
 export type WaitReason = 'slot' | 'circuit_breaker' | 'retry_after' | 'pace' | 'encryption_key'
 

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { Uuid } from '../http/schema.ts'
 import { uuidPattern } from '../kit/identifier.ts'
 import { linkToken } from '../messages/link-routes.ts'
-import { deliveryStatuses } from './delivery-columns.ts'
+import { deliveryStatuses } from './queue/delivery-columns.ts'
 
 const closed = { additionalProperties: false }
 

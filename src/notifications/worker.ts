@@ -5,9 +5,9 @@ import type { Slots } from '../channels/sending/slots.ts'
 import type { Database } from '../database/service.ts'
 import type { Attempts } from './attempts/attempt.ts'
 import type { Admission, Gate } from './gate.ts'
-import type { Leases } from './leases.ts'
 import { claimGroup } from './outbox/groups-store.ts'
-import * as store from './queue-store.ts'
+import type { Leases } from './queue/leases.ts'
+import * as store from './queue/queue-store.ts'
 
 const candidatesPerSlot = 4
 const expireEveryMs = 10_000

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { promisify } from 'node:util'
-import { createEncryption, loadKeys } from '../../src/channels/encryption.ts'
+import { createEncryption, loadKeys } from '../../src/channels/secrets/encryption.ts'
 import { scratchDir } from '../helper.ts'
 
 const [first, second] = [randomBytes(32), randomBytes(32)] as const
@@ -71,7 +71,7 @@ suite('the local key', () => {
 
   test('processes that start at once agree on one', async (t) => {
     const dataDir = await scratchDir(t)
-    const module = new URL('../../src/channels/encryption.ts', import.meta.url).href
+    const module = new URL('../../src/channels/secrets/encryption.ts', import.meta.url).href
     const script = `import { loadKeys } from ${JSON.stringify(module)}
       process.stdout.write(loadKeys({ dataDir: ${JSON.stringify(dataDir)} })[0].toString('hex'))`
     const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])

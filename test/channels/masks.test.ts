@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { masked, maskProblem, settingsProblem, unmasked } from '../../src/channels/settings.ts'
-import type { Transport } from '../../src/channels/transport.ts'
 import { transports } from '../../src/channels/transports.ts'
+import type { Transport } from '../../src/channels/wire/transport.ts'
 import { build, createReceiver } from '../helper.ts'
 
 type Settings = Record<string, unknown>

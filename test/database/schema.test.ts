@@ -11,7 +11,7 @@ import {
   deliveryStatuses,
   subjectKinds,
   suppressionCodes,
-} from '../../src/notifications/delivery-columns.ts'
+} from '../../src/notifications/queue/delivery-columns.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const statuses = ['new', 'up', 'down', 'paused']

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..')
 /** Names that are put together, by the file that does. */
 const composed: Record<string, string[]> = {
   'src/admin/plugin.ts': ['admin.log_level', 'admin.shutdown'],
-  'src/notifications/attempts/report.ts': ['delivery.dead', 'delivery.retry', 'delivery.sent', 'delivery.suppressed'],
+  'src/notifications/attempts/conclude.ts': ['delivery.dead', 'delivery.retry', 'delivery.sent', 'delivery.suppressed'],
   'src/http/rate-limit.ts': ['auth.limited', 'rate.limited'],
   'src/server.ts': ['shutdown.second_error', 'shutdown.second_signal'],
 }

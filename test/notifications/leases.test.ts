@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import type { Transport } from '../../src/channels/transport.ts'
 import { webhook } from '../../src/channels/transports/webhook.ts'
+import type { Transport } from '../../src/channels/wire/transport.ts'
 import { listen } from '../far-side.ts'
 import { createReceiver, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'

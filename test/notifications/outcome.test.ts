@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { DeliveryError, refusal } from '../../src/channels/transport.ts'
+import { DeliveryError, refusal } from '../../src/channels/wire/transport.ts'
 import { type AttemptResult, decide } from '../../src/notifications/attempts/outcome.ts'
 
 const policy = { baseMs: 1000, maxMs: 60_000, forMs: 3_600_000, suspectMs: 600_000 }

@@ -7,7 +7,7 @@ import { AppError } from '../../core/errors.ts'
 import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
 import type { DeliveryQueue } from '../delivery-queue.ts'
-import type { Encryption } from '../encryption.ts'
+import type { Encryption } from '../secrets/encryption.ts'
 import * as store from './recipients-store.ts'
 
 export type Recipients = ReturnType<typeof createRecipients>

@@ -9,8 +9,8 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
-import { address, base, type SendContext, secret, settingsOf, type Transport, token } from '../transport.ts'
 import { type Answers, basic, bearer, exchange, words, wordsFor } from '../wire/http-transport.ts'
+import { address, base, type SendContext, secret, settingsOf, type Transport, token } from '../wire/transport.ts'
 
 const lastsMs = 30 * 86_400_000
 const descriptionMax = 20_000

@@ -6,8 +6,8 @@ import { fitText } from '../../messages/fit.ts'
 import { bodyOf, type Markup, markdown, plain } from '../../messages/markup.ts'
 import type { Severity } from '../../messages/message.ts'
 import { cut } from '../../messages/text.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
 import { type ApiRequest, httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf } from '../wire/transport.ts'
 
 const titleMax = 250
 const bodyMax = 8000

@@ -4,8 +4,8 @@ import { Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { xml } from '../../messages/markup.ts'
 import { cut } from '../../messages/text.ts'
-import { settingsOf } from '../transport.ts'
 import { httpTransport } from '../wire/http-transport.ts'
+import { settingsOf } from '../wire/transport.ts'
 import { account, phone, twilioAnswers, twilioRequest } from '../wire/twilio.ts'
 
 /** Of each sentence; Twilio takes 4,000 characters of TwiML. */

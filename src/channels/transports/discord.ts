@@ -3,8 +3,8 @@
 import type { Alert } from '../../messages/alert.ts'
 import { fit, fitText, within } from '../../messages/fit.ts'
 import { bodyOf, chatText, colours, markdown, messageOf } from '../../messages/markup.ts'
-import { address, settingsOf } from '../transport.ts'
 import { httpTransport, pick, seconds, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 const titleMax = 256
 const descriptionMax = 4096

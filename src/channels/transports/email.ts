@@ -5,8 +5,8 @@ import type { Alert } from '../../messages/alert.ts'
 import { bodyOf, colours, html, messageOf, plain, xml } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
 import { cut } from '../../messages/text.ts'
-import { type Capabilities, DeliveryError, settingsOf, type Transport } from '../transport.ts'
 import { wordsFor } from '../wire/http-transport.ts'
+import { type Capabilities, DeliveryError, settingsOf, type Transport } from '../wire/transport.ts'
 
 const subjectMax = 200
 const attachmentMaxBytes = 1_000_000

@@ -5,8 +5,8 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitText, within } from '../../messages/fit.ts'
 import { bodyOf, markdown, messageOf, plain, unmentioned } from '../../messages/markup.ts'
-import { address, base, DeliveryError, type SendContext, settingsOf, type Transport, token } from '../transport.ts'
 import { type Answers, type ApiRequest, bearer, exchangeMarked, pick, words, wordsFor } from '../wire/http-transport.ts'
+import { address, base, DeliveryError, type SendContext, settingsOf, type Transport, token } from '../wire/transport.ts'
 
 const vendor = 'https://api.github.com'
 const titleMax = 256

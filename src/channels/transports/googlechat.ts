@@ -3,8 +3,8 @@
 import type { Alert } from '../../messages/alert.ts'
 import { fitJson, fitText } from '../../messages/fit.ts'
 import { html, marks, messageOf, plain } from '../../messages/markup.ts'
-import { address, settingsOf } from '../transport.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 const messageMaxBytes = 31_000
 const textMax = 4000

@@ -4,8 +4,8 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, type Markup, markdown, plain } from '../../messages/markup.ts'
-import { address, base, settingsOf, token } from '../transport.ts'
 import { type ApiRequest, httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, settingsOf, token } from '../wire/transport.ts'
 
 /** The server has no limit of its own; phones have. */
 const messageMax = 8000

@@ -2,7 +2,7 @@
 
 import { type Static, Type } from 'typebox'
 import { uuidPattern } from '../../kit/identifier.ts'
-import type { Transport } from '../transport.ts'
+import type { Transport } from '../wire/transport.ts'
 
 const membersMax = 50
 

@@ -5,8 +5,8 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitJson } from '../../messages/fit.ts'
 import { html, marks, messageOf, unmarked } from '../../messages/markup.ts'
-import { address, base, settingsOf, token } from '../transport.ts'
 import { type ApiRequest, bearer, httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, settingsOf, token } from '../wire/transport.ts'
 
 /** An event may have 65,536 bytes, with what the server adds. */
 const eventMaxBytes = 60_000

@@ -1,9 +1,9 @@
 // Mattermost: an incoming webhook.
 
 import { Type } from 'typebox'
-import { address, settingsOf } from '../transport.ts'
 import { attachmentOf, textOf } from '../wire/attachment.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 export const mattermost = httpTransport({
   kind: 'mattermost',

@@ -4,8 +4,8 @@ import type { Alert } from '../../messages/alert.ts'
 import { fitJson } from '../../messages/fit.ts'
 import { markdown, messageOf, plain } from '../../messages/markup.ts'
 import type { Severity } from '../../messages/message.ts'
-import { address, settingsOf } from '../transport.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 /** The limit is 28 KB, and the workflow wraps the card again. */
 const cardMaxBytes = 24_000

@@ -5,8 +5,8 @@ import { fit } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
 import type { Severity } from '../../messages/message.ts'
 import { cut } from '../../messages/text.ts'
-import { address, settingsOf, token } from '../transport.ts'
 import { bearer, httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf, token } from '../wire/transport.ts'
 
 const vendor = 'https://ntfy.sh'
 /** A longer one becomes a file. */

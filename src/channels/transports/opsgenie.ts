@@ -5,8 +5,8 @@ import type { Alert } from '../../messages/alert.ts'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
 import { cut } from '../../messages/text.ts'
-import { address, base, settingsOf, token } from '../transport.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, settingsOf, token } from '../wire/transport.ts'
 
 const messageMax = 130
 const descriptionMax = 15_000

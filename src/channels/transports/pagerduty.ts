@@ -4,8 +4,8 @@ import { Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitJson } from '../../messages/fit.ts'
 import { cut } from '../../messages/text.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
 import { httpTransport, listed, pick, words } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf } from '../wire/transport.ts'
 
 const vendor = 'https://events.pagerduty.com'
 const eventMaxBytes = 500_000

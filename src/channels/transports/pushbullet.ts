@@ -3,8 +3,8 @@
 import { Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
-import { address, base, settingsOf, token } from '../transport.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, settingsOf, token } from '../wire/transport.ts'
 
 const vendor = 'https://api.pushbullet.com'
 const bodyMax = 4000

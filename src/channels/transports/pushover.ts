@@ -4,8 +4,8 @@ import { type Static, Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, type Markup, plain, simpleHtml } from '../../messages/markup.ts'
 import { cut } from '../../messages/text.ts'
-import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
 import { type Answers, exchange, exchangeMarked, listed, pick, wordsFor } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf, type Transport } from '../wire/transport.ts'
 
 const vendor = 'https://api.pushover.net'
 const messageMax = 1024

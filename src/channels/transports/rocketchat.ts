@@ -1,9 +1,9 @@
 // Rocket.Chat: an incoming webhook. A busy server says in milliseconds of the epoch when it will listen again.
 
 import { Type } from 'typebox'
-import { address, settingsOf } from '../transport.ts'
 import { attachmentOf, textOf } from '../wire/attachment.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 export const rocketchat = httpTransport({
   kind: 'rocketchat',

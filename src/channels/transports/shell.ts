@@ -7,8 +7,8 @@ import { type Static, Type } from 'typebox'
 import { messageOf, plain } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
 import { placeholdersOf } from '../../messages/placeholders.ts'
-import { type Capabilities, DeliveryError, type SettingsProblem, type Transport } from '../transport.ts'
 import { wordsFor } from '../wire/http-transport.ts'
+import { type Capabilities, DeliveryError, type SettingsProblem, type Transport } from '../wire/transport.ts'
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const tagsMax = 20

@@ -3,8 +3,8 @@
 import { Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { marks, messageOf, plain } from '../../messages/markup.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
 import { basic, httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf } from '../wire/transport.ts'
 
 /** Longer ones become an attachment on the phone. */
 const textMax = 2000

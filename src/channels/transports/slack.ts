@@ -4,8 +4,8 @@
 import type { Alert } from '../../messages/alert.ts'
 import { fitText, within } from '../../messages/fit.ts'
 import { messageOf, mrkdwn, plain, unmentioned } from '../../messages/markup.ts'
-import { address, settingsOf } from '../transport.ts'
 import { httpTransport } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 const textMax = 3000
 const fieldMax = 2000

@@ -3,8 +3,8 @@
 import { Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { messageOf, plain } from '../../messages/markup.ts'
-import { settingsOf } from '../transport.ts'
 import { httpTransport } from '../wire/http-transport.ts'
+import { settingsOf } from '../wire/transport.ts'
 import { account, twilioAnswers, twilioRequest } from '../wire/twilio.ts'
 
 /** Three parts of a text message; Twilio would take 1,600 characters. */

@@ -4,8 +4,8 @@ import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { type Markup, marks, messageOf, simpleHtml, unmarked } from '../../messages/markup.ts'
-import { address, base, secret, settingsOf, type Transport } from '../transport.ts'
 import { type Answers, exchangeMarked, pick, seconds, words, wordsFor } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf, type Transport } from '../wire/transport.ts'
 
 const vendor = 'https://api.telegram.org'
 const textMax = 4096

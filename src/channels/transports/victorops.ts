@@ -4,8 +4,8 @@
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
 import type { Severity } from '../../messages/message.ts'
-import { address, settingsOf } from '../transport.ts'
 import { httpTransport, pick, words } from '../wire/http-transport.ts'
+import { address, settingsOf } from '../wire/transport.ts'
 
 const stateMessageMax = 20_000
 

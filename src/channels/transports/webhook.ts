@@ -9,7 +9,7 @@ import { bodyOf, plain } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
 import { canTellNotice, placeholdersOf } from '../../messages/placeholders.ts'
 import type { FetchRequest } from '../../outbound/guarded-fetch.ts'
-import { refusal, type SettingsProblem, secret, type Transport } from '../transport.ts'
+import { refusal, type SettingsProblem, secret, type Transport } from '../wire/transport.ts'
 
 const Url = Type.Optional(Type.String({ maxLength: 1000, secret: 'url' }))
 const Headers = Type.Optional(

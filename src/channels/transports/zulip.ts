@@ -5,8 +5,8 @@ import type { Alert } from '../../messages/alert.ts'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, chatMarkdown, chatText, type Markup, marks } from '../../messages/markup.ts'
 import { cut, oneLine } from '../../messages/text.ts'
-import { address, base, secret, settingsOf } from '../transport.ts'
 import { type ApiRequest, basic, httpTransport, pick, seconds, words } from '../wire/http-transport.ts'
+import { address, base, secret, settingsOf } from '../wire/transport.ts'
 
 const contentMax = 10_000
 const topicMax = 60

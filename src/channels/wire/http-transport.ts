@@ -7,7 +7,7 @@ import { type Alert, alertOf, type Templates } from '../../messages/alert.ts'
 import type { Message } from '../../messages/message.ts'
 import { cut, oneLine } from '../../messages/text.ts'
 import type { FetchRequest, FetchResponse } from '../../outbound/guarded-fetch.ts'
-import { DeliveryError, retryAfterMs, type SendContext, statusText, type Transport } from '../transport.ts'
+import { DeliveryError, retryAfterMs, type SendContext, statusText, type Transport } from './transport.ts'
 
 /** One of `json`, `form` and neither. */
 export type ApiRequest = {

@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream'
 import { failureReason } from '../../core/failure-reason.ts'
 import { cut, oneLine } from '../../messages/text.ts'
-import { DeliveryError } from '../transport.ts'
+import { DeliveryError } from './transport.ts'
 
 export type SmtpRelay = {
   host: string

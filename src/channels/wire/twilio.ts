@@ -2,8 +2,8 @@
 // good.
 
 import { type Static, Type } from 'typebox'
-import { address, base, secret } from '../transport.ts'
 import { type Answers, type ApiRequest, basic, pick, words } from './http-transport.ts'
+import { address, base, secret } from './transport.ts'
 
 const vendor = 'https://api.twilio.com'
 

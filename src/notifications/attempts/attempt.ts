@@ -1,19 +1,20 @@
 // One attempt at one delivery, or at a group of them: composes the message and sends it. conclude.ts writes the outcome.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Channel, findChannels } from '../../channels/channels-store.ts'
 import type { Sender } from '../../channels/sending/send.ts'
 import type { Call } from '../../circuit-breakers/service.ts'
 import type { Database } from '../../database/service.ts'
+import { isDatabaseAway } from '../../kit/availability.ts'
+import { retryDelayMs } from '../../kit/backoff.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import type { CheckMessage } from '../../messages/message.ts'
-import type { SuppressionCode } from '../delivery-columns.ts'
-import type { Lease, Leases } from '../leases.ts'
-import * as store from '../queue-store.ts'
+import type { SuppressionCode } from '../queue/delivery-columns.ts'
+import type { Lease, Leases } from '../queue/leases.ts'
+import * as store from '../queue/queue-store.ts'
 import type { Compose } from './compose.ts'
-import type { Conclude } from './conclude.ts'
+import { type Conclude, type NotificationLog, report } from './conclude.ts'
 import type { AttemptResult, DeliveryPolicy, Outcome } from './outcome.ts'
-import { type NotificationLog, report } from './report.ts'
-import { retryWrite } from './retry-write.ts'
 
 export type AttemptOptions = {
   database: Database
@@ -27,6 +28,10 @@ export type AttemptOptions = {
   count: (kind: string, status: Outcome['status'], projectId: string) => void
   log: NotificationLog
 }
+
+const writeRetry = { baseMs: 100, maxMs: 2000 }
+/** For failures other than an outage of the database. */
+const writeFailuresMax = 10
 
 export type Attempts = ReturnType<typeof createAttempts>
 
@@ -167,3 +172,18 @@ const suppressed = (code: SuppressionCode, detail: string): AttemptResult => ({
   detail,
   until: null,
 })
+
+/**
+ * A message that was sent must not be sent again because the database failed when its outcome was to be recorded: the write is retried until
+ * the database is back. Rejects with the error of `write` once the signal has aborted, or if waiting does not help.
+ */
+async function retryWrite(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (signal.aborted || (!isDatabaseAway(error) && failures >= writeFailuresMax)) throw error
+      await sleep(retryDelayMs(writeRetry, failures, 1), undefined, { signal }).catch(() => undefined)
+    }
+  }
+}

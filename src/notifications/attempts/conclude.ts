@@ -6,12 +6,18 @@ import type { SwitchOff } from '../../channels/switch-off.ts'
 import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
+import { isoMillis } from '../../kit/instant.ts'
 import { leaveToRecovery, takeBackOutage } from '../follow-ups/coalescing-store.ts'
 import { insertFollowUps, mayBeFollowed } from '../follow-ups/follow-ups.ts'
 import { forwardDelivery } from '../follow-ups/group-fan-out-store.ts'
-import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue-store.ts'
+import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue/queue-store.ts'
 import { type AttemptResult, type DeliveryPolicy, decide, type Outcome } from './outcome.ts'
-import { type NotificationLog, report } from './report.ts'
+
+export type NotificationLog = {
+  info(o: object, message: string): void
+  warn(o: object, message: string): void
+  error(o: object, message: string): void
+}
 
 /** `at` and `chance` are the same for all deliveries of one message, so that they are retried together. */
 export type Conclude = (
@@ -93,4 +99,29 @@ function concernsOnlyItself(
   if (result.kind === 'forwarded' || disable !== null) return false
   if (delivery.deliveryKind === 'up' && status === 'suppressed') return false
   return channel === null || !mayBeFollowed(delivery, channel)
+}
+
+/** One line for what came of an attempt. */
+export function report(
+  log: NotificationLog,
+  delivery: Pick<ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,
+  outcome: Outcome,
+): void {
+  const { status, detail: reason, nextAttemptAt } = outcome
+  const line = {
+    event: `delivery.${status === 'retrying' ? 'retry' : status}`,
+    delivery: delivery.id,
+    channel: delivery.channelId,
+    kind: delivery.kind,
+    attempt: delivery.attempts,
+    requestId: delivery.requestId ?? undefined,
+    ...(reason !== null && { reason }),
+  }
+  if (status === 'sent') log.info(line, 'alert sent')
+  else if (status === 'suppressed') log.info(line, 'alert suppressed')
+  else if (status === 'dead') log.error(line, 'alert given up')
+  else {
+    const nextAttempt = nextAttemptAt === null ? null : isoMillis(nextAttemptAt)
+    log.warn({ ...line, nextAttempt }, 'alert failed, will be retried')
+  }
 }

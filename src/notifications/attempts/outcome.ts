@@ -2,7 +2,7 @@
 
 import type { SendResult } from '../../channels/sending/send.ts'
 import { type RetryPolicy, retryDelayMs } from '../../kit/backoff.ts'
-import type { Suppression, SuppressionCode } from '../delivery-columns.ts'
+import type { Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 
 /** What one attempt resulted in. `until` is when the reason for suppressing may have passed. */
 export type AttemptResult = SendResult | ({ kind: 'suppressed' } & Suppression)

@@ -2,7 +2,7 @@
 // address to which heartbeats are sent, and good for a week.
 
 import { parse, stringify } from 'uuid'
-import type { Encryption } from '../../channels/encryption.ts'
+import type { Encryption } from '../../channels/secrets/encryption.ts'
 import { AppError } from '../../core/errors.ts'
 
 const goodForMs = 7 * 86_400_000

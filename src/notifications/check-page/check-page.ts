@@ -1,6 +1,6 @@
 // The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
 
-import type { Encryption } from '../../channels/encryption.ts'
+import type { Encryption } from '../../channels/secrets/encryption.ts'
 import type { CheckView } from '../../checks/view.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'

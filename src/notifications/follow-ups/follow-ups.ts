@@ -2,7 +2,7 @@
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { Queryable } from '../../database/client.ts'
-import type { ClaimedDelivery } from '../queue-store.ts'
+import type { ClaimedDelivery } from '../queue/queue-store.ts'
 import { insertFollowUp } from './follow-ups-store.ts'
 
 /** Whether a reminder or an escalation may follow once this alert was sent, or given up. */

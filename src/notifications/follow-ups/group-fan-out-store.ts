@@ -2,7 +2,7 @@
 
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
-import type { ClaimedDelivery } from '../queue-store.ts'
+import type { ClaimedDelivery } from '../queue/queue-store.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 

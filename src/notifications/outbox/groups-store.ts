@@ -3,7 +3,7 @@
 
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
-import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue-store.ts'
+import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue/queue-store.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 

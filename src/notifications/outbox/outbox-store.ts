@@ -3,7 +3,7 @@
 import type { Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
-import { channelOff } from '../queue-store.ts'
+import { channelOff } from '../queue/queue-store.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 

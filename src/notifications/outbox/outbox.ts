@@ -6,11 +6,10 @@
 import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
-import { cancelDeliveries } from '../cancel-store.ts'
 import { leaveToRecovery } from '../follow-ups/coalescing-store.ts'
+import { cancelDeliveries } from '../queue/cancel-store.ts'
 import { countRecentFlips } from './groups-store.ts'
 import * as store from './outbox-store.ts'
-import { gathering, restOfStorm, type StormPolicy } from './storm.ts'
 
 /** A step counts the channels of at most so many checks. */
 const scannedMax = 1000
@@ -18,6 +17,9 @@ const checksMax = 200
 /** Deliveries of a step, unless a single flip has more. */
 const rowsMax = 5000
 const first = '00000000-0000-0000-0000-000000000000'
+
+/** Within `windowMs` the first `singly` flips of a project. A group waits `gatherMs` for more. */
+export type StormPolicy = { singly: number; windowMs: number; gatherMs: number }
 
 type Share = { id: string; most: number }
 
@@ -122,4 +124,24 @@ function sharesOf(waiting: readonly store.Waiting[]): Share[] {
   }
   const each = rowsMax / Math.max(1, chosen.length)
   return chosen.map(({ id, channels }) => ({ id, most: Math.max(1, Math.floor(each / Math.max(1, channels))) }))
+}
+
+/** `recent` counts the flips of each project within the window before these. Says of each whether it is one of the rest. */
+export function restOfStorm<F extends { projectId: string }>(
+  flips: readonly F[],
+  recent: ReadonlyMap<string, number>,
+  { singly }: StormPolicy,
+): (F & { grouped: boolean })[] {
+  const counts = new Map(recent)
+  return flips.map((flip) => {
+    const count = (counts.get(flip.projectId) ?? 0) + 1
+    counts.set(flip.projectId, count)
+    return { ...flip, grouped: count > singly }
+  })
+}
+
+/** Groups gather over spans of equal length, the same for all replicas; each is due when its span ends. */
+function gathering(now: number, { gatherMs }: StormPolicy): { span: number; due: number } {
+  const span = Math.floor(now / gatherMs)
+  return { span, due: (span + 1) * gatherMs }
 }

@@ -2,7 +2,7 @@
 // a while. By key, or by a link that an alert carries, for one outage.
 
 import type { WriteAudit } from '../../audit/store.ts'
-import type { Encryption } from '../../channels/encryption.ts'
+import type { Encryption } from '../../channels/secrets/encryption.ts'
 import type { Caller } from '../../checks/editing.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'

@@ -4,7 +4,7 @@
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
 import { quietUntil } from '../../core/quiet-hours.ts'
-import type { AlertKind, Suppression, SuppressionCode } from '../delivery-columns.ts'
+import type { AlertKind, Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 
 /** Whether an alert of the outage was sent, was suppressed for a reason that passes, or neither. */
 export type OutageAlert = 'sent' | 'suppressed' | 'none'

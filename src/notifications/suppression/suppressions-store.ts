@@ -4,7 +4,12 @@ import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.t
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
-import { type DeliveryKind, passingSuppressions, type Suppression, type SuppressionCode } from '../delivery-columns.ts'
+import {
+  type DeliveryKind,
+  passingSuppressions,
+  type Suppression,
+  type SuppressionCode,
+} from '../queue/delivery-columns.ts'
 import type { OutageAlert } from './suppression.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { DeliveryError } from '../../../src/channels/transport.ts'
 import { github } from '../../../src/channels/transports/github.ts'
+import { DeliveryError } from '../../../src/channels/wire/transport.ts'
 import {
   answersMean,
   asks,

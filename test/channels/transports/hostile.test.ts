@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import { DeliveryError } from '../../../src/channels/transport.ts'
 import { transports } from '../../../src/channels/transports.ts'
+import { DeliveryError } from '../../../src/channels/wire/transport.ts'
 import type { CheckMessage } from '../../../src/messages/message.ts'
 import { changed, down, hostile, json, type Reply } from './contract.ts'
 import { formats, linesOf, type Seen, visible } from './rendered.ts'

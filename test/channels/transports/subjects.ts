@@ -1,9 +1,9 @@
 // Every kind of channel, with valid settings, its vendor's answer, and where its message has text in which format.
 
 import type { TestContext } from 'node:test'
-import type { Sent, Transport } from '../../../src/channels/transport.ts'
 import { transports } from '../../../src/channels/transports.ts'
 import type { Mail, Smtp } from '../../../src/channels/wire/smtp.ts'
+import type { Sent, Transport } from '../../../src/channels/wire/transport.ts'
 import type { Message } from '../../../src/messages/message.ts'
 import { type Asked, contextWith, farSide, form, json, type Reply } from './contract.ts'
 import type { Format } from './rendered.ts'

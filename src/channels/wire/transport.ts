@@ -3,11 +3,11 @@
 
 import { STATUS_CODES } from 'node:http'
 import { type TProperties, type TSchema, Type } from 'typebox'
-import type { Pace } from '../kit/pace.ts'
-import type { Message } from '../messages/message.ts'
-import type { FetchResponse, GuardedFetch } from '../outbound/guarded-fetch.ts'
-import type { WantedAlerts } from './wanted-alerts.ts'
-import type { Smtp } from './wire/smtp.ts'
+import type { Pace } from '../../kit/pace.ts'
+import type { Message } from '../../messages/message.ts'
+import type { FetchResponse, GuardedFetch } from '../../outbound/guarded-fetch.ts'
+import type { WantedAlerts } from '../wanted-alerts.ts'
+import type { Smtp } from './smtp.ts'
 
 /** What the operator has provided for channels that need it. */
 export type Capabilities = { smtp: Smtp | null; shell: boolean }

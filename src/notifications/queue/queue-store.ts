@@ -1,9 +1,9 @@
 // The deliveries. Instants in epoch milliseconds.
 
-import type { Queryable } from '../database/client.ts'
-import { instant, statement as registered } from '../database/sql.ts'
-import type { NoticeText } from '../messages/message.ts'
-import type { Outcome } from './attempts/outcome.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
+import type { NoticeText } from '../../messages/message.ts'
+import type { Outcome } from '../attempts/outcome.ts'
 import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)

@@ -4,7 +4,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { dataDirMode } from '../config/data-dir.ts'
+import { dataDirMode } from '../../config/data-dir.ts'
 
 export type Encryption = ReturnType<typeof createEncryption>
 

@@ -1,11 +1,11 @@
 // Replacing the key that guards channels' settings: whatever older keys of the list encrypted is encrypted with the first one, after
 // which they can go. Any number of operators may ask for it at once, and channels may be changed meanwhile.
 
-import type { Actor, WriteAudit } from '../audit/store.ts'
-import type { Database } from '../database/service.ts'
-import { type Box, exchangeBoxes, selectBoxes } from './channels-store.ts'
+import type { Actor, WriteAudit } from '../../audit/store.ts'
+import type { Database } from '../../database/service.ts'
+import { type Box, exchangeBoxes, selectBoxes } from '../channels-store.ts'
+import { settingsContext } from '../settings.ts'
 import type { Encryption } from './encryption.ts'
-import { settingsContext } from './settings.ts'
 
 /** `unreadable` were encrypted with a key that is not in the list: dropping it has lost them. */
 export type Reencrypted = { channels: number; reencrypted: number; unreadable: number }

@@ -3,8 +3,8 @@
 // may have gone out the lease is longer, because the process that takes the delivery over sends it a second time. A
 // delivery that is held here is not claimed here again, even if its lease has expired: its outcome is known soon.
 
-import type { Database } from '../database/service.ts'
-import { coalesce } from '../kit/coalesce.ts'
+import type { Database } from '../../database/service.ts'
+import { coalesce } from '../../kit/coalesce.ts'
 import { type ClaimedDelivery, extendLeases } from './queue-store.ts'
 
 /** Before the request goes out, there is only the message to read from the database. */

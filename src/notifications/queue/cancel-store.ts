@@ -1,7 +1,7 @@
 // Ends unfinished deliveries that are not to be sent any more. Instants in epoch milliseconds.
 
-import type { Queryable } from '../database/client.ts'
-import { instant, statement as registered } from '../database/sql.ts'
+import type { Queryable } from '../../database/client.ts'
+import { instant, statement as registered } from '../../database/sql.ts'
 import type { DeliveryKind } from './delivery-columns.ts'
 
 const details = {

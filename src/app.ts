@@ -30,6 +30,7 @@ import { readBodyPlugin } from './http/read-body.ts'
 import { requestIdOf, requestIdPlugin } from './http/request-id.ts'
 import { requestLogPlugin } from './http/request-log.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
+import { buildSerializer } from './http/serialisation.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { validationPlugin } from './http/validation.ts'
 import { ingestPlugin } from './ingest/plugin.ts'
@@ -130,6 +131,7 @@ function serverOptions({ trustProxy, headersTimeoutMs, requestTimeoutMs, ...limi
     // What still arrives on an open connection while the listener closes is served, and that connection ends with it.
     return503OnClosing: false,
     requestTimeout: requestTimeoutMs,
+    schemaController: { compilersFactory: { buildSerializer } },
     http: {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),

@@ -5,7 +5,7 @@ import { closed, healthchecksRefusals, json, nothing, nullable, ref, withExample
 import { exampleChannel, exampleCheck, exampleSite } from '../http/examples.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { uuidPattern } from '../kit/identifier.ts'
-import type { CheckDocument } from './document.ts'
+import { type CheckDocument, documentParts } from './document.ts'
 import { fields, wireFields } from './fields.ts'
 import type { FlipDocument } from './reading.ts'
 
@@ -27,9 +27,10 @@ const keywords: Schemas = {
 }
 const text = (description: string) => Type.String({ description })
 
+/** In the order of the documents, because a serialiser writes in the order of its schema. */
 const Check = Type.Object(
   {
-    ...settings,
+    ...schemasOf(documentParts.about),
     n_pings: Type.Integer({ description: 'Heartbeats recorded' }),
     status: Type.String({
       enum: ['new', 'up', 'grace', 'down', 'paused', 'started'],
@@ -38,7 +39,9 @@ const Check = Type.Object(
     started: Type.Boolean({ description: 'A run is open' }),
     last_ping: nullable('When the last success or failure came'),
     next_ping: nullable('When the next is due'),
+    ...schemasOf(documentParts.acceptance),
     ...keywords,
+    ...schemasOf(documentParts.filters),
     badge_url: text('Its badge'),
     last_duration: Type.Optional(Type.Integer({ description: 'Seconds of the last run, if known' })),
     ...optional({

@@ -20,9 +20,11 @@ export type View = { version: ApiVersion; readOnly: boolean }
 const theirs = wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule)
 const indexOf = (setting: keyof Settings) => theirs.findIndex((field) => field.setting === setting)
 /** The documents of Healthchecks have the state and the older names of the keywords between these. */
-const about = theirs.slice(0, indexOf('manualResume'))
-const acceptance = theirs.slice(indexOf('manualResume'), indexOf('startKw'))
-const filters = theirs.slice(indexOf('startKw'))
+export const documentParts = {
+  about: theirs.slice(0, indexOf('manualResume')),
+  acceptance: theirs.slice(indexOf('manualResume'), indexOf('startKw')),
+  filters: theirs.slice(indexOf('startKw')),
+}
 const ourFields = wireFields.filter(({ isOurs }) => isOurs)
 
 export function checkDocument(check: CheckWithChannels, context: DocumentContext, view: View): CheckDocument {
@@ -32,16 +34,16 @@ export function checkDocument(check: CheckWithChannels, context: DocumentContext
   // Version 1 shows an open run in place of the status.
   const status = view.version === 1 && reading.running ? 'started' : reading.status
   return {
-    ...valuesOf(about, settings),
+    ...valuesOf(documentParts.about, settings),
     n_pings: state.n,
     status,
     started,
     last_ping: state.lastPing === null ? null : isoSeconds(state.lastPing),
     next_ping: nextPing === null ? null : isoSeconds(nextPing),
-    ...valuesOf(acceptance, settings),
+    ...valuesOf(documentParts.acceptance, settings),
     subject: settings.filterSubject ? settings.successKw : '',
     subject_fail: settings.filterSubject ? settings.failureKw : '',
-    ...valuesOf(filters, settings),
+    ...valuesOf(documentParts.filters, settings),
     badge_url: `${context.siteUrl}/b/2/${check.badgeKey}.svg`,
     ...(state.lastDurationMs === null ? {} : { last_duration: Math.floor(state.lastDurationMs / 1000) }),
     ...(view.readOnly ? { unique_key: uniqueKey(check.id) } : addresses(check, context.siteUrl, view.version)),

@@ -27,7 +27,7 @@ export async function selectOwnCheck(on: Queryable, projectId: string, id: strin
   return row ? withChannels(row) : null
 }
 
-const exists = statement('checks_exists', 'SELECT id FROM checks WHERE id = $1')
+const exists = statement('checks_exists', { id: 'uuid' }, 'SELECT id FROM checks WHERE id = $1')
 
 /** Looks in all projects: for pings, whose address is the credential. */
 export async function selectExists(on: Queryable, id: string): Promise<boolean> {
@@ -44,33 +44,43 @@ export async function selectChecks(on: Queryable, ids: readonly string[]): Promi
   return (await on.query<Row>(many, [ids])).map(withChannels)
 }
 
-const badgeKeyTaken = statement('checks_badge_key', 'SELECT id FROM checks WHERE badge_key = $1 LIMIT 1')
+const badgeKeyTaken = statement(
+  'checks_badge_key',
+  { id: 'uuid' },
+  'SELECT id FROM checks WHERE badge_key = $1 LIMIT 1',
+)
 
 export async function selectBadgeKeyTaken(on: Queryable, badgeKey: string): Promise<boolean> {
   return (await on.query(badgeKeyTaken, [badgeKey])).length > 0
 }
 
-const owners = statement('checks_owners', 'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])')
+const owners = statement(
+  'checks_owners',
+  { id: 'uuid', projectId: 'uuid' },
+  'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])',
+)
 
 /** The project of each of these ids that is a check's. */
 export async function selectOwners(on: Queryable, ids: readonly string[]): Promise<Map<string, string>> {
-  const rows = await on.query<{ id: string; projectId: string }>(owners, [ids])
+  const rows = await on.query(owners, [ids])
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
 }
 
 const idByUniqueKey = statement(
   'checks_by_unique_key',
+  { id: 'uuid' },
   'SELECT id FROM checks WHERE project_id = $1 AND unique_key = $2',
 )
 
 /** The id of this project's check with the key; null if there is none. */
 export async function selectIdByUniqueKey(on: Queryable, projectId: string, key: string): Promise<string | null> {
-  const [row] = await on.query<{ id: string }>(idByUniqueKey, [projectId, key])
+  const [row] = await on.query(idByUniqueKey, [projectId, key])
   return row?.id ?? null
 }
 
 const withoutKey = statement(
   'checks_without_unique_key',
+  { id: 'uuid' },
   'SELECT id FROM checks WHERE project_id = $1 AND unique_key IS NULL LIMIT $2',
 )
 const writeKeys = statement(
@@ -81,7 +91,7 @@ const writeKeys = statement(
 
 /** Gives their key to checks that an older version made, at most `limit`; returns how many there were. */
 export async function fillUniqueKeys(tx: Queryable, projectId: string, limit: number): Promise<number> {
-  const ids = (await tx.query<{ id: string }>(withoutKey, [projectId, limit])).map(({ id }) => id).sort()
+  const ids = (await tx.query(withoutKey, [projectId, limit])).map(({ id }) => id).sort()
   if (ids.length > 0) await tx.query(writeKeys, [ids, ids.map(uniqueKey)])
   return ids.length
 }
@@ -99,8 +109,8 @@ const pageOf = (name: string, channels: string) =>
      AND ($4::float8 IS NULL OR (m.created_at, m.id) > (${instant('$4')}, $5::uuid))
    ORDER BY m.created_at, m.id LIMIT $6`,
   )
-const page = pageOf('page', channels)
-const pageOfReadings = pageOf('page_of_readings', "'' AS channels")
+const page = pageOf('checks_page', channels)
+const pageOfReadings = pageOf('checks_page_of_readings', "'' AS channels")
 
 /**
  * In order of creation, behind a position. Checks may be among them whose tags only contain those of the filter. Without channels it
@@ -119,6 +129,7 @@ export async function selectPage(
 
 const byFields = statement(
   'checks_by_fields',
+  { id: 'uuid' },
   `SELECT id FROM checks WHERE project_id = $1 AND ($2::text IS NULL OR name = $2) AND ($3::text IS NULL OR slug = $3)
      AND ($4::text IS NULL OR tags = $4) AND ($5::int IS NULL OR timeout_s = $5) AND ($6::int IS NULL OR grace_s = $6)
    ORDER BY created_at, id LIMIT 1`,
@@ -131,7 +142,7 @@ export async function selectIdByFields(
   { name, slug, tags, timeoutS, graceS }: Partial<Settings>,
 ): Promise<string | null> {
   const values = [name, slug, tags, timeoutS, graceS].map((value) => value ?? null)
-  const [row] = await on.query<{ id: string }>(byFields, [projectId, ...values])
+  const [row] = await on.query(byFields, [projectId, ...values])
   return row?.id ?? null
 }
 
@@ -140,8 +151,9 @@ export type FlipRow = { seq: number; at: number; to: Status }
 /** `from` is inclusive, `to` exclusive; `before` is the seq of the last one that is known. */
 export type FlipFilter = { from: number | null; to: number | null; before: number | null }
 
-const flips = statement(
+const flips = statement<FlipRow>(
   'checks_flips',
+  { seq: 'int4', at: 'timestamptz', to: 'text' },
   `SELECT seq, at, "to" FROM flips
    WHERE check_id = $1 AND ($2::float8 IS NULL OR at >= ${instant('$2')}) AND ($3::float8 IS NULL OR at < ${instant('$3')})
      AND ($4::int IS NULL OR seq < $4)
@@ -155,14 +167,18 @@ export async function selectFlips(
   { from, to, before }: FlipFilter,
   limit: number,
 ): Promise<FlipRow[]> {
-  return on.query<FlipRow>(flips, [checkId, from, to, before, limit])
+  return on.query(flips, [checkId, from, to, before, limit])
 }
 
-const owned = statement('checks_owned', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
+const owned = statement(
+  'checks_owned',
+  { id: 'uuid' },
+  'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])',
+)
 
 export async function selectOwned(on: Queryable, projectId: string, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
-  return new Set((await on.query<{ id: string }>(owned, [projectId, ids])).map(({ id }) => id))
+  return new Set((await on.query(owned, [projectId, ids])).map(({ id }) => id))
 }
 
 // No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.

@@ -46,6 +46,7 @@ export async function lockCheck(tx: Queryable, id: string): Promise<Check | null
 
 const projectIds = statement(
   'checks_project_ids',
+  { id: 'uuid', projectId: 'uuid' },
   'SELECT id, project_id AS "projectId" FROM checks WHERE id = ANY($1::uuid[])',
 )
 
@@ -59,18 +60,20 @@ export async function selectProjectIds(
 /** Whether a check looks at the subject of a message, and at its texts. */
 export type MailFilters = { id: string; filterSubject: boolean; filterBody: boolean }
 
-const mailFilters = statement(
+const mailFilters = statement<MailFilters>(
   'checks_mail_filters',
+  { id: 'uuid', filterSubject: 'bool', filterBody: 'bool' },
   'SELECT id, filter_subject AS "filterSubject", filter_body AS "filterBody" FROM checks WHERE id = ANY($1::uuid[])',
 )
 
 /** The filters of those checks that exist, in any project: the id is the credential of the sender. */
 export async function selectMailFilters(on: Queryable, ids: readonly string[]): Promise<MailFilters[]> {
-  return on.query<MailFilters>(mailFilters, [ids])
+  return on.query(mailFilters, [ids])
 }
 
 const write = statement(
   'checks_write',
+  { id: 'uuid' },
   `UPDATE checks m SET
      status = d.status, n = d.n, flip_seq = d.flip_seq,
      last_ping = ${instant('d.last_ping')}, last_start = ${instant('d.last_start')}, last_start_rid = d.last_start_rid,
@@ -102,7 +105,7 @@ const writeFlip = statement(
  */
 export async function writeChanges(tx: Queryable, changes: readonly DecidedChange[]): Promise<void> {
   const column = <T>(pick: (change: DecidedChange) => T): T[] => changes.map(pick)
-  const written = await tx.query<{ id: string }>(write, [
+  const written = await tx.query(write, [
     column((c) => c.check.id),
     column((c) => c.check.state.n),
     column((c) => c.check.state.flipSeq),
@@ -196,16 +199,18 @@ export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
 
 const due = statement(
   'checks_due',
+  { id: 'uuid' },
   `SELECT id FROM checks WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
 /** Ids of checks whose `look_at` has passed, the oldest first, without those that are to be judged again. */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
-  return (await on.query<{ id: string }>(due, [now, limit])).map(({ id }) => id)
+  return (await on.query(due, [now, limit])).map(({ id }) => id)
 }
 
 const unsettled = statement(
   'checks_unsettled',
+  { id: 'uuid' },
   `SELECT id FROM (
      SELECT id, unsettled_to, row_number() OVER (PARTITION BY project_id ORDER BY unsettled_to) AS turn FROM (
        SELECT id, project_id, unsettled_to FROM checks WHERE unsettled_to <= ${instant('$1')} ORDER BY unsettled_to LIMIT 5000) oldest) fair
@@ -214,7 +219,7 @@ const unsettled = statement(
 
 /** Ids of checks whose history can be judged again when all heartbeats until `through` are in the database; projects take turns. */
 export async function selectUnsettled(on: Queryable, through: number, limit: number): Promise<string[]> {
-  return (await on.query<{ id: string }>(unsettled, [through, limit])).map(({ id }) => id)
+  return (await on.query(unsettled, [through, limit])).map(({ id }) => id)
 }
 
 const leaveUnsettled = statement(
@@ -227,8 +232,9 @@ export async function clearUnsettled(on: Queryable, id: string): Promise<void> {
   await on.query(leaveUnsettled, [id])
 }
 
-const flipsSince = statement(
+const flipsSince = statement<Pick<Flip, 'seq' | 'at' | 'from' | 'to' | 'reason' | 'silent'> & { checkId: string }>(
   'checks_flips_since',
+  { checkId: 'uuid', seq: 'int4', at: 'timestamptz', from: 'text', to: 'text', reason: 'text', silent: 'bool' },
   `SELECT f.check_id AS "checkId", f.seq, f.at, f."from", f."to", f.reason, f.processed_at IS NOT NULL AS silent
    FROM unnest($1::uuid[], $2::float8[]) AS m(id, since), LATERAL (
      SELECT * FROM flips WHERE check_id = m.id AND at >= ${instant('m.since')} ORDER BY seq DESC LIMIT $3) f
@@ -241,11 +247,7 @@ export async function selectFlipsSince(
   checks: readonly { id: string; since: number }[],
   limit: number,
 ): Promise<Map<string, Flip[]>> {
-  const rows = await tx.query<Flip & { checkId: string }>(flipsSince, [
-    checks.map(({ id }) => id),
-    checks.map(({ since }) => since),
-    limit,
-  ])
+  const rows = await tx.query(flipsSince, [checks.map(({ id }) => id), checks.map(({ since }) => since), limit])
   const ofCheck = Map.groupBy(rows, ({ checkId }) => checkId)
   return new Map(
     [...ofCheck].map(([id, flips]) => [id, flips.map(({ checkId: _, ...flip }) => ({ ...flip, blind: null }))]),
@@ -267,6 +269,7 @@ export async function redateFlips(tx: Queryable, flips: readonly (Redated & { id
 
 const lastFlip = statement(
   'checks_last_flip',
+  { checkId: 'uuid', at: 'timestamptz' },
   `SELECT f.check_id AS "checkId", f.at FROM unnest($1::uuid[]) AS m(id), LATERAL (
      SELECT check_id, at FROM flips WHERE check_id = m.id ORDER BY seq DESC LIMIT 1) f`,
 )
@@ -274,14 +277,18 @@ const lastFlip = statement(
 /** When the last flip of each check was, by its id. */
 export async function selectLastFlips(tx: Queryable, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
-  const rows = await tx.query<{ checkId: string; at: number }>(lastFlip, [ids])
+  const rows = await tx.query(lastFlip, [ids])
   return new Map(rows.map(({ checkId, at }) => [checkId, at]))
 }
 
-const counts = statement('checks_counts', 'SELECT status, count(*) AS count FROM checks GROUP BY status')
+const counts = statement(
+  'checks_counts',
+  { status: 'text', count: 'int8' },
+  'SELECT status, count(*) AS count FROM checks GROUP BY status',
+)
 
 export async function countByStatus(on: Queryable): Promise<{ status: string; count: number }[]> {
-  return on.query<{ status: string; count: number }>(counts)
+  return on.query(counts)
 }
 
 const lockProject = statement('checks_lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')

@@ -10,8 +10,8 @@ import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
 
 /**
- * Who a request comes from, and from where. `projectId` is empty for the administrator, who belongs to none, and for a key of which nobody
- * can tell whose it is: that one's `keyHash` is to be asked about later.
+ * Who sends a request, and from which address. `projectId` is empty for the administrator, who belongs to no project, and for a key whose
+ * project is unknown while the database is away: its `keyHash` is resolved later.
  */
 export type Caller = {
   projectId: string
@@ -31,7 +31,7 @@ declare module 'fastify' {
     caller: Caller
   }
   interface FastifyContextConfig {
-    /** Served while the database is away, too, and whose key it is asked before anything is done. */
+    /** Served also while the database is away; then the project of the key is resolved before anything is recorded. */
     unverified?: boolean
   }
 }

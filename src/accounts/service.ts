@@ -92,7 +92,7 @@ export function createProjects(options: {
     /** The project whose key had this hash when it was last used; null if the hash is not in memory. Makes no query. */
     lastKnownOwner: (hash: string): string | null => lastKnown.get(hash)?.projectId ?? null,
 
-    /** What is kept of a key, to ask later whose it is. */
+    /** What is kept of a key whose project is resolved later. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
     /**

@@ -1,5 +1,5 @@
-// Makes a project's checks be what a document says, check by check: one that is refused leaves the others alone. Doing it two times is
-// doing it once.
+// Changes a project's checks to what a document says, check by check. A check that is refused leaves the others unchanged. To apply a
+// document again changes nothing.
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -39,7 +39,7 @@ export type Applied = { results: Result[]; summary: Record<Action, number>; dry_
 
 type How = { dryRun: boolean; findChannels: FindChannels }
 
-/** A check is a transaction; so many are under way at once. */
+/** Each check is a transaction of its own; so many run at once. */
 const atOnce = 8
 /** Steps between two pauses in which the event loop can do other work. */
 const turnEvery = 100
@@ -51,7 +51,7 @@ export function createApplying(options: {
 }) {
   const { database, reading, editing } = options
 
-  /** Those that a definition may mean, or refer to. A project may have many more. */
+  /** Loads the checks that a definition may mean or refer to; a project may have many more. */
   async function candidatesOf(projectId: string, definitions: readonly Definition[]): Promise<Existing[]> {
     const words = definitions.flatMap(({ uuid, parent, settings }) => [uuid, parent, settings.slug, settings.name])
     const meant = new Set(words.filter((word) => word !== null && word !== ''))
@@ -83,7 +83,7 @@ export function createApplying(options: {
     return result
   }
 
-  /** Steps whose parents come earlier; those between which none depends on another go together. */
+  /** Takes steps whose parents come earlier. Steps that do not depend on each other run at once. */
   async function takeAll(caller: Caller, steps: readonly PlannedStep[], how: How): Promise<Result[]> {
     const results: Result[] = []
     for (let at = 0; at < steps.length; ) {
@@ -118,7 +118,7 @@ export function createApplying(options: {
     })
   }
 
-  /** Of those that were there at the beginning: what somebody makes meanwhile is not for us to judge. */
+  /** Deletes only checks that existed at the beginning: a check that was made meanwhile is not in the document. */
   async function prune(
     caller: Caller,
     meant: ReadonlySet<string | null>,
@@ -181,7 +181,7 @@ export function createApplying(options: {
   }
 }
 
-/** From `at` on, as many steps as go at once, up to the first whose parent is among them. */
+/** The steps from `at` on that can run at once: up to the first one whose parent is among them. */
 function groupAt(steps: readonly PlannedStep[], at: number): PlannedStep[] {
   const group: PlannedStep[] = []
   for (const step of steps.slice(at, at + atOnce)) {

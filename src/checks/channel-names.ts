@@ -1,4 +1,4 @@
-// Channels as people name them, by id or by name, and as a change of them is told.
+// Finds the channels that people name by id or by name, and writes a list of channels as the audit trail shows it.
 
 import { AppError } from '../core/errors.ts'
 
@@ -38,7 +38,7 @@ function channelIndex(known: readonly { id: string; name: string }[]): Map<strin
   return index
 }
 
-/** Sorted ids joined by commas; of many the first, and how many more. Ten thousand changes may be told in one answer. */
+/** Sorted ids joined by commas. Of a long list the first ids and the number of the others: one answer may hold ten thousand changes. */
 export function channelsText(ids: readonly string[]): string {
   const sorted = [...ids].sort()
   const listed = sorted.slice(0, listedMax).join(',')

@@ -50,7 +50,7 @@ const columnOf: Record<Property, string> = {
 }
 
 /** Heartbeats and deadlines are decided without these. */
-const undeciding = new Set<Property>([
+const notDeciding = new Set<Property>([
   ...allFields.filter(({ decides }) => !decides).map(({ setting }) => setting),
   'badgeKey',
   'createdAt',
@@ -61,7 +61,7 @@ const selectList = (list: readonly Property[]) => list.map((name) => `m.${column
 
 /** The select lists that `toCheck` and `toWatchedCheck` read: each column under the name of its property. */
 export const checkColumns = selectList(properties)
-export const watchedColumns = selectList(properties.filter((name) => !undeciding.has(name)))
+export const watchedColumns = selectList(properties.filter((name) => !notDeciding.has(name)))
 
 /** Most checks have no run open beside the latest: null. */
 type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }

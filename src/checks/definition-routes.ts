@@ -8,7 +8,7 @@ import { parseDefinition } from './definition-schema.ts'
 import type { Checks } from './service.ts'
 
 const bodyLimit = 8_388_608
-/** Reading so many keeps nobody waiting. */
+/** Validating so many blocks the event loop for some milliseconds. */
 const sliceSize = 200
 
 type Read = { definition: Definition } | { name: string; error: string }

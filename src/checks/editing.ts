@@ -1,4 +1,4 @@
-// What people change about checks: settings, channels, pause and resume, and that there are any. Each is one transaction with its audit
+// What people change about checks: settings, channels, pause, resume, creation and deletion. Each change is one transaction, with its audit
 // row.
 
 import { randomUUID } from 'node:crypto'
@@ -22,7 +22,7 @@ import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
 import * as store from './store.ts'
 
-/** A change whose lock took too long is begun again. */
+/** A change that waited too long for its lock starts again. */
 const attemptsMax = 3
 
 const uniqueViolation = '23505'
@@ -53,13 +53,13 @@ export type EditingOptions = {
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
   find: (projectId: string, id: string) => Promise<CheckWithChannels>
   announce: (decisions: readonly Decision[]) => void
-  knowBlindTime: () => Promise<void>
-  dated: (decision: Decision) => store.DecidedChange
-  settled: (check: WatchedCheck, alter: (state: State) => Change, requestId?: string) => Decision
+  refreshBlindTime: () => Promise<void>
+  withDeadline: (decision: Decision) => store.DecidedChange
+  afterElapsedTime: (check: WatchedCheck, alter: (state: State) => Change, requestId?: string) => Decision
 }
 
 export function createEditing(options: EditingOptions) {
-  const { database, writeAudit, blindTime, find, announce, knowBlindTime, dated, settled } = options
+  const { database, writeAudit, blindTime, find, announce, refreshBlindTime, withDeadline, afterElapsedTime } = options
   const { windows } = blindTime
   const now = () => database.clock.now()
 
@@ -74,17 +74,17 @@ export function createEditing(options: EditingOptions) {
     if (problem) throw new AppError('bad_request', `json validation error: parent ${problem}`, { field: 'parent' })
   }
 
-  /** Changes settings, the state (`alter`) or both, and re-reckons the deadline by the rules that hold from now on. */
+  /** Changes settings, the state (`alter`) or both, and computes the deadline by the new rules. */
   async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-      await knowBlindTime()
+      await refreshBlindTime()
       const written = await database.transaction((tx) => saveIn(tx, caller, id, action, edit))
       if (written !== null) return announce([written])
     }
     throw new AppError('unavailable', 'the database took too long, try again', { retryAfterS: 1 })
   }
 
-  /** Null, and nothing is changed, if the lock took as long as an outage: what is known of blind time is too old to judge by. */
+  /** Returns null and changes nothing if the lock took so long that what is known of blind time is too old to decide by. */
   async function saveIn(
     tx: Queryable,
     caller: Caller,
@@ -104,13 +104,13 @@ export function createEditing(options: EditingOptions) {
       return reschedule ? { ...change, state: onReschedule(change.state) } : change
     }
     const decision: Decision & { check: Check } = {
-      ...settled(before, alter, caller.requestId),
+      ...afterElapsedTime(before, alter, caller.requestId),
       check: after,
     }
     const { parent } = after.settings
     if (parent !== null && parent !== before.settings.parent) await checkParent(tx, caller.projectId, id, parent)
     await store.updateSettings(tx, id, after.settings)
-    await store.writeChanges(tx, [dated(decision)])
+    await store.writeChanges(tx, [withDeadline(decision)])
     const detail = await changesOf(tx, before, { ...decision, channelIds: edit.channelIds })
     if (edit.channelIds) await replaceChannels(tx, id, edit.channelIds)
     await writeAudit(tx, { ...caller, action: `check.${action}`, target: id, detail })

@@ -113,7 +113,7 @@ const page = pageOf('checks_page', channels)
 const pageOfReadings = pageOf('checks_page_of_readings', "'' AS channels")
 
 /**
- * In order of creation, behind a position. Checks may be among them whose tags only contain those of the filter. Without channels it
+ * In order of creation, after a position. Some may only contain the text of a tag of the filter within another tag. Without channels it
  * costs half as much.
  */
 export async function selectPage(

@@ -1,4 +1,4 @@
-// Which check is whose parent.
+// Reads and clears which check is the parent of another.
 
 import type { Queryable } from '../database/client.ts'
 import { statement } from '../database/sql.ts'

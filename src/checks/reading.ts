@@ -1,4 +1,4 @@
-// What can be asked about checks. Nothing here changes one.
+// Reads checks. Nothing here changes one.
 
 import type { BlindTime } from '../blind-time/service.ts'
 import { rulesOf, tagsOf } from '../core/check.ts'
@@ -23,7 +23,7 @@ export type CheckReading = Pick<Reading, 'status' | 'started'> &
 
 export type FlipDocument = { timestamp: string; up: 0 | 1 }
 
-/** Small enough that making the documents of one page keeps nobody waiting. */
+/** Making the documents of so many blocks the event loop for a moment only. */
 const pageSize = 200
 const fillMax = 1000
 

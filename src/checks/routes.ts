@@ -17,7 +17,7 @@ type Listing = { Querystring: Query }
 type Calls = ReturnType<typeof checkCalls>
 
 const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
-/** The same call, told apart by the form of its id. */
+/** The same call, with another form of its id. */
 const readByKey = { exposeHeadRoute: false, config: { access: 'read', undocumented: true } } as const
 const write = { config: { access: 'write' } } as const
 

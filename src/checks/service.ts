@@ -62,23 +62,23 @@ export function createChecks(options: {
    * usual time limit of each statement, to wait less for a lock.
    */
   async function change(ids: readonly string[], plan: Plan, limitMs?: number): Promise<void> {
-    await knowBlindTime()
+    await refreshBlindTime()
     const written = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockChecks(tx, ids), tx)
       // At once, not one after the other: they share a round trip.
-      await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(dated)), within?.()])
+      await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(withDeadline)), within?.()])
       return decisions
     }, limitMs)
     announce(written)
   }
 
-  /** After an outage the first heartbeat may come before anything else has noticed the gap: it must not be judged without it. */
-  async function knowBlindTime(): Promise<void> {
+  /** After an outage the first heartbeat may come before the gap is known, and must not be judged without it. */
+  async function refreshBlindTime(): Promise<void> {
     if (!blindTime.isCurrent()) await blindTime.record()
   }
 
   /** `look_at` moves only where it must, because it is indexed and `deadline` is not. */
-  function dated(decision: Decision): store.DecidedChange {
+  function withDeadline(decision: Decision): store.DecidedChange {
     const { check, state } = decision
     const deadline = deadlineOf(rulesOf(check.settings), state, windows())
     const kept = deadline !== null && check.lookAt !== null && check.lookAt <= deadline && check.lookAt > now()
@@ -87,7 +87,7 @@ export function createChecks(options: {
   }
 
   /** Applies the deadlines that have passed before another change, so that both flips are recorded. */
-  function settled(check: WatchedCheck, alter: (state: State) => Change, requestId?: string): Decision {
+  function afterElapsedTime(check: WatchedCheck, alter: (state: State) => Change, requestId?: string): Decision {
     const timed = onTime(rulesOf(check.settings), check.state, blindTime.judgedUntil(now()), windows())
     const next = alter(timed.state)
     const asked = next.flip && { ...next.flip, requestId }
@@ -96,7 +96,14 @@ export function createChecks(options: {
 
   const reading = createCheckReader(options)
 
-  const editing = createEditing({ ...options, find: reading.find, announce, knowBlindTime, dated, settled })
+  const editing = createEditing({
+    ...options,
+    find: reading.find,
+    announce,
+    refreshBlindTime,
+    withDeadline,
+    afterElapsedTime,
+  })
 
   return {
     ...reading,

@@ -11,7 +11,7 @@ const bySlugs = statement(
      LATERAL (SELECT id FROM checks WHERE project_id = s.project_id AND slug = s.slug LIMIT 2) m`,
 )
 
-/** Up to two checks of each slug: the second one tells that it is ambiguous. */
+/** Up to two checks of each slug: a second one means that the slug is ambiguous. */
 export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Promise<(Slug & { id: string })[]> {
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
@@ -42,7 +42,7 @@ const claim = statement(
   'INSERT INTO provisioned_checks (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
 )
 
-/** False if somebody else has claimed it. */
+/** False if the id is claimed already. */
 export async function claimId(tx: Queryable, id: string): Promise<boolean> {
   return (await tx.query(claim, [id])).length > 0
 }

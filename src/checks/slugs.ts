@@ -1,4 +1,4 @@
-// Checks by their slug, and the making of those that nobody has made yet. Any number of first pings, on any number of replicas, make one
+// Finds checks by their slug, and makes those that do not exist yet. Any number of first pings, on any number of replicas, make one
 // check: creation within a project is serialised, and its id follows from project, slug and a counter, so that a second one could not even
 // be stored. An id that was used once is not used again, or the history and the alerts of a deleted check would come to life.
 

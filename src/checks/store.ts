@@ -192,7 +192,7 @@ const history = [
   statement('checks_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
 ]
 
-/** All that was received and told of a check. */
+/** Deletes what was received for a check and what was sent about it. */
 export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
   for (const each of history) await tx.query(each, [id])
 }
@@ -203,7 +203,7 @@ const due = statement(
   `SELECT id FROM checks WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
-/** Ids of checks whose `look_at` has passed, the oldest first, without those that are to be judged again. */
+/** Ids of checks whose `look_at` has passed, the oldest first, without those whose history is to be judged again. */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
   return (await on.query(due, [now, limit])).map(({ id }) => id)
 }
@@ -293,7 +293,7 @@ export async function countByStatus(on: Queryable): Promise<{ status: string; co
 
 const lockProject = statement('checks_lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Serialises what must look before it writes, within one project. Taken before any row is locked. */
+/** Serialises writes that depend on a read, within one project. Take it before any row is locked. */
 export async function serialise(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(lockProject, [`checks/${projectId}`])
 }

@@ -1,5 +1,5 @@
-// A check as alerts and pages show it: typed, with instants in epoch milliseconds. Its document, as programs read it, is made last, by whoever
-// sends one.
+// A check as alerts and pages show it: typed, with instants in epoch milliseconds. Its document, which programs read, is made last, by the
+// code that sends it.
 
 import type { Reading } from '../core/status.ts'
 import type { Schedule } from '../schedule/schedule.ts'

@@ -22,10 +22,10 @@ const Channel = Type.Object(
     name: Type.String(),
     kind: Type.String(),
     disabled: Type.Optional(nullable('Why it is switched off')),
-    alerts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'What it wants to hear' })),
+    alerts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'Which alerts it wants' })),
     created: Type.Optional(Type.String()),
     disabled_at: Type.Optional(nullable('When it was switched off')),
-    checks: Type.Optional(Type.Integer({ description: 'How many checks tell through it' })),
+    checks: Type.Optional(Type.Integer({ description: 'How many checks alert through it' })),
     last_sent: Type.Optional(nullable('When something was last sent')),
     last_error: Type.Optional(
       Type.Union([Type.Object({ at: Type.String(), error: Type.String() }, closed), Type.Null()], {

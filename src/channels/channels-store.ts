@@ -27,7 +27,7 @@ const byIds = statement(
    FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
 )
 
-/** Those of these ids that the project has; `null` is any project, for who has shown that they may. */
+/** Those of these ids that the project has; `null` is any project, for callers who have proved that they may. */
 export async function findChannels(
   on: Queryable,
   projectId: string | null,
@@ -48,7 +48,7 @@ export type ChannelSummary = {
   createdAt: number
   disabledAt: number | null
   disabledReason: string | null
-  /** How many checks tell through it. */
+  /** How many checks alert through it. */
   checks: number
   lastSent: number | null
   /** Of the newest delivery that has failed, and when that was made. */
@@ -109,7 +109,7 @@ const update = statement(
    WHERE id = $1 AND project_id = $2 RETURNING id`,
 )
 
-/** Undefined leaves a value as it is. New settings switch the channel on again, and may lead to a place that has not asked for rest. */
+/** Undefined leaves a value as it is. New settings switch the channel on again, and may lead to a destination that has not asked for a pause. */
 export async function updateChannel(
   tx: Queryable,
   projectId: string,
@@ -166,7 +166,7 @@ const unreachable = statement(
      AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
 )
 
-/** Of all projects: how many have checks that tell somebody, and no channel any more that is switched on. */
+/** Of all projects: how many have checks with channels, and no channel that is switched on. */
 export async function countUnreachableProjects(on: Queryable): Promise<number> {
   return (await on.query<{ count: number }>(unreachable))[0]?.count ?? 0
 }

@@ -21,7 +21,7 @@ import type { Capabilities, Transport } from './wire/transport.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
 
-/** What has become of a channel. `last_error` is null unless a delivery of the last months failed, for good or for now. */
+/** The state of a channel. `last_error` is null unless a delivery that is still on record failed, for good or for now. */
 export type ChannelState = ChannelDocument & {
   created: string
   /** Why it was switched off. */
@@ -30,7 +30,7 @@ export type ChannelState = ChannelDocument & {
   checks: number
   last_sent: string | null
   last_error: { at: string; error: string } | null
-  /** What it wants to hear; absent is everything, once. */
+  /** Which alerts it wants; absent is every alert, once. */
   alerts?: WantedAlerts
 }
 
@@ -197,7 +197,7 @@ export function createChannels(options: ChannelsOptions) {
           throw notFound()
         if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, before, recipient)
         const renamed = input.name !== undefined && input.name !== before.name
-        // What settings say is nobody's business but the channel's.
+        // Settings hold secrets, so that the audit trail says only that they were replaced.
         const detail = {
           ...(renamed && { before: { name: before.name }, after: { name: input.name } }),
           ...(alerts !== undefined && { alerts: { before: before.alerts, after: alerts } }),

@@ -32,7 +32,7 @@ export type ChannelLimits = {
 
 export type ChannelServiceOptions = {
   database: Database
-  /** Of secrets at rest and of links: the first encrypts and signs, all are read. */
+  /** The first encrypts secrets at rest and signs links, all decrypt and verify. */
   keys: readonly Buffer[]
   transports: Record<string, Transport>
   fetch: GuardedFetch

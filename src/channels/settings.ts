@@ -58,7 +58,7 @@ function sizeProblem({ properties = {} }: Annotated, settings: unknown): Setting
   return undefined
 }
 
-/** A pattern can tell what is no address at all, not what no host can be. */
+/** A pattern finds what cannot be an address, but not which host is invalid. */
 function addressProblem(
   { properties = {} }: Annotated,
   settings: Record<string, unknown>,
@@ -97,7 +97,7 @@ function inner({ properties, patternProperties, items }: Annotated, name: string
   return properties?.[name] ?? Object.values(patternProperties ?? {})[0] ?? items
 }
 
-/** Of an address that is a secret the origin stays, to tell one from another. */
+/** An address that is a secret keeps its origin, so that people can distinguish channels. */
 export function masked(transport: Transport, settings: unknown): unknown {
   return mapped(transport.settings as Annotated, settings, (schema, value) => maskOf(schema, value))
 }

@@ -1,5 +1,5 @@
-// A channel that can tell nobody anything any more is switched off, in one transaction with what that entails: the audit trail says so,
-// and the project hears of it through its other channels.
+// Switches off a channel whose destination is gone for good, in one transaction with an entry of the audit trail and a notice to the other
+// channels of the project.
 
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { Queryable } from '../database/client.ts'
@@ -46,7 +46,7 @@ export function createSwitchOff(options: {
   }
 }
 
-/** Nobody is called because a channel does not work, and no incident opened unless nobody would hear of it. A group's channels are told themselves. */
+/** Phones get no notices, and incident tools only if no other channel would get one. The channels of a group get their own. */
 function takesNotices(kind: string, category: Transport['category']): boolean {
   return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
 }

@@ -29,8 +29,8 @@ export type Alert = {
   project: string
   tags: string[]
   incident: string
-  /** Whether it opens the incident, ends it or only tells something. */
-  phase: 'open' | 'resolved' | 'told'
+  /** Whether it opens the incident, ends it or only informs. */
+  phase: 'open' | 'resolved' | 'info'
   deliveryId: string
 }
 
@@ -77,7 +77,7 @@ function noticeAlert({ notice, incident, delivery, links }: NoticeMessage): Aler
     project: '',
     tags: [],
     incident,
-    phase: severity === 'resolved' ? 'resolved' : severity === 'info' ? 'told' : 'open',
+    phase: severity === 'resolved' ? 'resolved' : severity === 'info' ? 'info' : 'open',
     deliveryId: delivery.id,
   }
 }
@@ -145,7 +145,7 @@ export function reasonText(reason: FlipReason): string {
 function whyText({ flip, outage, escalated, reminder, others, blind, unheard }: CheckMessage): string {
   if (others) return 'Many checks changed at about the same time.'
   const before = outage ? `Before, it was down: ${lowered(reasonText(outage.reason))}` : ''
-  const nobody = escalated ? 'Nobody has acknowledged it yet.' : ''
+  const unacknowledged = escalated ? 'Nobody has acknowledged it yet.' : ''
   const times = reminder ? `This is reminder ${reminder}.` : ''
   const doubt = blind
     ? `Flatline itself could not receive heartbeats from ${atText(blind.from)} to ${atText(blind.to)}, so one may have been lost then.`
@@ -153,7 +153,7 @@ function whyText({ flip, outage, escalated, reminder, others, blind, unheard }: 
   const missing = unheard
     ? `The replica ${unheard.replica} of Flatline has not been heard since ${atText(unheard.since)} and may have received one.`
     : ''
-  return [reasonText(flip.reason), before, nobody, times, doubt, missing].filter(Boolean).join(' ')
+  return [reasonText(flip.reason), before, unacknowledged, times, doubt, missing].filter(Boolean).join(' ')
 }
 
 const lowered = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1)

@@ -1,6 +1,6 @@
 // The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a
 // single text. Every function takes plain text and escapes it: the result has no markup of the text's own, mentions
-// nobody, and has no character that the format unavailable. So no caller can forget to escape; never pass the result of one
+// nobody, and has no character that the format lacks. So no caller can forget to escape; never pass the result of one
 // function to another.
 
 import { printable } from '../kit/characters.ts'

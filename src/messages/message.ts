@@ -1,4 +1,4 @@
-// What a transport is given to tell: plain data, ready for the wire. alert.ts turns it into words.
+// The message that a transport sends, as data. alert.ts puts it into words.
 
 import { createHash } from 'node:crypto'
 import type { CheckView } from '../checks/view.ts'
@@ -80,7 +80,7 @@ const tested = {
   nextPing: null,
 } as const
 
-/** The message of a channel test, which is about a check that nobody has. */
+/** The message of a channel test, which is about a check that does not exist. */
 export function testMessage(options: { deliveryId: string; at: string; siteUrl: string }): CheckMessage {
   const { deliveryId, at, siteUrl } = options
   const uuid = tested.id

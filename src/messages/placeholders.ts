@@ -15,12 +15,12 @@ const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SL
 /** In UTF-16 units. The first two are what servers accept of an address and of all headers together. */
 const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 
-/** What there is of a notice stands in these. */
-const telling = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
+/** The placeholders that hold the text of a notice. */
+const noticeTexts = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
 
 /** Whether these templates can carry a notice: without a place for its text it would look like an outage. */
 export function canTellNotice(templates: readonly (string | undefined)[]): boolean {
-  return templates.some((template) => template !== undefined && telling.test(template))
+  return templates.some((template) => template !== undefined && noticeTexts.test(template))
 }
 
 /** As much of a value as takes at most `room` once `write` has escaped it. */

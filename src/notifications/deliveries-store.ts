@@ -100,7 +100,7 @@ const again = statement(
    SELECT ${columns} FROM d ${joined}`,
 )
 
-/** Null if somebody else was faster. */
+/** Null if another call was faster. */
 export async function resend(
   tx: Queryable,
   { subjectId, id }: Pick<Resendable, 'subjectId' | 'id'>,

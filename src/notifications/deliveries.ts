@@ -91,8 +91,8 @@ export function createDeliveries(options: {
     },
 
     /**
-     * Begins another day of attempts at one that was given up, under the same key. What is not true any more is not told: only the
-     * latest change of a check can be, and its recovery tells of an outage that nobody heard of.
+     * Begins another day of attempts at a delivery that was given up, under the same key. Only the latest change of a check can be sent
+     * again; a recovery reports the outage before it if no alert of that was sent.
      */
     async resend(caller: Caller, id: string): Promise<DeliveryDocument> {
       const { projectId } = caller

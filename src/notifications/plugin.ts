@@ -23,7 +23,7 @@ const releaseEveryMs = 15_000
 /** One renewal may fail without the lease being lost. */
 const renewalsPerLease = 3
 
-/** Longer waiting for a destination that hangs would use up the time that the rest of the shutdown needs. */
+/** A longer wait for a destination that hangs would use up the time that the other steps of the shutdown need. */
 const drainMs = 5000
 
 export const notificationsPlugin = fp<{ config: Config['alerting'] }>(

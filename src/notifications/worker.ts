@@ -58,7 +58,7 @@ export function createWorker(options: WorkerOptions) {
     return chosen
   }
 
-  /** What may go now and nobody else has claimed meanwhile: each by itself, or with its group. */
+  /** Claims those that the pace allows and that no other replica has claimed meanwhile: each by itself, or with its group. */
   async function claimChosen(chosen: readonly store.DueDelivery[]): Promise<store.ClaimedDelivery[][]> {
     const at = now()
     const leaseUntil = at + leases.claimMs

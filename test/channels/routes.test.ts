@@ -240,7 +240,7 @@ suite('channels', () => {
     assert.ok(failing.last_sent)
   })
 
-  test('say what they want to hear, and in the list no more than Healthchecks says', async (t) => {
+  test('say which alerts they want, and in the list only what Healthchecks says', async (t) => {
     const { call } = await build(t)
     const alerts = { events: ['down'], remind_every: 3600 }
     const { id } = (await call('POST', channels, { ...valid, alerts })).json()

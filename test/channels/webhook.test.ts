@@ -59,7 +59,7 @@ suite("Flatline's own document", () => {
     assert.equal(headers['x-flatline-signature'], undefined)
   })
 
-  test('tells both directions, and names the blind window if there is one', async (t) => {
+  test('reports both directions, and names the blind window if there is one', async (t) => {
     const blind = { from: '2026-11-22T20:00:00.000+00:00', to: '2026-11-22T20:05:00.000+00:00' }
     const { body } = await received(t, (url) => ({ url }), { ...recovery, blind })
     assert.equal(JSON.parse(body).event, 'up')
@@ -119,7 +119,7 @@ suite('placeholders', () => {
     assert.equal(headers['x-tag'], '$TAG9')
   })
 
-  test('that nobody knows, and numbers of tags that do not exist, are left alone', async (t) => {
+  test('that are unknown, and numbers of tags that do not exist, are left alone', async (t) => {
     const template = '$FOO $TAG0 $TAG3 $TAG10 $$NAME $NAMES'
     const { body } = await received(t, (url) => ({ url_down: url, method_down: 'POST', body_down: template }))
     assert.equal(body, `$FOO $TAG0 $TAG3 $TAG10 $${check.name} ${check.name}S`)
@@ -152,7 +152,7 @@ suite('directions', () => {
     assert.deepEqual([up.method, up.url, up.body], ['POST', '/up', 'up'])
   })
 
-  test('one without an address is not told', async (t) => {
+  test('a direction without an address is suppressed', async (t) => {
     const { url, received } = await createReceiver(t)
     const settings = { url_down: url, url_up: '' }
     assert.deepEqual(await webhook.send(recovery, settings, context), { suppressed: 'the channel has no url_up' })
@@ -195,7 +195,7 @@ suite('answers', () => {
     assert.deepEqual([error.retryable, error.permanent, error.message], [false, true, 'answered 410 Gone'])
   })
 
-  test('a request for rest is passed on', async (t) => {
+  test('a Retry-After is passed on', async (t) => {
     const error = await answer(t, 429, { 'retry-after': '7' })
     assert.equal(error instanceof DeliveryError && error.retryAfterMs, 7000)
   })

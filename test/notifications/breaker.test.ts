@@ -82,7 +82,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(seen, 3)
   })
 
-  test('closes after three successes, and everything is told one time', async (t) => {
+  test('closes after three successes, and every alert is sent once', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 160 })
     let works = false
@@ -101,7 +101,7 @@ suite('the circuit breaker of a destination', () => {
     assert.deepEqual([told.length, new Set(told).size], [25, 25])
   })
 
-  test('takes for a failure what is no answer, and for an answer what the destination does not want', async (t) => {
+  test('counts a timeout as a failure, and a refusal as an answer', async (t) => {
     for (const [what, url, reason] of [
       ['refused', 'http://127.0.0.1:1', 'refused'],
       ['hanging', await listen(t, () => undefined), 'timeout'],
@@ -162,7 +162,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(far.received.length, 5)
   })
 
-  test('does not keep a person from trying, and learns what came of it', async (t) => {
+  test('lets a channel test through, and counts its result', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80 })
     let works = false
@@ -176,7 +176,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(breakerOf(replica, channel)?.state, 'closed')
   })
 
-  test('starts anew with new settings, and goes with the channel', async (t) => {
+  test('is reset by new settings, and removed with the channel', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80 })
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))

@@ -54,11 +54,11 @@ test('links are good for a week', async (t) => {
   const [token, seen] = links.map((link) => link.split('/').at(-1)) as [string, string]
   world.clock.now += 6 * 86_400_000
   assert.equal((await replica.notifications.checkPage.read(token)).check.name, 'nightly')
-  assert.equal((await replica.notifications.acknowledgements.look(seen)).name, 'nightly')
+  assert.equal((await replica.notifications.acknowledgements.readLink(seen)).name, 'nightly')
   world.clock.now += 2 * 86_400_000
   await assert.rejects(replica.notifications.checkPage.read(token), /too old/)
   const visitor = { actor: 'link', requestId: 'r-1' }
-  await assert.rejects(replica.notifications.acknowledgements.look(seen), /too old/)
+  await assert.rejects(replica.notifications.acknowledgements.readLink(seen), /too old/)
   await assert.rejects(replica.notifications.acknowledgements.acknowledgeByLink(visitor, seen), /too old/)
   await assert.rejects(replica.notifications.acknowledgements.snoozeByLink(visitor, seen, 60), /too old/)
 })

@@ -130,7 +130,7 @@ suite('from flips to deliveries', () => {
 })
 
 suite('sending', () => {
-  test('tells what has happened, with the status that it led to', async (t) => {
+  test('reports the change, with the status that it led to', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -204,7 +204,7 @@ suite('sending', () => {
     assert.deepEqual(replica.outcomes, [...Array(4).fill('webhook retrying'), 'webhook sent'])
   })
 
-  test('a recovery goes when its outage is dead, and tells of it', async (t) => {
+  test('a recovery is sent when its outage is dead, and reports it', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ retryForMs: 1 })
     const far = await createReceiver(t, ({ body }) => (JSON.parse(body).event === 'down' ? 500 : 200))
@@ -219,7 +219,7 @@ suite('sending', () => {
     assert.deepEqual([outage.reason, outage.untold], ['timeout', true])
   })
 
-  test('an outage that is still unsent when its recovery comes is told together with it', async (t) => {
+  test('an outage that is unsent when its recovery comes is coalesced with it', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let works = false
@@ -330,7 +330,7 @@ suite('sending', () => {
     assert.deepEqual((await states(world)).sort(), ['down sent', 'reminder:1 suppressed', 'up sent'])
   })
 
-  test('an outage is told by itself after all on a channel that tells no recoveries', async (t) => {
+  test('a coalesced outage is sent by itself on a channel that wants no recoveries', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let works = false
@@ -420,7 +420,7 @@ suite('sending', () => {
     assert.equal((await replica.channels.get(world.projectId, channel)).disabled, null)
   })
 
-  test('a destination that hangs keeps nobody else waiting', async (t) => {
+  test('a destination that hangs does not delay the others', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 32, requestTimeoutMs: patience(60_000) })
     let hanging = 0
@@ -466,7 +466,7 @@ suite('sending', () => {
     assert.deepEqual([...new Set((await world.deliveries()).map(({ status }) => status))], ['sent'])
   })
 
-  test('what is not wanted, not there any more or not readable is told to nobody, and says why', async (t) => {
+  test('an alert that is unwanted, gone or unreadable is not sent, and says why', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)

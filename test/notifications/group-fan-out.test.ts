@@ -12,7 +12,7 @@ const paths = (received: readonly { url: string; body: string }[]) =>
   received.map(({ url, body }) => `${url} ${JSON.parse(body).event}`).sort()
 
 suite('a group', () => {
-  test('tells through each of its channels, which have attempts of their own', async (t) => {
+  test('forwards to each of its channels, which have attempts of their own', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let broken = true
@@ -35,7 +35,7 @@ suite('a group', () => {
     assert.deepEqual(await states(), ['sent', 'sent', 'sent'])
   })
 
-  test('tells nobody twice who is told directly, and keeps the order', async (t) => {
+  test('sends an alert once to a channel that the check names too, and keeps the order', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -64,7 +64,7 @@ suite('a group', () => {
     assert.equal(recovery.outage.untold, true)
   })
 
-  test('forwards what Flatline has to say of itself', async (t) => {
+  test('forwards operator notices', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -118,7 +118,7 @@ suite('a group', () => {
 })
 
 suite('a channel that is switched off', () => {
-  test('is told of through the others of its project, one time each', async (t) => {
+  test('causes one notice on each other channel of its project', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -153,7 +153,7 @@ suite('a channel that is switched off', () => {
     )
   })
 
-  test('is told of on a webhook of placeholders that has a place for it, and on no other', async (t) => {
+  test('causes a notice on a webhook of placeholders only if that has a place for its text', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -185,7 +185,7 @@ suite('a channel that is switched off', () => {
     ])
   })
 
-  test('is told of again when it is switched off again', async (t) => {
+  test('causes another notice when it is switched off again', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -201,7 +201,7 @@ suite('a channel that is switched off', () => {
     assert.equal(far.received.filter(({ url }) => url === '/a').length, 2)
   })
 
-  test('is told of by an incident where nobody else would hear of it, and counts where nobody can at all', async (t) => {
+  test('opens an incident if no other channel gets the notice, and is counted if none can', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 202))
@@ -247,7 +247,7 @@ suite('a channel that is switched off', () => {
 })
 
 suite('a call', () => {
-  test('tells of outages only, unless its owner wants more', async (t) => {
+  test('gets outages only, unless its owner wants more', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)

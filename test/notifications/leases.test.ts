@@ -79,7 +79,7 @@ suite('a lease', () => {
     assert.deepEqual([frozen.outcomes, other.outcomes], [[], ['webhook sent']])
   })
 
-  test('is short before the request: what nobody has begun to send is late by seconds', async (t) => {
+  test('is short before the request: a delivery of a lost replica is late by seconds', async (t) => {
     const world = await createWorld(t)
     const [dead, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
@@ -114,7 +114,7 @@ suite('a lease', () => {
     assert.deepEqual(await stateOf(world), ['sent 1'])
   })
 
-  test('that was lost after the request does not lose its success: nobody tries again', async (t) => {
+  test('that was lost after the request does not lose its success: no replica retries', async (t) => {
     const world = await createWorld(t)
     const [frozen, other] = [await world.replica({ requestTimeoutMs: 60_000 }), await world.replica()]
     const { url, keys, answers } = await createSlowSide(t)

@@ -11,7 +11,7 @@ const failed = (options: ConstructorParameters<typeof DeliveryError>[1]): Attemp
   error: new DeliveryError('answered 500 Internal Server Error', options),
 })
 
-suite('what an attempt means', () => {
+suite('the outcome of an attempt', () => {
   test('a success ends the delivery without an error', () => {
     const outcome = { status: 'sent', nextAttemptAt: null, detail: null, disable: null, suppression: null }
     assert.deepEqual(decide({ kind: 'sent' }, fresh, policy, now, 0), outcome)
@@ -40,7 +40,7 @@ suite('what an attempt means', () => {
     assert.deepEqual([status, detail, nextAttemptAt], ['dead', 'answered 500 Internal Server Error', null])
   })
 
-  test('what cannot be retried is dead, and only what is permanent switches the channel off', () => {
+  test('an error that cannot be retried is dead, and only a permanent one switches the channel off', () => {
     assert.deepEqual(decide(failed({ retryable: false }), fresh, policy, now, 0).disable, null)
     const { status, disable } = decide(failed({ retryable: false, permanent: true }), fresh, policy, now, 0)
     assert.deepEqual([status, disable], ['dead', 'answered 500 Internal Server Error'])

@@ -31,7 +31,7 @@ suite('the pace of a destination', () => {
     assert.deepEqual([...new Set((await world.deliveries()).map(({ attempts }) => attempts))], [1])
   })
 
-  test('is kept by all replicas together, and by one that starts anew', async (t) => {
+  test('is kept by all replicas together, and by a replica that starts later', async (t) => {
     const world = await createWorld(t)
     const replicas = await Promise.all([1, 2, 3].map(() => world.replica({ concurrency: 160 })))
     const [first] = replicas as [(typeof replicas)[number]]

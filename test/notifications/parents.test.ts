@@ -145,7 +145,7 @@ test('a child that beats in time sends no alert, and a parent that goes down aga
   assert.deepEqual(family.told(), [])
 })
 
-test('from outside: the parent is told about, the child is quiet, and both are listed', async (t) => {
+test('from outside: the alert of the parent is sent, that of the child suppressed, both are listed', async (t) => {
   const running = await build(t)
   const { call } = running
   const far = await createReceiver(t)

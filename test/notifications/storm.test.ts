@@ -5,7 +5,7 @@ import { webhook } from '../../src/channels/transports/webhook.ts'
 import { DeliveryError, type Transport } from '../../src/channels/wire/transport.ts'
 import { ensurePartitions } from '../../src/ingest/history/partitions.ts'
 import type { CheckMessage } from '../../src/messages/message.ts'
-import { restOfStorm } from '../../src/notifications/outbox/outbox.ts'
+import { markGrouped } from '../../src/notifications/outbox/outbox.ts'
 import { createReceiver } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { createWorld } from './world.ts'
@@ -25,14 +25,14 @@ function chatThat(hear: (message: CheckMessage) => void): Transport {
   }
 }
 
-test('the first alerts of a project within a minute go singly, the rest together, each project by itself', () => {
+test('in a storm the first alerts of each project are sent singly and the others are grouped', () => {
   const flips = Array.from({ length: 30 }, (_, n) => ({ projectId: n % 3 === 0 ? 'a' : 'b' }))
-  const judged = restOfStorm(flips, new Map([['a', 20]]), policy)
+  const judged = markGrouped(flips, new Map([['a', 20]]), policy)
   const rest = (project: string) => judged.filter(({ projectId, grouped }) => projectId === project && grouped).length
   assert.deepEqual([rest('a'), rest('b')], [5, 0])
 })
 
-test('a storm on a chat is 25 messages and one for the rest; a machine gets each alert by itself', async (t) => {
+test('a chat gets 25 messages and one group in a storm; a machine gets each alert by itself', async (t) => {
   const messages: CheckMessage[] = []
   let works = true
   const chat = chatThat((message) => {
@@ -103,7 +103,7 @@ test('a storm lasts until fewer than 25 alerts are within a minute, and the repl
   assert.equal(await outages(28, 30), 3, 'one message of the three, and two by themselves')
 })
 
-test('a group that tells outages and recoveries begins with what is worst', async (t) => {
+test('a group of outages and recoveries begins with the most severe', async (t) => {
   const messages: CheckMessage[] = []
   const chat = chatThat((message) => messages.push(message))
   const world = await createWorld(t, { chat })

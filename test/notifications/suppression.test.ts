@@ -57,7 +57,7 @@ async function createHouse(t: TestContext, alerts?: WantedAlerts) {
 
 const iso = (at: number) => new Date(at).toISOString()
 
-test('a maintenance window holds an outage back; if it goes on afterwards a reminder and its end follow', async (t) => {
+test('a maintenance window suppresses an outage; if it goes on, a reminder and the recovery follow', async (t) => {
   const house = await createHouse(t)
   const { maintenance } = house.notifications
   const now = house.clock.now
@@ -72,7 +72,7 @@ test('a maintenance window holds an outage back; if it goes on afterwards a remi
   assert.deepEqual(house.told(), ['a reminder', 'a up'])
 })
 
-test('an outage that begins and ends within a maintenance window is on record and told to nobody', async (t) => {
+test('an outage that begins and ends within a maintenance window is suppressed and on record', async (t) => {
   const house = await createHouse(t)
   const window = { name: 'nights', cron: '* * * * *', duration: 3600, tags: ['other'] }
   const { id } = await house.notifications.maintenance.create(house.caller, window)
@@ -88,7 +88,7 @@ test('an outage that begins and ends within a maintenance window is on record an
   ])
 })
 
-test('the end of an outage that was told of is told whatever holds by then', async (t) => {
+test('the recovery of an outage that was sent is sent, whatever would suppress it by then', async (t) => {
   const house = await createHouse(t, { severities: ['critical'] })
   await house.flip('down')
   await house.notifications.acknowledgements.snooze(house.caller, house.check, 3600)
@@ -107,7 +107,7 @@ test('a snoozed check is quiet until the end of the snooze, or until it is ended
   assert.deepEqual(house.told(), ['a reminder'])
 })
 
-test('quiet hours hold a channel back, and their end tells what is still down', async (t) => {
+test('quiet hours suppress alerts, and their end sends a reminder of what is still down', async (t) => {
   const now = Date.now()
   const clock = (ms: number) => new Date(ms).toISOString().slice(11, 16)
   const house = await createHouse(t, {
@@ -119,7 +119,7 @@ test('quiet hours hold a channel back, and their end tells what is still down', 
   assert.deepEqual(house.told(), ['a reminder'])
 })
 
-test('a channel hears of the directions and the severities that it wants', async (t) => {
+test('a channel gets the directions and the severities that it wants', async (t) => {
   const house = await createHouse(t, { events: ['up'] })
   await house.flip('down')
   await house.flip('up')
@@ -176,7 +176,7 @@ test('reminders come while an outage lasts and nobody has acknowledged it, each 
   assert.deepEqual(house.told().slice(3), ['a up', 'a down', 'a up'], 'and end with it')
 })
 
-test('an outage that nobody acknowledges goes to the next channel, which hears of its end too', async (t) => {
+test('an outage that is not acknowledged is escalated, and so is its recovery', async (t) => {
   const house = await createHouse(t)
   const next = await house.make('b')
   const { channels } = house
@@ -203,7 +203,7 @@ test('an outage that nobody acknowledges goes to the next channel, which hears o
     })
 })
 
-test('an escalation that quiet hours held back is told after them, and so is its end', async (t) => {
+test('an escalation that quiet hours suppressed is sent after them, and so is its recovery', async (t) => {
   const house = await createHouse(t)
   const at = (ms: number) => iso(house.clock.now + ms).slice(11, 16)
   const next = await house.make('b', { quiet_hours: { from: at(0), to: at(hour), tz: 'UTC' } })
@@ -217,7 +217,7 @@ test('an escalation that quiet hours held back is told after them, and so is its
   assert.deepEqual(house.told().slice(2).sort(), ['a up', 'b up'])
 })
 
-test('who was to hear of an outage by an escalation that never came does not hear of its end', async (t) => {
+test('a channel whose escalation was not sent does not get the recovery', async (t) => {
   const house = await createHouse(t)
   const next = await house.make('b', { quiet_hours: { from: '00:00', to: '00:00', tz: 'UTC' } })
   await house.channels.update(house.caller, house.channel, { alerts: { escalate: { to: next, after: 600 } } })

@@ -44,7 +44,7 @@ export function createEncryption(keys: readonly Buffer[]) {
   }
 }
 
-/** Names a key without telling it; each box has the id of its own in front. */
+/** Identifies a key without revealing it; each box begins with the id of its key. */
 export function keyId(key: Buffer): Buffer {
   return createHash('sha256').update(key).digest().subarray(0, 4)
 }

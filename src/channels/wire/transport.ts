@@ -30,16 +30,16 @@ export type SendContext = {
 export type SettingsProblem = { field: string; rule: string }
 
 /**
- * Suppressed: the settings ask for silence here. Forwarded: to be sent to these channels of the same project instead.
+ * Suppressed: the settings ask for no message here. Forwarded: these channels of the same project are to send it instead.
  */
 export type Sent = 'sent' | { suppressed: string } | { forwarded: readonly string[] }
 
 export type Transport<Settings = never> = {
   kind: string
-  /** In chat and mail one message can tell several alerts of a storm; incident tools keep something open, phones ring. */
+  /** In chat and mail one message can report several alerts of a storm; incident tools keep an incident open, phones ring. */
   category: 'chat' | 'mail' | 'push' | 'incident' | 'phone' | 'custom'
   settings: TSchema
-  /** What a channel of the kind wants to hear, unless its owner says otherwise. */
+  /** Which alerts a channel of the kind wants, unless its owner says otherwise. */
   alerts?: WantedAlerts
   /** How fast the vendor lets one channel go, where it says so. */
   pace?: Pace
@@ -55,7 +55,7 @@ export type Transport<Settings = never> = {
   send(message: Message, settings: Settings, context: SendContext): Promise<Sent>
 }
 
-/** Settings of every kind that tells in our words. */
+/** Settings of every kind that sends our texts. */
 const common = {
   title: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })),
   body: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
@@ -78,7 +78,7 @@ const urlRule = 'must be an http:// or https:// URL without spaces or credential
 export const address = (extra: { secret?: 'url'; default?: string } = {}) =>
   Type.String({ maxLength: 1000, pattern: urlPattern, rule: urlRule, url: true, ...extra })
 
-/** Base of a vendor's or somebody's own server: what is appended begins with a slash. */
+/** The base address of a vendor or of a user's own server: a path that is appended begins with a slash. */
 export const base = (url: string) => url.replace(/\/+$/, '')
 
 /**
@@ -131,7 +131,7 @@ export function refusal(response: FetchResponse, permanent: readonly number[], n
 
 export const statusText = (status: number) => `answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd()
 
-/** How long a busy destination asks for rest: seconds or an HTTP date. */
+/** For how long a busy destination asks for a pause: seconds or an HTTP date. */
 export function retryAfterMs({ status, headers }: FetchResponse, now: number): number | undefined {
   const text = [headers['retry-after']].flat()[0]?.trim()
   if (text === undefined || (status !== 429 && status !== 503)) return undefined

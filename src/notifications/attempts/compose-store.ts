@@ -1,4 +1,4 @@
-// What there is to tell about deliveries, of many at once. Instants in epoch milliseconds.
+// What the messages of deliveries say, read for many at once. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/client.ts'
@@ -9,7 +9,7 @@ const statement = (name: string, text: string) => registered(`alerting_${name}`,
 /** A change of a check. */
 export type FlipKey = { checkId: string; flipSeq: number }
 
-export type ToldFlip = {
+export type FlipRow = {
   at: number
   from: Status
   to: Status
@@ -22,7 +22,7 @@ export type ToldFlip = {
   unheardFrom: number | null
 }
 
-/** What was found of each in its place, by the number that it was asked under; null where nothing was. */
+/** The rows in the order in which they were asked for, by `place`; null where none was found. */
 export function placed<Row extends { place: number }>(rows: readonly Row[], count: number): (Row | null)[] {
   const places = new Array<Row | null>(count).fill(null)
   for (const row of rows) places[row.place - 1] = row
@@ -41,9 +41,9 @@ const flips = statement(
    FROM ${asked}`,
 )
 
-export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(ToldFlip | null)[]> {
+export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(FlipRow | null)[]> {
   const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
-  return placed(await on.query<ToldFlip & { place: number }>(flips, values), keys.length)
+  return placed(await on.query<FlipRow & { place: number }>(flips, values), keys.length)
 }
 
 /** The body is as received; `isMail` says that it is an e-mail message. */

@@ -100,7 +100,7 @@ export function createComposer(options: ComposerOptions): Compose {
 
 const nameOf = ({ checkId, flipSeq }: FlipKey) => `${checkId}/${flipSeq}`
 
-/** Of a message people are told what it says, not how it is encoded. What reads it is loaded where there is one. */
+/** The text of an e-mail without its encoding. The parser is loaded for the first one. */
 async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {
   if (lastPing === null) return null
   const { exitStatus, body, isMail } = lastPing

@@ -48,7 +48,7 @@ function pageOf({ check, project, since, pings }: CheckPageContent): string {
     const exit = exitStatus === null ? '' : `, exit status ${exitStatus}`
     return `<li>#${n} ${instantText(at)}: ${kind}${exit}</li>`
   })
-  const heard = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
+  const heartbeats = list.length === 0 ? '' : `<h2>Last heartbeats</h2><ul>${list.join('')}</ul>`
   const status = statusTexts[check.status]
-  return `${heading(nameOf(check), project)}<p>${status}</p><dl>${rows.join('')}</dl>${heard}`
+  return `${heading(nameOf(check), project)}<p>${status}</p><dl>${rows.join('')}</dl>${heartbeats}`
 }

@@ -1,4 +1,4 @@
-// What people see of a check who have only a link to it. Instants in epoch milliseconds.
+// What the page of a check shows to people who have only a link to it. Instants in epoch milliseconds.
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
 import type { FlipReason } from '../../core/status.ts'

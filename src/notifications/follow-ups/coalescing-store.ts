@@ -1,5 +1,4 @@
-// Outages and recoveries of one check on one channel: the recovery comes after its outage, or tells both. The text stands in rows,
-// where people read it.
+// Outage–recovery coalescing: on one channel, a recovery is sent after its outage, or reports both in one message.
 
 import type { FlipReason } from '../../core/status.ts'
 import type { Queryable } from '../../database/client.ts'
@@ -24,17 +23,17 @@ const combine = statement(
 )
 
 /**
- * Leaves it to the recovery to tell of an outage that waits to be told: save for those that somebody is sending now, except
- * `held`, which are in the caller's own hands. Returns which were left to it. Who has made a recovery, or has put down an outage again,
- * calls it after the commit: of two that do so at the same moment neither would see what the other one has not committed.
+ * Suppresses outages that wait while their recovery waits too, so that the recovery reports both. An outage that a replica is sending now is
+ * left alone, unless the caller itself has claimed it (`claimed`). Returns the ids of those that were suppressed. Call it after the commit of a
+ * recovery, or of an outage that is retried: two transactions at the same moment would not see each other's rows.
  */
 export async function leaveToRecovery(
   on: Queryable,
   checkIds: readonly string[],
   now: number,
-  held: readonly string[] = [],
+  claimed: readonly string[] = [],
 ): Promise<Set<string>> {
-  const left = await on.query<{ id: string }>(combine, [checkIds, now, held])
+  const left = await on.query<{ id: string }>(combine, [checkIds, now, claimed])
   return new Set(left.map(({ id }) => id))
 }
 
@@ -65,7 +64,7 @@ const outages = statement(
        SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq - 1 AND f."to" = 'down' OFFSET 0) f ON true`,
 )
 
-/** The outage that each of these recoveries ends, and whether the channel was told of it; null if it ends none. */
+/** The outage that each of these recoveries ends, and whether an alert of it was sent; null if it ends none. */
 export async function selectOutages(
   on: Queryable,
   recoveries: readonly { checkId: string; channelId: string; flipSeq: number }[],

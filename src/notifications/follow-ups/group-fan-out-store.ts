@@ -1,4 +1,4 @@
-// Deliveries that come from deliveries: those of a group's channels.
+// Group fan-out: the deliveries of a group's channels.
 
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
@@ -26,8 +26,8 @@ const forward = statement(
 )
 
 /**
- * The same on other channels, unless they have it already. An outage that was left to this recovery goes along: one of
- * the channels may want to hear of outages only. Returns how many of these can tell anything.
+ * Queues the same delivery for the channels of a group, unless they have it already. An outage that was coalesced with this recovery is
+ * queued too, because one of the channels may want outages only. Returns how many of the channels are switched on.
  */
 export async function forwardDelivery(
   tx: Queryable,

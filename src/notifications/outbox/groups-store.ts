@@ -50,7 +50,7 @@ const claim = statement(
    RETURNING ${claimedColumns}`,
 )
 
-/** Compare-and-set, as of single ones: the leader's group, as far as nobody else has it. */
+/** Compare-and-set, as for single deliveries: claims those of the leader's group that no other replica has claimed. */
 export async function claimGroup(
   tx: Queryable,
   leader: DueDelivery,

@@ -7,7 +7,7 @@ import { channelOff } from '../queue/queue-store.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
 
-/** A check with changes to tell. `turn` counts the checks of its project, `channels` are those that each of its changes goes to. */
+/** A check with unprocessed flips. `turn` counts the checks of its project, `channels` how many deliveries each of its flips makes. */
 export type Waiting = { id: string; turn: number; channels: number }
 
 // From check to check by the index, because one of them may have thousands of changes.
@@ -23,7 +23,7 @@ const pick = statement(
    FROM waiting w LEFT JOIN checks m ON m.id = w.check_id WHERE w.check_id IS NOT NULL ORDER BY w.check_id`,
 )
 
-/** Checks with changes to tell, in the order of their ids, at most `limit` behind the one with id `after`. */
+/** Checks with unprocessed flips, in the order of their ids, at most `limit` behind the one with id `after`. */
 export async function pickChecksWithFlips(on: Queryable, after: string, limit: number): Promise<Waiting[]> {
   return on.query<Waiting>(pick, [after, limit])
 }
@@ -80,8 +80,11 @@ const insert = statement(
    RETURNING status`,
 )
 
-/** One delivery for each flip and channel of its check, on record only if that is switched off; a recovery goes to whom its outage was escalated and told, too.
- * What is grouped waits for more of its span, on kinds of channels that can tell several at once. Returns how many are to be sent. */
+/**
+ * One delivery for each flip and channel of its check, suppressed if the channel is switched off. A recovery also goes to the channels to which
+ * its outage was escalated. A grouped delivery waits for others of its span, on kinds of channels that can report several at once. Returns how
+ * many are to be sent.
+ */
 export async function insertDeliveries(
   tx: Queryable,
   flips: readonly (ClaimedFlip & { kind: 'down' | 'up'; grouped?: boolean })[],

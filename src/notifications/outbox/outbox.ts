@@ -1,7 +1,7 @@
 // Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
 // flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
-// A step makes so many deliveries and no more, and projects take turns: somebody may upload ten thousand changes of a check with hundreds
-// of channels, and nobody else's alert waits for those.
+// A step makes a bounded number of deliveries, and projects take turns, so that a project which uploads ten thousand changes of a check with
+// hundreds of channels does not delay the alerts of other projects.
 
 import type { Queryable } from '../../database/client.ts'
 import type { Database } from '../../database/service.ts'
@@ -27,7 +27,7 @@ export function createOutbox(options: {
   database: Database
   now: () => number
   storm: StormPolicy
-  /** Kinds of channels that can tell several alerts in one message. */
+  /** Kinds of channels that can report several alerts in one message. */
   groupingKinds: readonly string[]
   log: { error(o: object, message: string): void }
 }) {
@@ -62,7 +62,7 @@ export function createOutbox(options: {
     }
   }
 
-  /** Behind those that were looked at last: what waits beyond as many as fit comes next, wherever its id lies. */
+  /** Continues behind the checks of the last step, so that every check gets its turn, whatever its id. */
   async function nextWaiting(): Promise<store.Waiting[]> {
     const waiting = await store.pickChecksWithFlips(database, after, scannedMax)
     const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
@@ -106,7 +106,7 @@ export function createOutbox(options: {
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
       const recent = await countRecent(tx, projects, at)
       const group = { ...gathering(at, storm), kinds: groupingKinds }
-      return store.insertDeliveries(tx, restOfStorm(flips, recent, storm), at, group)
+      return store.insertDeliveries(tx, markGrouped(flips, recent, storm), at, group)
     })
     if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
     return { made, claimed }
@@ -126,8 +126,8 @@ function sharesOf(waiting: readonly store.Waiting[]): Share[] {
   return chosen.map(({ id, channels }) => ({ id, most: Math.max(1, Math.floor(each / Math.max(1, channels))) }))
 }
 
-/** `recent` counts the flips of each project within the window before these. Says of each whether it is one of the rest. */
-export function restOfStorm<F extends { projectId: string }>(
+/** `recent` counts the flips of each project within the window before these. Marks each flip that is to be sent in a group. */
+export function markGrouped<F extends { projectId: string }>(
   flips: readonly F[],
   recent: ReadonlyMap<string, number>,
   { singly }: StormPolicy,

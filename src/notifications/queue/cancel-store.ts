@@ -27,7 +27,7 @@ function cancelBy(name: string, column: string) {
   )
 }
 
-/** `kinds` leaves the other kinds alone, and what somebody is sending at this moment. */
+/** With `kinds`, other kinds and deliveries that a replica is sending at this moment are left alone. */
 export async function cancelDeliveries(
   tx: Queryable,
   of: { by: keyof typeof scopes; ids: readonly string[]; kinds?: readonly DeliveryKind[] },

@@ -7,7 +7,7 @@ import type { Outcome } from '../attempts/outcome.ts'
 import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
-/** Why nothing was sent, where people read it. */
+/** The detail of a delivery that is suppressed for this reason. */
 export const channelOff = 'the channel is switched off'
 
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
@@ -104,7 +104,7 @@ const claim = statement(
    RETURNING ${claimedColumns}`,
 )
 
-/** Compare-and-set on what was seen: returns those that nobody else has claimed meanwhile. They are ours until `leaseUntil`. */
+/** Compare-and-set on what was seen: returns those that no other replica has claimed meanwhile. They are ours until `leaseUntil`. */
 export async function claimDeliveries(
   tx: Queryable,
   seen: readonly DueDelivery[],
@@ -203,7 +203,7 @@ const expire = statement(
 
 const expiredMax = 1000
 
-/** Those of these channels that were made up to `createdUntil` and are in nobody's hands, a bounded number. */
+/** Ends deliveries of these channels that were made up to `createdUntil` and that no replica has claimed, a bounded number. */
 export async function expireDeliveries(
   tx: Queryable,
   channelIds: readonly string[],

@@ -52,13 +52,16 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
 
     app.get(url, { config, schema: showLink }, async (request, reply) => {
       const { token } = request.params
-      return sendPage(reply, buttonsOf(await acknowledgements.look(token), `${app.sitePath()}/acknowledge/${token}`))
+      return sendPage(
+        reply,
+        buttonsOf(await acknowledgements.readLink(token), `${app.sitePath()}/acknowledge/${token}`),
+      )
     })
 
     app.post(url, { config, schema: acknowledgeByLink }, async (request, reply) => {
       const { token } = request.params
       await acknowledgements.acknowledgeByLink(visitor(request), token)
-      const { name, project } = await acknowledgements.look(token)
+      const { name, project } = await acknowledgements.readLink(token)
       return sendPage(
         reply,
         `${heading(name, project)}<p>Acknowledged. Reminders and escalation of this outage have ended.</p>`,
@@ -72,14 +75,14 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
     app.post(url, { config, schema: snoozeByLink }, async (request, reply) => {
       const { token, hours } = request.params
       await acknowledgements.snoozeByLink(visitor(request), token, hours * 3600)
-      const { name, project, snoozed_until: until } = await acknowledgements.look(token)
+      const { name, project, snoozed_until: until } = await acknowledgements.readLink(token)
       return sendPage(reply, heading(name, project) + snoozedText(until))
     })
   }
 }
 
-function buttonsOf(look: Awaited<ReturnType<Acknowledgements['look']>>, address: string): string {
-  const { name, project, goesOn, acknowledged, snoozed_until: until } = look
+function buttonsOf(content: Awaited<ReturnType<Acknowledgements['readLink']>>, address: string): string {
+  const { name, project, goesOn, acknowledged, snoozed_until: until } = content
   const begin = heading(name, project)
   if (!goesOn) return `${begin}<p>This outage is over.</p>${snoozedText(until)}`
   const acknowledging = acknowledged

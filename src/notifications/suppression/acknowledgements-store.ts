@@ -1,4 +1,4 @@
-// That somebody has seen an outage, or wants to hear nothing for a while. Instants in epoch milliseconds.
+// Acknowledged outages and snoozed checks. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
@@ -68,7 +68,7 @@ const wake = statement(
 )
 
 /**
- * A null `until` ends the snooze, and the alerts that it held back become due. With `seq` it is set only while the
+ * A null `until` ends the snooze, and the alerts that it suppressed become due. With `seq` it is set only while the
  * outage lasts that began with that flip. False if there is no such check or outage.
  */
 export async function snoozeCheck(

@@ -1,5 +1,5 @@
-// People say that they have seen an outage, which ends its reminders and its escalation, or that they want to hear nothing of a check for
-// a while. By key, or by a link that an alert carries, for one outage.
+// People acknowledge an outage, which ends its reminders and its escalation, or snooze a check for a while. They use an API key, or the link
+// of an alert, which is valid for one outage.
 
 import type { WriteAudit } from '../../audit/store.ts'
 import type { Encryption } from '../../channels/secrets/encryption.ts'
@@ -78,7 +78,9 @@ export function createAcknowledgements(options: {
       `${siteUrl()}/acknowledge/${links.seal(checkId, flipSeq)}`,
 
     /** What the page of a link shows. It changes nothing, because mail scanners open links. */
-    async look(token: string): Promise<{ name: string; project: string; goesOn: boolean } & AcknowledgementDocument> {
+    async readLink(
+      token: string,
+    ): Promise<{ name: string; project: string; goesOn: boolean } & AcknowledgementDocument> {
       const { checkId, seq } = outageOf(token)
       const found = await find(null, checkId)
       const { name, project } = found

@@ -54,7 +54,7 @@ export const listMaintenance = {
 export const createMaintenance = {
   operationId: 'createMaintenance',
   tags,
-  summary: 'Tell nobody for a while: once (from, to) or by cron and duration',
+  summary: 'Suppress alerts for a while: once (from, to) or by cron and duration',
   description: 'For all checks, or for those with one of `tags` and those in `checks`.',
   body: withExample(NewMaintenance, input),
   response: { 201: window('Created') },
@@ -112,7 +112,7 @@ export const acknowledge = {
 export const snooze = {
   ...ofCheck,
   operationId: 'snooze',
-  summary: 'Tell nobody of the check for so many seconds; 0 ends it',
+  summary: 'Suppress the alerts of the check for so many seconds; 0 ends it',
   body: withExample(Snooze, { for: 3600 }),
   refusals: refusals(400, 401, 404, 429),
 }

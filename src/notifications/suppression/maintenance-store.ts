@@ -68,7 +68,7 @@ export async function countOthers(
 
 const serial = statement('serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Until the end of the transaction nobody else makes or changes a window of this project. */
+/** Until the end of the transaction no other transaction makes or changes a window of this project. */
 export async function serialiseWindows(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(serial, [`maintenance/${projectId}`])
 }

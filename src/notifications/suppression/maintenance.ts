@@ -1,4 +1,4 @@
-// What people do with maintenance windows.
+// Maintenance windows, as people make and read them.
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../../audit/store.ts'
@@ -28,7 +28,7 @@ export type MaintenanceDocument = MaintenanceInput & { id: string; open: boolean
 
 /** Of a project at once; more are refused. */
 const windowsMax = 1000
-/** Checks and tags that all windows of a project name together: each alert is held against them. */
+/** The checks and tags that all windows of a project name: each alert is compared with them. */
 const namesMax = 20_000
 /** A window may name a thousand checks. */
 const pageSize = 20

@@ -1,4 +1,4 @@
-// Alerts that are not sent for a reason, and what becomes of them. Instants in epoch milliseconds.
+// Suppressed alerts. Instants in epoch milliseconds.
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
 import type { Queryable } from '../../database/client.ts'
@@ -78,7 +78,7 @@ export type SuppressedAlert = {
   kind: DeliveryKind
   ordinal: number
   suppression: SuppressionCode
-  /** The outage is over, or was paused, or its check deleted: nothing is left to tell. */
+  /** The outage is over, or its check was paused or deleted: no alert is owed any more. */
   over: boolean
 }
 
@@ -106,7 +106,7 @@ const settle = statement(
    RETURNING d.id`,
 )
 
-/** To be looked at again later, or never if nothing holds. Compare-and-set: returns those that nobody else has dealt with meanwhile. */
+/** Sets when each is checked again: never if no reason holds. Compare-and-set: returns those that no other replica has updated meanwhile. */
 export async function updateSuppressed(
   tx: Queryable,
   all: readonly (SuppressedAlert & { renewed: Suppression | null })[],

@@ -19,7 +19,7 @@ async function written(t: TestContext, message: Parameters<typeof shell.send>[0]
 }
 
 suite('shell', () => {
-  test('a command is told of the check by its environment', async (t) => {
+  test('a command gets the check in its environment', async (t) => {
     const text = await written(
       t,
       down,

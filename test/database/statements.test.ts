@@ -11,11 +11,12 @@ import { createDatabase } from '../postgres.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Files with statements; importing one registers them. */
-const files = globSync('src/**/*.ts', { cwd: root })
+const sources = globSync('src/**/*.ts', { cwd: root })
   .filter((file) => !file.startsWith('src/database/generated/'))
-  .filter((file) => /\bstatement\(/.test(readFileSync(join(root, file), 'utf8')))
-for (const file of files) await import(join(root, file))
+  .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }))
+
+// Importing a file registers its statements.
+for (const { file, text } of sources) if (/\bstatement\(/.test(text)) await import(join(root, file))
 
 /** Each column with its type; the `?` of columns that can be null says nothing to PostgreSQL. */
 const declared = (columns: Record<string, string>) =>
@@ -41,6 +42,13 @@ test('a statement that PostgreSQL cannot prepare is refused, and a wrong column 
   await assert.rejects(describe('SELECT nothing FROM checks'), /column "nothing" does not exist/)
   assert.deepEqual(await describe('SELECT id, n AS count FROM checks WHERE id = $1'), { id: 'uuid', count: 'int8' })
   assert.deepEqual(await describe('DELETE FROM checks WHERE id = $1'), {})
+})
+
+test('only statements that name a partition are made without being registered', () => {
+  const made = sources
+    .flatMap(({ file, text }) => [...text.matchAll(/\{\s*name: (.+),\s+text: /g)].map(([, name]) => `${file}: ${name}`))
+    .filter((one) => !/_\$\{name\}`$/.test(one))
+  assert.deepEqual(made, [])
 })
 
 test('two statements cannot have one name', () => {

@@ -5,7 +5,7 @@ import type { Queryable } from '../database/client.ts'
 import { instant, statement as registered } from '../database/sql.ts'
 import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './queue/delivery-columns.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 export type DeliveryPosition = { createdAt: number; flipSeq: number; id: string }
 export type DeliveryFilter = {

@@ -101,7 +101,7 @@ test('a sender that freezes before its request sends nothing later; the other re
   await call(sender.url, 'POST', '/api/v3/channels/', channel, auth)
   const { uuid } = (await call(sender.url, 'POST', '/api/v3/checks/', { name: 'job', channels: '*' }, auth)).json()
   // The claim is in the database, and its owner has not heard of it: its first lease is all that it has.
-  const cut = proxy.cutAt(['alerting_claim'], 'heard')
+  const cut = proxy.cutAt(['notifications_claim'], 'heard')
   await call(sender.url, 'GET', `/ping/${uuid}/fail`, undefined, {})
   await cut
   sender.child.kill('SIGSTOP')

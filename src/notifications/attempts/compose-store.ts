@@ -4,7 +4,7 @@ import type { FlipReason, Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** A change of a check. */
 export type FlipKey = { checkId: string; flipSeq: number }

@@ -7,7 +7,7 @@ import { placed } from '../attempts/compose-store.ts'
 
 export const coalescedText = 'told together with its recovery'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 const combine = statement(

@@ -4,7 +4,7 @@ import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { ClaimedDelivery } from '../queue/queue-store.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 const columns =
   'subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, ordinal, status, notice, next_attempt_at, created_at'

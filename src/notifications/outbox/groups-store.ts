@@ -5,7 +5,7 @@ import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue/queue-store.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** In one message. */
 const groupMax = 200

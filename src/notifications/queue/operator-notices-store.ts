@@ -4,7 +4,7 @@ import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 const insert = statement(
   'insert_notice',

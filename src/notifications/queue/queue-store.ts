@@ -6,7 +6,7 @@ import type { NoticeText } from '../../messages/message.ts'
 import type { Outcome } from '../attempts/outcome.ts'
 import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 /** The detail of a delivery that is suppressed for this reason. */
 export const channelOff = 'the channel is switched off'
 

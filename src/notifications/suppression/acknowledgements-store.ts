@@ -3,7 +3,7 @@
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
-const statement = (name: string, text: string) => registered(`attention_${name}`, text)
+const statement = (name: string, text: string) => registered(`acknowledgements_${name}`, text)
 
 export type CheckOutage = {
   projectId: string

@@ -12,7 +12,7 @@ import {
 } from '../queue/delivery-columns.ts'
 import type { OutageAlert } from './suppression.ts'
 
-const statement = (name: string, text: string) => registered(`alerting_${name}`, text)
+const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
 const underOutage = (check: string) => `EXISTS (

@@ -75,6 +75,7 @@ function extensions(settings: Settings, { readOnly }: View): CheckDocument {
   const document: CheckDocument = {}
   for (const field of ourFields)
     if (settings[field.setting] !== null) document[field.name] = wireValue(field, settings, 'seconds')
+  if (readOnly) delete document.push_token
   if (readOnly && settings.parent !== null) document.parent = uniqueKey(settings.parent)
   return document
 }

@@ -9,7 +9,7 @@ import { rulesOf, type WatchedCheck } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/client.ts'
-import { selectRetiredBy } from '../database/retired-addresses.ts'
+import { retirePushToken, selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
@@ -20,6 +20,7 @@ import { type CheckWithChannels, selectBadgeKeyTaken, selectExists, selectIdByFi
 import { clearParent, selectPlaceBelow } from './parents-store.ts'
 import type { CheckInput } from './schema.ts'
 import type { Decision } from './service.ts'
+import { selectByTokens } from './slugs-store.ts'
 import * as store from './store.ts'
 
 /** A change that waited too long for its lock starts again. */
@@ -109,6 +110,7 @@ export function createEditing(options: EditingOptions) {
     }
     const { parent } = after.settings
     if (parent !== null && parent !== before.settings.parent) await checkParent(tx, caller.projectId, id, parent)
+    await moveToken(tx, caller.projectId, id, before.settings.pushToken, after.settings.pushToken)
     await store.updateSettings(tx, id, after.settings)
     await store.writeChanges(tx, [withDeadline(decision)])
     const detail = await changesOf(tx, before, { ...decision, channelIds: edit.channelIds })
@@ -149,6 +151,22 @@ export function createEditing(options: EditingOptions) {
     await store.deleteHistory(tx, id)
   }
 
+  /** Jobs may still send to a token that was given up: it stays reserved for the project. */
+  async function moveToken(
+    tx: Queryable,
+    projectId: string,
+    id: string,
+    from: string | null,
+    to: string | null,
+  ): Promise<void> {
+    if (from === to) return
+    if (from !== null) await retirePushToken(tx, id)
+    if (to === null) return
+    if ((await selectByTokens(tx, [to])).length > 0) throw taken('push_token', 'check')
+    const owner = await selectRetiredBy(tx, 'push_token', Buffer.from(to))
+    if (owner !== null && owner !== projectId) throw taken('push_token', 'project')
+  }
+
   return {
     /** `identity` is that of a check which moves here, or comes back. */
     async create(
@@ -168,6 +186,7 @@ export function createEditing(options: EditingOptions) {
         if (settings.parent !== null) await checkParent(tx, projectId, null, settings.parent)
         const { id, badgeKey } = identity ?? { id: randomUUID(), badgeKey: randomUUID() }
         if (identity) await makeWay(tx, projectId, identity)
+        await moveToken(tx, projectId, id, null, settings.pushToken)
         await store.insertCheck(tx, { id, projectId, badgeKey, createdAt: now(), settings })
         await replaceChannels(tx, id, edit.channelIds ?? [])
         const { after } = settingChanges(defaultSettings, settings)
@@ -220,6 +239,6 @@ function changed(before: Settings, { settings, derived }: Edit): Settings {
   return { ...before, ...settings, ...derived?.(before) }
 }
 
-function taken(what: 'uuid' | 'badge_key', whose: 'check' | 'project'): AppError {
+function taken(what: 'uuid' | 'badge_key' | 'push_token', whose: 'check' | 'project'): AppError {
   return new AppError('conflict', `${what} is taken by another ${whose}`, { field: what })
 }

@@ -72,6 +72,15 @@ export const slug: FieldType<string> = {
   schema: (options) => Type.String({ maxLength: slugMax, pattern: '^[a-z0-9-_]*$', ...options }),
 }
 
+/** A credential in an address. */
+export const token: FieldType<string> = {
+  rule: (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(value)
+      ? undefined
+      : 'is not a text of 16 to 64 letters, digits, _ and -',
+  schema: (options) => Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$', ...options }),
+}
+
 export const expression: FieldType<string> = {
   rule: string(100, (value) => (isValidExpression(value) ? undefined : 'is not a valid cron or OnCalendar expression')),
   schema: (options) => Type.String({ maxLength: 100, ...options }),

@@ -21,6 +21,7 @@ import {
   slug,
   text,
   timeZone,
+  token,
   type Wire,
   within,
 } from './field-types.ts'
@@ -218,6 +219,12 @@ export const fields = {
     decides: true,
     isSpecialInDefinitions: true,
     about: 'Paused until then, ISO 8601 with a zone',
+  }),
+  pushToken: ours({
+    name: 'push_token',
+    column: 'push_token',
+    type: token,
+    about: 'The token of its address /api/push/<token>, to which clients of Uptime Kuma send',
   }),
   parent: ours({
     name: 'parent',

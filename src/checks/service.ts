@@ -10,6 +10,7 @@ import { createApplying } from './applying.ts'
 import { type CancelDeliveries, createEditing } from './editing.ts'
 import { createCheckReader } from './reading.ts'
 import { createSlugs } from './slugs.ts'
+import { selectByTokens } from './slugs-store.ts'
 import * as store from './store.ts'
 
 /** The new state of a check; without `unsettled` that part stays unchanged. */
@@ -120,6 +121,13 @@ export function createChecks(options: {
     /** The projects of those checks that exist, by their ids. */
     async projectsOf(ids: readonly string[]): Promise<Map<string, string>> {
       return new Map((await store.selectProjectIds(database, ids)).map(({ id, projectId }) => [id, projectId]))
+    },
+
+    /** The checks that have these push tokens, by the token. */
+    async locateTokens(
+      tokens: readonly string[],
+    ): Promise<Map<string, { id: string; projectId: string; isPaused: boolean }>> {
+      return new Map((await selectByTokens(database, tokens)).map((check) => [check.token, check]))
     },
 
     mailFilters: (ids: readonly string[]): Promise<store.MailFilters[]> => store.selectMailFilters(database, ids),

@@ -16,6 +16,20 @@ export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Prom
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
 
+const byTokens = statement(
+  'slugs_find_tokens',
+  { token: 'text', id: 'uuid', projectId: 'uuid', isPaused: 'bool' },
+  `SELECT push_token::text AS token, id, project_id AS "projectId", status = 'paused' AS "isPaused" FROM checks WHERE push_token = ANY($1::text[])`,
+)
+
+/** The checks that have these tokens, in no order. */
+export async function selectByTokens(
+  on: Queryable,
+  tokens: readonly string[],
+): Promise<{ token: string; id: string; projectId: string; isPaused: boolean }[]> {
+  return on.query(byTokens, [tokens])
+}
+
 const namespace = statement(
   'slugs_namespace',
   { namespace: 'uuid' },

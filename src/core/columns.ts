@@ -61,6 +61,7 @@ export const columns = {
     max_pings_per_minute: column('int4', true),
     severity: column('text', true, 8),
     remind_every_s: column('int4', true),
+    push_token: column('text', true, 64),
     methods: column('text', false, 10),
     manual_resume: column('boolean', false),
     filter_subject: column('boolean', false),

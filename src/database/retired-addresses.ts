@@ -5,7 +5,7 @@
 import type { Queryable } from './client.ts'
 import { statement } from './sql.ts'
 
-export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge'
+export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge' | 'push_token'
 
 const owner = statement(
   'retired_addresses_owner',
@@ -52,11 +52,12 @@ export async function selectRetiredChecks(on: Queryable, ids: readonly string[])
 const addressesOf = (checks: string) =>
   `INSERT INTO retired_addresses (kind, value, project_id)
    SELECT address.kind, address.value, m.project_id FROM ${checks} m,
-     LATERAL (VALUES ('check', uuid_send(m.id)), ('check_badge', uuid_send(m.badge_key))) AS address(kind, value)
+     LATERAL (VALUES ('check', uuid_send(m.id)), ('check_badge', uuid_send(m.badge_key)), ('push_token', convert_to(m.push_token, 'UTF8'))) AS address(kind, value)
+   WHERE address.value IS NOT NULL
    ON CONFLICT DO NOTHING`
 const retireOne = statement(
   'retired_addresses_retire_check',
-  addressesOf('(SELECT id, badge_key, project_id FROM checks WHERE id = $1 AND project_id = $2)'),
+  addressesOf('(SELECT id, badge_key, push_token, project_id FROM checks WHERE id = $1 AND project_id = $2)'),
 )
 
 /** Call it before the check is deleted. */
@@ -68,7 +69,7 @@ const retireSome = statement(
   'retired_addresses_retire_checks',
   { id: 'uuid' },
   `WITH part AS MATERIALIZED (
-     SELECT id, badge_key, project_id FROM checks WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
+     SELECT id, badge_key, push_token, project_id FROM checks WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3),
    retired AS (${addressesOf('part')} RETURNING 1)
    SELECT id FROM part ORDER BY id DESC LIMIT 1`,
 )
@@ -81,6 +82,17 @@ export async function retireChecksOf(tx: Queryable, projectId: string): Promise<
     const [last]: { id: string }[] = await tx.query(retireSome, [projectId, after, atOnce])
     after = last?.id ?? null
   } while (after !== null)
+}
+
+const retireToken = statement(
+  'retired_addresses_retire_push_token',
+  `INSERT INTO retired_addresses (kind, value, project_id)
+   SELECT 'push_token', convert_to(push_token, 'UTF8'), project_id FROM checks WHERE id = $1 AND push_token IS NOT NULL ON CONFLICT DO NOTHING`,
+)
+
+/** Call it before the token of the check is changed. */
+export async function retirePushToken(tx: Queryable, id: string): Promise<void> {
+  await tx.query(retireToken, [id])
 }
 
 const retireKeys = statement(

@@ -20,9 +20,12 @@ export type Resolver = ReturnType<typeof createResolver>
 export function createResolver({
   checks,
   ownersOfKeys,
+  onToken,
 }: {
-  checks: Pick<Checks, 'locate' | 'owned'>
+  checks: Pick<Checks, 'locate' | 'locateTokens' | 'owned'>
   ownersOfKeys: OwnersOfKeys
+  /** Called for each token of a check, with the project of the check. */
+  onToken: (token: string, projectId: string) => void
 }) {
   /** A batch may be tried again, and then finds the check that its first attempt has made. */
   const creators = new WeakSet<Received>()
@@ -76,9 +79,25 @@ export function createResolver({
     }
   }
 
+  /** A paused check has no push address; what was acknowledged counts nevertheless. */
+  async function locateTokens(entries: readonly Received[], found: Found): Promise<void> {
+    const byToken = entries.flatMap((received) =>
+      received.target.by === 'token' ? [{ received, token: received.target.token }] : [],
+    )
+    if (byToken.length === 0) return
+    const located = await checks.locateTokens([...new Set(byToken.map(({ token }) => token))])
+    for (const { received, token } of byToken) {
+      const check = located.get(token)
+      if (check === undefined || (check.isPaused && !received.isAcknowledged)) continue
+      found.checkIds.set(received, check.id)
+      onToken(token, check.projectId)
+    }
+  }
+
   return async function resolve(entries: readonly Received[]): Promise<Resolved> {
     const found: Found = { checkIds: new Map(), outcomes: new Map() }
     const indirect = entries.filter(({ target }) => projectRefOf(target) !== null)
+    await locateTokens(entries, found)
     if (indirect.length > 0) {
       const projectOf = await findProjects(indirect)
       await locateSlugs(indirect, projectOf, found)

@@ -11,7 +11,7 @@ import { createBatcher, type Done } from '../kit/batcher.ts'
 import { decodeRecords } from '../spool/records.ts'
 import type { Spool } from '../spool/spool.ts'
 import { createQuarantine } from './failover/quarantine.ts'
-import { createSpoolFailover, type SpoolFailoverOptions } from './failover/spool-failover.ts'
+import { createSpoolFailover, type SpoolFailover, type SpoolFailoverOptions } from './failover/spool-failover.ts'
 import { createWriteProbe } from './failover/write-probe.ts'
 import { heartbeatId } from './heartbeat-id.ts'
 import type { BodyAccount } from './history/bodies.ts'
@@ -38,7 +38,7 @@ const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
-  checks: Pick<Checks, 'change' | 'locate' | 'owned' | 'projectsOf' | 'lastFlips'>
+  checks: Pick<Checks, 'change' | 'locate' | 'locateTokens' | 'owned' | 'projectsOf' | 'lastFlips'>
   /** Null where nothing is accepted without the database. */
   spool: Spool | null
   ownersOfKeys: OwnersOfKeys
@@ -72,7 +72,7 @@ export type HeartbeatsOptions = {
 export function createHeartbeats(options: HeartbeatsOptions) {
   const { database, limits, count, observeBatch } = options
   const { clock } = database
-  const writer = writerOf(options, (checkId, projectId) => failover?.rememberCheck(checkId, projectId))
+  const writer = writerOf(options, () => failover)
   const batcher = createBatcher<Received, Outcome>({ write, ...limits, batchMaxBytes, inFlightMax: 2, slowMax: 6 })
   const countSpooled = (kind: HeartbeatKind, outcome: HeartbeatOutcome, n: number) => count(kind, outcome, '', n)
   const quarantine = createQuarantine({
@@ -194,12 +194,16 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   }
 }
 
-function writerOf(options: HeartbeatsOptions, onExisting: (checkId: string, projectId: string | null) => void) {
+/** The failover is made after the writer, and remembers what the writer finds. */
+function writerOf(options: HeartbeatsOptions, failover: () => SpoolFailover | null) {
   const { record } = createRecorder({
     ...options,
-    resolve: createResolver(options),
+    resolve: createResolver({
+      ...options,
+      onToken: (token, projectId) => failover()?.rememberToken(token, projectId),
+    }),
     count: (kind, id, n) => options.count(kind, 'recorded', id, n),
-    onExisting,
+    onExisting: (checkId, projectId) => failover()?.rememberCheck(checkId, projectId),
   })
   return createBatchWriter({ ...options, record, projectsOf: options.checks.projectsOf })
 }

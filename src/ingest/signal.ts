@@ -10,11 +10,12 @@ export type ProjectRef = { id: string } | { keyHash: string; kinds: readonly Key
 
 /**
  * The check that a signal is for. `within` is the project that it must belong to; null where the address itself is the
- * credential. `create` makes the check if there is none.
+ * credential. `create` makes the check if there is none. A token is the `push_token` of a check.
  */
 export type Target =
   | { by: 'id'; checkId: string; within: ProjectRef | null }
   | { by: 'slug'; project: ProjectRef; slug: string; create: boolean }
+  | { by: 'token'; token: string }
 
 /**
  * `address` is the one that limits count: the socket's, or that which a trusted proxy names. `remoteAddr` and `scheme`
@@ -43,7 +44,13 @@ export type Signal = {
  * A signal with its id, a uuid v7. `at` is the time that counts for the check, `acceptedAt` that at which the service
  * took it; they differ if the sender says when it was sent. Epoch milliseconds by the database's clock.
  */
-export type Received = Omit<Signal, 'sentAt'> & { id: string; at: number; acceptedAt: number }
+export type Received = Omit<Signal, 'sentAt'> & {
+  id: string
+  at: number
+  acceptedAt: number
+  /** True for what comes out of a spool: its sender was told that it counts. */
+  isAcknowledged?: true
+}
 
 /** Heartbeats by the ids of their checks, those of each check in the order of their receipt. */
 export type ByCheck = ReadonlyMap<string, readonly Received[]>
@@ -76,7 +83,14 @@ export const uploadKinds: readonly KeyKind[] = ['ping_key', 'api_key']
 
 /** The project that the sender named or proved; null where the address is the credential. */
 export function projectRefOf(target: Target): ProjectRef | null {
+  if (target.by === 'token') return null
   return target.by === 'slug' ? target.project : target.within
+}
+
+/** Names the address in logs and among equals: the id of the check, its slug or its token. */
+export function addressOf(target: Target): string {
+  if (target.by === 'token') return target.token
+  return target.by === 'id' ? target.checkId : target.slug
 }
 
 /** Null where it is not known yet. */

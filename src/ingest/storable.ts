@@ -34,6 +34,7 @@ function targetRule(target: Target): string | null {
   const projectId = projectIdOf(target)
   const projectRule = projectId === null ? null : brokenRule(columns.checks.project_id, projectId)
   if (projectRule !== null) return projectRule
+  if (target.by === 'token') return brokenRule(columns.checks.push_token, target.token)
   return target.by === 'slug'
     ? brokenRule(columns.checks.slug, target.slug)
     : brokenRule(columns.heartbeats.check_id, target.checkId)

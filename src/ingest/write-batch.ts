@@ -3,7 +3,7 @@
 // its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
 
 import { isDatabaseAway } from '../kit/availability.ts'
-import { type Outcome, projectRefOf, type Received } from './signal.ts'
+import { addressOf, type Outcome, projectRefOf, type Received } from './signal.ts'
 
 /** For each entry its outcome or its own error. */
 export type Results = Map<string, Outcome | Error>
@@ -52,7 +52,7 @@ export function createBatchWriter({ record, projectsOf, makePartitions }: BatchW
     const tenantOf = ({ target }: Received) => {
       const ref = projectRefOf(target)
       if (ref !== null) return 'id' in ref ? ref.id : ref.keyHash
-      return target.by === 'id' ? (projects.get(target.checkId) ?? target.checkId) : ''
+      return projects.get(addressOf(target)) ?? addressOf(target)
     }
     // Heartbeats of one check stay together, because they are likely to fail for the same reason.
     const byCheck = (some: Received[]) => [...Map.groupBy(some, checkOf).values()].flat()
@@ -116,7 +116,7 @@ export function createBatchWriter({ record, projectsOf, makePartitions }: BatchW
   }
 }
 
-const checkOf = ({ target }: Received) => (target.by === 'id' ? target.checkId : target.slug)
+const checkOf = ({ target }: Received) => addressOf(target)
 
 function halvesOf<T>(some: T[]): [T[], T[]] {
   const middle = some.length >> 1

@@ -42,7 +42,7 @@ const byHand = {
     flips_from_check: statuses,
     flips_to_check: statuses,
     project_keys_kind_check: keyKinds,
-    retired_addresses_kind_check: ['check', 'check_badge', 'project_badge', 'ping_key'],
+    retired_addresses_kind_check: ['check', 'check_badge', 'project_badge', 'ping_key', 'push_token'],
     service_alerts_level_check: ['INFO', 'WARNING', 'CRITICAL', 'RESOLVED'],
   } as Record<string, readonly string[]>,
 }

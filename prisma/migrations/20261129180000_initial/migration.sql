@@ -57,6 +57,7 @@ CREATE TABLE "checks" (
     "max_pings_per_minute" INTEGER,
     "severity" VARCHAR(8),
     "remind_every_s" INTEGER,
+    "push_token" VARCHAR(64),
     "methods" VARCHAR(10) NOT NULL,
     "manual_resume" BOOLEAN NOT NULL,
     "filter_subject" BOOLEAN NOT NULL,
@@ -382,6 +383,9 @@ CREATE UNIQUE INDEX "project_keys_hash_key" ON "project_keys"("hash");
 CREATE INDEX "project_keys_mailbox_hash_idx" ON "project_keys"("mailbox_hash");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "checks_push_token_key" ON "checks"("push_token");
+
+-- CreateIndex
 CREATE INDEX "checks_project_id_created_at_id_idx" ON "checks"("project_id", "created_at", "id");
 
 -- CreateIndex
@@ -495,7 +499,7 @@ CREATE INDEX "deliveries_channel_error_idx" ON "deliveries"("channel_id", "creat
 
 -- Words that the code knows. Not of heartbeats, which are written most and read by their owners alone.
 ALTER TABLE "project_keys" ADD CONSTRAINT "project_keys_kind_check" CHECK ("kind" IN ('api_key', 'api_key_readonly', 'ping_key'));
-ALTER TABLE "retired_addresses" ADD CONSTRAINT "retired_addresses_kind_check" CHECK ("kind" IN ('check', 'check_badge', 'project_badge', 'ping_key'));
+ALTER TABLE "retired_addresses" ADD CONSTRAINT "retired_addresses_kind_check" CHECK ("kind" IN ('check', 'check_badge', 'project_badge', 'ping_key', 'push_token'));
 ALTER TABLE "checks" ADD CONSTRAINT "checks_kind_check" CHECK ("kind" IN ('simple', 'cron', 'oncalendar'));
 ALTER TABLE "checks" ADD CONSTRAINT "checks_status_check" CHECK ("status" IN ('new', 'up', 'down', 'paused'));
 ALTER TABLE "flips" ADD CONSTRAINT "flips_from_check" CHECK ("from" IN ('new', 'up', 'down', 'paused'));

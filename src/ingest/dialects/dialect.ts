@@ -8,7 +8,9 @@ import type { Query } from '../../http/query.ts'
 import type { Outcome, Signal, Target } from '../signal.ts'
 
 /** The check as the request names it. The mount looks up whose ping key it is. */
-export type Address = Extract<Target, { by: 'id' }> | { by: 'slug'; pingKey: string; slug: string; create: boolean }
+export type Address =
+  | Extract<Target, { by: 'id' | 'token' }>
+  | { by: 'slug'; pingKey: string; slug: string; create: boolean }
 
 export type IngestRequest = { params: Readonly<Record<string, string | undefined>>; query: Query }
 

@@ -77,6 +77,7 @@ export function mount(app: FastifyInstance, dialect: Dialect, options: MountOpti
   ): Promise<FastifyReply> {
     if (to === null) return send(reply, refusal)
     if (to.by === 'id') return send(reply, (await checks.exists(to.checkId)) ? refusal : 'unknown')
+    if (to.by === 'token') return send(reply, refusal)
     const project = await ownerOf(to.pingKey)
     if (project === null) return send(reply, 'unknown')
     const address = { projectId: 'id' in project ? project.id : '', slug: to.slug, create: false }

@@ -11,7 +11,7 @@ export function recordOf(received: Received): SpoolRecord {
   return { at: received.acceptedAt, payload: encodeHeartbeat(received) }
 }
 
-export function encodeHeartbeat({ body, ...fields }: Received): Buffer {
+export function encodeHeartbeat({ body, isAcknowledged: _, ...fields }: Received): Buffer {
   const json = Buffer.from(JSON.stringify({ ...fields, hasBody: body !== null }))
   const payload = Buffer.allocUnsafe(lengthBytes + json.length + (body?.length ?? 0))
   payload.writeUInt32LE(json.length)
@@ -63,12 +63,14 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     acceptedAt: Math.round(acceptedAt as number),
     // A copy: a slice would keep the whole segment in memory.
     body: hasBody ? Buffer.from(body) : null,
+    isAcknowledged: true,
   } as Received
 }
 
 function isTarget(target: unknown): boolean {
   if (!isObject(target)) return false
   if (target.by === 'id') return isText(target.checkId) && (target.within === null || isProjectRef(target.within))
+  if (target.by === 'token') return isText(target.token)
   return target.by === 'slug' && isText(target.slug) && isProjectRef(target.project)
 }
 

@@ -2,7 +2,7 @@
 
 import { networkOf } from '../../kit/network.ts'
 import type { RecordOwner } from '../../spool/spool.ts'
-import { projectRefOf, type Received } from '../signal.ts'
+import { addressOf, projectRefOf, type Received } from '../signal.ts'
 import { createKnownChecks } from './known-checks.ts'
 
 export type OwnerLookups = {
@@ -22,6 +22,8 @@ export function createSpoolOwners(options: OwnerLookups) {
   const projectOwner = (projectId: string) => ({ id: projectId, share: options.shareOf(projectId) })
 
   return {
+    rememberToken: (token: string, projectId: string): void => checks.add(tokenName(token), projectId),
+
     /** Remembers that the check exists, and its project if that is known. */
     rememberCheck: checks.add,
 
@@ -33,7 +35,7 @@ export function createSpoolOwners(options: OwnerLookups) {
         const projectId = 'id' in ref ? ref.id : options.projectOfKey(ref.keyHash)
         return projectId === null ? strangerAt(sender.address) : projectOwner(projectId)
       }
-      const projectId = target.by === 'id' ? checks.projectOf(target.checkId) : undefined
+      const projectId = checks.projectOf(target.by === 'token' ? tokenName(target.token) : addressOf(target))
       if (projectId === undefined) return strangerAt(sender.address)
       return projectId === null ? { id: null, share: 1 } : projectOwner(projectId)
     },
@@ -47,6 +49,9 @@ export function createSpoolOwners(options: OwnerLookups) {
     },
   }
 }
+
+/** Beside the uuids of checks. */
+const tokenName = (token: string) => `token ${token}`
 
 function strangerAt(address: string): RecordOwner {
   return { stranger: networkOf(address, 32, 64) }

@@ -10,7 +10,7 @@ import { isDatabaseAway } from '../../kit/availability.ts'
 import type { Done } from '../../kit/batcher.ts'
 import { encodeRecord, type SpoolRecord } from '../../spool/records.ts'
 import type { Backlog, Spool } from '../../spool/spool.ts'
-import type { Outcome, Received } from '../signal.ts'
+import { addressOf, type Outcome, type Received } from '../signal.ts'
 import { problemOf, storable } from '../storable.ts'
 import { decodeAll, decodeHeartbeat, recordOf } from './heartbeat-record.ts'
 import { createSpoolOwners, type OwnerLookups } from './owners.ts'
@@ -112,7 +112,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
-    const addresses = new Set(entries.map(({ target }) => (target.by === 'id' ? target.checkId : target.slug)))
+    const addresses = new Set(entries.map(({ target }) => addressOf(target)))
     const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
     log.warn(line, 'heartbeats from the spool have no check that their senders may report to, and were dropped')
   }
@@ -184,7 +184,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       )
     },
 
-    rememberCheck: owners.rememberCheck,
+    ...{ rememberCheck: owners.rememberCheck, rememberToken: owners.rememberToken },
     lookUpProjects: owners.lookUpProjects,
 
     /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */

@@ -1,0 +1,87 @@
+// The push monitor of Uptime Kuma (its server/routers/api-router.js): GET /api/push/<token>?status=up&msg=OK&ping=, by any method. The token is
+// that of a check (`push_token`), and the only credential. Whatever is not exactly `up` is a failure; `ping`, a number of milliseconds, is
+// validated before the token is looked up, and not kept. A paused check answers as if there were none. Every refusal is a 404 with `ok: false`,
+// but what could not be stored is a 503, so that clients that retry do.
+
+import { Type } from 'typebox'
+import { text as described, withExample } from '../../http/api-schema.ts'
+import type { Outcome } from '../signal.ts'
+import type { Dialect, IngestRequest, Parsed, Refusal, Reply } from './dialect.ts'
+
+const isToken = /^[A-Za-z0-9_-]{16,64}$/
+const pingMax = 100_000_000_000
+const headers = { 'content-type': 'application/json; charset=utf-8', 'x-frame-options': 'SAMEORIGIN' }
+const notFound: Refusal = { status: 404, text: 'Monitor not found or not active.' }
+const invalidPing: Refusal = { status: 404, text: `Invalid ping value. Must be between 0 and ${pingMax} ms.` }
+
+const json = (text: string, example: string) => described(text, example, 'application/json')
+const push = {
+  operationId: 'push',
+  tags: ['pings'],
+  summary: 'A heartbeat, as Uptime Kuma takes it',
+  described: {
+    params: Type.Object({
+      token: withExample(
+        Type.String({ pattern: isToken.source }),
+        'pQ4mC1kF7uJ2xS9aZ3rT6wB8nE5vH0dY',
+        'The `push_token` of the check',
+      ),
+    }),
+    querystring: Type.Object({
+      status: Type.Optional(withExample(Type.String(), 'up', '`up`, the default; anything else is a failure')),
+      msg: Type.Optional(withExample(Type.String(), 'OK', 'A message, kept as the body')),
+      ping: Type.Optional(withExample(Type.String(), '42', 'Response time in milliseconds')),
+    }),
+  },
+  response: { 200: json('Recorded: the heartbeat is on disk', '{"ok":true}') },
+  refusals: {
+    404: json('No such check, or it is paused', '{"ok":false,"msg":"Monitor not found or not active."}'),
+    503: json('Not recorded; Retry-After says when to try again', '{"ok":false,"msg":"too many heartbeats"}'),
+  },
+}
+
+export const uptimeKuma: Dialect = {
+  name: 'Uptime Kuma push',
+  source: 'https://github.com/louislam/uptime-kuma/blob/master/server/routers/api-router.js',
+  credentialPath: '/api/push/',
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  routes: ['/api/push/:token', '/api/push/:token/'].map((path, i) => ({
+    path,
+    label: '/api/push/:token',
+    schema: i === 0 ? push : null,
+  })),
+  body: 'ignored',
+  crossOrigin: false,
+  claims: /^\/api\/push\//,
+  parse,
+  answer,
+}
+
+function parse({ params, query }: IngestRequest): Parsed {
+  const ping = Number.parseFloat(String(query.ping ?? ''))
+  if (ping < 0 || ping > pingMax) return { to: null, refusal: invalidPing }
+  const { token = '' } = params
+  if (!isToken.test(token)) return { to: null, refusal: notFound }
+  const isUp = query.status === undefined || query.status === '' || query.status === 'up'
+  const message = String(query.msg ?? '')
+  const body = message === '' ? null : Buffer.from(message)
+  return {
+    to: { by: 'token', token },
+    said: { kind: isUp ? 'success' : 'fail', exitStatus: null, rid: null, body },
+  }
+}
+
+function answer(result: Outcome | Refusal): Reply {
+  if (result === 'unknown' || result === 'ambiguous') return refuse(notFound)
+  // An address that no route can have: 400 elsewhere.
+  if (typeof result === 'object' && 'status' in result) return refuse(result.status === 400 ? notFound : result)
+  if (typeof result === 'object' && 'limitedForMs' in result)
+    return refuse({ status: 429, text: 'rate limit exceeded', retryAfterS: Math.ceil(result.limitedForMs / 1000) })
+  if (typeof result === 'object' && 'quota' in result) return refuse({ status: 429, text: result.message })
+  return { status: 200, headers, body: '{"ok":true}' }
+}
+
+function refuse({ status, text, retryAfterS }: Refusal): Reply {
+  const retry = retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) }
+  return { status, headers: { ...headers, ...retry }, body: JSON.stringify({ ok: false, msg: text }) }
+}

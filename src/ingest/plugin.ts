@@ -84,7 +84,7 @@ export const ingestPlugin = fp<{ config: Config }>(
     const loops = [trimming, ...backgroundLoops(app, heartbeats, config.ingest.partitionsAheadDays)]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
-      // Nobody's silence may be judged before what others have left behind is known.
+      // No check may be judged down before the spools of processes that are gone are known.
       if (heartbeats.failover) await app.blindTime.forget(await heartbeats.failover.maintain())
       for (const loop of loops) loop.start()
     })
@@ -115,7 +115,7 @@ export const ingestPlugin = fp<{ config: Config }>(
   { name: 'heartbeats', dependencies: ['auth', 'quotas', 'checks', 'blind-time', 'metrics', 'openapi', 'site-url'] },
 )
 
-/** Its libraries are not loaded where nobody wants them. */
+/** Its libraries are loaded only where the mail listener is switched on. */
 async function openMailListener(app: FastifyInstance, config: Config): Promise<MailListener | undefined> {
   const { features, ingest, limits, server } = config
   const { smtpPort } = features
@@ -204,7 +204,7 @@ function spoolLoops(app: FastifyInstance, failover: SpoolFailover): Loop[] {
   ]
 }
 
-/** If the owner of a key cannot be looked up, or not soon enough, the hash of the key stands for it. */
+/** The hash of a key takes the place of its owner while the owner cannot be looked up, or not soon enough. */
 function ownerOf(
   projects: FastifyInstance['projects'],
   failover: SpoolFailover | null,

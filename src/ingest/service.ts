@@ -142,7 +142,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   return {
     /**
      * Calls back once the signal is on disk. False if the queue is full: nothing was taken. An error means that nothing
-     * was promised: the client must try again. Throws `bad_request` for a value that its column cannot hold.
+     * was stored: the client must try again. Throws `bad_request` for a value that its column cannot hold.
      */
     receive(signal: Signal, done: Done<Outcome>): boolean {
       const now = clock.now()

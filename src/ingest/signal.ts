@@ -48,7 +48,7 @@ export type Received = Omit<Signal, 'sentAt'> & {
   id: string
   at: number
   acceptedAt: number
-  /** True for what comes out of a spool: its sender was told that it counts. */
+  /** True for a heartbeat out of a spool, which was answered with success already. */
   isAcknowledged?: true
 }
 

@@ -1,4 +1,4 @@
-// Writes a batch, and finds what cannot be stored. If the database is away the whole batch fails: an outage. If only a
+// Writes a batch, and finds the heartbeats that cannot be stored. If the database is away the whole batch fails: an outage. If only a
 // statement fails something in the batch cannot be stored, and is found by halves, tenant by tenant first, so that only
 // its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
 
@@ -45,7 +45,7 @@ export function createBatchWriter({ record, projectsOf, makePartitions }: BatchW
     }
   }
 
-  /** A heartbeat by uuid names no project; if the database cannot name it either, the check stands for it. */
+  /** A heartbeat by uuid names no project; if the database cannot name it either, the check counts as a tenant of its own. */
   async function byTenant(entries: readonly Received[]): Promise<Received[][]> {
     const ids = entries.flatMap(({ target }) => (target.by === 'id' && target.within === null ? [target.checkId] : []))
     const projects = await projectsOf([...new Set(ids)]).catch(() => new Map<string, string>())

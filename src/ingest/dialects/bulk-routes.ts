@@ -11,7 +11,7 @@ import { senderOf } from './sender.ts'
 
 export type BulkRoutesOptions = {
   heartbeats: Pick<Heartbeats, 'receive'>
-  /** Whether heartbeats are taken while nobody can tell whose key they come with. */
+  /** Whether heartbeats are accepted while their key cannot be looked up. */
   early: boolean
   bodyLimitBytes: number
   now: () => number
@@ -122,7 +122,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
   }
 }
 
-/** At least one. */
+/** The next entries, at least one. */
 function chunkAt(texts: readonly string[], from: number): readonly string[] {
   let [to, length] = [from, 0]
   while (to < texts.length && to < from + chunk && (to === from || length < chunkLength))

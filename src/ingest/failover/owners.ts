@@ -1,4 +1,4 @@
-// The owners of heartbeats while the database is away, from the checks and keys that were seen before.
+// Finds the owner of a heartbeat while the database is away, from the checks, keys and tokens that were used before.
 
 import { networkOf } from '../../kit/network.ts'
 import type { RecordOwner } from '../../spool/spool.ts'

@@ -1,4 +1,4 @@
-// Acknowledged heartbeats that the database refuses, each on its own. They are kept as they were in the spool, so that
+// Keeps acknowledged heartbeats that the database refuses even one at a time. They are kept as they were in the spool, so that
 // nothing is lost and nothing waits for them; the operator can list, retry (after an update, say) or discard them.
 // Those that failed only because of a time limit, behind a lock for example, are retried automatically.
 

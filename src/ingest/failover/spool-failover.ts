@@ -1,7 +1,6 @@
-// What happens to heartbeats while the database is away, where there is a spool: they are diverted into it, and once one is, so are all
-// that follow until the spool has been replayed, or a failure that was reported during the outage would be overtaken by the success
-// that came after it. Under load something new has always come when the last was replayed: once little is left, what comes goes to the
-// database again, and waits for that little. A spool takes heartbeats faster than a database: while more comes than is replayed, answers
+// Sends heartbeats to the spool while the database is away. Once one is in the spool, all later ones go there too until the spool has been
+// replayed; otherwise a success could overtake a failure that was reported before it. Under load new heartbeats arrive during every replay:
+// once few are left, new ones go to the database again, and wait for those few. A spool takes heartbeats faster than a database: while more comes than is replayed, answers
 // are given later, so that the spool empties.
 
 import { AppError } from '../../core/errors.ts'
@@ -18,7 +17,7 @@ import type { Quarantine } from './quarantine.ts'
 
 export type SpoolFailover = ReturnType<typeof createSpoolFailover>
 
-/** What this replica needs of the others. A single replica waits for no other, and can hand its records to no other. */
+/** What this replica needs from the others. A single replica has none to wait for and none to give its records to. */
 export type Relay = {
   /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
   hold: (answer: () => void) => void
@@ -134,7 +133,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       active = true
       throw error
     }
-    // Those that waited for too long have been diverted meanwhile.
+    // Heartbeats that waited for too long have gone to the spool meanwhile.
     fallsBehind = active
     if (active) throw new AppError('unavailable', 'heartbeats go to the spool again')
     const seconds = Math.round((performance.now() - since) / 1000)

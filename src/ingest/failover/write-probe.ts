@@ -1,6 +1,6 @@
 // Whether heartbeats can be stored now. A database may answer every other statement and still store none, because its
-// disk is full or the history is locked. That time is blind. A refusal alone does not say so, because a slow database
-// refuses some heartbeats and stores others: a trial decides.
+// disk is full or the history is locked. That time is blind. One refusal does not prove it, because a slow database refuses
+// some heartbeats and stores others: a trial insert decides.
 
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../database/service.ts'

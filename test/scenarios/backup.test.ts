@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
-import { migrate, readMigrations } from '../../src/database/migrate.ts'
+import { restoreBackup } from '../../src/database/backup/restore.ts'
+import { type Migration, migrate, readMigrations } from '../../src/database/migrate.ts'
 import { kindsByContent } from '../database/contents.ts'
 import { build, call, createReceiver, eventually, type Running, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
@@ -164,29 +166,36 @@ test('a restore that is killed has changed nothing', async (t) => {
 })
 
 test('a backup of an older version is restored at its own schema, and later migrations see its rows', async (t) => {
-  const [first, ...later] = readMigrations()
-  const url = await createDatabase(t, { empty: true })
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  await migrate(client, [first!])
-  await client.query("INSERT INTO audit (actor, action, target) VALUES ('system', 'old', 'row')")
-  await client.end()
+  const own = readMigrations()
+  const later: Migration = {
+    name: '29990101000000_later',
+    sql: 'ALTER TABLE audit ADD COLUMN seen text; UPDATE audit SET seen = target',
+    checksum: 'later',
+  }
+  const withDatabase = async <T>(url: string, work: (client: pg.Client) => Promise<T>) => {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    return work(client).finally(() => client.end())
+  }
+  const url = await createDatabase(t)
+  await sql(url, "INSERT INTO audit (actor, action, target) VALUES ('system', 'old', 'row')")
   const old = await run(t, flatline('backup', '-'), { DATABASE_URL: url })
   assert.equal(old.code, 0, old.err)
 
   const target = await createDatabase(t, { empty: true })
-  const restored = await run(t, flatline('restore', '-'), { DATABASE_URL: target }, old.out)
-  assert.equal(restored.code, 0, restored.err)
+  const source = Readable.from([gunzipSync(old.out)])
+  await withDatabase(target, (client) => restoreBackup({ client, source, migrations: [...own, later], replace: false }))
   const names = await sql<{ name: string }>(target, 'SELECT migration_name AS name FROM _prisma_migrations ORDER BY 1')
   assert.deepEqual(
     names.map(({ name }) => name),
-    [first!, ...later].map(({ name }) => name),
+    [...own, later].map(({ name }) => name),
   )
-  assert.deepEqual(await sql(target, "SELECT actor, target, address FROM audit WHERE action = 'old'"), [
-    { actor: 'system', target: 'row', address: null },
+  assert.deepEqual(await sql(target, "SELECT actor, target, seen FROM audit WHERE action = 'old'"), [
+    { actor: 'system', target: 'row', seen: 'row' },
   ])
 
-  const migrated = await createDatabase(t)
+  const migrated = await createDatabase(t, { empty: true })
+  await withDatabase(migrated, (client) => migrate(client, [...own, later]))
   const refused = await run(t, flatline('restore', '-'), { DATABASE_URL: migrated }, old.out)
   assert.equal(refused.code, 1)
   assert.match(refused.err, /is at migration \S+ and the backup at \S+: restore it into a new, empty database/)

@@ -88,7 +88,12 @@ function hostileRequests(
     headers: { 'x-api-key': key, ...forwarded },
     body: [...lines, ...unknownChecks].join('\n'),
   }))
-  return [...pings, ...uploads]
+  const pushes = [...odd, 'pQ4mC1kF7uJ2xS9aZ3rT6wB8nE5vH0dY'].map((token) => ({
+    method: 'GET',
+    path: `/api/push/${encodeURIComponent(token.toWellFormed())}?status=down&msg=%00a`,
+    headers: { ...forwarded, ...agent },
+  }))
+  return [...pings, ...uploads, ...pushes]
 }
 
 async function freePort(): Promise<number> {

@@ -46,7 +46,9 @@ test('a statement that PostgreSQL cannot prepare is refused, and a wrong column 
 
 test('only statements that name a partition are made without being registered', () => {
   const made = sources
-    .flatMap(({ file, text }) => [...text.matchAll(/\{\s*name: (.+),\s+text: /g)].map(([, name]) => `${file}: ${name}`))
+    .flatMap(({ file, text }) =>
+      [...text.matchAll(/\{\s*name: (['`].+),\s+text: /g)].map(([, name]) => `${file}: ${name}`),
+    )
     .filter((one) => !/_\$\{name\}`$/.test(one))
   assert.deepEqual(made, [])
 })

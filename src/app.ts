@@ -16,7 +16,6 @@ import { databasePlugin } from './database/plugin.ts'
 import { detectorPlugin } from './detector/plugin.ts'
 import { healthPlugin } from './health/plugin.ts'
 import { healthMetricsPlugin } from './health-metrics/plugin.ts'
-import { accessPlugin } from './http/access.ts'
 import { addressesPlugin } from './http/addresses.ts'
 import { clientAddressPlugin } from './http/client-address.ts'
 import { answerClientError } from './http/client-error.ts'
@@ -29,6 +28,7 @@ import { rateLimitPlugin } from './http/rate-limit.ts'
 import { readBodyPlugin } from './http/read-body.ts'
 import { requestIdOf, requestIdPlugin } from './http/request-id.ts'
 import { requestLogPlugin } from './http/request-log.ts'
+import { requirementsPlugin } from './http/requirements.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { buildSerializer } from './http/serialisation.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
@@ -76,7 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
 
   options.observe?.(app)
-  await app.register(accessPlugin)
+  await app.register(requirementsPlugin)
   await app.register(addressesPlugin)
   await app.register(crossOriginPlugin)
   await app.register(openapiPlugin, { siteUrl: config.server.siteUrl })

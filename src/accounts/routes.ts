@@ -9,14 +9,15 @@ const base = '/api/v3/projects'
 export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = async (app, { projects }) => {
   for (const slash of ['', '/']) {
     const undocumented = slash === ''
-    const config = { access: 'admin', undocumented } as const
+    const read = { requires: 'projects:read', undocumented } as const
+    const write = { requires: 'projects:write', undocumented } as const
 
-    app.post(`${base}${slash}`, { config, schema: createProject }, async (request, reply) => {
+    app.post(`${base}${slash}`, { config: write, schema: createProject }, async (request, reply) => {
       reply.code(201)
       return projects.create(request.caller, request.body.name.trim())
     })
 
-    app.get(`${base}${slash}`, { config, schema: listProjects }, async (request) => {
+    app.get(`${base}${slash}`, { config: read, schema: listProjects }, async (request) => {
       const { limit, after } = request.query
       const page = await projects.list(limit + 1, after)
       const shown = page.slice(0, limit)
@@ -26,20 +27,20 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = 
       }
     })
 
-    app.delete(`${base}/:id${slash}`, { config, schema: deleteProject }, async (request, reply) => {
+    app.delete(`${base}/:id${slash}`, { config: write, schema: deleteProject }, async (request, reply) => {
       await projects.remove(request.caller, request.params.id)
       return reply.code(204).send()
     })
 
     // For the project itself: none of these opens more than the key that is needed for the call.
-    const adopt = { config: { access: 'write', undocumented }, schema: adoptKeys } as const
+    const adopt = { config: { requires: 'keys:write', undocumented }, schema: adoptKeys } as const
     app.post(`/api/v3/keys/adopt${slash}`, adopt, async (request) => {
       const { ping_key: pingKey, badge_key: badgeKey, badge_secret: secret } = request.body
       const badgeSecret = secret === undefined ? undefined : Buffer.from(secret, 'hex')
       return { changed: await projects.adoptKeys(request.caller, { pingKey, badgeKey, badgeSecret }) }
     })
 
-    app.post(`${base}/:id/keys/:kind/rotate${slash}`, { config, schema: rotateKey }, async (request) => {
+    app.post(`${base}/:id/keys/:kind/rotate${slash}`, { config: write, schema: rotateKey }, async (request) => {
       const { id, kind } = request.params
       return { [kind]: await projects.rotateKey(request.caller, id, kind) }
     })

@@ -10,7 +10,8 @@ import { generateKey, hashesOf, hashKey } from './keys.ts'
 import * as store from './store.ts'
 
 export type Keys = Record<store.KeyKind, string>
-export type Principal = { projectId: string; kind: store.KeyKind }
+/** Whose key it is, and which. */
+export type ProjectKey = { projectId: string; kind: store.KeyKind }
 
 export type AdoptedKeys = {
   pingKey?: string | undefined
@@ -35,19 +36,19 @@ export function createProjects(options: {
   countCache: (operation: 'get' | 'set' | 'evict', result: 'hit' | 'miss' | 'ok') => void
 }) {
   const { database, writeAudit, countCache } = options
-  const remembered = new LRUCache<string, Principal>({
+  const remembered = new LRUCache<string, ProjectKey>({
     ...atMost(rememberMax),
     ttl: rememberMs,
     // The clock is asked each time: the cache would otherwise start a timer for each millisecond.
     ttlResolution: 0,
     perf: { now: database.clock.monotonic },
-    dispose: (_principal, _name, reason) => {
+    dispose: (_key, _name, reason) => {
       if (reason === 'expire' || reason === 'evict') countCache('evict', 'ok')
     },
   })
   const lookups = { hits: 0, misses: 0 }
   /** By the hash of the key. It authenticates nobody. */
-  const lastKnown = new LRUCache<string, Principal>(atMost(lastKnownMax))
+  const lastKnown = new LRUCache<string, ProjectKey>(atMost(lastKnownMax))
 
   /** The project that has or had this badge key. */
   async function ownerOfBadge(tx: Queryable, badgeKey: string): Promise<string | null> {
@@ -55,8 +56,8 @@ export function createProjects(options: {
     return owner?.id ?? (await selectRetiredBy(tx, 'project_badge', Buffer.from(badgeKey)))
   }
 
-  /** The principal of a key; null if the key is unknown. */
-  async function authenticate(key: string): Promise<Principal | null> {
+  /** The owner of a key; null if the key is unknown. */
+  async function authenticate(key: string): Promise<ProjectKey | null> {
     const hash = hashKey(key)
     const name = hash.toString('base64')
     const known = remembered.get(name)
@@ -69,11 +70,11 @@ export function createProjects(options: {
     countCache('get', 'miss')
     const owner = await store.selectKey(database, hash)
     if (owner === null || !timingSafeEqual(owner.hash, hash)) return null
-    const principal = { projectId: owner.projectId, kind: owner.kind }
-    remembered.set(name, principal)
+    const found = { projectId: owner.projectId, kind: owner.kind }
+    remembered.set(name, found)
     countCache('set', 'ok')
-    lastKnown.set(name, principal)
-    return principal
+    lastKnown.set(name, found)
+    return found
   }
 
   return {
@@ -96,14 +97,14 @@ export function createProjects(options: {
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
     /**
-     * The principals of the keys with these hashes, also of ping keys that have been replaced: `until` is when, in epoch milliseconds, or
+     * The owners of the keys with these hashes, also of ping keys that have been replaced: `until` is when, in epoch milliseconds, or
      * null. Unknown hashes have no entry.
      */
-    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, Principal & { until: number | null }>> {
+    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, ProjectKey & { until: number | null }>> {
       const wanted = hashes.map((hash) => Buffer.from(hash, 'base64'))
       const current = await store.selectKeys(database, wanted)
       const retired = await selectRetiredKeys(database, wanted)
-      const owners = new Map<string, Principal & { until: number | null }>()
+      const owners = new Map<string, ProjectKey & { until: number | null }>()
       for (const { hash, projectId, retiredAt: until } of retired)
         owners.set(hash.toString('base64'), { projectId, kind: 'ping_key', until })
       for (const { hash, projectId, kind } of current)

@@ -14,7 +14,7 @@ export type AdminRoutesOptions = {
 
 /** For the administrator alone, in every phase and under overload. */
 export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, { shutdown, record, log }) => {
-  const config = { access: 'admin', always: true } as const
+  const config = { requires: 'service:operate', always: true } as const
 
   for (const { url, form } of bothForms('/admin/shutdown')) {
     app.post(url, { config: { ...config, ...form }, schema: shutdownService }, async (request, reply) => {

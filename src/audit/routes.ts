@@ -10,7 +10,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'l
   shareSchemas(app, auditSchemas)
 
   for (const slash of ['', '/']) {
-    const config = { access: 'write or admin', undocumented: slash === '' } as const
+    const config = { requires: 'audit:read', undocumented: slash === '' } as const
     app.get(`/api/v3/audit${slash}`, { config, schema: listAudit }, async (request) => {
       const { projectId } = request.caller
       const { limit, project, from, to, ...filter } = request.query

@@ -14,7 +14,7 @@ type OfCheck = { Params: { states: string; file: string } }
 const ofTag = '/badge/:key/:signature/*'
 /** A page that shows a badge must request it again each time. */
 const uncached = { 'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private' }
-const open = { exposeHeadRoute: false, config: { access: 'public', quiet: true } } as const
+const open = { exposeHeadRoute: false, config: { requires: 'public', quiet: true } } as const
 
 /** The address of a badge is its credential; the list of addresses is for any key. */
 export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
@@ -33,7 +33,7 @@ export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, {
     const url = `/api/v${version}/badges/`
     app.get(
       url,
-      { exposeHeadRoute: false, config: { access: 'read' }, schema: listBadges(version) },
+      { exposeHeadRoute: false, config: { requires: 'badges:read' }, schema: listBadges(version) },
       async (request) => {
         return { badges: await badges.list(request.caller.projectId) }
       },

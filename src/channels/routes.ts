@@ -23,7 +23,7 @@ export const channelRoutes: FastifyPluginAsyncTypebox<{
 }> = async (app, { channels, stopping }) => {
   shareSchemas(app, channelSchemas)
 
-  const operator = { access: 'admin', always: true } as const
+  const operator = { requires: 'service:operate', always: true } as const
   for (const { url, form } of bothForms('/admin/reencrypt')) {
     const options = { config: { ...operator, ...form }, schema: reencrypt }
     app.post(url, options, async (request) => channels.reencrypt(request.caller))
@@ -31,27 +31,29 @@ export const channelRoutes: FastifyPluginAsyncTypebox<{
 
   for (const slash of ['', '/']) {
     const one = `${channelsPath}/:id${slash}`
-    const config = { access: 'write', undocumented: slash === '' } as const
+    const undocumented = slash === ''
+    const read = { requires: 'channels:read', undocumented } as const
+    const write = { requires: 'channels:write', undocumented } as const
 
-    app.post(`${channelsPath}${slash}`, { config, schema: createChannel }, async (request, reply) => {
+    app.post(`${channelsPath}${slash}`, { config: write, schema: createChannel }, async (request, reply) => {
       reply.code(201)
       return channels.create(request.caller, request.body)
     })
 
-    app.get(one, { config, schema: getChannel }, async (request) => {
+    app.get(one, { config: read, schema: getChannel }, async (request) => {
       return channels.get(request.caller.projectId, request.params.id)
     })
 
-    app.patch(one, { config, schema: updateChannel }, async (request) => {
+    app.patch(one, { config: write, schema: updateChannel }, async (request) => {
       return channels.update(request.caller, request.params.id, request.body)
     })
 
-    app.delete(one, { config, schema: deleteChannel }, async (request, reply) => {
+    app.delete(one, { config: write, schema: deleteChannel }, async (request, reply) => {
       await channels.remove(request.caller, request.params.id)
       return reply.code(204).send()
     })
 
-    app.post(`${channelsPath}/:id/test${slash}`, { config, schema: testChannel }, async (request) => {
+    app.post(`${channelsPath}/:id/test${slash}`, { config: write, schema: testChannel }, async (request) => {
       return channels.test(request.caller.projectId, request.params.id, stopping)
     })
   }
@@ -69,7 +71,7 @@ export const channelListRoutes: FastifyPluginAsyncTypebox<{ channels: Pick<Chann
     // In version 3 the other calls on channels are Flatline's own, and accept both forms of an address.
     const urls = version === 3 ? [url.slice(0, -1), url] : [url]
     for (const own of urls) {
-      const config = { access: 'write', undocumented: own !== url } as const
+      const config = { requires: 'channels:read', undocumented: own !== url } as const
       app.get(own, { exposeHeadRoute: false, config, schema: listChannels(version) }, async (request) => {
         const all = await channels.list(request.caller.projectId)
         return { channels: all.map(({ id, name, kind }) => ({ id, name, kind })) }

@@ -20,14 +20,16 @@ export const definitionRoutes: FastifyPluginAsyncTypebox<{
   shareSchemas(app, definitionSchemas)
 
   for (const slash of ['', '/']) {
-    const config = { access: 'write', undocumented: slash === '' } as const
+    const undocumented = slash === ''
+    const read = { requires: 'definitions:read', undocumented } as const
+    const write = { requires: 'checks:write', undocumented } as const
     const url = `/api/v3/definitions${slash}`
 
-    app.get(url, { exposeHeadRoute: false, config, schema: exportDefinitions }, async (request, reply) =>
+    app.get(url, { exposeHeadRoute: false, config: read, schema: exportDefinitions }, async (request, reply) =>
       sendList(reply, 'checks', checks.definitions(request.caller.projectId)),
     )
 
-    app.post(url, { bodyLimit, config, schema: applyDefinitions }, async (request) => {
+    app.post(url, { bodyLimit, config: write, schema: applyDefinitions }, async (request) => {
       const { checks: documents, dry_run: dryRun, prune } = request.body
       if (prune && documents.length === 0)
         throw new AppError('bad_request', 'checks is empty: pruning would delete every check', { field: 'checks' })

@@ -16,10 +16,10 @@ type Listing = { Querystring: Query }
 
 type Calls = ReturnType<typeof checkCalls>
 
-const read = { exposeHeadRoute: false, config: { access: 'read' } } as const
+const read = { exposeHeadRoute: false, config: { requires: 'checks:read' } } as const
 /** The same call, with another form of its id. */
-const readByKey = { exposeHeadRoute: false, config: { access: 'read', undocumented: true } } as const
-const write = { config: { access: 'write' } } as const
+const readByKey = { exposeHeadRoute: false, config: { requires: 'checks:read', undocumented: true } } as const
+const write = { config: { requires: 'checks:write' } } as const
 
 export const checkRoutes: FastifyPluginAsync<{ checks: Checks }> = async (app, { checks }) => {
   speakHealthchecks(app)
@@ -32,7 +32,7 @@ export const checkRoutes: FastifyPluginAsync<{ checks: Checks }> = async (app, {
   }
 
   function viewOf(request: FastifyRequest, version: ApiVersion) {
-    return { version, readOnly: request.caller.readOnly }
+    return { version, readOnly: !request.principal.permissions.includes('checks:write') }
   }
 
   function collectionRoutes(version: ApiVersion, calls: Calls): void {

@@ -20,7 +20,7 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   writeAudit: (entry: AuditEntry) => Promise<void>
 }> = async (app, { breakers, writeAudit }) => {
   // Wanted most when something is down, this process overloaded or not started yet.
-  const anyPhase = { access: 'admin', always: true, ...neverShed } as const
+  const anyPhase = { requires: 'service:operate', always: true, ...neverShed } as const
   shareSchemas(app, breakerSchemas)
 
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {

@@ -17,7 +17,7 @@ export const healthMetricsRoutes: FastifyPluginAsyncTypebox<{
   const path = '/api/v3/health-metrics'
 
   for (const slash of ['', '/']) {
-    const config = { access: 'read or admin', undocumented: slash === '' } as const
+    const config = { requires: 'health-metrics:read', undocumented: slash === '' } as const
     app.get(`${path}${slash}`, { config, schema: listHealthMetrics }, async (request) => {
       const { name, step } = request.query
       const tags = [request.query.tags ?? []].flat()

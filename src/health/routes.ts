@@ -40,7 +40,7 @@ const patienceMs = 5000
 /** Probes answer in every phase and under overload, to anybody, and leave no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
   const { health, phase, needed, isStalled, shown, about, seesDetails } = options
-  const config = { access: 'public', always: true, quiet: true, ...neverShed } as const
+  const config = { requires: 'probe', always: true, quiet: true, ...neverShed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
 

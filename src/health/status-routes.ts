@@ -5,7 +5,7 @@ import { status } from './schema.ts'
 /** Healthchecks' own probe: `OK` once the database has answered. */
 export const statusRoutes: FastifyPluginAsync<{ ping: () => Promise<void> }> = async (app, { ping }) => {
   speakHealthchecks(app)
-  const config = { access: 'public', quiet: true } as const
+  const config = { requires: 'public', quiet: true } as const
   for (const version of apiVersions) {
     const url = `/api/v${version}/status/`
     app.get(url, { exposeHeadRoute: false, config, schema: status(version) }, async (_request, reply) => {

@@ -53,7 +53,7 @@ export const addressesPlugin = fp(
       const known = byPattern.get(pattern) ?? { methods: new Set(), routes: [] }
       if (config?.redirectsTo === undefined) for (const one of [method].flat()) known.methods.add(one)
       known.routes.push(route)
-      if (url.includes(':') && config?.access !== 'ping')
+      if (url.includes(':') && config?.requires !== 'ingest')
         route.onRequest = [refuseOtherAddress, ...[route.onRequest ?? []].flat()]
       for (const one of [pattern, url]) {
         if (byPattern.has(one)) continue
@@ -88,7 +88,7 @@ export const addressesPlugin = fp(
       },
       answerOf(request) {
         const { config } = request.routeOptions
-        if (config.access === 'ping' || isOfAddress(request)) return config.answer
+        if (config.requires === 'ingest' || isOfAddress(request)) return config.answer
         const known = at(request.url) ?? at(withoutEscapes(request.url))
         const own = known?.routes.find(({ config }) => config?.answer !== undefined)
         return own?.config?.answer ?? claims.find(({ path }) => path.test(request.url))?.answer

@@ -1,6 +1,7 @@
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
 import { AppError } from '../core/errors.ts'
+import { isForOperatorsAlone } from '../core/permissions.ts'
 
 export type PressureOptions = { maxEventLoopDelayMs: number; maxEventLoopUtilization: number; maxRssBytes: number }
 
@@ -24,7 +25,8 @@ export const pressurePlugin = fp<PressureOptions>(
 
     // The operator is needed most when there is too much to do.
     app.addHook('onRoute', (route) => {
-      if (route.config?.access === 'admin') Object.assign(route.config, neverShed)
+      const { config } = route
+      if (config?.requires && isForOperatorsAlone(config.requires)) Object.assign(config, neverShed)
     })
     await app.register(underPressure, {
       maxEventLoopDelay: options.maxEventLoopDelayMs,

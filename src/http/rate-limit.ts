@@ -9,12 +9,11 @@ import { LRUCache } from 'lru-cache'
 import { AppError } from '../core/errors.ts'
 import { atMost } from '../kit/cache.ts'
 import { networkOf } from '../kit/network.ts'
-import type { Access } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a call for its caller, on routes whose calls are limited. Throws `too_many_requests`. */
-    limitCalls: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+    /** Counts a call for its caller. Throws `too_many_requests`. */
+    limitCalls: (request: FastifyRequest, reply: FastifyReply, scope: RateScope) => Promise<void>
     /** Counts a failed authentication. Throws `too_many_requests` when its address had too many within a minute. */
     limitAuthFailure: (request: FastifyRequest) => Promise<void>
     /** Counts nothing. Throws `too_many_requests` for an address that has used up its failures of this minute. */
@@ -22,13 +21,14 @@ declare module 'fastify' {
   }
 }
 
-type Scope = 'management' | 'admin' | 'auth'
+/** management: calls are counted for each key. admin: for each address. */
+export type RateScope = 'management' | 'admin'
+type Scope = RateScope | 'auth'
 
 export type RateLimitOptions = { callsPerMinute: number; adminCallsPerMinute: number; authFailuresPerMinute: number }
 
 const windowMs = 60_000
 const addressesMax = 10_000
-const limited: readonly Access[] = ['read', 'read-only', 'write', 'read or admin', 'write or admin', 'admin']
 
 export const rateLimitPlugin = fp<RateLimitOptions>(
   async (app, options) => {
@@ -91,10 +91,9 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
       const seconds = ((failing.get(block(request)) ?? 0) - performance.now()) / 1000
       if (seconds > 0) throw tooMany('auth', options.authFailuresPerMinute, seconds)
     })
-    app.decorate('limitCalls', async (request: FastifyRequest, reply: FastifyReply) => {
-      if (!limited.includes(request.routeOptions.config.access ?? 'public')) return
-      await limits[request.caller.projectId === '' ? 'admin' : 'management'](request, reply)
-    })
+    app.decorate('limitCalls', (request: FastifyRequest, reply: FastifyReply, scope: RateScope) =>
+      limits[scope](request, reply),
+    )
   },
   { name: 'http-rate-limit', dependencies: ['redis', 'circuit-breakers', 'metrics', 'http-errors'] },
 )

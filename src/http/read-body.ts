@@ -39,7 +39,7 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
     app.domainMetrics.observe('request_body_bytes', () => [{ value: room.held }])
 
     app.addHook('onRoute', (route) => {
-      if (route.config?.access === 'ping') return
+      if (route.config?.requires === 'ingest') return
       route.config = { readsBody: route.schema?.body !== undefined, ...route.config }
       route.preParsing = (request, reply, _payload, done) => {
         if (!request.routeOptions.config.readsBody) return done()

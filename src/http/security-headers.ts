@@ -21,7 +21,7 @@ export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
       strictTransportSecurity: siteUrl?.startsWith('https:') ? { maxAge: 31_536_000 } : false,
     })
     app.addHook('onRequest', (request, reply, done) => {
-      if (request.routeOptions.config.access === 'ping') done()
+      if (request.routeOptions.config.requires === 'ingest') done()
       else {
         reply.header('cache-control', 'no-store')
         protect(request.raw, reply.raw, () => done())

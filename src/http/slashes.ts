@@ -25,7 +25,7 @@ export function redirectToSlash(app: FastifyInstance): void {
       method: [...everyMethod],
       url: bare,
       exposeHeadRoute: false,
-      config: { access: 'public', undocumented: true, quiet: true, redirectsTo: url },
+      config: { requires: 'public', undocumented: true, quiet: true, redirectsTo: url },
       handler: (request, reply) => {
         const [path, query] = request.url.split('?', 2)
         return reply.redirect(`${app.sitePath()}${path}/${query === undefined ? '' : `?${query}`}`, 301)

@@ -62,7 +62,7 @@ export const linkToken = (maxLength: number) =>
   )
 
 /** The configuration of every such route: the link itself is the credential. */
-export const linkAccess = { access: 'public', answer } as const
+export const linkConfig = { requires: 'signed-link', answer } as const
 
 /** Sends a page; `body` is HTML. */
 export function sendPage(reply: FastifyReply, body: string): FastifyReply {

@@ -43,7 +43,7 @@ export const metricsPlugin = fp<{ config: Config }>(
     observeProcess(app, metrics, config.environment)
     if (config.features.metricsPort !== undefined) openListener(app, config.server.host, config.features.metricsPort)
   },
-  { name: 'metrics', dependencies: ['http-access'] },
+  { name: 'metrics', dependencies: ['http-requirements'] },
 )
 
 const metricsSchema = {
@@ -54,11 +54,11 @@ const metricsSchema = {
   refusals: refusals(401),
 }
 
-/** Apart from the metrics themselves, which everything needs: who may call this is known only further down. */
+/** Apart from the metrics themselves, which everything needs: what authenticates callers is registered only further down. */
 export const metricsRoutePlugin = fp(
   async (app) => {
     const { metricsRegistry: registry } = app
-    const config = { access: 'metrics', always: true, quiet: true, disableMetrics: true, ...neverShed } as const
+    const config = { requires: 'metrics:read', always: true, quiet: true, disableMetrics: true, ...neverShed } as const
     for (const { url, form } of bothForms('/metrics')) {
       app.get(url, { config: { ...config, ...form }, schema: metricsSchema }, async (_request, reply) =>
         reply.type(registry.contentType).send(await registry.metrics()),

@@ -8,12 +8,13 @@ export const deliveryRoutes: FastifyPluginAsyncTypebox<{ deliveries: Deliveries 
 
   for (const slash of ['', '/']) {
     const undocumented = slash === ''
-    const read = { access: 'read', undocumented } as const
-    const write = { access: 'write', undocumented } as const
+    const read = { requires: 'deliveries:read', undocumented } as const
+    const write = { requires: 'deliveries:write', undocumented } as const
 
     app.get(`/api/v3/deliveries${slash}`, { config: read, schema: listDeliveries }, async (request) => {
       const { limit, ...filter } = request.query
-      return deliveries.list(request.caller, filter, limit)
+      const readOnly = !request.principal.permissions.includes('deliveries:write')
+      return deliveries.list({ ...request.caller, readOnly }, filter, limit)
     })
 
     const again = `/api/v3/deliveries/:id/resend${slash}`

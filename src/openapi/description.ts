@@ -1,7 +1,8 @@
-// From the schema and the access of a route to what @fastify/swagger makes the document of.
+// From the schema of a route and what it requires to what @fastify/swagger makes the document of.
 
 import type { FastifySchema, RouteOptions } from 'fastify'
-import type { Access } from '../http/access.ts'
+import { isPermission, type Requirement } from '../core/permissions.ts'
+import type { Authenticator, SecurityScheme } from '../http/authenticator.ts'
 
 export const tags = {
   pings: 'Sending heartbeats',
@@ -13,30 +14,19 @@ export const tags = {
   service: 'The service itself: probes, metrics, operation',
 } as const
 
-export const securitySchemes = {
-  apiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "A project's read-write or read-only key" },
-  bearer: { type: 'http', scheme: 'bearer', description: 'The same key as a bearer token' },
-  adminToken: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN' },
-  metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN, where it is set' },
-} as const
+/** The usual first: the key of a project, which is asked last. */
+const usualFirst = (authenticators: readonly Authenticator[]) => authenticators.toReversed()
 
-type Requirement = Partial<Record<keyof typeof securitySchemes, string[]>>
+export function securitySchemesOf(authenticators: readonly Authenticator[]): Record<string, SecurityScheme> {
+  return Object.assign({}, ...usualFirst(authenticators).map(({ schemes }) => schemes))
+}
 
-const keys: Requirement[] = [{ apiKey: [] }, { bearer: [] }]
-const admin: Requirement[] = [{ adminToken: [] }]
-
-const security: Record<Access, Requirement[]> = {
-  public: [],
-  ping: [],
-  replica: [],
-  metrics: [{}, { metricsToken: [] }],
-  admin,
-  read: keys,
-  write: keys,
-  'read-only': [{ bearer: [] }],
-  'read or admin': [...keys, ...admin],
-  'write or admin': [...keys, ...admin],
-  'write or ping': keys,
+/** The schemes that open a route, any one of them. */
+function securityOf(requires: Requirement, authenticators: readonly Authenticator[]): Record<string, string[]>[] {
+  if (!isPermission(requires)) return []
+  const accepting = authenticators.filter(({ permissions }) => permissions.includes(requires))
+  const schemes = Object.keys(securitySchemesOf(accepting)).map((name) => ({ [name]: [] }))
+  return accepting.some(({ isOptional }) => isOptional) ? [{}, ...schemes] : schemes
 }
 
 /** Any call with a key may be answered this. */
@@ -51,18 +41,20 @@ const unavailable = {
 }
 
 /** A route whose schema has no operationId is not in the document, and neither is the second form of an address. */
-export function describe(route: RouteOptions): { schema: FastifySchema; url: string } {
-  const { schema, url, config: { access = 'public', undocumented } = {} } = route
+export function describe(
+  route: RouteOptions,
+  authenticators: readonly Authenticator[],
+): { schema: FastifySchema; url: string } {
+  const { schema, url, config: { requires = 'public', undocumented } = {} } = route
   if (schema?.operationId === undefined || undocumented) return { schema: { hide: true }, url }
   const { operationId, refusals, response, described, ...own } = schema
   // A key in the address is no header.
-  const isInPath = access === 'read-only' && url.endsWith(':key')
-  const isOpen = access === 'public' || access === 'ping'
+  const isInPath = url.endsWith('/:key')
   const whole = {
     ...own,
     ...described,
-    security: isInPath ? [] : security[access],
-    response: { ...(!isOpen && { 503: unavailable }), ...refusals, ...(response as object) },
+    security: isInPath ? [] : securityOf(requires, authenticators),
+    response: { ...(isPermission(requires) && { 503: unavailable }), ...refusals, ...(response as object) },
     'x-operation': operationId,
   }
   return { schema: whole as FastifySchema, url: url.replace(/\*$/, ':file') }

@@ -8,7 +8,7 @@ import { Type } from 'typebox'
 import { version } from '../config/load.ts'
 import { errorSchemas, json, shareSchemas, text } from '../http/api-schema.ts'
 import { bothForms } from '../http/slashes.ts'
-import { describe, nameOperations, securitySchemes, tags } from './description.ts'
+import { describe, nameOperations, securitySchemesOf, tags } from './description.ts'
 
 /** Scripts and styles of its own only; the page draws its icons from data addresses, and sets styles on its elements. */
 const pageCsp =
@@ -28,16 +28,21 @@ export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: siteUrl ?? '/', description: 'This server' }],
+        components: {
+          // Read when the document is made: the authenticators are registered after this plugin.
+          get securitySchemes() {
+            return securitySchemesOf(app.authenticators)
+          },
+        },
         tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
-        components: { securitySchemes },
       },
       refResolver: { buildLocalReference: (json) => String(json.$id) },
-      transform: ({ route }) => describe(route),
+      transform: ({ route }) => describe(route, app.authenticators),
       transformObject: (document) => nameOperations('openapiObject' in document ? document.openapiObject : {}),
     })
     await app.register(pages)
   },
-  { name: 'openapi', dependencies: ['http-access'] },
+  { name: 'openapi', dependencies: ['http-requirements'] },
 )
 
 const documentSchema = {
@@ -63,12 +68,12 @@ async function pages(app: FastifyInstance): Promise<void> {
     if (route.url === '/api/docs') route.schema = pageSchema
   })
   // Its routes are registered by others, who cannot say so themselves.
-  app.decorate('routeAccess', 'public')
+  app.decorate('routeRequires', 'public')
   let text: string | undefined
   for (const { url, form } of bothForms('/api/openapi.json')) {
     app.get(
       url,
-      { config: { access: 'public', quiet: true, ...form }, schema: documentSchema },
+      { config: { requires: 'public', quiet: true, ...form }, schema: documentSchema },
       async (_request, reply) => {
         text ??= JSON.stringify(app.swagger())
         return reply.type('application/json; charset=utf-8').send(text)

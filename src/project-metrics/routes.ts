@@ -17,7 +17,7 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
   { expose },
 ) => {
   redirectToSlash(app)
-  const config = { access: 'read-only', quiet: true, answer } as const
+  const config = { requires: 'project-metrics:read', quiet: true, answer } as const
   app.setValidatorCompiler(describedOnly)
   const routes = [
     { url: `${base}/metrics/`, schema: projectMetrics },

@@ -13,21 +13,22 @@ export const quotaRoutes: FastifyPluginAsyncTypebox<{ quotas: Pick<Quotas, 'docu
   for (const slash of ['', '/']) {
     const undocumented = slash === ''
     const one = `/api/v3/projects/:id${slash}`
-    const admin = { access: 'admin', undocumented } as const
+    const read = { requires: 'projects:read', undocumented } as const
+    const write = { requires: 'projects:write', undocumented } as const
 
     app.get(
       `/api/v3/quota${slash}`,
-      { config: { access: 'read', undocumented }, schema: getQuota },
+      { config: { requires: 'quota:read', undocumented }, schema: getQuota },
       async (request) => {
         return { quota: await quotas.document(request.caller.projectId) }
       },
     )
 
-    app.get(one, { config: admin, schema: getProject }, async (request) => {
+    app.get(one, { config: read, schema: getProject }, async (request) => {
       return quotas.project(request.params.id)
     })
 
-    app.patch(one, { config: admin, schema: updateProject }, async (request) => {
+    app.patch(one, { config: write, schema: updateProject }, async (request) => {
       return quotas.set(request.caller, request.params.id, request.body.quota)
     })
   }

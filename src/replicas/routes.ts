@@ -43,9 +43,9 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
     throw new AppError('unauthorized', 'wrong token')
   }
 
-  const config = { access: 'replica', undocumented: true, always: true, quiet: true, ...neverShed } as const
+  const config = { requires: 'replica', undocumented: true, always: true, quiet: true, ...neverShed } as const
   app.addHook('onRoute', (route) => {
-    if (route.config?.access === 'replica') app.guarded(route)
+    if (route.config?.requires === 'replica') app.guarded(route)
   })
   app.addHook('onRequest', async (_request, reply) => {
     reply.header(replicaHeader, replicaId)
@@ -78,7 +78,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
       url,
       {
         config: {
-          access: 'public',
+          requires: 'probe',
           undocumented: true,
           statsId: form.statsId,
           always: true,

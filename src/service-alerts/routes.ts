@@ -10,7 +10,7 @@ export const serviceAlertRoutes: FastifyPluginAsyncTypebox<{ serviceAlerts: Pick
 ) => {
   shareSchemas(app, serviceAlertSchemas)
   for (const slash of ['', '/']) {
-    const config = { access: 'admin', undocumented: slash === '' } as const
+    const config = { requires: 'service-alerts:read', undocumented: slash === '' } as const
     app.get(`/api/v3/service-alerts${slash}`, { config, schema: listServiceAlerts }, async (request) => {
       return serviceAlerts.list(request.query.after ?? null, request.query.limit)
     })

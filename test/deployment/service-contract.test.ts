@@ -9,8 +9,8 @@ import { promisify } from 'node:util'
 import { ConfigError, loadConfig } from '../../src/config/load.ts'
 import { settings } from '../../src/config/schema.ts'
 import { databaseTarget } from '../../src/config/values.ts'
+import type { Requirement } from '../../src/core/permissions.ts'
 import { readMigrations } from '../../src/database/migrate.ts'
-import type { Access } from '../../src/http/access.ts'
 import { build, call, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { startService } from '../scenarios/service.ts'
@@ -142,7 +142,9 @@ async function here(t: TestContext): Promise<Environment> {
   return { PORT: '0', HOST: '127.0.0.1', DATA_DIR: await scratchDir(t), DRAIN_MS: '0' }
 }
 
-type Route = { url: string; access: Access | undefined }
+type Route = { url: string; requires: Requirement | undefined }
+
+const ofHeartbeats: readonly unknown[] = ['ingest', 'heartbeats:write']
 
 /** Nobody outside has any business there: the scraper, probes and operators come from inside of the cluster. */
 const internal =
@@ -153,11 +155,13 @@ const bareRoot = /^\/:/
 
 for (const name of names) {
   test(`${name}: the world reaches what is meant for it, heartbeats without a limit of rate`, rendering, async (t) => {
-    const found = new Map((await routes(t)).map(({ url, access }) => [url, { access, ingress: ingressOf(name, url) }]))
+    const found = new Map(
+      (await routes(t)).map(({ url, requires }) => [url, { requires, ingress: ingressOf(name, url) }]),
+    )
     assert.ok(found.size > 40)
-    const wrong = [...found].filter(([url, { access, ingress }]) => {
+    const wrong = [...found].filter(([url, { requires, ingress }]) => {
       if (internal.test(url) || bareRoot.test(url)) return ingress !== undefined
-      return ingress !== (access?.includes('ping') ? 'flatline-heartbeats' : 'flatline-api')
+      return ingress !== (ofHeartbeats.includes(requires) ? 'flatline-heartbeats' : 'flatline-api')
     })
     assert.deepEqual(wrong, [])
     const reached = new Set([...found].map(([, { ingress }]) => ingress))
@@ -187,7 +191,7 @@ for (const name of names) {
 async function routes(t: TestContext): Promise<Route[]> {
   const found: Route[] = []
   await build(t, {}, (app) =>
-    app.addHook('onRoute', ({ url, config }) => void found.push({ url, access: config?.access })),
+    app.addHook('onRoute', ({ url, config }) => void found.push({ url, requires: config?.requires })),
   )
   return found
 }

@@ -93,9 +93,9 @@ test('our addresses have two forms; those of Healthchecks that end in a slash re
     return twin !== undefined && [...methods].every((method) => twin.methods.has(method))
   }
   const inOneForm = (address: Registered) => {
-    const { access, answer, redirectsTo } = configOf(address)
+    const { requires, answer, redirectsTo } = configOf(address)
     // An address of Healthchecks, or of a dialect that speaks as it does.
-    if (redirectsTo !== undefined || answer !== undefined || access === 'ping') return false
+    if (redirectsTo !== undefined || answer !== undefined || requires === 'ingest') return false
     return !hasTwoForms(address)
   }
   assert.deepEqual(
@@ -116,8 +116,8 @@ test('our addresses have two forms; those of Healthchecks that end in a slash re
     assert.equal((await exchange(url, { method: 'OPTIONS', path })).status, 204, path)
   }
   for (const address of addresses) {
-    const { answer, access } = configOf(address)
-    if (answer === undefined || access === 'ping' || !address.url.endsWith('/')) continue
+    const { answer, requires } = configOf(address)
+    if (answer === undefined || requires === 'ingest' || !address.url.endsWith('/')) continue
     assert.ok(byUrl.has(address.url.slice(0, -1)), `${address.url} without its slash`)
   }
 })
@@ -183,8 +183,8 @@ test('a broken or endless part of an address is refused in the words of its dial
   const { url, addresses } = await start(t)
   let refused = 0
   for (const { url: pattern, methods, route } of addresses) {
-    const { answer, access, redirectsTo } = route.config ?? {}
-    if (answer === undefined || access === 'ping' || redirectsTo !== undefined || !methods.has('GET')) continue
+    const { answer, requires, redirectsTo } = route.config ?? {}
+    if (answer === undefined || requires === 'ingest' || redirectsTo !== undefined || !methods.has('GET')) continue
     const parts = [...pattern.matchAll(/:\w+(?![^/]*\))(?=\/|$)/g)].map(([part]) => part)
     for (const part of parts) {
       for (const broken of ['%', '%zz', '%ff', 'x'.repeat(101)]) {

@@ -8,7 +8,7 @@ import { type Answer, adminToken, build, call as callAt, createReceiver, eventua
 import { createDatabase, sql } from '../postgres.ts'
 
 const admin = { authorization: `Bearer ${adminToken}` }
-const open = ['public', 'ping', 'metrics']
+const open = ['public', 'probe', 'signed-link', 'ingest', 'metrics:read']
 
 const versions = ['/api/v1', '/api/v2', '/api/v3']
 const byKey = ':id(^[0-9a-f]{40}$)'
@@ -165,11 +165,12 @@ const namesOfA = ['check-of-a', 'channel-of-a', 'tag-of-a', 'body-of-a', 'secret
 
 /** A has a check with two heartbeats and a channel that was alerted; B has nothing. `guarded` are the routes that ask for a key. */
 async function openTwoProjects(t: TestContext) {
-  const routes: { name: string; access: string }[] = []
+  const routes: { name: string; requires: string }[] = []
   const env = { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' }
   const running = await build(t, env, (app) => {
     app.addHook('onRoute', ({ method, url, config }) => {
-      for (const verb of [method].flat()) routes.push({ name: `${verb} ${url}`, access: config?.access ?? 'public' })
+      for (const verb of [method].flat())
+        routes.push({ name: `${verb} ${url}`, requires: config?.requires ?? 'public' })
     })
   })
   const { call, url } = running
@@ -181,7 +182,7 @@ async function openTwoProjects(t: TestContext) {
   await call('POST', `/ping/${check.uuid}/fail`, 'body-of-a', {})
   await eventually('the alert', () => receiver.received.length === 1)
   const b = (await callAt(url, 'POST', '/api/v3/projects/', { name: 'project-b' }, admin)).json()
-  const guarded = routes.filter(({ name, access }) => !open.includes(access) && !name.startsWith('HEAD '))
+  const guarded = routes.filter(({ name, requires }) => !open.includes(requires) && !name.startsWith('HEAD '))
   return {
     ...{ running, b, check: String(check.uuid), channel: String(channel.id) },
     guarded: guarded.map(({ name }) => name),

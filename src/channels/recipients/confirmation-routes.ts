@@ -4,7 +4,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { bothForms } from '../../http/slashes.ts'
-import { linkAccess, linkToken, pageCall, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, linkToken, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Recipients } from './recipients.ts'
 
@@ -31,7 +31,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   recipients: Pick<Recipients, 'projectOf' | 'confirm'>
 }> = async (app, { recipients }) => {
   for (const { url, form } of bothForms('/confirm/:token')) {
-    const config = { ...linkAccess, ...form }
+    const config = { ...linkConfig, ...form }
 
     app.get(url, { config, schema: show }, async (request, reply) => {
       const project = await recipients.projectOf(request.params.token)

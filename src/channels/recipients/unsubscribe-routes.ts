@@ -7,7 +7,7 @@ import { withExample } from '../../http/api-schema.ts'
 import { exampleChannel } from '../../http/examples.ts'
 import { Uuid } from '../../http/schema.ts'
 import { bothForms } from '../../http/slashes.ts'
-import { linkAccess, pageCall, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Channels } from '../channels.ts'
 import type { UnsubscribeLinks } from './unsubscribe-links.ts'
@@ -43,7 +43,7 @@ export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
       links.isValid(id, recipient, signature)
 
   for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
-    const config = { ...linkAccess, ...form }
+    const config = { ...linkConfig, ...form }
 
     app.get(url, { config, schema: show }, async (request, reply) => {
       const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))

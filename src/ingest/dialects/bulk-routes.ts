@@ -44,7 +44,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
   app.addContentTypeParser('*', (request, payload, done) => app.readBody(request, payload, done))
 
   const config = {
-    access: 'write or ping',
+    requires: 'heartbeats:write',
     unverified: early,
     early,
     quiet: true,
@@ -110,8 +110,9 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
 
   function signalOf(request: FastifyRequest, sender: Sender, entry: BulkEntry): Signal {
     const { check, at, body, id, kind, exitStatus, rid } = entry
-    const { projectId, keyHash } = request.caller
-    const project = projectId === '' ? { keyHash: keyHash as string, kinds: uploadKinds } : { id: projectId }
+    const { caller, principal } = request
+    const { keyHash } = principal
+    const project = keyHash === undefined ? { id: caller.projectId } : { keyHash, kinds: uploadKinds }
     return {
       target: isUuid(check)
         ? { by: 'id', checkId: check, within: project }

@@ -93,7 +93,7 @@ export function mount(app: FastifyInstance, dialect: Dialect, options: MountOpti
   const early = heartbeats.failover !== null
   for (const { path: url, label, schema } of dialect.routes) {
     const config = {
-      access: 'ping',
+      requires: 'ingest',
       quiet: true,
       early,
       statsId: label,

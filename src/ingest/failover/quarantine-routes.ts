@@ -8,23 +8,23 @@ export const quarantineRoutes: FastifyPluginAsyncTypebox<{
   quarantine: Pick<Quarantine, 'list' | 'retry' | 'discard'>
 }> = async (app, { quarantine }) => {
   // The description has the form with the slash.
-  const configOf = (url: string, { statsId }: { statsId: string }) =>
-    ({ access: 'admin', statsId, undocumented: !url.endsWith('/') }) as const
+  const configOf = (requires: 'quarantine:read' | 'quarantine:write', url: string, { statsId }: { statsId: string }) =>
+    ({ requires, statsId, undocumented: !url.endsWith('/') }) as const
 
   for (const { url, form } of bothForms('/api/v3/quarantine')) {
-    const config = configOf(url, form)
+    const config = configOf('quarantine:read', url, form)
     app.get(url, { config, schema: listQuarantine }, async (request) =>
       quarantine.list(request.query.limit, request.query.after ?? null),
     )
   }
   for (const { url, form } of bothForms('/api/v3/quarantine/retry')) {
-    const config = configOf(url, form)
+    const config = configOf('quarantine:write', url, form)
     app.post(url, { config, schema: retryQuarantine }, async (request) =>
       quarantine.retry(request.caller, request.body.ids),
     )
   }
   for (const { url, form } of bothForms('/api/v3/quarantine/:id')) {
-    const config = configOf(url, form)
+    const config = configOf('quarantine:write', url, form)
     app.delete(url, { config, schema: discardQuarantined }, async (request, reply) => {
       await quarantine.discard(request.caller, request.params.id)
       return reply.code(204).send()

@@ -17,7 +17,7 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<
 ) => {
   speakHealthchecks(app)
   shareSchemas(app, historySchemas)
-  const options = { exposeHeadRoute: false, config: { access: 'write' } } as const
+  const options = { exposeHeadRoute: false, config: { requires: 'heartbeats:read' } } as const
 
   for (const version of apiVersions) {
     const list = `/api/v${version}/checks/:id/pings/`

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { CheckView } from '../../checks/view.ts'
 import { bothForms } from '../../http/slashes.ts'
 import { expectation, nameOf, reasonText } from '../../messages/alert.ts'
-import { linkAccess, pageCall, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { escaped, heading } from '../../messages/page.ts'
 import { instantText } from '../../messages/text.ts'
 import { LinkToken } from '../schema.ts'
@@ -25,7 +25,7 @@ const show = pageCall('lookAtCheck', {
 
 export const checkPageRoutes: FastifyPluginAsyncTypebox<{ checkPage: CheckPage }> = async (app, { checkPage }) => {
   for (const { url, form } of bothForms('/checks/:token')) {
-    app.get(url, { config: { ...linkAccess, ...form }, schema: show }, async (request, reply) => {
+    app.get(url, { config: { ...linkConfig, ...form }, schema: show }, async (request, reply) => {
       const content = await checkPage.read(request.params.token)
       return sendPage(reply.header('referrer-policy', 'no-referrer'), pageOf(content))
     })

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { shareSchemas } from '../../http/api-schema.ts'
 import { bothForms } from '../../http/slashes.ts'
-import { linkAccess, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import { instantText } from '../../messages/text.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
@@ -27,18 +27,20 @@ export const acknowledgementRoutes: FastifyPluginAsyncTypebox<{ acknowledgements
   shareSchemas(app, suppressionSchemas)
 
   for (const slash of ['', '/']) {
-    const config = { access: 'write', undocumented: slash === '' } as const
+    const undocumented = slash === ''
+    const read = { requires: 'acknowledgements:read', undocumented } as const
+    const write = { requires: 'acknowledgements:write', undocumented } as const
     const path = `/api/v3/checks/:id`
 
-    app.get(`${path}/attention${slash}`, { config, schema: getAttention }, async (request) => {
+    app.get(`${path}/attention${slash}`, { config: read, schema: getAttention }, async (request) => {
       return acknowledgements.get(request.caller.projectId, request.params.id)
     })
 
-    app.post(`${path}/acknowledge${slash}`, { config, schema: acknowledge }, async (request) => {
+    app.post(`${path}/acknowledge${slash}`, { config: write, schema: acknowledge }, async (request) => {
       return acknowledgements.acknowledge(request.caller, request.params.id)
     })
 
-    app.post(`${path}/snooze${slash}`, { config, schema: snooze }, async (request) => {
+    app.post(`${path}/snooze${slash}`, { config: write, schema: snooze }, async (request) => {
       return acknowledgements.snooze(request.caller, request.params.id, request.body.for)
     })
   }
@@ -48,7 +50,7 @@ export const acknowledgementRoutes: FastifyPluginAsyncTypebox<{ acknowledgements
 
 function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledgements: Acknowledgements): void {
   for (const { url, form } of bothForms('/acknowledge/:token')) {
-    const config = { ...linkAccess, ...form }
+    const config = { ...linkConfig, ...form }
 
     app.get(url, { config, schema: showLink }, async (request, reply) => {
       const { token } = request.params
@@ -70,7 +72,7 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
   }
 
   for (const { url, form } of bothForms('/acknowledge/:token/snooze/:hours')) {
-    const config = { ...linkAccess, ...form }
+    const config = { ...linkConfig, ...form }
 
     app.post(url, { config, schema: snoozeByLink }, async (request, reply) => {
       const { token, hours } = request.params

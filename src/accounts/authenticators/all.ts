@@ -1,0 +1,19 @@
+import type { Config } from '../../config/load.ts'
+import type { Authenticator } from '../../http/authenticator.ts'
+import { createAdminToken } from './admin-token.ts'
+import { createApiKey } from './api-key.ts'
+import { createExportKey } from './export-key.ts'
+import { createMetricsToken } from './metrics-token.ts'
+import { createPingKey } from './ping-key.ts'
+import type { KeyLookup } from './project-key.ts'
+
+/** In the order in which they are asked: those without a query first. If none accepts a call, the refusal of the last one is its answer. */
+export function createAuthenticators(config: Config, projects: KeyLookup): Authenticator[] {
+  return [
+    createMetricsToken(config),
+    createAdminToken(config.security),
+    createExportKey(projects),
+    createPingKey(projects),
+    createApiKey(projects),
+  ]
+}

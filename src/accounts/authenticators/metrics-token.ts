@@ -1,0 +1,27 @@
+import type { Config } from '../../config/load.ts'
+import { permissionsOf } from '../../core/permissions.ts'
+import type { Authenticator, Principal } from '../../http/authenticator.ts'
+import { isInternal } from '../../http/internal.ts'
+import { checkToken, wrongToken } from './service-token.ts'
+
+/** METRICS_TOKEN. Where it is not set, anybody is served; in production, anybody in the same network. */
+export function createMetricsToken({ security, environment }: Config): Authenticator {
+  const { metricsToken, metricsTokenPrevious } = security
+  const permissions = permissionsOf('collector')
+  const collector: Principal = { kind: 'metrics-token', label: 'metrics', projectIds: [], permissions }
+  const anybody: Principal = { ...collector, kind: 'anonymous', label: 'anonymous' }
+  return {
+    name: 'metrics-token',
+    permissions,
+    rateScope: 'admin',
+    schemes: { metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN, where it is set' } },
+    isOptional: true,
+    wrong: wrongToken,
+    authenticate(request) {
+      if (metricsToken !== undefined) return checkToken(request, [metricsToken, metricsTokenPrevious], collector)
+      if (environment === 'production' && !isInternal(request))
+        return { reason: null, code: 'not_found', message: 'not found' }
+      return anybody
+    },
+  }
+}

@@ -102,7 +102,7 @@ export const authPlugin = fp<AuthOptions>(
   { name: 'auth', dependencies: ['audit', 'http-requirements', 'http-rate-limit', 'metrics'] },
 )
 
-/** The first that accepts the request; otherwise the refusal of the last one that found a credential, or missed it. */
+/** The first authenticator that accepts the request; otherwise the refusal of the last one that does not answer null. */
 async function ask(
   candidates: readonly Authenticator[],
   request: FastifyRequest,

@@ -40,7 +40,7 @@ export type Permission = keyof typeof rolesOf
 
 const all = Object.keys(rolesOf) as Permission[]
 
-/** A limit there would lose what the service is for. */
+/** Calls whose rate is not limited, because a limit would lose heartbeats or metrics. */
 const unlimited: readonly Permission[] = ['heartbeats:write', 'metrics:read']
 
 /**
@@ -58,7 +58,7 @@ export function permissionsOf(role: Role): readonly Permission[] {
   return all.filter((permission) => (rolesOf[permission] as readonly Role[]).includes(role))
 }
 
-/** Whether the calls of one principal are limited. */
+/** Whether the rate of calls is limited at routes that require this. */
 export const isLimited = (permission: Permission): boolean => !unlimited.includes(permission)
 
 export function isForOperatorsAlone(requirement: Requirement): boolean {

@@ -40,7 +40,7 @@ export type Authenticator = {
   name: string
   /** All that its principals can have. Routes that require something else never ask it. */
   permissions: readonly Permission[]
-  /** How the calls of its principals are counted. */
+  /** How the calls of its principals are counted, at routes with a limit. */
   rateScope: RateScope
   /** Its entries in the description of the API: any one of them will do. */
   schemes: Readonly<Record<string, SecurityScheme>>
@@ -48,7 +48,7 @@ export type Authenticator = {
   isOptional?: boolean
   /** The answer to a credential that is wrong, or does not permit the call. */
   wrong: string
-  /** Whether the credential can only be in the body, so that it cannot be asked before that has been read. */
+  /** Whether the request can have its credential only in the body, so that this authenticator is asked after the body has been read. */
   isInBody?: (request: FastifyRequest) => boolean
   /** Null if the request has no credential of this kind. Compares secrets in constant time. */
   authenticate: (request: FastifyRequest) => Promise<Principal | Refusal | null> | Principal | Refusal | null

@@ -3,7 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { sameSecret } from '../keys.ts'
 
-/** Of the same form for keys and tokens: from a header, or else from the body if the call accepts it there. */
+/** A key or a token: from a header, or else from the body if the call accepts it there. */
 export function givenKey(request: FastifyRequest): string {
   const header = request.headers['x-api-key']
   if (typeof header === 'string' && header !== '') return header

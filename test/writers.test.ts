@@ -48,7 +48,7 @@ test('alerts of other checks are made while those of one check are refused', asy
   const made = await Promise.all(
     ['a', 'b', 'c'].map(async (name) => (await call('POST', '/api/v3/checks/', { name, channels: '*' })).json().uuid),
   )
-  await refuse(running, 'deliveries', `NEW.check_id = ''${made[1]}''`)
+  await refuse(running, 'deliveries', `NEW.subject_id = ''${made[1]}''`)
   await Promise.all(made.map((uuid) => call('POST', `/ping/${uuid}/fail`, undefined, {})))
   await eventually('the other two', () => receiver.received.length === 2)
   await call('POST', `/ping/${made[0]}`, undefined, {})

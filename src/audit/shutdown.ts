@@ -13,13 +13,13 @@ import { isDatabaseAway } from '../kit/availability.ts'
 import { countOrderlyShutdowns, writeShutdown } from './store.ts'
 
 /** `cut` is what ended the process before its shutdown was done. */
-const Ended = Type.Object({
+const EndedProcess = Type.Object({
   cause: Type.String(),
   at: Type.String(),
   node: Type.Optional(Type.String()),
   cut: Type.Optional(Type.String()),
 })
-type Ended = Static<typeof Ended>
+type EndedProcess = Static<typeof EndedProcess>
 
 export type ShutdownRecord = ReturnType<typeof createShutdownRecord>
 
@@ -33,18 +33,18 @@ export function createShutdownRecord(options: {
 }) {
   const { database, dataDir, node, log } = options
   const file = join(dataDir, 'last-shutdown.json')
-  const describe = (cause: string): Ended => ({ cause, at: new Date().toISOString(), node })
+  const describe = (cause: string): EndedProcess => ({ cause, at: new Date().toISOString(), node })
 
-  async function record(ended: Ended): Promise<void> {
+  async function record(ended: EndedProcess): Promise<void> {
     await database.transaction((tx) => writeShutdown(tx, ended))
   }
 
-  async function leave(ended: Ended): Promise<void> {
+  async function leave(ended: EndedProcess): Promise<void> {
     await mkdir(dataDir, { recursive: true, mode: dataDirMode })
     await writeFile(file, JSON.stringify(ended), { mode: 0o600 })
   }
 
-  function notWritten(err: unknown, ended: Ended): void {
+  function notWritten(err: unknown, ended: EndedProcess): void {
     log.error({ err, event: 'audit.not_written', action: 'service.shutdown', ...ended }, 'a shutdown is not on record')
   }
 
@@ -72,7 +72,7 @@ export function createShutdownRecord(options: {
       const left: unknown = await readFile(file, 'utf8')
         .then(JSON.parse)
         .catch(() => null)
-      if (!Value.Check(Ended, left) || !Number.isFinite(Date.parse(left.at))) return
+      if (!Value.Check(EndedProcess, left) || !Number.isFinite(Date.parse(left.at))) return
       await record(left).catch((error: unknown) => {
         if (isDatabaseAway(error)) throw error
         notWritten(error, left)

@@ -4,13 +4,13 @@ import { printable } from '../kit/characters.ts'
 import type { Format } from './addresses.ts'
 
 export type Counts = { total: number; grace: number; down: number }
-type State = 'up' | 'late' | 'down'
+type BadgeState = 'up' | 'late' | 'down'
 
 const colours = {
   up: { svg: '#4c1', shields: 'success' },
   late: { svg: '#fe7d37', shields: 'important' },
   down: { svg: '#e05d44', shields: 'critical' },
-} satisfies Record<State, object>
+} satisfies Record<BadgeState, object>
 
 export const nothing: Counts = { total: 0, grace: 0, down: 0 }
 
@@ -19,7 +19,7 @@ export function add(counts: Counts, status: string): Counts {
   return { total: total + 1, grace: grace + Number(status === 'grace'), down: down + Number(status === 'down') }
 }
 
-function stateOf({ grace, down }: Counts, withLate: boolean): State {
+function stateOf({ grace, down }: Counts, withLate: boolean): BadgeState {
   if (down > 0) return 'down'
   return withLate && grace > 0 ? 'late' : 'up'
 }

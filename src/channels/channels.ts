@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
-import type { Caller } from '../checks/editing.ts'
+import type { Editor } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
@@ -133,7 +133,7 @@ export function createChannels(options: ChannelsOptions) {
 
   return {
     async create(
-      caller: Caller,
+      caller: Editor,
       input: {
         kind: string
         name: string
@@ -179,7 +179,7 @@ export function createChannels(options: ChannelsOptions) {
 
     /** New settings switch a channel on again that was switched off. */
     async update(
-      caller: Caller,
+      caller: Editor,
       id: string,
       input: { name?: string | undefined; settings?: unknown; alerts?: WantedAlerts | null | undefined },
     ): Promise<ChannelDocument> {
@@ -209,7 +209,7 @@ export function createChannels(options: ChannelsOptions) {
       return { id, kind: before.kind, name: input.name ?? before.name }
     },
 
-    async remove(caller: Caller, id: string): Promise<void> {
+    async remove(caller: Editor, id: string): Promise<void> {
       const { projectId } = caller
       const channel = await find(projectId, id)
       const detail = { before: { kind: channel.kind, name: channel.name } }

@@ -159,9 +159,9 @@ export function checkCalls(version: ApiVersion) {
   return { ...collectionCalls(version, call), ...singleCalls(call) }
 }
 
-type Call = (name: string) => { operationId: string; tags: string[] }
+type DescribeOperation = (name: string) => { operationId: string; tags: string[] }
 
-function collectionCalls(version: ApiVersion, call: Call) {
+function collectionCalls(version: ApiVersion, call: DescribeOperation) {
   return {
     list: {
       ...call('listChecks'),
@@ -200,7 +200,7 @@ function collectionCalls(version: ApiVersion, call: Call) {
   }
 }
 
-function singleCalls(call: Call) {
+function singleCalls(call: DescribeOperation) {
   const refusals = healthchecksRefusals(401, 404, 429)
   return {
     get: {

@@ -16,26 +16,31 @@ import {
   orderByParents,
   type PlannedStep,
   planSteps,
-  type Refusal,
+  type RefusedDefinition,
   toDefinition,
 } from './definition.ts'
-import type { Caller, createEditing } from './editing.ts'
+import type { createEditing, Editor } from './editing.ts'
 import { selectOwners } from './listing-store.ts'
 import type { CheckReader } from './reading.ts'
 
-type Action = 'created' | 'updated' | 'unchanged' | 'deleted' | 'failed'
+type ApplyAction = 'created' | 'updated' | 'unchanged' | 'deleted' | 'failed'
 
 /** `index` is the place in the document, null for a check that is deleted because no place names it. */
-export type Result = {
+export type AppliedCheck = {
   index: number | null
   uuid: string | null
   name: string
-  action: Action
+  action: ApplyAction
   changes?: { before: Record<string, unknown>; after: Record<string, unknown> }
   error?: string
 }
 
-export type Applied = { results: Result[]; summary: Record<Action, number>; dry_run: boolean; pruned: boolean }
+export type ApplyAnswer = {
+  results: AppliedCheck[]
+  summary: Record<ApplyAction, number>
+  dry_run: boolean
+  pruned: boolean
+}
 
 type How = { dryRun: boolean; findChannels: FindChannels }
 
@@ -62,10 +67,10 @@ export function createApplying(options: {
   }
 
   async function take(
-    caller: Caller,
+    caller: Editor,
     step: PlannedStep,
     { dryRun, findChannels }: How,
-  ): Promise<Omit<Result, 'index' | 'name'>> {
+  ): Promise<Omit<AppliedCheck, 'index' | 'name'>> {
     const { uuid, before, definition } = step
     const channelIds = definition.channels && findChannels(definition.channels)
     const had = channelIds && before ? await selectChannelIds(database, before.id) : []
@@ -84,12 +89,12 @@ export function createApplying(options: {
   }
 
   /** Takes steps whose parents come earlier. Steps that do not depend on each other run at once. */
-  async function takeAll(caller: Caller, steps: readonly PlannedStep[], how: How): Promise<Result[]> {
-    const results: Result[] = []
+  async function takeAll(caller: Editor, steps: readonly PlannedStep[], how: How): Promise<AppliedCheck[]> {
+    const results: AppliedCheck[] = []
     for (let at = 0; at < steps.length; ) {
       const group = groupAt(steps, at)
       at += group.length
-      const taken = group.map(async (step): Promise<Result> => {
+      const taken = group.map(async (step): Promise<AppliedCheck> => {
         const { index, definition } = step
         const about = { index, name: definition.settings.name }
         try {
@@ -107,7 +112,7 @@ export function createApplying(options: {
   }
 
   /** A uuid is the credential of one check: a uuid that another project has or had is refused, with the same text. */
-  async function refuseForeign(projectId: string, steps: readonly PlannedStep[]): Promise<Refusal[]> {
+  async function refuseForeign(projectId: string, steps: readonly PlannedStep[]): Promise<RefusedDefinition[]> {
     const created = steps.filter(({ before, definition }) => before === null && definition.uuid !== null)
     const ids = created.map(({ uuid }) => uuid)
     const owners = await selectOwners(database, ids)
@@ -120,11 +125,11 @@ export function createApplying(options: {
 
   /** Deletes only checks that existed at the beginning: a check that was made meanwhile is not in the document. */
   async function prune(
-    caller: Caller,
+    caller: Editor,
     meant: ReadonlySet<string | null>,
     { since, dryRun }: { since: number; dryRun: boolean },
-  ): Promise<Result[]> {
-    const results: Result[] = []
+  ): Promise<AppliedCheck[]> {
+    const results: AppliedCheck[] = []
     for await (const page of reading.pages(caller.projectId, { tags: [], slug: null }, null, false)) {
       for (const { id, settings } of page.filter(({ id, createdAt }) => createdAt <= since && !meant.has(id))) {
         if (!dryRun) await editing.remove(caller, id)
@@ -148,10 +153,10 @@ export function createApplying(options: {
 
     /** With `prune`, checks that no definition means are deleted; not if one was refused, because it may mean any of them. */
     async apply(
-      caller: Caller,
+      caller: Editor,
       read: readonly ({ definition: Definition } | { name: string; error: string })[],
       { dryRun, prune: wantsPrune }: { dryRun: boolean; prune: boolean },
-    ): Promise<Applied> {
+    ): Promise<ApplyAnswer> {
       const since = reading.now()
       const valid = read.flatMap((one, index) => ('definition' in one ? [{ index, definition: one.definition }] : []))
       const existing = await candidatesOf(
@@ -168,7 +173,7 @@ export function createApplying(options: {
         ordered.filter(({ index }) => !errors.has(index)),
         { dryRun, findChannels: channelFinder(await selectChannelNames(database, caller.projectId)) },
       )
-      const failures = read.flatMap((one, index): Result[] => {
+      const failures = read.flatMap((one, index): AppliedCheck[] => {
         const error = 'error' in one ? one.error : errors.get(index)
         const name = 'error' in one ? one.name : one.definition.settings.name
         return error === undefined ? [] : [{ index, uuid: null, name, action: 'failed', error }]
@@ -191,8 +196,8 @@ function groupAt(steps: readonly PlannedStep[], at: number): PlannedStep[] {
   return group
 }
 
-function summaryOf(results: readonly Result[]): Record<Action, number> {
-  const summary: Record<Action, number> = { created: 0, updated: 0, unchanged: 0, deleted: 0, failed: 0 }
+function summaryOf(results: readonly AppliedCheck[]): Record<ApplyAction, number> {
+  const summary: Record<ApplyAction, number> = { created: 0, updated: 0, unchanged: 0, deleted: 0, failed: 0 }
   for (const { action } of results) summary[action]++
   return summary
 }

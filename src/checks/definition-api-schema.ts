@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import { closed, json, nullable, ref, refusals, withExample } from '../http/api-schema.ts'
 import { exampleCheck } from '../http/examples.ts'
 import { checkExample, extensions, schedule, settings } from './api-schema.ts'
-import type { Result } from './applying.ts'
+import type { AppliedCheck } from './applying.ts'
 import type { DefinitionDocument } from './definition.ts'
 
 const checksMax = 10_000
@@ -107,7 +107,7 @@ export const applyDefinitions = {
     200: json(
       'What was done, in the order of the documents',
       Type.Object({
-        results: Type.Array(ref<Result>('ApplyResult')),
+        results: Type.Array(ref<AppliedCheck>('ApplyResult')),
         summary: Type.Record(Type.String(), Type.Integer()),
         dry_run: Type.Boolean(),
         pruned: Type.Boolean({ description: 'Whether checks were looked for that no document means' }),

@@ -53,7 +53,7 @@ const parentShownMax = 100
 export type Existing = Pick<CheckWithChannels, 'id' | 'settings' | 'state'>
 
 export type Step = { index: number; definition: Definition; uuid: string; before: Existing | null }
-export type Refusal = { index: number; error: string }
+export type RefusedDefinition = { index: number; error: string }
 
 /**
  * Which check each definition means: the one with its uuid, else with its slug, else with its name; a new one if there is none. Two that
@@ -63,13 +63,13 @@ export function planSteps(
   definitions: readonly { index: number; definition: Definition }[],
   existing: readonly Existing[],
   newId: () => string,
-): { steps: Step[]; refusals: Refusal[] } {
+): { steps: Step[]; refusals: RefusedDefinition[] } {
   const byId = new Map(existing.map((one) => [one.id, one]))
   const bySlug = Map.groupBy(existing, ({ settings }) => settings.slug)
   const byName = Map.groupBy(existing, ({ settings }) => settings.name)
   const taken = new Map<string, number>()
   const steps: Step[] = []
-  const refusals: Refusal[] = []
+  const refusals: RefusedDefinition[] = []
 
   for (const { index, definition } of definitions) {
     const { uuid, settings } = definition
@@ -102,8 +102,8 @@ export type PlannedStep = Step & { parentId: string | null }
 export function orderByParents(
   steps: readonly Step[],
   existing: readonly Existing[],
-): { ordered: PlannedStep[]; refusals: Refusal[] } {
-  const refusals: Refusal[] = []
+): { ordered: PlannedStep[]; refusals: RefusedDefinition[] } {
+  const refusals: RefusedDefinition[] = []
   const meant = new Set(steps.map(({ uuid }) => uuid))
   const others = existing.filter(({ id }) => !meant.has(id))
   const known = [

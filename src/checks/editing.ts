@@ -41,7 +41,7 @@ type Edit = {
 export type EditInput = Pick<CheckInput, 'settings'> &
   Partial<Pick<CheckInput, 'derived'>> & { channels: string | readonly string[] | undefined }
 
-export type Caller = Actor & { projectId: string }
+export type Editor = Actor & { projectId: string }
 
 /** Ends the unfinished deliveries of a check that is being deleted. */
 export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => Promise<void>
@@ -76,7 +76,7 @@ export function createEditing(options: EditingOptions) {
   }
 
   /** Changes settings, the state (`alter`) or both, and computes the deadline by the new rules. */
-  async function save(caller: Caller, id: string, action: string, edit: Edit): Promise<void> {
+  async function save(caller: Editor, id: string, action: string, edit: Edit): Promise<void> {
     for (let attempt = 1; attempt <= attemptsMax; attempt++) {
       await refreshBlindTime()
       const written = await database.transaction((tx) => saveIn(tx, caller, id, action, edit))
@@ -88,7 +88,7 @@ export function createEditing(options: EditingOptions) {
   /** Returns null and changes nothing if the lock took so long that what is known of blind time is too old to decide by. */
   async function saveIn(
     tx: Queryable,
-    caller: Caller,
+    caller: Editor,
     id: string,
     action: string,
     edit: Edit,
@@ -170,7 +170,7 @@ export function createEditing(options: EditingOptions) {
   return {
     /** `identity` is that of a check which moves here, or comes back. */
     async create(
-      caller: Caller,
+      caller: Editor,
       input: EditInput & Pick<CheckInput, 'match'>,
       identity?: { id: string; badgeKey: string },
     ): Promise<{ id: string; created: boolean }> {
@@ -202,17 +202,17 @@ export function createEditing(options: EditingOptions) {
       return found
     },
 
-    async update(caller: Caller, id: string, input: EditInput): Promise<void> {
+    async update(caller: Editor, id: string, input: EditInput): Promise<void> {
       await find(caller.projectId, id)
       await save(caller, id, 'update', await editOf(caller.projectId, input))
     },
 
-    async pause(caller: Caller, id: string): Promise<void> {
+    async pause(caller: Editor, id: string): Promise<void> {
       await find(caller.projectId, id)
       await save(caller, id, 'pause', { settings: { pausedUntil: null }, alter: (state) => onPause(state, now()) })
     },
 
-    async resume(caller: Caller, id: string): Promise<void> {
+    async resume(caller: Editor, id: string): Promise<void> {
       const check = await find(caller.projectId, id)
       const { state } = onTime(rulesOf(check.settings), check.state, now(), windows())
       if (state.status !== 'paused') throw new AppError('conflict', 'check is not paused')
@@ -220,7 +220,7 @@ export function createEditing(options: EditingOptions) {
     },
 
     /** Returns what was deleted. */
-    async remove(caller: Caller, id: string): Promise<CheckWithChannels> {
+    async remove(caller: Editor, id: string): Promise<CheckWithChannels> {
       const check = await find(caller.projectId, id)
       await database.transaction(async (tx) => {
         await store.serialise(tx, caller.projectId)

@@ -8,7 +8,7 @@ import { readZone } from '../schedule/legacy-zones.ts'
 import { isValidExpression } from '../schedule/schedule.ts'
 
 /** Returns what is wrong with a value, as a sentence without its subject, the field; undefined if nothing is. */
-export type Rule = (value: unknown) => string | undefined
+export type FieldRule = (value: unknown) => string | undefined
 
 export type Wire = string | number | boolean | null
 
@@ -16,7 +16,7 @@ export type Wire = string | number | boolean | null
 export type Precision = 'seconds' | 'milliseconds'
 
 export type FieldType<Value> = {
-  rule: Rule
+  rule: FieldRule
   schema: (options: { description: string }) => TSchema
   /** Of a value that follows the rule; without it the value is kept as it is written. */
   read?(value: string): Value
@@ -25,7 +25,7 @@ export type FieldType<Value> = {
   isInstant?: true
 }
 
-export type Field = {
+export type CheckField = {
   /** On the wire. */
   name: string
   column: string
@@ -45,7 +45,7 @@ export type Field = {
 }
 
 /** A field that Healthchecks does not know: not set by default. */
-export function ours<const Given extends Omit<Field, 'default' | 'isOurs'>>(given: Given) {
+export function ours<const Given extends Omit<CheckField, 'default' | 'isOurs'>>(given: Given) {
   return { ...given, default: null, isOurs: true } as const
 }
 
@@ -58,7 +58,7 @@ export function text(maxLength: number): FieldType<string> {
 
 /** A text that Healthchecks accepts at any length. The limit is ours, so that the error names it; every reader of a list loads these. */
 export function boundedText(maxLength: number): FieldType<string> {
-  const rule: Rule = (value) =>
+  const rule: FieldRule = (value) =>
     typeof value === 'string' && exceeds(value, maxLength)
       ? `is too long, at most ${maxLength} characters are possible`
       : string()(value)
@@ -116,7 +116,7 @@ export const seconds: FieldType<number> = {
 
 /** A whole number of a field of ours: the texts of Healthchecks do not name the limit. */
 export function within(minimum: number, maximum: number): FieldType<number> {
-  const rule: Rule = (value) => {
+  const rule: FieldRule = (value) => {
     if (!Number.isInteger(value)) return 'is not a whole number'
     if ((value as number) < minimum) return `is too small, at least ${minimum} is needed`
     return (value as number) > maximum ? `is too large, at most ${maximum} is possible` : undefined
@@ -146,11 +146,11 @@ export const checkId: FieldType<string> = {
   schema: (options) => Type.String(options),
 }
 
-export function nullable(rule: Rule): Rule {
+export function nullable(rule: FieldRule): FieldRule {
   return (value) => (value === null ? undefined : rule(value))
 }
 
-function string(maxLength?: number, then?: (value: string) => string | undefined): Rule {
+function string(maxLength?: number, then?: (value: string) => string | undefined): FieldRule {
   return (value) => {
     if (typeof value !== 'string') return 'is not a string'
     if (maxLength !== undefined && exceeds(value, maxLength)) return 'is too long'

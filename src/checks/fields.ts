@@ -6,9 +6,9 @@ import type { WatchedCheck } from '../core/check.ts'
 import type { Schedule } from '../schedule/schedule.ts'
 import {
   boundedText,
+  type CheckField,
   checkId,
   expression,
-  type Field,
   type FieldType,
   flag,
   instant,
@@ -233,14 +233,14 @@ export const fields = {
     isSpecialInDefinitions: true,
     about: 'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
   }),
-} satisfies Record<string, Field>
+} satisfies Record<string, CheckField>
 
 type Fields = typeof fields
 
 /** Lengths in seconds, `pausedUntil` in epoch milliseconds; null is "not set". */
-export type Settings = { -readonly [Name in keyof Fields]: ValueOf<Fields[Name]> }
+export type Settings = { -readonly [Name in keyof Fields]: FieldValue<Fields[Name]> }
 
-type ValueOf<Row extends Field> =
+type FieldValue<Row extends CheckField> =
   Row['type'] extends FieldType<infer Value> ? (Row extends { isOurs: true } ? Value | null : Value) : Row['default']
 
 /** Those on which a status depends. */
@@ -252,11 +252,11 @@ export type DecidingFields = {
 export type Check = WatchedCheck & { badgeKey: string; createdAt: number; settings: Settings }
 
 /** One field, for those who treat all alike. */
-export type AnyField = Field & { setting: keyof Settings }
+export type AnyField = CheckField & { setting: keyof Settings }
 
 export const allFields: readonly AnyField[] = Object.entries(fields).map(([setting, field]) => ({
   setting: setting as keyof Settings,
-  ...(field as Field),
+  ...(field as CheckField),
 }))
 
 /** Those that are read and written on the wire. */

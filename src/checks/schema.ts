@@ -4,7 +4,7 @@
 import { AppError } from '../core/errors.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { detectKind } from '../schedule/schedule.ts'
-import { boundedText, nullable, type Rule, slugMax } from './field-types.ts'
+import { boundedText, type FieldRule, nullable, slugMax } from './field-types.ts'
 import { fields, type Settings, wireFields } from './fields.ts'
 
 /**
@@ -25,7 +25,7 @@ const uniqueFields = { name: 'name', slug: 'slug', tags: 'tags', timeout: 'timeo
 /** All channels that a project may have, by their longest names, with room to spare. */
 const channelsMax = 100_000
 
-const theirRules: Record<string, Rule> = {
+const theirRules: Record<string, FieldRule> = {
   ...rulesOf(wireFields.filter(({ isOurs }) => !isOurs)),
   subject: fields.successKw.type.rule,
   subject_fail: fields.failureKw.type.rule,
@@ -34,16 +34,16 @@ const theirRules: Record<string, Rule> = {
 }
 
 /** Healthchecks looks at its fields in the order of the alphabet. */
-export const rules: Record<string, Rule> = {
+export const rules: Record<string, FieldRule> = {
   ...sorted(theirRules),
   ...sorted(rulesOf(wireFields.filter(({ isOurs }) => isOurs))),
 }
 
-function rulesOf(list: typeof wireFields): Record<string, Rule> {
+function rulesOf(list: typeof wireFields): Record<string, FieldRule> {
   return Object.fromEntries(list.map(({ name, type, isOurs }) => [name, isOurs ? nullable(type.rule) : type.rule]))
 }
 
-function sorted(all: Record<string, Rule>): Record<string, Rule> {
+function sorted(all: Record<string, FieldRule>): Record<string, FieldRule> {
   return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 

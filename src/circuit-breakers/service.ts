@@ -21,7 +21,7 @@ import { isoMillis } from '../kit/instant.ts'
 export type BreakerSettings = BreakerPolicy & { requestTimeoutMs: number }
 
 /** Somebody who was let through. The first report counts, and one must be made: `release` says that nothing is known. */
-export type Call = {
+export type BreakerCall = {
   succeed(): void
   /** `reason` is a short word without names of hosts or people. */
   fail(reason: string): void
@@ -38,9 +38,9 @@ export type Breaker = {
   /** When an open breaker lets a call through again, in epoch milliseconds; null unless it is open. */
   retryAt(): number | null
   /** Null if the call must not be made. */
-  begin(): Call | null
+  begin(): BreakerCall | null
   /** Lets a call through in any case; what comes of it counts. */
-  beginAnyway(): Call
+  beginAnyway(): BreakerCall
   /** Rejects with BreakerOpenError without calling `work`, or with what `work` rejects with. Any other error is an answer. */
   run<T>(work: () => Promise<T>, isFailure: (error: unknown) => boolean): Promise<T>
 }
@@ -71,7 +71,7 @@ export class BreakerOpenError extends AppError {
   }
 }
 
-type Entry = { breaker: Breaker; usedAt: number; underWay: number; document(): BreakerDocument; reset(): void }
+type BreakerEntry = { breaker: Breaker; usedAt: number; underWay: number; document(): BreakerDocument; reset(): void }
 
 export type CircuitBreakersOptions = {
   settingsOf: (kind: string, name: string) => BreakerSettings
@@ -91,7 +91,7 @@ const forgetAfterMs = 86_400_000
 
 export function createCircuitBreakers(options: CircuitBreakersOptions) {
   const { settingsOf, monotonic, breakersMax = 10_000 } = options
-  const entries = new Map<string, Entry>()
+  const entries = new Map<string, BreakerEntry>()
   const closedListeners: ((name: string) => void)[] = []
 
   function announce(change: BreakerChange): void {
@@ -99,7 +99,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     if (change.to === 'closed') for (const listener of closedListeners) listener(change.name)
   }
 
-  function make(name: string, kind: string): Entry {
+  function make(name: string, kind: string): BreakerEntry {
     if (entries.size >= breakersMax) dropOne()
     const entry = createEntry({ ...options, name, kind, settings: settingsOf(kind, name), onChange: announce, use })
     entries.set(name, entry)
@@ -108,22 +108,22 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
   }
 
   /** A caller that holds a dropped breaker restores it by using it. */
-  function use(entry: Entry): void {
+  function use(entry: BreakerEntry): void {
     entry.usedAt = monotonic()
     if (!entries.has(entry.breaker.name)) entries.set(entry.breaker.name, entry)
   }
 
   /** The one unused for longest, closed and idle ones first. */
   function dropOne(): void {
-    const rank = ({ breaker, underWay }: Entry) => Number(underWay > 0) + Number(breaker.phase() !== 'closed')
-    const before = (a: Entry, b: Entry) => rank(a) - rank(b) || a.usedAt - b.usedAt
-    let first: Entry | undefined
+    const rank = ({ breaker, underWay }: BreakerEntry) => Number(underWay > 0) + Number(breaker.phase() !== 'closed')
+    const before = (a: BreakerEntry, b: BreakerEntry) => rank(a) - rank(b) || a.usedAt - b.usedAt
+    let first: BreakerEntry | undefined
     for (const entry of entries.values()) if (first === undefined || before(entry, first) < 0) first = entry
     if (first) entries.delete(first.breaker.name)
   }
 
   /** Of a destination that is gone, nobody would ever close it. */
-  function current(): Entry[] {
+  function current(): BreakerEntry[] {
     const since = monotonic() - forgetAfterMs
     for (const [name, { usedAt, underWay }] of entries) if (usedAt < since && underWay === 0) entries.delete(name)
     return [...entries.values()]
@@ -166,10 +166,10 @@ type EntryOptions = CircuitBreakersOptions & {
   name: string
   kind: string
   settings: BreakerSettings
-  use: (entry: Entry) => void
+  use: (entry: BreakerEntry) => void
 }
 
-function createEntry(options: EntryOptions): Entry {
+function createEntry(options: EntryOptions): BreakerEntry {
   const { name, kind, settings, monotonic, wall, onChange, count } = options
   let state: BreakerState = closedBreaker
   let lastError: string | null = null
@@ -180,7 +180,7 @@ function createEntry(options: EntryOptions): Entry {
     if (from !== next.phase) onChange({ name, kind, from, to: next.phase, reason })
   }
 
-  function begun(): Call {
+  function begun(): BreakerCall {
     const { epoch } = state
     let isOver = false
     entry.underWay++
@@ -206,7 +206,7 @@ function createEntry(options: EntryOptions): Entry {
     }
   }
 
-  function begin(): Call | null {
+  function begin(): BreakerCall | null {
     options.use(entry)
     const admission = admit(settings, state, monotonic())
     if (!admission.admitted) {
@@ -247,7 +247,7 @@ function createEntry(options: EntryOptions): Entry {
     },
   }
 
-  const entry: Entry = {
+  const entry: BreakerEntry = {
     breaker,
     usedAt: monotonic(),
     underWay: 0,

@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
-import type { Applied, Result } from '../checks/applying.ts'
+import type { AppliedCheck, ApplyAnswer } from '../checks/applying.ts'
 import { readChecks } from './definition-file.ts'
 import { CommandError } from './errors.ts'
 import { importHealthchecks } from './healthchecks.ts'
@@ -69,8 +69,8 @@ async function send(args: readonly string[], canPrune: boolean): Promise<void> {
   report(await post(connect(values), { checks: readChecks(file), dry_run: values['dry-run'] ?? false, prune }), prune)
 }
 
-async function post(server: Server, body: object): Promise<Applied> {
-  return (await server.post('/api/v3/definitions/', body)) as Applied
+async function post(server: Server, body: object): Promise<ApplyAnswer> {
+  return (await server.post('/api/v3/definitions/', body)) as ApplyAnswer
 }
 
 /** Then parents are named by slug or name. */
@@ -83,7 +83,7 @@ function withoutUuids(checks: readonly Record<string, unknown>[]): Record<string
 }
 
 /** One line for each check that is not as it was, and the sum; exit status 1 if any was refused. */
-export function report(applied: Applied, wantedPrune = false): void {
+export function report(applied: ApplyAnswer, wantedPrune = false): void {
   for (const result of applied.results) if (result.action !== 'unchanged') process.stdout.write(lineOf(result))
   const counts = Object.entries(applied.summary).map(([action, count]) => `${count} ${action}`)
   process.stdout.write(`${counts.join(', ')}${applied.dry_run ? ' (dry run: nothing was done)' : ''}\n`)
@@ -92,16 +92,16 @@ export function report(applied: Applied, wantedPrune = false): void {
   if (applied.summary.failed > 0) process.exitCode = 1
 }
 
-function lineOf({ action, name, uuid, index, changes, error }: Result): string {
+function lineOf({ action, name, uuid, index, changes, error }: AppliedCheck): string {
   const who = [name || '(no name)', uuid].filter(Boolean).join(' ')
   if (action === 'failed') return `failed     checks[${index}] ${who}: ${error}\n`
   const what = action === 'updated' ? `: ${Object.keys(changes?.after ?? {}).join(', ')}` : ''
   return `${action.padEnd(10)} ${who}${what}\n`
 }
 
-type Options = NonNullable<Parameters<typeof parseArgs>[0]>['options']
+type DefinitionOptions = NonNullable<Parameters<typeof parseArgs>[0]>['options']
 
-export function readArgs<const T extends Options>(args: readonly string[], usage: string, options: T) {
+export function readArgs<const T extends DefinitionOptions>(args: readonly string[], usage: string, options: T) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {

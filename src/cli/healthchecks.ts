@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import type { Applied } from '../checks/applying.ts'
+import type { ApplyAnswer } from '../checks/applying.ts'
 import { wireFields } from '../checks/fields.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
 import { inputMaxBytes, readInput } from './input.ts'
@@ -30,13 +30,16 @@ const options = {
   'dry-run': { type: 'boolean' },
 } as const
 
-type Check = Record<string, unknown>
-type Channel = { id: string; name: string; kind: string }
+type HealthchecksCheck = Record<string, unknown>
+type HealthchecksChannel = { id: string; name: string; kind: string }
 
 /** Healthchecks and Flatline give these the same meaning. */
 const sameFields = wireFields.filter(({ isOurs }) => !isOurs).map(({ name }) => name)
 
-export async function importHealthchecks(args: readonly string[], report: (applied: Applied) => void): Promise<void> {
+export async function importHealthchecks(
+  args: readonly string[],
+  report: (applied: ApplyAnswer) => void,
+): Promise<void> {
   const values = readOptions(args)
   const key = values['api-key'] ?? keyFromFile(values['api-key-file'])
   if (values.url === undefined || key === undefined) throw new CommandError(usage)
@@ -44,11 +47,13 @@ export async function importHealthchecks(args: readonly string[], report: (appli
   const keys = values.dump === undefined ? null : readDump(values.dump, checks, keyFromFile(values['secret-key-file']))
 
   const target = connect(values)
-  const own = ((await target.get('/api/v3/channels/')) as { channels: Channel[] }).channels.map(({ name }) => name)
+  const own = ((await target.get('/api/v3/channels/')) as { channels: HealthchecksChannel[] }).channels.map(
+    ({ name }) => name,
+  )
   const isKnown = (name: string) => own.filter((other) => other === name).length === 1
   const definitions = checks.map((check) => toDefinition(check, channels, isKnown))
   const dryRun = values['dry-run'] ?? false
-  report((await target.post('/api/v3/definitions/', { checks: definitions, dry_run: dryRun })) as Applied)
+  report((await target.post('/api/v3/definitions/', { checks: definitions, dry_run: dryRun })) as ApplyAnswer)
   if (keys && !dryRun) await adoptKeys(target, keys)
   tellMissing(channels, isKnown)
 }
@@ -62,16 +67,16 @@ function readOptions(args: readonly string[]) {
 }
 
 /** Older servers know older versions only. */
-async function readProject(source: Server): Promise<{ checks: Check[]; channels: Channel[] }> {
+async function readProject(source: Server): Promise<{ checks: HealthchecksCheck[]; channels: HealthchecksChannel[] }> {
   for (const version of [3, 2, 1]) {
     try {
-      const { checks } = (await source.get(`/api/v${version}/checks/`)) as { checks?: Check[] }
+      const { checks } = (await source.get(`/api/v${version}/checks/`)) as { checks?: HealthchecksCheck[] }
       if (!Array.isArray(checks)) throw new CommandError(`${source.url} does not answer like Healthchecks`)
       if (checks.some(({ uuid, ping_url }) => !uuid && !ping_url))
         throw new CommandError(
           'the key is a read-only one, which is not told the ping addresses: use the read-write key',
         )
-      const { channels } = (await source.get(`/api/v${version}/channels/`)) as { channels: Channel[] }
+      const { channels } = (await source.get(`/api/v${version}/channels/`)) as { channels: HealthchecksChannel[] }
       return { checks, channels }
     } catch (error) {
       if (!(error instanceof ServerRefusal && error.status === 404 && version > 1)) throw error
@@ -80,7 +85,11 @@ async function readProject(source: Server): Promise<{ checks: Check[]; channels:
   throw new CommandError(`${source.url} does not answer like Healthchecks`)
 }
 
-function toDefinition(check: Check, channels: readonly Channel[], isKnown: (name: string) => boolean): Check {
+function toDefinition(
+  check: HealthchecksCheck,
+  channels: readonly HealthchecksChannel[],
+  isKnown: (name: string) => boolean,
+): HealthchecksCheck {
   const used = String(check.channels ?? '').split(',')
   const names = channels.filter(({ id, name }) => used.includes(id) && isKnown(name)).map(({ name }) => name)
   const badge = /\/b\/\d+\/([0-9a-f-]{36})\./.exec(String(check.badge_url))?.[1]
@@ -94,9 +103,9 @@ function toDefinition(check: Check, channels: readonly Channel[], isKnown: (name
   }
 }
 
-type Keys = { ping_key?: string; badge_key?: string; badge_secret?: string }
+type ImportKeys = { ping_key?: string; badge_key?: string; badge_secret?: string }
 
-function readDump(file: string, checks: readonly Check[], secretKey: string | undefined): Keys {
+function readDump(file: string, checks: readonly HealthchecksCheck[], secretKey: string | undefined): ImportKeys {
   const rows = readRows(file)
   const codes = new Set(checks.map(({ uuid }) => uuid))
   const owners = rows.filter(({ model, fields }) => model === 'api.check' && codes.has(fields.code))
@@ -131,13 +140,13 @@ function readRows(file: string): { model: string; pk: unknown; fields: Record<st
   throw new CommandError(`${file} is not the output of dumpdata`)
 }
 
-async function adoptKeys(target: Server, keys: Keys): Promise<void> {
+async function adoptKeys(target: Server, keys: ImportKeys): Promise<void> {
   if (Object.keys(keys).length === 0) return
   const { changed } = (await target.post('/api/v3/keys/adopt/', keys)) as { changed: string[] }
   process.stdout.write(changed.length > 0 ? `adopted    ${changed.join(', ')}\n` : 'the keys are here already\n')
 }
 
-function tellMissing(channels: readonly Channel[], isKnown: (name: string) => boolean): void {
+function tellMissing(channels: readonly HealthchecksChannel[], isKnown: (name: string) => boolean): void {
   const missing = channels.filter(({ name }) => !isKnown(name))
   if (missing.length === 0) return
   const names = missing.map(({ name, kind }) => `${name || '(no name)'} (${kind})`).join(', ')

@@ -2,12 +2,12 @@
 import type { resolveConfig } from './load.ts'
 import { settings } from './schema.ts'
 
-type Resolved = ReturnType<typeof resolveConfig>
+type ResolvedSetting = ReturnType<typeof resolveConfig>
 
 export type ReportedSetting = { path: string; value: unknown; origin: string }
 
 /** In the order of the schema. Secrets are `***`; what is not set is null. */
-export function reportConfig({ config, origins }: Resolved): ReportedSetting[] {
+export function reportConfig({ config, origins }: ResolvedSetting): ReportedSetting[] {
   return settings.map(({ path, secret }) => {
     const value =
       path.split('.').reduce<unknown>((node, key) => (node as Record<string, unknown>)?.[key], config) ?? null

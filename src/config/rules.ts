@@ -3,19 +3,19 @@
 import { type Config, settings } from './schema.ts'
 import { databaseTarget, keyHex } from './values.ts'
 
-export type Rule = { about: readonly string[]; text: string; broken: (config: Config) => boolean }
+export type SettingRule = { about: readonly string[]; text: string; broken: (config: Config) => boolean }
 
 const quotaRules = (
   ['checks', 'channels', 'newChecksPerHour', 'bodyBytes', 'bodyBytesPerCheck', 'spoolShare'] as const
 ).map(
-  (name): Rule => ({
+  (name): SettingRule => ({
     about: [`quotas.${name}`, `quotas.${name}Max`],
     text: `quotas.${name} must not be more than quotas.${name}Max`,
     broken: ({ quotas }) => quotas[name] > quotas[`${name}Max`],
   }),
 )
 
-const fitting: Rule[] = [
+const fitting: SettingRule[] = [
   {
     about: ['server.shutdownTimeoutMs', 'server.drainMs'],
     text: 'SHUTDOWN_TIMEOUT_MS must be longer than DRAIN_MS, which it includes',
@@ -75,7 +75,7 @@ const fitting: Rule[] = [
   },
 ]
 
-const profileDemands: Rule[] = [
+const profileDemands: SettingRule[] = [
   {
     about: ['security.adminTokenPrevious'],
     text: 'needs ADMIN_TOKEN, which replaces it',
@@ -128,7 +128,7 @@ function isPlaceholder(secret: string): boolean {
   return /^(.)\1+$/.test(secret) || /change[-_ ]?me|example|placeholder|your[-_ ]|secret[-_ ]?key/i.test(secret)
 }
 
-export const rules: readonly Rule[] = [...fitting, ...quotaRules, ...profileDemands]
+export const rules: readonly SettingRule[] = [...fitting, ...quotaRules, ...profileDemands]
 
 /** Pairs of secrets with the same value, as paths, whichever way a key was written. */
 export function sharedSecrets(config: Config): [string, string][] {

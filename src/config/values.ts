@@ -5,10 +5,10 @@ import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
 import type { LeafSchema, Setting } from './schema.ts'
 
-export type Reading = { value: unknown } | { problem: string }
+export type ParsedSetting = { value: unknown } | { problem: string }
 
 /** Reads one setting strictly: text is parsed by the setting's type, anything else must already have it. */
-export function readValue(setting: Setting, written: unknown, cwd: string): Reading {
+export function readValue(setting: Setting, written: unknown, cwd: string): ParsedSetting {
   const parsed = typeof written === 'string' ? parseText(setting, written) : { value: withDurations(written) }
   if ('problem' in parsed) return parsed
   const problem = brokenRule(setting, parsed.value)
@@ -35,7 +35,7 @@ function brokenRule({ schema }: Setting, value: unknown): string | undefined {
   return schema.type === 'object' && place !== '' ? `${place} ${rule}` : rule
 }
 
-function parseText(setting: Setting, text: string): Reading {
+function parseText(setting: Setting, text: string): ParsedSetting {
   const { schema } = setting
   if (schema.enum) return parseChoice(setting, schema.enum, text)
   if (schema.type === 'boolean') return parseBoolean(setting, text)
@@ -47,7 +47,7 @@ function parseText(setting: Setting, text: string): Reading {
   return { value: text }
 }
 
-function parseChoice(setting: Setting, choices: string[], text: string): Reading {
+function parseChoice(setting: Setting, choices: string[], text: string): ParsedSetting {
   const word = text.toLowerCase()
   const value = setting.schema.synonyms?.[word] ?? word
   return choices.includes(value)
@@ -55,17 +55,17 @@ function parseChoice(setting: Setting, choices: string[], text: string): Reading
     : { problem: `${quoted(setting, text)}must be one of ${choices.join(', ')}` }
 }
 
-function parseBoolean(setting: Setting, text: string): Reading {
+function parseBoolean(setting: Setting, text: string): ParsedSetting {
   if (/^(true|1|yes)$/i.test(text)) return { value: true }
   if (/^(false|0|no)$/i.test(text)) return { value: false }
   return { problem: `${quoted(setting, text)}must be true, false, 1, 0, yes or no` }
 }
 
-function parseInteger(setting: Setting, text: string): Reading {
+function parseInteger(setting: Setting, text: string): ParsedSetting {
   return /^-?\d+$/.test(text) ? { value: Number(text) } : { problem: `${quoted(setting, text)}must be an integer` }
 }
 
-function parseNumber(setting: Setting, text: string): Reading {
+function parseNumber(setting: Setting, text: string): ParsedSetting {
   return /^-?\d+(\.\d+)?$/.test(text)
     ? { value: Number(text) }
     : { problem: `${quoted(setting, text)}must be a number` }
@@ -73,7 +73,7 @@ function parseNumber(setting: Setting, text: string): Reading {
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-function parseDuration(setting: Setting, text: string): Reading {
+function parseDuration(setting: Setting, text: string): ParsedSetting {
   const value = durationMs(text)
   if (value !== undefined) return { value }
   return { problem: `${quoted(setting, text)}must be milliseconds or a duration such as 30s, 5m, 1h or 2d` }
@@ -92,7 +92,7 @@ function withDurations(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(read))
 }
 
-function parseJson(text: string): Reading {
+function parseJson(text: string): ParsedSetting {
   try {
     return { value: withDurations(JSON.parse(text)) }
   } catch {
@@ -100,7 +100,7 @@ function parseJson(text: string): Reading {
   }
 }
 
-function parseList(text: string): Reading {
+function parseList(text: string): ParsedSetting {
   if (text.trimStart().startsWith('[')) {
     try {
       return { value: JSON.parse(text) }
@@ -114,9 +114,9 @@ function parseList(text: string): Reading {
 
 // What a plain type cannot say. Each gets a value of the right type and returns the one to keep.
 const shapes = {
-  directory: (path: string, cwd: string): Reading => ({ value: resolve(cwd, path) }),
+  directory: (path: string, cwd: string): ParsedSetting => ({ value: resolve(cwd, path) }),
 
-  siteUrl(text: string): Reading {
+  siteUrl(text: string): ParsedSetting {
     const url = URL.canParse(text) ? new URL(text) : undefined
     if (!url || !/^https?:$/.test(url.protocol)) return { problem: 'must be an http:// or https:// URL' }
     if (url.username || url.password || url.search || url.hash) {
@@ -125,12 +125,12 @@ const shapes = {
     return { value: url.origin + url.pathname.replace(/\/+$/, '') }
   },
 
-  databaseUrl(text: string): Reading {
+  databaseUrl(text: string): ParsedSetting {
     if (!/^postgres(ql)?:\/\//.test(text)) return { problem: 'must be a postgres:// or postgresql:// URL' }
     return databaseTarget(text) ? { value: text } : { problem: 'is not a valid URL (is the password percent-encoded?)' }
   },
 
-  addresses(items: string[]): Reading {
+  addresses(items: string[]): ParsedSetting {
     const wrong = items.find((item) => !isProxyAddress(item))
     if (wrong === undefined) return { value: items }
     return {
@@ -138,14 +138,14 @@ const shapes = {
     }
   },
 
-  encryptionKeys(items: string[]): Reading {
+  encryptionKeys(items: string[]): ParsedSetting {
     const keys = items.map(keyHex)
     if (keys.length === 0 || keys.includes(undefined)) {
       return { problem: 'must be 32 bytes as 64 hex digits or base64, or a comma list of such keys' }
     }
     return new Set(keys).size === keys.length ? { value: keys } : { problem: 'names the same key twice' }
   },
-} satisfies Record<string, (value: never, cwd: string) => Reading>
+} satisfies Record<string, (value: never, cwd: string) => ParsedSetting>
 
 function isProxyAddress(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true

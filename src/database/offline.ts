@@ -13,7 +13,7 @@ import { startEmbeddedPostgres } from './embedded/server.ts'
 
 export type OfflineDatabase = { client: pg.Client; close(): Promise<void> }
 
-type Options = {
+type OfflineOptions = {
   config: Config
   log: EmbeddedLog
   /** Shown in pg_stat_activity. */
@@ -22,7 +22,7 @@ type Options = {
 }
 
 /** Of an embedded database another process may be the owner. Makes none where there is none. */
-export async function openToRead(options: Options): Promise<OfflineDatabase> {
+export async function openToRead(options: OfflineOptions): Promise<OfflineDatabase> {
   const { config, name, signal } = options
   const { dataDir } = config.server
   if (config.database.url === undefined) {
@@ -34,7 +34,7 @@ export async function openToRead(options: Options): Promise<OfflineDatabase> {
 }
 
 /** An embedded database is started, made if need be, and nobody else's meanwhile. */
-export async function openAlone(options: Options): Promise<OfflineDatabase> {
+export async function openAlone(options: OfflineOptions): Promise<OfflineDatabase> {
   const { config, name, signal } = options
   const { dataDir } = config.server
   if (config.database.url === undefined && (await findOwned(dataDir, name, signal)))
@@ -42,7 +42,7 @@ export async function openAlone(options: Options): Promise<OfflineDatabase> {
   return open(options)
 }
 
-async function open({ config, log, name, signal }: Options): Promise<OfflineDatabase> {
+async function open({ config, log, name, signal }: OfflineOptions): Promise<OfflineDatabase> {
   const { url, connectTimeoutMs } = config.database
   if (url !== undefined)
     return connect({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs }, name, signal)

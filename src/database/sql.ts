@@ -19,15 +19,15 @@ type Values = {
 type SqlType = keyof Values
 
 /** The type of a column, with `?` if it can be null. */
-type Column = SqlType | `${SqlType}?`
+type SqlColumn = SqlType | `${SqlType}?`
 
-type ValueOf<C extends Column> = C extends `${infer T extends SqlType}?`
+type ValueOf<C extends SqlColumn> = C extends `${infer T extends SqlType}?`
   ? Values[T] | null
   : C extends SqlType
     ? Values[C]
     : never
 
-type Columns = Record<string, Column>
+type Columns = Record<string, SqlColumn>
 type RowOf<C extends Columns> = { -readonly [Name in keyof C]: ValueOf<C[Name]> }
 
 /** The types that a column can have for a value to be a `Value`. */

@@ -31,7 +31,7 @@ export const sampledMetrics = [
   'sla_latency_p95_seconds',
 ] as const
 
-type Value = { name: string; value: number; labels: Record<string, string> }
+type SampledValue = { name: string; value: number; labels: Record<string, string> }
 
 export type MetricQuery = {
   name: string
@@ -50,7 +50,7 @@ export type HealthMetrics = ReturnType<typeof createHealthMetrics>
 export function createHealthMetrics(options: {
   database: Database
   /** The current value of every series of these metrics. */
-  read: (names: readonly string[]) => Promise<Value[]>
+  read: (names: readonly string[]) => Promise<SampledValue[]>
   node: string
 }) {
   const { database, read, node } = options
@@ -78,13 +78,13 @@ export function createHealthMetrics(options: {
 }
 
 /** Of a histogram its sum and its count: what they grew by is an average, and buckets would be most of the table. */
-function isPlain({ name, labels }: Value): boolean {
+function isPlain({ name, labels }: SampledValue): boolean {
   return !name.endsWith('_bucket') && labels.le === undefined
 }
 
 /** Any key may read this table, so nobody's project is named in it: series that differ by tenant alone are added up. */
-function withoutTenants(values: readonly Value[]): Value[] {
-  const sums = new Map<string, Value>()
+function withoutTenants(values: readonly SampledValue[]): SampledValue[] {
+  const sums = new Map<string, SampledValue>()
   for (const { name, value, labels } of values) {
     const { tenant: _, ...rest } = labels
     const key = JSON.stringify([name, rest])

@@ -35,10 +35,10 @@ export async function selectPoints(
   return rows.map(({ at, min, avg, max }) => [at, min, avg, max])
 }
 
-type Reader = Pick<PrismaClient, 'healthMetric'>
+type SampleTable = Pick<PrismaClient, 'healthMetric'>
 
 /** From name to name along the index: the table holds millions of rows and few names, and groupBy or distinct reads all of them. */
-export async function selectNames({ healthMetric }: Reader): Promise<string[]> {
+export async function selectNames({ healthMetric }: SampleTable): Promise<string[]> {
   const names: string[] = []
   for (let after = ''; ; ) {
     const next = await healthMetric.findFirst({

@@ -7,15 +7,15 @@ import FindMyWay from 'find-my-way'
 import { AppError } from '../core/errors.ts'
 
 /** Answers a failure in a dialect. */
-export type Answer = (failure: AppError, request: FastifyRequest, reply: FastifyReply) => void
+export type AnswerFailure = (failure: AppError, request: FastifyRequest, reply: FastifyReply) => void
 
 type Addresses = {
   /** The methods of a request's address, in a fixed order and with OPTIONS; undefined if the address does not exist. */
   methodsOf(request: FastifyRequest): string | undefined
   /** How failures are answered at the address of a request; undefined for Flatline's own dialect. */
-  answerOf(request: FastifyRequest): Answer | undefined
+  answerOf(request: FastifyRequest): AnswerFailure | undefined
   /** Failures at addresses that match are answered by `answer`, even if there is no route. */
-  claim(path: RegExp, answer: Answer): void
+  claim(path: RegExp, answer: AnswerFailure): void
   /** 204 to OPTIONS, 405 to any other method that the address does not have, 404 for an address that does not exist. */
   refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply
 }
@@ -23,7 +23,7 @@ type Addresses = {
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** How failures are answered at this address. */
-    answer?: Answer
+    answer?: AnswerFailure
     /** The pattern to which this address redirects, whose methods it has. */
     redirectsTo?: string
   }
@@ -45,7 +45,7 @@ export const addressesPlugin = fp(
     const byPattern = new Map<string, Known>()
     // A part that is too long for a route is still one of its address.
     const router = FindMyWay({ maxParamLength: pathMax })
-    const claims: { path: RegExp; answer: Answer }[] = []
+    const claims: { path: RegExp; answer: AnswerFailure }[] = []
 
     function learn(route: RouteOptions): void {
       const { method, url, config } = route

@@ -4,8 +4,8 @@
 import type { FastifyInstance } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 
-type Answer = { description: string; content?: Record<string, { schema: object; example: unknown }> }
-type Answers = Record<number, Answer>
+type AnswerSchema = { description: string; content?: Record<string, { schema: object; example: unknown }> }
+type Answers = Record<number, AnswerSchema>
 
 declare module 'fastify' {
   interface FastifySchema {
@@ -54,12 +54,12 @@ export const nothing = (description: string) => ({ ...Type.Unsafe<unknown>({ typ
 
 /** Refusals of Flatline's own calls, by status. */
 export function refusals(...statuses: number[]): Answers {
-  return Object.fromEntries(statuses.map((status) => [status, ours[status] as Answer]))
+  return Object.fromEntries(statuses.map((status) => [status, ours[status] as AnswerSchema]))
 }
 
 /** Refusals of the calls that Healthchecks has, too, whose errors say less. */
 export function healthchecksRefusals(...statuses: number[]): Answers {
-  return Object.fromEntries(statuses.map((status) => [status, theirs[status] as Answer]))
+  return Object.fromEntries(statuses.map((status) => [status, theirs[status] as AnswerSchema]))
 }
 
 export const errorSchemas = {

@@ -12,8 +12,8 @@ export type Hold = {
 
 export type BodyRoom = { readonly held: number; begin(holder: () => string, giveWay: () => void): Hold }
 
-type Body = { bytes: number; arrives: boolean; holder: string | undefined; giveWay: () => void }
-type Holder = { bytes: number; arriving: Body[] }
+type HeldBody = { bytes: number; arrives: boolean; holder: string | undefined; giveWay: () => void }
+type Holder = { bytes: number; arriving: HeldBody[] }
 
 /** So much of all room is made at once: a flood must not look for the next body with each of its packets. */
 const madeAtOnce = 1 / 16
@@ -23,14 +23,14 @@ const ofOneHolder = 1 / 2
 /** `holder` is asked for only where it matters; `giveWay` ends the body. */
 export function createBodyRoom(maxBytes: number): BodyRoom {
   /** In the order of their beginning. */
-  const bodies = new Map<Body, () => string>()
+  const bodies = new Map<HeldBody, () => string>()
   let held = 0
 
-  function remove(body: Body): void {
+  function remove(body: HeldBody): void {
     if (bodies.delete(body)) held -= body.bytes
   }
 
-  function nameOf(body: Body, holder: () => string): string {
+  function nameOf(body: HeldBody, holder: () => string): string {
     body.holder ??= holder()
     return body.holder
   }
@@ -73,7 +73,7 @@ export function createBodyRoom(maxBytes: number): BodyRoom {
     },
 
     begin(holder, giveWay) {
-      const body: Body = { bytes: 0, arrives: true, holder: undefined, giveWay }
+      const body: HeldBody = { bytes: 0, arrives: true, holder: undefined, giveWay }
       bodies.set(body, holder)
       return {
         add(bytes) {

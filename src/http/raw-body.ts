@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts'
 import { networkOf } from '../kit/network.ts'
 import { type BodyRoom, createBodyRoom } from './body-room.ts'
 
-type Done = (error: Error | null, body?: Buffer | null) => void
+type BufferDone = (error: Error | null, body?: Buffer | null) => void
 
 /**
  * Reads any body whatever its content type and keeps its first `limitBytes`: a job's output that is too long is cut, never
@@ -41,7 +41,7 @@ export function ignoreBodies(app: FastifyInstance): void {
 }
 
 function createCollector(limitBytes: number, room: BodyRoom) {
-  return function collect(payload: Readable, address: () => string, done: Done): void {
+  return function collect(payload: Readable, address: () => string, done: BufferDone): void {
     const chunks: Buffer[] = []
     let kept = 0
 

@@ -8,7 +8,7 @@ import { AppError } from '../core/errors.ts'
 import { networkOf } from '../kit/network.ts'
 import { createBodyRoom, type Hold } from './body-room.ts'
 
-type Done = (error: Error | null, text?: string) => void
+type TextDone = (error: Error | null, text?: string) => void
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -21,18 +21,18 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** The body as text, without a byte order mark. Fails where it is too large, is not UTF-8, or too much is being read already. */
-    readBody: (request: FastifyRequest, payload: Readable, done: Done) => void
+    readBody: (request: FastifyRequest, payload: Readable, done: TextDone) => void
   }
 }
 
 /** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are not known yet. */
 export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
 
-type Account = { isStranger: boolean; holds: Hold[]; giveWay: () => void; length: number }
+type HolderAccount = { isStranger: boolean; holds: Hold[]; giveWay: () => void; length: number }
 
 export const readBodyPlugin = fp<ReadBodyOptions>(
   async (app, { maxBytes, strangersMaxBytes }) => {
-    const accounts = new WeakMap<FastifyRequest, Account>()
+    const accounts = new WeakMap<FastifyRequest, HolderAccount>()
     const room = createBodyRoom(maxBytes)
     const strangers = createBodyRoom(strangersMaxBytes)
     app.decorateRequest('bodyMaxBytes', Number.POSITIVE_INFINITY)
@@ -44,7 +44,7 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
       route.preParsing = (request, reply, _payload, done) => {
         if (!request.routeOptions.config.readsBody) return done()
         const isStranger = Number.isFinite(request.bodyMaxBytes)
-        const account: Account = { isStranger, holds: [], giveWay: () => undefined, length: 0 }
+        const account: HolderAccount = { isStranger, holds: [], giveWay: () => undefined, length: 0 }
         const holder = () => holderOf(request, isStranger)
         const giveWay = () => account.giveWay()
         account.holds = (isStranger ? [strangers, room] : [room]).map((one) => one.begin(holder, giveWay))
@@ -57,8 +57,8 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
       }
     })
 
-    app.decorate('readBody', (request: FastifyRequest, payload: Readable, done: Done) => {
-      const account = accounts.get(request) as Account
+    app.decorate('readBody', (request: FastifyRequest, payload: Readable, done: TextDone) => {
+      const account = accounts.get(request) as HolderAccount
       const limit = Math.min(request.routeOptions.bodyLimit, request.bodyMaxBytes)
       if (Number(request.headers['content-length'] ?? 0) > limit) return done(tooLarge(limit, account))
       const chunks: Buffer[] = []
@@ -93,7 +93,7 @@ function holderOf({ caller, clientAddress }: FastifyRequest, isStranger: boolean
   return caller.projectId || `${caller.actor} ${network}`
 }
 
-function tooLarge(limit: number, { isStranger }: Account): AppError {
+function tooLarge(limit: number, { isStranger }: HolderAccount): AppError {
   const hint = isStranger ? '; a larger one needs its key in the header X-Api-Key' : ''
   return new AppError('payload_too_large', `the body is larger than ${limit} bytes${hint}`, { field: 'body' })
 }
@@ -102,7 +102,7 @@ function tooMuch(): AppError {
   return new AppError('unavailable', 'too many large requests at once, try again shortly', { retryAfterS: 1 })
 }
 
-function decode(body: Buffer, done: Done): void {
+function decode(body: Buffer, done: TextDone): void {
   let text: string | undefined
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(body)

@@ -20,7 +20,10 @@ import { recordSteady } from './steady-store.ts'
 import { insertHeartbeats, type Recorded, selectRecent, selectRecorded } from './store.ts'
 
 /** The outcomes of a batch, and how many heartbeats of each kind and project were recorded. */
-type Found = { outcomes: Map<string, Outcome>; counts: { kind: HeartbeatKind; projectId: string; count: number }[] }
+type RecordedBatch = {
+  outcomes: Map<string, Outcome>
+  counts: { kind: HeartbeatKind; projectId: string; count: number }[]
+}
 
 /** A heartbeat that was received longer ago may be older than the last flip of a check that is up. */
 const lateAfterMs = 1000
@@ -45,7 +48,7 @@ export function createRecorder(options: {
   const { database, checks, resolve, bodies, isCurrent, windows, count, onExisting } = options
 
   /** Records the checks whose heartbeats one statement can record; returns the rest. */
-  async function recordPlain({ byCheck, isCreator }: Resolved, found: Found): Promise<ByCheck> {
+  async function recordPlain({ byCheck, isCreator }: Resolved, found: RecordedBatch): Promise<ByCheck> {
     const blindUntil = windows().at(-1)?.to ?? 0
     const isPlain = (signal: Received) => isPlainSuccess(signal) && signal.at >= blindUntil
     const plain = new Map([...byCheck].filter(([, received]) => received.every(isPlain)))
@@ -67,7 +70,7 @@ export function createRecorder(options: {
   async function decide(
     { byCheck, isCreator }: Resolved,
     again: boolean,
-    found: Found,
+    found: RecordedBatch,
     limitMs?: number,
   ): Promise<void> {
     const outcomes = new Map<string, Outcome>()
@@ -172,8 +175,8 @@ export function createRecorder(options: {
   }
 
   /** A call to the metrics for each heartbeat would cost as much as routing it. */
-  function countRecorded({ counts }: Found): void {
-    const sums = new Map<string, Found['counts'][number]>()
+  function countRecorded({ counts }: RecordedBatch): void {
+    const sums = new Map<string, RecordedBatch['counts'][number]>()
     for (const one of counts) {
       const key = one.kind + one.projectId
       const sum = sums.get(key)
@@ -194,7 +197,7 @@ export function createRecorder(options: {
       limitMs?: number,
     ): Promise<ReadonlyMap<string, Outcome>> {
       const resolved = await resolve(entries)
-      const found: Found = { outcomes: resolved.outcomes, counts: [] }
+      const found: RecordedBatch = { outcomes: resolved.outcomes, counts: [] }
       const rest = again || !isCurrent() ? resolved.byCheck : await recordPlain(resolved, found)
       if (rest.size > 0) await decide({ ...resolved, byCheck: rest }, again, found, limitMs)
       countRecorded(found)

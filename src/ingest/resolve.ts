@@ -45,7 +45,7 @@ export function createResolver({
     }
   }
 
-  async function locateSlugs(entries: readonly Received[], projectOf: ProjectOf, found: Found): Promise<void> {
+  async function locateSlugs(entries: readonly Received[], projectOf: ProjectOf, found: ResolvedChecks): Promise<void> {
     const bySlug = entries.flatMap((received) => {
       const { target, requestId, sender } = received
       const projectId = target.by === 'slug' ? projectOf(received) : null
@@ -66,7 +66,7 @@ export function createResolver({
   }
 
   /** Uploads by uuid count only for checks of their uploaders' projects. */
-  async function findOwned(entries: readonly Received[], projectOf: ProjectOf, found: Found): Promise<void> {
+  async function findOwned(entries: readonly Received[], projectOf: ProjectOf, found: ResolvedChecks): Promise<void> {
     const byId = entries.filter(({ target }) => target.by === 'id')
     for (const [projectId, uploaded] of Map.groupBy(byId, projectOf)) {
       if (projectId === null) continue
@@ -80,7 +80,7 @@ export function createResolver({
   }
 
   /** A paused check has no push address; what was acknowledged counts nevertheless. */
-  async function locateTokens(entries: readonly Received[], found: Found): Promise<void> {
+  async function locateTokens(entries: readonly Received[], found: ResolvedChecks): Promise<void> {
     const byToken = entries.flatMap((received) =>
       received.target.by === 'token' ? [{ received, token: received.target.token }] : [],
     )
@@ -95,7 +95,7 @@ export function createResolver({
   }
 
   return async function resolve(entries: readonly Received[]): Promise<Resolved> {
-    const found: Found = { checkIds: new Map(), outcomes: new Map() }
+    const found: ResolvedChecks = { checkIds: new Map(), outcomes: new Map() }
     const indirect = entries.filter(({ target }) => projectRefOf(target) !== null)
     await locateTokens(entries, found)
     if (indirect.length > 0) {
@@ -120,6 +120,6 @@ export function createResolver({
   }
 }
 
-type Found = { checkIds: Map<Received, string>; outcomes: Map<string, Outcome> }
+type ResolvedChecks = { checkIds: Map<Received, string>; outcomes: Map<string, Outcome> }
 
 const checkIdOf = (target: Target): string => (target.by === 'id' ? target.checkId : '')

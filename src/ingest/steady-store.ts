@@ -16,7 +16,7 @@ import type { ByCheck, Received, Sender } from './signal.ts'
 // bodies and names, is a part of its own, left out where there are none. A name that was given before makes all of it
 // fail, with a violation of the key's uniqueness. With bodies, their bytes are counted on the row of the check, which
 // is written anyway; the projects in the last parameter keep none.
-const record = (...parts: Part[]): Statement<Row> => {
+const record = (...parts: StatementPart[]): Statement<Row> => {
   const hasBodies = parts.includes(bodies)
   const bodiesOnly = (text: string) => (hasBodies ? text : '')
   const bytes = `$${17 + parts.length}`
@@ -54,12 +54,12 @@ const record = (...parts: Part[]): Statement<Row> => {
   )
 }
 
-type Part = {
+type StatementPart = {
   name: string
   insert: (parameter: string, closed: string) => string
 }
 
-const bodies: Part = {
+const bodies: StatementPart = {
   name: 'bodies',
   insert: (parameter, closed) => `kept AS (
      INSERT INTO heartbeat_bodies (check_id, received_at, id, body)
@@ -69,7 +69,7 @@ const bodies: Part = {
      WHERE h.body IS NOT NULL AND moved.project_id <> ALL(${closed}::uuid[]))`,
 }
 
-const keys: Part = {
+const keys: StatementPart = {
   name: 'keys',
   insert: (parameter) => `named AS (
      INSERT INTO heartbeat_keys (check_id, key)

@@ -11,7 +11,7 @@ const amongMany = 32
 /** A batch whose write takes longer than this is slow. */
 const slowAfterMs = 500
 
-type Waiting<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
+type QueuedEntry<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
 
 export type Batcher<Entry, Result> = {
   /** False if the queue is full: nothing was taken and `done` will not be called. */
@@ -37,10 +37,10 @@ export function createBatcher<Entry, Result>(options: {
   slowMax: number
 }): Batcher<Entry, Result> {
   const { write, queueMaxEntries, queueMaxBytes, inFlightMax, slowMax } = options
-  let queue: Waiting<Entry, Result>[] = []
+  let queue: QueuedEntry<Entry, Result>[] = []
   let queuedBytes = 0
-  const writing: Waiting<Entry, Result>[][] = []
-  const began = new WeakMap<Waiting<Entry, Result>[], number>()
+  const writing: QueuedEntry<Entry, Result>[][] = []
+  const began = new WeakMap<QueuedEntry<Entry, Result>[], number>()
   let isWaiting = false
   let answering = 0
   let whenDrained: (() => void)[] = []
@@ -91,7 +91,7 @@ export function createBatcher<Entry, Result>(options: {
     return false
   }
 
-  function finish(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
+  function finish(batch: QueuedEntry<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
     writing.splice(writing.indexOf(batch), 1)
     next()
     // What `next` began goes on in microtasks, and these come first: the database has its next batch before this one's answers are written.
@@ -99,7 +99,7 @@ export function createBatcher<Entry, Result>(options: {
     setImmediate(answer, batch, error, results)
   }
 
-  function answer(batch: Waiting<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
+  function answer(batch: QueuedEntry<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
     answering--
     for (let i = 0; i < batch.length; i++) {
       const result = results[i]

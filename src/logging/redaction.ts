@@ -9,9 +9,9 @@ import { databaseTarget } from '../config/values.ts'
 const secretWord =
   '(?:password|passwd|pwd|secret|token|api[_-]?key|routing[_-]?key|encryption[_-]?key|authorization|cookie|credential)s?'
 
-type Rule = [pattern: RegExp, replacement: string]
+type RedactionRule = [pattern: RegExp, replacement: string]
 
-const rules: Rule[] = [
+const rules: RedactionRule[] = [
   // user:password@ of any connection string or address.
   [/:\/\/[^\s/?#"\\]*@/g, '://***@'],
   // "password":"…", "db_password":"…", also escaped within another text.

@@ -11,12 +11,12 @@ import { decode as decodeQuotedPrintable } from 'libqp'
 import { renderedText } from './rendered.ts'
 
 /** `plain` and `html` are the texts of all parts of that type, HTML as it is displayed. */
-export type Message = { subject: string; plain: string; html: string }
+export type MailMessage = { subject: string; plain: string; html: string }
 
-type Headers = { subject?: string; type?: string; encoding?: string; disposition?: string }
+type PartHeaders = { subject?: string; type?: string; encoding?: string; disposition?: string }
 /** Positions in the whole message, in bytes. */
 type Range = { start: number; end: number }
-type Part = { headers: Headers; body: Range; depth: number }
+type Part = { headers: PartHeaders; body: Range; depth: number }
 type Budget = { parts: number; marks: number }
 type Leaf = { type: 'plain' | 'html'; text: string }
 
@@ -29,7 +29,7 @@ const subjectMaxBytes = 16_384
 const headerMaxBytes = 4096
 const lineFeed = 10
 
-const names: Record<string, keyof Headers> = {
+const names: Record<string, keyof PartHeaders> = {
   subject: 'subject',
   'content-type': 'type',
   'content-transfer-encoding': 'encoding',
@@ -37,7 +37,7 @@ const names: Record<string, keyof Headers> = {
 }
 
 /** Reads a message of any bytes; without `texts` the body is not read. */
-export function readMessage(raw: Buffer, { texts }: { texts: boolean }): Message {
+export function readMessage(raw: Buffer, { texts }: { texts: boolean }): MailMessage {
   const message = partAt(raw, { start: 0, end: raw.length }, 0)
   const leaves = texts ? leavesOf(raw, message) : []
   const textOf = (wanted: Leaf['type']) =>
@@ -57,14 +57,14 @@ export function readableMessage(raw: Buffer): string {
     .join('\n\n')
 }
 
-function subjectOf({ subject = '' }: Headers): string {
+function subjectOf({ subject = '' }: PartHeaders): string {
   const unfolded = decodeText(Buffer.from(subject, 'latin1'), undefined).replace(/\r?\n[ \t]*/g, ' ')
   return libmime.decodeWords(unfolded).trim()
 }
 
 function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
-  const headers: Headers = {}
-  let last: keyof Headers | undefined
+  const headers: PartHeaders = {}
+  let last: keyof PartHeaders | undefined
   let at = start
   while (at < end) {
     const feed = raw.indexOf(lineFeed, at)
@@ -87,7 +87,7 @@ function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
 }
 
 /** The field for a header of this name, if it is needed; the first header of a name counts. */
-function wanted(headers: Headers, name: string): keyof Headers | undefined {
+function wanted(headers: PartHeaders, name: string): keyof PartHeaders | undefined {
   const key = name.trim().toLowerCase()
   const field = Object.hasOwn(names, key) ? names[key] : undefined
   return field === undefined || headers[field] !== undefined ? undefined : field
@@ -136,7 +136,7 @@ function leavesOf(raw: Buffer, message: Part): Leaf[] {
   return leaves
 }
 
-function typeOf({ type = '' }: Headers): { value: string; params: { boundary?: string; charset?: string } } {
+function typeOf({ type = '' }: PartHeaders): { value: string; params: { boundary?: string; charset?: string } } {
   const { value, params } = libmime.parseHeaderValue(type.replace(/\r?\n/g, ' '))
   const known = value.trim().toLowerCase()
   return { value: /^[\w.+-]+\/[\w.+-]+$/.test(known) ? known : 'text/plain', params }

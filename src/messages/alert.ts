@@ -9,7 +9,7 @@ import { placeholdersOf } from './placeholders.ts'
 import { cut, durationText, instantText, oneLine, readable, tail } from './text.ts'
 
 type Fact = { label: string; value: string }
-type Link = { label: string; url: string }
+type AlertLink = { label: string; url: string }
 
 export type Alert = {
   severity: Severity
@@ -20,7 +20,7 @@ export type Alert = {
   facts: Fact[]
   /** The end of what the job printed last. */
   output: string | null
-  links: Link[]
+  links: AlertLink[]
   /** Epoch milliseconds. */
   at: number
   /** What it is about: the check's name, or Flatline. */
@@ -188,7 +188,7 @@ function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['oth
 }
 
 /** Acknowledging the first would look like acknowledging all. */
-function groupLinks({ check, links }: CheckMessage): Link[] {
+function groupLinks({ check, links }: CheckMessage): AlertLink[] {
   return links?.check ? [{ label: `Open ${nameOf(check)}`, url: links.check }] : []
 }
 
@@ -212,7 +212,7 @@ function outputOf(body: Buffer): string {
   return tail(readable(end.toString('utf8').replace(/^\uFFFD+/, '')), outputMax)
 }
 
-function linksOf({ check, acknowledge, snooze, confirm }: NonNullable<Message['links']> = {}): Link[] {
+function linksOf({ check, acknowledge, snooze, confirm }: NonNullable<Message['links']> = {}): AlertLink[] {
   const links: [label: string, url: string | undefined][] = [
     ['Open the check', check],
     ['Acknowledge', acknowledge],

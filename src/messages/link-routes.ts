@@ -4,7 +4,7 @@
 import type { FastifyReply } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import type { ErrorCode } from '../core/errors.ts'
-import type { Answer } from '../http/addresses.ts'
+import type { AnswerFailure } from '../http/addresses.ts'
 import { refusals, text, withExample } from '../http/api-schema.ts'
 import { bodyOf, prepare } from '../http/errors.ts'
 import { page, pagePolicy } from './page.ts'
@@ -23,7 +23,7 @@ const failures: Partial<Record<ErrorCode, readonly [title: string, text: string]
 
 const otherFailure = ['Flatline cannot do this now', 'Nothing was changed. Try again in a few minutes.'] as const
 
-const answer: Answer = (failure, request, reply) => {
+const answer: AnswerFailure = (failure, request, reply) => {
   prepare(failure, request, reply)
   if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) return void reply.send(bodyOf(failure))
   const [title, explanation] = failures[failure.code] ?? otherFailure

@@ -24,7 +24,7 @@ export function canTellNotice(templates: readonly (string | undefined)[]): boole
 }
 
 /** As much of a value as takes at most `room` once `write` has escaped it. */
-type Value = (room: number, write: (text: string) => string) => string
+type BoundedText = (room: number, write: (text: string) => string) => string
 
 /** `status` is the direction of the alert, which a test may choose. */
 export function placeholdersOf(message: Message, status: 'down' | 'up') {
@@ -48,7 +48,12 @@ export function placeholdersOf(message: Message, status: 'down' | 'up') {
   }
 }
 
-function fill(template: string, known: Record<string, Value>, max: number, write: (text: string) => string): string {
+function fill(
+  template: string,
+  known: Record<string, BoundedText>,
+  max: number,
+  write: (text: string) => string,
+): string {
   let room = Math.max(0, max - template.length)
   return template.replace(names, (placeholder, name: string) => {
     const value = known[name]
@@ -60,18 +65,18 @@ function fill(template: string, known: Record<string, Value>, max: number, write
 }
 
 const cutTo =
-  (text: string): Value =>
+  (text: string): BoundedText =>
   (room, write) =>
     room <= 0 ? '' : within(room, cut(text, room), write)
 
 const jsonOf =
-  (text: string): Value =>
+  (text: string): BoundedText =>
   (room, write) =>
     room <= 0 ? '' : within(room, cut(text, room), (part) => write(jsonText(part)))
 
 /** A document cannot be cut and stay valid: one that does not fit becomes null. */
 const whole =
-  (json: () => string): Value =>
+  (json: () => string): BoundedText =>
   (room, write) => {
     const text = json()
     const written = text.length > room ? undefined : write(text)
@@ -79,8 +84,8 @@ const whole =
   }
 
 /** For a large value that few templates contain. */
-function lazily(text: () => string, value: (text: string) => Value): Value {
-  let known: Value | undefined
+function lazily(text: () => string, value: (text: string) => BoundedText): BoundedText {
+  let known: BoundedText | undefined
   return (room, write) => {
     known ??= value(text())
     return known(room, write)

@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify'
 
 type Client = FastifyInstance['metrics']['client']
 
-type Sample = { value: number; labels?: Record<string, string> }
-export type Reader = () => readonly Sample[] | Promise<readonly Sample[]>
+type MetricSample = { value: number; labels?: Record<string, string> }
+export type SampleReader = () => readonly MetricSample[] | Promise<readonly MetricSample[]>
 
 /** The last known values are shown instead. */
 const patienceMs = 500
@@ -17,7 +17,7 @@ export function createObservedGauges<Name extends string>(
   registry: InstanceType<Client['Registry']>,
   page: Record<Name, { help: string; labels?: readonly string[] }>,
 ) {
-  const readers = new Map<string, Reader[]>()
+  const readers = new Map<string, SampleReader[]>()
   for (const [name, { help, labels = [] }] of Object.entries<{ help: string; labels?: readonly string[] }>(page)) {
     new client.Gauge({
       name,
@@ -31,13 +31,13 @@ export function createObservedGauges<Name extends string>(
       },
     })
   }
-  return (name: Name, read: Reader, { everyMs = 0 } = {}): void => {
+  return (name: Name, read: SampleReader, { everyMs = 0 } = {}): void => {
     readers.set(name, [...(readers.get(name) ?? []), patient(read, everyMs)])
   }
 }
 
-function patient(read: Reader, everyMs: number): Reader {
-  let known: readonly Sample[] = []
+function patient(read: SampleReader, everyMs: number): SampleReader {
+  let known: readonly MetricSample[] = []
   let readAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
 

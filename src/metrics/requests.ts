@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 
 type Registry = InstanceType<FastifyInstance['metrics']['client']['Registry']>
 type Labels = Record<string, string | number>
-type Value = { labels: Labels; value: number; metricName?: string }
+type MetricValue = { labels: Labels; value: number; metricName?: string }
 
 /** Upper bounds in seconds; slower requests are counted in `+Inf` alone. */
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -48,14 +48,14 @@ export function createRequests() {
       if (bucket < bounds.length) tally.buckets[bucket]!++
     },
 
-    counts: (): Value[] => all.map(({ labels, count }) => ({ labels, value: count })),
+    counts: (): MetricValue[] => all.map(({ labels, count }) => ({ labels, value: count })),
 
-    durations: (name: string): Value[] =>
+    durations: (name: string): MetricValue[] =>
       all.filter(({ timed }) => timed > 0).flatMap((tally) => histogram(name, tally)),
   }
 }
 
-function histogram(name: string, { labels, timed, sum, buckets }: Tally): Value[] {
+function histogram(name: string, { labels, timed, sum, buckets }: Tally): MetricValue[] {
   let below = 0
   const series = bounds.map((le, index) => {
     below += buckets[index] as number
@@ -96,7 +96,7 @@ function register(
     help: string
     type: 'counter' | 'histogram'
     labelNames: string[]
-    values: () => Value[]
+    values: () => MetricValue[]
   },
 ): void {
   const { values, ...described } = metric

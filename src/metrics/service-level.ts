@@ -10,7 +10,7 @@ const columns = bounds.length + 2
 export type ServiceLevel = ReturnType<typeof createServiceLevel>
 
 /** Of `requests` within a window; latencies in seconds, null without requests. */
-export type Level = {
+export type MeasuredLevel = {
   requests: number
   availability: number
   errorRate: number
@@ -37,7 +37,7 @@ export function createServiceLevel(now: () => number) {
     },
 
     /** Of the minute under way and those before it; at most a day. Without requests nothing has failed. */
-    level(windowMinutes: number): Level {
+    level(windowMinutes: number): MeasuredLevel {
       const latest = Math.floor(now() / minuteMs)
       const sums = new Array<number>(columns).fill(0)
       for (let row = 0; row < minutesKept; row++) {

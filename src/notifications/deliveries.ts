@@ -1,7 +1,7 @@
 // The deliveries as people see them, and another day of attempts for one that was given up.
 
 import type { WriteAudit } from '../audit/store.ts'
-import type { Caller } from '../checks/editing.ts'
+import type { Editor } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isUuid } from '../kit/identifier.ts'
@@ -94,7 +94,7 @@ export function createDeliveries(options: {
      * Begins another day of attempts at a delivery that was given up, under the same key. Only the latest change of a check can be sent
      * again; a recovery reports the outage before it if no alert of that was sent.
      */
-    async resend(caller: Caller, id: string): Promise<DeliveryDocument> {
+    async resend(caller: Editor, id: string): Promise<DeliveryDocument> {
       const { projectId } = caller
       const row = await database.transaction(async (tx) => {
         const dead = await store.selectForResend(tx, projectId, id)

@@ -4,19 +4,19 @@
 
 import type { Destinations } from '../channels/sending/destinations.ts'
 import type { PaceBudget } from '../channels/sending/pace.ts'
-import type { Sender } from '../channels/sending/send.ts'
+import type { MessageSender } from '../channels/sending/send.ts'
 import type { SlotRequest, Slots } from '../channels/sending/slots.ts'
-import type { Call } from '../circuit-breakers/service.ts'
+import type { BreakerCall } from '../circuit-breakers/service.ts'
 import type { Queryable } from '../database/client.ts'
 import type { Busy } from './queue/queue-store.ts'
 
 export type WaitReason = 'slot' | 'circuit_breaker' | 'retry_after' | 'pace' | 'encryption_key'
 
 /** `until` is null if the time is not known, as of a slot. */
-export type Wait = { reason: WaitReason; until: number | null }
+export type SendWait = { reason: WaitReason; until: number | null }
 
 /** The right to send one message: `call` reports the result, `leave` gives the slot back. */
-export type Admission = { call: Call; leave: () => void }
+export type SendPermit = { call: BreakerCall; leave: () => void }
 
 export type Gate = ReturnType<typeof createGate>
 
@@ -24,13 +24,13 @@ export function createGate(options: {
   slots: Pick<Slots, 'isFree' | 'busy' | 'take'>
   destinations: Pick<Destinations, 'begin' | 'broken' | 'delayed'>
   pace: Pick<PaceBudget, 'spend' | 'spent'>
-  sender: Pick<Sender, 'unreadable'>
+  sender: Pick<MessageSender, 'unreadable'>
 }) {
   const { slots, destinations, pace, sender } = options
 
   /** Channels that wait for something else than a slot. Where several reasons hold, the one that is added last is shown. */
-  function waits(): Map<string, Wait> {
-    const all = new Map<string, Wait>()
+  function waits(): Map<string, SendWait> {
+    const all = new Map<string, SendWait>()
     const add = (reason: WaitReason, channels: Iterable<[channelId: string, until: number | null]>) => {
       for (const [channelId, until] of channels) all.set(channelId, { reason, until })
     }
@@ -43,7 +43,7 @@ export function createGate(options: {
 
   return {
     /** Null if the channel may send now. `retryAfterAt` is the pause of its destination, by the database. */
-    waitOf(request: SlotRequest, retryAfterAt: number | null, now: number): Wait | null {
+    waitOf(request: SlotRequest, retryAfterAt: number | null, now: number): SendWait | null {
       const wait = waits().get(request.channelId)
       if (wait !== undefined) return wait
       if (retryAfterAt !== null && retryAfterAt > now) return { reason: 'retry_after', until: retryAfterAt }
@@ -60,7 +60,7 @@ export function createGate(options: {
     broken: (): string[] => destinations.broken().map(([channelId]) => channelId),
 
     /** Null if nothing may be sent now. */
-    enter(request: SlotRequest): Admission | null {
+    enter(request: SlotRequest): SendPermit | null {
       if (!slots.isFree(request)) return null
       const call = destinations.begin({ id: request.channelId, kind: request.kind })
       if (call === null) return null

@@ -12,7 +12,7 @@ import type { NoticeText } from '../messages/message.ts'
 import { createAttempts } from './attempts/attempt.ts'
 import { createComposer } from './attempts/compose.ts'
 import { createConclude, type NotificationLog } from './attempts/conclude.ts'
-import type { DeliveryPolicy, Outcome } from './attempts/outcome.ts'
+import type { DeliveryOutcome, DeliveryPolicy } from './attempts/outcome.ts'
 import { createCheckPage } from './check-page/check-page.ts'
 import { createDeliveries } from './deliveries.ts'
 import { createGate } from './gate.ts'
@@ -51,7 +51,7 @@ export type NotificationOptions = {
   limits: NotificationLimits
   /** Called when a claim may find more than before. */
   onFree: () => void
-  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
   log: NotificationLog
   now: () => number
   random: () => number

@@ -4,7 +4,7 @@
 import type { Slots } from '../channels/sending/slots.ts'
 import type { Database } from '../database/service.ts'
 import type { Attempts } from './attempts/attempt.ts'
-import type { Admission, Gate } from './gate.ts'
+import type { Gate, SendPermit } from './gate.ts'
 import { claimGroup } from './outbox/groups-store.ts'
 import type { Leases } from './queue/leases.ts'
 import * as store from './queue/queue-store.ts'
@@ -29,7 +29,7 @@ export function createWorker(options: WorkerOptions) {
   const stopping = new AbortController()
   let expireAt = Number.NEGATIVE_INFINITY
 
-  function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: Admission): void {
+  function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: SendPermit): void {
     const [delivery] = deliveries as [store.ClaimedDelivery]
     const { signal } = stopping
     const sent = delivery.groupId
@@ -44,8 +44,8 @@ export function createWorker(options: WorkerOptions) {
   }
 
   /** Chooses candidates in order, as far as the gate lets them through. */
-  function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, Admission> {
-    const chosen = new Map<store.DueDelivery, Admission>()
+  function choose(candidates: readonly store.DueDelivery[]): Map<store.DueDelivery, SendPermit> {
+    const chosen = new Map<store.DueDelivery, SendPermit>()
     const groups = new Set<string>()
     for (const candidate of candidates) {
       const { groupId } = candidate
@@ -98,7 +98,7 @@ export function createWorker(options: WorkerOptions) {
         for (const claimed of await claimChosen([...chosen.keys()])) {
           const own = claimed.find(({ id }) => byId.has(id))
           if (own === undefined) continue
-          start(claimed, byId.get(own.id) as Admission)
+          start(claimed, byId.get(own.id) as SendPermit)
           byId.delete(own.id)
         }
       } finally {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
-import type { Answer } from '../http/addresses.ts'
+import type { AnswerFailure } from '../http/addresses.ts'
 import { prepare } from '../http/errors.ts'
 import { redirectToSlash } from '../http/slashes.ts'
 import { describedOnly } from '../http/validation.ts'
@@ -33,7 +33,7 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
 }
 
 /** A status alone, as Healthchecks answers. */
-const answer: Answer = (failure, request, reply) => {
+const answer: AnswerFailure = (failure, request, reply) => {
   prepare(failure, request, reply)
   reply.type('text/plain').send('')
 }

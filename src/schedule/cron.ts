@@ -28,7 +28,7 @@ export type Cron = {
   timesOfDay: boolean
 }
 
-type Field = { min: number; max: number; names?: readonly string[]; special?: (item: string) => number | undefined }
+type CronField = { min: number; max: number; names?: readonly string[]; special?: (item: string) => number | undefined }
 
 const MINUTE_MS = 60_000
 const HORIZON_YEARS = 50
@@ -37,15 +37,15 @@ const LAST_DAY = 32
 const LAST_WORKDAY = 33
 const LAST = 6
 
-const MINUTE: Field = { min: 0, max: 59 }
-const HOUR: Field = { min: 0, max: 23 }
-const DAY: Field = { min: 1, max: 31, special: lastOfMonth }
-const MONTH: Field = {
+const MINUTE: CronField = { min: 0, max: 59 }
+const HOUR: CronField = { min: 0, max: 23 }
+const DAY: CronField = { min: 1, max: 31, special: lastOfMonth }
+const MONTH: CronField = {
   min: 1,
   max: 12,
   names: ['', 'jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'],
 }
-const WEEKDAY: Field = {
+const WEEKDAY: CronField = {
   min: 0,
   max: 7,
   names: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'],
@@ -141,7 +141,7 @@ function isLastWorkday(number: number, length: number, weekday: number): boolean
   return weekday >= 1 && weekday <= 5 && number >= length - (weekday === 5 ? 2 : 0)
 }
 
-function parseField(text: string, field: Field): Set<number> | null {
+function parseField(text: string, field: CronField): Set<number> | null {
   const values = new Set<number>()
   for (const item of text.split(',')) {
     const special = field.special?.(item)
@@ -152,7 +152,7 @@ function parseField(text: string, field: Field): Set<number> | null {
   return values
 }
 
-function parseRange(item: string, field: Field): number[] | null {
+function parseRange(item: string, field: CronField): number[] | null {
   const [, start, end, step] = /^(\*|[a-z]+|\d+)(?:-([a-z]+|\d+))?(?:\/(\d+))?$/.exec(item) ?? []
   if (start === undefined || (start === '*' && end !== undefined) || Number(step) === 0) return null
   const from = start === '*' ? field.min : parseValue(start, field)
@@ -164,7 +164,7 @@ function parseRange(item: string, field: Field): number[] | null {
 }
 
 /** -1 if `text` is no value of the field. */
-function parseValue(text: string, { names }: Field): number {
+function parseValue(text: string, { names }: CronField): number {
   return /^\d/.test(text) ? Number(text) : (names?.indexOf(text) ?? -1)
 }
 

@@ -28,7 +28,7 @@ type Line = {
 
 export type Calendar = readonly Line[]
 
-type Field = { min: number; max: number; read?: (value: number) => number }
+type CalendarField = { min: number; max: number; read?: (value: number) => number }
 
 const expressionLimit = 5_000
 const lastMonth = (2199 - 1970) * 12 + 11
@@ -42,7 +42,7 @@ const fields = {
   hours: { min: 0, max: 23 },
   minutes: { min: 0, max: 59 },
   seconds: { min: 0, max: 59 },
-} satisfies Record<string, Field>
+} satisfies Record<string, CalendarField>
 const lastReversedDay = 28
 const weekdayNames = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
 
@@ -167,7 +167,7 @@ function parseWeekdays(text: string): number[] | null {
   return union(ranges)?.map((fromMonday) => (fromMonday + 1) % 7) ?? null
 }
 
-function parseNumbers(text: string, field: Field): number[] | null {
+function parseNumbers(text: string, field: CalendarField): number[] | null {
   if (text === '*') return range(field.min, field.max, 1)
   const ranges = text.split(',').map((item) => {
     const read = readItem(item, field)
@@ -194,7 +194,7 @@ function parseReversed(text: string): number[] | null {
 type Item = { from: number; to: number | null; step: number | null }
 
 /** `5`, `5..9`, `5/2` or `5..9/2`; null if it is none of them or out of range. */
-function readItem(item: string, { min, max, read = (value) => value }: Field): Item | null {
+function readItem(item: string, { min, max, read = (value) => value }: CalendarField): Item | null {
   const [, start, end, every] = /^(\d+)(?:\.\.(\d+))?(?:\/(\d+))?$/.exec(item) ?? []
   if (start === undefined || Number(every) === 0) return null
   const from = read(Number(start))

@@ -1,7 +1,7 @@
 // A problem that gets worse is reported at once; one that gets better, once that has lasted for a while. So a problem
 // that comes and goes is reported once.
 
-import type { Judgement, Level } from './rules.ts'
+import type { AlertLevel, Judgement } from './rules.ts'
 
 /** `now` in milliseconds. */
 export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
@@ -11,7 +11,7 @@ export function createCalm({ calmMs, now }: { calmMs: number; now: () => number 
   /**
    * What to report of a rule that was last reported at `before` and has this judgement now; undefined if nothing yet.
    */
-  return function afterCalm(rule: string, before: Level | undefined, judgement: Judgement): Judgement | undefined {
+  return function afterCalm(rule: string, before: AlertLevel | undefined, judgement: Judgement): Judgement | undefined {
     if (rank(judgement?.level) >= rank(before)) {
       calming.delete(rule)
       return judgement
@@ -25,5 +25,5 @@ export function createCalm({ calmMs, now }: { calmMs: number; now: () => number 
   }
 }
 
-const ranks: Record<Level, number> = { INFO: 1, WARNING: 2, CRITICAL: 3 }
-const rank = (level: Level | undefined) => (level === undefined ? 0 : ranks[level])
+const ranks: Record<AlertLevel, number> = { INFO: 1, WARNING: 2, CRITICAL: 3 }
+const rank = (level: AlertLevel | undefined) => (level === undefined ? 0 : ranks[level])

@@ -5,7 +5,7 @@ import type { Health } from '../health/service.ts'
 import { createLoop } from '../kit/loop.ts'
 import { beat } from './heartbeat.ts'
 import { serviceAlertRoutes } from './routes.ts'
-import type { Reading } from './rules.ts'
+import type { Measurements } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
 
 export const serviceAlertsPlugin = fp<{ config: Config }>(
@@ -95,7 +95,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
   },
 )
 
-async function readHealth(health: Health): Promise<Pick<Reading, 'health' | 'ailing'>> {
+async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'ailing'>> {
   const { status, checks } = await health.report()
   const ailing = Object.entries(checks).filter(
     ([, check]) => check.status === 'degraded' || check.status === 'unhealthy',

@@ -1,11 +1,11 @@
 // When Flatline itself is not well: pure judgements of what one process knows of itself. Shares need a number of requests to mean anything.
 
-export type Level = 'INFO' | 'WARNING' | 'CRITICAL'
+export type AlertLevel = 'INFO' | 'WARNING' | 'CRITICAL'
 
 /** Over windows that end now; shares from 0 to 1. */
 export type Figures = { requests: number; errorRate: number; availability: number; p95: number | null }
 
-export type Reading = {
+export type Measurements = {
   minute: Figures
   twoMinutes: Figures
   fiveMinutes: Figures
@@ -23,7 +23,7 @@ export type Reading = {
 export type Targets = { availability: number; latencyP95Ms: number; maxStalenessMs: number }
 
 /** What is wrong, and how badly; null if nothing is. */
-export type Judgement = { level: Level; text: string } | null
+export type Judgement = { level: AlertLevel; text: string } | null
 
 const requestsMin = 20
 const percent = (share: number) => `${Math.round(share * 1000) / 10} %`
@@ -82,6 +82,6 @@ export const rules = {
       text: [`/health says ${health}`, others.join(', ')].filter(Boolean).join(': '),
     }
   },
-} satisfies Record<string, (reading: Reading, targets: Targets) => Judgement>
+} satisfies Record<string, (reading: Measurements, targets: Targets) => Judgement>
 
-export type Rule = keyof typeof rules
+export type AlertRule = keyof typeof rules

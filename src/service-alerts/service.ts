@@ -7,7 +7,7 @@ import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { isoMillis } from '../kit/instant.ts'
 import { createCalm } from './calm.ts'
-import { type Level, type Reading, type Rule, rules, type Targets } from './rules.ts'
+import { type AlertLevel, type AlertRule, type Measurements, rules, type Targets } from './rules.ts'
 import * as store from './store.ts'
 
 const pendingMax = 1000
@@ -24,7 +24,7 @@ export function createServiceAlerts(options: {
   targets: Targets
   /** How long a rule must be better before that is reported, so that a problem that comes and goes is reported once. */
   calmMs: number
-  read: () => Promise<Reading>
+  read: () => Promise<Measurements>
   /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */
   notify: (
     tx: Queryable,
@@ -39,19 +39,19 @@ export function createServiceAlerts(options: {
 }) {
   const { database, node, targets, notify, log, now } = options
   const afterCalm = createCalm(options)
-  const levels = new Map<Rule, Level>()
+  const levels = new Map<AlertRule, AlertLevel>()
   const pending: Omit<store.ServiceAlert, 'id'>[] = []
   let known = false
 
   /** What a process of this name left open before. */
   async function recall(): Promise<void> {
     for (const { rule, level } of await store.selectLatest(database, node))
-      if (level !== 'RESOLVED' && Object.hasOwn(rules, rule)) levels.set(rule as Rule, level)
+      if (level !== 'RESOLVED' && Object.hasOwn(rules, rule)) levels.set(rule as AlertRule, level)
     known = true
   }
 
-  function judge(reading: Reading): void {
-    for (const [rule, judgeBy] of Object.entries(rules) as [Rule, (typeof rules)[Rule]][]) {
+  function judge(reading: Measurements): void {
+    for (const [rule, judgeBy] of Object.entries(rules) as [AlertRule, (typeof rules)[AlertRule]][]) {
       const judgement = afterCalm(rule, levels.get(rule), judgeBy(reading, targets))
       if (judgement === undefined) continue
       const before = levels.get(rule)

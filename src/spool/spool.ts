@@ -16,7 +16,7 @@ export type Backlog = { records: number; bytes: number; oldestAt: number | null 
 
 export type Spool = Awaited<ReturnType<typeof openSpool>>
 
-type Entry = { at: number; record: Buffer; owner: RecordOwner }
+type SpoolEntry = { at: number; record: Buffer; owner: RecordOwner }
 
 /**
  * Whose share of the spool a record takes. A known owner may fill its `share`, from 0 to 1; an `id` of null means that
@@ -49,7 +49,7 @@ export async function openSpool(options: {
   const bytesOf = new Map<string, number>()
   const unlisted: string[] = []
 
-  const batcher = createBatcher<Entry, true>({
+  const batcher = createBatcher<SpoolEntry, true>({
     write: append,
     queueMaxEntries: limits.queueMaxEntries,
     queueMaxBytes: limits.maxBytes,
@@ -70,7 +70,7 @@ export async function openSpool(options: {
     return owner.id === null || held + bytes <= limits.maxBytes * owner.share
   }
 
-  async function append(entries: Entry[]): Promise<true[]> {
+  async function append(entries: SpoolEntry[]): Promise<true[]> {
     const chunk = Buffer.concat(entries.map(({ record }) => record))
     try {
       await files.append({ chunk, records: entries.length, oldestAt: oldestOf(entries) ?? 0 })

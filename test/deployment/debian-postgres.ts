@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { type Account, chooseAccount, giveTo } from '../../src/database/embedded/account.ts'
+import { chooseAccount, giveTo, type SystemAccount } from '../../src/database/embedded/account.ts'
 import { eventually } from '../helper.ts'
 
 export const bin = '/usr/lib/postgresql/15/bin'
@@ -23,7 +23,7 @@ type Scope = Pick<TestContext, 'after'>
 
 export type Cluster = {
   dir: string
-  account: Account
+  account: SystemAccount
   url: (database: string) => string
   password: string
   stop: (signal?: NodeJS.Signals) => Promise<void>
@@ -36,7 +36,7 @@ export function needsDebianPostgres(): string | false {
 }
 
 /** A directory that the account under which PostgreSQL runs may use. */
-async function clusterDir(t: Scope): Promise<{ dir: string; account: Account }> {
+async function clusterDir(t: Scope): Promise<{ dir: string; account: SystemAccount }> {
   const dir = await mkdtemp(join(tmpdir(), 'flatline-pg15-'))
   await chmod(dir, 0o755)
   const account = await chooseAccount([])
@@ -69,7 +69,7 @@ export async function createCluster(t: Scope, settings: Record<string, string> =
 /** Starts the cluster in `dir`/data on a free port and waits until it answers. */
 export async function startCluster(
   t: Scope,
-  { dir, account }: { dir: string; account: Account },
+  { dir, account }: { dir: string; account: SystemAccount },
   settings: Record<string, string> = {},
 ): Promise<Cluster> {
   const port = await freePort()

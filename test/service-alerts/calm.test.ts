@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { createCalm } from '../../src/service-alerts/calm.ts'
-import { type Judgement, type Level, rules } from '../../src/service-alerts/rules.ts'
+import { type AlertLevel, type Judgement, rules } from '../../src/service-alerts/rules.ts'
 
 const calmMs = 60_000
 const lookMs = 15_000
-const judged = (level: Level | null): Judgement => level && { level, text: level }
+const judged = (level: AlertLevel | null): Judgement => level && { level, text: level }
 
 /** What is reported of one rule with these judgements. */
-function toldOf(rule: string, levels: readonly (Level | null)[]): string[] {
+function toldOf(rule: string, levels: readonly (AlertLevel | null)[]): string[] {
   const clock = { now: 0 }
   const settle = createCalm({ calmMs, now: () => clock.now })
   const told: string[] = []
-  let before: Level | undefined
+  let before: AlertLevel | undefined
   for (const level of levels) {
     const judgement = settle(rule, before, judged(level))
     if (judgement !== undefined && judgement?.level !== before) {
@@ -36,13 +36,25 @@ suite('a service alert', () => {
 
   test('that comes and goes is one, whatever the rule', () => {
     for (const rule of Object.keys(rules)) {
-      const flapping = Array.from({ length: 200 }, (_, n): Level | null => (n % 4 === 3 ? 'CRITICAL' : null))
+      const flapping = Array.from({ length: 200 }, (_, n): AlertLevel | null => (n % 4 === 3 ? 'CRITICAL' : null))
       assert.deepEqual(toldOf(rule, ['CRITICAL', ...flapping]), ['0 CRITICAL'], rule)
     }
   })
 
   test('that got better by a step is reported with its worst level since then', () => {
-    const levels: (Level | null)[] = ['CRITICAL', null, 'WARNING', null, null, 'INFO', null, null, null, null, null]
+    const levels: (AlertLevel | null)[] = [
+      'CRITICAL',
+      null,
+      'WARNING',
+      null,
+      null,
+      'INFO',
+      null,
+      null,
+      null,
+      null,
+      null,
+    ]
     assert.deepEqual(toldOf('health', levels), ['0 CRITICAL', '75 WARNING', '150 RESOLVED'])
   })
 })

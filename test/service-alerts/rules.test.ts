@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Reading, type Rule, rules } from '../../src/service-alerts/rules.ts'
+import { type AlertRule, type Measurements, rules } from '../../src/service-alerts/rules.ts'
 
 const targets = { availability: 0.995, latencyP95Ms: 500, maxStalenessMs: 60_000 }
 const fine = { requests: 1000, errorRate: 0, availability: 1, p95: 0.01 }
-const well: Reading = {
+const well: Measurements = {
   minute: fine,
   twoMinutes: fine,
   fiveMinutes: fine,
@@ -17,7 +17,7 @@ const well: Reading = {
 }
 const failing = (errorRate: number, requests = 100) => ({ ...fine, requests, errorRate, availability: 1 - errorRate })
 
-const table: [what: string, rule: Rule, change: Partial<Reading>, level: string | undefined][] = [
+const table: [what: string, rule: AlertRule, change: Partial<Measurements>, level: string | undefined][] = [
   ['nothing', 'error_rate', {}, undefined],
   ['5 % of errors', 'error_rate', { minute: failing(0.05) }, undefined],
   ['6 % for a minute', 'error_rate', { minute: failing(0.06) }, 'WARNING'],

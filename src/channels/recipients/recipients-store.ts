@@ -7,14 +7,14 @@ import { instant, statement as registered } from '../../database/sql.ts'
 const statement = (name: string, text: string) => registered(`recipients_${name}`, text)
 
 /** `hash` is made of the project and the address. */
-export type Recipient = { projectId: string; hash: Buffer }
+export type MailRecipient = { projectId: string; hash: Buffer }
 
 const confirmed = statement(
   'confirmed',
   'SELECT project_id FROM mail_recipients WHERE project_id = $1 AND address_hash = $2 AND confirmed_at IS NOT NULL',
 )
 
-export async function isConfirmed(on: Queryable, { projectId, hash }: Recipient): Promise<boolean> {
+export async function isConfirmed(on: Queryable, { projectId, hash }: MailRecipient): Promise<boolean> {
   return (await on.query(confirmed, [projectId, hash])).length > 0
 }
 
@@ -31,7 +31,7 @@ const ask = statement(
 /** False if the recipient was asked after `since` or has confirmed, or the project has asked `most` addresses since then. */
 export async function askRecipient(
   tx: Queryable,
-  { projectId, hash }: Recipient,
+  { projectId, hash }: MailRecipient,
   { now, since, most }: { now: number; since: number; most: number },
 ): Promise<boolean> {
   return (await tx.query(ask, [projectId, hash, now, since, most])).length > 0
@@ -44,10 +44,10 @@ const asking = statement(
 )
 
 /** What a link says: for whom it is, and when it was made. */
-export type Link = { hash: Buffer; madeAt: number }
+export type RecipientLink = { hash: Buffer; madeAt: number }
 
 /** The name of the project that asked; null if none did, or if it has asked again or was refused since then. */
-export async function selectAskingProject(on: Queryable, { hash, madeAt }: Link): Promise<string | null> {
+export async function selectAskingProject(on: Queryable, { hash, madeAt }: RecipientLink): Promise<string | null> {
   return (await on.query<{ name: string }>(asking, [hash, madeAt]))[0]?.name ?? null
 }
 
@@ -58,7 +58,11 @@ const confirm = statement(
 )
 
 /** The id of that project, by the same rule. */
-export async function confirmRecipient(tx: Queryable, { hash, madeAt }: Link, now: number): Promise<string | null> {
+export async function confirmRecipient(
+  tx: Queryable,
+  { hash, madeAt }: RecipientLink,
+  now: number,
+): Promise<string | null> {
   return (await tx.query<{ projectId: string }>(confirm, [hash, now, madeAt]))[0]?.projectId ?? null
 }
 
@@ -69,7 +73,7 @@ const revoke = statement(
 )
 
 /** Treats the recipient as just asked and not confirmed. */
-export async function revokeRecipient(tx: Queryable, { projectId, hash }: Recipient, now: number): Promise<void> {
+export async function revokeRecipient(tx: Queryable, { projectId, hash }: MailRecipient, now: number): Promise<void> {
   await tx.query(revoke, [projectId, hash, now])
 }
 

@@ -38,7 +38,7 @@ export function createRecipients(options: {
 }) {
   const { database, encryption, writeAudit, queue, siteUrl, confirmRecipients, mailsPerHour, now } = options
 
-  function opened(token: string): store.Link {
+  function opened(token: string): store.RecipientLink {
     let parts: string[]
     try {
       parts = encryption.decrypt(Buffer.from(token, 'base64url'), purpose).split('.')

@@ -12,7 +12,7 @@ import { type Allowance, allowanceAt } from '../../kit/pace.ts'
 import { testMessage } from '../../messages/message.ts'
 import * as store from '../channels-store.ts'
 import type { Destinations } from './destinations.ts'
-import type { Sender, SendResult } from './send.ts'
+import type { MessageSender, SendResult } from './send.ts'
 import type { Slots } from './slots.ts'
 
 export type TestResult = { delivered: boolean; error: string | null }
@@ -28,7 +28,7 @@ const projectsMax = 10_000
 
 export function createChannelTests(options: {
   database: Database
-  sender: Pick<Sender, 'send'>
+  sender: Pick<MessageSender, 'send'>
   destinations: Pick<Destinations, 'beginAnyway'>
   slots: Pick<Slots, 'waitForTest'>
   testsPerMinute: number

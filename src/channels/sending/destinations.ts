@@ -2,7 +2,7 @@
 // breakers are each replica's own. A pause is in the database for all replicas, and here as well until it is written.
 
 import { createHash } from 'node:crypto'
-import type { Breaker, Call, CircuitBreakers } from '../../circuit-breakers/service.ts'
+import type { Breaker, BreakerCall, CircuitBreakers } from '../../circuit-breakers/service.ts'
 
 export type Destination = { id: string; kind: string }
 
@@ -21,7 +21,7 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
     else unhealthy.set(id, breaker)
   }
 
-  function watched(id: string, breaker: Breaker, call: Call): Call {
+  function watched(id: string, breaker: Breaker, call: BreakerCall): BreakerCall {
     note(id, breaker)
     return {
       ...call,
@@ -47,7 +47,7 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
     },
 
     /** Null if nothing may be sent there now. */
-    begin(destination: Destination): Call | null {
+    begin(destination: Destination): BreakerCall | null {
       if (delayedUntil.has(destination.id)) return null
       const breaker = breakerOf(destination)
       if (!breaker.admits()) return null
@@ -55,7 +55,7 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
       return call && watched(destination.id, breaker, call)
     },
 
-    beginAnyway(destination: Destination): Call {
+    beginAnyway(destination: Destination): BreakerCall {
       const breaker = breakerOf(destination)
       return watched(destination.id, breaker, breaker.beginAnyway())
     },

@@ -1,7 +1,7 @@
 // One exchange with the destination of a channel: opens the settings, checks that a recipient wants mails, and lets the transport send.
 
 import { LRUCache } from 'lru-cache'
-import type { Call } from '../../circuit-breakers/service.ts'
+import type { BreakerCall } from '../../circuit-breakers/service.ts'
 import { failureReason } from '../../core/failure-reason.ts'
 import type { Database } from '../../database/service.ts'
 import { atMost } from '../../kit/cache.ts'
@@ -28,7 +28,7 @@ export type SendResult =
   | { kind: 'interrupted'; by: 'shutdown' | 'pause' }
 
 /** Whether the caller may still send. */
-type Lease = { isOver(): boolean }
+type SendLease = { isOver(): boolean }
 
 export type SenderLog = {
   warn(o: object, message: string): void
@@ -51,7 +51,7 @@ export type SenderOptions = {
   log: SenderLog
 }
 
-export type Sender = ReturnType<typeof createSender>
+export type MessageSender = ReturnType<typeof createSender>
 
 const unreadableHint =
   "a channel's settings cannot be decrypted here: give every process on this database the same ENCRYPTION_KEY"
@@ -76,7 +76,12 @@ export function createSender(options: SenderOptions) {
     )
   }
 
-  async function exchange(channel: Channel, message: Message, signal: AbortSignal, lease: Lease): Promise<SendResult> {
+  async function exchange(
+    channel: Channel,
+    message: Message,
+    signal: AbortSignal,
+    lease: SendLease,
+  ): Promise<SendResult> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
     // A process that was paused does not know that another one has taken the delivery over, and would send it a second
     // time.
@@ -153,8 +158,8 @@ export function createSender(options: SenderOptions) {
       channel: Channel,
       message: Message,
       signal: AbortSignal,
-      call: Call,
-      lease: Lease = endless,
+      call: BreakerCall,
+      lease: SendLease = endless,
     ): Promise<SendResult> {
       const result = await exchange(channel, message, signal, lease)
       const health = healthOf(result)

@@ -4,11 +4,11 @@
 // twice as many slots as it leaves free, of all and of each kind, and the last one is for a project that has none:
 // however many destinations of other projects hang, a project that begins to send finds a slot.
 
-import type { Call } from '../../circuit-breakers/service.ts'
+import type { BreakerCall } from '../../circuit-breakers/service.ts'
 
-type Share = { underWay: number; width: number }
+type SlotShare = { underWay: number; width: number }
 export type SlotRequest = { channelId: string; kind: string; projectId: string }
-type Waiting = { request: SlotRequest; admit: (leave: () => void) => void }
+type WaitingRequest = { request: SlotRequest; admit: (leave: () => void) => void }
 
 export type Slots = ReturnType<typeof createSlots>
 
@@ -18,17 +18,17 @@ export function createSlots(all: number) {
   const ofKindMax = Math.max(1, Math.ceil((all * 3) / 4))
   const testsMax = Math.max(1, Math.floor(all / 4))
   /** Only of channels that have something under way. */
-  const shares = new Map<string, Share>()
+  const shares = new Map<string, SlotShare>()
   const ofKind = createCounts()
   const ofProject = createCounts()
   const ofProjectAndKind = createCounts()
-  const waiting = new Set<Waiting>()
+  const waiting = new Set<WaitingRequest>()
   let taken = 0
   let tests = 0
 
   const pairOf = ({ projectId, kind }: Pick<SlotRequest, 'projectId' | 'kind'>) => `${projectId}/${kind}`
 
-  function shareOf(channelId: string): Share {
+  function shareOf(channelId: string): SlotShare {
     const share = shares.get(channelId) ?? { underWay: 0, width: firstWidth }
     shares.set(channelId, share)
     return share
@@ -91,7 +91,7 @@ export function createSlots(all: number) {
     }),
 
     /** Takes a slot. The outcome of `watched` makes the channel's share grow or shrink. */
-    take(request: SlotRequest, call: Call): { watched: Call; leave: () => void } {
+    take(request: SlotRequest, call: BreakerCall): { watched: BreakerCall; leave: () => void } {
       const share = shareOf(request.channelId)
       share.underWay++
       const vacate = occupy(request)
@@ -122,7 +122,7 @@ export function createSlots(all: number) {
     async waitForTest(request: SlotRequest, signal: AbortSignal): Promise<(() => void) | null> {
       if (signal.aborted) return null
       return new Promise((resolve) => {
-        const one: Waiting = {
+        const one: WaitingRequest = {
           request,
           admit(leave) {
             signal.removeEventListener('abort', giveUp)

@@ -9,7 +9,7 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
-import { type Answers, basic, bearer, exchange, words, wordsFor } from '../wire/http-transport.ts'
+import { basic, bearer, exchange, type VendorAnswers, words, wordsFor } from '../wire/http-transport.ts'
 import { address, base, type SendContext, secret, settingsOf, type Transport, token } from '../wire/transport.ts'
 
 const lastsMs = 30 * 86_400_000
@@ -30,7 +30,7 @@ const Settings = settingsOf({
   password: Type.Optional(secret()),
 })
 
-const answers: Answers = { read: (body) => ({ says: typeof body === 'string' ? words(body) : undefined }) }
+const answers: VendorAnswers = { read: (body) => ({ says: typeof body === 'string' ? words(body) : undefined }) }
 
 export const alertmanager: Transport<Static<typeof Settings>> = {
   kind: 'alertmanager',

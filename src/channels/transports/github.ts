@@ -5,7 +5,15 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
 import { fitText, within } from '../../messages/fit.ts'
 import { bodyOf, markdown, messageOf, plain, unmentioned } from '../../messages/markup.ts'
-import { type Answers, type ApiRequest, bearer, exchangeMarked, pick, words, wordsFor } from '../wire/http-transport.ts'
+import {
+  type ApiRequest,
+  bearer,
+  exchangeMarked,
+  pick,
+  type VendorAnswers,
+  words,
+  wordsFor,
+} from '../wire/http-transport.ts'
 import { address, base, DeliveryError, type SendContext, settingsOf, type Transport, token } from '../wire/transport.ts'
 
 const vendor = 'https://api.github.com'
@@ -21,7 +29,7 @@ const Settings = settingsOf({
   api_url: Type.Optional(address({ default: vendor })),
 })
 
-const answers: Answers = {
+const answers: VendorAnswers = {
   read(body, { status, headers }, now) {
     const reset = Number(headers['x-ratelimit-reset']) * 1000
     const limited =
@@ -76,14 +84,14 @@ export const github: Transport<Static<typeof Settings>> = {
 }
 
 /** `plainly` is the body without markup, which is sent if the one with markup is refused. */
-type Ask = (
+type GithubCall = (
   method: NonNullable<ApiRequest['method']>,
   path: string,
   json?: object,
   plainly?: object,
 ) => Promise<unknown>
 
-function asker({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): Ask {
+function asker({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): GithubCall {
   const headers = { ...bearer(token), accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
   return async (method, path, json, plainly) => {
     const request = (body?: object) => ({ url: base(api_url) + path, method, headers, ...(body && { json: body }) })
@@ -92,7 +100,7 @@ function asker({ token, api_url = vendor }: Static<typeof Settings>, context: Se
   }
 }
 
-async function find({ incident }: Alert, repo: string, ask: Ask): Promise<string | number | undefined> {
+async function find({ incident }: Alert, repo: string, ask: GithubCall): Promise<string | number | undefined> {
   const query = new URLSearchParams({ q: `repo:${repo} is:issue is:open in:body "${incident}"`, per_page: '1' })
   return pick(await ask('GET', `/search/issues?${query}`), 'items', 0, 'number')
 }

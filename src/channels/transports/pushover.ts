@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { bodyOf, type Markup, plain, simpleHtml } from '../../messages/markup.ts'
 import { cut } from '../../messages/text.ts'
-import { type Answers, exchange, exchangeMarked, listed, pick, wordsFor } from '../wire/http-transport.ts'
+import { exchange, exchangeMarked, listed, pick, type VendorAnswers, wordsFor } from '../wire/http-transport.ts'
 import { address, base, secret, settingsOf, type Transport } from '../wire/transport.ts'
 
 const vendor = 'https://api.pushover.net'
@@ -29,7 +29,7 @@ const Settings = settingsOf({
   api_url: Type.Optional(address({ default: vendor })),
 })
 
-const answers: Answers = {
+const answers: VendorAnswers = {
   read(body, { status, headers }, now) {
     const reset = Number(headers['x-limit-app-reset']) * 1000
     return {

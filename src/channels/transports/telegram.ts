@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { fitText } from '../../messages/fit.ts'
 import { type Markup, marks, messageOf, simpleHtml, unmarked } from '../../messages/markup.ts'
-import { type Answers, exchangeMarked, pick, seconds, words, wordsFor } from '../wire/http-transport.ts'
+import { exchangeMarked, pick, seconds, type VendorAnswers, words, wordsFor } from '../wire/http-transport.ts'
 import { address, base, secret, settingsOf, type Transport } from '../wire/transport.ts'
 
 const vendor = 'https://api.telegram.org'
@@ -22,7 +22,7 @@ const Settings = settingsOf({
   api_url: Type.Optional(address({ default: vendor })),
 })
 
-const answers: Answers = {
+const answers: VendorAnswers = {
   read: (body) => {
     const says = words(pick(body, 'description'))
     const code = pick(body, 'error_code')
@@ -60,7 +60,7 @@ export const telegram: Transport<Static<typeof Settings>> = {
     const marked = (chat: string) => request(chat, { text: textIn(simpleHtml), parse_mode: 'HTML' })
     const plainly = (chat: string) => request(chat, { text: textIn(unmarked) })
     let moved: string | undefined
-    const following: Answers = {
+    const following: VendorAnswers = {
       ...answers,
       read(body, response, now) {
         moved = words(pick(body, 'parameters', 'migrate_to_chat_id'))

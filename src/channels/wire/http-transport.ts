@@ -19,7 +19,7 @@ export type ApiRequest = {
 }
 
 /** What the body of an answer says beyond its status. */
-type Reading = {
+type AnswerMeaning = {
   /** The vendor's own words. */
   says?: string | undefined
   retryAfterMs?: number | undefined
@@ -34,9 +34,9 @@ type Reading = {
   busy?: boolean | undefined
 }
 
-export type Answers = {
+export type VendorAnswers = {
   /** `body` is undefined if it is not JSON. */
-  read?(body: unknown, response: FetchResponse, now: number): Reading
+  read?(body: unknown, response: FetchResponse, now: number): AnswerMeaning
 }
 
 /** Refused credentials may be a passing fault of the vendor. If it lasts, only new credentials help. */
@@ -59,7 +59,7 @@ export function httpTransport<S extends TSchema>(options: {
   request(alert: Alert, settings: Static<S>): ApiRequest | { suppressed: string }
   /** The same request without markup. It is sent once if the vendor refuses the one with markup as malformed. */
   plainly?(alert: Alert, settings: Static<S>): ApiRequest
-  answers?: Answers
+  answers?: VendorAnswers
 }): Transport<Static<S>> {
   const { request, plainly, answers = {}, ...rest } = options
   return {
@@ -79,7 +79,11 @@ export function wordsFor(message: Message, settings: unknown, { now }: Pick<Send
 }
 
 /** Rejects with DeliveryError for an answer that is not a success. */
-export async function exchange(asked: ApiRequest, answers: Answers, context: SendContext): Promise<FetchResponse> {
+export async function exchange(
+  asked: ApiRequest,
+  answers: VendorAnswers,
+  context: SendContext,
+): Promise<FetchResponse> {
   const { fetch, signal, now } = context
   const { url, method = 'POST', json, form } = asked
   const typed = json !== undefined ? jsonType : form !== undefined ? formType : {}
@@ -96,7 +100,7 @@ export async function exchange(asked: ApiRequest, answers: Answers, context: Sen
 export async function exchangeMarked(
   asked: ApiRequest,
   plainly: (() => ApiRequest | undefined) | undefined,
-  answers: Answers,
+  answers: VendorAnswers,
   context: SendContext,
 ): Promise<FetchResponse> {
   try {
@@ -119,7 +123,7 @@ const isMalformed = (error: unknown) =>
 const jsonType = { 'content-type': 'application/json' }
 const formType = { 'content-type': 'application/x-www-form-urlencoded' }
 
-function failure(response: FetchResponse, reading: Reading, now: number): DeliveryError {
+function failure(response: FetchResponse, reading: AnswerMeaning, now: number): DeliveryError {
   const { status } = response
   const permanent = reading.gone ?? false
   const words = reading.says === undefined ? '' : cut(oneLine(reading.says), wordsMax)

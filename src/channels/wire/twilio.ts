@@ -2,7 +2,7 @@
 // good.
 
 import { type Static, Type } from 'typebox'
-import { type Answers, type ApiRequest, basic, pick, words } from './http-transport.ts'
+import { type ApiRequest, basic, pick, type VendorAnswers, words } from './http-transport.ts'
 import { address, base, secret } from './transport.ts'
 
 const vendor = 'https://api.twilio.com'
@@ -21,7 +21,7 @@ const Account = Type.Object(account)
 /** No such account; a number that is invalid, unreachable, unsubscribed, no mobile. */
 const goneCodes = [20_404, 21_211, 21_214, 21_217, 21_265, 21_401, 21_421, 21_610, 21_614]
 
-export const twilioAnswers: Answers = {
+export const twilioAnswers: VendorAnswers = {
   read: (body) => ({
     says: words(pick(body, 'message')),
     ...(goneCodes.includes(Number(pick(body, 'code'))) && { gone: true }),

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { EmbeddedPostgresError } from './error.ts'
 
 /** The user PostgreSQL runs as; undefined: the same as ours. */
-export type Account = { uid: number; gid: number } | undefined
+export type SystemAccount = { uid: number; gid: number } | undefined
 
 // "nobody" on Linux, and the one unprivileged user with a name in nearly every container image. No `postgres` user is assumed.
 export const nobody = { uid: 65534, gid: 65534 }
@@ -13,7 +13,7 @@ export function runningAsRoot(): boolean {
 }
 
 /** PostgreSQL refuses root. Whoever already owns one of the paths (the cluster first) can run it without a change of owner. */
-export async function chooseAccount(paths: string[]): Promise<Account> {
+export async function chooseAccount(paths: string[]): Promise<SystemAccount> {
   if (!runningAsRoot()) return undefined
   for (const path of paths) {
     const owner = await stat(path).catch(() => undefined)
@@ -23,14 +23,14 @@ export async function chooseAccount(paths: string[]): Promise<Account> {
 }
 
 /** DATA_DIR is ours, so as root we open it for passing through (not for listing); directories above it are not ours to change. */
-export async function openForPassage(dataDir: string, account: Account): Promise<void> {
+export async function openForPassage(dataDir: string, account: SystemAccount): Promise<void> {
   if (!account) return
   const { mode, uid } = await stat(dataDir)
   if (uid === 0 && (mode & 0o001) === 0) await chmod(dataDir, (mode & 0o7777) | 0o011)
 }
 
 /** Refuses, naming the first directory or file on the way to `path` that the account may not enter or execute. */
-export async function requireReachable(account: Account, path: string): Promise<void> {
+export async function requireReachable(account: SystemAccount, path: string): Promise<void> {
   if (!account) return
   for (const step of stepsTo(path)) {
     const { mode, uid, gid } = await stat(step)
@@ -44,7 +44,7 @@ export async function requireReachable(account: Account, path: string): Promise<
   }
 }
 
-export async function giveTo(account: Account, dir: string): Promise<void> {
+export async function giveTo(account: SystemAccount, dir: string): Promise<void> {
   if (!account) return
   for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
     await lchown(join(entry.parentPath, entry.name), account.uid, account.gid)

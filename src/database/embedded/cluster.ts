@@ -21,13 +21,13 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { dataDirMode } from '../../config/data-dir.ts'
 import {
-  type Account,
   chooseAccount,
   giveTo,
   nobody,
   openForPassage,
   requireReachable,
   runningAsRoot,
+  type SystemAccount,
 } from './account.ts'
 import { findPostgresBinaries, type PostgresBinaries } from './binaries.ts'
 import { EmbeddedPostgresError, errorCode } from './error.ts'
@@ -35,7 +35,7 @@ import { EmbeddedPostgresError, errorCode } from './error.ts'
 export type Cluster = {
   dataDir: string
   dir: string
-  account: Account
+  account: SystemAccount
   binaries: PostgresBinaries
   /** Only where the server listens on TCP (Windows). */
   password?: string
@@ -148,7 +148,7 @@ async function createCluster(
 
 class NamelessAccountError extends EmbeddedPostgresError {}
 
-async function runInitdb(dir: string, account: Account, binaries: PostgresBinaries): Promise<void> {
+async function runInitdb(dir: string, account: SystemAccount, binaries: PostgresBinaries): Promise<void> {
   const args = ['-D', dir, '-U', 'flatline', '-E', 'UTF8', '--locale=C', '--locale-provider=builtin']
   args.push('--builtin-locale=C.UTF-8', '--data-checksums', '--no-instructions')
   if (process.platform === 'win32') {
@@ -165,7 +165,12 @@ async function runInitdb(dir: string, account: Account, binaries: PostgresBinari
   }
 }
 
-async function spawnInitdb(binaries: PostgresBinaries, args: string[], dir: string, account: Account): Promise<void> {
+async function spawnInitdb(
+  binaries: PostgresBinaries,
+  args: string[],
+  dir: string,
+  account: SystemAccount,
+): Promise<void> {
   try {
     await run(binaries.initdb, args, {
       ...account,
@@ -223,7 +228,7 @@ async function requireOurVersion(dir: string, binaries: PostgresBinaries): Promi
   )
 }
 
-async function takePossession(dataDir: string, dir: string): Promise<Account> {
+async function takePossession(dataDir: string, dir: string): Promise<SystemAccount> {
   const account = await chooseAccount([dir, dataDir])
   const { uid, mode } = await stat(dir)
   if (account && uid === 0) await giveTo(account, dir)

@@ -10,7 +10,7 @@ import pg from 'pg'
 import type { Cluster, EmbeddedLog } from './cluster.ts'
 import { ClusterTakenError, EmbeddedPostgresError } from './error.ts'
 import { identifyProcess, type PostmasterFile, readPostmasterFile, removeFalseLock } from './lock-files.ts'
-import { type Address, launchPostgres, type PostgresProcess, stopPostmaster } from './process.ts'
+import { launchPostgres, type PostgresProcess, type ServerAddress, stopPostmaster } from './process.ts'
 
 export type Ownership = {
   process: PostgresProcess
@@ -19,7 +19,7 @@ export type Ownership = {
   release(): Promise<void>
 }
 
-export type Claim = { cluster: Cluster; address: Address; log: EmbeddedLog; signal: AbortSignal }
+export type Claim = { cluster: Cluster; address: ServerAddress; log: EmbeddedLog; signal: AbortSignal }
 
 const startTimeoutMs = 120_000
 const parentGraceMs = 3_000
@@ -159,7 +159,7 @@ async function requirePassing(server: PostgresProcess, { cluster }: Claim, deadl
 }
 
 /** `answered` without a client: a server is there, but starting up, stopping or full. */
-async function connect(address: Address, cluster: Cluster): Promise<{ client?: pg.Client; answered: boolean }> {
+async function connect(address: ServerAddress, cluster: Cluster): Promise<{ client?: pg.Client; answered: boolean }> {
   const client = new pg.Client({
     ...address,
     user: 'flatline',
@@ -201,7 +201,7 @@ async function ensureDatabase(client: pg.Client): Promise<void> {
   if (rows.length === 0) await client.query('CREATE DATABASE flatline')
 }
 
-function addressOf(file: PostmasterFile, ours: Address): Address {
+function addressOf(file: PostmasterFile, ours: ServerAddress): ServerAddress {
   return { host: file.socketDir || file.listenAddress || ours.host, port: file.port || ours.port }
 }
 

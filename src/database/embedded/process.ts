@@ -12,7 +12,7 @@ import { EmbeddedPostgresError, errorCode } from './error.ts'
 import { identifyProcess } from './lock-files.ts'
 
 /** Where the server listens: a directory for its Unix socket, or 127.0.0.1. */
-export type Address = { host: string; port: number }
+export type ServerAddress = { host: string; port: number }
 
 export type PostgresProcess = {
   pid: number
@@ -32,12 +32,12 @@ const maxSocketPathBytes = 103
 const passingFailure =
   /lock file ".*" (already exists|is empty)|pre-existing shared memory block|could not create any (Unix|TCP)/
 
-export async function chooseAddress(cluster: Cluster): Promise<Address> {
+export async function chooseAddress(cluster: Cluster): Promise<ServerAddress> {
   if (process.platform === 'win32') return { host: '127.0.0.1', port: await freePort() }
   return { host: await socketDirectory(cluster), port: 5432 }
 }
 
-export async function launchPostgres(cluster: Cluster, address: Address): Promise<PostgresProcess> {
+export async function launchPostgres(cluster: Cluster, address: ServerAddress): Promise<PostgresProcess> {
   const logPath = join(cluster.dataDir, 'postgres.log')
   const log = await openLog(logPath, cluster)
   try {
@@ -85,7 +85,7 @@ async function endProcess(
   return goneWithin(immediateShutdownMs)
 }
 
-function settings({ host, port }: Address): string[] {
+function settings({ host, port }: ServerAddress): string[] {
   const tcp = process.platform === 'win32'
   // The list is comma separated; quotes keep a path with commas or spaces whole.
   const socketDirs = tcp ? '' : `"${host.replaceAll('"', '""')}"`

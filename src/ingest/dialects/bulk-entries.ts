@@ -19,7 +19,7 @@ export type BulkEntry = {
 }
 
 /** An entry, or why it is none. */
-export type Parsed = BulkEntry | { error: string }
+export type ParsedEntry = BulkEntry | { error: string }
 
 /** Before and after now, in milliseconds. */
 const earliestMs = 7 * 86_400_000
@@ -120,7 +120,7 @@ function isJson(text: string): boolean {
 }
 
 /** `now` in epoch milliseconds. An instant in the near future is a clock that is fast, and counts as now. */
-export function parseEntry(text: string, now: number): Parsed {
+export function parseEntry(text: string, now: number): ParsedEntry {
   if (isTooComplex(text)) return { error: `has more than ${outsideMax} characters outside of its texts` }
   let value: unknown
   try {

@@ -18,7 +18,7 @@ export type BulkRoutesOptions = {
 }
 
 type Rejected = { index: number; error: string }
-type Result = { accepted: number; duplicates: number; rejected: Rejected[]; unavailable: number }
+type BulkAnswer = { accepted: number; duplicates: number; rejected: Rejected[]; unavailable: number }
 
 const bulkPath = '/api/v3/heartbeats'
 const uploadMaxBytes = 16 * 2 ** 20
@@ -69,8 +69,8 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
     })
   }
 
-  async function record(request: FastifyRequest, texts: readonly string[]): Promise<Result> {
-    const result: Result = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
+  async function record(request: FastifyRequest, texts: readonly string[]): Promise<BulkAnswer> {
+    const result: BulkAnswer = { accepted: 0, duplicates: 0, rejected: [], unavailable: 0 }
     const sender = senderOf(request)
     await turn()
     for (let from = 0; from < texts.length; ) {
@@ -88,7 +88,7 @@ export const bulkRoutes: FastifyPluginAsync<BulkRoutesOptions> = async (app, opt
     return result
   }
 
-  function recordOne(signal: Signal, index: number, result: Result): Promise<void> {
+  function recordOne(signal: Signal, index: number, result: BulkAnswer): Promise<void> {
     const reject = (reason: keyof typeof refusals) => {
       if (reason === 'unavailable') result.unavailable++
       result.rejected.push({ index, error: refusals[reason] })

@@ -2,9 +2,9 @@
 // Cronitor's clients send `/ping/<key>/<name>?state=fail`, which has the form of a Healthchecks ping: ignored, the
 // parameter would turn a failure into a success. The rest of the dialect is not supported.
 
-import type { Action } from './healthchecks-address.ts'
+import type { PingAction } from './healthchecks-address.ts'
 
-const kinds: Record<string, Action['kind']> = {
+const kinds: Record<string, PingAction['kind']> = {
   run: 'start',
   complete: 'success',
   ok: 'success',
@@ -19,9 +19,9 @@ export const stateProblem = `invalid state, it is one of ${Object.keys(kinds).jo
  * The action of an address with a state; null for a state that is unknown or contradicts the action in the address.
  * `isPlain`: the address names no action, so the state decides.
  */
-export function withState(action: Action, state: string, isPlain: boolean): Action | null {
+export function withState(action: PingAction, state: string, isPlain: boolean): PingAction | null {
   const word = state.toLowerCase()
-  const kind = Object.hasOwn(kinds, word) ? (kinds[word] as Action['kind']) : null
+  const kind = Object.hasOwn(kinds, word) ? (kinds[word] as PingAction['kind']) : null
   if (kind === null) return null
   if (isPlain) return { kind, exitStatus: null }
   return kind === action.kind ? action : null

@@ -3,7 +3,7 @@
 
 import { domainToASCII } from 'node:url'
 import { isUuid } from '../../kit/identifier.ts'
-import type { Recipient } from './healthchecks-address.ts'
+import type { PingRecipient } from './healthchecks-address.ts'
 
 /** `rejected`: not a domain that is served here. `invalid`: no mailbox that a check could have. */
 export type RecipientProblem = 'rejected' | 'invalid'
@@ -12,7 +12,7 @@ export type RecipientProblem = 'rejected' | 'invalid'
  * Reads an address. Without a `domain` every domain is served. An address without a domain is meant for this server.
  * The ping key keeps its letter case.
  */
-export function parseRecipient(address: string, domain: string | undefined): Recipient | RecipientProblem {
+export function parseRecipient(address: string, domain: string | undefined): PingRecipient | RecipientProblem {
   const at = address.lastIndexOf('@')
   const mailbox = unquoted(at === -1 ? address : address.slice(0, at))
   if (at !== -1 && domain !== undefined && canonical(address.slice(at + 1)) !== canonical(domain)) return 'rejected'

@@ -5,17 +5,17 @@ import type { SignalKind } from '../../core/heartbeat.ts'
 import { isUuid } from '../../kit/identifier.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
-export type Action = { kind: SignalKind; exitStatus: number | null }
+export type PingAction = { kind: SignalKind; exitStatus: number | null }
 
-const named: Record<string, Action> = {
+const named: Record<string, PingAction> = {
   start: { kind: 'start', exitStatus: null },
   fail: { kind: 'fail', exitStatus: null },
   log: { kind: 'log', exitStatus: null },
 }
-const success: Action = { kind: 'success', exitStatus: null }
+const success: PingAction = { kind: 'success', exitStatus: null }
 
 /** The recipient of a ping. A ping key and a slug, both as they were sent, name a check of that key's project. */
-export type Recipient = { checkId: string } | { pingKey: string; slug: string }
+export type PingRecipient = { checkId: string } | { pingKey: string; slug: string }
 
 const word = /^[A-Za-z0-9_-]+$/
 
@@ -27,7 +27,7 @@ export function parseAddress(
   first: string,
   second: string | undefined,
   third: string | undefined,
-): { to: Recipient; action: Action | 'invalid'; isPlain: boolean } | null {
+): { to: PingRecipient; action: PingAction | 'invalid'; isPlain: boolean } | null {
   if (third === undefined && isUuid(first)) {
     const action = parseAction(second)
     if (action !== null) return { to: { checkId: first }, action, isPlain: !second }
@@ -46,9 +46,9 @@ export function isSlug(text: string): boolean {
 }
 
 /** Null if no ping address ends so; `invalid` for an exit status out of range. Leading zeros are allowed. */
-function parseAction(text: string | undefined): Action | 'invalid' | null {
+function parseAction(text: string | undefined): PingAction | 'invalid' | null {
   if (text === undefined || text === '') return success
-  if (Object.hasOwn(named, text)) return named[text] as Action
+  if (Object.hasOwn(named, text)) return named[text] as PingAction
   if (!/^\d+$/.test(text)) return null
   const exitStatus = Number(text)
   return exitStatus > 255 ? 'invalid' : { kind: exitStatus === 0 ? 'success' : 'fail', exitStatus }

@@ -4,7 +4,7 @@
 import type { Located, SlugAddress } from '../../checks/slugs.ts'
 import type { MailFilters } from '../../checks/store.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
-import type { Recipient } from './healthchecks-address.ts'
+import type { PingRecipient } from './healthchecks-address.ts'
 
 export type MailRecipientsOptions = {
   /** The project of a ping key, as mail servers may have written it; null if there is none. */
@@ -28,7 +28,11 @@ export function createMailRecipients({ projectOf, locate, mailFilters, canWait }
      * The id of the check, or why there is none. Rejects if the check cannot be looked up; then the message has to be
      * sent again.
      */
-    async find(to: Recipient, requestId: string, address: string): Promise<{ id: string } | 'unknown' | 'ambiguous'> {
+    async find(
+      to: PingRecipient,
+      requestId: string,
+      address: string,
+    ): Promise<{ id: string } | 'unknown' | 'ambiguous'> {
       if ('checkId' in to) {
         try {
           return (await mailFilters([to.checkId])).length > 0 ? { id: to.checkId } : 'unknown'

@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Checks } from '../../checks/service.ts'
-import type { Answer } from '../../http/addresses.ts'
+import type { AnswerFailure } from '../../http/addresses.ts'
 import { prepare } from '../../http/errors.ts'
 import { neverShed } from '../../http/pressure.ts'
 import type { Query } from '../../http/query.ts'
@@ -36,7 +36,7 @@ export function mount(app: FastifyInstance, dialect: Dialect, options: MountOpti
     return reply.code(status).headers(headers).send(body)
   }
   /** In the words of the dialect: the address is a credential, and is not repeated. */
-  const answer: Answer = (failure, request, reply) => {
+  const answer: AnswerFailure = (failure, request, reply) => {
     prepare(failure, request, reply)
     send(reply, { status: reply.statusCode, text: failure.message })
   }

@@ -16,7 +16,7 @@ import { parseRecipient, userAgentOf } from './email-address.ts'
 import type { MailRecipients } from './mail-recipients.ts'
 import { LenientSmtpServer } from './smtp-connection.ts'
 
-type Found = Awaited<ReturnType<MailRecipients['find']>>
+type FoundRecipient = Awaited<ReturnType<MailRecipients['find']>>
 
 export type MailListenerOptions = {
   heartbeats: Pick<Heartbeats, 'receive'>
@@ -49,7 +49,7 @@ export function createMailListener(options: MailListenerOptions) {
   /** Messages, until their answer is written. */
   const underWay = new Set<Promise<void>>()
   /** The result of the look-up of each address in the current envelope. */
-  const envelopes = new WeakMap<SMTPServerSession, Map<string, Found>>()
+  const envelopes = new WeakMap<SMTPServerSession, Map<string, FoundRecipient>>()
   const room = createBodyRoom(options.heldMaxBytes)
   const inTurn = createTurns()
   const sessions = new Map<string, { network: string; deadline: NodeJS.Timeout }>()

@@ -5,13 +5,13 @@ import { shareSchemas } from '../../http/api-schema.ts'
 import { apiVersions, speakHealthchecks } from '../../http/healthchecks-api.ts'
 import { parseLimit, type Query } from '../../http/query.ts'
 import { getPingBody, historySchemas, listPings } from './api-schema.ts'
-import type { History } from './history.ts'
+import type { HeartbeatHistory } from './history.ts'
 
 type Pings = { Params: { id: string }; Querystring: Query }
-type Body = { Params: { id: string; n: string } }
+type BodyRequest = { Params: { id: string; n: string } }
 
 /** What was received for a check: the list and each body as it came. */
-export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<Checks, 'find'> }> = async (
+export const historyRoutes: FastifyPluginAsync<{ history: HeartbeatHistory; checks: Pick<Checks, 'find'> }> = async (
   app,
   { history, checks },
 ) => {
@@ -30,7 +30,7 @@ export const historyRoutes: FastifyPluginAsync<{ history: History; checks: Pick<
       return { pings: await history.pings(id, version, limit) }
     })
 
-    app.get<Body>(bodyOf, { ...options, schema: getPingBody(version) }, async (request, reply) => {
+    app.get<BodyRequest>(bodyOf, { ...options, schema: getPingBody(version) }, async (request, reply) => {
       const { id, n } = request.params
       await checks.find(request.caller.projectId, id)
       const body = /^\d{1,15}$/.test(n) ? await history.body(id, Number(n)) : null

@@ -9,7 +9,7 @@ export type PingDocument = Record<string, string | number | null>
 /** A body behind it is not shown any more. */
 const bodiesMax = 1000
 
-export type History = ReturnType<typeof createHistory>
+export type HeartbeatHistory = ReturnType<typeof createHistory>
 
 export function createHistory(options: { database: Database; siteUrl: () => string }) {
   const { database, siteUrl } = options

@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Channel, findChannels } from '../../channels/channels-store.ts'
-import type { Sender } from '../../channels/sending/send.ts'
-import type { Call } from '../../circuit-breakers/service.ts'
+import type { MessageSender } from '../../channels/sending/send.ts'
+import type { BreakerCall } from '../../circuit-breakers/service.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
 import { retryDelayMs } from '../../kit/backoff.ts'
@@ -14,18 +14,18 @@ import type { Lease, Leases } from '../queue/leases.ts'
 import * as store from '../queue/queue-store.ts'
 import type { Compose } from './compose.ts'
 import { type Conclude, type NotificationLog, report } from './conclude.ts'
-import type { AttemptResult, DeliveryPolicy, Outcome } from './outcome.ts'
+import type { AttemptResult, DeliveryOutcome, DeliveryPolicy } from './outcome.ts'
 
 export type AttemptOptions = {
   database: Database
-  sender: Pick<Sender, 'send'>
+  sender: Pick<MessageSender, 'send'>
   compose: Compose
   leases: Pick<Leases, 'hold'>
   conclude: Conclude
   policy: DeliveryPolicy
   now: () => number
   random: () => number
-  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
   log: NotificationLog
 }
 
@@ -50,7 +50,7 @@ export function createAttempts(options: AttemptOptions) {
     delivery: store.ClaimedDelivery,
     channel: Channel | null,
     signal: AbortSignal,
-    call: Call,
+    call: BreakerCall,
     lease: Lease,
   ): Promise<AttemptResult> {
     if (channel === null) return suppressed('channel_deleted', 'the channel was deleted')
@@ -65,7 +65,7 @@ export function createAttempts(options: AttemptOptions) {
     group: readonly store.ClaimedDelivery[],
     channel: Channel | null,
     signal: AbortSignal,
-    call: Call,
+    call: BreakerCall,
     lease: Lease,
   ): Promise<Map<store.ClaimedDelivery, AttemptResult>> {
     const results = new Map<store.ClaimedDelivery, AttemptResult>()
@@ -103,7 +103,7 @@ export function createAttempts(options: AttemptOptions) {
      * Never rejects: an error around the sending itself is logged, and the claim expires. The outcome is recorded even
      * if it comes late.
      */
-    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: Call): Promise<void> {
+    async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: BreakerCall): Promise<void> {
       const lease = options.leases.hold([delivery])
       try {
         const channel = await channelOf(delivery)
@@ -122,7 +122,7 @@ export function createAttempts(options: AttemptOptions) {
     },
 
     /** As `attempt`, for several deliveries at once, in one message. */
-    async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: Call): Promise<void> {
+    async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: BreakerCall): Promise<void> {
       const [first] = group as [store.ClaimedDelivery]
       const lease = options.leases.hold(group)
       try {

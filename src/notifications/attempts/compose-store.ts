@@ -9,7 +9,7 @@ const statement = (name: string, text: string) => registered(`notifications_${na
 /** A change of a check. */
 export type FlipKey = { checkId: string; flipSeq: number }
 
-export type FlipRow = {
+export type ComposedFlip = {
   at: number
   from: Status
   to: Status
@@ -41,9 +41,9 @@ const flips = statement(
    FROM ${asked}`,
 )
 
-export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(FlipRow | null)[]> {
+export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(ComposedFlip | null)[]> {
   const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
-  return placed(await on.query<FlipRow & { place: number }>(flips, values), keys.length)
+  return placed(await on.query<ComposedFlip & { place: number }>(flips, values), keys.length)
 }
 
 /** The body is as received; `isMail` says that it is an e-mail message. */

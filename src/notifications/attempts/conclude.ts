@@ -11,7 +11,7 @@ import { leaveToRecovery, takeBackOutage } from '../follow-ups/coalescing-store.
 import { insertFollowUps, mayBeFollowed } from '../follow-ups/follow-ups.ts'
 import { forwardDelivery } from '../follow-ups/group-fan-out-store.ts'
 import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue/queue-store.ts'
-import { type AttemptResult, type DeliveryPolicy, decide, type Outcome } from './outcome.ts'
+import { type AttemptResult, type DeliveryOutcome, type DeliveryPolicy, decide } from './outcome.ts'
 
 export type NotificationLog = {
   info(o: object, message: string): void
@@ -33,7 +33,7 @@ export function createConclude(options: {
   switchOff: SwitchOff
   policy: DeliveryPolicy
   now: () => number
-  count: (kind: string, status: Outcome['status'], projectId: string) => void
+  count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
   log: NotificationLog
 }): Conclude {
   const { database, policy, now, log } = options
@@ -47,9 +47,9 @@ export function createConclude(options: {
     delivery: ClaimedDelivery,
     channel: Channel | null,
     result: AttemptResult,
-    decided: Outcome,
+    decided: DeliveryOutcome,
     at: number,
-  ): Promise<{ outcome: Outcome; written: boolean }> {
+  ): Promise<{ outcome: DeliveryOutcome; written: boolean }> {
     const reason = decided.disable
     const { outcome, written, disabled } = await database.transaction(async (tx) => {
       const outcome = result.kind === 'forwarded' ? await forward(tx, delivery, result.channelIds, decided) : decided
@@ -70,8 +70,8 @@ export function createConclude(options: {
     tx: Queryable,
     delivery: ClaimedDelivery,
     channelIds: readonly string[],
-    outcome: Outcome,
-  ): Promise<Outcome> {
+    outcome: DeliveryOutcome,
+  ): Promise<DeliveryOutcome> {
     if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return outcome
     return { ...outcome, status: 'dead', detail: 'none of its channels is there any more and switched on' }
   }
@@ -94,7 +94,7 @@ function concernsOnlyItself(
   delivery: ClaimedDelivery,
   channel: Channel | null,
   result: AttemptResult,
-  { status, disable }: Outcome,
+  { status, disable }: DeliveryOutcome,
 ): boolean {
   if (result.kind === 'forwarded' || disable !== null) return false
   if (delivery.deliveryKind === 'up' && status === 'suppressed') return false
@@ -105,7 +105,7 @@ function concernsOnlyItself(
 export function report(
   log: NotificationLog,
   delivery: Pick<ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,
-  outcome: Outcome,
+  outcome: DeliveryOutcome,
 ): void {
   const { status, detail: reason, nextAttemptAt } = outcome
   const line = {

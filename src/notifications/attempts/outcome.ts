@@ -8,7 +8,7 @@ import type { Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 export type AttemptResult = SendResult | ({ kind: 'suppressed' } & Suppression)
 
 /** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
-export type Outcome = {
+export type DeliveryOutcome = {
   status: 'sent' | 'retrying' | 'dead' | 'suppressed'
   nextAttemptAt: number | null
   /** The last error, or the reason for suppressing. */
@@ -31,7 +31,7 @@ export function decide(
   policy: DeliveryPolicy,
   now: number,
   random: number,
-): Outcome {
+): DeliveryOutcome {
   if (result.kind === 'sent' || result.kind === 'forwarded')
     return { status: 'sent', nextAttemptAt: null, detail: null, disable: null, suppression: null }
   if (result.kind === 'suppressed')
@@ -57,7 +57,7 @@ export function decide(
   const suspected =
     error.suspect && delivery.attempts >= suspectAttempts && now - delivery.createdAt >= policy.suspectMs
   const permanent = error.permanent || suspected
-  const dead: Outcome = {
+  const dead: DeliveryOutcome = {
     status: 'dead',
     nextAttemptAt: null,
     detail,

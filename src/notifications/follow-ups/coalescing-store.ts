@@ -52,7 +52,7 @@ export async function takeBackOutage(
   await tx.query(takeBack, [checkId, channelId, flipSeq, now])
 }
 
-export type Outage = { at: number; reason: FlipReason; untold: boolean }
+export type EndedOutage = { at: number; reason: FlipReason; untold: boolean }
 
 const outages = statement(
   'outages',
@@ -68,12 +68,12 @@ const outages = statement(
 export async function selectOutages(
   on: Queryable,
   recoveries: readonly { checkId: string; channelId: string; flipSeq: number }[],
-): Promise<(Outage | null)[]> {
+): Promise<(EndedOutage | null)[]> {
   const values = [
     recoveries.map(({ checkId }) => checkId),
     recoveries.map(({ channelId }) => channelId),
     recoveries.map(({ flipSeq }) => flipSeq),
   ]
-  const rows = await on.query<Outage & { place: number }>(outages, values)
+  const rows = await on.query<EndedOutage & { place: number }>(outages, values)
   return placed(rows, recoveries.length).map((row) => row && { at: row.at, reason: row.reason, untold: row.untold })
 }

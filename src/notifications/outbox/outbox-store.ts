@@ -8,7 +8,7 @@ import { channelOff } from '../queue/queue-store.ts'
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** A check with unprocessed flips. `turn` counts the checks of its project, `channels` how many deliveries each of its flips makes. */
-export type Waiting = { id: string; turn: number; channels: number }
+export type CheckWithFlips = { id: string; turn: number; channels: number }
 
 // From check to check by the index, because one of them may have thousands of changes.
 const pick = statement(
@@ -24,8 +24,8 @@ const pick = statement(
 )
 
 /** Checks with unprocessed flips, in the order of their ids, at most `limit` behind the one with id `after`. */
-export async function pickChecksWithFlips(on: Queryable, after: string, limit: number): Promise<Waiting[]> {
-  return on.query<Waiting>(pick, [after, limit])
+export async function pickChecksWithFlips(on: Queryable, after: string, limit: number): Promise<CheckWithFlips[]> {
+  return on.query<CheckWithFlips>(pick, [after, limit])
 }
 
 export type ClaimedFlip = { checkId: string; seq: number; projectId: string; to: Status }

@@ -21,7 +21,7 @@ const first = '00000000-0000-0000-0000-000000000000'
 /** Within `windowMs` the first `singly` flips of a project. A group waits `gatherMs` for more. */
 export type StormPolicy = { singly: number; windowMs: number; gatherMs: number }
 
-type Share = { id: string; most: number }
+type OutboxShare = { id: string; most: number }
 
 export function createOutbox(options: {
   database: Database
@@ -63,19 +63,19 @@ export function createOutbox(options: {
   }
 
   /** Continues behind the checks of the last step, so that every check gets its turn, whatever its id. */
-  async function nextWaiting(): Promise<store.Waiting[]> {
+  async function nextWaiting(): Promise<store.CheckWithFlips[]> {
     const waiting = await store.pickChecksWithFlips(database, after, scannedMax)
     const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
     after = waiting.length === scannedMax ? (waiting.at(-1)?.id ?? first) : first
     return [...waiting, ...wrapped]
   }
 
-  async function restart(limit: number): Promise<store.Waiting[]> {
+  async function restart(limit: number): Promise<store.CheckWithFlips[]> {
     const end = after
     return (await store.pickChecksWithFlips(database, first, limit)).filter(({ id }) => id <= end)
   }
 
-  async function relayEach(shares: readonly Share[]): Promise<number> {
+  async function relayEach(shares: readonly OutboxShare[]): Promise<number> {
     let made = 0
     for (const share of shares) {
       made += await relayAll([share]).then(
@@ -90,7 +90,7 @@ export function createOutbox(options: {
     return made
   }
 
-  async function relayAll(shares: readonly Share[]): Promise<{ made: number; claimed: number }> {
+  async function relayAll(shares: readonly OutboxShare[]): Promise<{ made: number; claimed: number }> {
     let recovered: string[] = []
     let claimed = 0
     const made = await database.transaction(async (tx) => {
@@ -114,8 +114,8 @@ export function createOutbox(options: {
 }
 
 /** Projects take turns; with what is left each of the chosen may have a few more flips. */
-function sharesOf(waiting: readonly store.Waiting[]): Share[] {
-  const chosen: store.Waiting[] = []
+function sharesOf(waiting: readonly store.CheckWithFlips[]): OutboxShare[] {
+  const chosen: store.CheckWithFlips[] = []
   let rows = 0
   for (const one of waiting.toSorted((a, b) => a.turn - b.turn)) {
     rows += Math.max(1, one.channels)

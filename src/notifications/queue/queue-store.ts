@@ -3,7 +3,7 @@
 import type { Queryable } from '../../database/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
-import type { Outcome } from '../attempts/outcome.ts'
+import type { DeliveryOutcome } from '../attempts/outcome.ts'
 import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
@@ -160,7 +160,7 @@ const finish = statement(
 /** `at` is when the attempt ended. */
 export type ConcludedAttempt = {
   delivery: Pick<DueDelivery, 'subjectId' | 'id' | 'attempts'>
-  outcome: Outcome
+  outcome: DeliveryOutcome
   at: number
 }
 

@@ -3,7 +3,7 @@
 
 import type { WriteAudit } from '../../audit/store.ts'
 import type { Encryption } from '../../channels/secrets/encryption.ts'
-import type { Caller } from '../../checks/editing.ts'
+import type { Editor } from '../../checks/editing.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'
 import { isoMillis } from '../../kit/instant.ts'
@@ -13,7 +13,7 @@ import * as store from './acknowledgements-store.ts'
 export type AcknowledgementDocument = { acknowledged: boolean; snoozed_until: string | null }
 
 /** The link itself is the credential. */
-export type Visitor = Omit<Caller, 'projectId'>
+export type Visitor = Omit<Editor, 'projectId'>
 
 export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 
@@ -38,7 +38,7 @@ export function createAcknowledgements(options: {
     return found
   }
 
-  async function acknowledge(caller: Caller, checkId: string, seq: number): Promise<AcknowledgementDocument> {
+  async function acknowledge(caller: Editor, checkId: string, seq: number): Promise<AcknowledgementDocument> {
     await database.transaction(async (tx) => {
       if (!(await store.acknowledgeOutage(tx, caller.projectId, checkId, seq, now())))
         throw new AppError('conflict', 'the check is not down, or not since then')
@@ -48,7 +48,7 @@ export function createAcknowledgements(options: {
   }
 
   async function snooze(
-    caller: Caller,
+    caller: Editor,
     checkId: string,
     forS: number,
     seq: number | null = null,
@@ -101,12 +101,12 @@ export function createAcknowledgements(options: {
 
     get: async (projectId: string, checkId: string) => documentOf(await find(projectId, checkId)),
 
-    async acknowledge(caller: Caller, checkId: string): Promise<AcknowledgementDocument> {
+    async acknowledge(caller: Editor, checkId: string): Promise<AcknowledgementDocument> {
       const { flipSeq } = await find(caller.projectId, checkId)
       return acknowledge(caller, checkId, flipSeq)
     },
 
     /** `forS` counts seconds from now; 0 ends the snooze. */
-    snooze: (caller: Caller, checkId: string, forS: number) => snooze(caller, checkId, forS),
+    snooze: (caller: Editor, checkId: string, forS: number) => snooze(caller, checkId, forS),
   }
 }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../../audit/store.ts'
-import type { Caller } from '../../checks/editing.ts'
+import type { Editor } from '../../checks/editing.ts'
 import { AppError } from '../../core/errors.ts'
 import { type MaintenanceTime, openUntil } from '../../core/maintenance.ts'
 import type { Queryable } from '../../database/client.ts'
@@ -44,7 +44,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
     return window
   }
 
-  async function write(caller: Caller, id: string, input: MaintenanceInput, before: MaintenanceDocument | null) {
+  async function write(caller: Editor, id: string, input: MaintenanceInput, before: MaintenanceDocument | null) {
     const { projectId } = caller
     const { name, checks, tags } = input
     const scope = { checks: checks ?? null, tags: tags ?? null }
@@ -64,7 +64,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
   }
 
   return {
-    create: (caller: Caller, input: MaintenanceInput) => write(caller, randomUUID(), input, null),
+    create: (caller: Editor, input: MaintenanceInput) => write(caller, randomUUID(), input, null),
 
     /** In order of creation, page by page. */
     async *list(projectId: string): AsyncGenerator<MaintenanceDocument[], void, undefined> {
@@ -79,11 +79,11 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
     get: async (projectId: string, id: string) => documentOf(await find(projectId, id), now()),
 
     /** As a whole. */
-    async replace(caller: Caller, id: string, input: MaintenanceInput): Promise<MaintenanceDocument> {
+    async replace(caller: Editor, id: string, input: MaintenanceInput): Promise<MaintenanceDocument> {
       return write(caller, id, input, documentOf(await find(caller.projectId, id), now()))
     },
 
-    async remove(caller: Caller, id: string): Promise<void> {
+    async remove(caller: Editor, id: string): Promise<void> {
       const before = documentOf(await find(caller.projectId, id), now())
       await database.transaction(async (tx) => {
         if (!(await store.deleteWindow(tx, caller.projectId, id))) throw notFound()

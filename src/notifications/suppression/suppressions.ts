@@ -20,7 +20,7 @@ const flappingWindowMs = 3_600_000
 
 export type Suppressions = ReturnType<typeof createSuppressions>
 
-type Change = { checkId: string; channelId: string; projectId: string; flipSeq: number; kind: AlertKind }
+type AlertChange = { checkId: string; channelId: string; projectId: string; flipSeq: number; kind: AlertKind }
 
 export function createSuppressions(options: {
   database: Database
@@ -34,12 +34,12 @@ export function createSuppressions(options: {
   const factsOf = coalesce((outages: store.OutageOnChannel[]) =>
     store.selectFacts(database, outages, now() - flappingWindowMs),
   )
-  const windowsOf = coalesce((checks: Pick<Change, 'projectId' | 'checkId'>[]) =>
+  const windowsOf = coalesce((checks: Pick<AlertChange, 'projectId' | 'checkId'>[]) =>
     selectCurrentWindows(database, checks, now()),
   )
 
   /** Null if it is to be sent, or if the check is gone. */
-  async function why(change: Change): Promise<Suppression | null> {
+  async function why(change: AlertChange): Promise<Suppression | null> {
     const { checkId, channelId, projectId, flipSeq, kind } = change
     const at = now()
     const outage = { checkId, channelId, seq: kind === 'up' ? flipSeq - 1 : flipSeq }

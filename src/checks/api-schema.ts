@@ -1,7 +1,16 @@
 // The calls on checks: what they take, what they answer, and examples. The fields come from fields.ts.
 
 import { type TSchema, Type } from 'typebox'
-import { closed, healthchecksRefusals, json, nothing, nullable, ref, withExample } from '../http/api-schema.ts'
+import {
+  closed,
+  healthchecksRefusals,
+  json,
+  nothing,
+  nullable,
+  text as plainText,
+  ref,
+  withExample,
+} from '../http/api-schema.ts'
 import { exampleChannel, exampleCheck, exampleSite } from '../http/examples.ts'
 import type { ApiVersion } from '../http/healthchecks-api.ts'
 import { uuidPattern } from '../kit/identifier.ts'
@@ -195,10 +204,12 @@ function collectionCalls(version: ApiVersion, call: DescribeOperation) {
         unique: ['name'],
       }),
       response: { 200: check('Updated'), 201: check('Created') },
-      refusals: healthchecksRefusals(400, 401, 403, 429),
+      refusals: { ...healthchecksRefusals(400, 401, 403, 429), ...taken },
     },
   }
 }
+
+const taken = { 409: plainText('Another check has this push token', 'push_token is taken by another check') }
 
 function singleCalls(call: DescribeOperation) {
   const refusals = healthchecksRefusals(401, 404, 429)
@@ -217,7 +228,7 @@ function singleCalls(call: DescribeOperation) {
       params: Id,
       body: body({ grace: 900, max_runtime: null, channels: '*' }),
       response: { 200: check('As it is now') },
-      refusals: healthchecksRefusals(400, 401, 404, 429),
+      refusals: { ...healthchecksRefusals(400, 401, 404, 429), ...taken },
     },
     remove: {
       ...call('deleteCheck'),

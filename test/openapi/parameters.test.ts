@@ -59,10 +59,12 @@ function strangersTo({ schema }: Parameter, value: string): string[] {
   return near.filter((text) => text !== '' && text !== value && problems(schema, read(text)).length > 0)
 }
 
+const pushToken = 'a-token-of-a-device'
+
 async function realParts(world: World): Promise<(path: string, name: string) => string | undefined> {
   const { call } = world.running
   const [check] = world.known('/checks/{id}', 'id') as [string]
-  await call('POST', `/api/v3/checks/${check}`, { channels: '*', tags: 'prod', slug: 'job' })
+  await call('POST', `/api/v3/checks/${check}`, { channels: '*', tags: 'prod', slug: 'job', push_token: pushToken })
   await call('POST', `/ping/${check}/fail`, 'broken')
   const message = await eventually('the alert', () => world.received().find((body) => body.includes('"down"')))
   const { links } = JSON.parse(message) as { links: Record<string, string> }
@@ -72,6 +74,7 @@ async function realParts(world: World): Promise<(path: string, name: string) => 
   const [, , signature = '', tag = ''] = partsOf(badges.prod?.svg)
   const [, states = '', own = ''] = partsOf((await call('GET', `/api/v3/checks/${check}`)).json().badge_url as string)
   const parts: [RegExp, Values][] = [
+    [/^\/api\/push\//, { token: pushToken }],
     [/^\/checks\//, { token: partsOf(links.check).at(-1) as string }],
     [/^\/acknowledge\//, { token: partsOf(links.acknowledge).at(-1) as string }],
     [/^\/badge\/\{key}\/\{file}/, { key, file: all }],

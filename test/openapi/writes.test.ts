@@ -56,12 +56,15 @@ function realValues(operationId: string, { known, receiver }: World): Record<str
     return {
       ...{ tz, schedule, parent: [parent, null], paused_until: [soon, null] },
       ...{ channels: ['*', '', ...channels, channels.join()], api_key: [keys.api_key] },
+      // No two checks may have the same.
+      push_token: [null],
     }
   const own: Record<string, Record<string, readonly unknown[]>> = {
     applyDefinitions: {
       ...{ 'checks.tz': tz, 'checks.schedule': schedule, 'checks.parent': [parent], 'checks.paused_until': [soon] },
       ...{ 'checks.channels': ['*', [], channels], prune: [false] },
       'checks.badge_key': [crypto.randomUUID()],
+      'checks.push_token': [null],
     },
     createChannel: {
       kind: ['webhook'],

@@ -1,6 +1,7 @@
 // A dialect is one way in which heartbeats are sent: its addresses, what a request says, and how it is answered, as one value. The
-// mount (mount.ts) derives everything else from it: body, access, preflights, load shedding, the label of the metrics, what the log hides, and the
-// entry in the description of the API. A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md.
+// mount (mount.ts) derives everything else from it: body, access, preflights, load shedding, the label of the metrics, and the entry in the
+// description of the API. A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md; if its path holds a credential,
+// also a rule of logging/redaction.ts.
 
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifySchema } from 'fastify'
@@ -33,14 +34,12 @@ export type Dialect = {
   name: string
   /** The public page that says how it is spoken. */
   source: string
-  /** The path in which the credential follows: the log hides what comes behind it. */
-  credentialPath: string
   methods: readonly string[]
   routes: readonly DialectRoute[]
   /** `kept` up to the limit, or read and dropped. */
   body: 'kept' | 'ignored'
-  /** Whether pages of any origin may call it. */
-  crossOrigin: boolean
+  /** Whether it answers preflights itself, with its own headers; every address below /api/ answers them anyway. */
+  preflights: boolean
   /** Failures at addresses that match are answered in this dialect, even if there is no route. */
   claims?: RegExp
   parse: (request: IngestRequest) => Parsed

@@ -33,7 +33,6 @@ const suffixes = [
 export const healthchecks: Dialect = {
   name: 'Healthchecks over HTTP',
   source: 'https://healthchecks.io/docs/http_api/',
-  credentialPath: '/ping/',
   methods,
   routes: prefixes.flatMap(({ prefix, label }) =>
     suffixes.map(({ suffix, end }) => ({
@@ -43,7 +42,7 @@ export const healthchecks: Dialect = {
     })),
   ),
   body: 'kept',
-  crossOrigin: true,
+  preflights: true,
   // Only ping addresses look so, whether or not a check has them.
   claims: /^\/(?:ping(?:\/|$)|(?:[\w-]{22}|[\w-]{36})(?:[/?]|$))/,
   parse,

@@ -30,7 +30,7 @@ const queueFull: Refusal = { status: 503, text: 'too many heartbeats, try again 
 /** Registers the routes of a dialect in the (encapsulated) instance. An answer of success is sent only once the heartbeat is on disk. */
 export function mount(app: FastifyInstance, dialect: Dialect, options: MountOptions): void {
   const { heartbeats, ownerOf, checks, bodyLimitBytes } = options
-  const { parse, methods, crossOrigin } = dialect
+  const { parse, methods, preflights } = dialect
   const send = (reply: FastifyReply, result: Outcome | Refusal): FastifyReply => {
     const { status, headers, body } = dialect.answer(result, options)
     return reply.code(status).headers(headers).send(body)
@@ -98,13 +98,12 @@ export function mount(app: FastifyInstance, dialect: Dialect, options: MountOpti
       early,
       statsId: label,
       undocumented: schema === null,
-      crossOrigin,
       answer,
       ...neverShed,
     } as const
     const method = [...methods]
     app.route<Ping>({ method, url, exposeHeadRoute: false, config, ...(schema && { schema }), handler: handle })
-    if (crossOrigin)
+    if (preflights)
       app.options(url, { config }, (_request, reply) => reply.headers(preflightOf(method)).code(204).send())
   }
 }

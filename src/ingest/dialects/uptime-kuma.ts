@@ -4,7 +4,7 @@
 // but what could not be stored is a 503, so that clients that retry do.
 
 import { Type } from 'typebox'
-import { text as described, withExample } from '../../http/api-schema.ts'
+import { json, withExample } from '../../http/api-schema.ts'
 import type { Outcome } from '../signal.ts'
 import type { Dialect, IngestRequest, Parsed, Refusal, Reply } from './dialect.ts'
 
@@ -14,7 +14,7 @@ const headers = { 'content-type': 'application/json; charset=utf-8', 'x-frame-op
 const notFound: Refusal = { status: 404, text: 'Monitor not found or not active.' }
 const invalidPing: Refusal = { status: 404, text: `Invalid ping value. Must be between 0 and ${pingMax} ms.` }
 
-const json = (text: string, example: string) => described(text, example, 'application/json')
+const Answer = Type.Object({ ok: Type.Boolean(), msg: Type.Optional(Type.String()) })
 const push = {
   operationId: 'push',
   tags: ['pings'],
@@ -33,17 +33,16 @@ const push = {
       ping: Type.Optional(withExample(Type.String(), '42', 'Response time in milliseconds')),
     }),
   },
-  response: { 200: json('Recorded: the heartbeat is on disk', '{"ok":true}') },
+  response: { 200: json('Recorded: the heartbeat is on disk', Answer, { ok: true }) },
   refusals: {
-    404: json('No such check, or it is paused', '{"ok":false,"msg":"Monitor not found or not active."}'),
-    503: json('Not recorded; Retry-After says when to try again', '{"ok":false,"msg":"too many heartbeats"}'),
+    404: json('No such check, or it is paused', Answer, { ok: false, msg: notFound.text }),
+    503: json('Not recorded; Retry-After says when to try again', Answer, { ok: false, msg: 'too many heartbeats' }),
   },
 }
 
 export const uptimeKuma: Dialect = {
   name: 'Uptime Kuma push',
   source: 'https://github.com/louislam/uptime-kuma/blob/master/server/routers/api-router.js',
-  credentialPath: '/api/push/',
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
   routes: ['/api/push/:token', '/api/push/:token/'].map((path, i) => ({
     path,
@@ -51,7 +50,7 @@ export const uptimeKuma: Dialect = {
     schema: i === 0 ? push : null,
   })),
   body: 'ignored',
-  crossOrigin: false,
+  preflights: false,
   claims: /^\/api\/push\//,
   parse,
   answer,

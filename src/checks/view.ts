@@ -20,6 +20,6 @@ export type CheckView = {
   started: boolean
   lastPing: number | null
   nextPing: number | null
-  /** The document of version 3 with this status: that of the change which it reports, whatever the check is by now. */
+  /** The document of version 3 with the status of the change that it reports, although the check may have another one by now. */
   document(status: string): CheckDocument
 }

@@ -1,4 +1,4 @@
-// The table of permissions. A route requires one of them, whoever calls; an authenticator gives its principals those of a role.
+// The table of permissions. A route requires one of them, from any kind of caller; an authenticator grants those of a role.
 
 /**
  * reader: sees a project's checks. editor: may do everything in a project, and sees what is secret to a reader. sender: sends its

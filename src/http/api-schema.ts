@@ -11,7 +11,7 @@ declare module 'fastify' {
   interface FastifySchema {
     /** Answers that the handler of errors gives: they are described, and no serialiser is made for them. */
     refusals?: Answers
-    /** What the description has in place of what is validated, where Fastify does not validate, or not everything. */
+    /** The description shows this instead of the validated schema, on routes that Fastify does not validate, or not completely. */
     described?: { params?: object; querystring?: object; body?: object }
   }
 }

@@ -1,5 +1,5 @@
-// Records that wait on disk until they can be delivered. What is pushed is appended and synced in groups; what is replayed is read
-// segment by segment, oldest first, and a segment is removed only after all of its records were delivered. A kill in between replays a
+// Records that wait on disk until they can be delivered. New records are appended and synced in groups. A replay reads segment by
+// segment, oldest first, and a segment is removed only after all of its records were delivered. A kill in between replays a
 // segment again, so each payload needs an id by which its receiver knows it. The spool knows nothing else of the payloads.
 
 import { randomUUID } from 'node:crypto'

@@ -44,7 +44,7 @@ test('every route accepts the callers that have its permission, and no others', 
   const routes: { method: HTTPMethods; pattern: string }[] = []
   const observe = (route: RouteOptions) => {
     if (!isPermission(route.config?.requires ?? 'public')) return
-    // After the guard: what is accepted is answered here, before the route does anything.
+    // Runs after the guard and answers every accepted call before its route does anything.
     route.preValidation = async (request, reply) => reply.code(299).send(request.principal.label)
     for (const method of [route.method].flat())
       if (method !== 'HEAD') routes.push({ method: method as HTTPMethods, pattern: route.url })

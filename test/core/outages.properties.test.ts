@@ -1,5 +1,5 @@
-// Outages of any length, as checks see them: whoever beats by its schedule, and tries again after an outage, is never called silent; whoever
-// falls silent is, when it has been silent for as long as it may, and the outage is named.
+// Outages of any length, as checks see them. A check that beats by its schedule, and sends again after an outage, never goes down. A check that
+// falls silent goes down once it has been silent for as long as it may, and its flip names the outage.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -64,7 +64,7 @@ function live({ timeoutS, graceS, lookEvery, retryShare, outages: pauses }: Life
   let looked = 0
   const lookUntil = (until: number) => {
     const everyMs = Math.max(1, Math.floor(timeoutS * 1000 * lookEvery))
-    // Weeks of looks at a check of a second would take weeks.
+    // A check that beats each second would need too many passes for weeks.
     const from = Math.max(looked, until - 200 * everyMs)
     for (let at = from; at < until; at += everyMs) if (!during(windows, at)) pass(at)
     looked = until

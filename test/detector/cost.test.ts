@@ -57,7 +57,7 @@ async function costOfLook(url: string): Promise<{ steps: string[]; indexes: stri
   }
 }
 
-test('what is due is found by an index, and ten times as many checks cost a look no more', async (t) => {
+test('the detector finds due checks by an index, and ten times as many checks cost a pass no more', async (t) => {
   const costs: number[] = []
   for (const count of [2000, 20_000]) {
     const url = await createDatabase(t)

@@ -13,7 +13,7 @@ const pings = Number(process.env.HOT_PINGS ?? 100_000)
 const uploaders = 2
 const checksEach = 500
 const checkCount = uploaders * checksEach
-/** A page is filled anew when all of its checks beat in one batch; what has no room then finds some elsewhere, once and for all. */
+/** When all checks of a page beat in one batch their new versions do not fit into it; those that do not move to another page, once. */
 const settling = 20
 
 type Wear = { updates: number; hot: number; indexBytes: number; tableBytes: number; dead: number }

@@ -14,7 +14,7 @@ const states = async (world: World) => (await world.deliveries()).map(({ status,
 const breakerOf = (replica: Replica, channel: string) =>
   replica.breakers.list().find(({ name }) => name === breakerName({ id: channel, kind: 'webhook' }))
 
-/** So many checks with one outage each, to be told on this channel. */
+/** Makes this many checks with one outage each, whose alerts go to this channel. */
 async function outages(world: World, replica: Replica, channel: string, count: number): Promise<void> {
   for (let n = 0; n < count; n++) await world.flips(await world.check(replica, [channel], `job ${n}`), ['down'])
 }

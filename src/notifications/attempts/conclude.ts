@@ -1,5 +1,5 @@
-// What came of an attempt is decided and written. Most attempts concern nothing but their own row, and those that end at about the same time
-// are written as one; what has consequences is a transaction with them.
+// Decides and writes the outcome of an attempt. Most outcomes change only their own row, and those of about the same time are written by one
+// statement; an outcome with follow-ups is written in one transaction with them.
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { SwitchOff } from '../../channels/switch-off.ts'

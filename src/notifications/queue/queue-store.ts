@@ -66,7 +66,7 @@ export type DueLimits = { ofChannel: number; ofAll: number }
 export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
 
 /**
- * Due deliveries without an earlier unfinished one of the same check and channel, except for resting channels and
+ * Due deliveries without an earlier unfinished one of the same check and channel, except for delayed channels and
  * what is `busy`. Projects take turns; within a project the longest due comes first.
  */
 export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {

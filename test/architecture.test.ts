@@ -181,6 +181,7 @@ const longLists = ['src/metrics/domain.ts']
 
 const linesPerFile = 300
 const linesPerFunction = 60
+const filesPerFolder = 14
 
 test('every file has a layer', () => {
   assert.deepEqual(
@@ -216,7 +217,9 @@ test('core and schedule import nothing but each other and kit', () => {
   const outside = sources
     .filter(({ path }) => isPure.test(path))
     .flatMap(({ path, imports }) =>
-      imports.filter((name) => !/^\.(\.\/(core|schedule|kit))?\/[\w-]+\.ts$/.test(name)).map((name) => [path, name]),
+      imports
+        .filter((name) => !/^(\.\/|(\.\.\/)+((core|schedule|kit)\/)?)([\w-]+\/)?[\w-]+\.ts$/.test(name))
+        .map((name) => [path, name]),
     )
   assert.deepEqual(outside, [])
 })
@@ -284,6 +287,18 @@ test('an import says the file that it means, with its .ts', () => {
     imports.filter((name) => name.startsWith('.') && !name.endsWith('.ts')).map((name) => [path, name]),
   )
   assert.deepEqual(relative, [])
+})
+
+test(`no folder has more than ${filesPerFolder} files of its own`, () => {
+  const sizes = new Map<string, number>()
+  for (const path of globSync('{src,test}/**/*.ts', { cwd: root })) {
+    const folder = posix.dirname(path.replaceAll('\\', '/'))
+    if (!folder.startsWith('src/database/generated')) sizes.set(folder, (sizes.get(folder) ?? 0) + 1)
+  }
+  assert.deepEqual(
+    [...sizes].filter(([, files]) => files > filesPerFolder),
+    [],
+  )
 })
 
 test(`no file has more than ${linesPerFile} lines`, () => {

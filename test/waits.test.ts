@@ -22,7 +22,7 @@ const exempt = [
   'test/patience.ts',
   'test/waits.test.ts',
   'test/architecture.test.ts',
-  'test/scenarios/outage-alerts.test.ts: polling of one’s own: eventually',
+  'test/scenarios/alerts/outage-alerts.test.ts: polling of one’s own: eventually',
 ]
 
 test('tests wait by patience.ts, and by nothing that a busy machine breaks', () => {

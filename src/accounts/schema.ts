@@ -1,9 +1,9 @@
 // The calls about projects and their keys: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nothing, nullable, refusals, withExample } from '../http/api-schema.ts'
-import { exampleProject } from '../http/examples.ts'
-import { Uuid } from '../http/schema.ts'
+import { closed, json, nothing, nullable, refusals, withExample } from '../http/schemas/api-schema.ts'
+import { exampleProject } from '../http/schemas/examples.ts'
+import { Uuid } from '../http/schemas/types.ts'
 import { keyKinds } from './store.ts'
 
 const Id = withExample(Uuid, exampleProject, 'uuid of the project')

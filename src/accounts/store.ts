@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
 import { retireChecksOf, retirePingKey, retireProjectBadge } from '../database/retired-addresses.ts'
 import { statement } from '../database/sql.ts'

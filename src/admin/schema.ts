@@ -1,7 +1,7 @@
 // The calls of the administrator about this process: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, refusals, withExample } from '../http/api-schema.ts'
+import { closed, json, refusals, withExample } from '../http/schemas/api-schema.ts'
 
 const Level = Type.Object({ level: Type.String() }, closed)
 const level = Type.Object({ level: Type.String() })

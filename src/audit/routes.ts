@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { AppError } from '../core/errors.ts'
-import { shareSchemas } from '../http/api-schema.ts'
+import { shareSchemas } from '../http/schemas/api-schema.ts'
 import { parseInstant } from '../kit/instant.ts'
 import { auditSchemas, listAudit } from './schema.ts'
 import type { AuditTrail } from './service.ts'

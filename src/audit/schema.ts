@@ -1,9 +1,9 @@
 // The call that reads the audit trail: what it takes, what it answers, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nullable, ref, refusals } from '../http/api-schema.ts'
-import { exampleCheck, exampleProject } from '../http/examples.ts'
-import { Uuid } from '../http/schema.ts'
+import { closed, json, nullable, ref, refusals } from '../http/schemas/api-schema.ts'
+import { exampleCheck, exampleProject } from '../http/schemas/examples.ts'
+import { Uuid } from '../http/schemas/types.ts'
 import type { AuditDocument } from './service.ts'
 
 const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 200 }))

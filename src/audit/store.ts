@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { instant, statement } from '../database/sql.ts'
 
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */

@@ -1,9 +1,9 @@
 // The calls about badges: what their addresses hold, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, healthchecksRefusals, json, nothing, ref, withExample } from '../http/api-schema.ts'
-import { exampleProject, exampleSite } from '../http/examples.ts'
-import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { closed, healthchecksRefusals, json, nothing, ref, withExample } from '../http/schemas/api-schema.ts'
+import { exampleProject, exampleSite } from '../http/schemas/examples.ts'
+import type { ApiVersion } from '../http/schemas/healthchecks-api.ts'
 import { uuidPattern } from '../kit/identifier.ts'
 
 const formats = ['svg', 'svg3', 'json', 'json3', 'shields', 'shields3']

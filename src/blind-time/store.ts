@@ -1,6 +1,6 @@
 import type { BlindWindow } from '../core/blind-time.ts'
 import type { Outage, ReplicaReport } from '../core/watermark.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
 
 const milliseconds = (parameter: string) => `${parameter}::float8 * interval '1 millisecond'`

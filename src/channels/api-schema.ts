@@ -10,9 +10,9 @@ import {
   ref,
   refusals,
   withExample,
-} from '../http/api-schema.ts'
-import { exampleChannel } from '../http/examples.ts'
-import type { ApiVersion } from '../http/healthchecks-api.ts'
+} from '../http/schemas/api-schema.ts'
+import { exampleChannel } from '../http/schemas/examples.ts'
+import type { ApiVersion } from '../http/schemas/healthchecks-api.ts'
 import type { ChannelDocument } from './channels.ts'
 import { ChannelChange, ChannelId, NewChannel } from './schema.ts'
 

@@ -1,6 +1,6 @@
 // Channels. Their settings are encrypted before they come here.
 
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement as registered } from '../database/sql.ts'
 import type { WantedAlerts } from './wanted-alerts.ts'
 

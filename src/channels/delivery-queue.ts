@@ -1,6 +1,6 @@
 // What channels need of the queue of deliveries, which belongs to notifications/. Every function runs in the caller's transaction.
 
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { NoticeText } from '../messages/message.ts'
 
 /** For each enabled channel of the project that has one of these kinds. Notices with the same `about` are sent in the order of `seq`. */

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config/load.ts'
-import { createAddressList } from '../http/address-list.ts'
+import { createAddressList } from '../http/admission/address-list.ts'
 import { createGuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import { confirmationRoutes } from './recipients/confirmation-routes.ts'

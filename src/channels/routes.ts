@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { shareSchemas } from '../http/api-schema.ts'
-import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { shareSchemas } from '../http/schemas/api-schema.ts'
+import { apiVersions, speakHealthchecks } from '../http/schemas/healthchecks-api.ts'
 import { bothForms } from '../http/slashes.ts'
 import {
   channelSchemas,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Uuid } from '../http/schema.ts'
+import { Uuid } from '../http/schemas/types.ts'
 import { severities } from './wanted-alerts.ts'
 
 const closed = { additionalProperties: false }

@@ -2,7 +2,7 @@
 // channels of the project.
 
 import type { Actor, WriteAudit } from '../audit/store.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { type Channel, disableChannel } from './channels-store.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import type { Transport } from './wire/transport.ts'

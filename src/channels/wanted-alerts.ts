@@ -1,6 +1,6 @@
 // Which alerts a channel wants.
 
-import type { QuietHours } from '../core/quiet-hours.ts'
+import type { QuietHours } from '../core/alerting/quiet-hours.ts'
 
 export const severities = ['info', 'warning', 'critical'] as const
 export type CheckSeverity = (typeof severities)[number]

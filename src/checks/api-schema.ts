@@ -10,12 +10,12 @@ import {
   text as plainText,
   ref,
   withExample,
-} from '../http/api-schema.ts'
-import { exampleChannel, exampleCheck, exampleSite } from '../http/examples.ts'
-import type { ApiVersion } from '../http/healthchecks-api.ts'
+} from '../http/schemas/api-schema.ts'
+import { exampleChannel, exampleCheck, exampleSite } from '../http/schemas/examples.ts'
+import type { ApiVersion } from '../http/schemas/healthchecks-api.ts'
 import { uuidPattern } from '../kit/identifier.ts'
 import { type CheckDocument, documentParts } from './document.ts'
-import { fields, wireFields } from './fields.ts'
+import { fields, wireFields } from './fields/fields.ts'
 import type { FlipDocument } from './reading.ts'
 
 type Schemas = Record<string, TSchema>

@@ -1,10 +1,10 @@
 // What the audit trail says about a change: the settings before and after it, by their names on the wire.
 
 import type { State } from '../core/status.ts'
-import type { Queryable } from '../database/client.ts'
-import { channelsText } from './channel-names.ts'
-import { selectChannelIds } from './channels-store.ts'
-import { type AnyField, allFields, type Check, type Settings, wireValue } from './fields.ts'
+import type { Queryable } from '../database/connection/client.ts'
+import { type AnyField, allFields, type Check, type Settings, wireValue } from './fields/fields.ts'
+import { channelsText } from './relations/channel-names.ts'
+import { selectChannelIds } from './relations/channels-store.ts'
 
 export type Changes = { before: Record<string, unknown>; after: Record<string, unknown> }
 

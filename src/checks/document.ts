@@ -4,10 +4,10 @@
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/check.ts'
 import { readingAt } from '../core/status.ts'
-import type { ApiVersion } from '../http/healthchecks-api.ts'
+import type { ApiVersion } from '../http/schemas/healthchecks-api.ts'
 import { isoSeconds } from '../kit/instant.ts'
-import { uniqueKey } from './columns.ts'
-import { type AnyField, type Settings, wireFields, wireValue } from './fields.ts'
+import { uniqueKey } from './fields/columns.ts'
+import { type AnyField, type Settings, wireFields, wireValue } from './fields/fields.ts'
 import type { CheckWithChannels } from './listing-store.ts'
 
 export type CheckDocument = Record<string, string | number | boolean | null>

@@ -1,10 +1,10 @@
 // Reading checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
 
 import type { Status } from '../core/status.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { instant, statement } from '../database/sql.ts'
-import { type CheckRow, checkColumns, toCheck, uniqueKey } from './columns.ts'
-import type { Check, Settings } from './fields.ts'
+import { type CheckRow, checkColumns, toCheck, uniqueKey } from './fields/columns.ts'
+import type { Check, Settings } from './fields/fields.ts'
 
 /** A check with the ids of its channels, sorted and joined by commas. */
 export type CheckWithChannels = Check & { channels: string }

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { definitionRoutes } from './definition-routes.ts'
+import { definitionRoutes } from './definitions/definition-routes.ts'
 import type { CancelDeliveries } from './editing.ts'
 import { checkRoutes } from './routes.ts'
 import { type Checks, createChecks } from './service.ts'

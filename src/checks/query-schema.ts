@@ -1,7 +1,7 @@
 // The query strings of Healthchecks' calls on checks.
 
 import { AppError } from '../core/errors.ts'
-import { last, parseLimit, type Query } from '../http/query.ts'
+import { last, parseLimit, type Query } from '../http/schemas/query.ts'
 import type { CheckFilter } from './reading.ts'
 
 const secondsMax = 31_536_000

@@ -2,13 +2,13 @@
 // end in one, single checks do not.
 
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { shareSchemas } from '../http/api-schema.ts'
-import { type ApiVersion, apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
-import { sendList } from '../http/json-list.ts'
-import type { Query } from '../http/query.ts'
+import { sendList } from '../http/body/json-list.ts'
+import { shareSchemas } from '../http/schemas/api-schema.ts'
+import { type ApiVersion, apiVersions, speakHealthchecks } from '../http/schemas/healthchecks-api.ts'
+import type { Query } from '../http/schemas/query.ts'
 import { checkCalls, checkSchemas } from './api-schema.ts'
+import { parseCheck } from './fields/schema.ts'
 import { parseFlipRange, parseListQuery } from './query-schema.ts'
-import { parseCheck } from './schema.ts'
 import type { Checks } from './service.ts'
 
 type Single = { Params: { id: string } }

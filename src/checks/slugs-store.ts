@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
 
 /** A slug within a project; several checks may have it. */

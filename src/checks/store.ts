@@ -1,7 +1,7 @@
 import type { Unsettled, WatchedCheck } from '../core/check.ts'
 import type { Redated } from '../core/rejudge.ts'
 import type { Flip, State } from '../core/status.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { retireCheck } from '../database/retired-addresses.ts'
 import { instant, statement } from '../database/sql.ts'
 import {
@@ -12,8 +12,8 @@ import {
   uniqueKey,
   type WatchedRow,
   watchedColumns,
-} from './columns.ts'
-import { type AnyField, allFields, type Check, type Settings } from './fields.ts'
+} from './fields/columns.ts'
+import { type AnyField, allFields, type Check, type Settings } from './fields/fields.ts'
 
 /** A flip and the request that caused it; time alone has none. */
 export type CausedFlip = Flip & { requestId?: string | undefined }

@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/load.ts'
-import { type BreakerPhase, breakerNumbers } from '../core/breaker.ts'
+import { type BreakerPhase, breakerNumbers } from '../core/alerting/breaker.ts'
 import { atMost } from '../kit/cache.ts'
 import { circuitBreakerRoutes } from './routes.ts'
 import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'

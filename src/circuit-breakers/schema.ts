@@ -1,7 +1,7 @@
 // The calls about circuit breakers: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nullable, ref, refusals, withExample } from '../http/api-schema.ts'
+import { closed, json, nullable, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
 import type { BreakerDocument } from './service.ts'
 
 const Breaker = Type.Object(

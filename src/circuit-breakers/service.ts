@@ -13,7 +13,7 @@ import {
   onSuccess,
   reset,
   stateAt,
-} from '../core/breaker.ts'
+} from '../core/alerting/breaker.ts'
 import { AppError } from '../core/errors.ts'
 import { failureReason } from '../core/failure-reason.ts'
 import { isoMillis } from '../kit/instant.ts'

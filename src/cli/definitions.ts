@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
-import type { AppliedCheck, ApplyAnswer } from '../checks/applying.ts'
+import type { AppliedCheck, ApplyAnswer } from '../checks/definitions/applying.ts'
 import { readChecks } from './definition-file.ts'
 import { CommandError } from './errors.ts'
 import { importHealthchecks } from './healthchecks.ts'

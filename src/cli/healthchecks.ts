@@ -4,8 +4,8 @@
 
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import type { ApplyAnswer } from '../checks/applying.ts'
-import { wireFields } from '../checks/fields.ts'
+import type { ApplyAnswer } from '../checks/definitions/applying.ts'
+import { wireFields } from '../checks/fields/fields.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
 import { inputMaxBytes, readInput } from './input.ts'
 import { connect, createServerClient, keyFromFile, type Server, serverOptions, serverUsage } from './server.ts'

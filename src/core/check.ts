@@ -1,4 +1,4 @@
-// What must be known of a check to decide about it. All that its owner can set is in checks/fields.ts.
+// What must be known of a check to decide about it. All that its owner can set is in checks/fields/fields.ts.
 
 import type { Schedule } from '../schedule/schedule.ts'
 import type { SignalFilters } from './heartbeat.ts'

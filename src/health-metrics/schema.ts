@@ -1,7 +1,7 @@
 // The calls that read samples of the service's own metrics: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, refusals } from '../http/api-schema.ts'
+import { closed, json, refusals } from '../http/schemas/api-schema.ts'
 
 const Text = Type.Optional(Type.String({ minLength: 1, maxLength: 300 }))
 const Query = Type.Object(

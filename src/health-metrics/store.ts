@@ -1,7 +1,7 @@
 // Prisma writes, lists and deletes the samples. A series is SQL: Prisma's groupBy knows columns, not steps of time, reading the samples to
 // group them here takes two to five times as long, and TypedSQL needs a database when the client is generated.
 
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
 import { instant, statement } from '../database/sql.ts'
 

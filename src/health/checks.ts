@@ -1,6 +1,6 @@
 // What is looked at, and from when on it is bad. A check gets what it needs as functions, and says nothing of tenants, hosts or errors.
 
-import type { BreakerPhase } from '../core/breaker.ts'
+import type { BreakerPhase } from '../core/alerting/breaker.ts'
 import type { PoolState } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import type { HealthCheck } from './service.ts'

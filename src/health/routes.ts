@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { neverShed } from '../http/pressure.ts'
+import { neverShed } from '../http/admission/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'

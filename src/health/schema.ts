@@ -1,8 +1,8 @@
 // The probes and what they answer, with examples.
 
 import { Type } from 'typebox'
-import { json, text } from '../http/api-schema.ts'
-import type { ApiVersion } from '../http/healthchecks-api.ts'
+import { json, text } from '../http/schemas/api-schema.ts'
+import type { ApiVersion } from '../http/schemas/healthchecks-api.ts'
 
 const timestamp = '2026-11-24T09:12:01.004Z'
 const checks = { database: { status: 'healthy', responseTime: 1, connection: 'connected' } }

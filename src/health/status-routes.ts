@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { apiVersions, speakHealthchecks } from '../http/healthchecks-api.ts'
+import { apiVersions, speakHealthchecks } from '../http/schemas/healthchecks-api.ts'
 import { status } from './schema.ts'
 
 /** Healthchecks' own probe: `OK` once the database has answered. */

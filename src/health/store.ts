@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
 
 const select = statement('health_ping', { one: 'int4' }, 'SELECT 1 AS one')

@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement as registered } from '../database/sql.ts'
 
 /** The key by which the sender of a heartbeat makes its check count it once. */

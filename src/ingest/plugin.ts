@@ -9,9 +9,9 @@ import { createLoop, type Loop } from '../kit/loop.ts'
 import { openSpool } from '../spool/spool.ts'
 import { dialects } from './dialects/all.ts'
 import { bulkRoutes } from './dialects/bulk-routes.ts'
-import { createMailRecipients } from './dialects/mail-recipients.ts'
+import { createMailRecipients } from './dialects/email/mail-recipients.ts'
+import type { MailListener } from './dialects/email/smtp-server.ts'
 import { type MountOptions, mount } from './dialects/mount.ts'
-import type { MailListener } from './dialects/smtp-server.ts'
 import { createAdoption } from './failover/adoption.ts'
 import { quarantineRoutes } from './failover/quarantine-routes.ts'
 import type { SpoolFailover } from './failover/spool-failover.ts'
@@ -120,7 +120,7 @@ async function openMailListener(app: FastifyInstance, config: Config): Promise<M
   const { features, ingest, limits, server } = config
   const { smtpPort } = features
   if (smtpPort === undefined) return undefined
-  const { createMailListener } = await import('./dialects/smtp-server.ts')
+  const { createMailListener } = await import('./dialects/email/smtp-server.ts')
   const listener = createMailListener({
     heartbeats: app.heartbeats,
     recipients: createMailRecipients({

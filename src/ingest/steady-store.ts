@@ -4,7 +4,7 @@
 // alone, and core/status.ts decides. test/ingest/steady.test.ts holds the two equal.
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { instant, type Statement, statement } from '../database/sql.ts'
 import { type ClosedToBodies, openToBodies, type Total } from './history/bodies-store.ts'
 import type { ByCheck, Received, Sender } from './signal.ts'

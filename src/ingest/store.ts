@@ -1,5 +1,5 @@
 import type { HeartbeatKind } from '../core/heartbeat.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement as registered } from '../database/sql.ts'
 import type { ByCheck, Received } from './signal.ts'
 

@@ -4,9 +4,9 @@
 import type { FastifyReply } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import type { ErrorCode } from '../core/errors.ts'
-import type { AnswerFailure } from '../http/addresses.ts'
-import { refusals, text, withExample } from '../http/api-schema.ts'
+import type { AnswerFailure } from '../http/admission/addresses.ts'
 import { bodyOf, prepare } from '../http/errors.ts'
+import { refusals, text, withExample } from '../http/schemas/api-schema.ts'
 import { page, pagePolicy } from './page.ts'
 
 const invalid = [

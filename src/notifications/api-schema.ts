@@ -1,8 +1,8 @@
 // The calls on deliveries: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nullable, ref, refusals, withExample } from '../http/api-schema.ts'
-import { exampleChannel, exampleCheck } from '../http/examples.ts'
+import { closed, json, nullable, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
+import { exampleChannel, exampleCheck } from '../http/schemas/examples.ts'
 import type { DeliveryDocument } from './deliveries.ts'
 import { ById, DeliveryQuery } from './schema.ts'
 

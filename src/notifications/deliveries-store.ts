@@ -1,7 +1,7 @@
 // Deliveries as people see them. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../core/status.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { instant, statement as registered } from '../database/sql.ts'
 import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './queue/delivery-columns.ts'
 

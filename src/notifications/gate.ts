@@ -7,7 +7,7 @@ import type { PaceBudget } from '../channels/sending/pace.ts'
 import type { MessageSender } from '../channels/sending/send.ts'
 import type { SlotRequest, Slots } from '../channels/sending/slots.ts'
 import type { BreakerCall } from '../circuit-breakers/service.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { Busy } from './queue/queue-store.ts'
 
 export type WaitReason = 'slot' | 'circuit_breaker' | 'retry_after' | 'pace' | 'encryption_key'

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { shareSchemas } from '../http/api-schema.ts'
+import { shareSchemas } from '../http/schemas/api-schema.ts'
 import { deliverySchemas, listDeliveries, resendDelivery } from './api-schema.ts'
 import type { Deliveries } from './deliveries.ts'
 

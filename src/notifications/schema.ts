@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Uuid } from '../http/schema.ts'
+import { Uuid } from '../http/schemas/types.ts'
 import { uuidPattern } from '../kit/identifier.ts'
 import { linkToken } from '../messages/link-routes.ts'
 import { deliveryStatuses } from './queue/delivery-columns.ts'

@@ -2,7 +2,7 @@
 
 import type { FastifySchema, RouteOptions } from 'fastify'
 import { isPermission, type Requirement } from '../core/permissions.ts'
-import type { Authenticator, SecurityScheme } from '../http/authenticator.ts'
+import type { Authenticator, SecurityScheme } from '../http/admission/authenticator.ts'
 
 export const tags = {
   pings: 'Sending heartbeats',

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type } from 'typebox'
 import { version } from '../config/load.ts'
-import { errorSchemas, json, shareSchemas, text } from '../http/api-schema.ts'
+import { errorSchemas, json, shareSchemas, text } from '../http/schemas/api-schema.ts'
 import { bothForms } from '../http/slashes.ts'
 import { describe, nameOperations, securitySchemesOf, tags } from './description.ts'
 

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync } from 'fastify'
-import type { AnswerFailure } from '../http/addresses.ts'
+import type { AnswerFailure } from '../http/admission/addresses.ts'
 import { prepare } from '../http/errors.ts'
+import { describedOnly } from '../http/schemas/validation.ts'
 import { redirectToSlash } from '../http/slashes.ts'
-import { describedOnly } from '../http/validation.ts'
 import { projectMetrics, projectMetricsByKey, projectMetricsOldAddress } from './schema.ts'
 
 const base = '/projects/:project'

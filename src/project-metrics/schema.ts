@@ -1,8 +1,8 @@
 // The calls with which a project's own Prometheus reads its checks.
 
 import { Type } from 'typebox'
-import { nothing, text, withExample } from '../http/api-schema.ts'
-import { exampleProject } from '../http/examples.ts'
+import { nothing, text, withExample } from '../http/schemas/api-schema.ts'
+import { exampleProject } from '../http/schemas/examples.ts'
 
 const exposition = `# HELP hc_check_up 0 if the check is down, 1 otherwise
 # TYPE hc_check_up gauge

@@ -1,9 +1,9 @@
 // The calls about quotas: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, ref, refusals, withExample } from '../http/api-schema.ts'
-import { exampleProject } from '../http/examples.ts'
-import { Uuid } from '../http/schema.ts'
+import { closed, json, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
+import { exampleProject } from '../http/schemas/examples.ts'
+import { Uuid } from '../http/schemas/types.ts'
 import type { quotaNames } from './limits.ts'
 import type { ProjectDocument, QuotaDocument } from './service.ts'
 

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { Database } from '../database/service.ts'
 import { atMost } from '../kit/cache.ts'
 import { isoMillis } from '../kit/instant.ts'

@@ -1,6 +1,6 @@
 // What is old is found by an index, and deleted in batches. Days in epoch milliseconds.
 
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
 
 const until = 'to_timestamp($1::float8 / 1000)'

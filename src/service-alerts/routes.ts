@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { shareSchemas } from '../http/api-schema.ts'
+import { shareSchemas } from '../http/schemas/api-schema.ts'
 import { listServiceAlerts, serviceAlertSchemas } from './schema.ts'
 import type { ServiceAlerts } from './service.ts'
 

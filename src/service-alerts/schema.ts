@@ -1,7 +1,7 @@
 // The call that lists alerts about the service itself: what it takes, what it answers, and an example.
 
 import { Type } from 'typebox'
-import { closed, json, nullable, ref, refusals } from '../http/api-schema.ts'
+import { closed, json, nullable, ref, refusals } from '../http/schemas/api-schema.ts'
 import type { ServiceAlertDocument } from './service.ts'
 
 const Query = Type.Object(

@@ -2,7 +2,7 @@
 // operators' channels, in one transaction. While the database is away changes are kept, a bounded number, and written afterwards.
 
 import { createHash } from 'node:crypto'
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { isoMillis } from '../kit/instant.ts'

@@ -1,6 +1,6 @@
 // The history of Flatline's alerts about itself. Instants in epoch milliseconds.
 
-import type { Queryable } from '../database/client.ts'
+import type { Queryable } from '../database/connection/client.ts'
 import { instant, statement } from '../database/sql.ts'
 
 export type ServiceAlert = {

@@ -1,7 +1,7 @@
 // A way to authenticate that the service does not have: a cookie, which names a person.
 
 import { type Permission, permissionsOf } from '../../src/core/permissions.ts'
-import type { Authenticator } from '../../src/http/authenticator.ts'
+import type { Authenticator } from '../../src/http/admission/authenticator.ts'
 
 export type People = Record<string, { name: string; projectId: string; permissions: readonly Permission[] }>
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { uniqueKey } from '../../src/checks/columns.ts'
+import { uniqueKey } from '../../src/checks/fields/columns.ts'
 import { build, keys, type Running } from '../helper.ts'
 import { sql } from '../postgres.ts'
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkSchemas } from '../../src/checks/api-schema.ts'
 import { checkDocument } from '../../src/checks/document.ts'
-import { defaultSettings, wireFields } from '../../src/checks/fields.ts'
+import { defaultSettings, wireFields } from '../../src/checks/fields/fields.ts'
 import { initialState } from '../../src/core/status.ts'
 
 /** Some value in each, so that the documents have them. */

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { defaultSettings, type Settings } from '../../src/checks/fields.ts'
+import { defaultSettings, type Settings } from '../../src/checks/fields/fields.ts'
 import { rulesOf, type WatchedCheck } from '../../src/core/check.ts'
 import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
 import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'

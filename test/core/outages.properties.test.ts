@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { defaultSettings } from '../../src/checks/fields.ts'
+import { defaultSettings } from '../../src/checks/fields/fields.ts'
 import { type BlindWindow, endOfWait, windowDuring } from '../../src/core/blind-time.ts'
 import { rulesOf } from '../../src/core/check.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'

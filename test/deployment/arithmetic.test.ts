@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { find, type Node, ofKind, overlay, rendering } from './kustomize.ts'
+import { find, type Node, ofKind, overlay, rendering } from './kubernetes/kustomize.ts'
 
 test('what is measured has the bounds of memory with which npm start runs it', async () => {
   const bounds = await Promise.all(

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Type } from 'typebox'
 import { Errors } from 'typebox/value'
-import type { Manifest } from './kustomize.ts'
+import type { Manifest } from './kubernetes/kustomize.ts'
 
 /** By the index of the document, what is wrong with it. */
 export type Findings = Map<number, string[]>

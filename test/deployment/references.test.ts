@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { find, type Manifest, type Node, ofKind, overlay, overlays, rendering } from './kustomize.ts'
+import { find, type Manifest, type Node, ofKind, overlay, overlays, rendering } from './kubernetes/kustomize.ts'
 import { danglingReferences } from './references.ts'
 
 for (const name of overlays) {

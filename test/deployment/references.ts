@@ -15,7 +15,7 @@ import {
   selects,
   type Workload,
   workloads,
-} from './kustomize.ts'
+} from './kubernetes/kustomize.ts'
 
 export function danglingReferences(documents: Manifest[]): string[] {
   const keys = secretKeys(documents)

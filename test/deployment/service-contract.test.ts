@@ -25,8 +25,8 @@ import {
   parse,
   rendering,
   workloads,
-} from './kustomize.ts'
-import { createSecrets, type Environment, environmentOf } from './manifest-environment.ts'
+} from './kubernetes/kustomize.ts'
+import { createSecrets, type Environment, environmentOf } from './kubernetes/manifest-environment.ts'
 
 const names = ['staging', 'production'] as const
 

@@ -6,7 +6,7 @@ import { copyFile, cp, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from './containers.ts'
-import type { Docker } from './docker.ts'
+import type { Docker } from './image/docker.ts'
 
 export const standInTools = ['prometheus', 'prometheus-alertmanager', 'pg_isready']
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { createBodyRoom } from '../../src/http/body-room.ts'
-import { parseJson } from '../../src/http/python-json.ts'
+import { createBodyRoom } from '../../src/http/body/body-room.ts'
+import { parseJson } from '../../src/http/body/python-json.ts'
 import { adminToken, build, eventually, keys } from '../helper.ts'
 import { exchange } from './exchange.ts'
 

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '../..')
 const composed: Record<string, string[]> = {
   'src/admin/plugin.ts': ['admin.log_level', 'admin.shutdown'],
   'src/notifications/attempts/conclude.ts': ['delivery.dead', 'delivery.retry', 'delivery.sent', 'delivery.suppressed'],
-  'src/http/rate-limit.ts': ['auth.limited', 'rate.limited'],
+  'src/http/admission/rate-limit.ts': ['auth.limited', 'rate.limited'],
   'src/server.ts': ['shutdown.second_error', 'shutdown.second_signal'],
 }
 

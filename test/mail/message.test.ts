@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultSettings } from '../../src/checks/fields.ts'
+import { defaultSettings } from '../../src/checks/fields/fields.ts'
 import { decideKind } from '../../src/core/heartbeat.ts'
 import { readableMessage, readMessage } from '../../src/mail/message.ts'
 import { renderedText } from '../../src/mail/rendered.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { Queryable } from '../../src/database/client.ts'
+import type { Queryable } from '../../src/database/connection/client.ts'
 import { ensurePartitions } from '../../src/ingest/history/partitions.ts'
 import * as outboxStore from '../../src/notifications/outbox/outbox-store.ts'
 import * as store from '../../src/notifications/queue/queue-store.ts'

@@ -14,12 +14,12 @@ const usual: Limits = { fileMs: 5 * minute, testMs: 3 * minute, exitMs: 10_000 }
 
 /** Files whose tests state longer limits of their own. */
 const longer: Record<string, number> = {
-  'test/deployment/compose-up.test.ts': 20 * minute,
-  'test/deployment/image.test.ts': 15 * minute,
+  'test/deployment/compose/compose-up.test.ts': 20 * minute,
+  'test/deployment/image/image.test.ts': 15 * minute,
   'test/faults/faults.test.ts': 15 * minute * Number(process.env.FAULT_ROUNDS ?? 1),
   'test/ingest/hot.test.ts': 12 * minute,
-  'test/scenarios/rolling.test.ts': 10 * minute,
-  'test/scenarios/rolling-migration.test.ts': 10 * minute,
+  'test/scenarios/replicas/rolling.test.ts': 10 * minute,
+  'test/scenarios/replicas/rolling-migration.test.ts': 10 * minute,
 }
 
 export function limitsOf(file: string, slowness: number): Limits {

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { uniqueKey } from '../../src/checks/columns.ts'
+import { uniqueKey } from '../../src/checks/fields/columns.ts'
 import {
   type Answer,
   adminToken,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { uniqueKey } from '../../src/checks/columns.ts'
+import { uniqueKey } from '../../src/checks/fields/columns.ts'
 import { type Answer, adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/load.ts'
 import { permissionsOf } from '../../core/permissions.ts'
-import type { Authenticator, Principal } from '../../http/authenticator.ts'
+import type { Authenticator, Principal } from '../../http/admission/authenticator.ts'
 import { checkToken, wrongToken } from './service-token.ts'
 
 /** ADMIN_TOKEN. Where it is not set, what it opens does not exist. */

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/load.ts'
-import type { Authenticator } from '../../http/authenticator.ts'
+import type { Authenticator } from '../../http/admission/authenticator.ts'
 import { createAdminToken } from './admin-token.ts'
 import { createApiKey } from './api-key.ts'
 import { createExportKey } from './export-key.ts'

@@ -1,5 +1,5 @@
 import { permissionsOf } from '../../core/permissions.ts'
-import type { Authenticator } from '../../http/authenticator.ts'
+import type { Authenticator } from '../../http/admission/authenticator.ts'
 import { bearerToken } from './credential.ts'
 import { bearer, type KeyLookup } from './project-key.ts'
 

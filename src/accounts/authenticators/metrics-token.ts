@@ -1,7 +1,7 @@
 import type { Config } from '../../config/load.ts'
 import { permissionsOf } from '../../core/permissions.ts'
-import type { Authenticator, Principal } from '../../http/authenticator.ts'
-import { isInternal } from '../../http/internal.ts'
+import type { Authenticator, Principal } from '../../http/admission/authenticator.ts'
+import { isInternal } from '../../http/admission/internal.ts'
 import { checkToken, wrongToken } from './service-token.ts'
 
 /** METRICS_TOKEN. Where it is not set, anybody is served; in production, anybody in the same network. */

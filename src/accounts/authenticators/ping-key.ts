@@ -1,5 +1,5 @@
 import { permissionsOf } from '../../core/permissions.ts'
-import type { Authenticator } from '../../http/authenticator.ts'
+import type { Authenticator } from '../../http/admission/authenticator.ts'
 import { givenKey } from './credential.ts'
 import { findOwner, type KeyLookup, keySchemes } from './project-key.ts'
 

@@ -1,7 +1,7 @@
 // What the keys of projects share: where they may be, and what is done with them while the database is away.
 
 import type { FastifyRequest } from 'fastify'
-import type { Principal, SecurityScheme } from '../../http/authenticator.ts'
+import type { Principal, SecurityScheme } from '../../http/admission/authenticator.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
 import type { ProjectKey, Projects } from '../service.ts'
 import { givenKey } from './credential.ts'

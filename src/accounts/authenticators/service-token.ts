@@ -1,7 +1,7 @@
 // A secret of the configuration, and the one that it replaces.
 
 import type { FastifyRequest } from 'fastify'
-import type { Principal, Refusal } from '../../http/authenticator.ts'
+import type { Principal, Refusal } from '../../http/admission/authenticator.ts'
 import { givenKey, isOneOf } from './credential.ts'
 
 export const wrongToken = 'wrong token'

@@ -1,7 +1,7 @@
 // Which addresses have confirmed that they want a project's mails, and how many mails a project may still send.
 // Addresses are kept as hashes. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`recipients_${name}`, text)

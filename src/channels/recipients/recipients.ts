@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { WriteAudit } from '../../audit/store.ts'
 import { AppError } from '../../core/errors.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import type { DeliveryQueue } from '../delivery-queue.ts'
 import type { Encryption } from '../secrets/encryption.ts'

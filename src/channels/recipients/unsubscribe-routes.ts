@@ -3,9 +3,9 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { withExample } from '../../http/api-schema.ts'
-import { exampleChannel } from '../../http/examples.ts'
-import { Uuid } from '../../http/schema.ts'
+import { withExample } from '../../http/schemas/api-schema.ts'
+import { exampleChannel } from '../../http/schemas/examples.ts'
+import { Uuid } from '../../http/schemas/types.ts'
 import { bothForms } from '../../http/slashes.ts'
 import { linkConfig, pageCall, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'

@@ -1,6 +1,6 @@
 // How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 import type { Allowance } from '../../kit/pace.ts'
 

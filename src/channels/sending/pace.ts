@@ -1,7 +1,7 @@
 // No destination gets messages faster than its vendor takes them, however many replicas send: the database counts what is left, under a
 // lock, in the transaction that claims the deliveries.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { type Allowance, allowanceAt, type Pace } from '../../kit/pace.ts'
 import { lockAllowances, writeAllowances } from './pace-store.ts'
 

@@ -4,8 +4,8 @@
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { requireSupportedServer } from '../connection/server-version.ts'
 import { type Migration, migrate } from '../migrate.ts'
-import { requireSupportedServer } from '../server-version.ts'
 import {
   advanceSequence,
   BackupFileError,

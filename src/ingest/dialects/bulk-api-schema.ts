@@ -1,8 +1,8 @@
 // The upload of many heartbeats: what it takes, what it answers, and examples. Entries are validated one by one (bulk-entries.ts).
 
 import { Type } from 'typebox'
-import { closed, json, refusals, withExample } from '../../http/api-schema.ts'
-import { exampleCheck } from '../../http/examples.ts'
+import { closed, json, refusals, withExample } from '../../http/schemas/api-schema.ts'
+import { exampleCheck } from '../../http/schemas/examples.ts'
 import { uuidPattern } from '../../kit/identifier.ts'
 
 const Entry = Type.Object(

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { AppError } from '../../core/errors.ts'
-import { neverShed } from '../../http/pressure.ts'
+import { neverShed } from '../../http/admission/pressure.ts'
 import { isUuid } from '../../kit/identifier.ts'
 import type { Heartbeats } from '../service.ts'
 import { type Outcome, type Sender, type Signal, uploadKinds } from '../signal.ts'

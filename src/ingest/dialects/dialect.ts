@@ -5,7 +5,7 @@
 
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifySchema } from 'fastify'
-import type { Query } from '../../http/query.ts'
+import type { Query } from '../../http/schemas/query.ts'
 import type { Outcome, Signal, Target } from '../signal.ts'
 
 /** The check as the request names it. The mount looks up whose ping key it is. */

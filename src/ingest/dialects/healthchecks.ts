@@ -2,7 +2,7 @@
 // The order in which the original looks for faults is part of the dialect: a slug that cannot be one, then the key, then
 // the rest, which is refused only where there is a check.
 
-import { last, type Query } from '../../http/query.ts'
+import { last, type Query } from '../../http/schemas/query.ts'
 import type { Outcome } from '../signal.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
 import type { Dialect, IngestRequest, Parsed, Refusal, Reply, Said } from './dialect.ts'

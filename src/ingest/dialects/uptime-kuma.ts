@@ -4,7 +4,7 @@
 // but what could not be stored is a 503, so that clients that retry do.
 
 import { Type } from 'typebox'
-import { json, withExample } from '../../http/api-schema.ts'
+import { json, withExample } from '../../http/schemas/api-schema.ts'
 import type { Outcome } from '../signal.ts'
 import type { Dialect, IngestRequest, Parsed, Refusal, Reply } from './dialect.ts'
 

@@ -1,8 +1,8 @@
 // The calls about heartbeats that were acknowledged and that the database refuses: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nothing, nullable, refusals, withExample } from '../../http/api-schema.ts'
-import { Uuid } from '../../http/schema.ts'
+import { closed, json, nothing, nullable, refusals, withExample } from '../../http/schemas/api-schema.ts'
+import { Uuid } from '../../http/schemas/types.ts'
 
 const example = {
   id: '0193f2a0-6b1f-7a52-8ebe-9a296a8c72e4',

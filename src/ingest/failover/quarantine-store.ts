@@ -1,4 +1,4 @@
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
 /** Instants in epoch milliseconds. `code` is an SQLSTATE or empty. */

@@ -1,9 +1,9 @@
 // The calls that read what was received for a check: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, healthchecksRefusals, json, nullable, ref, text, withExample } from '../../http/api-schema.ts'
-import { exampleCheck, exampleSite } from '../../http/examples.ts'
-import type { ApiVersion } from '../../http/healthchecks-api.ts'
+import { closed, healthchecksRefusals, json, nullable, ref, text, withExample } from '../../http/schemas/api-schema.ts'
+import { exampleCheck, exampleSite } from '../../http/schemas/examples.ts'
+import type { ApiVersion } from '../../http/schemas/healthchecks-api.ts'
 import { uuidPattern } from '../../kit/identifier.ts'
 import type { PingDocument } from './history.ts'
 

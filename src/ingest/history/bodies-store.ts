@@ -3,7 +3,7 @@
 // project by day of receipt. A day may be below zero for a moment, because another replica may remove a body before its
 // writer has added it. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 
 /** Bytes of a project by day, `YYYY-MM-DD`. */

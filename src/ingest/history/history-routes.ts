@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Checks } from '../../checks/service.ts'
 import { AppError } from '../../core/errors.ts'
-import { shareSchemas } from '../../http/api-schema.ts'
-import { apiVersions, speakHealthchecks } from '../../http/healthchecks-api.ts'
-import { parseLimit, type Query } from '../../http/query.ts'
+import { shareSchemas } from '../../http/schemas/api-schema.ts'
+import { apiVersions, speakHealthchecks } from '../../http/schemas/healthchecks-api.ts'
+import { parseLimit, type Query } from '../../http/schemas/query.ts'
 import { getPingBody, historySchemas, listPings } from './api-schema.ts'
 import type { HeartbeatHistory } from './history.ts'
 

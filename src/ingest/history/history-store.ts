@@ -1,7 +1,7 @@
 // Reading what was received. Instants in epoch milliseconds.
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)

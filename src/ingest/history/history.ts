@@ -1,5 +1,5 @@
 import type { Database } from '../../database/service.ts'
-import type { ApiVersion } from '../../http/healthchecks-api.ts'
+import type { ApiVersion } from '../../http/schemas/healthchecks-api.ts'
 import { isoMicroseconds } from '../../kit/instant.ts'
 import { type HistoryRow, selectBody, selectNewest } from './history-store.ts'
 

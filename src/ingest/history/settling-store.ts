@@ -1,6 +1,6 @@
 import type { WatchedCheck } from '../../core/check.ts'
 import type { Heartbeat } from '../../core/heartbeat.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement } from '../../database/sql.ts'
 
 type Past = Heartbeat & { id: string }

@@ -1,7 +1,7 @@
 // What the messages of deliveries say, read for many at once. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../../core/status.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)

@@ -3,7 +3,7 @@
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { SwitchOff } from '../../channels/switch-off.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'

@@ -2,7 +2,7 @@
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
 import type { FlipReason } from '../../core/status.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`check_page_${name}`, text)

@@ -1,7 +1,7 @@
 // Outage–recovery coalescing: on one channel, a recovery is sent after its outage, or reports both in one message.
 
 import type { FlipReason } from '../../core/status.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
 

@@ -1,6 +1,6 @@
 // What follows an alert while its outage goes on: reminders, and the next channel.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)

@@ -1,7 +1,7 @@
 // What follows an alert while its outage goes on: the next reminder, and the next escalation.
 
 import type { Channel } from '../../channels/channels-store.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import type { ClaimedDelivery } from '../queue/queue-store.ts'
 import { insertFollowUp } from './follow-ups-store.ts'
 

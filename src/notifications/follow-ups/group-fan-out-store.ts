@@ -1,6 +1,6 @@
 // Group fan-out: the deliveries of a group's channels.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { ClaimedDelivery } from '../queue/queue-store.ts'
 

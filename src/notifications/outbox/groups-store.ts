@@ -1,7 +1,7 @@
 // Alerts of a storm that go out in one message. Until the first attempt a group is whatever gathered in one span of time; from then on it
 // is fixed under the id of one of its deliveries, which is its idempotency key.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue/queue-store.ts'
 

@@ -1,7 +1,7 @@
 // From flips to deliveries. Instants in epoch milliseconds.
 
 import type { Status } from '../../core/status.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { channelOff } from '../queue/queue-store.ts'
 

@@ -3,7 +3,7 @@
 // A step makes a bounded number of deliveries, and projects take turns, so that a project which uploads ten thousand changes of a check with
 // hundreds of channels does not delay the alerts of other projects.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
 import { leaveToRecovery } from '../follow-ups/coalescing-store.ts'

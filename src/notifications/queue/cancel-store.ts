@@ -1,6 +1,6 @@
 // Ends unfinished deliveries that are not to be sent any more. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { DeliveryKind } from './delivery-columns.ts'
 

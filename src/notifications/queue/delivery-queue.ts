@@ -1,7 +1,7 @@
 // The queue of deliveries as other rooms see it, in their own transactions.
 
 import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { cancelDeliveries } from './cancel-store.ts'
 import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
 

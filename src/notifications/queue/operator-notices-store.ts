@@ -1,6 +1,6 @@
 // Operator notices and requests for confirmation: messages about no check, which are deliveries too and are retried like them.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 

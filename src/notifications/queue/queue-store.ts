@@ -1,6 +1,6 @@
 // The deliveries. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 import type { DeliveryOutcome } from '../attempts/outcome.ts'

@@ -2,7 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { shareSchemas } from '../../http/api-schema.ts'
+import { shareSchemas } from '../../http/schemas/api-schema.ts'
 import { bothForms } from '../../http/slashes.ts'
 import { linkConfig, sendPage } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'

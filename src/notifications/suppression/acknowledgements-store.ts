@@ -1,6 +1,6 @@
 // Acknowledged outages and snoozed checks. Instants in epoch milliseconds.
 
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
 const statement = (name: string, text: string) => registered(`acknowledgements_${name}`, text)

@@ -1,8 +1,8 @@
 // The calls on what holds alerts back: what they take, what they answer, and examples.
 
 import { Type } from 'typebox'
-import { closed, json, nothing, nullable, ref, refusals, withExample } from '../../http/api-schema.ts'
-import { exampleCheck } from '../../http/examples.ts'
+import { closed, json, nothing, nullable, ref, refusals, withExample } from '../../http/schemas/api-schema.ts'
+import { exampleCheck } from '../../http/schemas/examples.ts'
 import { pageCall } from '../../messages/link-routes.ts'
 import { idOf } from '../api-schema.ts'
 import { LinkToken, NewMaintenance } from '../schema.ts'

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { shareSchemas } from '../../http/api-schema.ts'
-import { sendList } from '../../http/json-list.ts'
+import { sendList } from '../../http/body/json-list.ts'
+import { shareSchemas } from '../../http/schemas/api-schema.ts'
 import {
   createMaintenance,
   deleteMaintenance,

@@ -1,7 +1,7 @@
 // Maintenance windows. Instants in epoch milliseconds.
 
-import type { MaintenanceScope, MaintenanceTime } from '../../core/maintenance.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { MaintenanceScope, MaintenanceTime } from '../../core/alerting/maintenance.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 
 export type MaintenanceWindow = { id: string; name: string; time: MaintenanceTime; scope: MaintenanceScope }

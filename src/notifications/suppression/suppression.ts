@@ -3,7 +3,7 @@
 // or an incident would stay open for ever.
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
-import { quietUntil } from '../../core/quiet-hours.ts'
+import { quietUntil } from '../../core/alerting/quiet-hours.ts'
 import type { AlertKind, Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 
 /** Whether an alert of the outage was sent, was suppressed for a reason that passes, or neither. */

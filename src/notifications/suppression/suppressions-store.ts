@@ -1,7 +1,7 @@
 // Suppressed alerts. Instants in epoch milliseconds.
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
-import type { Queryable } from '../../database/client.ts'
+import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
 import {

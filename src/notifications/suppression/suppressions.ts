@@ -2,9 +2,9 @@
 // check is still down when no reason holds any more, a reminder follows, because no alert of the outage was sent; after a parent's outage
 // only once its next heartbeat should have come, because a job that was only cut off beats before that.
 
-import type { Settings } from '../../checks/fields.ts'
+import type { Settings } from '../../checks/fields/fields.ts'
+import { isAffected, openUntil } from '../../core/alerting/maintenance.ts'
 import { rulesOf, tagsOf } from '../../core/check.ts'
-import { isAffected, openUntil } from '../../core/maintenance.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { nextDue } from '../../schedule/schedule.ts'

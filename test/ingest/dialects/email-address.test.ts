@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseRecipient, userAgentOf } from '../../../src/ingest/dialects/email-address.ts'
-import { readEnvelope } from '../../../src/ingest/dialects/smtp-connection.ts'
+import { parseRecipient, userAgentOf } from '../../../src/ingest/dialects/email/email-address.ts'
+import { readEnvelope } from '../../../src/ingest/dialects/email/smtp-connection.ts'
 
 const uuid = '7ee19028-4db8-5d96-869a-9fe795a69688'
 const pingKey = 'abcDEF_hijklmnopqr-123'

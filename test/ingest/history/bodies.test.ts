@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Queryable } from '../../../src/database/client.ts'
+import type { Queryable } from '../../../src/database/connection/client.ts'
 import { createBodies } from '../../../src/ingest/history/bodies.ts'
 import { openToBodies } from '../../../src/ingest/history/bodies-store.ts'
 import { adminToken, build, eventually, keys, type Running } from '../../helper.ts'

@@ -1,0 +1,167 @@
+// What a field of a check can hold: the rule for a value that somebody writes, its schema for the description of the API, and how the
+// value is read and shown where the wire and the program differ.
+
+import { type TSchema, Type } from 'typebox'
+import { isUuid } from '../../kit/identifier.ts'
+import { isoMillis, isoSeconds, parseInstant } from '../../kit/instant.ts'
+import { readZone } from '../../schedule/legacy-zones.ts'
+import { isValidExpression } from '../../schedule/schedule.ts'
+
+/** Returns what is wrong with a value, as a sentence without its subject, the field; undefined if nothing is. */
+export type FieldRule = (value: unknown) => string | undefined
+
+export type Wire = string | number | boolean | null
+
+/** Instants are shown with seconds in documents of the Healthchecks API, with milliseconds elsewhere. */
+export type Precision = 'seconds' | 'milliseconds'
+
+export type FieldType<Value> = {
+  rule: FieldRule
+  schema: (options: { description: string }) => TSchema
+  /** Of a value that follows the rule; without it the value is kept as it is written. */
+  read?(value: string): Value
+  show?(value: Value, precision: Precision): Wire
+  /** Kept as epoch milliseconds, in a column of type timestamptz. */
+  isInstant?: true
+}
+
+export type CheckField = {
+  /** On the wire. */
+  name: string
+  column: string
+  /** Null if nobody reads or writes the field on the wire. */
+  type: FieldType<unknown> | null
+  default: unknown
+  /** What the description of the API says about it. */
+  about: string
+  /** Healthchecks does not know it. Its default is null, and a document leaves out null. */
+  isOurs?: true
+  /** The status of a check depends on it (core/check.ts). */
+  decides?: true
+  /** A document has either the timeout, or the expression and the zone. */
+  isSchedule?: true
+  /** Definitions read and write it in a way of their own (checks/definitions/definition.ts). */
+  isSpecialInDefinitions?: true
+}
+
+/** A field that Healthchecks does not know: not set by default. */
+export function ours<const Given extends Omit<CheckField, 'default' | 'isOurs'>>(given: Given) {
+  return { ...given, default: null, isOurs: true } as const
+}
+
+export const longestS = 365 * 86_400
+
+/** A text of at most so many characters, in the words of Healthchecks. */
+export function text(maxLength: number): FieldType<string> {
+  return { rule: string(maxLength), schema: (options) => Type.String({ maxLength, ...options }) }
+}
+
+/** A text that Healthchecks accepts at any length. The limit is ours, so that the error names it; every reader of a list loads these. */
+export function boundedText(maxLength: number): FieldType<string> {
+  const rule: FieldRule = (value) =>
+    typeof value === 'string' && exceeds(value, maxLength)
+      ? `is too long, at most ${maxLength} characters are possible`
+      : string()(value)
+  return { rule, schema: (options) => Type.String({ maxLength, ...options }) }
+}
+
+export const slugMax = 100
+
+export const slug: FieldType<string> = {
+  rule: string(slugMax, (value) => (/^[a-z0-9-_]*$/.test(value) ? undefined : 'does not match pattern')),
+  schema: (options) => Type.String({ maxLength: slugMax, pattern: '^[a-z0-9-_]*$', ...options }),
+}
+
+/** A credential in an address. */
+export const token: FieldType<string> = {
+  rule: (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(value)
+      ? undefined
+      : 'is not a text of 16 to 64 letters, digits, _ and -',
+  schema: (options) => Type.String({ pattern: '^[A-Za-z0-9_-]{16,64}$', ...options }),
+}
+
+export const expression: FieldType<string> = {
+  rule: string(100, (value) => (isValidExpression(value) ? undefined : 'is not a valid cron or OnCalendar expression')),
+  schema: (options) => Type.String({ maxLength: 100, ...options }),
+}
+
+export const timeZone: FieldType<string> = {
+  rule: string(undefined, (value) => (readZone(value) ? undefined : 'is not a valid timezone')),
+  schema: (options) => Type.String({ maxLength: 36, ...options }),
+  read: (value) => readZone(value) ?? value,
+}
+
+export const methods: FieldType<string> = {
+  rule: (value) => (value === '' || value === 'POST' ? undefined : 'has unexpected value'),
+  schema: (options) => Type.String({ enum: ['', 'POST'], ...options }),
+}
+
+export const flag: FieldType<boolean> = {
+  rule: (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean'),
+  schema: (options) => Type.Boolean(options),
+}
+
+/** A length in seconds, in the words of Healthchecks. */
+export const seconds: FieldType<number> = {
+  rule: (value) => {
+    // Python's booleans are the integers 0 and 1, which are less than the original allows.
+    if (typeof value === 'boolean') return 'is too small'
+    if (!Number.isInteger(value)) return 'is not a number'
+    if ((value as number) < 1) return 'is too small'
+    return (value as number) > longestS ? 'is too large' : undefined
+  },
+  schema: (options) => Type.Integer({ minimum: 1, maximum: longestS, ...options }),
+}
+
+/** A whole number of a field of ours: the texts of Healthchecks do not name the limit. */
+export function within(minimum: number, maximum: number): FieldType<number> {
+  const rule: FieldRule = (value) => {
+    if (!Number.isInteger(value)) return 'is not a whole number'
+    if ((value as number) < minimum) return `is too small, at least ${minimum} is needed`
+    return (value as number) > maximum ? `is too large, at most ${maximum} is possible` : undefined
+  }
+  return { rule, schema: (options) => Type.Integer({ minimum, maximum, ...options }) }
+}
+
+export function oneOf<const Word extends string>(words: readonly Word[]): FieldType<Word> {
+  return {
+    rule: (value) => (words.includes(value as Word) ? undefined : `is not one of ${words.join(', ')}`),
+    schema: (options) => Type.String({ enum: [...words], ...options }),
+  }
+}
+
+export const instant: FieldType<number> = {
+  rule: string(undefined, (value) =>
+    parseInstant(value) === null ? 'is not an ISO 8601 instant with a zone' : undefined,
+  ),
+  schema: (options) => Type.String(options),
+  read: (value) => parseInstant(value) ?? 0,
+  show: (value, precision) => (precision === 'seconds' ? isoSeconds(value) : isoMillis(value)),
+  isInstant: true,
+}
+
+export const checkId: FieldType<string> = {
+  rule: string(undefined, (value) => (isUuid(value) ? undefined : 'is not a uuid')),
+  schema: (options) => Type.String(options),
+}
+
+export function nullable(rule: FieldRule): FieldRule {
+  return (value) => (value === null ? undefined : rule(value))
+}
+
+function string(maxLength?: number, then?: (value: string) => string | undefined): FieldRule {
+  return (value) => {
+    if (typeof value !== 'string') return 'is not a string'
+    if (maxLength !== undefined && exceeds(value, maxLength)) return 'is too long'
+    // PostgreSQL stores any character but this one, and whole ones only.
+    if (value.includes('\0')) return 'contains a NUL character'
+    if (!value.isWellFormed()) return 'contains half of a surrogate pair'
+    return then?.(value)
+  }
+}
+
+/** A character has at most two units, so a text that is far too long need not be counted. */
+function exceeds(value: string, maxLength: number): boolean {
+  return value.length > 2 * maxLength || (value.length > maxLength && [...value].length > maxLength)
+}

@@ -1,0 +1,202 @@
+// One pg.Pool. Every statement is SQL, prepared by its name (sql.ts), but for two tables on which Prisma is the plainer way: it writes, lists
+// and deletes the samples of health_metrics, and reads the list of projects. Statements read instants as epoch milliseconds and
+// counters as numbers, so that nothing above this file knows a Date or a BigInt.
+
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import { PrismaClient } from '../generated/client.ts'
+import { isConflict, isTransient, persist } from '../retry.ts'
+import type { Statement } from '../sql.ts'
+
+export type ClientHooks = {
+  /** A connection broke while nobody used it. */
+  connectionLost(error: Error): void
+  /** A statement was answered, or failed, after so many milliseconds. */
+  statement(name: string, ms: number): void
+  /** Around whatever needs a connection: may refuse it, and learns what came of it. */
+  guard<T>(work: () => Promise<T>): Promise<T>
+}
+
+export type ConnectionOptions = {
+  connection:
+    | { connectionString: string }
+    | { host: string; port: number; user: string; database: string; password?: string | undefined }
+  poolMax: number
+  connectTimeoutMs: number
+  statementTimeoutMs: number
+  idleTimeoutMs: number
+}
+
+export type Queryable = {
+  query<Row extends object>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]>
+}
+
+export type DatabaseClient = Queryable & {
+  pool: pg.Pool
+  prisma: PrismaClient
+  /**
+   * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the
+   * connection is lost before the commit was sent. `limitMs` replaces the usual time limit of each of its statements.
+   */
+  transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>
+  close(): Promise<void>
+}
+
+const idleInTransactionMs = 5000
+const abortedTransaction = '25P02'
+
+export function createClient(options: ConnectionOptions, hooks: ClientHooks): DatabaseClient {
+  const pool = new pg.Pool({
+    ...options.connection,
+    max: options.poolMax,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    idleTimeoutMillis: options.idleTimeoutMs,
+    statement_timeout: options.statementTimeoutMs,
+    // The server's limit is of no use when the server does not answer at all.
+    query_timeout: options.statementTimeoutMs + 2000,
+    // A process that is stopped in the middle of a transaction must not hold its locks for ever.
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    application_name: 'flatline',
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    // Statements that do not wait for each other's results share a round trip.
+    pipeline: true,
+    types,
+  })
+  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  pool.on('error', hooks.connectionLost)
+  // From when the pool hands a connection out until its first statement nobody else listens, and a server that shuts down ends
+  // connections then, too. What is asked of such a connection fails, so there is nothing more to do.
+  pool.on('connect', (client) => client.on('error', () => undefined))
+  const timed = timedRun(hooks)
+
+  return {
+    pool,
+    prisma: observedPrisma(pool, hooks),
+    query: (statement, values) =>
+      persist(
+        () => hooks.guard(() => timed(pool, statement, values)),
+        (error) => isRead(statement) && isTransient(error),
+      ),
+    transaction: (work, limitMs) => {
+      const uncertain = new WeakSet<Error>()
+      return persist(
+        () => hooks.guard(() => transactionOnce(pool, timed, work, uncertain, limitMs)),
+        (error) => isConflict(error) || (isTransient(error) && !uncertain.has(error as Error)),
+      )
+    },
+    async close() {
+      if (!pool.ended) await pool.end()
+    },
+  }
+}
+
+type Run = <Row extends object>(
+  on: pg.Pool | pg.PoolClient,
+  statement: Statement,
+  values?: readonly unknown[],
+) => Promise<Row[]>
+
+function timedRun(hooks: ClientHooks): Run {
+  return async <Row extends object>(
+    on: pg.Pool | pg.PoolClient,
+    { name, text }: Statement,
+    values: readonly unknown[] = [],
+  ) => {
+    const began = performance.now()
+    try {
+      const { rows } = await on.query<Row>({ name, text, values: values as unknown[] })
+      return rows
+    } finally {
+      hooks.statement(name, performance.now() - began)
+    }
+  }
+}
+
+/** A plain read changes nothing, so that asking two times is asking once. */
+const isRead = ({ text }: Statement) => /^\s*SELECT\b/.test(text)
+
+function observedPrisma(pool: pg.Pool, hooks: ClientHooks): PrismaClient {
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const observed = prisma.$extends({
+    query: {
+      async $allOperations({ model, operation, args, query }) {
+        const began = performance.now()
+        try {
+          return await hooks.guard(() => query(args))
+        } finally {
+          hooks.statement(`${model ?? 'raw'}.${operation}`, performance.now() - began)
+        }
+      },
+    },
+  })
+  // The extension changes no type; Prisma's own says only that $on is gone.
+  return observed as unknown as PrismaClient
+}
+
+/** `uncertain` gets the error of a commit whose outcome is not known: what it was for may be done. */
+async function transactionOnce<T>(
+  pool: pg.Pool,
+  run: Run,
+  work: (tx: Queryable) => Promise<T>,
+  uncertain: WeakSet<Error>,
+  limitMs?: number,
+): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  let cause: Error | undefined
+  let committing = false
+  const breaks = (error: Error) => {
+    broken = error
+  }
+  async function query<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
+    try {
+      return await run<Row>(client, statement, values)
+    } catch (error) {
+      cause ??= error as Error
+      throw error
+    }
+  }
+  // A connection that is lost between two statements says so here; without a listener it would end the process.
+  client.on('error', breaks)
+  try {
+    // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
+    client.query(limitMs === undefined ? 'BEGIN' : limitedBegin(limitMs)).catch(() => undefined)
+    const result = await work({ query })
+    committing = true
+    // PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and without an error.
+    const { command } = await client.query('COMMIT')
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back instead of committed')
+    return result
+  } catch (error) {
+    // A connection on which not even ROLLBACK works is thrown away instead of going back to the pool.
+    await client.query('ROLLBACK').catch(breaks)
+    // Of statements under way together the first that fails makes the others fail with "transaction is aborted", and which of them
+    // is heard of first is chance.
+    const first = (error as { code?: string }).code === abortedTransaction ? (cause ?? error) : error
+    if (committing) uncertain.add(first as Error)
+    throw first
+  } finally {
+    client.off('error', breaks)
+    client.release(broken)
+  }
+}
+
+const limitedBegin = (limitMs: number) => `BEGIN; SET LOCAL statement_timeout = ${Math.round(limitMs)}`
+
+const { builtins } = pg.types
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((id: number, format?: 'text' | 'binary') => {
+    if (format !== 'binary' && id === builtins.TIMESTAMPTZ) return epochMs
+    if (format !== 'binary' && id === builtins.INT8) return Number
+    return pg.types.getTypeParser(id, format as 'text')
+  }) as pg.CustomTypesConfig['getTypeParser'],
+}
+
+/** PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, whatever the session's zone; UTC, the usual one, without a pattern. */
+function epochMs(text: string): number {
+  if (text.endsWith('+00')) return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
+  const [, instant, sign, hours, minutes] = /^(.*)([+-])(\d\d)(?::(\d\d))?$/.exec(text) ?? []
+  return Date.parse(`${instant?.replace(' ', 'T')}${sign}${hours}:${minutes ?? '00'}`)
+}

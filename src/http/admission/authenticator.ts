@@ -1,0 +1,55 @@
+// An authenticator is one way in which callers prove who they are, as one value. accounts/plugin.ts asks it at the routes whose permission
+// its principals can have; the limits of rate and the description of the API derive from it. A new one is a file and a line in
+// accounts/authenticators/all.ts.
+
+import type { FastifyRequest } from 'fastify'
+import type { ErrorCode } from '../../core/errors.ts'
+import type { Permission } from '../../core/permissions.ts'
+import type { RateScope } from './rate-limit.ts'
+
+/** Who calls. */
+export type Principal = {
+  /** The name of its authenticator, or what became of it: `anonymous`, `unverified`. */
+  kind: string
+  /** Names the caller in the audit trail and in the log. */
+  label: string
+  /** Empty for one who belongs to no project, and for a key whose project is unknown while the database is away. */
+  projectIds: readonly string[]
+  permissions: readonly Permission[]
+  /** Of a key whose project is resolved later. */
+  keyHash?: string
+}
+
+export type Refusal = {
+  /** For the audit trail; null if the address pretends not to exist, which is no failed authentication. */
+  reason: 'missing' | 'wrong_token' | 'wrong_key' | 'read_only' | null
+  code: ErrorCode
+  message: string
+  /** The project to which the credential belongs. */
+  projectId?: string
+}
+
+/** A security scheme of OpenAPI. */
+export type SecurityScheme = { description: string } & (
+  | { type: 'apiKey'; in: 'header' | 'cookie'; name: string }
+  | { type: 'http'; scheme: 'bearer' }
+)
+
+export type Authenticator = {
+  /** Unique. */
+  name: string
+  /** All that its principals can have. Routes that require something else never ask it. */
+  permissions: readonly Permission[]
+  /** How the calls of its principals are counted, at routes with a limit. */
+  rateScope: RateScope
+  /** Its entries in the description of the API: any one of them will do. */
+  schemes: Readonly<Record<string, SecurityScheme>>
+  /** Whether it can accept a call without a credential. */
+  isOptional?: boolean
+  /** The answer to a credential that is wrong, or does not permit the call. */
+  wrong: string
+  /** Whether the request can have its credential only in the body, so that this authenticator is asked after the body has been read. */
+  isInBody?: (request: FastifyRequest) => boolean
+  /** Null if the request has no credential of this kind. Compares secrets in constant time. */
+  authenticate: (request: FastifyRequest) => Promise<Principal | Refusal | null> | Principal | Refusal | null
+}

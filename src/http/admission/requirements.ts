@@ -1,0 +1,45 @@
+// Every route says what it requires of its callers, or the app does not boot; nor does it with a route that requires something and is not
+// guarded, because it was registered before accounts/plugin.ts, which finds out who is calling.
+
+import type { RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Requirement } from '../../core/permissions.ts'
+import type { Authenticator } from './authenticator.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    requires?: Requirement
+    /** No call of its own but a refusal, or another spelling of an address. */
+    undocumented?: boolean
+  }
+  interface FastifyInstance {
+    /** In the order in which they are asked. */
+    authenticators: Authenticator[]
+    /** Called by the plugin that guards a route. */
+    guarded: (route: RouteOptions) => void
+    /** Within an instance that sets it: of routes that a library registers and that do not say. */
+    routeRequires?: Requirement
+  }
+}
+
+const unguarded: readonly Requirement[] = ['public', 'probe', 'signed-link', 'ingest']
+
+export const requirementsPlugin = fp(
+  async (app) => {
+    const open = new Set<string>()
+    const name = ({ method, url }: RouteOptions) => `${method} ${url}`
+    app.decorate('authenticators', [])
+    app.decorate('guarded', (route: RouteOptions) => void open.delete(name(route)))
+    app.addHook('onRoute', function (route) {
+      if (this.routeRequires !== undefined) route.config = { requires: this.routeRequires, ...route.config }
+      const requires = route.config?.requires
+      if (requires === undefined)
+        throw new Error(`${name(route)} does not say what it requires of its callers (config.requires)`)
+      if (!unguarded.includes(requires)) open.add(name(route))
+    })
+    app.addHook('onReady', async () => {
+      if (open.size > 0) throw new Error(`nobody guards ${[...open].join(', ')}`)
+    })
+  },
+  { name: 'http-requirements' },
+)

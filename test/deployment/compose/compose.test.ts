@@ -1,0 +1,234 @@
+// docker-compose.yml as Compose itself understands it, for each profile. test/deployment/compose/compose-up.test.ts brings it up.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadConfig } from '../../../src/config/load.ts'
+import { settings } from '../../../src/config/schema.ts'
+import { scratchDir } from '../../helper.ts'
+import { needsTool } from '../../tools.ts'
+import { run } from '../containers.ts'
+
+type Service = {
+  image: string
+  command?: string[] | null
+  user?: string
+  read_only?: boolean
+  cap_drop?: string[]
+  cap_add?: string[]
+  privileged?: boolean
+  network_mode?: string
+  security_opt?: string[]
+  restart?: string
+  container_name?: string
+  stop_grace_period?: string
+  environment?: Record<string, string>
+  ports?: { host_ip?: string; published: string; target: number }[]
+  expose?: string[]
+  volumes?: { type: string; source: string; target: string; read_only?: boolean }[]
+  networks?: Record<string, unknown>
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: Record<string, unknown>
+  logging?: unknown
+  deploy: { replicas?: number; resources: { limits: Record<string, unknown>; reservations?: Record<string, unknown> } }
+}
+type Project = { services: Record<string, Service>; networks: Record<string, { internal?: boolean }>; volumes: object }
+
+const root = new URL('../../..', import.meta.url).pathname
+const file = join(root, 'docker-compose.yml')
+const skip = needsTool('docker-compose')
+const always = ['alertmanager', 'flatline', 'grafana', 'haproxy', 'postgres', 'prometheus', 'secrets']
+
+test('without a profile it is the whole installation, and a profile adds development or Redis', {
+  skip,
+}, async () => {
+  assert.deepEqual(Object.keys((await project()).services).sort(), always)
+  assert.deepEqual(Object.keys((await project(['scale'])).services).sort(), [...always, 'redis'].sort())
+  assert.deepEqual(Object.keys((await project(['development'])).services).sort(), [...always, 'development'].sort())
+})
+
+test('the service has the resources, the probe and the replicas of the documents', { skip }, async () => {
+  const { flatline } = (await project()).services
+  assert.deepEqual(flatline?.deploy, {
+    replicas: 3,
+    resources: {
+      limits: { cpus: 1, memory: String(2 ** 30), pids: 200 },
+      reservations: { cpus: 0.5, memory: String(512 * 2 ** 20) },
+    },
+    placement: {},
+  })
+  assert.deepEqual(flatline?.healthcheck, {
+    test: ['CMD', 'node', 'dist/cli.js', 'healthcheck'],
+    interval: '10s',
+    timeout: '3s',
+    start_period: '40s',
+    retries: 3,
+  })
+  assert.equal((await project([], { FLATLINE_REPLICAS: '1' })).services.flatline?.deploy.replicas, 1)
+})
+
+test('it can be scaled: no name and no port of its own', { skip }, async () => {
+  const { flatline } = (await project()).services
+  assert.equal(flatline?.container_name, undefined)
+  assert.equal(flatline?.ports, undefined)
+  assert.deepEqual(flatline?.expose, ['8000'])
+})
+
+test('only the load balancer can be reached, and from other machines only when asked', { skip }, async () => {
+  const { services } = await project()
+  assert.deepEqual(
+    Object.keys(services).filter((name) => services[name]?.ports),
+    ['haproxy'],
+  )
+  const doors = (ports: Service['ports'] = []) =>
+    ports.map((port) => `${port.host_ip}:${port.published}>${port.target}`)
+  assert.deepEqual(doors(services.haproxy?.ports), [
+    '127.0.0.1:8000>8000',
+    '127.0.0.1:3000>3000',
+    '127.0.0.1:9090>9090',
+    '127.0.0.1:9093>9093',
+  ])
+  const open = (await project([], { FLATLINE_ADDRESS: '0.0.0.0', FLATLINE_PORT: '80' })).services
+  assert.equal(doors(open.haproxy?.ports)[0], '0.0.0.0:80>8000')
+  assert.equal(open.flatline?.environment?.SITE_URL, 'http://localhost:80')
+})
+
+test('every container is confined, limited, checked and stopped in time, and its log cannot fill the disk', {
+  skip,
+}, async () => {
+  const { services } = await project(['scale'])
+  for (const [name, service] of Object.entries(services)) {
+    assert.equal(service.read_only, true, name)
+    assert.deepEqual(service.cap_drop, ['ALL'], name)
+    assert.deepEqual([service.cap_add, service.privileged], [undefined, undefined], name)
+    assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name)
+    assert.deepEqual(service.logging, { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } }, name)
+    assert.equal(service.stop_grace_period, '45s', name)
+    assert.ok(service.deploy.resources.limits.cpus && service.deploy.resources.limits.memory, name)
+    if (name === 'secrets') continue
+    assert.equal(service.restart, 'unless-stopped', name)
+    assert.ok(Array.isArray(service.healthcheck?.test), name)
+    assert.ok(service.deploy.resources.reservations?.memory, name)
+  }
+})
+
+test('the database is out of reach for all but the service', { skip }, async () => {
+  const { services, networks } = await project()
+  const on = (network: string) =>
+    Object.keys(services).filter((name) => services[name]?.networks?.[network] !== undefined)
+  assert.deepEqual(on('database').sort(), ['flatline', 'postgres'])
+  assert.equal(networks.database?.internal, true)
+  assert.equal(networks.monitoring?.internal, true)
+  assert.equal(services.secrets?.network_mode, 'none')
+  assert.deepEqual(services.flatline?.depends_on?.postgres?.condition, 'service_healthy')
+  assert.deepEqual(services.flatline?.depends_on?.secrets?.condition, 'service_completed_successfully')
+})
+
+test('secrets are files in volumes that nobody else mounts, and no setting holds one', { skip }, async () => {
+  const { services } = await project(['scale', 'development'])
+  for (const [name, { volumes = [] }] of Object.entries(services)) {
+    const mounted = volumes.filter(({ source }) => source.endsWith('-secrets'))
+    if (name === 'secrets') continue
+    assert.ok(
+      mounted.every(({ read_only }) => read_only),
+      name,
+    )
+    const own = name === 'development' ? 'flatline' : name
+    assert.deepEqual(
+      mounted.filter(({ source }) => source !== `${own}-secrets`),
+      [],
+      name,
+    )
+  }
+  const settings = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment))
+  const secret = settings.filter(([name]) => /PASSWORD|TOKEN|KEY|DATABASE_URL/.test(name))
+  assert.ok(secret.length >= 8)
+  for (const [name, value] of secret) assert.match(`${name} ${value}`, /_FILE \/run\/secrets\/[\w-]+$/)
+})
+
+test('the service knows every setting that is set, and generated secrets are valid', {
+  skip,
+}, async (t) => {
+  const { environment = {} } = (await project()).services.flatline ?? {}
+  const known = settings.flatMap(({ alias, secret }) => (secret ? [alias, `${alias}_FILE`] : [alias]))
+  assert.deepEqual(
+    Object.keys(environment).filter((name) => !known.includes(name)),
+    [],
+  )
+  const directory = await scratchDir(t)
+  const generate = () => run(process.execPath, [join(root, 'compose/secrets.mjs'), 'generate', directory])
+  assert.match(await generate(), /^generated postgres\/password, /)
+  const here = Object.entries(environment).map(([name, value]) => [
+    name,
+    value.replace('/run/secrets', join(directory, 'flatline')),
+  ])
+  const { database, security } = loadConfig({ env: Object.fromEntries(here) })
+  assert.match(database.url ?? '', /^postgres:\/\/flatline:\w{40}@postgres:5432\/flatline$/)
+  assert.match(security.bootstrapApiKey ?? '', /^flw_/)
+  assert.equal(await generate(), 'all secrets are there\n')
+  assert.deepEqual(loadConfig({ env: Object.fromEntries(here) }).security, security)
+})
+
+test('what is kept lies in named volumes', { skip }, async () => {
+  const { services, volumes } = await project(['scale'])
+  const kept = {
+    postgres: '/var/lib/postgresql',
+    prometheus: '/prometheus',
+    alertmanager: '/alertmanager',
+    redis: '/data',
+  }
+  for (const [name, target] of Object.entries({ ...kept, flatline: '/data', grafana: '/var/lib/grafana' })) {
+    const volume = services[name]?.volumes?.find((one) => one.target === target)
+    assert.equal(volume?.type, 'volume', name)
+    assert.ok(volume.source in volumes, name)
+  }
+  assert.deepEqual(services.redis?.command?.slice(0, 3), ['redis-server', '--appendonly', 'yes'])
+})
+
+test('images of others are pinned to an exact version, and ours is what was built or what is named', {
+  skip,
+}, async () => {
+  const { services } = await project(['scale'])
+  const others = Object.values(services)
+    .map(({ image }) => image)
+    .filter((image) => !image.startsWith('flatline:'))
+  assert.equal(others.length, 6)
+  for (const image of others) assert.match(image, /^[\w/-]+:v?\d+\.\d+(\.\d+)?(-\w+)?$/)
+  const named = await project([], { FLATLINE_IMAGE: 'ghcr.io/flatline/flatline:1.2.3' })
+  assert.equal(named.services.flatline?.image, 'ghcr.io/flatline/flatline:1.2.3')
+})
+
+test('everything that is mounted from the checkout and belongs to Compose itself is there', { skip }, async () => {
+  const { services } = await project()
+  const sources = Object.values(services).flatMap(({ volumes = [] }) => volumes.filter(({ type }) => type === 'bind'))
+  const own = sources.map(({ source }) => source).filter((source) => source.startsWith(join(root, 'compose')))
+  assert.deepEqual(own.map((path) => path.slice(root.length)).sort(), ['compose/haproxy.cfg', 'compose/secrets.mjs'])
+  for (const path of own) assert.ok(statSync(path).isFile())
+})
+
+test('Compose refuses what is misspelt, so that it is not silently without effect', { skip }, async (t) => {
+  const text = readFileSync(file, 'utf8')
+  for (const [good, bad] of [
+    ['read_only: true', 'readonly: true'],
+    ['interval: 10s', 'interval: 10 secs'],
+    ['networks: [front, database, monitoring]', 'networks: [frontend, database, monitoring]'],
+    ['- pgdata:/var', '- pgdat:/var'],
+  ] as const) {
+    const path = join(await scratchDir(t), 'docker-compose.yml')
+    assert.ok(text.includes(good))
+    writeFileSync(path, text.replaceAll(good, bad))
+    assert.notEqual(spawnSync('docker-compose', ['-f', path, 'config', '-q']).status, 0, bad)
+  }
+})
+
+test('the configuration of the load balancer is one', { skip: needsTool('haproxy') }, async () => {
+  await run('haproxy', ['-c', '-f', join(root, 'compose/haproxy.cfg')])
+})
+
+async function project(profiles: string[] = [], env: Record<string, string> = {}): Promise<Project> {
+  const chosen = profiles.flatMap((profile) => ['--profile', profile])
+  const text = await run('docker-compose', ['-f', file, ...chosen, 'config', '--format', 'json'], { env })
+  return JSON.parse(text) as Project
+}

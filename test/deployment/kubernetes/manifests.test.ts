@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { parse as parseYaml } from 'yaml'
+import { checkModels, checkTypes } from '../models.ts'
+import {
+  find,
+  manifests,
+  type Node,
+  nameOf,
+  ofKind,
+  overlay,
+  overlays,
+  parse,
+  rendering,
+  workloads,
+} from './kustomize.ts'
+import { isPinned } from './pod-security.ts'
+
+for (const name of overlays) {
+  test(`${name}: every document is what its kind allows`, rendering, async () => {
+    const documents = overlay(name)
+    const findings = [...(await checkModels(documents)), ...checkTypes(documents)]
+    assert.deepEqual(
+      findings.map(([index, problems]) => [nameOf(documents[index]!), problems]),
+      [],
+    )
+    assert.ok(documents.length > 20)
+  })
+
+  test(`${name}: everything lives in one namespace and says that it belongs to Flatline`, rendering, () => {
+    const documents = overlay(name)
+    const [namespace] = ofKind(documents, 'Namespace')
+    const expected = name === 'staging' ? 'flatline-staging' : 'flatline-production'
+    assert.equal(namespace?.metadata.name, expected)
+    const strays = documents.filter(
+      ({ kind, metadata }) =>
+        (kind !== 'Namespace' && metadata.namespace !== expected) ||
+        metadata.labels?.['app.kubernetes.io/part-of'] !== 'flatline',
+    )
+    assert.deepEqual(strays.map(nameOf), [])
+  })
+
+  test(`${name}: images are pinned, and ours is the one that kustomize sets`, rendering, () => {
+    const images = workloads(overlay(name)).flatMap(({ pod }) =>
+      pod.containers.map(({ image }: { image: string }) => image),
+    )
+    const databases = ofKind(overlay(name), 'Cluster').map(({ spec }) => spec.imageName)
+    assert.deepEqual(
+      [...images, ...databases].filter((image) => !isPinned(image)),
+      [],
+    )
+    const source = name === 'disaster-recovery' ? 'production' : name
+    const { images: set } = kustomization(`overlays/${source}`)
+    const ours = `${set[0].newName ?? set[0].name}:${set[0].newTag}`
+    assert.deepEqual(
+      images.filter((image) => image.includes('/flatline')),
+      [ours, ours],
+    )
+  })
+
+  test(`${name}: no secret is part of it`, rendering, () => {
+    assert.deepEqual(ofKind(overlay(name), 'Secret'), [])
+    const literals = workloads(overlay(name)).flatMap(({ pod }) =>
+      pod.containers.flatMap(({ env }: { env: { name: string; value?: string }[] }) =>
+        env.filter(({ name, value }) => value && /TOKEN|KEY$|PASSWORD/.test(name)),
+      ),
+    )
+    assert.deepEqual(literals, [])
+  })
+}
+
+test('every file beside a kustomization is listed in it', () => {
+  const forgotten = globSync('**/kustomization.yaml', { cwd: manifests }).flatMap((path) => {
+    const dir = dirname(path)
+    const { resources = [], patches = [] } = kustomization(dir)
+    const listed = [...resources, ...patches.map((patch: { path?: string }) => patch.path)]
+    return globSync('*.yaml', { cwd: join(manifests, dir) })
+      .filter((file) => file !== 'kustomization.yaml' && !listed.includes(file))
+      .map((file) => join(dir, file))
+  })
+  assert.deepEqual(forgotten, [])
+})
+
+test('the example of the secrets is valid', async () => {
+  const documents = parse(readFileSync(join(manifests, 'secrets.example.yaml'), 'utf8'))
+  assert.deepEqual(documents.map(nameOf), [
+    'Secret/flatline-secrets',
+    'Secret/flatline-postgres',
+    'Secret/flatline-backups',
+  ])
+  assert.deepEqual([...(await checkModels(documents)), ...checkTypes(documents)], [])
+})
+
+test('README.md has a command for every secret that the example lists', () => {
+  const readme = readFileSync(join(manifests, 'README.md'), 'utf8')
+  const example = parse(readFileSync(join(manifests, 'secrets.example.yaml'), 'utf8')) as Node[]
+  const wanted = example.flatMap(({ metadata, stringData }) => [
+    `create secret generic ${metadata.name}`,
+    ...Object.keys(stringData).map((key) => (key === 'DATABASE_URL' ? key : `--from-literal=${key}=`)),
+  ])
+  assert.deepEqual(
+    wanted.filter((text) => !readme.includes(text)),
+    [],
+  )
+})
+
+test('a roll-out never has fewer pods than before, and waits for each to hold', rendering, () => {
+  const { spec } = find(overlay('production'), 'Deployment', 'flatline')
+  assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })
+  assert.deepEqual(
+    [spec.minReadySeconds, spec.progressDeadlineSeconds, spec.revisionHistoryLimit, spec.replicas],
+    [10, 300, 5, undefined],
+  )
+})
+
+test('the autoscaler has the numbers of the documents', rendering, () => {
+  const { spec } = find(overlay('production'), 'HorizontalPodAutoscaler', 'flatline')
+  const targets = spec.metrics.map(({ resource }: { resource: { name: string; target: object } }) => resource)
+  assert.deepEqual([spec.minReplicas, spec.maxReplicas], [3, 10])
+  assert.deepEqual(targets, [
+    { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } },
+    { name: 'memory', target: { type: 'Utilization', averageUtilization: 80 } },
+  ])
+  assert.deepEqual(spec.behavior, {
+    scaleUp: {
+      selectPolicy: 'Max',
+      policies: [
+        { type: 'Percent', value: 50, periodSeconds: 60 },
+        { type: 'Pods', value: 2, periodSeconds: 60 },
+      ],
+    },
+    scaleDown: { stabilizationWindowSeconds: 300, policies: [{ type: 'Percent', value: 10, periodSeconds: 60 }] },
+  })
+})
+
+test('requests, limits and probes have the numbers of the documents', rendering, () => {
+  const [container] = find(overlay('production'), 'Deployment', 'flatline').spec.template.spec.containers
+  assert.deepEqual(container.resources, {
+    requests: { cpu: '250m', memory: '512Mi' },
+    limits: { cpu: '1', memory: '1Gi' },
+  })
+  const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
+    httpGet: { path, port: 'http' },
+    periodSeconds,
+    timeoutSeconds: 3,
+    failureThreshold,
+  })
+  assert.deepEqual(container.startupProbe, probe('/health/live', 2, 15))
+  assert.deepEqual(container.livenessProbe, probe('/health/live', 10, 3))
+  assert.deepEqual(container.readinessProbe, probe('/health/ready', 5, 3))
+})
+
+test(
+  'pods are spread over zones and nodes, each version for itself, and still find a place where there is one node',
+  rendering,
+  () => {
+    const { topologySpreadConstraints, affinity } = find(overlay('production'), 'Deployment', 'flatline').spec.template
+      .spec
+    const spread = topologySpreadConstraints.map((constraint: Record<string, unknown>) => [
+      constraint.topologyKey,
+      constraint.maxSkew,
+      constraint.whenUnsatisfiable,
+      constraint.matchLabelKeys,
+    ])
+    assert.deepEqual(spread, [
+      ['topology.kubernetes.io/zone', 1, 'ScheduleAnyway', ['pod-template-hash']],
+      ['kubernetes.io/hostname', 1, 'ScheduleAnyway', ['pod-template-hash']],
+    ])
+    const { podAntiAffinity } = affinity
+    assert.deepEqual(Object.keys(podAntiAffinity), ['preferredDuringSchedulingIgnoredDuringExecution'])
+    const [{ podAffinityTerm }] = podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution
+    assert.deepEqual(
+      [podAffinityTerm.topologyKey, podAffinityTerm.matchLabelKeys],
+      ['kubernetes.io/hostname', ['pod-template-hash']],
+    )
+  },
+)
+
+function kustomization(dir: string) {
+  return parseYaml(readFileSync(join(manifests, dir, 'kustomization.yaml'), 'utf8'))
+}

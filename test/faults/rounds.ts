@@ -62,16 +62,23 @@ async function oneRound(world: World, fault: Fault, options: FaultOptions): Prom
     await world.recovered()
     await goesWell()
   } catch (error) {
-    const lines = services.map((service) => service.output().split('\n').slice(-30).join('\n'))
-    throw new Error(`${fault.name} (${world.mode}): ${(error as Error).message}\n${lines.join('\n---\n')}`, {
-      cause: error,
-    })
+    const lines = services.map(({ output }) => notFlips(output()).slice(-30).join('\n'))
+    const left = await world.spooled()
+    throw new Error(
+      `${fault.name} (${world.mode}): ${(error as Error).message}\n${left.join('\n')}\n${lines.join('\n---\n')}`,
+      {
+        cause: error,
+      },
+    )
   } finally {
     await client.stop()
   }
   await world.recovered()
   return client.tally
 }
+
+/** The lines of a log that say what happened to the service, not to its checks. */
+const notFlips = (log: string) => log.split('\n').filter((line) => !line.includes('"event":"flip"'))
 
 function sum(tallies: readonly Tally[]): Tally {
   const total: Tally = { sent: new Map(), acknowledged: new Set(), refused: 0, unanswered: 0, repeated: 0, strange: [] }

@@ -239,6 +239,6 @@ export function createBlindTime(options: {
      * Up to which instant deadlines are applied when people ask for the status of a check: now, unless a replica has
      * not been heard for a while.
      */
-    judgedUntil: (now: number): number => (watermark.through < now - usualLagMs ? watermark.through : now),
+    evaluatedUntil: (now: number): number => (watermark.through < now - usualLagMs ? watermark.through : now),
   }
 }

@@ -31,7 +31,7 @@ export type CheckReader = ReturnType<typeof createCheckReader>
 
 export function createCheckReader(options: {
   database: Database
-  blindTime: Pick<BlindTime, 'windows' | 'judgedUntil'>
+  blindTime: Pick<BlindTime, 'windows' | 'evaluatedUntil'>
   siteUrl: () => string
 }) {
   const { database, blindTime, siteUrl } = options
@@ -70,12 +70,12 @@ export function createCheckReader(options: {
   }
 
   function document(check: store.CheckWithChannels, view: View): CheckDocument {
-    const now = blindTime.judgedUntil(database.clock.now())
+    const now = blindTime.evaluatedUntil(database.clock.now())
     return checkDocument(check, { siteUrl: siteUrl(), now, windows: blindTime.windows() }, view)
   }
 
   function readingOf({ id, settings, state, deadline }: store.CheckWithChannels): CheckReading {
-    const now = blindTime.judgedUntil(database.clock.now())
+    const now = blindTime.evaluatedUntil(database.clock.now())
     const { status, started } = readingAt(rulesOf(settings), state, now, blindTime.windows())
     const { name, slug, tags: tagText } = settings
     return { id, name, slug, tags: tagsOf(settings), tagText, status, started, state, deadline }
@@ -83,7 +83,7 @@ export function createCheckReader(options: {
 
   function viewOf(check: store.CheckWithChannels): CheckView {
     const { id, settings, state } = check
-    const now = blindTime.judgedUntil(database.clock.now())
+    const now = blindTime.evaluatedUntil(database.clock.now())
     const { schedule, graceS } = rulesOf(settings)
     const { status, started, nextPing } = readingAt(rulesOf(settings), state, now, blindTime.windows())
     const { name, slug, tags, desc, severity } = settings

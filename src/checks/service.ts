@@ -33,7 +33,7 @@ export function createChecks(options: {
   database: Database
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitCheck' | 'admitProvisioned'>
-  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'judgedUntil'>
+  blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'evaluatedUntil'>
   siteUrl: () => string
   cancelDeliveries: CancelDeliveries
   countFlip: (flip: Flip, projectId: string) => void
@@ -89,7 +89,7 @@ export function createChecks(options: {
 
   /** Applies the deadlines that have passed before another change, so that both flips are recorded. */
   function afterElapsedTime(check: WatchedCheck, alter: (state: State) => Change, requestId?: string): Decision {
-    const timed = onTime(rulesOf(check.settings), check.state, blindTime.judgedUntil(now()), windows())
+    const timed = onTime(rulesOf(check.settings), check.state, blindTime.evaluatedUntil(now()), windows())
     const next = alter(timed.state)
     const asked = next.flip && { ...next.flip, requestId }
     return { check, state: next.state, flips: [timed.flip, asked].filter((flip) => flip !== null) }

@@ -1,5 +1,5 @@
 import type { Unsettled, WatchedCheck } from '../core/check.ts'
-import type { Redated } from '../core/rejudge.ts'
+import type { Redated } from '../core/reevaluate.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import { retireCheck } from '../database/retired-addresses.ts'

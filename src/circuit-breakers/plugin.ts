@@ -49,24 +49,24 @@ export const circuitBreakersPlugin = fp<{ config: Config }>(
   { name: 'circuit-breakers', dependencies: ['metrics'] },
 )
 
-const trialsToldEveryMs = 60_000
+const trialsLoggedEveryMs = 60_000
 const trialsMax = 10_000
 
 /**
- * An open breaker tries again for as long as an outage lasts, the database's every second: of trials that fail one a minute is told, the
+ * An open breaker tries again for as long as an outage lasts, the database's every second: of trials that fail one a minute is logged, the
  * others to whoever debugs.
  */
 function createLevels() {
-  const trials = new LRUCache<string, { told: boolean; quietUntil: number }>(atMost(trialsMax))
+  const trials = new LRUCache<string, { logged: boolean; quietUntil: number }>(atMost(trialsMax))
   return ({ name, to }: BreakerChange): 'debug' | 'info' | 'warn' => {
     if (to === 'closed') trials.delete(name)
     if (to === 'half_open') {
       const now = performance.now()
       const quietUntil = trials.get(name)?.quietUntil ?? now
-      const told = now >= quietUntil
-      trials.set(name, { told, quietUntil: told ? now + trialsToldEveryMs : quietUntil })
+      const logged = now >= quietUntil
+      trials.set(name, { logged, quietUntil: logged ? now + trialsLoggedEveryMs : quietUntil })
     }
-    if (to !== 'closed' && trials.get(name)?.told === false) return 'debug'
+    if (to !== 'closed' && trials.get(name)?.logged === false) return 'debug'
     return to === 'open' ? 'warn' : 'info'
   }
 }

@@ -1,6 +1,6 @@
-// A blind window is a time in which no replica could accept heartbeats. Such time does not count against a check:
-// a wait that began at `from` and lasts `lengthMs` ends later by exactly its overlap with blind windows. A window that
-// begins before the (extended) end always counts whole, because the wait stands still for as long as the window lasts.
+// A blind window is a time in which no replica could accept heartbeats. Such time does not count against a check: a
+// wait that begins at `from` and lasts `lengthMs` ends later by exactly its overlap with blind windows. A window that
+// begins before the (extended) end always counts whole, because the wait is suspended as long as the window lasts.
 
 /** Epoch milliseconds, from inclusive, to exclusive. */
 export type BlindWindow = { from: number; to: number }
@@ -16,7 +16,7 @@ export function endOfWait(from: number, lengthMs: number, windows: readonly Blin
   return end
 }
 
-/** The last window that a wait from `from` to `end` overlapped: a beat may have been refused then. */
+/** The last window that overlaps a wait from `from` to `end`: a heartbeat may have been refused in it. */
 export function windowDuring(from: number, end: number, windows: readonly BlindWindow[]): BlindWindow | null {
   for (let i = windows.length - 1; i >= 0; i--) {
     const window = windows[i] as BlindWindow
@@ -26,7 +26,7 @@ export function windowDuring(from: number, end: number, windows: readonly BlindW
   return null
 }
 
-/** Windows reach far back, waits mostly do not: a binary search skips what is over. */
+/** Windows reach far back and most waits do not: a binary search skips the windows before the wait. */
 function firstEndingAfter(windows: readonly BlindWindow[], from: number): number {
   let low = 0
   let high = windows.length

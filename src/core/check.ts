@@ -1,4 +1,5 @@
-// What must be known of a check to decide about it. All that its owner can set is in checks/fields/fields.ts.
+// What the core must know about a check to decide its status. All settings that its owner can change are in
+// checks/fields/fields.ts.
 
 import type { Schedule } from '../schedule/schedule.ts'
 import type { SignalFilters } from './heartbeat.ts'
@@ -16,12 +17,14 @@ export type DecidingSettings = SignalFilters &
   }
 
 /**
- * A part of a check's history that must be judged again (core/rejudge.ts) once every heartbeat received until `to` is in the database:
- * from `from` on. Epoch milliseconds.
+ * The part of a check's history that must be evaluated again (core/reevaluate.ts) once the database holds every
+ * heartbeat received until `to`. It begins at `from`. Epoch milliseconds.
  */
 export type Unsettled = { from: number; to: number }
 
-/** What is needed to decide about a check. Instants in epoch milliseconds; `lookAt` is never later than `deadline`. */
+/**
+ * What the core needs to decide about a check. Instants in epoch milliseconds; `lookAt` is never later than `deadline`.
+ */
 export type WatchedCheck = {
   id: string
   projectId: string

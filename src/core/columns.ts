@@ -1,7 +1,7 @@
 // The columns that a batch of heartbeats writes, and what they can hold. Written by scripts/write-columns.ts from
 // prisma/schema.prisma; test/core/storable.test.ts compares it with the database.
 
-/** `max` counts characters, as PostgreSQL does: code points. Null is no limit. */
+/** `max` counts characters (code points), as PostgreSQL does. Null is no limit. */
 export type Column = { type: ColumnType; max: number | null; isNullable: boolean }
 
 type ColumnType = 'uuid' | 'text' | 'int4' | 'int8' | 'instant' | 'bytes' | 'json' | 'boolean'

@@ -1,4 +1,5 @@
-// Failures are data: a code, a sentence for the caller, and the field it is about. http/errors.ts maps each code to a status.
+// Failures are data: a code, a sentence for the caller, and the field that is wrong. http/errors.ts maps each code to a
+// status.
 
 export type ErrorCode =
   | 'bad_request'

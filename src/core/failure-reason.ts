@@ -1,4 +1,5 @@
-// One word for why a far side could not be used. Texts of errors name hosts, addresses and people's data; these words name nothing.
+// One word for the reason why a call to another system failed. Error texts can name hosts, addresses and people; these
+// words name nothing.
 
 const reasons: Record<string, FailureReason> = {
   ECONNREFUSED: 'refused',
@@ -33,7 +34,7 @@ export const failureReasons = [
 ] as const
 export type FailureReason = (typeof failureReasons)[number]
 
-/** Of the error or of what caused it; `error` if nothing is known. */
+/** The word for this error, or for its cause; `error` if the reason is unknown. */
 export function failureReason(error: unknown): FailureReason {
   let next = error
   for (let depth = 0; depth < causesMax && typeof next === 'object' && next !== null; depth++) {
@@ -52,7 +53,7 @@ export function failureReason(error: unknown): FailureReason {
   return 'error'
 }
 
-/** Of an SQLSTATE: the server's own classes for connections, resources and operators. */
+/** The word for an SQLSTATE: PostgreSQL's own classes for connections, resources and operators. */
 function sqlReason(code: string): FailureReason | undefined {
   if (/^08/.test(code)) return 'reset'
   if (/^57P/.test(code)) return 'shutdown'

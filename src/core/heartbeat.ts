@@ -1,6 +1,6 @@
-// What a signal means is decided by the address it came to and then by what the check's owner asked for, in the order of
-// the Healthchecks protocol: a method filter, then a body filter (which overrides the address altogether), and above
-// all a paused check that only its owner may resume. An e-mail has no method, and filters of its own.
+// The address that a signal came to decides what it means; then the filters that the owner of the check has set, in the
+// order of the Healthchecks protocol: a method filter, then a body filter, which overrides the address. A paused check
+// that only its owner may resume ignores every signal. An e-mail has no method and has its own filters.
 
 import type { Status } from './status.ts'
 
@@ -10,7 +10,7 @@ export type SignalKind = (typeof signalKinds)[number]
 /** `ign` is kept in the history but has no effect. */
 export type HeartbeatKind = SignalKind | 'ign'
 
-/** One heartbeat as it changes a check. `at` is its receive time in epoch milliseconds. */
+/** The part of a heartbeat that can change a check. `at` is its receive time in epoch milliseconds. */
 export type Heartbeat = { kind: HeartbeatKind; at: number; rid: string | null; exitStatus: number | null }
 
 export type SignalFilters = {
@@ -25,13 +25,13 @@ export type SignalFilters = {
   filterBody: boolean
 }
 
-/** What the filters see of an e-mail: its subject and the texts of its body, decoded. Empty for one that no filter looks at. */
+/** What the filters read of an e-mail: its subject and the decoded texts of its body. Empty if no filter reads it. */
 export type MailText = { subject: string; text: string }
 
-/** What the filters and the address say of a heartbeat. */
+/** What the filters need to know about a signal, and the kind that its address says. */
 export type SignalContent = { kind: SignalKind; method: string; body: Buffer | null; mail: MailText | null }
 
-/** `byContent` is what its content says, where that has been looked at before. */
+/** `byContent` is the result of `kindByContent`, if the caller already has it. */
 export function decideKind(
   filters: SignalFilters,
   status: Status,
@@ -41,11 +41,14 @@ export function decideKind(
   return status === 'paused' && filters.manualResume ? 'ign' : (byContent ?? signal.kind)
 }
 
-/** What the filters say of a signal; null where none looks at it. Hundreds of keywords in a long text take some milliseconds. */
+/**
+ * The kind that the filters decide; null if no filter applies. Hundreds of keywords in a long text take some
+ * milliseconds.
+ */
 export function kindByContent(filters: SignalFilters, signal: SignalContent): HeartbeatKind | null {
   if (signal.mail !== null) return kindOfMail(filters, signal.mail)
   if (filters.methods !== '' && signal.method !== filters.methods) return 'ign'
-  // Bytes are compared, so that a body which is not UTF-8 is no special case.
+  // The filters compare bytes, so a body that is not UTF-8 is no special case.
   if (!filters.filterHttpBody) return null
   return kindByKeyword(filters, (keyword) => signal.body?.includes(keyword) ?? false)
 }
@@ -58,7 +61,7 @@ function kindOfMail(filters: SignalFilters, mail: MailText): HeartbeatKind {
   return kindByKeyword(filters, (keyword) => content.includes(asSeen(keyword).trim()))
 }
 
-/** One message may be for a hundred checks. */
+/** The cache exists because one message may be for a hundred checks. */
 const seenMails = new WeakMap<MailText, MailText>()
 
 function seenMail(mail: MailText): MailText {
@@ -69,7 +72,10 @@ function seenMail(mail: MailText): MailText {
   return seen
 }
 
-/** Longer rows of marks are no language's; to put them in order takes a time that grows with the square of their number (UAX 15, 13). */
+/**
+ * No language has longer sequences of combining marks, and the time to sort one grows with the square of its length
+ * (UAX 15, section 13).
+ */
 const longMarks = /\p{M}{30}(?=\p{M})/gu
 const joiner = '\u034f'
 

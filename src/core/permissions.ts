@@ -1,9 +1,10 @@
-// The table of permissions. A route requires one of them, from any kind of caller; an authenticator grants those of a role.
+// The table of permissions. A route requires one permission, whatever the kind of caller; an authenticator grants the
+// permissions of a role.
 
 /**
- * reader: sees a project's checks. editor: may do everything in a project, and sees what is secret to a reader. sender: sends its
- * heartbeats. exporter: copies its status to another monitoring system. collector: reads the service's own metrics. operator: operates the
- * service.
+ * reader: reads a project's checks. editor: may do everything in a project, and reads what is secret to a reader.
+ * sender: sends its heartbeats. exporter: copies its status to another monitoring system. collector: reads the
+ * service's own metrics. operator: operates the service.
  */
 type Role = 'reader' | 'editor' | 'sender' | 'exporter' | 'collector' | 'operator'
 
@@ -40,13 +41,13 @@ export type Permission = keyof typeof rolesOf
 
 const all = Object.keys(rolesOf) as Permission[]
 
-/** Calls whose rate is not limited, because a limit would lose heartbeats or metrics. */
+/** Permissions without a rate limit, because a limit would lose heartbeats or metrics. */
 const unlimited: readonly Permission[] = ['heartbeats:write', 'metrics:read']
 
 /**
- * What a route requires that has no permission. public: nothing. probe: nothing, because it says whether the process works. signed-link: the
- * link itself, which its route verifies. ingest: an address that is the credential. replica: the token of another replica, which its route
- * verifies.
+ * The requirement of a route without a permission. public: none. probe: none, because it says whether the process
+ * works. signed-link: the link itself, which the route verifies. ingest: an address that is the credential. replica:
+ * the token of another replica, which the route verifies.
  */
 export type Requirement = Permission | 'public' | 'probe' | 'signed-link' | 'ingest' | 'replica'
 
@@ -58,7 +59,7 @@ export function permissionsOf(role: Role): readonly Permission[] {
   return all.filter((permission) => (rolesOf[permission] as readonly Role[]).includes(role))
 }
 
-/** Whether the rate of calls is limited at routes that require this. */
+/** Whether routes that require this permission have a rate limit. */
 export const isLimited = (permission: Permission): boolean => !unlimited.includes(permission)
 
 export function isForOperatorsAlone(requirement: Requirement): boolean {

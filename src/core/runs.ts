@@ -1,17 +1,17 @@
-// The runs of a check that have started and not ended. A run is named by its rid; all runs without one share a name. `lastStart` is the
-// run that is watched for taking too long: the one that started last. `openRuns` are the others, in the order of their starts. Normally
-// they only wait for their end, to learn their duration, also after a later run, a failure or a pause has taken them off the watch; where
-// every run is to be watched, those that still are say so.
+// The runs of a check that have started and not ended. A run is named by its rid; all runs without a rid share one
+// name. `lastStart` is the run that started last, and the one that is watched for taking too long. `openRuns` are the
+// others, in the order of their starts. Normally they only wait for their end, which tells their duration, even after a
+// later run, a failure or a pause has ended the watch. If every run is to be watched, each that still is says so.
 
 type OpenRun = { rid: string | null; at: number; watched: boolean }
 
 /** Part of a check's state. Instants in epoch milliseconds. */
 export type Runs = { lastStart: number | null; lastStartRid: string | null; openRuns: readonly OpenRun[] }
 
-/** A start is looked for so far behind an end, and no further. */
+/** An end is paired only with a start that is no older than this. */
 export const pairingMs = 72 * 3_600_000
 
-/** A client that starts runs and never ends them must not make a row grow for ever. */
+/** A client that starts runs and never ends them must not let a row grow without limit. */
 const watchedMax = 500
 const unwatchedMax = 32
 
@@ -23,7 +23,7 @@ export function startRun<S extends Runs>(state: S, rid: string | null, at: numbe
 
 export type Ended<S> = { state: S; startedAt: number | null; wasLatest: boolean }
 
-/** Ends the run of this rid that started no later than `until`; `startedAt` is null if there is none. */
+/** Ends the run of this rid that started no later than `until`; `startedAt` is null if there is no such run. */
 export function endRun<S extends Runs>(state: S, rid: string | null, until: number, watchEvery: boolean): Ended<S> {
   const { lastStart, lastStartRid, openRuns } = state
   if (lastStart !== null && lastStart <= until && lastStartRid === rid) {
@@ -35,7 +35,7 @@ export function endRun<S extends Runs>(state: S, rid: string | null, until: numb
   return { state: { ...state, openRuns: others }, startedAt: run.at, wasLatest: false }
 }
 
-/** Takes the runs off the watch that started at an instant for which `over` holds; their ends may still come. */
+/** Stops the watch of the runs that started at an instant for which `over` holds; their ends may still come. */
 export function unwatch<S extends Runs>(state: S, over: (startedAt: number) => boolean, watchEvery: boolean): S {
   const { lastStart, openRuns } = state
   const latestOver = lastStart !== null && over(lastStart)
@@ -45,7 +45,7 @@ export function unwatch<S extends Runs>(state: S, over: (startedAt: number) => b
   return latestOver ? withLatest(state, marked, watchEvery) : { ...state, openRuns: marked }
 }
 
-/** When the watched run started that has been under way for longest; null if none is. */
+/** The start of the watched run that has been open for the longest time; null if none is open. */
 export function earliestStart({ lastStart, openRuns }: Runs, watchEvery: boolean): number | null {
   if (lastStart === null || !watchEvery) return lastStart
   return openRuns.find(({ watched, at }) => watched && at < lastStart)?.at ?? lastStart
@@ -55,7 +55,7 @@ function latestAside({ lastStart, lastStartRid, openRuns }: Runs, watched: boole
   return lastStart === null ? openRuns : [...openRuns, { rid: lastStartRid, at: lastStart, watched }]
 }
 
-/** The latest of the watched ones takes the first place. */
+/** Makes the latest of the watched runs the first. */
 function withLatest<S extends Runs>(state: S, runs: readonly OpenRun[], watchEvery: boolean): S {
   const next = watchEvery ? runs.findLast(({ watched }) => watched) : undefined
   if (next === undefined) return { ...state, lastStart: null, lastStartRid: null, openRuns: runs }

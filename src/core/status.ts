@@ -1,17 +1,17 @@
-// The state machine of one check. Everything that can change a status is here, as pure functions of what the user set
-// (rules), what is known (state), the times in which nobody could accept heartbeats (blind windows) and an instant.
+// The state machine of one check. Everything that can change a status is here, as pure functions of the user's settings
+// (rules), the stored state, the times in which no replica could accept heartbeats (blind windows) and an instant.
 //
-// What a check waits for is in waits.ts; the earliest is its deadline. `onTime` applies a deadline that has passed and dates
-// the flip at the deadline, not at the moment of noticing; `onHeartbeat` applies one signal. A heartbeat received at t is
-// always onTime(t) first and then onHeartbeat, so that one which comes after an unnoticed deadline yields both changes.
-// Each call yields at most one flip. Which runs are open is in runs.ts.
+// waits.ts computes what a check waits for; the earliest wait is its deadline. `onTime` applies a deadline that has
+// passed and dates the flip at the deadline, not at the moment of detection; `onHeartbeat` applies one signal. A
+// heartbeat received at t is always onTime(t) first and then onHeartbeat, so a heartbeat that comes after an undetected
+// deadline yields both changes. Each call yields at most one flip. runs.ts knows which runs are open.
 //
-// Thresholds count consecutive failures (reported, overrun, too short or missed) and consecutive successes; below them the
-// status stays. A missed slot that is below the threshold moves the deadline on by one slot.
+// Thresholds count consecutive failures (reported, overrun, too short or missed) and consecutive successes; below the
+// threshold the status does not change. A missed slot below the threshold moves the deadline to the next slot.
 //
-// Beyond the Healthchecks rules (their catalogue, section 3) only what a field of the rules switches on, and one repair: a run that
-// overran while the check was down is over when a heartbeat brings the check up, or its deadline would lie before
-// the flip that it follows.
+// The rules are those of Healthchecks (https://healthchecks.io/docs/), plus what a field of the rules switches on, plus
+// one repair: when a heartbeat brings a check up, a run that overran while the check was down is over. Otherwise its
+// deadline would lie before the flip that it follows.
 
 import type { Schedule } from '../schedule/schedule.ts'
 import { type BlindWindow, windowDuring } from './blind-time.ts'
@@ -22,7 +22,7 @@ import type { Unheard } from './watermark.ts'
 
 export type Status = 'new' | 'up' | 'down' | 'paused'
 
-/** What the user set. Lengths in seconds; `pausedUntil` in epoch milliseconds. */
+/** What the user has set. Lengths in seconds; `pausedUntil` in epoch milliseconds. */
 export type Rules = {
   schedule: Schedule
   graceS: number
@@ -32,13 +32,14 @@ export type Rules = {
   recoveryThreshold: number | null
   earlyToleranceS: number | null
   pausedUntil: number | null
-  /** Watch every run that is open, each by its rid, and not only the one that started last. */
+  /** Whether every open run is watched, each by its rid, and not only the one that started last. */
   trackRuns: boolean
 }
 
 /**
- * What is known. Instants in epoch milliseconds. `n` counts recorded heartbeats and `flipSeq` flips; `failures` and
- * `successes` are consecutive ones below a threshold; `missed` is how many slots since the last heartbeat were let pass.
+ * What is stored. Instants in epoch milliseconds. `n` counts recorded heartbeats and `flipSeq` flips; `failures` and
+ * `successes` count consecutive ones below a threshold; `missed` counts the slots that were missed since the last
+ * heartbeat.
  */
 export type State = Runs & {
   status: Status
@@ -64,9 +65,9 @@ export type FlipReason =
   | 'corrected'
 
 /**
- * One status change. A silent one alerts nobody. A flip of a deadline that passed has `since`, the start of the wait,
- * `blind`, the window in which a heartbeat may have been refused meanwhile, and `unheard`, the replica that may have
- * acknowledged one and not reported it.
+ * One status change. A silent flip alerts nobody. A flip that a deadline caused has three more fields: `since`, the
+ * start of the wait; `blind`, the window in which a heartbeat may have been refused; and `unheard`, the replica that
+ * may have acknowledged a heartbeat and not reported it.
  */
 export type Flip = {
   seq: number
@@ -82,7 +83,7 @@ export type Flip = {
 
 export type Change = { state: State; flip: Flip | null }
 
-/** How far the receive times of two replicas may be apart for signals that came one after the other. */
+/** How far the receive times of two replicas may differ for signals that came one after the other. */
 const replicaSkewMs = 1000
 
 export const initialState: State = {
@@ -99,10 +100,10 @@ export const initialState: State = {
   missed: 0,
 }
 
-/** The state at `now` if no heartbeat came, and the flip of the deadline that passed since, if any. */
+/** The state at `now` if no heartbeat came, and the flip of the deadline that has passed, if any. */
 export function onTime(rules: Rules, state: State, now: number, windows: readonly BlindWindow[]): Change {
   let current = state
-  // One turn per missed slot below the failure threshold, which is at most 720.
+  // One iteration per missed slot below the failure threshold, which is at most 720.
   for (;;) {
     const wait = nextWait(rules, current, windows)
     if (wait === null || now < wait.at) return { state: current, flip: null }
@@ -123,8 +124,9 @@ export function onTime(rules: Rules, state: State, now: number, windows: readonl
 }
 
 /**
- * Applies one heartbeat received at `heartbeat.at`; the caller has applied onTime at that instant. One older than
- * what is already known (a replay) counts in `n` and changes nothing else. `durationMs` is that of the run it closed.
+ * Applies one heartbeat received at `heartbeat.at`; the caller has applied onTime at that instant. A heartbeat older
+ * than the last known one (a replay) counts in `n` and changes nothing else. `durationMs` is the duration of the run
+ * that it ended.
  */
 export function onHeartbeat(
   rules: Rules,
@@ -134,7 +136,8 @@ export function onHeartbeat(
 ): Change & { durationMs: number | null } {
   const counted = { ...state, n: state.n + 1 }
   const { kind, rid } = heartbeat
-  // Two replicas' clocks differ by milliseconds, so what came after may look older by as much: then it came at the same time.
+  // The clocks of two replicas differ by milliseconds, so a later heartbeat may look that much older: it then counts as
+  // simultaneous.
   const looksOlderMs = (state.lastPing ?? heartbeat.at) - heartbeat.at
   const at = looksOlderMs > 0 && looksOlderMs <= replicaSkewMs ? heartbeat.at + looksOlderMs : heartbeat.at
   const stale = at < (state.lastPing ?? at) || (kind === 'start' && at < (state.lastStart ?? at) - replicaSkewMs)
@@ -150,32 +153,32 @@ export function onHeartbeat(
   return { ...onSuccess(rules, state, heard, at, windows), durationMs }
 }
 
-/** Pauses until resumed. The caller has applied onTime at `now`. Already paused: no change. */
+/** Pauses until resumed. The caller has applied onTime at `now`. Changes nothing if already paused. */
 export function onPause(state: State, now: number): Change {
   if (state.status === 'paused') return { state, flip: null }
   const paused: State = { ...unwatch(state, () => true, false), status: 'paused', failures: 0, successes: 0, missed: 0 }
   return flipTo(paused, state, now, 'paused', true)
 }
 
-/** What was missed or failed by an old schedule says nothing about a new one. */
+/** Failures and missed slots of the old schedule say nothing about the new one. */
 export function onReschedule(state: State): State {
   return { ...state, failures: 0, missed: 0 }
 }
 
-/** Back to `new`, knowing nothing of earlier heartbeats. Only from `paused`; otherwise no change. */
+/** Back to `new`, without knowledge of earlier heartbeats. Only from `paused`; otherwise nothing changes. */
 export function onResume(state: State, now: number): Change {
   return state.status === 'paused' ? flipTo(resumed(state), state, now, 'resumed', true) : { state, flip: null }
 }
 
-/** When the state would change by itself, in epoch milliseconds; null if never. */
+/** When the state would change without a heartbeat, in epoch milliseconds; null if never. */
 export function deadlineOf(rules: Rules, state: State, windows: readonly BlindWindow[]): number | null {
   return nextWait(rules, state, windows)?.at ?? null
 }
 
-/** `started`: a run is open; `running`: and it still may be. */
+/** `started`: a run is open. `running`: a run is open and has not taken too long. */
 export type Reading = { status: Status | 'grace'; started: boolean; running: boolean; nextPing: number | null }
 
-/** The status as a reader sees it at `now`, whether or not a detector has noticed a deadline yet. */
+/** The status that a reader sees at `now`, whether or not a detector has applied a passed deadline yet. */
 export function readingAt(rules: Rules, stored: State, now: number, windows: readonly BlindWindow[]): Reading {
   const { state } = onTime(rules, stored, now, windows)
   const started = state.lastStart !== null
@@ -188,8 +191,8 @@ export function readingAt(rules: Rules, stored: State, now: number, windows: rea
 }
 
 /**
- * A success or failure ends the run of its rid, and takes off the watch what it says is over: a failure or one without rid the run that
- * is watched, unless every run is.
+ * A success or failure ends the run of its rid. It also ends the watch of the watched run if it is a failure or has no
+ * rid, unless every run is watched.
  */
 function endRuns(
   rules: Rules,
@@ -199,7 +202,8 @@ function endRuns(
   at: number,
   windows: readonly BlindWindow[],
 ): { runs: State; lengthMs: number | null; lastDurationMs: number | null } {
-  // A run that started later is not meant (a replay), unless it only looks later because two replicas received start and end.
+  // A run that started later is not meant (a replay), unless it only appears later because two replicas received start
+  // and end.
   const until = at + replicaSkewMs
   const ended = endRun(state, rid, until, rules.trackRuns)
   const lengthMs = ended.startedAt === null ? null : Math.max(0, at - ended.startedAt)
@@ -233,7 +237,7 @@ function failureReason(heartbeat: Heartbeat): FlipReason {
   return heartbeat.exitStatus === null || heartbeat.exitStatus === 0 ? 'fail' : `exit ${heartbeat.exitStatus}`
 }
 
-/** While down no deadline runs, so successes that are not consecutive in time are noticed when the next one comes. */
+/** While a check is down it has no deadline, so a gap between two successes is detected when the next one comes. */
 function wentSilent(rules: Rules, state: State, at: number, windows: readonly BlindWindow[]): boolean {
   if (state.successes === 0) return false
   const end = endOfGrace(rules, { ...state, status: 'up', missed: 0 }, windows)

@@ -1,17 +1,20 @@
-// What a column can hold. PostgreSQL refuses the whole statement for one value that a column cannot hold, and with it
-// everybody else's heartbeats in the same batch. So every value is checked against its column before it joins a batch.
+// Which values a column can hold. If a column cannot hold one value, PostgreSQL refuses the whole statement, and with
+// it the heartbeats of other checks in the same batch. So every value is checked against its column before it joins a
+// batch.
 
 import { isUuid } from '../kit/identifier.ts'
 import type { Column } from './columns.ts'
 
-/** Epoch milliseconds from 1970 to 2100: what lies outside comes from a damaged clock or record. */
+/** Epoch milliseconds from 1970 to 2100: anything else comes from a damaged clock or record. */
 const earliest = 0
 const latest = Date.UTC(2100, 0, 1)
 
 const lowestInt4 = -(2 ** 31)
 const highestInt4 = 2 ** 31 - 1
 
-/** The rule that a value breaks, as a sentence whose subject is the field; null if the column can hold it. */
+/**
+ * The rule that the value breaks, as a sentence without its subject, the field; null if the column can hold the value.
+ */
 export function brokenRule(column: Column, value: unknown): string | null {
   if (value === null) return column.isNullable ? null : 'must not be null'
   switch (column.type) {
@@ -30,13 +33,14 @@ export function brokenRule(column: Column, value: unknown): string | null {
     case 'boolean':
       return typeof value === 'boolean' ? null : 'must be true or false'
     case 'json':
-      // Inside JSON a NUL and a lone surrogate arrive as escapes, which jsonb refuses just as text does.
+      // Inside JSON a NUL and a lone surrogate are escapes, which jsonb refuses as text does.
       return brokenTextRule(JSON.stringify(value).replaceAll(/\\u(0000|d[89a-f]..)/gi, '\0'), null)
   }
 }
 
 /**
- * Text that the column can hold, for values that the sender does not choose: without NUL, well formed, cut to length.
+ * Makes a text storable that the sender did not choose: removes NUL characters, makes it well-formed, cuts it to
+ * length.
  */
 export function cleanText({ max }: Column, text: string): string {
   const whole = (text.includes('\0') ? text.replaceAll('\0', '') : text).toWellFormed()
@@ -46,7 +50,7 @@ export function cleanText({ max }: Column, text: string): string {
 function brokenTextRule(text: string, max: number | null): string | null {
   if (text.includes('\0')) return 'must not contain a NUL character'
   if (!text.isWellFormed()) return 'must be well-formed Unicode'
-  // Only above the limit do code points need counting, and no more of them than twice as many units can hold.
+  // Code points are counted only above the limit, and only as many as the column could hold.
   const isLong = max !== null && text.length > max && (text.length > 2 * max || [...text].length > max)
   return isLong ? `must have at most ${max} characters` : null
 }

@@ -1,6 +1,6 @@
-// A check waits for at most three moments at once: the end of grace after its last heartbeat (simple: timeout + grace after it;
-// cron: grace after the next slot), the end of the allowed time of a run that is watched, and, while paused, the end of the pause. The
-// earliest is its deadline. Time in which nobody could accept heartbeats does not count.
+// A check waits for up to three instants at once: the end of grace after its last heartbeat (simple: timeout + grace
+// after it; cron: grace after the next slot), the end of the allowed time of a watched run, and, while paused, the end
+// of the pause. The earliest is its deadline. Time in which no replica could accept heartbeats does not count.
 
 import { nextDue, nthDue } from '../schedule/schedule.ts'
 import { type BlindWindow, endOfWait } from './blind-time.ts'
@@ -28,7 +28,7 @@ export function endOfGrace(rules: Rules, state: State, windows: readonly BlindWi
   return { at: endOfWait(slot, rules.graceS * 1000, windows), since: slot, cause: 'timeout' }
 }
 
-/** When the heartbeat is due, before any grace; a slot of a cron schedule does not move, only the grace after it does. */
+/** When the heartbeat is due, before any grace. A blind window moves the grace of a cron slot, not the slot. */
 export function graceStart(rules: Rules, state: State, windows: readonly BlindWindow[]): number | null {
   const { schedule, earlyToleranceS } = rules
   if (state.status !== 'up' || state.lastPing === null) return null
@@ -37,8 +37,8 @@ export function graceStart(rules: Rules, state: State, windows: readonly BlindWi
   const first = nextDue(schedule, state.lastPing)
   if (first === null || earlyToleranceS === null)
     return first === null ? null : nthDue(schedule, state.lastPing, state.missed + 1)
-  // An early heartbeat counts for the coming slot, but never from further away than half a period: with a tolerance
-  // as long as the period each heartbeat would otherwise skip a slot.
+  // An early heartbeat counts for the coming slot, but only within half a period before it: with a tolerance as long as
+  // the period each heartbeat would otherwise skip a slot.
   const second = nextDue(schedule, first)
   const toleranceMs = Math.min(
     earlyToleranceS * 1000,
@@ -53,7 +53,7 @@ function longestRun(rules: Rules, state: State, windows: readonly BlindWindow[])
   return since === null ? null : { at: endOfRun(rules, state, since, windows), since, cause: 'overrun' }
 }
 
-/** Whether the longest of the runs that are watched has taken too long. */
+/** Whether the watched run that has been open longest has taken too long. */
 export function isOverrun(rules: Rules, state: State, at: number, windows: readonly BlindWindow[]): boolean {
   const run = longestRun(rules, state, windows)
   return run !== null && at >= run.at
@@ -61,7 +61,7 @@ export function isOverrun(rules: Rules, state: State, at: number, windows: reado
 
 export function endOfRun(rules: Rules, state: State, startedAt: number, windows: readonly BlindWindow[]): number {
   const end = endOfWait(startedAt, (rules.maxRuntimeS ?? rules.graceS) * 1000, windows)
-  // A limit that was tightened later must not date a flip before the heartbeat that made the last one.
+  // A limit that was lowered later must not date a flip before the heartbeat of the previous flip.
   return Math.max(end, state.lastPing ?? end)
 }
 

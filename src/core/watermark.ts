@@ -1,15 +1,15 @@
-// How far time may be judged. A replica that cannot reach the database goes on acknowledging heartbeats into its spool,
-// where no other replica sees them, so a deadline may be applied only when every replica has reported that all
-// heartbeats which it acknowledged until then are in the database. Each replica reports that instant ("heard through")
-// twice a second; the earliest of them is the watermark. The wait is limited: a replica that does not report is given
-// up after a while, and alerts that may be wrong because of it name it.
+// Up to which instant deadlines may be applied. A replica that cannot reach the database still acknowledges heartbeats,
+// into its spool, where no other replica sees them. So a deadline may be applied only when every replica has reported
+// that the database holds all heartbeats that it acknowledged until then. Each replica reports that instant ("heard
+// through") twice a second; the earliest of them is the watermark. The wait is limited: after a while it ignores a
+// replica that does not report, and alerts that may be wrong because of this name the replica.
 
 /** What a replica last reported. Instants in epoch milliseconds by the database's clock. */
 export type ReplicaReport = {
   id: string
-  /** Its name for people; it holds no tenant's data. */
+  /** Its name for people; it contains no data of tenants. */
   name: string
-  /** Every heartbeat that it acknowledged and received until then is in the database. */
+  /** The database holds every heartbeat that it received and acknowledged until then. */
   heardThrough: number
   seenAt: number
   /** Whether it keeps heartbeats in a spool while the database is away. */
@@ -19,10 +19,16 @@ export type ReplicaReport = {
 /** The last time in which no replica could write to the database. */
 export type Outage = { from: number; to: number }
 
-/** How long a replica is waited for: after an outage that all saw, and when it alone is not heard. Milliseconds. */
+/**
+ * How long to wait for a replica: after an outage that all replicas saw, and when only this one does not report.
+ * Milliseconds.
+ */
 export type Patience = { afterOutageMs: number; unheardMs: number }
 
-/** A replica that was given up, and the time in which it may have acknowledged heartbeats that are not in the database. */
+/**
+ * A replica that is not waited for any more, and the time in which it may have acknowledged heartbeats that the
+ * database does not hold.
+ */
 export type Unheard = { name: string; from: number; to: number }
 
 export type Watermark = { through: number; unheard: readonly Unheard[] }
@@ -32,10 +38,10 @@ export const openWatermark: Watermark = { through: Number.POSITIVE_INFINITY, unh
 
 /** A replica that reported this recently is running. */
 const freshMs = 2000
-/** Without a spool a heartbeat is acknowledged only after its commit; this is the time for a commit under way. */
+/** Without a spool a heartbeat is acknowledged only after its commit; this is the time for a commit in progress. */
 const commitMs = 5000
 
-/** `replicas` are all others: the replica that asks knows its own heartbeats. */
+/** `replicas` are the others: the replica that asks knows its own heartbeats. */
 export function watermarkOf(
   replicas: readonly ReplicaReport[],
   outage: Outage | null,
@@ -60,7 +66,10 @@ function waitEnd(replica: ReplicaReport, outage: Outage | null, patience: Patien
   return heardThrough + (now - seenAt <= freshMs ? patience.afterOutageMs : patience.unheardMs)
 }
 
-/** Adds to a flip of a deadline the replica that was given up and may have acknowledged a heartbeat meanwhile. */
+/**
+ * Adds to the flip of a deadline the replica that may have acknowledged a heartbeat meanwhile and is not waited for any
+ * more.
+ */
 export function nameUnheard<F extends { at: number; since?: number; unheard?: Unheard | null }>(
   flip: F,
   unheard: readonly Unheard[],

@@ -5,7 +5,7 @@ import { createDetector } from './service.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** When the detector last finished a look and when it began to look at all, in epoch milliseconds; 0 if never. */
+    /** When the detector last finished a run, and when its loop started, in epoch milliseconds; 0 if never. */
     detector: { lastRun: () => number; startedAt: () => number }
   }
 }
@@ -45,24 +45,25 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       log,
       step: async () => {
         const observed = metrics.detectorSeconds.startTimer()
-        const { judged, more } = await detect().finally(observed)
-        if (judged) lastRun = database.clock.now()
+        const { evaluated, more } = await detect().finally(observed)
+        if (evaluated) lastRun = database.clock.now()
         metrics.detectorRun.set(lastRun / 1000)
         return more
       },
     })
-    // Last of the start steps that heartbeats need: the gap since the last process ends when this one accepts.
+    // Last of the start steps that heartbeats need: the gap since the last process ends when this process accepts
+    // heartbeats.
     app.lifecycle.onStart('detector', async () => {
       await blindTime.record()
       record.start()
       startedAt = database.clock.now()
       detection.start()
     })
-    // Before the listener closes: silence is not judged while nobody could break it.
+    // Before the listener closes: silence is not detected while no heartbeat could end it.
     app.addHook('preClose', async () => {
       await detection.stop()
       await record.stop()
-      // Until here heartbeats were accepted. Without this the blind window would begin up to one interval early.
+      // Until here heartbeats were accepted. Without this record the blind window would begin up to one interval early.
       if (lastRun > 0) await blindTime.record().catch(() => undefined)
     })
   },

@@ -1,6 +1,6 @@
-// Notices silence. The database knows when to look at a check; what a look means is core/status.ts. Two detectors at once are harmless:
-// both may pick the same checks, the second finds them changed. Time is judged only while the record of
-// acceptance is current, because after an outage the deadlines move by its length.
+// Detects silence. The database knows which checks are due; core/status.ts decides what that means for each. Two
+// detectors at once are harmless: both may select the same checks, and the second finds them changed. Deadlines are
+// applied only while the record of acceptance is current, because after an outage the deadlines move by its length.
 
 import type { Checks, Decision } from '../checks/service.ts'
 import type { BlindWindow } from '../core/blind-time.ts'
@@ -11,23 +11,26 @@ import type { Clock } from '../database/clock.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 
 /**
- * How long after its deadline a check is judged. A heartbeat that was received in time may still be on its way to the
- * disk then; the flip is dated at the deadline all the same.
+ * How long after its deadline a check is evaluated: a heartbeat that was received in time may still be on its way to
+ * the disk. The flip is dated at the deadline nevertheless.
  */
 const settleMs = 200
 
-/** `judged` is false when the record of acceptance is too old to judge by. */
-export type Look = { judged: boolean; more: boolean }
+/** `evaluated` is false if the record of acceptance is too old to apply deadlines. */
+export type Detection = { evaluated: boolean; more: boolean }
 
 export type DetectorOptions = {
   checks: Pick<Checks, 'due' | 'change'>
   clock: Clock
   windows: () => readonly BlindWindow[]
   isCurrent: () => boolean
-  /** Through which instant all other replicas are heard: no later deadline is judged. */
+  /** The instant through which all other replicas are heard: no later deadline is applied. */
   watermark: () => Watermark
   refreshWatermark: () => Promise<void>
-  /** Receive time of the heartbeat that has waited longest for the disk here: no later deadline is judged before it is written. */
+  /**
+   * Receive time of the heartbeat that has waited longest for the disk here: no later deadline is applied before it is
+   * written.
+   */
   oldestWaiting: () => number | null
   batchMax: number
   observeLateness: (seconds: number) => void
@@ -37,16 +40,16 @@ export type DetectorOptions = {
 export function createDetector(options: DetectorOptions) {
   const { checks, clock, windows, isCurrent, watermark, oldestWaiting, batchMax, observeLateness, log } = options
 
-  /** Looks at every check whose time has come. */
-  return async function detect(): Promise<Look> {
-    if (!isCurrent()) return { judged: false, more: false }
+  /** Evaluates every check that is due. */
+  return async function detect(): Promise<Detection> {
+    if (!isCurrent()) return { evaluated: false, more: false }
     const own = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
     const { ids, horizon } = await dueBy(own)
-    if (ids.length > 0) await judge(ids, horizon).catch((error: Error) => judgeEach(ids, horizon, error))
-    return { judged: true, more: ids.length === batchMax }
+    if (ids.length > 0) await evaluate(ids, horizon).catch((error: Error) => evaluateEach(ids, horizon, error))
+    return { evaluated: true, more: ids.length === batchMax }
   }
 
-  /** Other replicas report twice a second, so their watermark is only read again if something would be due. */
+  /** Other replicas report twice a second, so their watermark is read again only if a check would be due. */
   async function dueBy(own: number): Promise<{ ids: string[]; horizon: number }> {
     const horizon = Math.min(own, watermark().through)
     const ids = await checks.due(horizon, batchMax)
@@ -56,12 +59,12 @@ export function createDetector(options: DetectorOptions) {
     return { ids: await checks.due(later, batchMax), horizon: later }
   }
 
-  async function judge(ids: readonly string[], horizon: number): Promise<void> {
+  async function evaluate(ids: readonly string[], horizon: number): Promise<void> {
     let lateness: number[] = []
     await checks.change(ids, async (locked) => {
       lateness = []
       const current = isCurrent()
-      // Another detector may have been here since: what it moved on is not due any more.
+      // Another detector may have changed the check since: then it is not due any more.
       const due = locked.filter(
         ({ lookAt, unsettled }) => current && unsettled === null && lookAt !== null && lookAt <= horizon,
       )
@@ -76,13 +79,15 @@ export function createDetector(options: DetectorOptions) {
     for (const ms of lateness) observeLateness(ms / 1000)
   }
 
-  /** One check that cannot be judged (a zone that this Node does not know) must not silence the alarms of all others. */
-  async function judgeEach(ids: readonly string[], horizon: number, error: Error): Promise<void> {
+  /**
+   * One check that cannot be evaluated (a zone that this Node does not know) must not stop the alerts of all others.
+   */
+  async function evaluateEach(ids: readonly string[], horizon: number, error: Error): Promise<void> {
     if (isDatabaseAway(error)) throw error
     for (const id of ids) {
-      await judge([id], horizon).catch((err: Error) => {
+      await evaluate([id], horizon).catch((err: Error) => {
         if (isDatabaseAway(err)) throw err
-        log.error({ err, event: 'detector.unjudged', check: id }, 'a check cannot be judged')
+        log.error({ err, event: 'detector.unjudged', check: id }, 'a check cannot be evaluated')
       })
     }
   }

@@ -1,4 +1,5 @@
-// What is looked at, and from when on it is bad. A check gets what it needs as functions, and says nothing of tenants, hosts or errors.
+// The health checks and their limits. A check gets what it needs as functions, and its result names no tenants, hosts
+// or errors.
 
 import type { BreakerPhase } from '../core/alerting/breaker.ts'
 import type { PoolState } from '../database/service.ts'
@@ -13,21 +14,21 @@ const check = (
   options: Pick<HealthCheck, 'late'> = {},
 ): HealthCheck => ({ name, critical, timeoutMs: 2000, run, ...options })
 
-/** Below the time-out of a check. A database that takes longer is slow or hangs, and its pulse tells which. */
+/** Below the time-out of a check. A database that takes longer is slow or hangs; its regular test query shows which. */
 const slowMs = 1500
 
 /**
  * A round trip. If it takes longer than `degradedMs` the check is degraded, however long it takes: a slow database
- * still serves. `connection` tells a database that is away from one in trouble.
+ * still works. `connection` tells a database that is unreachable from one with errors.
  */
 export function databaseCheck(options: {
   ping: () => Promise<void>
   pool: () => PoolState | null
   monotonic: () => number
   degradedMs: number
-  /** Whether the database leaves even trivial queries unanswered. */
+  /** Whether the database does not answer even trivial queries. */
   isHanging: () => boolean
-  /** Whether heartbeats have a place to wait for it. */
+  /** Whether a spool can keep heartbeats until the database is back. */
   canSpool: () => boolean
 }): HealthCheck {
   const { ping, pool, monotonic, degradedMs, isHanging, canSpool } = options
@@ -50,7 +51,10 @@ export function databaseCheck(options: {
   return check('database', true, run)
 }
 
-/** Resident memory against what the container may use, in MiB. The heap's share of the heap is always high and says nothing. */
+/**
+ * Resident memory against the limit of the container, in MiB. The used share of the heap is always high and says
+ * nothing.
+ */
 export function memoryCheck(options: {
   rss: () => number
   limitBytes: number
@@ -115,11 +119,11 @@ export function processCheck(options: {
   })
 }
 
-/** Fewer lookups say nothing about a cache. */
+/** With fewer look-ups the ratio says nothing. */
 const lookupsMin = 1000
 const cacheWindowMs = 300_000
 
-/** Of the last minutes. A hit ratio near nothing means that every call asks the database whose key it has. */
+/** Over the last minutes. A hit ratio near zero means that every call asks the database for the project of its key. */
 export function cacheCheck(options: {
   stats: () => { hits: number; misses: number }
   minHitRatio: number
@@ -151,7 +155,7 @@ export function circuitBreakersCheck(states: () => readonly { state: BreakerPhas
   })
 }
 
-/** A round trip through the key that guards channels' settings. The service does not start without a key. */
+/** A round trip through the key that encrypts channels' settings. The service does not start without a key. */
 export function encryptionCheck(test: () => void, environment: string): HealthCheck {
   return check('encryption', true, () => {
     let testPassed = true
@@ -165,10 +169,12 @@ export function encryptionCheck(test: () => void, environment: string): HealthCh
   })
 }
 
-/** Heartbeats that were received and are not in the database: in memory, unanswered, or answered and in the spool. */
+/**
+ * Heartbeats that were received and are not in the database: in memory and unanswered, or answered and in the spool.
+ */
 export function spoolCheck(options: {
   queued: () => number
-  /** Null where there is no spool. `isStalled`: the database answers, but the replay of the spool makes no progress. */
+  /** Acknowledged heartbeats that the database refuses. */
   spool: {
     backlog: () => { records: number; bytes: number }
     hasRoom: () => boolean
@@ -191,7 +197,7 @@ export function spoolCheck(options: {
   })
 }
 
-/** A detector that does not come round raises no alarm, which nobody would notice otherwise. Until its first round its start counts. */
+/** A detector that stops raises no alarm, and nobody would notice. Until its first run, its start counts. */
 export function detectorCheck(options: {
   /** 0 if never. */
   lastRun: () => number
@@ -208,7 +214,7 @@ export function detectorCheck(options: {
   })
 }
 
-/** Replicas count calls together there; without it each counts its own. */
+/** Replicas count calls together in Redis; without it each counts its own. */
 export function redisCheck(ping: () => Promise<void>): HealthCheck {
   return check('redis', false, async () => {
     await ping()
@@ -216,7 +222,7 @@ export function redisCheck(ping: () => Promise<void>): HealthCheck {
   })
 }
 
-/** False if `work` takes longer than `limitMs`; its result is ignored then. */
+/** False if `work` takes longer than `limitMs`; its result is then ignored. */
 async function within(work: Promise<unknown>, limitMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {

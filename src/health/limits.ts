@@ -1,13 +1,14 @@
-// What this process may use, as the kernel says; read once, at the start. In a container the group's limits count, not the machine's.
+// What this process may use, as the kernel says; read once, at the start. In a container the limits of the control
+// group count, not those of the machine.
 
 import { readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** Without a limit both kinds of control group write a number beyond any machine, or `max`. */
+/** Without a limit, version 1 writes a number beyond any machine and version 2 writes `max`. */
 const unlimitedBytes = 2 ** 60
 
-/** Bytes that the control group allows (version 1 or 2), or the machine's memory. */
+/** Bytes that the control group (version 1 or 2) allows, or the memory of the machine. */
 export function memoryLimitBytes(root = '/'): number {
   const groups = groupPaths(root)
   const limits = [
@@ -18,7 +19,7 @@ export function memoryLimitBytes(root = '/'): number {
   return Math.min(totalmem(), ...real)
 }
 
-/** Cores that the control group allows, may be a fraction, or those of the machine. */
+/** Cores that the control group allows, possibly a fraction, or those of the machine. */
 export function cpuLimitCores(root = '/'): number {
   const groups = groupPaths(root)
   const unified = groups.unified.map((path) => (read(join(path, 'cpu.max')) ?? '').trim().split(' ').map(Number))
@@ -30,7 +31,10 @@ export function cpuLimitCores(root = '/'): number {
   return Math.min(availableParallelism(), ...shares.filter((share) => share > 0))
 }
 
-/** The directories of this process's groups and of those around them; inside a container only the mount point exists. */
+/**
+ * The directories of this process's control groups and of their parents; inside a container only the mount point
+ * exists.
+ */
 function groupPaths(root: string): { unified: string[]; memory: string[]; cpu: string[] } {
   const mount = join(root, 'sys/fs/cgroup')
   const paths = { unified: [mount], memory: [join(mount, 'memory')], cpu: [join(mount, 'cpu')] }

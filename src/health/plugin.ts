@@ -33,7 +33,7 @@ export const healthPlugin = fp<{ config: Config }>(
     if (app.redis) health.register(checks.redisCheck(app.redis.ping))
 
     observeHealth(app, health, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
-    // What was found while the database was not open yet must not outlast the start.
+    // Results from before the database was open must not outlast the start.
     lifecycle.onStart('health', async () => health.forget())
 
     await app.register(statusRoutes, { ping: () => pingDatabase(database) })

@@ -4,11 +4,11 @@
 
 import { get } from 'node:http'
 
-/** Below the three seconds after which container engines give up, so that the answer says why. */
+/** Shorter than the three seconds after which container engines give up, so that the answer can say why. */
 const timeoutMs = 2500
 const answerMaxLength = 4096
 
-/** `answer` is one line for people: what /health/ready said, or why nothing came. */
+/** `answer` is one line for people: what /health/ready said, or why no answer came. */
 export async function askReadiness(listen: {
   host: string
   port: number
@@ -40,7 +40,7 @@ function ask(url: string): Promise<{ status: number; text: string }> {
   })
 }
 
-/** An address to connect to, where the service listens on all. */
+/** An address to connect to, also if the service listens on all addresses. */
 function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'

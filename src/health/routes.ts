@@ -6,7 +6,7 @@ import type { Phase } from '../lifecycle/service.ts'
 import * as schemas from './schema.ts'
 import type { Health, HealthReport } from './service.ts'
 
-/** What /status tells beside the checks. Instants in epoch milliseconds, `lastRun` is 0 if never. */
+/** What /status shows beside the checks. Instants in epoch milliseconds; `lastRun` is 0 if never. */
 type StatusFigures = {
   heartbeatsProcessed: number
   lastRun: number
@@ -18,11 +18,11 @@ type StatusFigures = {
 export type HealthRoutesOptions = {
   health: Health
   phase: () => Phase
-  /** Names of the checks without which no heartbeat can be accepted. */
+  /** Names of the checks without which the service cannot accept a heartbeat. */
   needed: readonly string[]
   /** Whether heartbeats that this replica accepts stay in its spool although the database answers. */
   isStalled: () => boolean
-  /** Names of checks that readiness tells about besides; they take no replica out. */
+  /** Names of checks that the answer of readiness also shows; they do not make a replica unready. */
   shown: readonly string[]
   about: { version: string; environment: string }
   figures: () => Promise<StatusFigures>
@@ -32,12 +32,12 @@ export type HealthRoutesOptions = {
 
 const blindWindowsMax = 10
 /**
- * How long a replica stays ready without what it needs: as long as heartbeats wait for the database. All replicas share that one, and a restart of
- * it, or a moment in which it is slow, would otherwise leave the load balancer with nobody to ask.
+ * How long a replica stays ready without its critical checks: as long as heartbeats wait for the database. All replicas
+ * share one database, and a restart of it, or a slow moment, would otherwise leave the load balancer without a backend.
  */
 const patienceMs = 5000
 
-/** Probes answer in every phase and under overload, to anybody, and leave no log line. */
+/** Probes answer in every phase, under overload and to anybody, and write no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
   const { health, phase, needed, isStalled, shown, about, seesDetails } = options
   const config = { requires: 'probe', always: true, quiet: true, ...neverShed } as const
@@ -46,7 +46,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
 
   const send = (reply: FastifyReply, well: boolean, body: object) => reply.code(well ? 200 : 503).send(body)
 
-  // Looks at the process alone: an outage of the database is no reason to restart anything.
+  // Checks the process alone: an outage of the database is no reason to restart a process.
   for (const { url, form } of bothForms('/health/live', '/live', '/liveness')) {
     const schema = schemas.live(form.statsId)
     app.get(url, { config: { ...config, ...form, statsId: '/health/live' }, schema }, async (_request, reply) =>
@@ -84,7 +84,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
     })
   }
 
-  /** A summary for people and dashboards; 200 also when it is bad, because it is no probe. */
+  /** A summary for people and dashboards; 200 also when the status is bad, because it is not a probe. */
   for (const { url, form } of bothForms('/status')) {
     app.get(url, { config: { ...config, ...form }, schema: schemas.summary }, async (request, reply) => {
       const state = phase()

@@ -1,4 +1,4 @@
-// The probes and what they answer, with examples.
+// The probes and their answers, with examples.
 
 import { Type } from 'typebox'
 import { json, text } from '../http/schemas/api-schema.ts'
@@ -14,13 +14,13 @@ const Readiness = Type.Object({
   checks: Type.Record(Type.String(), Type.String()),
   reasons: Type.Array(Type.String()),
 })
-/** Addresses that may see details get more. */
+/** Callers that may see details get more fields. */
 const Health = Type.Object({ status: Type.String(), timestamp: Type.String() }, { additionalProperties: true })
 
 export const live = (path: string) => ({
   operationId: nameOf(path),
   tags: ['service'],
-  summary: 'Whether the process works; never looks at the database',
+  summary: 'Whether the process works; never asks the database',
   response: { 200: json('It does', Live, { alive: true, timestamp, uptime: 86_400 }) },
 })
 
@@ -29,10 +29,10 @@ const ready = { ready: true, timestamp, checks: { server: 'ready', database: 'he
 export const readiness = (path: string) => ({
   operationId: nameOf(path),
   tags: ['service'],
-  summary: 'Whether heartbeats can be accepted here',
+  summary: 'Whether this replica can accept heartbeats',
   response: {
     200: json('They can', Readiness, ready),
-    503: json('They cannot, and why', Readiness, {
+    503: json('It cannot, with the reasons', Readiness, {
       ...ready,
       ready: false,
       checks: { server: 'draining' },
@@ -67,7 +67,7 @@ export const summary = {
   },
 }
 
-/** The probe of Healthchecks, in each of its versions. */
+/** The status call of Healthchecks, in each of its versions. */
 export const status = (version: ApiVersion) => ({
   operationId: version === 3 ? 'status' : `statusV${version}`,
   tags: ['service'],

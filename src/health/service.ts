@@ -1,12 +1,16 @@
-// A registry of named checks. They run in parallel with a time limit each and are remembered for a second, so that any number of
-// probes costs one look. The worst critical check is the overall status; the others can only degrade it.
+// A registry of named checks. They run in parallel with a time limit each, and their results are cached for a second,
+// so that any number of probes costs one run. The worst critical check is the overall status; the others can only
+// degrade it.
 
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
 
-/** What a check found; further fields are shown as they are, so they must not name tenants, hosts or error texts. */
+/**
+ * The result of a check. The answer contains further fields as they are, so they must not name tenants, hosts or error
+ * texts.
+ */
 export type Finding = { status: HealthStatus } & Record<string, unknown>
 
-/** `late` is what is shown besides when it takes longer than `timeoutMs`. */
+/** `late` is added to the result if the check takes longer than `timeoutMs`. */
 export type HealthCheck = {
   name: string
   critical: boolean
@@ -44,7 +48,7 @@ export function createHealth(options: { monotonic: () => number }) {
     /** Whether a check was found healthy or degraded within that time. */
     wellWithin: (name: string, ms: number): boolean =>
       monotonic() - (wellAt.get(name) ?? Number.NEGATIVE_INFINITY) <= ms,
-    /** The next report runs the checks again. */
+    /** Drops the cached results: the next report runs the checks again. */
     forget(): void {
       remembered = undefined
     },
@@ -61,7 +65,10 @@ function isWell(status: HealthStatus | undefined): boolean {
   return status === 'healthy' || status === 'degraded'
 }
 
-/** Critical checks count as they are, except that one nobody can judge degrades; of the others only what is known to be bad degrades. */
+/**
+ * A critical check counts with its status, except that `unknown` degrades; of the others only a bad status counts, and
+ * it degrades.
+ */
 export function overall(findings: readonly { critical: boolean; status: HealthStatus }[]): HealthStatus {
   const counted = findings.map(({ critical, status }): HealthStatus => {
     if (status === 'healthy' || (status === 'unknown' && !critical)) return 'healthy'

@@ -1,10 +1,10 @@
-// What this process uses, as the kernel says. Without a synchronous call: a probe must not wait for a disk that hangs, least of all
-// together with everything else.
+// What this process uses, as the kernel says. All calls are asynchronous: a probe must not wait for a disk that hangs,
+// and block the event loop meanwhile.
 
 import { readdir, readFile, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
-/** Threads and open files of this process; null where the kernel does not tell. */
+/** Threads and open files of this process; null where the kernel does not say. */
 export async function processCounts(root = '/'): Promise<{ threads: number | null; openFiles: number | null }> {
   const [status, files] = await Promise.all([
     readFile(join(root, 'proc/self/status'), 'utf8').catch(() => ''),
@@ -15,8 +15,8 @@ export async function processCounts(root = '/'): Promise<{ threads: number | nul
 }
 
 /**
- * The disk that holds `directory`, or would hold it once it exists, as `df` counts: what only root may fill is neither free nor part of
- * the whole. Rejects where nothing can be read.
+ * The disk that holds `directory`, or would hold it once it exists, counted as `df` does: space reserved for root is
+ * neither free nor part of the whole. Rejects if nothing can be read.
  */
 export async function diskUsage(directory: string): Promise<{ usedBytes: number; totalBytes: number }> {
   try {

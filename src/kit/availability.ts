@@ -1,23 +1,24 @@
-// Which failures mean that a database cannot be reached, from any driver.
+// Which errors mean that a database cannot be reached, for every driver.
 
 const socketErrors = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']
 const prismaErrors = ['P1001', 'P1002', 'P1017', 'P2024']
 
-/** Whether an open circuit breaker refused the call: the error says so in its own field, and names the breaker. */
+/** Whether an open circuit breaker refused the call: such an error names the breaker in its own field. */
 export function breakerRefused(error: unknown): boolean {
   return (error as { breaker?: unknown }).breaker !== undefined
 }
 
 /**
- * Failures of the connection or of the server, not of the statement: of the socket, of the pool, or SQLSTATE classes 08 (connection), 28
- * (it refuses us), 53 (it is full), 57P (it stops), and of a server that takes no connections or, after a failover, no writes.
+ * Errors of the connection or of the server, not of the statement: of the socket, of the pool, or SQLSTATE classes 08
+ * (connection), 28 (access refused), 53 (server full), 57P (server stops), and of a server that takes no connections
+ * or, after a failover, no writes.
  */
 export function isDatabaseAway(error: unknown): boolean {
   const { code = '', message = '' } = error as { code?: string; message?: string }
   return (
     /^(08|28|3D000|53|55000|57P|25006|25P03)/.test(code) ||
     breakerRefused(error) ||
-    // Ours: it is not open yet, or was away a moment ago.
+    // Flatline's own codes: the database is not open yet, or was unavailable a moment ago.
     code === 'unavailable' ||
     socketErrors.includes(code) ||
     prismaErrors.includes(code) ||

@@ -1,5 +1,5 @@
-// Exponential back-off with jitter: attempt n waits between half and the whole of base * 2^(n-1), bounded by max. Half, not zero,
-// as the lower bound, so that a far side which asks for rest gets some.
+// Exponential backoff with jitter: attempt n waits between half and the whole of base * 2^(n-1), bounded by max. The
+// lower bound is half and not zero, so that an overloaded server always gets a pause.
 
 export type RetryPolicy = { baseMs: number; maxMs: number }
 

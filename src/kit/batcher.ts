@@ -1,11 +1,11 @@
-// Group commit: what arrives while batches are being written forms the next one, so that a lone entry waits for nobody and a
-// flood shares transactions. There is no linger timer: it would add its length to every quiet moment and gain nothing in a
-// busy one. Two batches at a time: while one waits for the disk the other has the processor. Callbacks instead of promises, because an
-// awaited promise per entry costs a tenth of the throughput.
+// Group commit: entries that arrive while batches are being written form the next batch, so a lone entry does not wait
+// and a flood shares transactions. There is no linger timer: it would delay every lone entry and gain nothing under
+// load. Two batches are written at a time: while one waits for the disk the other has the processor. Callbacks instead
+// of promises, because an awaited promise per entry costs a tenth of the throughput.
 
 export type Done<Result> = (error: Error | null, result?: Result) => void
 
-/** Entries that are enough for a batch: with more of them each costs little less. */
+/** Enough entries for a batch: beyond this number a larger batch saves little per entry. */
 const amongMany = 32
 
 /** A batch whose write takes longer than this is slow. */
@@ -14,17 +14,17 @@ const slowAfterMs = 500
 type QueuedEntry<Entry, Result> = { entry: Entry; bytes: number; done: Done<Result> }
 
 export type Batcher<Entry, Result> = {
-  /** False if the queue is full: nothing was taken and `done` will not be called. */
+  /** False if the queue is full: then the entry was not taken and `done` will not be called. */
   push(entry: Entry, bytes: number, done: Done<Result>): boolean
   readonly length: number
   /** The entry that has waited longest, queued or being written. */
   oldest(): Entry | undefined
-  /** Resolves when nothing waits, nothing is being written and everybody has been called back. */
+  /** Resolves when no entry waits or is being written and every callback has been called. */
   drained(): Promise<void>
 }
 
 export function createBatcher<Entry, Result>(options: {
-  /** A result, or an error for that entry alone, for each; a rejection fails them all. */
+  /** One result, or error for that entry alone, per entry; a rejection fails them all. */
   write: (entries: Entry[]) => Promise<(Result | Error)[]>
   queueMaxEntries: number
   queueMaxBytes: number
@@ -61,7 +61,7 @@ export function createBatcher<Entry, Result>(options: {
     if (queue.length > 0) next()
   }
 
-  /** How many of the queue make the next batch. */
+  /** How many entries of the queue form the next batch. */
   function batchLength(): number {
     const most = Math.min(queue.length, options.batchMax)
     if (queuedBytes <= options.batchMaxBytes) return most
@@ -74,8 +74,8 @@ export function createBatcher<Entry, Result>(options: {
   }
 
   /**
-   * Whether slow batches may be passed, because a few of them must not stop those behind them. If not, `next` runs
-   * again when the oldest batch may have become slow.
+   * Whether the next batch may pass slow batches, because a few slow ones must not stop those behind them. If not,
+   * `next` runs again when the oldest batch may have become slow.
    */
   function mayPassSlow(): boolean {
     if (slowMax === 0) return false
@@ -94,7 +94,8 @@ export function createBatcher<Entry, Result>(options: {
   function finish(batch: QueuedEntry<Entry, Result>[], error: Error | null, results: (Result | Error)[]): void {
     writing.splice(writing.indexOf(batch), 1)
     next()
-    // What `next` began goes on in microtasks, and these come first: the database has its next batch before this one's answers are written.
+    // What `next` began goes on in microtasks, and they come before these callbacks: the database has its next batch
+    // before the answers of this one are written.
     answering++
     setImmediate(answer, batch, error, results)
   }
@@ -121,8 +122,8 @@ export function createBatcher<Entry, Result>(options: {
       if (queue.length >= queueMaxEntries || queuedBytes + bytes > queueMaxBytes) return false
       queue.push({ entry, bytes, done })
       queuedBytes += bytes
-      // In the same turn of the event loop more entries may follow; they shall share the first batch. A flood of them is no reason to keep
-      // the database waiting until the turn is over.
+      // In the same turn of the event loop more entries may follow and shall share the first batch. A flood of entries
+      // must not keep the database waiting until the turn is over.
       if (queue.length === 1) setImmediate(next)
       else if (queue.length >= amongMany) next()
       return true

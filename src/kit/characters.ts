@@ -1,12 +1,15 @@
 // Which characters a format can hold, and which are visible.
 
-/** What XML 1.0 has no place for, not even as an entity (https://www.w3.org/TR/xml/#charsets), and the other control characters. */
+/**
+ * Control characters, and the characters that XML 1.0 cannot hold, not even as an entity
+ * (https://www.w3.org/TR/xml/#charsets).
+ */
 const unprintable = /[^\t\n\r\x20-\x7e\xa0-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu
 
 /** Well-formed text, with a blank for each character that XML and HTML cannot hold. */
 export const printable = (text: string) => text.toWellFormed().replace(unprintable, ' ')
 
-/** Anything but separators, controls, formats, combining marks and the letters that are drawn as nothing. */
+/** Any character but separators, controls, formats, combining marks and letters without a glyph. */
 const visible = /[^\p{Z}\p{Cc}\p{Cf}\p{Cs}\p{Cn}\p{M}\u115f\u1160\u2800\u3164\uffa0]/u
 
 /** Whether the text has no visible character. */

@@ -1,6 +1,7 @@
-// Turns many calls of the same moment into one statement: each caller reads and writes as if alone, and a flood costs one round trip and one
-// commit instead of hundreds. Calls that come while a statement is under way form the next one. The callers bound how many call at once. A
-// statement that the database refuses is repeated for each entry, so that one bad entry fails alone.
+// Turns simultaneous calls into one statement: each caller reads and writes as if alone, and a flood costs one round
+// trip and one commit instead of hundreds. Calls that come while a statement runs form the next one. The callers limit
+// how many call at once. A statement that the database refuses is repeated for each entry, so that one bad entry fails
+// alone.
 
 import { isDatabaseAway } from './availability.ts'
 
@@ -35,7 +36,7 @@ export function coalesce<Entry, Result>(ask: Ask<Entry, Result>, batchMax = 200)
   return (entry) =>
     new Promise((resolve, reject) => {
       queue.push({ entry, resolve, reject })
-      // More may follow in the same turn of the event loop.
+      // More entries may follow in the same turn of the event loop.
       if (queue.length === 1 && !asking) setImmediate(next)
     })
 }

@@ -2,10 +2,10 @@
 
 export const dayMs = 86_400_000
 
-/** What a day is within its month; `weekday` counts from Sunday, 0. */
+/** The position of a day in its month; `weekday` counts from Sunday, 0. */
 export type DayOfMonth = { number: number; length: number; weekday: number }
 
-/** The first day at or after `day` that matches, looking no further than the end of `lastMonth` (months since 1970-01). */
+/** The first day at or after `day` that matches; the search ends with `lastMonth` (months since 1970-01). */
 export function findDay(
   day: number,
   lastMonth: number,

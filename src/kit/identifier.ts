@@ -1,4 +1,4 @@
-// How identifiers look on the wire: lower-case canonical uuids.
+// The format of identifiers on the wire: lower-case canonical uuids.
 
 export const uuidPattern = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 

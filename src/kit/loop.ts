@@ -1,5 +1,5 @@
-// The only background loop. Steps never overlap, an error is logged and the loop goes on, and stop waits for the step
-// under way. A step that did all it could take at once returns true to be called again without a pause.
+// The only kind of background loop. Steps never overlap, the loop logs an error and goes on, and stop waits for the
+// current step. A step that returns true has more to do and is called again without a pause.
 
 import { isDatabaseAway } from './availability.ts'
 
@@ -12,7 +12,7 @@ export type Loop = {
   stop(): Promise<void>
 }
 
-/** After an error the pause doubles up to this, so that a database that is away is not stormed. */
+/** After an error the pause doubles up to this, so that the loops do not flood a database that is unavailable. */
 const errorPauseMaxMs = 5000
 
 export function createLoop(options: {
@@ -38,7 +38,7 @@ export function createLoop(options: {
       } catch (error) {
         errors++
         const line = { err: error, event: 'loop.error', loop: name, errors }
-        // An outage of the database is logged once, by the database module, and not by every loop that needs it.
+        // The database module logs an outage once; the loops that need the database do not.
         const level = isDatabaseAway(error) ? 'debug' : 'error'
         log[level](line, 'background step failed, will try again')
       }

@@ -1,4 +1,7 @@
-/** `compute`, remembering the last `limit` distinct keys; the oldest entry leaves first. `compute` must be pure and never give undefined. */
+/**
+ * `compute` with a cache of the last `limit` distinct keys; the oldest entry leaves first. `compute` must be pure and
+ * never return undefined.
+ */
 export function memo<K, V extends NonNullable<unknown> | null>(limit: number, compute: (key: K) => V): (key: K) => V {
   const known = new Map<K, V>()
   return (key) => {

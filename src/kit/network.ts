@@ -1,6 +1,6 @@
 /**
- * The network of an address, as `10.1.2.0` or `2001:db8:0:1::`: its first `v4Bits` or `v6Bits` (a multiple of 8, and of 16). An IPv4 address
- * written as IPv6 counts as IPv4. What is no address comes back as it is.
+ * The network of an address, as `10.1.2.0` or `2001:db8:0:1::`: its first `v4Bits` (a multiple of 8) or `v6Bits` (a
+ * multiple of 16). An IPv4 address written as IPv6 counts as IPv4. Any other text is returned unchanged.
  */
 export function networkOf(address: string, v4Bits: number, v6Bits: number): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').split('%', 1)[0] ?? ''

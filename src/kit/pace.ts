@@ -1,9 +1,9 @@
-// How fast something may go: so many at once, and so many in a minute in the long run. What was not used is saved up to the burst, so
-// that no minute has more than both together.
+// A rate limit: `burst` at once, and `perMinute` in the long run. Unused allowance accumulates up to the burst, so no
+// minute has more than both together.
 
 export type Pace = { burst: number; perMinute: number }
 
-/** What is left at `at`, epoch milliseconds. */
+/** What is left at `at`, in epoch milliseconds. */
 export type Allowance = { left: number; at: number }
 
 export function allowanceAt({ burst, perMinute }: Pace, before: Allowance | undefined, at: number): Allowance {

@@ -11,13 +11,13 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers in every phase: probes and metrics. */
     always?: boolean
-    /** Answers before the start is done: what needs no database. */
+    /** Answers before the start is complete: routes that need no database. */
     early?: boolean
   }
 }
 
 const sweepMs = 50
-/** How long a client that is sending the head of its first request gets to finish it. */
+/** How long a client may take for the head of its first request. */
 const headMs = 2000
 
 /** Refuses work while starting, and tells clients to reconnect elsewhere while draining. */
@@ -27,7 +27,7 @@ export const lifecyclePlugin = fp(
     app.decorate('lifecycle', lifecycle)
 
     app.addHook('onRequest', (request, reply, done) => {
-      // A keep-alive socket with a request in flight would hold close() back for the whole keep-alive time-out.
+      // Otherwise close() would wait for the whole keep-alive time-out of a keep-alive socket with a request in flight.
       if (lifecycle.phase === 'draining') return closeAfter(reply, done)
       const { always, early } = request.routeOptions.config
       if (lifecycle.phase === 'ready' || always || early) return done()
@@ -49,8 +49,8 @@ export const lifecyclePlugin = fp(
 )
 
 /**
- * Connections on which no request has come yet. Node counts them as busy, and stops looking for those that take too long once the server
- * closes, so that one client which only connects would hold the end of the process back.
+ * Connections without a request so far. Node counts them as busy, and no longer enforces its header time-out once the
+ * server closes, so one client that only connects would delay the end of the process.
  */
 function watchSilent(server: FastifyInstance['server']) {
   const since = new Map<Socket, number>()
@@ -60,7 +60,7 @@ function watchSilent(server: FastifyInstance['server']) {
   })
   server.on('request', ({ socket }) => since.delete(socket))
   return {
-    /** Ends those that have said nothing, and those that have been at their first request for too long. */
+    /** Ends those that have sent nothing, and those that have taken too long for their first request. */
     close(): void {
       const now = performance.now()
       for (const [socket, at] of since) if (now - at > (socket.bytesRead === 0 ? sweepMs : headMs)) socket.destroy()

@@ -1,6 +1,6 @@
-// What the process is doing, from the first probe to the last. Modules register start steps while the app is assembled; they
-// run in that order once the listener answers, so that probes are honest while a database is waited for. Stopping is
-// Fastify's: onClose hooks run in the opposite order.
+// The phase of the process, from the first probe to the last. Modules register start steps while the app is assembled;
+// the steps run in that order once the listener answers, so that probes are truthful while the service waits for a
+// database. Fastify stops the modules: onClose hooks run in the opposite order.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDatabaseAway } from '../kit/availability.ts'
@@ -21,7 +21,7 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
   let current = ''
   let wasReady = false
 
-  /** A database that goes away during the start is waited for like one that has not come yet. */
+  /** A database that goes away during the start is waited for, as if it had not been there yet. */
   async function persist({ name, run }: StartStep): Promise<void> {
     for (;;) {
       try {
@@ -41,22 +41,25 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
     get phase(): Phase {
       return phase
     },
-    /** Whether the service ever got as far as accepting work. */
+    /** Whether the service ever accepted work. */
     get wasReady(): boolean {
       return wasReady
     },
-    /** The start step under way, for the log line of a start or stop that takes too long. */
+    /** The current start step, for the log line of a start or stop that takes too long. */
     get current(): string {
       return current
     },
     /** Aborted when the process begins to stop: a start step that waits must give up then. */
     signal: stopping.signal,
-    /** Aborted when the listener is about to close: a request that waits for somebody else must give up then, and no earlier. */
+    /**
+     * Aborted when the listener is about to close: a request that waits for something else must give up then, and not
+     * earlier.
+     */
     closing: closing.signal,
     onStart(name: string, run: StartStep['run']): void {
       steps.push({ name, run })
     },
-    /** Rejects with the first step's error, which is one that waiting cannot mend. */
+    /** Rejects with the error of the first step that fails for a reason that waiting cannot mend. */
     async start(): Promise<void> {
       for (const step of steps) {
         if (stopping.signal.aborted) return

@@ -1,8 +1,9 @@
-// Signals that ask the process to end. A terminal and `timeout` send theirs to all of a process group, and npm passes on what it gets
-// itself, so that one wish under `npm start` comes as the same signal two times within moments. The second of those is not impatience.
+// Signals that ask the process to end. A terminal and `timeout` send a signal to the whole process group, and npm
+// forwards the signals that it gets, so under `npm start` one request arrives as the same signal twice within moments.
+// The second of those is not a demand to stop at once.
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
-/** For a process that npm has started; any other gets each signal once, and obeys a second one at once. */
+/** For a process that npm started. Any other process gets each signal once, and ends at once on a second one. */
 export const npmEchoMs = 1000
 
 export type StopSignal = (typeof stopSignals)[number]

@@ -1,5 +1,5 @@
-// Where lines go when they go to files: a pino transport, which runs in a thread of its own and is waited for when the process ends, however
-// it ends. The file under its own name is always the newest; older ones have a number behind it.
+// Log files with rotation: a pino transport, which runs in its own thread. The process waits for it when it ends,
+// however it ends. The file without a number is always the newest; older ones have a number appended.
 
 import { basename, dirname } from 'node:path'
 import { Writable } from 'node:stream'
@@ -7,7 +7,7 @@ import { finished } from 'node:stream/promises'
 import { destination } from 'pino'
 import { createStream } from 'rotating-file-stream'
 
-/** Without `file` lines go to standard output; `errorFile` gets those of level error and fatal, too. */
+/** Without `file` lines go to standard output; `errorFile` also gets the lines of level error and fatal. */
 export type LogFiles = { file?: string; errorFile?: string; rotateBytes: number; rotateKeep: number; mode: number }
 
 type Sink = { write(text: string): void; end(): Promise<void> }

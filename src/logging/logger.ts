@@ -1,5 +1,6 @@
-// What the log may say, and where. A ping URL is a password, so requests are logged by route pattern, errors by a fixed list of fields,
-// and two nets catch the rest: explicit redaction paths, and a last look at each finished line (redaction.ts).
+// What the log may contain, and where it goes. A ping URL is a credential, so requests are logged by route pattern and
+// errors by a fixed list of fields; explicit redaction paths and a last check of each finished line (redaction.ts)
+// catch the rest.
 import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import { dirname, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +18,7 @@ const redactedPaths = [
   ...settings.filter(({ secret }) => secret).map(({ path }) => `config.${path}`),
 ]
 
-/** Options for `Fastify({ logger })` and for `pino()`: the same lines either way. */
+/** Options for `Fastify({ logger })` and for `pino()`; both write the same lines. */
 export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }): LoggerOptions {
   const { level, anonymizeIp } = config.log
   const address = (ip: unknown) => (anonymizeIp && typeof ip === 'string' ? networkOf(ip, 24, 48) : ip)
@@ -42,7 +43,10 @@ export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }
   }
 }
 
-/** For what is told at `warn` and `error`, too: how the process starts and ends, and what its operator does. Silence stays silence. */
+/**
+ * For info lines that are also written at `warn` and `error`: start and end of the process, and actions of the
+ * operator. `silent` stays silent.
+ */
 export function alwaysLog(log: FastifyBaseLogger): FastifyBaseLogger {
   return log.child({}, { level: log.level === 'silent' ? 'silent' : 'info' })
 }
@@ -54,7 +58,7 @@ function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean })
   return isPretty ? { target: 'pino-pretty', options: { ignore: 'pid,hostname,service,version' } } : undefined
 }
 
-/** In a checkout the sources run as they are. */
+/** A checkout runs the sources without a build. */
 const transportFile = import.meta.url.endsWith('.ts') ? './file.ts' : './file.js'
 
 function filesOf({ file, errorFile, rotateBytes, rotateKeep, fileMode }: Config['log']): LogFiles | null {
@@ -70,7 +74,7 @@ function filesOf({ file, errorFile, rotateBytes, rotateKeep, fileMode }: Config[
   }
 }
 
-/** Throws if a log file cannot be written: in the thread that writes it nobody would learn of it in time. */
+/** Throws if a log file cannot be written: an error in the writing thread would come too late. */
 export function checkLogFiles({ log }: Config): void {
   const files = filesOf(log)
   for (const [name, path] of [
@@ -95,7 +99,7 @@ function describeRequest(request: FastifyRequest) {
   }
 }
 
-// A mistyped ping URL matches no route and still holds the credential: keys have 22 characters or more.
+// A mistyped ping URL matches no route and still contains the credential: keys have 22 characters or more.
 function unmatchedPath(url = ''): string {
   const path = url.split(/[?#;]/, 1)[0] ?? ''
   return path.slice(0, 200).replace(/[^/]{20,}/g, '***')
@@ -126,8 +130,8 @@ function begun(text: string, max: number): string {
   return `${text.slice(0, end > 0 ? end : max)}…`
 }
 
-// A list instead of all own properties: drivers and parsers attach what they choked on, the raw packet of a request with
-// its headers, the connection string, the row that broke a constraint.
+// A fixed list instead of all own properties: drivers and parsers attach their input, for example the raw packet of a
+// request with its headers, the connection string, or the row that broke a constraint.
 function describeError(error: unknown, depth = 0): DescribedError {
   if (!(error instanceof Error))
     return { type: typeof error, message: typeof error === 'string' ? begun(error, messageMax) : 'not an Error' }

@@ -1,8 +1,8 @@
-// The last look at a finished line. Fields are redacted by their names before; this is for what came in through a text
-// that somebody else wrote: an error of a driver, Fastify's 404 line, a body that is quoted. Wildcard redaction by
-// field would be shorter and halves the throughput. No rule may match the same stretch of a line again from each of its
-// positions: the sender of a long text would stop the process. So a rule begins with fixed words, not with what may
-// precede them, and what follows is one class of characters or has a limit.
+// The last check of a finished line. Earlier steps redact fields by name; this one handles texts from elsewhere: an
+// error of a driver, Fastify's 404 line, a quoted body. Wildcard redaction by field would be shorter and halves the
+// throughput. No rule may match the same part of a line again from each of its positions: the sender of a long text
+// could stop the process. So a rule begins with fixed words, not with what may precede them, and what follows is one
+// class of characters or has a limit.
 import type { Config } from '../config/load.ts'
 import { databaseTarget } from '../config/values.ts'
 
@@ -21,10 +21,10 @@ const rules: RedactionRule[] = [
   // Headers as text.
   [/\b((?:proxy-)?authorization|x-api-key|(?:set-)?cookie): *[^"\\\r\n]+/gi, '$1: ***'],
   [/\b(Bearer|Basic) +[\w.~+/=-]{8,}/gi, '$1 ***'],
-  // Our own keys, and 32 bytes in hex: an encryption key.
+  // Flatline's own keys, and 32 bytes in hex: an encryption key.
   [/\bfl[wr]_[a-z0-9]{28}\b/g, '***'],
   [/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi, '***'],
-  // Addresses that are passwords.
+  // Addresses that are credentials.
   [/(\/unsubscribe\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
   [/(\/ping\/|\/api\/push\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
   // A ping key and a slug on the bare root.
@@ -34,15 +34,16 @@ const rules: RedactionRule[] = [
     /(hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|hooks\.zapier\.com\/)[^\s?#"'\\]+/gi,
     '$1***',
   ],
-  // Checks have random (4) or name-based (5) ids, and the id of a check is its ping credential. The first eight digits stay, to
-  // tell them apart; ids of heartbeats (7) open nothing. Matching from the first dash on is five times as fast.
+  // Checks have random (4) or name-based (5) ids, and the id of a check is its ping credential. The first eight digits
+  // stay, to distinguish checks; ids of heartbeats (7) are no credential. Matching from the first dash on is five times
+  // as fast.
   [/-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/gi, '-***'],
 ]
 
 // The first letter and the last part of the domain stay.
 const mailAddress = /(?<![\w.%+*-])([a-z0-9])[\w.%+-]*@(?:[a-z0-9-]+\.)+([a-z]{2,})\b/gi
 
-/** Takes a line with its secrets, gives it without. */
+/** Takes a line and returns it without secrets. */
 export function createLineCleaner(config: Config): (line: string) => string {
   const secrets = secretTexts(config)
   return (line) => {
@@ -54,7 +55,7 @@ export function createLineCleaner(config: Config): (line: string) => string {
   }
 }
 
-// Short ones are left out: a metrics token `ok` or a password `flatline` would cut every line to pieces.
+// Short secrets are left out: a metrics token `ok` or a password `flatline` would remove harmless text from every line.
 function secretTexts({ security, database, alerting }: Config): string[] {
   const { encryptionKey = [], ...tokens } = security
   const keys = encryptionKey.flatMap((hex) => [hex, Buffer.from(hex, 'hex').toString('base64')])

@@ -6,7 +6,7 @@
 
 /** A process that has not ticked for this long was frozen, and other replicas may have relied on that. */
 const frozenAfterMs = 1500
-const lookEveryMs = 50
+const recheckEveryMs = 50
 
 export function createAcknowledging(options: {
   monotonic: () => number
@@ -40,7 +40,7 @@ export function createAcknowledging(options: {
     // They are in the order of time, so those that may be answered come first.
     const first = held.findIndex(({ since }) => !mayAnswer(since))
     const due = held.splice(0, first === -1 ? held.length : first)
-    if (held.length > 0) timer = setTimeout(release, lookEveryMs)
+    if (held.length > 0) timer = setTimeout(release, recheckEveryMs)
     for (const { answer } of due) answer()
   }
 
@@ -50,7 +50,7 @@ export function createAcknowledging(options: {
       const since = monotonic()
       if (held.length > 0 || !mayAnswer(since)) {
         held.push({ since, answer })
-        timer ??= setTimeout(release, lookEveryMs)
+        timer ??= setTimeout(release, recheckEveryMs)
       } else answer()
     },
     /** Call it twice a second. */

@@ -77,7 +77,7 @@ export function createPeers(options: {
     }
   }
 
-  async function look(peer: Peer): Promise<void> {
+  async function probe(peer: Peer): Promise<void> {
     const askedAt = now()
     const isKnown = isAtItsAddress(peer)
     const answers = await whoAnswers(peer)
@@ -146,13 +146,13 @@ export function createPeers(options: {
     },
 
     /** Probes the replicas that have ceased to report. */
-    async lookAfterSilent(): Promise<void> {
+    async probeSilent(): Promise<void> {
       const known = new Set(blindTime.peers().map(({ id }) => id))
       for (const id of spooling.keys()) if (!known.has(id)) spooling.delete(id)
       for (const id of seen.keys()) if (!known.has(id)) seen.delete(id)
       const reachable = blindTime.peers().filter(({ address }) => address !== null)
       const isSilent = ({ seenAt }: Peer) => now() - seenAt > silentAfterMs
-      await Promise.all(reachable.map((peer) => (isSilent(peer) ? look(peer) : verify(peer))))
+      await Promise.all(reachable.map((peer) => (isSilent(peer) ? probe(peer) : verify(peer))))
     },
 
     close: (): Promise<void> => agent.close(),

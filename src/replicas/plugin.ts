@@ -12,7 +12,7 @@ export type ReplicasOptions = {
   bodyLimitBytes: number
 }
 
-const lookIntervalMs = 500
+const probeIntervalMs = 500
 const acceptanceIntervalMs = 500
 /** Long enough for others to find out that a process is gone, and short compared with the time-outs of clients. */
 const acknowledgeAfterMs = 3000
@@ -40,19 +40,19 @@ export const replicasPlugin = fp<ReplicasOptions>(
       ...{ token, blindTime, now, monotonic, log },
       acknowledgeAfterMs: acknowledgeAfterMs - marginMs,
     })
-    const look = createLoop({
+    const probing = createLoop({
       name: 'replicas',
-      intervalMs: lookIntervalMs,
+      intervalMs: probeIntervalMs,
       log,
       step: async () => {
-        await peers.lookAfterSilent()
+        await peers.probeSilent()
         return false
       },
     })
-    app.lifecycle.onStart('replicas', async () => look.start())
+    app.lifecycle.onStart('replicas', async () => probing.start())
     // Others need not wait for a process that has ended cleanly.
     app.addHook('onClose', async () => {
-      await look.stop()
+      await probing.stop()
       await peers.close()
       if (failover === null || failover.isEmpty()) await blindTime.forget([identity.id]).catch(() => undefined)
     })

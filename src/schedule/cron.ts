@@ -1,13 +1,14 @@
-// Cron expressions as Debian's cron reads them, with the extensions Healthchecks takes: minute, hour, day of month,
-// month, weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. There are two ways through
-// a change of the clocks, chosen by how the expression begins. If neither minute nor hour begins with `*` it names
-// times of the day, and each of them happens once: at its first instant, or at once after the gap that swallowed it.
-// That is one question to the calendar between two to the zone: the next match after the latest wall time seen so far,
-// and the first instant the clock reaches it. Otherwise the expression means a rhythm, and follows real elapsed time:
-// it matches whenever the clock shows a match, so the calendar is searched again in each span of one offset.
+// Cron expressions as Debian's cron reads them, with the extensions that Healthchecks accepts: minute, hour, day of
+// month, month, weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. The beginning of an
+// expression decides how it behaves when the clocks change. If neither minute nor hour begins with `*`, the expression
+// names times of the day, and each of them happens once: at its first instant, or at the end of the gap that skipped
+// it. That takes one question to the calendar between two to the zone: the next match after the latest wall time shown
+// so far, and the first instant at which the clock reaches it. Otherwise the expression means an interval and follows
+// elapsed time: it matches whenever the clock shows a match, so the calendar is searched again in each span of one
+// offset.
 //
 // croner 11 refuses `5/15` and `L/2`, runs `0 0,1 * * *` twice in a repeated hour and accepts `15W`, `?` and macros;
-// cron-parser 5 lacks LW, moves a skipped job by the length of the gap and brings luxon. Hence our own.
+// cron-parser 5 lacks LW, moves a skipped job by the length of the gap and depends on luxon. Hence this parser.
 
 import { type DayOfMonth, dayMs, findDay, monthOf } from '../kit/days.ts'
 import { memo } from '../kit/memo.ts'
@@ -24,7 +25,7 @@ export type Cron = {
   weekdays: ReadonlySet<number>
   /** a day must match both day fields, not just one */
   bothDays: boolean
-  /** names times of the day, each to happen once, rather than a rhythm */
+  /** names times of the day, each of which happens once, and not an interval */
   timesOfDay: boolean
 }
 
@@ -91,7 +92,7 @@ function nextBeat(cron: Cron, after: number, tz: string): number | null {
   return null
 }
 
-/** The first wall time strictly after `wall` that matches, as if no clock ever jumped. */
+/** The first matching wall time strictly after `wall`, as if no clock ever jumped. */
 function nextWallTime(cron: Cron, wall: number): number | null {
   const minute = Math.floor(wall / MINUTE_MS) + 1
   const today = Math.floor(minute / 1440)
@@ -163,7 +164,7 @@ function parseRange(item: string, field: CronField): number[] | null {
   return values
 }
 
-/** -1 if `text` is no value of the field. */
+/** -1 if `text` is not a value of the field. */
 function parseValue(text: string, { names }: CronField): number {
   return /^\d/.test(text) ? Number(text) : (names?.indexOf(text) ?? -1)
 }

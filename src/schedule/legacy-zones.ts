@@ -1,10 +1,10 @@
 // Old names of time zones (the file `backward` of the tz database), each with the current name of the same place. Not
-// every system knows the old names, so none is stored.
+// every system knows the old names, so the service never stores them.
 
 import { legacyZoneNames } from './legacy-zone-names.ts'
 import { isTimeZone } from './time-zone.ts'
 
-/** The name that a zone has today; any other text comes back as it is. */
+/** The current name of a zone; any other text is returned unchanged. */
 export function currentZone(name: string): string {
   return Object.hasOwn(legacyZoneNames, name) ? (legacyZoneNames[name] as string) : name
 }

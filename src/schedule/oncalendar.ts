@@ -1,13 +1,14 @@
-// Calendar expressions of systemd timers (systemd.time(7), "Calendar Events"), as far as Healthchecks takes them: one a line, the
-// earliest of all counts; [weekdays] [date] [time] [zone] or one of the words below; numbers from 1970 to 2199 for years, lists, ranges
-// a..b, steps a/n and a..b/n, `~` for days from the end of the month; whole seconds. The zone of an expression beats that of the check.
+// Calendar expressions of systemd timers (systemd.time(7), "Calendar Events"), as far as Healthchecks accepts them: one
+// expression per line, of which the earliest match counts; [weekdays] [date] [time] [zone] or one of the words below;
+// numbers from 1970 to 2199 for years, lists, ranges a..b, steps a/n and a..b/n, `~` for days from the end of the
+// month; whole seconds. The zone of an expression overrides that of the check.
 //
-// When clocks change it does what systemd's timers do, which reckon each moment from the last one by the wall clock:
-// what the clocks skip in spring does not happen, and what they show twice in autumn happens the first time alone, even
-// every minute. A heartbeat that comes while the hour is repeated, as from a job that took long, makes no difference:
-// the timer reckons from when it started the job. (Asked for the next moment after one in the repeated hour,
-// `systemd-analyze calendar` names one there; that is a timer that somebody starts within that hour.) No library on npm
-// reads these expressions.
+// When clocks change it does what systemd's timers do, which compute each match from the last one by the wall clock: a
+// time that the clocks skip in spring does not happen, and a time that they show twice in autumn happens only the first
+// time, even for an expression that matches every minute. A heartbeat that comes while the hour is repeated, for
+// example from a long job, changes nothing: the timer computes from the start of the job. (`systemd-analyze calendar`,
+// asked for the match after an instant in the repeated hour, prints a match in that hour; that is the answer for a
+// timer that is started within it.) No library on npm reads these expressions.
 
 import { dayMs, findDay } from '../kit/days.ts'
 import { memo } from '../kit/memo.ts'
@@ -69,7 +70,10 @@ export const parseCalendar = memo(expressionLimit, (expression: string): Calenda
   return nextCalendarMatch(calendar, Date.UTC(2000, 0, 1), 'UTC') === null ? null : calendar
 })
 
-/** The first match strictly after the instant `after`, in the zone `tz` where a line names none; null if there is none before 2200. */
+/**
+ * The first match strictly after the instant `after`, in the zone `tz` for lines that name none; null if there is none
+ * before 2200.
+ */
 export function nextCalendarMatch(calendar: Calendar, after: number, tz: string): number | null {
   const matches = calendar.map((line) => nextMatch(line, after, line.tz ?? tz)).filter((match) => match !== null)
   return matches.length === 0 ? null : Math.min(...matches)
@@ -81,14 +85,14 @@ function nextMatch(line: Line, after: number, tz: string): number | null {
     const wall = nextWallTime(line, seen)
     if (wall === null) return null
     if (wall - span.offset < span.until) return wall - span.offset
-    // Until the clocks come near the match there is nothing to look for, be it for a hundred years.
+    // The search can skip ahead to just before the match, even over a hundred years.
     span = spanAt(tz, Math.max(span.until, wall - furthestMs))
-    // An hour that the clocks skip counts as shown, and one that they repeat as already seen.
+    // A skipped hour counts as shown, and a repeated hour as already shown.
     seen = Math.max(seen, span.from - 1 + span.offset)
   }
 }
 
-/** The first wall time strictly after `wall` that matches, as if no clock ever jumped. */
+/** The first matching wall time strictly after `wall`, as if no clock ever jumped. */
 function nextWallTime(line: Line, wall: number): number | null {
   const second = Math.floor(wall / 1000) + 1
   const today = Math.floor(second / 86_400)
@@ -145,7 +149,7 @@ function parseLine(text: string): Line | null {
   return Object.values(parsed).includes(null) ? null : ({ ...parsed, tz } as Line)
 }
 
-/** Weekdays, date and time, each with its default; nothing if there is a part too many. */
+/** Weekdays, date and time, each with its default; nothing if there are too many parts. */
 function arrange(parts: readonly string[]): string[] {
   const rest = [...parts]
   const time = rest.at(-1)?.includes(':') ? (rest.pop() as string) : '00:00:00'
@@ -178,7 +182,10 @@ function parseNumbers(text: string, field: CalendarField): number[] | null {
   return union(ranges)
 }
 
-/** `~1` is the last day, `~7/2` every other one from the seventh before the end on, `~1..7/2` every other one back from the last. */
+/**
+ * `~1` is the last day, `~7/2` every second day from the seventh before the end on, `~1..7/2` every second day
+ * backwards from the last.
+ */
 function parseReversed(text: string): number[] | null {
   if (text === '*') return range(fields.days.min, fields.days.max, 1)
   const ranges = text.split(',').map((item) => {
@@ -193,7 +200,7 @@ function parseReversed(text: string): number[] | null {
 
 type Item = { from: number; to: number | null; step: number | null }
 
-/** `5`, `5..9`, `5/2` or `5..9/2`; null if it is none of them or out of range. */
+/** `5`, `5..9`, `5/2` or `5..9/2`; null for anything else or if it is out of range. */
 function readItem(item: string, { min, max, read = (value) => value }: CalendarField): Item | null {
   const [, start, end, every] = /^(\d+)(?:\.\.(\d+))?(?:\/(\d+))?$/.exec(item) ?? []
   if (start === undefined || Number(every) === 0) return null
@@ -215,7 +222,7 @@ function range(from: number, to: number, step: number): number[] {
   return values
 }
 
-/** Sorted and without duplicates; null if a part is. */
+/** Sorted and without duplicates; null if a part is null. */
 function union(ranges: readonly (readonly number[] | null)[]): number[] | null {
   if (ranges.includes(null)) return null
   return [...new Set((ranges as number[][]).flat())].sort((a, b) => a - b)

@@ -1,5 +1,5 @@
-// When a check's next heartbeat is expected. A simple schedule counts from the last one; a schedule by cron or by calendar has
-// moments of its own, in its time zone. Instants are epoch milliseconds, lengths seconds.
+// When the next heartbeat of a check is due. A simple schedule counts from the last heartbeat; a cron or calendar
+// schedule has fixed moments in its time zone. Instants are epoch milliseconds, lengths seconds.
 
 import { memo } from '../kit/memo.ts'
 import { nextCronMatch, parseCron } from './cron.ts'
@@ -21,7 +21,7 @@ export function nextDue(schedule: Schedule, after: number): number | null {
   return due
 }
 
-// A rare moment is expensive to find, and thousands of heartbeats may come before it, all with the same next moment.
+// A rare moment is expensive to find, and thousands of heartbeats with the same next moment may come before it.
 const gapsMax = 4
 const gapsOf = memo(1000, (_schedule: string): { from: number; due: number }[] => [])
 
@@ -36,7 +36,8 @@ function findDue(schedule: Exclude<Schedule, { kind: 'simple' }>, after: number)
   return nextCronMatch(cron, after, schedule.tz)
 }
 
-// Who waits for the 700th moment has waited for the 699th a moment ago, and whoever looks at a list asks again for each.
+// A check that waits for the 700th moment waited for the 699th just before, and every list of checks asks again for
+// each.
 const reachedOf = memo(20_000, (_scheduleAndStart: string): { count: number; due: number | null } => ({
   count: 0,
   due: null,
@@ -52,7 +53,7 @@ export function nthDue(schedule: Schedule, after: number, k: number): number | n
   return reached.due
 }
 
-/** One line of five fields is cron, whether valid or not; anything else is OnCalendar. */
+/** A single line of five fields is cron, valid or not; anything else is OnCalendar. */
 export function detectKind(expression: string): 'cron' | 'oncalendar' {
   return /^\S+(?:[^\S\r\n]+\S+){4}$/.test(expression.trim()) ? 'cron' : 'oncalendar'
 }

@@ -1,10 +1,11 @@
-// A time zone is a row of spans: stretches of time with one offset from UTC. An instant is epoch milliseconds; a wall time
-// is what the local clock shows, written as if it were UTC epoch milliseconds, so that wall = instant + offset. The clock
-// can jump: a wall time may have no instant (spring) or two (autumn), and both questions a schedule asks are put so that
-// this cannot confuse them: which is the latest wall time seen so far, and when does the clock first reach a wall time.
+// A time zone is a sequence of spans: stretches of time with one offset from UTC. An instant is epoch milliseconds; a
+// wall time is what the local clock shows, written as if it were UTC epoch milliseconds, so wall = instant + offset.
+// The clock can jump: a wall time may have no instant (spring) or two (autumn). The two questions that a schedule asks
+// are unambiguous nevertheless: which is the latest wall time shown so far, and when does the clock first reach a wall
+// time.
 //
-// Offsets come from Intl, which is slow (a microsecond or two a question), so the spans are found once per zone and block
-// of about a year, by probing and bisection, and then remembered: a look-up in steady use takes tens of nanoseconds.
+// Offsets come from Intl, which is slow (one or two microseconds per question). So the spans are found once per zone
+// and block of about a year, by probing and bisection, and then cached: a cached look-up takes tens of nanoseconds.
 
 import { memo } from '../kit/memo.ts'
 
@@ -26,7 +27,10 @@ export function spanAt(tz: string, instant: number): Span {
   return spans.findLast((span) => span.from <= instant) as Span
 }
 
-/** The latest wall time the clocks of `tz` have shown up to `instant`: while an hour is being repeated, the end of its first pass. */
+/**
+ * The latest wall time that the clocks of `tz` have shown up to `instant`: while an hour is repeated, the end of its
+ * first pass.
+ */
 export function latestWallTime(tz: string, instant: number): number {
   let span = spanAt(tz, instant)
   let latest = instant + span.offset
@@ -37,7 +41,10 @@ export function latestWallTime(tz: string, instant: number): number {
   return latest
 }
 
-/** The first instant at which the clocks of `tz` show `wall` or later: of two instants the first; for a skipped wall time the end of the gap. */
+/**
+ * The first instant at which the clocks of `tz` show `wall` or later: the first of two instants; for a skipped wall
+ * time the end of the gap.
+ */
 export function firstInstant(tz: string, wall: number): number {
   // No offset exceeds +14 h, so a day earlier the clock cannot have reached `wall`.
   for (let span = spanAt(tz, wall - DAY_MS); ; span = spanAt(tz, span.until)) {
@@ -46,15 +53,16 @@ export function firstInstant(tz: string, wall: number): number {
   }
 }
 
-// Every part begins with a capital and none with four. Of three-letter names only the tz database's own: PST, IST or BST
-// mean several zones to people and one to Intl, which also still knows SystemV.
+// Every part begins with a capital and none with four. Three-letter names must be in the tz database: PST, IST or BST
+// mean several zones to people and only one to Intl, which also still accepts SystemV.
 const ZONE_NAME =
   /^(?=.{1,36}$)(?!SystemV)(?!(?!UTC|UCT|GMT|EST|MST|HST|CET|EET|MET|WET|PRC|ROC|ROK)[A-Z]{3}$)(?![A-Z]{4})[A-Z][\w+-]*(?:\/(?![A-Z]{4})[A-Z][\w+-]*)*$/
 
 /**
- * Whether `name` is a zone of the platform's tz database, in its own spelling. Legacy names (US/Eastern) count: whoever
- * stores a zone replaces them first (legacy-zones.ts). Intl ignores case and keeps the first name a zone ever had (Asia/Calcutta for
- * Asia/Kolkata), so it can tell the right spelling of most names, and ZONE_NAME stands in for the rest.
+ * Whether `name` is a zone of the platform's tz database, in its own spelling. Legacy names (US/Eastern) are valid; a
+ * caller that stores a zone replaces them first (legacy-zones.ts). Intl ignores case and returns the first name that a
+ * zone ever had (Asia/Calcutta for Asia/Kolkata), so it confirms the spelling of most names, and ZONE_NAME checks the
+ * rest.
  */
 export function isTimeZone(name: string): boolean {
   if (!ZONE_NAME.test(name)) return false

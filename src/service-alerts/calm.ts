@@ -1,23 +1,28 @@
-// A problem that gets worse is reported at once; one that gets better, once that has lasted for a while. So a problem
-// that comes and goes is reported once.
+// A problem that gets worse is reported at once; a problem that gets better is reported once the improvement has lasted
+// for a while. So a problem that comes and goes is reported once.
 
-import type { AlertLevel, Judgement } from './rules.ts'
+import type { AlertLevel, Evaluation } from './rules.ts'
 
 /** `now` in milliseconds. */
 export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
-  /** Rules that are better than last reported: since when, and the worst judgement since then. */
-  const calming = new Map<string, { since: number; worst: Judgement }>()
+  /** Rules that are better than last reported: since when, and the worst evaluation since then. */
+  const calming = new Map<string, { since: number; worst: Evaluation }>()
 
   /**
-   * What to report of a rule that was last reported at `before` and has this judgement now; undefined if nothing yet.
+   * What to report for a rule that was last reported at level `before` and has this evaluation now; undefined if
+   * nothing yet.
    */
-  return function afterCalm(rule: string, before: AlertLevel | undefined, judgement: Judgement): Judgement | undefined {
-    if (rank(judgement?.level) >= rank(before)) {
+  return function afterCalm(
+    rule: string,
+    before: AlertLevel | undefined,
+    evaluation: Evaluation,
+  ): Evaluation | undefined {
+    if (rank(evaluation?.level) >= rank(before)) {
       calming.delete(rule)
-      return judgement
+      return evaluation
     }
-    const calm = calming.get(rule) ?? { since: now(), worst: judgement }
-    if (rank(judgement?.level) >= rank(calm.worst?.level)) calm.worst = judgement
+    const calm = calming.get(rule) ?? { since: now(), worst: evaluation }
+    if (rank(evaluation?.level) >= rank(calm.worst?.level)) calm.worst = evaluation
     calming.set(rule, calm)
     if (now() - calm.since < calmMs) return undefined
     calming.delete(rule)

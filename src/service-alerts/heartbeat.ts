@@ -1,4 +1,5 @@
-// The service's own heartbeat: somebody else's monitor hears from it as long as it is well. Silence is the alarm, so that it needs no answer.
+// The service's own heartbeat to an external monitor, as long as the service is healthy. The monitor alerts on silence,
+// so a failed heartbeat is not retried.
 
 export async function beat(options: {
   url: string

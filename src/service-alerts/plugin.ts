@@ -21,7 +21,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
     const { clock } = database
     let unreachable = 0
-    /** What was last known while the database is away: the rest must be judged all the same. */
+    /** Values from before the database went away: the other rules must be evaluated nevertheless. */
     const countUnreachable = async () => {
       unreachable = await channels.unreachableProjects().catch(() => unreachable)
       return unreachable
@@ -36,7 +36,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         maxStalenessMs: config.health.maxStalenessMs,
       },
       read: async () => ({
-        // Whole minutes, so that the one under way counts with the one before it.
+        // Whole minutes, so that the current minute counts together with the previous one.
         minute: serviceLevel.level(2),
         twoMinutes: serviceLevel.level(3),
         fiveMinutes: serviceLevel.level(5),

@@ -1,8 +1,9 @@
-// When Flatline itself is not well: pure judgements of what one process knows of itself. Shares need a number of requests to mean anything.
+// Rules for alerts about Flatline itself: pure evaluations of what one process knows. Ratios need a minimum number of
+// requests to mean anything.
 
 export type AlertLevel = 'INFO' | 'WARNING' | 'CRITICAL'
 
-/** Over windows that end now; shares from 0 to 1. */
+/** Over windows that end now; ratios from 0 to 1. */
 export type Figures = { requests: number; errorRate: number; availability: number; p95: number | null }
 
 export type Measurements = {
@@ -10,20 +11,22 @@ export type Measurements = {
   twoMinutes: Figures
   fiveMinutes: Figures
   hour: Figures
-  /** Kinds whose circuit breakers are open, or half open: a destination that is tried again need not work. */
+  /**
+   * Kinds whose circuit breakers are open or half open: a half-open breaker does not mean that the destination works.
+   */
   openBreakers: readonly string[]
   stalenessMs: number
-  /** Whose channels are all switched off. */
+  /** Projects whose channels are all switched off. */
   unreachableProjects: number
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
-  /** Names of the checks behind it that are not well. */
+  /** Names of its checks that are not healthy. */
   ailing: readonly string[]
 }
 
 export type Targets = { availability: number; latencyP95Ms: number; maxStalenessMs: number }
 
-/** What is wrong, and how badly; null if nothing is. */
-export type Judgement = { level: AlertLevel; text: string } | null
+/** What is wrong, and at which level; null if nothing is wrong. */
+export type Evaluation = { level: AlertLevel; text: string } | null
 
 const requestsMin = 20
 const percent = (share: number) => `${Math.round(share * 1000) / 10} %`
@@ -70,10 +73,10 @@ export const rules = {
   channels({ unreachableProjects: count }) {
     if (count === 0) return null
     const whose = count === 1 ? 'one project' : `${count} projects`
-    return { level: 'WARNING', text: `nobody hears of the checks of ${whose}: all of the channels are switched off` }
+    return { level: 'WARNING', text: `nobody is alerted about the checks of ${whose}: all channels are switched off` }
   },
 
-  /** Circuit breakers have a rule of their own: a destination that is away is not a problem of this service. */
+  /** Circuit breakers have their own rule: an unavailable destination is not a problem of this service. */
   health({ health, ailing }) {
     const others = ailing.filter((name) => name !== 'circuit_breakers')
     if (health === 'healthy' || (others.length === 0 && ailing.length > 0)) return null
@@ -82,6 +85,6 @@ export const rules = {
       text: [`/health says ${health}`, others.join(', ')].filter(Boolean).join(': '),
     }
   },
-} satisfies Record<string, (reading: Measurements, targets: Targets) => Judgement>
+} satisfies Record<string, (reading: Measurements, targets: Targets) => Evaluation>
 
 export type AlertRule = keyof typeof rules

@@ -32,13 +32,13 @@ const alert = {
   node: 'flatline-0',
   rule: 'detector_late',
   level: 'RESOLVED',
-  text: 'as it should be again',
+  text: 'the problem is over',
 }
 
 export const listServiceAlerts = {
   operationId: 'listServiceAlerts',
   tags: ['service'],
-  summary: 'What Flatline had to say of itself, the newest first',
+  summary: 'Alerts about Flatline itself, the newest first',
   querystring: Query,
   response: {
     200: json(

@@ -1,5 +1,6 @@
-// Flatline watches itself: each process judges what it knows, and every change of a judgement is an entry in the history and a notice to the
-// operators' channels, in one transaction. While the database is away changes are kept, a bounded number, and written afterwards.
+// Flatline monitors itself: each process evaluates what it knows. Every change of an evaluation is an entry in the
+// history and a notice to the operators' channels, in one transaction. While the database is away a bounded number of
+// changes is kept, and written afterwards.
 
 import { createHash } from 'node:crypto'
 import type { Queryable } from '../database/connection/client.ts'
@@ -11,7 +12,7 @@ import { type AlertLevel, type AlertRule, type Measurements, rules, type Targets
 import * as store from './store.ts'
 
 const pendingMax = 1000
-/** At least the last thousand are always there. */
+/** The last thousand entries are always kept. */
 const keptMax = 10_000
 
 export type ServiceAlertDocument = Omit<store.ServiceAlert, 'at'> & { at: string }
@@ -25,7 +26,9 @@ export function createServiceAlerts(options: {
   /** How long a rule must be better before that is reported, so that a problem that comes and goes is reported once. */
   calmMs: number
   read: () => Promise<Measurements>
-  /** Tells the operators, in the transaction of the entry. `about` is the same for all that one rule of a node says. */
+  /**
+   * Notifies the operators, in the transaction of the entry. `about` is the same for all entries of one rule and node.
+   */
   notify: (
     tx: Queryable,
     notice: {
@@ -43,25 +46,25 @@ export function createServiceAlerts(options: {
   const pending: Omit<store.ServiceAlert, 'id'>[] = []
   let known = false
 
-  /** What a process of this name left open before. */
+  /** Problems that an earlier process of this name left open. */
   async function recall(): Promise<void> {
     for (const { rule, level } of await store.selectLatest(database, node))
       if (level !== 'RESOLVED' && Object.hasOwn(rules, rule)) levels.set(rule as AlertRule, level)
     known = true
   }
 
-  function judge(reading: Measurements): void {
-    for (const [rule, judgeBy] of Object.entries(rules) as [AlertRule, (typeof rules)[AlertRule]][]) {
-      const judgement = afterCalm(rule, levels.get(rule), judgeBy(reading, targets))
-      if (judgement === undefined) continue
+  function evaluate(reading: Measurements): void {
+    for (const [rule, evaluateRule] of Object.entries(rules) as [AlertRule, (typeof rules)[AlertRule]][]) {
+      const evaluation = afterCalm(rule, levels.get(rule), evaluateRule(reading, targets))
+      if (evaluation === undefined) continue
       const before = levels.get(rule)
-      if (before === judgement?.level) continue
-      if (judgement) levels.set(rule, judgement.level)
+      if (before === evaluation?.level) continue
+      if (evaluation) levels.set(rule, evaluation.level)
       else levels.delete(rule)
-      const level = judgement?.level ?? 'RESOLVED'
-      const text = judgement?.text ?? 'as it should be again'
+      const level = evaluation?.level ?? 'RESOLVED'
+      const text = evaluation?.text ?? 'the problem is over'
       const line = { event: 'service.alert', rule, alertLevel: level, reason: text }
-      log[level === 'RESOLVED' ? 'info' : 'warn'](line, 'how this service does has changed')
+      log[level === 'RESOLVED' ? 'info' : 'warn'](line, 'the state of this service has changed')
       if (pending.length < pendingMax) pending.push({ at: now(), node, rule, level, text })
     }
   }
@@ -92,10 +95,10 @@ export function createServiceAlerts(options: {
   }
 
   return {
-    /** One look. Rejects while what was found cannot be written; it is kept. */
+    /** One evaluation. Rejects while its changes cannot be written; they are kept. */
     async look(): Promise<void> {
       if (!known) await recall()
-      judge(await options.read())
+      evaluate(await options.read())
       await flush()
     },
 

@@ -25,7 +25,7 @@ export async function insertServiceAlert(tx: Queryable, alert: Omit<ServiceAlert
 
 const sweep = statement('service_alerts_sweep', 'DELETE FROM service_alerts WHERE id <= $1')
 
-/** Deletes all up to this one. */
+/** Deletes all entries up to and including this one. */
 export async function deleteUntil(tx: Queryable, id: number): Promise<void> {
   await tx.query(sweep, [id])
 }
@@ -36,7 +36,7 @@ const list = statement<ServiceAlert>(
   `SELECT id, at, node, rule, level, text FROM service_alerts WHERE $1::int IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`,
 )
 
-/** Newest first, behind the one with the id `before`. */
+/** Newest first, from the entry before the one with the id `before`. */
 export async function selectServiceAlerts(
   on: Queryable,
   before: number | null,
@@ -51,7 +51,7 @@ const latest = statement<ServiceAlert>(
   'SELECT DISTINCT ON (rule) id, at, node, rule, level, text FROM service_alerts WHERE node = $1 ORDER BY rule, id DESC',
 )
 
-/** How each rule of this node stands. */
+/** The latest entry for each rule of this node. */
 export async function selectLatest(on: Queryable, node: string): Promise<ServiceAlert[]> {
   return on.query(latest, [node])
 }

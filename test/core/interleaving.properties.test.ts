@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { defaultSettings, type Settings } from '../../src/checks/fields/fields.ts'
 import { rulesOf, type WatchedCheck } from '../../src/core/check.ts'
 import type { HeartbeatKind, SignalKind } from '../../src/core/heartbeat.ts'
-import { type Rejudged, reconcile, rejudgeInSteps } from '../../src/core/rejudge.ts'
+import { type Reevaluated, reconcile, reevaluateInSteps } from '../../src/core/reevaluate.ts'
 import { type Flip, initialState, onHeartbeat, onTime, type State } from '../../src/core/status.ts'
 import { applySignals } from '../../src/ingest/apply-signals.ts'
 import type { Received } from '../../src/ingest/signal.ts'
@@ -103,16 +103,16 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
       const heartbeats = stored
         .map(({ received: { at, id, rid: run, exitStatus }, kind }) => ({ at, id, rid: run, exitStatus, kind }))
         .sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
-      const judged = rejudge(rules, check.state, { heartbeats, flips }, from, through, [])
+      const evaluated = reevaluate(rules, check.state, { heartbeats, flips }, from, through, [])
       const recorded = flips.filter(({ at }) => at >= from)
-      const settled = reconcile(check.state, recorded, judged, through)
+      const settled = reconcile(check.state, recorded, evaluated, through)
       for (const { seq, at, reason } of settled.redated) {
         const flip = flips.find((f) => f.seq === seq)
         assert.ok(flip)
         Object.assign(flip, { at, reason })
       }
       flips.push(...settled.flips)
-      check = { ...check, state: settled.state, unsettled: judged.unsettled }
+      check = { ...check, state: settled.state, unsettled: evaluated.unsettled }
       return
     }
     const { state, flip } = onTime(rules, check.state, through, [])
@@ -223,8 +223,8 @@ test('any interleaving of any heartbeats over replicas with outages ends in the 
   )
 })
 
-function rejudge(...given: Parameters<typeof rejudgeInSteps>): Rejudged {
-  const steps = rejudgeInSteps(...given)
+function reevaluate(...given: Parameters<typeof reevaluateInSteps>): Reevaluated {
+  const steps = reevaluateInSteps(...given)
   for (;;) {
     const { done, value } = steps.next()
     if (done) return value

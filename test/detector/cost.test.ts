@@ -96,7 +96,7 @@ test('a look asks and locks once, however many are due, and not at all what is n
     observeLateness() {},
     log: { error() {} },
   })
-  assert.deepEqual(await detect(), { judged: true, more: false })
+  assert.deepEqual(await detect(), { evaluated: true, more: false })
   assert.deepEqual(
     asked.map((ids) => ids.length),
     [due],

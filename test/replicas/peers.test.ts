@@ -58,11 +58,11 @@ function world(t: TestContext, address: string) {
     async meet() {
       peer.seenAt = now
       peer.heardThrough = now
-      await peers.lookAfterSilent()
+      await peers.probeSilent()
     },
     async miss() {
       now += 1000
-      await peers.lookAfterSilent()
+      await peers.probeSilent()
     },
     pass: (ms: number) => (now += ms),
   }

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { createCalm } from '../../src/service-alerts/calm.ts'
-import { type AlertLevel, type Judgement, rules } from '../../src/service-alerts/rules.ts'
+import { type AlertLevel, type Evaluation, rules } from '../../src/service-alerts/rules.ts'
 
 const calmMs = 60_000
 const lookMs = 15_000
-const judged = (level: AlertLevel | null): Judgement => level && { level, text: level }
+const evaluated = (level: AlertLevel | null): Evaluation => level && { level, text: level }
 
-/** What is reported of one rule with these judgements. */
+/** What is reported of one rule with these evaluations. */
 function toldOf(rule: string, levels: readonly (AlertLevel | null)[]): string[] {
   const clock = { now: 0 }
   const settle = createCalm({ calmMs, now: () => clock.now })
   const told: string[] = []
   let before: AlertLevel | undefined
   for (const level of levels) {
-    const judgement = settle(rule, before, judged(level))
-    if (judgement !== undefined && judgement?.level !== before) {
-      before = judgement?.level
+    const evaluation = settle(rule, before, evaluated(level))
+    if (evaluation !== undefined && evaluation?.level !== before) {
+      before = evaluation?.level
       told.push(`${clock.now / 1000} ${before ?? 'RESOLVED'}`)
     }
     clock.now += lookMs

@@ -1,19 +1,22 @@
-// A circuit breaker. Closed, it lets everything through and counts failures in a row. Enough of them open it: it refuses, until its recovery
-// time has passed. Then it is half open and lets a few trial calls through; the rest is refused, not queued. Enough successes close it,
-// one failure opens it again for a whole recovery time.
+// A circuit breaker. While closed it admits every call and counts consecutive failures. Enough failures open it: it
+// refuses calls until its recovery time has passed. Then it is half open: it admits a few trial calls and refuses the
+// rest; it queues nothing. Enough successes close it, one failure opens it again for a whole recovery time.
 //
-// Every transition begins a new epoch, and a result counts only in the epoch of its admission: one that comes late, of a call from
-// before, says nothing about the far side as it is now.
+// Every transition begins a new epoch, and a result counts only in the epoch in which its call was admitted: a late
+// result of an earlier call says nothing about the present.
 
-/** Times in milliseconds, on any clock that does not go back. */
+/** Times in milliseconds, on any clock that never goes back. */
 export type BreakerPolicy = { failureThreshold: number; recoveryMs: number; successThreshold: number }
 
 export type BreakerPhase = 'closed' | 'open' | 'half_open'
 
-/** As metrics show them. Alerts compare with these numbers, so they never move. */
+/** The values of the metric. Alert rules compare with these numbers, so they never change. */
 export const breakerNumbers: Record<BreakerPhase, number> = { closed: 0, open: 1, half_open: 2 }
 
-/** `failures` in a row; `successes` and `trials` under way since it is half open; `openedAt` is null while it is closed. */
+/**
+ * `failures` are consecutive; `successes` and `trials` count since it became half open; `openedAt` is null while it is
+ * closed.
+ */
 export type BreakerState = {
   phase: BreakerPhase
   epoch: number
@@ -26,7 +29,7 @@ export type BreakerState = {
 
 export type Admission = { state: BreakerState; admitted: boolean }
 
-/** A trial that nobody has reported on for so long is given up: it must not keep a breaker half open for ever. */
+/** A trial without a result for this long is given up: it must not keep a breaker half open for ever. */
 export const trialLostAfterMs = 120_000
 
 export const closedBreaker: BreakerState = {
@@ -39,7 +42,7 @@ export const closedBreaker: BreakerState = {
   openedAt: null,
 }
 
-/** Whether a call may go, and the state with it. Its epoch is what the call's result is reported with. */
+/** Whether a call is admitted, and the new state. The call's result is reported with the epoch of that state. */
 export function admit(policy: BreakerPolicy, state: BreakerState, now: number): Admission {
   switch (stateAt(policy, state, now)) {
     case 'closed':
@@ -55,7 +58,9 @@ export function admit(policy: BreakerPolicy, state: BreakerState, now: number): 
   }
 }
 
-/** Lets a call go in any case: somebody wants to know now. Unless the breaker is closed, it is a trial like any other. */
+/**
+ * Admits a call in any phase, for a user who waits for its result. Unless the breaker is closed, it counts as a trial.
+ */
 export function admitAnyway(state: BreakerState, now: number): BreakerState {
   return state.phase === 'closed' ? state : withTrial(state, now)
 }
@@ -75,27 +80,30 @@ export function onFailure(policy: BreakerPolicy, state: BreakerState, epoch: num
   return { ...closedBreaker, phase: 'open', epoch: epoch + 1, failures, openedAt: now }
 }
 
-/** The call was given up, and nobody knows what would have come of it. */
+/** The call was given up without a result. */
 export function onRelease(state: BreakerState, epoch: number): BreakerState {
   return epoch === state.epoch && state.phase === 'half_open' ? withoutTrial(state) : state
 }
 
-/** Closed, as if nothing had been. */
+/** Closed, with all counters at zero. */
 export function reset(state: BreakerState): BreakerState {
   return { ...closedBreaker, epoch: state.epoch + 1 }
 }
 
-/** As seen from outside: an open breaker is half open once its recovery time has passed, also while nobody calls. */
+/**
+ * The phase that others see: an open breaker counts as half open once its recovery time has passed, even without a
+ * call.
+ */
 export function stateAt(policy: BreakerPolicy, state: BreakerState, now: number): BreakerPhase {
   return state.phase === 'open' && now >= nextAttemptAt(policy, state) ? 'half_open' : state.phase
 }
 
-/** When an open breaker lets the first trial through. */
+/** When an open breaker admits the first trial. */
 export function nextAttemptAt(policy: BreakerPolicy, { openedAt }: BreakerState): number {
   return (openedAt ?? 0) + policy.recoveryMs
 }
 
-/** The trial that an open breaker lets through makes it half open. */
+/** The trial that an open breaker admits makes it half open. */
 function withTrial(state: BreakerState, now: number): BreakerState {
   if (state.phase === 'half_open') return { ...state, trials: state.trials + 1, trialAt: now }
   return { ...state, phase: 'half_open', epoch: state.epoch + 1, successes: 0, trials: 1, trialAt: now }

@@ -1,4 +1,5 @@
-// Times in which work is done on what is monitored: once, or whenever a cron expression begins one. For some checks, or all.
+// Maintenance windows: one time span, or a span that begins at each match of a cron expression. For all checks or for
+// some.
 
 import { nextCronMatch, parseCron } from '../../schedule/cron.ts'
 
@@ -6,10 +7,13 @@ export type MaintenanceTime =
   | { kind: 'once'; from: number; to: number }
   | { kind: 'cron'; cron: string; durationS: number; tz: string }
 
-/** Checks by id or by tag; null of both is all. */
+/** The checks of a window, by id or by tag; for all checks if both are null. */
 export type MaintenanceScope = { checks: readonly string[] | null; tags: readonly string[] | null }
 
-/** When the window that is open at `now` ends; null if none is. One that begins before this one ends is found then. */
+/**
+ * When the window that is open at `now` ends; null if none is open. A window that begins before this one ends is found
+ * then.
+ */
 export function openUntil(time: MaintenanceTime, now: number): number | null {
   if (time.kind === 'once') return time.from <= now && now < time.to ? time.to : null
   const cron = parseCron(time.cron)

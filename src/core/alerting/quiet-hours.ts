@@ -1,5 +1,5 @@
-// Times of the day in which a channel is not to be disturbed, by the clock of its time zone. Hours that end before they begin go
-// over midnight; such that end when they begin are the whole day.
+// Times of the day in which a channel receives no alerts, by the clock of its time zone. Hours that end before they
+// begin cross midnight; hours that end when they begin are the whole day.
 
 import { currentZone } from '../../schedule/legacy-zones.ts'
 import { firstInstant, spanAt } from '../../schedule/time-zone.ts'
@@ -10,7 +10,7 @@ export type QuietHours = { from: string; to: string; tz: string }
 const minuteMs = 60_000
 const dayMs = 86_400_000
 
-/** When the quiet hours that hold at `now` end; null if none do. */
+/** When the quiet hours at `now` end; null if `now` is not in them. */
 export function quietUntil({ from, to, tz: name }: QuietHours, now: number): number | null {
   const tz = currentZone(name)
   const wall = now + spanAt(tz, now).offset

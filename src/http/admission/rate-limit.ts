@@ -36,15 +36,15 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     await app.register(rateLimit, { global: false, cache: 10_000, ...shared })
     const { rateLimited } = app.domainMetrics
     const breaker = app.redis === null ? null : app.circuitBreakers.get('redis', 'redis')
-    const told = new LRUCache<string, number>(atMost(addressesMax))
+    const reported = new LRUCache<string, number>(atMost(addressesMax))
     const failing = new LRUCache<string, number>(atMost(addressesMax))
 
     /** One line for each key and minute. */
-    function tell(request: FastifyRequest, scope: Scope, key: string): void {
+    function report(request: FastifyRequest, scope: Scope, key: string): void {
       rateLimited.inc({ scope })
       const now = performance.now()
-      if ((told.get(key) ?? 0) > now) return
-      told.set(key, now + windowMs)
+      if ((reported.get(key) ?? 0) > now) return
+      reported.set(key, now + windowMs)
       const event = scope === 'auth' ? 'auth.limited' : 'rate.limited'
       request.log.warn({ event, scope, ip: request.clientAddress }, 'too many calls')
     }
@@ -76,7 +76,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
         })
         if (scope === 'auth' && found.remaining === 0) remember(block(request), found.ttlInSeconds)
         if (!found.isExceeded) return
-        tell(request, scope, found.key)
+        report(request, scope, found.key)
         throw tooMany(scope, max, found.ttlInSeconds)
       }
     }

@@ -25,13 +25,13 @@ const history = statement(
 export async function selectHistory(
   tx: Queryable,
   checks: readonly WatchedCheck[],
-  { judgedMax, warmUpMax }: { judgedMax: number; warmUpMax: number },
+  { evaluatedMax, warmUpMax }: { evaluatedMax: number; warmUpMax: number },
 ): Promise<Map<string, Past[]>> {
   if (checks.length === 0) return new Map()
   const rows = await tx.query<Past & { checkId: string }>(history, [
     checks.map(({ id }) => id),
     checks.map(({ unsettled }) => unsettled?.from ?? 0),
-    judgedMax,
+    evaluatedMax,
     warmUpMax,
   ])
   return Map.groupBy(rows, ({ checkId }) => checkId)

@@ -1,12 +1,12 @@
-// Judges again what could not be judged finally when it was recorded: history that a late heartbeat may change, and
-// deadlines that passed while another replica may have held heartbeats (core/rejudge.ts). It waits until every replica
+// Judges again what could not be evaluated finally when it was recorded: history that a late heartbeat may change, and
+// deadlines that passed while another replica may have held heartbeats (core/reevaluate.ts). It waits until every replica
 // is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Checks, Decision } from '../../checks/service.ts'
 import type { BlindWindow } from '../../core/blind-time.ts'
 import { rulesOf, type WatchedCheck } from '../../core/check.ts'
-import { type Reconciled, type Redated, type Rejudged, reconcile, rejudgeInSteps } from '../../core/rejudge.ts'
+import { type Reconciled, type Redated, type Reevaluated, reconcile, reevaluateInSteps } from '../../core/reevaluate.ts'
 import { nameUnheard, type Watermark } from '../../core/watermark.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
@@ -14,8 +14,8 @@ import { selectHistory, selectSizes } from './settling-store.ts'
 
 /** How many heartbeats before the part that is judged again are read, to know which runs were open. */
 const warmUpMax = 200
-/** Of a longer history only the newest part is judged: with so many heartbeats none was missing. */
-const judgedMax = 10_000
+/** Of a longer history only the newest part is evaluated: with so many heartbeats none was missing. */
+const evaluatedMax = 10_000
 const flipsMax = 1000
 const batchMax = 50
 /**
@@ -42,7 +42,7 @@ export function createSettling(options: {
       corrected.length = 0
       const changed: (Redated & { id: string })[] = []
       const due = locked.filter(({ unsettled }) => isCurrent() && unsettled !== null && unsettled.to <= through)
-      const histories = await selectHistory(tx, due, { warmUpMax, judgedMax })
+      const histories = await selectHistory(tx, due, { warmUpMax, evaluatedMax })
       const since = new Map(due.map(({ id, unsettled }) => [id, histories.get(id)?.[0]?.at ?? unsettled?.from ?? 0]))
       const flips = await checks.flipsSince(
         tx,
@@ -53,7 +53,7 @@ export function createSettling(options: {
       for (const check of due) {
         const { id } = check
         const history = { heartbeats: histories.get(id) ?? [], flips: flips.get(id) ?? [] }
-        const { corrects, redated, ...decision } = await judgeAgain(check, history, through)
+        const { corrects, redated, ...decision } = await reevaluate(check, history, through)
         if (corrects) corrected.push(id)
         for (const flip of redated) changed.push({ id, ...flip })
         decisions.push(decision)
@@ -65,22 +65,22 @@ export function createSettling(options: {
     }
   }
 
-  async function judgeAgain(
+  async function reevaluate(
     check: WatchedCheck,
-    history: Parameters<typeof rejudgeInSteps>[2],
+    history: Parameters<typeof reevaluateInSteps>[2],
     through: number,
   ): Promise<Decision & Pick<Reconciled, 'corrects' | 'redated'>> {
     const from = check.unsettled?.from ?? 0
-    const judged = await inTurns(
-      rejudgeInSteps(rulesOf(check.settings), check.state, history, from, through, windows()),
+    const evaluated = await inTurns(
+      reevaluateInSteps(rulesOf(check.settings), check.state, history, from, through, windows()),
     )
     const recorded = history.flips.filter(({ at }) => at >= from)
-    const { state, flips, corrects, redated } = reconcile(check.state, recorded, judged, through)
+    const { state, flips, corrects, redated } = reconcile(check.state, recorded, evaluated, through)
     const named = flips.map((flip) => nameUnheard(flip, watermark().unheard))
-    return { check, state, flips: named, unsettled: judged.unsettled, corrects, redated }
+    return { check, state, flips: named, unsettled: evaluated.unsettled, corrects, redated }
   }
 
-  /** A check that cannot be judged must not keep the others from being judged. */
+  /** A check that cannot be evaluated must not keep the others from being evaluated. */
   async function settleEach(ids: readonly string[], through: number, error: Error): Promise<void> {
     if (isDatabaseAway(error)) throw error
     for (const id of ids) {
@@ -108,7 +108,7 @@ export function createSettling(options: {
 }
 
 /** Lets the event loop do other work between the steps of a long history. */
-async function inTurns(steps: Generator<undefined, Rejudged, undefined>): Promise<Rejudged> {
+async function inTurns(steps: Generator<undefined, Reevaluated, undefined>): Promise<Reevaluated> {
   for (;;) {
     const { done, value } = steps.next()
     if (done) return value

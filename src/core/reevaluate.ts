@@ -1,11 +1,12 @@
-// Judging again. Heartbeats do not always reach the database in the order of their receipt: a replica that was cut off delivers its
-// spool later, and a client uploads what it kept. The status, the flips and the alerts of a check are nevertheless those of the state
-// machine over all of its heartbeats in the order of (receive time, id). So a heartbeat that comes late is stored as history first, and
-// the part of the history that it may change is judged again: from a little before it, by the same `onTime` and `onHeartbeat`.
+// Re-evaluation. Heartbeats do not always reach the database in the order in which they were received: a replica that
+// was cut off delivers its spool later, and a client uploads what it kept. Nevertheless the status, the flips and the
+// alerts of a check are those of the state machine over all of its heartbeats in the order of (receive time, id). So a
+// late heartbeat is first stored as history. Then the part of the history that it may change is evaluated again, from a
+// little before it, by the same `onTime` and `onHeartbeat`.
 //
-// What people did (pause and resume) and what was recorded before that part stay unchanged. A recorded flip that is
-// also in the result gets the result's date; further flips of the result are added after it. A result that contradicts
-// a recorded flip cannot undo it, because people may have been alerted: if the status differs, one more flip with the
+// Pauses and resumes by people stay unchanged, and so does what was recorded before that part. A recorded flip that is
+// also in the result gets the date of the result; further flips of the result are appended. A result that contradicts a
+// recorded flip cannot undo it, because people may have been alerted: if the status differs, one more flip with the
 // reason `corrected` says so.
 
 import type { BlindWindow } from './blind-time.ts'
@@ -17,29 +18,32 @@ import { nextWait } from './waits.ts'
 /** Oldest first, by (at, id). */
 export type History = {
   heartbeats: readonly (Heartbeat & { id: string })[]
-  /** Recorded flips that are no older than the first of the heartbeats. */
+  /** Recorded flips that are not older than the first of the heartbeats. */
   flips: readonly Flip[]
 }
 
-/** `unsettled` is what is still to be judged again, because a deadline in it is later than time may be judged; null for nothing. */
-export type Rejudged = { state: State; flips: readonly Flip[]; unsettled: Unsettled | null }
+/**
+ * `unsettled` is the part to evaluate again later, because one of its deadlines is later than `until`; null if there is
+ * none.
+ */
+export type Reevaluated = { state: State; flips: readonly Flip[]; unsettled: Unsettled | null }
 
-/** How many events are judged between two pauses. */
+/** How many events are evaluated between two pauses. */
 const stepEvents = 100
 
 /**
- * Judges the part of the history from `from` on, and time up to `until`. What lies before `from` only tells which runs were open and
- * when the last heartbeat came; the status then is the recorded one. `current` is the state as it is stored. It is a generator, and
- * pauses so that the event loop can do other work.
+ * Evaluates the history from `from` on, and applies deadlines up to `until`. The history before `from` only shows which
+ * runs were open and when the last heartbeat came; the status at `from` is the recorded one. `current` is the stored
+ * state. This is a generator that pauses, so that the event loop can do other work.
  */
-export function* rejudgeInSteps(
+export function* reevaluateInSteps(
   rules: Rules,
   current: State,
   history: History,
   from: number,
   until: number,
   windows: readonly BlindWindow[],
-): Generator<undefined, Rejudged, undefined> {
+): Generator<undefined, Reevaluated, undefined> {
   let state = warmUp(rules, current, history, from, windows)
   let unsettled: Unsettled | null = null
   const flips: Flip[] = []
@@ -68,7 +72,7 @@ export function* rejudgeInSteps(
   return { state, flips, unsettled }
 }
 
-/** What is to be judged again if a heartbeat at `at` is applied although a deadline before it has not been. */
+/** The part to evaluate again if a heartbeat at `at` is applied although an earlier deadline has not been applied. */
 export function stillUnsettled(
   rules: Rules,
   state: State,
@@ -84,12 +88,12 @@ export function widened(unsettled: Unsettled | null, from: number, to: number): 
   return { from: Math.min(unsettled?.from ?? from, from), to: Math.max(unsettled?.to ?? to, to) }
 }
 
-/** A recorded flip that happened at another moment, or for another reason, than was known when it was recorded. */
+/** A recorded flip whose date or reason proved to be different from what was recorded. */
 export type Redated = Pick<Flip, 'seq' | 'at' | 'reason'>
 
 export type Reconciled = {
   state: State
-  /** To be added behind the recorded ones. */
+  /** To be appended to the recorded ones. */
   flips: readonly Flip[]
   redated: readonly Redated[]
   /** Whether a recorded flip proved wrong. */
@@ -97,29 +101,37 @@ export type Reconciled = {
 }
 
 /**
- * Compares the result, in which time was judged up to `until`, with what was recorded: `recorded` are the flips from `from` on, `current`
- * is the stored state. A correction is dated no later than `until`, because the next deadline may pass just behind it.
+ * Compares the result, in which deadlines up to `until` were applied, with the record: `recorded` are the flips from
+ * `from` on, `current` is the stored state. A correction is dated no later than `until`, because the next deadline may
+ * come right after it.
  */
-export function reconcile(current: State, recorded: readonly Flip[], judged: Rejudged, until: number): Reconciled {
+export function reconcile(
+  current: State,
+  recorded: readonly Flip[],
+  evaluated: Reevaluated,
+  until: number,
+): Reconciled {
   const isContradicted =
-    recorded.length > judged.flips.length || recorded.some(({ to }, i) => to !== judged.flips[i]?.to)
-  const added = isContradicted ? correction(current, recorded, judged, until) : judged.flips.slice(recorded.length)
+    recorded.length > evaluated.flips.length || recorded.some(({ to }, i) => to !== evaluated.flips[i]?.to)
+  const added = isContradicted
+    ? correction(current, recorded, evaluated, until)
+    : evaluated.flips.slice(recorded.length)
   const flips = added.map((flip, i) => ({ ...flip, seq: current.flipSeq + 1 + i }))
-  const state = { ...judged.state, n: current.n, flipSeq: current.flipSeq + flips.length }
-  return { state, flips, redated: isContradicted ? [] : redatedOf(recorded, judged.flips), corrects: isContradicted }
+  const state = { ...evaluated.state, n: current.n, flipSeq: current.flipSeq + flips.length }
+  return { state, flips, redated: isContradicted ? [] : redatedOf(recorded, evaluated.flips), corrects: isContradicted }
 }
 
-function redatedOf(recorded: readonly Flip[], judged: readonly Flip[]): Redated[] {
+function redatedOf(recorded: readonly Flip[], evaluated: readonly Flip[]): Redated[] {
   return recorded.flatMap(({ seq, at, reason }, i) => {
-    const flip = judged[i]
+    const flip = evaluated[i]
     return flip === undefined || (flip.at === at && flip.reason === reason)
       ? []
       : [{ seq, at: flip.at, reason: flip.reason }]
   })
 }
 
-function correction(current: State, recorded: readonly Flip[], judged: Rejudged, until: number): Flip[] {
-  const { status } = judged.state
+function correction(current: State, recorded: readonly Flip[], evaluated: Reevaluated, until: number): Flip[] {
+  const { status } = evaluated.state
   if (status === current.status) return []
   const at = Math.max(until, recorded.at(-1)?.at ?? until)
   const isSilent = !(['up', 'down'].includes(status) && ['up', 'down'].includes(current.status))
@@ -127,8 +139,9 @@ function correction(current: State, recorded: readonly Flip[], judged: Rejudged,
 }
 
 /**
- * The state just before `from`: what the state machine counts of heartbeats and of the deadlines between them, with the status that was
- * recorded. A flip that was not recorded did not happen, even if today's rules would make one.
+ * The state just before `from`: the counters and runs that the state machine derives from the earlier heartbeats and
+ * deadlines, with the recorded status. A flip that was not recorded did not happen, even if today's rules would make
+ * one.
  */
 function warmUp(
   rules: Rules,
@@ -140,18 +153,19 @@ function warmUp(
   let recorded = flips[0]?.from ?? current.status
   let state: State = { ...initialState, status: recorded }
   let next = 0
-  const asRecorded = (judged: State): State => (judged.status === recorded ? judged : { ...judged, status: recorded })
+  const asRecorded = (evaluated: State): State =>
+    evaluated.status === recorded ? evaluated : { ...evaluated, status: recorded }
   const passTime = (at: number) => {
     state = asRecorded(onTime(rules, state, at, windows).state)
   }
-  /** Applies the recorded flips up to `at`; those that a heartbeat caused at that very instant only if it `isHeard`. */
+  /** Applies the recorded flips up to `at`. A flip that a heartbeat at `at` caused is applied only if `isHeard`. */
   const recordUntil = (at: number, isHeard: boolean) => {
     for (let flip = flips[next]; flip !== undefined && flip.at < from && flip.at <= at; flip = flips[++next]) {
       if (flip.at === at && !isHeard && !isOfTime(flip)) return
-      const judged = onTime(rules, state, flip.at, windows).state
+      const evaluated = onTime(rules, state, flip.at, windows).state
       recorded = flip.to
       if (recorded === state.status) continue
-      if (recorded === judged.status) state = judged
+      if (recorded === evaluated.status) state = evaluated
       else if (recorded === 'paused') state = onPause(state, flip.at).state
       else if (flip.reason === 'resumed') state = onResume(state, flip.at).state
       else state = { ...state, status: recorded, failures: 0, successes: 0 }

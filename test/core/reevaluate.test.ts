@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rejudgeInSteps } from '../../src/core/rejudge.ts'
+import { reevaluateInSteps } from '../../src/core/reevaluate.ts'
 import { initialState, type Rules } from '../../src/core/status.ts'
 import { nextCronMatch, parseCron } from '../../src/schedule/cron.ts'
 import { nextCalendarMatch, parseCalendar } from '../../src/schedule/oncalendar.ts'
@@ -37,7 +37,7 @@ for (const [name, schedule, trackRuns] of schedules) {
       exitStatus: null,
     }))
     const from = history[0]?.at ?? 0
-    const steps = rejudgeInSteps(rules, initialState, { heartbeats: history, flips: [] }, from, now, [])
+    const steps = reevaluateInSteps(rules, initialState, { heartbeats: history, flips: [] }, from, now, [])
     const lengths: number[] = []
     for (let done: boolean | undefined = false; !done; ) {
       const before = process.cpuUsage()

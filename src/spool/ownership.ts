@@ -13,6 +13,7 @@ type Owner = { id: string; host: string; pid: number; startedAt: string | null }
 type Adopted = { dir: string; ownerId: string | null }
 
 const ownerFile = 'owner.json'
+const nextOwnerFile = 'owner.next.json'
 /** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */
 const silentAfterMs = 60_000
 
@@ -39,11 +40,16 @@ export async function claimDirectory(
   const dir = join(root, id)
   const owner: Owner = { id, host: hostname(), pid: process.pid, startedAt: await startOf(process.pid) }
 
-  /** Creates both again if another process took them over. */
+  /**
+   * Creates both again if another process took them over. The file is replaced as a whole: one that a kill left empty names no process, and
+   * its spool would be adopted only once it has been silent.
+   */
   async function touch(): Promise<void> {
     await mkdir(dirname(root), { recursive: true, mode: parentMode })
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    await writeFile(join(dir, ownerFile), JSON.stringify(owner), { mode: 0o600 })
+    const next = join(dir, nextOwnerFile)
+    await writeFile(next, JSON.stringify(owner), { mode: 0o600 })
+    await rename(next, join(dir, ownerFile))
   }
   await touch()
   const reported = new Set<string>()

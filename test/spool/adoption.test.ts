@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { encodeRecord, type SpoolRecord } from '../../src/spool/records.ts'
@@ -30,6 +31,38 @@ test('a spool that cannot be taken over is reported once, and other files stay w
   await utimes(abandoned, 0, 0)
   await spool.maintain()
   assert.deepEqual((await readdir(root)).sort(), [own, 'notes.txt'].sort())
+})
+
+test('the file that names the owner is whole at every moment, also while it is being written', async (t) => {
+  const root = await scratchDir(t)
+  const spool = await openSpool({ root, parentMode: 0o700, limits, log: { info() {}, error() {} } })
+  t.after(() => spool.close())
+  const path = join(root, spool.id, 'owner.json')
+  let isTouching = true
+  const touching = (async () => {
+    for (let n = 0; n < 200; n++) await spool.maintain()
+    isTouching = false
+  })()
+  let read = 0
+  for (; isTouching || read === 0; read++) assert.equal(JSON.parse(await readFile(path, 'utf8')).id, spool.id)
+  await touching
+  assert.deepEqual(await readdir(join(root, spool.id)), ['owner.json'])
+})
+
+test('a spool is adopted at once although its owner was killed while it replaced the file that names it', async (t) => {
+  const root = await scratchDir(t)
+  const dead = join(root, 'dead')
+  await mkdir(dead)
+  await writeFile(
+    join(dead, 'owner.json'),
+    JSON.stringify({ id: 'dead', host: hostname(), pid: 1, startedAt: 'before' }),
+  )
+  await writeFile(join(dead, 'owner.next.json'), '')
+  await writeFile(join(dead, '0000000001.spool'), record(1))
+  const spool = await openSpool({ root, parentMode: 0o700, limits, log: { info() {}, error() {} } })
+  t.after(() => spool.close())
+  assert.deepEqual(await spool.maintain(), ['dead'])
+  assert.equal(spool.backlog().records, 1)
 })
 
 test('a damaged file is kept after its readable part is stored; one that is only torn is not', async (t) => {

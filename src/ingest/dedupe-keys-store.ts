@@ -1,13 +1,12 @@
 import type { Queryable } from '../database/connection/client.ts'
-import { statement as registered } from '../database/sql.ts'
+import { statement } from '../database/sql.ts'
 
 /** The key by which the sender of a heartbeat makes its check count it once. */
 export type DedupeKey = { checkId: string; key: string }
 
-const statement = (name: string, text: string) => registered(`heartbeat_keys_${name}`, text)
-
 const known = statement(
-  'known',
+  'heartbeat_keys_known',
+  { checkId: 'uuid', key: 'text' },
   `SELECT k.check_id AS "checkId", k.key FROM unnest($1::uuid[], $2::text[]) AS given(check_id, key)
    JOIN heartbeat_keys k ON k.check_id = given.check_id AND k.key = given.key`,
 )
@@ -15,11 +14,11 @@ const known = statement(
 /** Those that have been recorded already. Sure only while the checks are locked. */
 export async function selectKnownKeys(tx: Queryable, keys: readonly DedupeKey[]): Promise<DedupeKey[]> {
   if (keys.length === 0) return []
-  return tx.query<DedupeKey>(known, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])
+  return tx.query(known, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])
 }
 
 const insert = statement(
-  'insert',
+  'heartbeat_keys_insert',
   `INSERT INTO heartbeat_keys (check_id, key) SELECT * FROM unnest($1::uuid[], $2::text[]) ON CONFLICT DO NOTHING`,
 )
 

@@ -5,7 +5,7 @@
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { instant, type Statement, statement } from '../database/sql.ts'
+import { instant, statement } from '../database/sql.ts'
 import { type ClosedToBodies, openToBodies, type Total } from './history/bodies-store.ts'
 import type { ByCheck, Received, Sender } from './signal.ts'
 
@@ -15,14 +15,16 @@ import type { ByCheck, Received, Sender } from './signal.ts'
 // sender by their places in $1 and in $13 to $16, because those of a batch have few of either. What few batches have,
 // bodies and names, is a part of its own, left out where there are none. A name that was given before makes all of it
 // fail, with a violation of the key's uniqueness. With bodies, their bytes are counted on the row of the check, which
-// is written anyway; the projects in the last parameter keep none.
-const record = (...parts: StatementPart[]): Statement<Row> => {
+// is written anyway; the projects in the last parameter keep none. A row of the result is a project with its count, a check that was left
+// alone, or a check with the bytes of its bodies.
+const record = (...parts: StatementPart[]) => {
   const hasBodies = parts.includes(bodies)
   const bodiesOnly = (text: string) => (hasBodies ? text : '')
   const bytes = `$${17 + parts.length}`
   const closed = `$${18 + parts.length}`
   return statement(
     ['heartbeats_record_steady', ...parts.map(({ name }) => name)].join('_'),
+    { projectId: 'uuid?', count: 'int4', checkId: 'uuid?', total: 'float8?' },
     `WITH steady AS (
      SELECT m.id, b.count, b.last_at${bodiesOnly(`, CASE WHEN m.project_id = ANY(${closed}::uuid[]) THEN 0 ELSE b.bytes END AS bytes`)}
      FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::float8[]${bodiesOnly(`, ${bytes}::int[]`)})
@@ -81,11 +83,6 @@ const keys: StatementPart = {
 const parts = [bodies, keys]
 const statements = [record(), record(bodies), record(keys), record(...parts)]
 
-type Row =
-  | { projectId: string; count: number; checkId: null; total: null }
-  | { projectId: null; count: 0; checkId: string; total: null }
-  | { projectId: string; count: 0; checkId: string; total: number }
-
 /**
  * `byCheck` holds successes only, those of each check in the order of their receipt. Returns how many were recorded
  * for each project, the body bytes of checks that kept some, and the checks for which nothing was recorded.
@@ -107,7 +104,7 @@ export async function recordSteady(
   const bytesOf = (group: (Buffer | null)[]) => group.reduce((sum, body) => sum + (body?.length ?? 0), 0)
   const matching = statements[
     columns.reduce((bits, present, i) => bits | (present === null ? 0 : 1 << i), 0)
-  ] as Statement<Row>
+  ] as (typeof statements)[number]
   const rows = await on.query(matching, [
     uuidArray([...byCheck.keys()]),
     intArray(groups.map((group) => group.length)),
@@ -129,9 +126,11 @@ export async function recordSteady(
     ...(columns[0] === null ? [] : [intArray(kept.map(bytesOf)), closed.projects]),
   ])
   return {
-    counts: rows.flatMap(({ projectId, count }) => (count === 0 ? [] : [{ projectId: projectId as string, count }])),
-    totals: rows.filter((row) => row.total !== null),
-    left: new Set(rows.flatMap(({ projectId, checkId }) => (projectId === null ? [checkId as string] : []))),
+    counts: rows.flatMap(({ projectId, count }) => (projectId === null || count === 0 ? [] : [{ projectId, count }])),
+    totals: rows.flatMap(({ projectId, checkId, total }) =>
+      projectId === null || checkId === null || total === null ? [] : [{ projectId, checkId, total }],
+    ),
+    left: new Set(rows.flatMap(({ projectId, checkId }) => (projectId === null && checkId !== null ? [checkId] : []))),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { HeartbeatKind } from '../core/heartbeat.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { statement as registered } from '../database/sql.ts'
+import { statement } from '../database/sql.ts'
 import type { ByCheck, Received } from './signal.ts'
 
 /** A heartbeat as it is kept: what was received, its number within its check, and its kind by the state machine. */
@@ -12,10 +12,8 @@ export type Recorded = {
   durationMs: number | null
 }
 
-const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)
-
 const insert = statement(
-  'insert',
+  'heartbeats_insert',
   `INSERT INTO heartbeats (check_id, received_at, id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size)
    SELECT check_id, to_timestamp(at / 1000), id, n, kind, exit_status, rid, duration_ms, scheme, method, remote_addr, ua, body_size
    FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bigint[], $5::text[], $6::int[], $7::uuid[], $8::bigint[], $9::text[],
@@ -24,7 +22,7 @@ const insert = statement(
 )
 
 const insertBodies = statement(
-  'insert_bodies',
+  'heartbeats_insert_bodies',
   `INSERT INTO heartbeat_bodies (check_id, received_at, id, body)
    SELECT check_id, to_timestamp(at / 1000), id, body
    FROM unnest($1::uuid[], $2::float8[], $3::uuid[], $4::bytea[]) AS h(check_id, at, id, body)`,
@@ -65,7 +63,7 @@ export async function insertHeartbeats(
   await Promise.all([inserted, bodies])
 }
 
-const removeTrial = statement('remove_trial', 'DELETE FROM heartbeats WHERE check_id = $1 AND id = $1')
+const removeTrial = statement('heartbeats_remove_trial', 'DELETE FROM heartbeats WHERE check_id = $1 AND id = $1')
 
 /** Stores a heartbeat of no check, received at `at`, and removes it again. `id` is a new uuid. */
 export async function tryInsert(tx: Queryable, id: string, at: number): Promise<void> {
@@ -77,7 +75,8 @@ export async function tryInsert(tx: Queryable, id: string, at: number): Promise<
 
 // One look-up in the index for each, whatever the planner estimates: it has no statistics of today's partition, and would read all of it.
 const existing = statement(
-  'existing',
+  'heartbeats_existing',
+  { id: 'uuid' },
   `SELECT h.id FROM unnest($1::uuid[], $2::float8[], $3::uuid[]) AS r(check_id, at, id), LATERAL (
      SELECT id FROM heartbeats
      WHERE check_id = r.check_id AND received_at = to_timestamp(r.at / 1000)::timestamptz(3) AND id = r.id LIMIT 1) h`,
@@ -86,7 +85,7 @@ const existing = statement(
 /** Which of these have been recorded already, by a commit whose outcome was not known. */
 export async function selectRecorded(tx: Queryable, byCheck: ByCheck): Promise<Set<string>> {
   const received = [...byCheck.values()].flat()
-  const rows = await tx.query<{ id: string }>(existing, [
+  const rows = await tx.query(existing, [
     [...byCheck].flatMap(([checkId, its]) => its.map(() => checkId)),
     received.map(({ at }) => at),
     received.map(({ id }) => id),
@@ -95,7 +94,8 @@ export async function selectRecorded(tx: Queryable, byCheck: ByCheck): Promise<S
 }
 
 const recent = statement(
-  'recent',
+  'heartbeats_recent',
+  { checkId: 'uuid', at: 'timestamptz' },
   `SELECT m.id AS "checkId", h.received_at AS "at" FROM unnest($1::uuid[], $2::int[]) AS m(id, newest),
      LATERAL (SELECT received_at FROM heartbeats
        WHERE check_id = m.id AND received_at > to_timestamp($3::float8 / 1000) ORDER BY received_at DESC LIMIT m.newest) h`,

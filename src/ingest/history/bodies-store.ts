@@ -4,7 +4,7 @@
 // writer has added it. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { statement as registered } from '../../database/sql.ts'
+import { statement } from '../../database/sql.ts'
 
 /** Bytes of a project by day, `YYYY-MM-DD`. */
 export type Usage = { projectId: string; day: string; bytes: number }
@@ -14,10 +14,8 @@ export type ClosedToBodies = { checks: ReadonlySet<string>; projects: readonly s
 
 export const openToBodies: ClosedToBodies = { checks: new Set(), projects: [] }
 
-const statement = (name: string, text: string) => registered(`bodies_${name}`, text)
-
 const add = statement(
-  'add_usage',
+  'bodies_add_usage',
   `INSERT INTO body_usage AS u (project_id, day, bytes)
    SELECT project_id, day, sum(bytes) FROM unnest($1::uuid[], $2::date[], $3::bigint[]) AS d(project_id, day, bytes)
    GROUP BY project_id, day ORDER BY project_id, day
@@ -31,17 +29,19 @@ export async function addUsage(on: Queryable, usage: readonly Usage[]): Promise<
 }
 
 const sums = statement(
-  'usage',
+  'bodies_usage',
+  { projectId: 'uuid', bytes: 'float8' },
   `SELECT project_id AS "projectId", sum(greatest(bytes, 0))::float8 AS bytes FROM body_usage WHERE project_id = ANY($1::uuid[]) GROUP BY project_id`,
 )
 
 export async function selectUsage(on: Queryable, projectIds: readonly string[]): Promise<Map<string, number>> {
-  const rows = await on.query<{ projectId: string; bytes: number }>(sums, [projectIds])
+  const rows = await on.query(sums, [projectIds])
   return new Map(rows.map(({ projectId, bytes }) => [projectId, bytes]))
 }
 
 const grow = statement(
-  'grow',
+  'bodies_grow',
+  { checkId: 'uuid', projectId: 'uuid', total: 'float8' },
   `UPDATE checks m SET body_bytes = m.body_bytes + d.bytes FROM unnest($1::uuid[], $2::bigint[]) AS d(id, bytes) WHERE m.id = d.id
    RETURNING m.id AS "checkId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
 )
@@ -51,17 +51,21 @@ export type Total = { checkId: string; projectId: string; total: number }
 
 /** Negative bytes are subtracted. */
 export async function growTotals(tx: Queryable, bytes: ReadonlyMap<string, number>): Promise<Total[]> {
-  return bytes.size === 0 ? [] : tx.query<Total>(grow, [[...bytes.keys()], [...bytes.values()]])
+  return bytes.size === 0 ? [] : tx.query(grow, [[...bytes.keys()], [...bytes.values()]])
 }
 
-const total = statement('total', 'SELECT body_bytes::float8 AS total FROM checks WHERE id = $1')
+const total = statement(
+  'bodies_total',
+  { total: 'float8' },
+  'SELECT body_bytes::float8 AS total FROM checks WHERE id = $1',
+)
 
 /** Null if there is no such check any more. */
 export async function selectTotal(on: Queryable, checkId: string): Promise<number | null> {
-  return (await on.query<{ total: number }>(total, [checkId]))[0]?.total ?? null
+  return (await on.query(total, [checkId]))[0]?.total ?? null
 }
 
-const correct = statement('correct', 'UPDATE checks SET body_bytes = $3 WHERE id = $1 AND body_bytes = $2')
+const correct = statement('bodies_correct', 'UPDATE checks SET body_bytes = $3 WHERE id = $1 AND body_bytes = $2')
 
 /** Changes nothing if bodies were written or removed since `before` was read. */
 export async function correctTotal(on: Queryable, checkId: string, before: number, kept: number): Promise<void> {
@@ -71,7 +75,8 @@ export async function correctTotal(on: Queryable, checkId: string, before: numbe
 export type KeptBody = { at: number; id: string; bytes: number }
 
 const page = statement(
-  'page',
+  'bodies_page',
+  { at: 'timestamptz', id: 'uuid', bytes: 'int4' },
   `SELECT received_at AS at, id, octet_length(body) AS bytes FROM heartbeat_bodies
    WHERE check_id = $1 AND ($2::float8 IS NULL OR (received_at, id) < (to_timestamp($2 / 1000)::timestamptz(3), $3::uuid))
    ORDER BY received_at DESC, id DESC LIMIT $4`,
@@ -84,11 +89,12 @@ export async function selectKept(
   after: { at: number; id: string } | null,
   limit: number,
 ): Promise<KeptBody[]> {
-  return on.query<KeptBody>(page, [checkId, after?.at ?? null, after?.id ?? null, limit])
+  return on.query(page, [checkId, after?.at ?? null, after?.id ?? null, limit])
 }
 
 const remove = statement(
-  'remove',
+  'bodies_remove',
+  { day: 'text', bytes: 'float8', count: 'int4' },
   `WITH old AS MATERIALIZED (
      SELECT received_at, id FROM heartbeat_bodies
      WHERE check_id = $1 AND (received_at, id) <= (to_timestamp($2::float8 / 1000)::timestamptz(3), $3::uuid)

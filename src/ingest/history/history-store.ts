@@ -2,9 +2,7 @@
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { statement as registered } from '../../database/sql.ts'
-
-const statement = (name: string, text: string) => registered(`heartbeats_${name}`, text)
+import { statement } from '../../database/sql.ts'
 
 export type HistoryRow = {
   n: number
@@ -19,8 +17,21 @@ export type HistoryRow = {
   bodySize: number
 }
 
-const newest = statement(
-  'newest',
+const newest = statement<HistoryRow & { startMayLieBefore: boolean }>(
+  'heartbeats_newest',
+  {
+    n: 'int8',
+    kind: 'text',
+    receivedAt: 'timestamptz',
+    scheme: 'text',
+    remoteAddr: 'text',
+    method: 'text',
+    ua: 'text',
+    rid: 'uuid?',
+    bodySize: 'int4',
+    durationMs: 'float8?',
+    startMayLieBefore: 'bool',
+  },
   `SELECT n, kind, received_at AS "receivedAt", scheme, remote_addr AS "remoteAddr", method, ua, rid,
      CASE WHEN body_size > 0 AND EXISTS (SELECT FROM heartbeat_bodies b
        WHERE b.check_id = $1 AND b.received_at = newest.received_at AND b.id = newest.id) THEN body_size ELSE 0 END AS "bodySize",
@@ -45,14 +56,14 @@ const farBeyond = 1000
  * it must be looked for further back.
  */
 export async function selectNewest(on: Queryable, checkId: string, limit: number): Promise<HistoryRow[]> {
-  type Row = HistoryRow & { startMayLieBefore: boolean }
-  const read = (more: number) => on.query<Row>(newest, [checkId, limit, more])
+  const read = (more: number) => on.query(newest, [checkId, limit, more])
   const rows = await read(beyond)
   return rows.some(({ startMayLieBefore }) => startMayLieBefore) ? read(farBeyond) : rows
 }
 
 const bodyOf = statement(
-  'body',
+  'heartbeats_body',
+  { body: 'bytea' },
   `SELECT b.body FROM (SELECT check_id, received_at, id, n FROM heartbeats WHERE check_id = $1 ORDER BY received_at DESC, id DESC LIMIT $3) h
    JOIN heartbeat_bodies b ON b.check_id = h.check_id AND b.received_at = h.received_at AND b.id = h.id
    WHERE h.n = $2`,
@@ -60,6 +71,6 @@ const bodyOf = statement(
 
 /** The body of heartbeat number `n`, if it has one and is among the newest `limit`. */
 export async function selectBody(on: Queryable, checkId: string, n: number, limit: number): Promise<Buffer | null> {
-  const [row] = await on.query<{ body: Buffer }>(bodyOf, [checkId, n, limit])
+  const [row] = await on.query(bodyOf, [checkId, n, limit])
   return row?.body ?? null
 }

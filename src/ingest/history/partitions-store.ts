@@ -6,7 +6,7 @@ export type Day = { suffix: string; from: string; to: string }
 
 const tables = ['heartbeats', 'heartbeat_bodies'] as const
 
-const exists = statement('partitions_exists', 'SELECT to_regclass($1) IS NOT NULL AS exists')
+const exists = statement('partitions_exists', { exists: 'bool' }, 'SELECT to_regclass($1) IS NOT NULL AS exists')
 const serialise = statement('partitions_lock', "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))")
 
 /**
@@ -14,13 +14,13 @@ const serialise = statement('partitions_lock', "SELECT pg_advisory_xact_lock(has
  * inserts into the parent go on; CREATE TABLE … PARTITION OF would stop them.
  */
 export async function attachPartition(database: Database, { suffix, from, to }: Day): Promise<void> {
-  const [row] = await database.query<{ exists: boolean }>(exists, [`heartbeat_bodies_${suffix}`])
+  const [row] = await database.query(exists, [`heartbeat_bodies_${suffix}`])
   if (row?.exists) return
   await database.transaction(async (tx) => {
     await tx.query(serialise)
     for (const table of tables) {
       const name = `${table}_${suffix}`
-      const [made] = await tx.query<{ exists: boolean }>(exists, [name])
+      const [made] = await tx.query(exists, [name])
       if (made?.exists) continue
       await tx.query({ name: `create_${name}`, text: `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)` })
       const attach = `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM ('${from}T00:00:00Z') TO ('${to}T00:00:00Z')`

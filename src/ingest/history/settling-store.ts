@@ -8,8 +8,9 @@ type Past = Heartbeat & { id: string }
 const columns = `check_id, received_at, id, kind, rid, exit_status`
 
 // The heartbeats from $2 on, and enough before them to know the state at $2.
-const history = statement(
+const history = statement<Past & { checkId: string }>(
   'heartbeats_history_to_judge',
+  { checkId: 'uuid', at: 'timestamptz', id: 'uuid', kind: 'text', rid: 'uuid?', exitStatus: 'int4?' },
   `SELECT h.check_id AS "checkId", h.received_at AS "at", h.id, h.kind, h.rid, h.exit_status AS "exitStatus"
    FROM unnest($1::uuid[], $2::float8[]) AS m(id, since), LATERAL (
      (SELECT ${columns} FROM heartbeats WHERE check_id = m.id AND received_at >= to_timestamp(m.since / 1000)
@@ -28,7 +29,7 @@ export async function selectHistory(
   { evaluatedMax, warmUpMax }: { evaluatedMax: number; warmUpMax: number },
 ): Promise<Map<string, Past[]>> {
   if (checks.length === 0) return new Map()
-  const rows = await tx.query<Past & { checkId: string }>(history, [
+  const rows = await tx.query(history, [
     checks.map(({ id }) => id),
     checks.map(({ unsettled }) => unsettled?.from ?? 0),
     evaluatedMax,
@@ -39,6 +40,7 @@ export async function selectHistory(
 
 const sizes = statement(
   'heartbeats_sizes_to_judge',
+  { id: 'uuid', size: 'int4' },
   `SELECT m.id, (SELECT count(*)::int FROM (SELECT FROM heartbeats h
      WHERE h.check_id = m.id AND h.received_at >= m.unsettled_from LIMIT $2) AS counted) AS size
    FROM checks m WHERE m.id = ANY($1::uuid[]) AND m.unsettled_from IS NOT NULL`,
@@ -47,6 +49,6 @@ const sizes = statement(
 /** How many heartbeats of each check are to be judged again, counted up to `max`. */
 export async function selectSizes(on: Queryable, ids: readonly string[], max: number): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
-  const rows = await on.query<{ id: string; size: number }>(sizes, [ids, max])
+  const rows = await on.query(sizes, [ids, max])
   return new Map(rows.map(({ id, size }) => [id, size]))
 }

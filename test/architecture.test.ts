@@ -27,7 +27,7 @@ const layers: [pattern: RegExp, layer: number][] = [
   [/^src\/app\.ts$/, 5],
   [/\/plugin\.ts$/, 4],
   [/^src\/http\//, 3],
-  [/\/(\w[\w-]*-)?(routes|schema)\.ts$/, 3],
+  [/\/(\w[\w-]*-)?(routes|schema|authenticators?)\.ts$/, 3],
   [/\/(authenticators|dialects)\//, 3],
   [/^src\/database\//, 1],
   [/\/(\w[\w-]*-)?(store|columns|fields|field-types)\.ts$/, 1],

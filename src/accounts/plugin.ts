@@ -61,7 +61,7 @@ export const authPlugin = fp<AuthOptions>(
       const { projectIds, label: actor } = principal
       const [projectId = ''] = projectIds
       request.caller = { projectId, actor, requestId: request.id, address: request.clientAddress }
-      if (isLimited(to)) await app.limitCalls(request, reply, by.rateScope)
+      if (by.rateScope !== null && isLimited(to)) await app.limitCalls(request, reply, by.rateScope)
     }
 
     app.addHook('onRoute', (route) => {
@@ -69,6 +69,7 @@ export const authPlugin = fp<AuthOptions>(
       if (!isPermission(requires)) return
       app.guarded(route)
       const candidates = () => app.authenticators.filter(({ permissions }) => permissions.includes(requires))
+      const isByAddress = () => candidates().every(({ isAddress }) => isAddress)
       const decide = async (request: FastifyRequest, reply: FastifyReply) => {
         const found = await ask(candidates(), request, requires)
         return 'by' in found ? accept(request, reply, found, requires) : refuse(request, found)
@@ -76,6 +77,7 @@ export const authPlugin = fp<AuthOptions>(
       route.onRequest = [
         ...[route.onRequest ?? []].flat(),
         async (request: FastifyRequest, reply: FastifyReply) => {
+          if (isByAddress()) return
           const early = candidates().filter((one) => one.isInBody?.(request) !== true)
           if (early.length === candidates().length) return decide(request, reply)
           const found = await ask(early, request, requires)
@@ -86,9 +88,15 @@ export const authPlugin = fp<AuthOptions>(
       ]
       route.preValidation = [
         async (request: FastifyRequest, reply: FastifyReply) => {
-          if (request.principal === null) await decide(request, reply)
+          if (request.principal === null && !isByAddress()) await decide(request, reply)
         },
         ...[route.preValidation ?? []].flat(),
+      ]
+      route.preHandler = [
+        async (request: FastifyRequest, reply: FastifyReply) => {
+          if (request.principal === null) await decide(request, reply)
+        },
+        ...[route.preHandler ?? []].flat(),
       ]
     })
 

@@ -6,11 +6,13 @@ import type { Editor } from '../checks/editing.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
+import type { Visitor } from '../messages/link-routes.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { readZone } from '../schedule/legacy-zones.ts'
 import * as store from './channels-store.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import type { Recipients } from './recipients/recipients.ts'
+import type { UnsubscribeLinks } from './recipients/unsubscribe-links.ts'
 import type { Encryption } from './secrets/encryption.ts'
 import type { ChannelTests, TestResult } from './sending/channel-tests.ts'
 import type { Destinations } from './sending/destinations.ts'
@@ -34,7 +36,8 @@ export type ChannelState = ChannelDocument & {
   alerts?: WantedAlerts
 }
 
-type IsRecipient = (recipient: string) => boolean
+/** Of the link in a mail with which its recipient unsubscribes. */
+type UnsubscribeParams = { id: string; signature: string }
 
 export type Channels = ReturnType<typeof createChannels>
 
@@ -45,6 +48,7 @@ export type ChannelsOptions = {
   capabilities: Capabilities
   test: ChannelTests
   recipients: Pick<Recipients, 'isConfirmed' | 'ask' | 'revoke'>
+  links: Pick<UnsubscribeLinks, 'isValid'>
   destinations: Pick<Destinations, 'forget'>
   switchOff: SwitchOff
   queue: Pick<DeliveryQueue, 'cancelOfChannel'>
@@ -54,7 +58,8 @@ export type ChannelsOptions = {
 }
 
 export function createChannels(options: ChannelsOptions) {
-  const { database, encryption, transports, capabilities, destinations, recipients, queue, writeAudit, now } = options
+  const { database, encryption, transports, capabilities, destinations, recipients, links, queue, writeAudit, now } =
+    options
 
   function transportOf(kind: string): Transport {
     const transport = Object.hasOwn(transports, kind) ? transports[kind] : undefined
@@ -123,10 +128,10 @@ export function createChannels(options: ChannelsOptions) {
     return recipients.isConfirmed(channel.projectId, recipient)
   }
 
-  async function channelOfRecipient(id: string, isAllowed: IsRecipient): Promise<store.Channel> {
+  async function channelOfLink({ id, signature }: UnsubscribeParams): Promise<store.Channel> {
     const channel = await store.findChannel(database, null, id)
     const recipient = channel === null ? undefined : recipientOf(channel)
-    if (channel === null || recipient === undefined || !isAllowed(recipient))
+    if (channel === null || recipient === undefined || !links.isValid(id, recipient, signature))
       throw new AppError('not_found', 'not found')
     return channel
   }
@@ -221,19 +226,21 @@ export function createChannels(options: ChannelsOptions) {
       destinations.forget(channel)
     },
 
-    /** The names of the channel and its project. Throws `not_found` unless `isAllowed` accepts the channel's address. */
-    async mailing(id: string, isAllowed: IsRecipient): Promise<{ channel: string; project: string }> {
-      const { name, projectId } = await channelOfRecipient(id, isAllowed)
+    /** Throws `not_found` if the link is not valid for the channel and the address that it mails. */
+    verifyUnsubscribeLink: channelOfLink,
+
+    /** The names of the channel and its project. */
+    async mailing(link: UnsubscribeParams): Promise<{ channel: string; project: string }> {
+      const { name, projectId } = await channelOfLink(link)
       return { channel: name, project: await store.selectProjectName(database, projectId) }
     },
 
-    /** Switches the channel off for a caller who has proved that they receive its mails. */
-    async unsubscribe(id: string, isAllowed: IsRecipient, by: { requestId: string; address: string }): Promise<void> {
-      const channel = await channelOfRecipient(id, isAllowed)
-      const actor = { actor: 'recipient', ...by }
+    /** Switches the channel off for the recipient of its mails. */
+    async unsubscribe(link: UnsubscribeParams, visitor: Visitor): Promise<void> {
+      const channel = await channelOfLink(link)
       await database.transaction(async (tx) => {
-        await options.switchOff(tx, channel, 'its recipient has unsubscribed', actor)
-        await store.unconfirmRecipient(tx, id)
+        await options.switchOff(tx, channel, 'its recipient has unsubscribed', visitor)
+        await store.unconfirmRecipient(tx, channel.id)
         await recipients.revoke(tx, channel.projectId, recipientOf(channel) ?? '')
       })
     },

@@ -4,6 +4,7 @@ import { createAddressList } from '../http/admission/address-list.ts'
 import { createGuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import { confirmationRoutes } from './recipients/confirmation-routes.ts'
+import { createMailLinkAuthenticators } from './recipients/link-authenticators.ts'
 import { unsubscribeRoutes } from './recipients/unsubscribe-routes.ts'
 import { channelListRoutes, channelRoutes } from './routes.ts'
 import { loadKeys } from './secrets/encryption.ts'
@@ -52,11 +53,12 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
     const unreachable = async () => [{ value: await channels.unreachableProjects() }]
     metrics.observe('unreachable_projects', unreachable, { everyMs: countEveryMs })
 
-    const { links, recipients } = channels
+    const { recipients } = channels
+    app.authenticators.push(...createMailLinkAuthenticators({ recipients, channels }))
     await app.register(channelRoutes, { channels, stopping: app.lifecycle.closing })
     await app.register(channelListRoutes, { channels })
     await app.register(confirmationRoutes, { recipients })
-    await app.register(unsubscribeRoutes, { channels, links })
+    await app.register(unsubscribeRoutes, { channels })
   },
   {
     name: 'channels',

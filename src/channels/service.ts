@@ -73,7 +73,7 @@ export function createChannelService(options: ChannelServiceOptions) {
   const test = createChannelTests({ ...options, ...limits, sender, destinations, slots, onFree })
 
   return {
-    ...createChannels({ ...options, encryption, test, recipients, switchOff, destinations }),
+    ...createChannels({ ...options, encryption, test, recipients, links, switchOff, destinations }),
     reencrypt: createReencryption({ ...options, encryption }),
     transports,
     encryption,

@@ -4,9 +4,10 @@
 /**
  * reader: reads a project's checks. editor: may do everything in a project, and reads what is secret to a reader.
  * sender: sends its heartbeats. exporter: copies its status to another monitoring system. collector: reads the
- * service's own metrics. operator: operates the service.
+ * service's own metrics. operator: operates the service. recipient: has a link of a message, which opens one page.
+ * replica: is another process of this service.
  */
-type Role = 'reader' | 'editor' | 'sender' | 'exporter' | 'collector' | 'operator'
+type Role = 'reader' | 'editor' | 'sender' | 'exporter' | 'collector' | 'operator' | 'recipient' | 'replica'
 
 const rolesOf = {
   'acknowledgements:read': ['editor'],
@@ -20,10 +21,15 @@ const rolesOf = {
   'definitions:read': ['editor'],
   'deliveries:read': ['reader', 'editor'],
   'deliveries:write': ['editor'],
+  'handovers:write': ['replica'],
   'health-metrics:read': ['reader', 'editor', 'operator'],
   'heartbeats:read': ['editor'],
   'heartbeats:write': ['sender', 'editor'],
   'keys:write': ['editor'],
+  'links:acknowledge': ['recipient'],
+  'links:confirm': ['recipient'],
+  'links:show-check': ['recipient'],
+  'links:unsubscribe': ['recipient'],
   'maintenance:read': ['editor'],
   'maintenance:write': ['editor'],
   'metrics:read': ['collector'],
@@ -41,15 +47,11 @@ export type Permission = keyof typeof rolesOf
 
 const all = Object.keys(rolesOf) as Permission[]
 
-/** Permissions without a rate limit, because a limit would lose heartbeats or metrics. */
-const unlimited: readonly Permission[] = ['heartbeats:write', 'metrics:read']
-
 /**
  * The requirement of a route without a permission. public: none. probe: none, because it says whether the process
- * works. signed-link: the link itself, which the route verifies. ingest: an address that is the credential. replica:
- * the token of another replica, which the route verifies.
+ * works. ingest: an address that is the credential.
  */
-export type Requirement = Permission | 'public' | 'probe' | 'signed-link' | 'ingest' | 'replica'
+export type Requirement = Permission | 'public' | 'probe' | 'ingest'
 
 export function isPermission(requirement: Requirement): requirement is Permission {
   return requirement in rolesOf
@@ -59,8 +61,8 @@ export function permissionsOf(role: Role): readonly Permission[] {
   return all.filter((permission) => (rolesOf[permission] as readonly Role[]).includes(role))
 }
 
-/** Whether routes that require this permission have a rate limit. */
-export const isLimited = (permission: Permission): boolean => !unlimited.includes(permission)
+/** Whether routes that require this permission have a rate limit. A limit would lose heartbeats. */
+export const isLimited = (permission: Permission): boolean => permission !== 'heartbeats:write'
 
 export function isForOperatorsAlone(requirement: Requirement): boolean {
   return isPermission(requirement) && rolesOf[requirement].every((role) => role === 'operator')

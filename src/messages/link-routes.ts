@@ -1,7 +1,7 @@
 // What the routes of links in messages share: people open them in a browser, so browsers get a page for failures, too.
 // Programs, which do not ask for HTML, get the usual JSON.
 
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import type { ErrorCode } from '../core/errors.ts'
 import type { AnswerFailure } from '../http/admission/addresses.ts'
@@ -61,8 +61,17 @@ export const linkToken = (maxLength: number) =>
     'As an alert carries it',
   )
 
-/** The configuration of every such route: the link itself is the credential. */
-export const linkConfig = { requires: 'signed-link', answer } as const
+/** The configuration of every such route: browsers get a page for failures. */
+export const linkConfig = { answer }
+
+/** The person who opened a link, for the audit trail. The link says of what project it is. */
+export type Visitor = { actor: string; requestId: string; address?: string }
+
+export const visitorOf = ({ caller: { actor, requestId, address } }: FastifyRequest): Visitor => ({
+  actor,
+  requestId,
+  address,
+})
 
 /** Sends a page; `body` is HTML. */
 export function sendPage(reply: FastifyReply, body: string): FastifyReply {

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import { createLoop } from '../kit/loop.ts'
 import { checkPageRoutes } from './check-page/check-page-routes.ts'
+import { createAlertLinkAuthenticators } from './link-authenticators.ts'
 import { deliveryRoutes } from './routes.ts'
 import { createNotifications, type Notifications } from './service.ts'
 import { acknowledgementRoutes } from './suppression/acknowledgements-routes.ts'
@@ -53,6 +54,7 @@ export const notificationsPlugin = fp<{ config: Config['alerting'] }>(
     breakers.onClosed(() => deliveries.wake())
     channels.onFree(() => deliveries.wake())
 
+    app.authenticators.push(...createAlertLinkAuthenticators(notifications))
     await app.register(deliveryRoutes, notifications)
     await app.register(maintenanceRoutes, notifications)
     await app.register(acknowledgementRoutes, notifications)

@@ -48,13 +48,14 @@ export function describe(
   const { schema, url, config: { requires = 'public', undocumented } = {} } = route
   if (schema?.operationId === undefined || undocumented) return { schema: { hide: true }, url }
   const { operationId, refusals, response, described, ...own } = schema
+  const security = securityOf(requires, authenticators)
   // A key in the address is no header.
   const isInPath = url.endsWith('/:key')
   const whole = {
     ...own,
     ...described,
-    security: isInPath ? [] : securityOf(requires, authenticators),
-    response: { ...(isPermission(requires) && { 503: unavailable }), ...refusals, ...(response as object) },
+    security: isInPath ? [] : security,
+    response: { ...(security.length > 0 && { 503: unavailable }), ...refusals, ...(response as object) },
     'x-operation': operationId,
   }
   return { schema: whole as FastifySchema, url: url.replace(/\*$/, ':file') }

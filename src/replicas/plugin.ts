@@ -4,6 +4,7 @@ import { createLoop } from '../kit/loop.ts'
 import { createAcknowledging } from './acknowledging.ts'
 import { addressOf, createIdentity } from './identity.ts'
 import { createPeers } from './peers.ts'
+import { createReplicaAuthenticator } from './replica-authenticator.ts'
 import { replicaRoutes } from './routes.ts'
 
 export type ReplicasOptions = {
@@ -74,6 +75,7 @@ export const replicasPlugin = fp<ReplicasOptions>(
         acknowledging.close()
       })
     }
+    app.authenticators.push(createReplicaAuthenticator(blindTime))
     await app.register(replicaRoutes, {
       replicaId: identity.id,
       blindTime,
@@ -82,5 +84,5 @@ export const replicasPlugin = fp<ReplicasOptions>(
       bodyLimitBytes,
     })
   },
-  { name: 'replicas', dependencies: ['heartbeats', 'blind-time'] },
+  { name: 'replicas', dependencies: ['heartbeats', 'blind-time', 'auth'] },
 )

@@ -1,19 +1,16 @@
-// The calls between replicas. A replica that cannot reach the database authenticates by the token whose hash it had
-// stored there.
+// The calls between replicas.
 
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import type { BlindTime } from '../blind-time/service.ts'
 import { AppError } from '../core/errors.ts'
 import { neverShed } from '../http/admission/pressure.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import { isUuid } from '../kit/identifier.ts'
 import { replicaHeader } from './peers.ts'
 
 export type ReplicaRoutesOptions = {
   replicaId: string
-  blindTime: Pick<BlindTime, 'tokenHashOf' | 'reportFor'>
+  blindTime: Pick<BlindTime, 'reportFor'>
   /** Notes that a replica spools, whether or not its records can be written. */
   noteSpooling: (replicaId: string) => void
   /** Records of a spool, to be written into the database; rejects if they cannot be. */
@@ -33,27 +30,14 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
     (_request, body, done) => done(null, body),
   )
 
-  async function authenticate(request: FastifyRequest): Promise<void> {
-    const { id } = request.params as Params
-    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
-    const expected = isUuid(id) ? await blindTime.tokenHashOf(id) : null
-    const given = createHash('sha256').update(token).digest()
-    if (expected !== null && timingSafeEqual(given, Buffer.from(expected, 'hex'))) return
-    await app.limitAuthFailure(request)
-    throw new AppError('unauthorized', 'wrong token')
-  }
-
-  const config = { requires: 'replica', undocumented: true, always: true, quiet: true, ...neverShed } as const
-  app.addHook('onRoute', (route) => {
-    if (route.config?.requires === 'replica') app.guarded(route)
-  })
+  const config = { requires: 'handovers:write', undocumented: true, always: true, quiet: true, ...neverShed } as const
   app.addHook('onRequest', async (_request, reply) => {
     reply.header(replicaHeader, replicaId)
   })
   for (const { url, form } of bothForms('/replicas/:id/heartbeats')) {
     app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(
       url,
-      { config: { ...config, statsId: form.statsId }, onRequest: authenticate },
+      { config: { ...config, statsId: form.statsId } },
       async (request, reply) => {
         const { id } = request.params
         const { heard_through: heardThrough = '', spools } = request.query

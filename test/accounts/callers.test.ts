@@ -1,13 +1,16 @@
 // Which caller may call which route, and what it takes to add a kind of caller.
 
 import assert from 'node:assert/strict'
+import { createHash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import type { HTTPMethods, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
 import { isPermission, permissionsOf } from '../../src/core/permissions.ts'
 import { adminToken, build, keys } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { createSession, type People } from './session.ts'
 
+/** The id of no project, check or channel. */
+const nobodys = '00000000-0000-4000-8000-000000000000'
 const metricsToken = 'test-metrics-token-0000000000000000'
 const unlimited = {
   FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0',
@@ -15,7 +18,8 @@ const unlimited = {
   FLATLINE__ADMIN__CALLS_PER_MINUTE: '0',
 }
 
-const callers = {
+const replicaToken = 'a-token-that-only-the-replica-knows'
+const secrets = {
   nobody: '',
   stranger: 'x'.repeat(32),
   editor: keys.api_key,
@@ -23,14 +27,21 @@ const callers = {
   sender: keys.ping_key,
   admin: adminToken,
   collector: metricsToken,
+  replica: replicaToken,
 }
-type Who = keyof typeof callers
+type Link = 'acknowledging' | 'looking' | 'confirming' | 'unsubscribing'
+type Who = keyof typeof secrets | Link
 
 /** Who may call the routes of this pattern. The first that matches counts; what matches none is for the read-write key alone. */
 const rights: [route: RegExp, who: Who[]][] = [
   [/ \/(admin|circuit-breaker|api\/v1\/circuit-breakers)\b/, ['admin']],
   [/ \/api\/v3\/(projects|service-alerts|quarantine)\b/, ['admin']],
   [/^GET \/metrics\b/, ['collector']],
+  [/^POST \/replicas\//, ['replica']],
+  [/ \/acknowledge\/:token/, ['acknowledging']],
+  [/ \/checks\/:token/, ['looking']],
+  [/ \/confirm\/:token/, ['confirming']],
+  [/ \/api\/v3\/channels\/:id\/unsubscribe\//, ['unsubscribing']],
   [/^GET \/projects\/:project\/metrics\/|^GET \/projects\/:project\/checks\/metrics\//, ['reader']],
   [/^POST \/api\/v3\/heartbeats\b/, ['editor', 'sender']],
   [/^GET \/api\/v3\/audit\b/, ['editor', 'admin']],
@@ -44,30 +55,46 @@ test('every route accepts the callers that have its permission, and no others', 
   const routes: { method: HTTPMethods; pattern: string }[] = []
   const observe = (route: RouteOptions) => {
     if (!isPermission(route.config?.requires ?? 'public')) return
-    // Runs after the guard and answers every accepted call before its route does anything.
-    route.preValidation = async (request, reply) => reply.code(299).send(request.principal.label)
+    // Both run after a guard, and answer every accepted call before its route does anything.
+    const accept = (request: FastifyRequest, reply: FastifyReply) => reply.code(299).send(request.principal.kind)
+    route.preValidation = async (request, reply) => (request.principal === null ? undefined : accept(request, reply))
+    route.preHandler = async (request, reply) => accept(request, reply)
     for (const method of [route.method].flat())
       if (method !== 'HEAD') routes.push({ method: method as HTTPMethods, pattern: route.url })
   }
-  const { app } = await build(t, { ...unlimited, METRICS_TOKEN: metricsToken }, (app) =>
+  const { app, databaseUrl } = await build(t, { ...unlimited, ...mail, METRICS_TOKEN: metricsToken }, (app) =>
     app.addHook('onRoute', observe),
   )
-  assert.ok(routes.length > 80, String(routes.length))
+  assert.ok(routes.length > 100, String(routes.length))
+  const replica = await insertReplica(databaseUrl)
+  const links = await linksOf(app, databaseUrl)
 
   const wrong: string[] = []
+  const kinds = new Set<string>()
   for (const { method, pattern } of routes) {
     const name = `${method} ${pattern}`
     const [, expected] = rights.find(([route]) => route.test(name)) ?? [null, ['editor']]
+    const tries: [who: string, url: string, headers: Record<string, string>][] = [
+      ...Object.entries(secrets).map(([who, secret]): [string, string, Record<string, string>] => [
+        ...([who, addressOf(pattern, secret, replica)] as const),
+        secret === '' ? {} : { authorization: `Bearer ${secret}` },
+      ]),
+      ...Object.entries(links).map(([who, params]): [string, string, Record<string, string>] => [
+        ...([who, addressOf(withParams(pattern, params), '', replica)] as const),
+        {},
+      ]),
+    ]
     const accepted: string[] = []
-    for (const [who, secret] of Object.entries(callers)) {
-      const headers = secret === '' ? {} : { authorization: `Bearer ${secret}` }
-      const { statusCode } = await app.inject({ method, url: addressOf(pattern, secret), headers })
+    for (const [who, url, headers] of tries) {
+      const { statusCode, body } = await app.inject({ method, url, headers })
+      if (statusCode === 299) kinds.add(body)
       if (statusCode === 299) accepted.push(who)
-      else assert.ok([400, 401, 403].includes(statusCode), `${name} as ${who}: ${statusCode}`)
+      else assert.ok([400, 401, 403, 404].includes(statusCode), `${name} as ${who}: ${statusCode}`)
     }
     if (String(accepted) !== String(expected)) wrong.push(`${name}: ${accepted}`)
   }
   assert.deepEqual(wrong, [])
+  assert.deepEqual([...kinds].sort(), app.authenticators.map(({ name }) => name).sort())
 })
 
 test('a new authenticator is a file and a line: routes, limits, audit and API description accept it', async (t) => {
@@ -121,13 +148,51 @@ test('a new authenticator is a file and a line: routes, limits, audit and API de
   assert.equal(acceptsSession(paths['/api/v3/projects/'].post), false)
 })
 
-function addressOf(pattern: string, secret: string): string {
+const mail = { SMTP_RELAY_HOST: '127.0.0.1', SMTP_RELAY_PORT: '9', SMTP_RELAY_FROM: 'flatline@example.org' }
+
+/** What each link has in its address, of a channel that mails and of a check. */
+async function linksOf(app: FastifyInstance, databaseUrl: string): Promise<Record<Link, Record<string, string>>> {
+  const [project] = await sql<{ id: string }>(databaseUrl, 'SELECT id FROM projects')
+  const projectId = String(project?.id)
+  const recipient = 'ops@example.net'
+  const { id } = await app.channels.create(
+    { projectId, actor: 'test', requestId: 'test' },
+    { kind: 'email', name: 'ops', settings: { to: recipient } },
+  )
+  const last = (link: string) => String(link.split('/').at(-1))
+  const { acknowledgements, checkPage } = app.notifications
+  return {
+    acknowledging: { token: last(acknowledgements.link({ checkId: nobodys, flipSeq: 1 })) },
+    looking: { token: last(checkPage.link(nobodys)) },
+    confirming: { token: last(app.channels.recipients.link(projectId, recipient)) },
+    unsubscribing: { id, signature: last(app.channels.links.link(id, recipient)) },
+  }
+}
+
+async function insertReplica(databaseUrl: string): Promise<string> {
+  const id = randomUUID()
+  const tokenHash = createHash('sha256').update(replicaToken).digest('hex')
+  await sql(
+    databaseUrl,
+    `INSERT INTO replicas (id, seen_at, spools, heard_through, token_hash) VALUES ($1, now(), true, now() - interval '1 minute', $2)`,
+    [id, tokenHash],
+  )
+  return id
+}
+
+const withParams = (pattern: string, params: Record<string, string>) =>
+  pattern.replace(/:(token|signature|id(?=\/unsubscribe))/g, (name, param: string) => params[param] ?? name)
+
+function addressOf(pattern: string, secret: string, replica: string): string {
   return pattern
+    .replace('/replicas/:id', `/replicas/${replica}`)
     .replace(':id(^[0-9a-f]{40}$)', 'a'.repeat(40))
-    .replace(':id', '00000000-0000-4000-8000-000000000000')
-    .replace(':project', '00000000-0000-4000-8000-000000000000')
+    .replace(':id', nobodys)
+    .replace(':project', nobodys)
     .replace(/:key$/, secret || 'x')
     .replace(/:n\b/, '1')
+    .replace(':hours', '1')
+    .replace(/:(token|signature)/, 'x')
     .replace(':kind', 'api_key')
     .replace(':name', 'database')
 }

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { uniqueKey } from '../../src/checks/fields/columns.ts'
+import { permissionsOf } from '../../src/core/permissions.ts'
 import { type Answer, adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
 const admin = { authorization: `Bearer ${adminToken}` }
-const open = ['public', 'probe', 'signed-link', 'ingest', 'metrics:read']
+const open = ['public', 'probe', 'ingest', 'metrics:read', ...permissionsOf('recipient')]
 
 const versions = ['/api/v1', '/api/v2', '/api/v3']
 const byKey = ':id(^[0-9a-f]{40}$)'

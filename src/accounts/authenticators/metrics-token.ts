@@ -13,7 +13,7 @@ export function createMetricsToken({ security, environment }: Config): Authentic
   return {
     name: 'metrics-token',
     permissions,
-    rateScope: 'admin',
+    rateScope: null,
     schemes: { metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN, where it is set' } },
     isOptional: true,
     wrong: wrongToken,

@@ -4,7 +4,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { bothForms } from '../../http/slashes.ts'
-import { linkConfig, linkToken, pageCall, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, linkToken, pageCall, sendPage, visitorOf } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Recipients } from './recipients.ts'
 
@@ -31,7 +31,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
   recipients: Pick<Recipients, 'projectOf' | 'confirm'>
 }> = async (app, { recipients }) => {
   for (const { url, form } of bothForms('/confirm/:token')) {
-    const config = { ...linkConfig, ...form }
+    const config = { ...linkConfig, requires: 'links:confirm', ...form } as const
 
     app.get(url, { config, schema: show }, async (request, reply) => {
       const project = await recipients.projectOf(request.params.token)
@@ -40,7 +40,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<{
 
     app.post(url, { config, schema: confirm }, async (request, reply) => {
       const project = await recipients.projectOf(request.params.token)
-      await recipients.confirm(request.params.token, { requestId: request.id, address: request.clientAddress })
+      await recipients.confirm(request.params.token, visitorOf(request))
       return sendPage(reply, heading('Confirmed', project) + confirmed)
     })
   }

@@ -6,6 +6,7 @@ import type { WriteAudit } from '../../audit/store.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
+import type { Visitor } from '../../messages/link-routes.ts'
 import type { DeliveryQueue } from '../delivery-queue.ts'
 import type { Encryption } from '../secrets/encryption.ts'
 import * as store from './recipients-store.ts'
@@ -75,6 +76,9 @@ export function createRecipients(options: {
         await queue.insertConfirmationRequest(tx, channel, { ...question, asks: recipient.hash.toString('hex') }, at)
     },
 
+    /** Throws if the link is not valid or has expired. */
+    verifyLink: opened,
+
     /** The name of the project that asks. Throws if the link is not valid or has expired. */
     async projectOf(token: string): Promise<string> {
       const project = await store.selectAskingProject(database, opened(token))
@@ -82,13 +86,13 @@ export function createRecipients(options: {
       return project
     },
 
-    async confirm(token: string, by: { requestId: string; address: string }): Promise<void> {
+    async confirm(token: string, visitor: Visitor): Promise<void> {
       const link = opened(token)
       await database.transaction(async (tx) => {
         const projectId = await store.confirmRecipient(tx, link, now())
         if (projectId === null) throw notAsked()
         const target = link.hash.toString('hex')
-        await writeAudit(tx, { projectId, actor: 'recipient', ...by, action: 'recipient.confirm', target })
+        await writeAudit(tx, { projectId, ...visitor, action: 'recipient.confirm', target })
       })
     },
 

@@ -7,10 +7,9 @@ import { withExample } from '../../http/schemas/api-schema.ts'
 import { exampleChannel } from '../../http/schemas/examples.ts'
 import { Uuid } from '../../http/schemas/types.ts'
 import { bothForms } from '../../http/slashes.ts'
-import { linkConfig, pageCall, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, pageCall, sendPage, visitorOf } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import type { Channels } from '../channels.ts'
-import type { UnsubscribeLinks } from './unsubscribe-links.ts'
 
 const params = Type.Object({
   id: withExample(Uuid, exampleChannel, 'uuid of the channel'),
@@ -35,25 +34,18 @@ const unsubscribed = '<p>Unsubscribed: this channel is switched off. You will ge
 
 export const unsubscribeRoutes: FastifyPluginAsyncTypebox<{
   channels: Pick<Channels, 'mailing' | 'unsubscribe'>
-  links: Pick<UnsubscribeLinks, 'isValid'>
-}> = async (app, { channels, links }) => {
-  const isSigned =
-    ({ id, signature }: { id: string; signature: string }) =>
-    (recipient: string) =>
-      links.isValid(id, recipient, signature)
-
+}> = async (app, { channels }) => {
   for (const { url, form } of bothForms('/api/v3/channels/:id/unsubscribe/:signature')) {
-    const config = { ...linkConfig, ...form }
+    const config = { ...linkConfig, requires: 'links:unsubscribe', ...form } as const
 
     app.get(url, { config, schema: show }, async (request, reply) => {
-      const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
+      const { channel, project } = await channels.mailing(request.params)
       return sendPage(reply, heading(channel, project) + question + button('Unsubscribe'))
     })
 
     app.post(url, { config, schema: unsubscribe }, async (request, reply) => {
-      const by = { requestId: request.id, address: request.clientAddress }
-      const { channel, project } = await channels.mailing(request.params.id, isSigned(request.params))
-      await channels.unsubscribe(request.params.id, isSigned(request.params), by)
+      const { channel, project } = await channels.mailing(request.params)
+      await channels.unsubscribe(request.params, visitorOf(request))
       return sendPage(reply, heading(channel, project) + unsubscribed)
     })
   }

@@ -1,6 +1,6 @@
 // An authenticator is one way in which callers prove who they are, as one value. accounts/plugin.ts asks it at the routes whose permission
-// its principals can have; the limits of rate and the description of the API derive from it. A new one is a file and a line in
-// accounts/authenticators/all.ts.
+// its principals can have; the limits of rate and the description of the API derive from it. A new one is a file and a line: in
+// accounts/authenticators/all.ts, or in the plugin of the room to which its secret belongs.
 
 import type { FastifyRequest } from 'fastify'
 import type { ErrorCode } from '../../core/errors.ts'
@@ -40,8 +40,8 @@ export type Authenticator = {
   name: string
   /** All that its principals can have. Routes that require something else never ask it. */
   permissions: readonly Permission[]
-  /** How the calls of its principals are counted, at routes with a limit. */
-  rateScope: RateScope
+  /** How the calls of its principals are counted, at routes with a limit; null if they are not. */
+  rateScope: RateScope | null
   /** Its entries in the description of the API: any one of them will do. */
   schemes: Readonly<Record<string, SecurityScheme>>
   /** Whether it can accept a call without a credential. */
@@ -50,6 +50,8 @@ export type Authenticator = {
   wrong: string
   /** Whether the request can have its credential only in the body, so that this authenticator is asked after the body has been read. */
   isInBody?: (request: FastifyRequest) => boolean
+  /** Whether the address is its credential, so that this authenticator is asked once the address is known to be valid. */
+  isAddress?: boolean
   /** Null if the request has no credential of this kind. Compares secrets in constant time. */
   authenticate: (request: FastifyRequest) => Promise<Principal | Refusal | null> | Principal | Refusal | null
 }

@@ -22,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-const unguarded: readonly Requirement[] = ['public', 'probe', 'signed-link', 'ingest']
+const unguarded: readonly Requirement[] = ['public', 'probe', 'ingest']
 
 export const requirementsPlugin = fp(
   async (app) => {

@@ -25,7 +25,8 @@ const show = pageCall('lookAtCheck', {
 
 export const checkPageRoutes: FastifyPluginAsyncTypebox<{ checkPage: CheckPage }> = async (app, { checkPage }) => {
   for (const { url, form } of bothForms('/checks/:token')) {
-    app.get(url, { config: { ...linkConfig, ...form }, schema: show }, async (request, reply) => {
+    const config = { ...linkConfig, requires: 'links:show-check', ...form } as const
+    app.get(url, { config, schema: show }, async (request, reply) => {
       const content = await checkPage.read(request.params.token)
       return sendPage(reply.header('referrer-policy', 'no-referrer'), pageOf(content))
     })

@@ -32,6 +32,9 @@ export function createCheckPage(options: {
   return {
     link: (checkId: string) => `${siteUrl()}/checks/${links.seal(checkId)}`,
 
+    /** Throws if the link is not valid or has expired. */
+    verifyLink: links.open,
+
     async read(token: string): Promise<CheckPageContent> {
       const { checkId: id } = links.open(token)
       const found = await selectOutage(database, null, id)

@@ -1,10 +1,9 @@
 // Acknowledging and snoozing, by key and by the links in alerts. A link shows a page; only its buttons act.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { shareSchemas } from '../../http/schemas/api-schema.ts'
 import { bothForms } from '../../http/slashes.ts'
-import { linkConfig, sendPage } from '../../messages/link-routes.ts'
+import { linkConfig, sendPage, visitorOf } from '../../messages/link-routes.ts'
 import { button, heading } from '../../messages/page.ts'
 import { instantText } from '../../messages/text.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
@@ -50,7 +49,7 @@ export const acknowledgementRoutes: FastifyPluginAsyncTypebox<{ acknowledgements
 
 function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledgements: Acknowledgements): void {
   for (const { url, form } of bothForms('/acknowledge/:token')) {
-    const config = { ...linkConfig, ...form }
+    const config = { ...linkConfig, requires: 'links:acknowledge', ...form } as const
 
     app.get(url, { config, schema: showLink }, async (request, reply) => {
       const { token } = request.params
@@ -62,7 +61,7 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
 
     app.post(url, { config, schema: acknowledgeByLink }, async (request, reply) => {
       const { token } = request.params
-      await acknowledgements.acknowledgeByLink(visitor(request), token)
+      await acknowledgements.acknowledgeByLink(visitorOf(request), token)
       const { name, project } = await acknowledgements.readLink(token)
       return sendPage(
         reply,
@@ -72,11 +71,11 @@ function linkRoutes(app: Parameters<typeof acknowledgementRoutes>[0], acknowledg
   }
 
   for (const { url, form } of bothForms('/acknowledge/:token/snooze/:hours')) {
-    const config = { ...linkConfig, ...form }
+    const config = { ...linkConfig, requires: 'links:acknowledge', ...form } as const
 
     app.post(url, { config, schema: snoozeByLink }, async (request, reply) => {
       const { token, hours } = request.params
-      await acknowledgements.snoozeByLink(visitor(request), token, hours * 3600)
+      await acknowledgements.snoozeByLink(visitorOf(request), token, hours * 3600)
       const { name, project, snoozed_until: until } = await acknowledgements.readLink(token)
       return sendPage(reply, heading(name, project) + snoozedText(until))
     })
@@ -97,5 +96,3 @@ function buttonsOf(content: Awaited<ReturnType<Acknowledgements['readLink']>>, a
 function snoozedText(until: string | null): string {
   return until === null ? '' : `<p>Snoozed: no alerts of this check until ${instantText(Date.parse(until))}.</p>`
 }
-
-const visitor = (request: FastifyRequest) => ({ actor: 'link', requestId: request.id, address: request.clientAddress })

@@ -7,13 +7,11 @@ import type { Editor } from '../../checks/editing.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'
 import { isoMillis } from '../../kit/instant.ts'
+import type { Visitor } from '../../messages/link-routes.ts'
 import { createCheckLinks } from '../check-page/check-links.ts'
 import * as store from './acknowledgements-store.ts'
 
 export type AcknowledgementDocument = { acknowledged: boolean; snoozed_until: string | null }
-
-/** The link itself is the credential. */
-export type Visitor = Omit<Editor, 'projectId'>
 
 export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 
@@ -76,6 +74,9 @@ export function createAcknowledgements(options: {
   return {
     link: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
       `${siteUrl()}/acknowledge/${links.seal(checkId, flipSeq)}`,
+
+    /** Throws if the link is not valid or has expired. */
+    verifyLink: outageOf,
 
     /** What the page of a link shows. It changes nothing, because mail scanners open links. */
     async readLink(

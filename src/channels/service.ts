@@ -14,7 +14,6 @@ import { createEncryption } from './secrets/encryption.ts'
 import { createReencryption } from './secrets/reencryption.ts'
 import { createChannelTests } from './sending/channel-tests.ts'
 import { createDestinations } from './sending/destinations.ts'
-import { createPace } from './sending/pace.ts'
 import { createSender, type SenderLog } from './sending/send.ts'
 import { createSlots } from './sending/slots.ts'
 import { createSwitchOff } from './switch-off.ts'
@@ -51,10 +50,10 @@ export type ChannelServiceOptions = {
 export type ChannelService = ReturnType<typeof createChannelService>
 
 export function createChannelService(options: ChannelServiceOptions) {
-  const { database, keys, transports, limits, siteUrl, now } = options
+  const { database, keys, transports, limits, siteUrl } = options
   const encryption = createEncryption(keys)
   const links = createUnsubscribeLinks({ keys, siteUrl })
-  const destinations = createDestinations(options)
+  const destinations = createDestinations({ ...options, paceOf: (kind) => transports[kind]?.pace })
   const switchOff = createSwitchOff(options)
   const recipients = createRecipients({ ...options, ...limits, encryption })
   const sender = createSender({
@@ -81,7 +80,6 @@ export function createChannelService(options: ChannelServiceOptions) {
     recipients,
     destinations,
     slots,
-    pace: createPace({ paceOf: (kind) => transports[kind]?.pace, now }),
     sender,
     switchOff,
 

@@ -23,9 +23,6 @@ type Annotated = {
   items?: Annotated
 }
 
-/** The context under which the settings of a channel are encrypted. */
-export const settingsContext = (channelId: string) => `channels/${channelId}`
-
 /** The first rule that they break; undefined if they are good. */
 export function settingsProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   return (

@@ -3,7 +3,6 @@
 // the pace of vendors hold for all replicas together, by the database.
 
 import type { Destinations } from '../channels/sending/destinations.ts'
-import type { PaceBudget } from '../channels/sending/pace.ts'
 import type { MessageSender } from '../channels/sending/send.ts'
 import type { SlotRequest, Slots } from '../channels/sending/slots.ts'
 import type { BreakerCall } from '../circuit-breakers/service.ts'
@@ -22,11 +21,10 @@ export type Gate = ReturnType<typeof createGate>
 
 export function createGate(options: {
   slots: Pick<Slots, 'isFree' | 'busy' | 'take'>
-  destinations: Pick<Destinations, 'begin' | 'broken' | 'delayed'>
-  pace: Pick<PaceBudget, 'spend' | 'spent'>
+  destinations: Pick<Destinations, 'begin' | 'broken' | 'delayed' | 'keepPace' | 'overPace'>
   sender: Pick<MessageSender, 'unreadable'>
 }) {
-  const { slots, destinations, pace, sender } = options
+  const { slots, destinations, sender } = options
 
   /** Channels that wait for something else than a slot. Where several reasons hold, the one that is added last is shown. */
   function waits(): Map<string, SendWait> {
@@ -34,7 +32,7 @@ export function createGate(options: {
     const add = (reason: WaitReason, channels: Iterable<[channelId: string, until: number | null]>) => {
       for (const [channelId, until] of channels) all.set(channelId, { reason, until })
     }
-    add('pace', pace.spent())
+    add('pace', destinations.overPace())
     add('retry_after', destinations.delayed())
     add('circuit_breaker', destinations.broken())
     add('encryption_key', sender.unreadable())
@@ -70,6 +68,6 @@ export function createGate(options: {
 
     /** Which of these the pace of their vendors allows now. Counts only if the transaction does. */
     keepPace: <One extends SlotRequest>(tx: Queryable, wanted: readonly One[]): Promise<One[]> =>
-      pace.spend(tx, wanted),
+      destinations.keepPace(tx, wanted),
   }
 }

@@ -39,10 +39,7 @@ export type NotificationLimits = {
 
 export type NotificationOptions = {
   database: Database
-  channels: Pick<
-    ChannelService,
-    'transports' | 'encryption' | 'destinations' | 'slots' | 'pace' | 'sender' | 'switchOff'
-  >
+  channels: Pick<ChannelService, 'transports' | 'encryption' | 'destinations' | 'slots' | 'sender' | 'switchOff'>
   writeAudit: WriteAudit
   checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   checkOfKey: (projectId: string, key: string) => Promise<string | null>
@@ -61,7 +58,7 @@ export type Notifications = ReturnType<typeof createNotifications>
 
 export function createNotifications(options: NotificationOptions) {
   const { database, channels, limits, now } = options
-  const { encryption, destinations, slots, pace, sender, switchOff, transports } = channels
+  const { encryption, destinations, slots, sender, switchOff, transports } = channels
   const policy = policyOf(limits)
   const suppressions = createSuppressions({ ...options, outagesMax: limits.flappingOutages })
   const acknowledgements = createAcknowledgements({ ...options, encryption })
@@ -75,7 +72,7 @@ export function createNotifications(options: NotificationOptions) {
   const conclude = createConclude({ ...options, switchOff, policy })
   const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
   const attempts = createAttempts({ ...options, sender, compose, leases, conclude, policy })
-  const gate = createGate({ slots, destinations, pace, sender })
+  const gate = createGate({ slots, destinations, sender })
   const worker = createWorker({ ...options, slots, leases, gate, attempts })
 
   return {

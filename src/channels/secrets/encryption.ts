@@ -8,6 +8,9 @@ import { dataDirMode } from '../../config/data-dir.ts'
 
 export type Encryption = ReturnType<typeof createEncryption>
 
+/** The context of a channel's settings. */
+export const settingsContext = (channelId: string) => `channels/${channelId}`
+
 const version = 1
 const keyBytes = 32
 const tagStart = 1 + 4 + 12

@@ -4,8 +4,7 @@
 import type { Actor, WriteAudit } from '../../audit/store.ts'
 import type { Database } from '../../database/service.ts'
 import { type Box, exchangeBoxes, selectBoxes } from '../channels-store.ts'
-import { settingsContext } from '../settings.ts'
-import type { Encryption } from './encryption.ts'
+import { type Encryption, settingsContext } from './encryption.ts'
 
 /** `unreadable` were encrypted with a key that is not in the list: dropping it has lost them. */
 export type Reencrypted = { channels: number; reencrypted: number; unreadable: number }

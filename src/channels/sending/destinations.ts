@@ -1,18 +1,29 @@
-// What this replica knows of the destination of a channel: its circuit breaker, and the pause for which it has asked (Retry-After). Circuit
-// breakers are each replica's own. A pause is in the database for all replicas, and here as well until it is written.
+// What keeps messages from the destination of a channel: its circuit breaker, the pause for which it has asked (Retry-After), and the pace of
+// its vendor. Circuit breakers are each replica's own. A pause is in the database for all replicas, and here as well until it is written. The
+// pace holds for all replicas together: the database counts what is left, under a lock, in the transaction that claims the deliveries.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, BreakerCall, CircuitBreakers } from '../../circuit-breakers/service.ts'
+import type { Queryable } from '../../database/connection/client.ts'
+import { type Allowance, allowanceAt, type Pace } from '../../kit/pace.ts'
+import { lockAllowances, writeAllowances } from './destinations-store.ts'
 
 export type Destination = { id: string; kind: string }
+type Destined = { channelId: string; kind: string }
 
 export type Destinations = ReturnType<typeof createDestinations>
 
-export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'get' | 'forget'>; now: () => number }) {
-  const { breakers, now } = options
+export function createDestinations(options: {
+  breakers: Pick<CircuitBreakers, 'get' | 'forget'>
+  paceOf: (kind: string) => Pace | undefined
+  now: () => number
+}) {
+  const { breakers, paceOf, now } = options
   /** Circuit breakers that were not closed when last seen, by channel. */
   const unhealthy = new Map<string, Breaker>()
   const delayedUntil = new Map<string, number>()
+  /** Channels of which the pace allows nothing, until when. Another replica may know of more. */
+  const overPaceUntil = new Map<string, number>()
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
 
@@ -41,9 +52,35 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
 
     /** Channels whose destination has asked for a pause (Retry-After), and until when. */
     delayed(): [channelId: string, until: number][] {
+      return current(delayedUntil, now())
+    },
+
+    /** Channels of which the pace allows nothing, and until when. */
+    overPace(): [channelId: string, until: number][] {
+      return current(overPaceUntil, now())
+    },
+
+    /** Which of these the pace of their vendors allows now, in their order. Counts only if the transaction does. */
+    async keepPace<One extends Destined>(tx: Queryable, wanted: readonly One[]): Promise<One[]> {
       const at = now()
-      for (const [id, until] of delayedUntil) if (until <= at) delayedUntil.delete(id)
-      return [...delayedUntil]
+      const paced = new Map(wanted.flatMap(({ channelId, kind }) => entryOf(channelId, paceOf(kind))))
+      if (paced.size === 0) return [...wanted]
+      const before = await lockAllowances(tx, [...paced.keys()])
+      const left = new Map<string, Allowance>()
+      for (const [id, pace] of paced) left.set(id, allowanceAt(pace, before.get(id), at))
+      const granted = wanted.filter(({ channelId }) => {
+        const allowance = left.get(channelId)
+        if (allowance === undefined) return true
+        if (allowance.left < 1) return false
+        allowance.left--
+        return true
+      })
+      await writeAllowances(tx, left)
+      for (const [id, { burst, perMinute }] of paced) {
+        const missing = Math.min(1, burst) - (left.get(id)?.left ?? burst)
+        if (missing > 0) overPaceUntil.set(id, at + (missing * 60_000) / perMinute)
+      }
+      return granted
     },
 
     /** Null if nothing may be sent there now. */
@@ -74,6 +111,16 @@ export function createDestinations(options: { breakers: Pick<CircuitBreakers, 'g
       breakers.forget(breakerName(destination))
     },
   }
+}
+
+/** Those whose time has not come; forgets the others. */
+function current(until: Map<string, number>, at: number): [channelId: string, until: number][] {
+  for (const [id, end] of until) if (end <= at) until.delete(id)
+  return [...until]
+}
+
+function entryOf(channelId: string, pace: Pace | undefined): [string, Pace][] {
+  return pace === undefined ? [] : [[channelId, pace]]
 }
 
 /** Opaque: the operator, who sees it, need not know whose channel it is. */

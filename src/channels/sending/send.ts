@@ -10,11 +10,10 @@ import { FetchError, type GuardedFetch } from '../../outbound/guarded-fetch.ts'
 import type { Channel } from '../channels-store.ts'
 import type { Recipients } from '../recipients/recipients.ts'
 import type { UnsubscribeLinks } from '../recipients/unsubscribe-links.ts'
-import type { Encryption } from '../secrets/encryption.ts'
-import { settingsContext } from '../settings.ts'
+import { type Encryption, settingsContext } from '../secrets/encryption.ts'
 import { type Capabilities, DeliveryError, type Transport } from '../wire/transport.ts'
 import type { Destinations } from './destinations.ts'
-import { delayChannel } from './pace-store.ts'
+import { delayChannel } from './destinations-store.ts'
 
 /**
  * Interrupted: the process stops, and nobody knows whether the destination has the message, or the process was paused for so long that

@@ -1,4 +1,5 @@
-// How much more the destinations of channels take, and when, of all replicas together. Instants in epoch milliseconds.
+// What holds for the destination of a channel on all replicas together: how many more messages it takes, and the pause for which it has
+// asked. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { statement as registered } from '../../database/sql.ts'

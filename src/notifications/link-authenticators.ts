@@ -1,22 +1,17 @@
 import type { Authenticator } from '../http/admission/authenticator.ts'
 import { createLinkAuthenticator } from '../messages/link-authenticator.ts'
-import type { CheckPage } from './check-page/check-page.ts'
-import type { Acknowledgements } from './suppression/acknowledgements.ts'
+import type { CheckLinks } from './check-page/check-links.ts'
 
 /** The links in an alert: to acknowledge its outage, and to the page of its check. */
-export function createAlertLinkAuthenticators(services: {
-  acknowledgements: Pick<Acknowledgements, 'verifyLink'>
-  checkPage: Pick<CheckPage, 'verifyLink'>
-}): Authenticator[] {
-  const { acknowledgements, checkPage } = services
+export function createAlertLinkAuthenticators({ links }: { links: Pick<CheckLinks, 'open'> }): Authenticator[] {
   return [
     createLinkAuthenticator<{ token: string }>({
       ...{ name: 'acknowledgement-link', label: 'link', permission: 'links:acknowledge' },
-      verify: ({ token }) => acknowledgements.verifyLink(token),
+      verify: ({ token }) => links.open('acknowledgement', token),
     }),
     createLinkAuthenticator<{ token: string }>({
       ...{ name: 'check-link', label: 'link', permission: 'links:show-check' },
-      verify: ({ token }) => checkPage.verifyLink(token),
+      verify: ({ token }) => links.open('page', token),
     }),
   ]
 }

@@ -13,6 +13,7 @@ import { createAttempts } from './attempts/attempt.ts'
 import { createComposer } from './attempts/compose.ts'
 import { createConclude, type NotificationLog } from './attempts/conclude.ts'
 import type { DeliveryOutcome, DeliveryPolicy } from './attempts/outcome.ts'
+import { createCheckLinks } from './check-page/check-links.ts'
 import { createCheckPage } from './check-page/check-page.ts'
 import { createDeliveries } from './deliveries.ts'
 import { createGate } from './gate.ts'
@@ -22,7 +23,7 @@ import { insertNotice } from './queue/operator-notices-store.ts'
 import * as store from './queue/queue-store.ts'
 import { createAcknowledgements } from './suppression/acknowledgements.ts'
 import { createMaintenance } from './suppression/maintenance.ts'
-import { createSuppressions } from './suppression/suppressions.ts'
+import { createSuppressions } from './suppression/suppression.ts'
 import { createWorker } from './worker.ts'
 
 export type NotificationLimits = {
@@ -61,14 +62,8 @@ export function createNotifications(options: NotificationOptions) {
   const { encryption, destinations, slots, sender, switchOff, transports } = channels
   const policy = policyOf(limits)
   const suppressions = createSuppressions({ ...options, outagesMax: limits.flappingOutages })
-  const acknowledgements = createAcknowledgements({ ...options, encryption })
-  const checkPage = createCheckPage({ ...options, encryption })
-  const compose = createComposer({
-    ...options,
-    suppressions,
-    acknowledgeLink: acknowledgements.link,
-    checkLink: checkPage.link,
-  })
+  const links = createCheckLinks({ ...options, encryption })
+  const compose = createComposer({ ...options, suppressions, links })
   const conclude = createConclude({ ...options, switchOff, policy })
   const leases = createLeases({ database, leaseMs: limits.leaseMs, now })
   const attempts = createAttempts({ ...options, sender, compose, leases, conclude, policy })
@@ -85,8 +80,9 @@ export function createNotifications(options: NotificationOptions) {
       log: options.log,
     }),
     maintenance: createMaintenance(options),
-    acknowledgements,
-    checkPage,
+    links,
+    acknowledgements: createAcknowledgements({ ...options, links }),
+    checkPage: createCheckPage({ ...options, links }),
     release: suppressions.release,
     claim: worker.claim,
     renewLeases: leases.renew,

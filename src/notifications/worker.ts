@@ -5,7 +5,7 @@ import type { Slots } from '../channels/sending/slots.ts'
 import type { Database } from '../database/service.ts'
 import type { Attempts } from './attempts/attempt.ts'
 import type { Gate, SendPermit } from './gate.ts'
-import { claimGroup } from './outbox/groups-store.ts'
+import { claimGroup } from './queue/groups-store.ts'
 import type { Leases } from './queue/leases.ts'
 import * as store from './queue/queue-store.ts'
 

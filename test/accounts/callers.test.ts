@@ -160,10 +160,10 @@ async function linksOf(app: FastifyInstance, databaseUrl: string): Promise<Recor
     { kind: 'email', name: 'ops', settings: { to: recipient } },
   )
   const last = (link: string) => String(link.split('/').at(-1))
-  const { acknowledgements, checkPage } = app.notifications
+  const { links } = app.notifications
   return {
-    acknowledging: { token: last(acknowledgements.link({ checkId: nobodys, flipSeq: 1 })) },
-    looking: { token: last(checkPage.link(nobodys)) },
+    acknowledging: { token: last(links.acknowledgement({ checkId: nobodys, flipSeq: 1 })) },
+    looking: { token: last(links.page(nobodys)) },
     confirming: { token: last(app.channels.recipients.link(projectId, recipient)) },
     unsubscribing: { id, signature: last(app.channels.links.link(id, recipient)) },
   }

@@ -60,7 +60,7 @@ test('links, forms, redirects and the OpenAPI document keep the path of SITE_URL
   const [outage] = await sql<{ seq: number }>(databaseUrl, 'SELECT max(seq) AS seq FROM flips WHERE check_id = $1', [
     check.uuid,
   ])
-  const link = app.notifications.acknowledgements.link({ checkId: String(check.uuid), flipSeq: Number(outage?.seq) })
+  const link = app.notifications.links.acknowledgement({ checkId: String(check.uuid), flipSeq: Number(outage?.seq) })
   const page = await (await fetch(link)).text()
   const actions = [...page.matchAll(/action="([^"]+)"/g)].map(([, action]) => action as string)
   assert.ok(actions.length >= 4)

@@ -126,8 +126,8 @@ test('no answer and no log line shows a uuid, key or secret to a caller who may 
   const checkId = String(nameless?.id)
   const tokenOf = (link: string) => link.slice(link.lastIndexOf('/') + 1)
   const tokens = [
-    tokenOf(app.notifications.acknowledgements.link({ checkId, flipSeq: Number(nameless?.flip_seq) })),
-    tokenOf(app.notifications.checkPage.link(checkId)),
+    tokenOf(app.notifications.links.acknowledgement({ checkId, flipSeq: Number(nameless?.flip_seq) })),
+    tokenOf(app.notifications.links.page(checkId)),
   ]
 
   const oneOfEach = Object.values(ids).map((some) => String(some[0]))

@@ -6,11 +6,11 @@ import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'
 import { type CheckMessage, incidentKey, type Message, type Severity } from '../../messages/message.ts'
-import { coalescedText, leaveToRecovery, selectOutages } from '../follow-ups/coalescing-store.ts'
+import type { CheckLinks } from '../check-page/check-links.ts'
 import type { AlertKind, Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 import type { ClaimedDelivery } from '../queue/queue-store.ts'
-import type { Suppressions } from '../suppression/suppressions.ts'
-import { type FlipKey, type LastPing, selectFlips, selectLastPings } from './compose-store.ts'
+import type { Suppressions } from '../suppression/suppression.ts'
+import * as store from './compose-store.ts'
 
 /** The message, or why it is not sent. */
 export type Compose = (delivery: ClaimedDelivery) => Promise<Message | Suppression>
@@ -20,30 +20,27 @@ export type ComposerOptions = {
   /** In their order; null of a check that the project does not have any more. */
   checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   suppressions: Pick<Suppressions, 'why'>
-  /** Where people say that they have seen it. */
-  acknowledgeLink: (outage: { checkId: string; flipSeq: number }) => string
-  /** Where people see how it stands. */
-  checkLink: (checkId: string) => string
+  links: Pick<CheckLinks, 'page' | 'acknowledgement'>
   now: () => number
 }
 
 export function createComposer(options: ComposerOptions): Compose {
-  const { database, suppressions, now } = options
-  const flipOf = coalesce((keys: FlipKey[]) => selectFlips(database, keys))
-  const lastPingOf = coalesce(async (keys: FlipKey[]) => {
+  const { database, suppressions, links, now } = options
+  const flipOf = coalesce((keys: store.FlipKey[]) => store.selectFlips(database, keys))
+  const lastPingOf = coalesce(async (keys: store.FlipKey[]) => {
     // Many channels get an alert about one flip, and the mail behind it may be a megabyte: parse it once.
     const distinct = new Map(keys.map((key) => [nameOf(key), key]))
-    const found = await selectLastPings(database, [...distinct.values()])
+    const found = await store.selectLastPings(database, [...distinct.values()])
     const read = new Map<string, CheckMessage['lastPing'] | null>()
     for (const [index, name] of [...distinct.keys()].entries()) read.set(name, await readable(found[index] ?? null))
     return keys.map((key) => read.get(nameOf(key)) ?? null)
   })
-  const outageOf = coalesce((keys: (FlipKey & { channelId: string })[]) => selectOutages(database, keys))
+  const outageOf = coalesce((keys: (store.FlipKey & { channelId: string })[]) => store.selectOutages(database, keys))
   const checkOf = coalesce(options.checkViews)
   const isLeftToRecovery = coalesce(async (outages: { checkId: string; id: string }[]) => {
     const checkIds = outages.map(({ checkId }) => checkId)
     const ids = outages.map(({ id }) => id)
-    const left = await database.transaction((tx) => leaveToRecovery(tx, checkIds, now(), ids))
+    const left = await database.transaction((tx) => store.leaveToRecovery(tx, checkIds, now(), ids))
     return ids.map((id) => left.has(id))
   })
 
@@ -62,7 +59,7 @@ export function createComposer(options: ComposerOptions): Compose {
     // Every other kind is about a change of a check.
     const kind = delivery.deliveryKind as AlertKind
     const change = { checkId, projectId, channelId, flipSeq, kind }
-    if (kind === 'down' && (await isLeftToRecovery({ checkId, id }))) return never('coalesced', coalescedText)
+    if (kind === 'down' && (await isLeftToRecovery({ checkId, id }))) return never('coalesced', store.coalescedText)
     const [flip, suppression, check, lastPing, outage] = await Promise.all([
       flipOf(change),
       suppressions.why(change),
@@ -90,18 +87,18 @@ export function createComposer(options: ComposerOptions): Compose {
       ...(kind === 'reminder' && { reminder: Math.max(1, delivery.ordinal) }),
       ...(lastPing && { lastPing }),
       links: {
-        check: options.checkLink(checkId),
-        ...(kind !== 'up' && { acknowledge: options.acknowledgeLink({ checkId, flipSeq }) }),
+        check: links.page(checkId),
+        ...(kind !== 'up' && { acknowledge: links.acknowledgement({ checkId, flipSeq }) }),
       },
       ...(outage && { outage: { ...outage, at: isoMillis(outage.at) } }),
     }
   }
 }
 
-const nameOf = ({ checkId, flipSeq }: FlipKey) => `${checkId}/${flipSeq}`
+const nameOf = ({ checkId, flipSeq }: store.FlipKey) => `${checkId}/${flipSeq}`
 
 /** The text of an e-mail without its encoding. The parser is loaded for the first one. */
-async function readable(lastPing: LastPing | null): Promise<CheckMessage['lastPing'] | null> {
+async function readable(lastPing: store.LastPing | null): Promise<CheckMessage['lastPing'] | null> {
   if (lastPing === null) return null
   const { exitStatus, body, isMail } = lastPing
   if (body === null || !isMail) return { exitStatus, body }

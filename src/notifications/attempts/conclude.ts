@@ -1,5 +1,6 @@
 // Decides and writes the outcome of an attempt. Most outcomes change only their own row, and those of about the same time are written by one
-// statement; an outcome with follow-ups is written in one transaction with them.
+// statement. An outcome with follow-ups is written in one transaction with them: the next reminder, the escalation, the deliveries of a
+// group's channels.
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { SwitchOff } from '../../channels/switch-off.ts'
@@ -7,10 +8,9 @@ import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'
-import { leaveToRecovery, takeBackOutage } from '../follow-ups/coalescing-store.ts'
-import { insertFollowUps, mayBeFollowed } from '../follow-ups/follow-ups.ts'
-import { forwardDelivery } from '../follow-ups/group-fan-out-store.ts'
 import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue/queue-store.ts'
+import { leaveToRecovery, takeBackOutage } from './compose-store.ts'
+import { forwardDelivery, insertFollowUp } from './follow-ups-store.ts'
 import { type AttemptResult, type DeliveryOutcome, type DeliveryPolicy, decide } from './outcome.ts'
 
 export type NotificationLog = {
@@ -99,6 +99,34 @@ function concernsOnlyItself(
   if (result.kind === 'forwarded' || disable !== null) return false
   if (delivery.deliveryKind === 'up' && status === 'suppressed') return false
   return channel === null || !mayBeFollowed(delivery, channel)
+}
+
+/** Whether a reminder or an escalation may follow once this alert was sent, or given up. */
+function mayBeFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
+  if (delivery.deliveryKind === 'up' || delivery.notice !== null) return false
+  return remindEvery(delivery, alerts) !== undefined || alerts?.escalate !== undefined
+}
+
+/** In seconds. The setting of a check holds for all of its channels. */
+function remindEvery({ remindEveryS }: ClaimedDelivery, alerts: Channel['alerts']): number | undefined {
+  return remindEveryS ?? alerts?.remind_every
+}
+
+/** Queues the next reminder and the next escalation of an outage that goes on and that nobody has acknowledged. */
+async function insertFollowUps(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
+  if (!mayBeFollowed(delivery, channel)) return
+  const { subjectId: checkId, projectId, flipSeq, deliveryKind, ordinal } = delivery
+  const outage = { checkId, projectId, flipSeq }
+  const every = remindEvery(delivery, channel.alerts)
+  const escalate = channel.alerts?.escalate
+  if (every !== undefined) {
+    const reminder = { channelId: channel.id, kind: 'reminder', ordinal: ordinal + 1, due: at + every * 1000 } as const
+    await insertFollowUp(tx, outage, reminder, at)
+  }
+  if (escalate && deliveryKind !== 'reminder') {
+    const next = { channelId: escalate.to, kind: 'escalation', ordinal: 0, due: at + escalate.after * 1000 } as const
+    await insertFollowUp(tx, outage, next, at)
+  }
 }
 
 /** One line for what came of an attempt. */

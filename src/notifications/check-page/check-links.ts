@@ -7,29 +7,43 @@ import { AppError } from '../../core/errors.ts'
 
 const goodForMs = 7 * 86_400_000
 
-/** `purpose` keeps a link from being taken for one of another kind. */
-export function createCheckLinks(options: { encryption: Encryption; purpose: string; now: () => number }) {
-  const { encryption, purpose, now } = options
+/** What a link is for keeps it from being taken for one of another kind. */
+const purposes = { page: 'link to a check', acknowledgement: 'link to acknowledge' }
 
-  function opened(token: string): string {
+type Purpose = keyof typeof purposes
+
+export type CheckLinks = ReturnType<typeof createCheckLinks>
+
+export function createCheckLinks(options: { encryption: Encryption; siteUrl: () => string; now: () => number }) {
+  const { encryption, siteUrl, now } = options
+
+  function seal(purpose: Purpose, checkId: string, flipSeq: number): string {
+    const id = Buffer.from(parse(checkId)).toString('base64url')
+    const untilS = Math.ceil((now() + goodForMs) / 1000)
+    return encryption.encrypt(`${id}.${untilS.toString(36)}.${flipSeq}`, purposes[purpose]).toString('base64url')
+  }
+
+  function opened(purpose: Purpose, token: string): string {
     try {
-      return encryption.decrypt(Buffer.from(token, 'base64url'), purpose)
+      return encryption.decrypt(Buffer.from(token, 'base64url'), purposes[purpose])
     } catch {
       throw new AppError('not_found', 'this link is not one of ours')
     }
   }
 
   return {
-    seal(checkId: string, about = 0): string {
-      const id = Buffer.from(parse(checkId)).toString('base64url')
-      const untilS = Math.ceil((now() + goodForMs) / 1000)
-      return encryption.encrypt(`${id}.${untilS.toString(36)}.${about}`, purpose).toString('base64url')
-    },
+    /** Where people see the status of a check. */
+    page: (checkId: string) => `${siteUrl()}/checks/${seal('page', checkId, 0)}`,
 
-    open(token: string): { checkId: string; about: number } {
-      const [id = '', untilS = '', about] = opened(token).split('.')
+    /** Where people acknowledge the outage that began with the flip. */
+    acknowledgement: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
+      `${siteUrl()}/acknowledge/${seal('acknowledgement', checkId, flipSeq)}`,
+
+    /** What the token of a link says. Throws if it is not valid or has expired. */
+    open(purpose: Purpose, token: string): { checkId: string; flipSeq: number } {
+      const [id = '', untilS = '', flipSeq] = opened(purpose, token).split('.')
       if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')
-      return { checkId: stringify(Buffer.from(id, 'base64url')), about: Number(about) }
+      return { checkId: stringify(Buffer.from(id, 'base64url')), flipSeq: Number(flipSeq) }
     },
   }
 }

@@ -1,11 +1,10 @@
-// The link to a check in a message: it shows the status of the check, without a key, and can change nothing.
+// The page to which the link of a message leads: it shows the status of the check, without a key, and can change nothing.
 
-import type { Encryption } from '../../channels/secrets/encryption.ts'
 import type { CheckView } from '../../checks/view.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'
 import { selectOutage } from '../suppression/acknowledgements-store.ts'
-import { createCheckLinks } from './check-links.ts'
+import type { CheckLinks } from './check-links.ts'
 import * as store from './check-page-store.ts'
 
 const pingsShown = 10
@@ -21,22 +20,14 @@ export type CheckPage = ReturnType<typeof createCheckPage>
 
 export function createCheckPage(options: {
   database: Database
-  encryption: Encryption
+  links: Pick<CheckLinks, 'open'>
   checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
-  siteUrl: () => string
-  now: () => number
 }) {
-  const { database, checkViews, siteUrl } = options
-  const links = createCheckLinks({ ...options, purpose: 'link to a check' })
+  const { database, checkViews, links } = options
 
   return {
-    link: (checkId: string) => `${siteUrl()}/checks/${links.seal(checkId)}`,
-
-    /** Throws if the link is not valid or has expired. */
-    verifyLink: links.open,
-
     async read(token: string): Promise<CheckPageContent> {
-      const { checkId: id } = links.open(token)
+      const { checkId: id } = links.open('page', token)
       const found = await selectOutage(database, null, id)
       const [check = null] = found === null ? [] : await checkViews([{ projectId: found.projectId, id }])
       if (found === null || check === null) throw new AppError('not_found', 'check not found')

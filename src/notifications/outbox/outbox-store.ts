@@ -52,6 +52,29 @@ export async function claimFlips(
   return flips.sort((a, b) => (a.checkId === b.checkId ? a.seq - b.seq : a.checkId < b.checkId ? -1 : 1))
 }
 
+const recent = statement(
+  'recent_flips',
+  `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
+     SELECT count(*) AS count, min(at) AS since FROM (
+       SELECT max(d.created_at) AS at FROM deliveries d
+       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.kind IN ('down', 'up')
+       GROUP BY d.subject_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
+)
+
+/** How many, no further than was asked, and when the first of these was made; null of none. */
+export type RecentFlips = { count: number; since: number | null }
+
+/** How many flips of each project became deliveries since then, of the newest `limit`. */
+export async function countRecentFlips(
+  on: Queryable,
+  projectIds: readonly string[],
+  since: number,
+  limit: number,
+): Promise<Map<string, RecentFlips>> {
+  const rows = await on.query<RecentFlips & { id: string }>(recent, [projectIds, since, limit])
+  return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
+}
+
 // OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
 // channels, or everything that was ever sent.
 const insert = statement(

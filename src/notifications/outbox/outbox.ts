@@ -6,9 +6,8 @@
 import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
-import { leaveToRecovery } from '../follow-ups/coalescing-store.ts'
-import { cancelDeliveries } from '../queue/cancel-store.ts'
-import { countRecentFlips } from './groups-store.ts'
+import { leaveToRecovery } from '../attempts/compose-store.ts'
+import { cancelDeliveries } from '../queue/queue-store.ts'
 import * as store from './outbox-store.ts'
 
 /** A step counts the channels of at most so many checks. */
@@ -41,7 +40,7 @@ export function createOutbox(options: {
     const calm = projectIds.filter((id) => !storming.has(id))
     const counts = new Map(projectIds.map((id) => [id, storm.singly]))
     if (calm.length === 0) return counts
-    for (const [id, { count, since }] of await countRecentFlips(tx, calm, at - storm.windowMs, storm.singly)) {
+    for (const [id, { count, since }] of await store.countRecentFlips(tx, calm, at - storm.windowMs, storm.singly)) {
       counts.set(id, count)
       if (since !== null && count >= storm.singly) storming.set(id, since + storm.windowMs)
     }

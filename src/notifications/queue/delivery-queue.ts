@@ -2,8 +2,8 @@
 
 import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { cancelDeliveries } from './cancel-store.ts'
 import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
+import { cancelDeliveries } from './queue-store.ts'
 
 export const deliveryQueue = {
   insertProjectNotice: insertNotice,

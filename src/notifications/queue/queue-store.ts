@@ -214,6 +214,42 @@ export async function expireDeliveries(
   return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, detail, expiredMax])
 }
 
+const cancelDetails = {
+  channel_deleted: 'the channel was deleted',
+  check_deleted: 'the check was deleted',
+  project_deleted: 'the project was deleted',
+  recovered: 'the check recovered',
+}
+
+// A statement for each, so that each searches by an index of its own.
+const cancelBy = {
+  channel: cancelStatement('channel', 'channel_id'),
+  check: cancelStatement('check', 'subject_id'),
+  project: cancelStatement('project', 'project_id'),
+}
+
+function cancelStatement(name: string, column: string) {
+  return statement(
+    `cancel_by_${name}`,
+    `UPDATE deliveries d SET status = 'suppressed', suppression = $2, detail = $3, next_attempt_at = NULL, finished_at = ${instant('$4')}
+     WHERE d.${column} = ANY($1::uuid[]) AND d.status IN ('pending', 'retrying')
+       AND ($5::text[] IS NULL OR d.kind = ANY($5) AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$4')}))`,
+  )
+}
+
+/**
+ * Ends unfinished deliveries that are not to be sent any more. With `kinds`, other kinds and deliveries that a replica is sending at this
+ * moment are left alone.
+ */
+export async function cancelDeliveries(
+  tx: Queryable,
+  of: { by: keyof typeof cancelBy; ids: readonly string[]; kinds?: readonly DeliveryKind[] },
+  reason: keyof typeof cancelDetails,
+  now: number,
+): Promise<void> {
+  await tx.query(cancelBy[of.by], [of.ids, reason, cancelDetails[reason], now, of.kinds ?? null])
+}
+
 const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)
 
 export async function countUnfinished(on: Queryable): Promise<number> {

@@ -2,13 +2,12 @@
 // of an alert, which is valid for one outage.
 
 import type { WriteAudit } from '../../audit/store.ts'
-import type { Encryption } from '../../channels/secrets/encryption.ts'
 import type { Editor } from '../../checks/editing.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Database } from '../../database/service.ts'
 import { isoMillis } from '../../kit/instant.ts'
 import type { Visitor } from '../../messages/link-routes.ts'
-import { createCheckLinks } from '../check-page/check-links.ts'
+import type { CheckLinks } from '../check-page/check-links.ts'
 import * as store from './acknowledgements-store.ts'
 
 export type AcknowledgementDocument = { acknowledged: boolean; snoozed_until: string | null }
@@ -18,16 +17,14 @@ export type Acknowledgements = ReturnType<typeof createAcknowledgements>
 export function createAcknowledgements(options: {
   database: Database
   writeAudit: WriteAudit
-  encryption: Encryption
-  siteUrl: () => string
+  links: Pick<CheckLinks, 'open'>
   now: () => number
 }) {
-  const { database, writeAudit, siteUrl, now } = options
-  const links = createCheckLinks({ ...options, purpose: 'link to acknowledge' })
+  const { database, writeAudit, links, now } = options
 
   const outageOf = (token: string) => {
-    const { checkId, about } = links.open(token)
-    return { checkId, seq: about }
+    const { checkId, flipSeq } = links.open('acknowledgement', token)
+    return { checkId, seq: flipSeq }
   }
 
   async function find(projectId: string | null, checkId: string): Promise<store.CheckOutage> {
@@ -72,12 +69,6 @@ export function createAcknowledgements(options: {
   }
 
   return {
-    link: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
-      `${siteUrl()}/acknowledge/${links.seal(checkId, flipSeq)}`,
-
-    /** Throws if the link is not valid or has expired. */
-    verifyLink: outageOf,
-
     /** What the page of a link shows. It changes nothing, because mail scanners open links. */
     async readLink(
       token: string,

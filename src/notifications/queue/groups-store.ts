@@ -3,35 +3,12 @@
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
-import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from '../queue/queue-store.ts'
+import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from './queue-store.ts'
 
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** In one message. */
 const groupMax = 200
-
-const recent = statement(
-  'recent_flips',
-  `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
-     SELECT count(*) AS count, min(at) AS since FROM (
-       SELECT max(d.created_at) AS at FROM deliveries d
-       WHERE d.project_id = p.id AND d.created_at > ${instant('$2')} AND d.kind IN ('down', 'up')
-       GROUP BY d.subject_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
-)
-
-/** How many, no further than was asked, and when the first of these was made; null of none. */
-export type RecentFlips = { count: number; since: number | null }
-
-/** How many flips of each project became deliveries since then, of the newest `limit`. */
-export async function countRecentFlips(
-  on: Queryable,
-  projectIds: readonly string[],
-  since: number,
-  limit: number,
-): Promise<Map<string, RecentFlips>> {
-  const rows = await on.query<RecentFlips & { id: string }>(recent, [projectIds, since, limit])
-  return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
-}
 
 const claim = statement(
   'claim_group',

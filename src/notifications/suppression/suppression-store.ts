@@ -10,7 +10,6 @@ import {
   type Suppression,
   type SuppressionCode,
 } from '../queue/delivery-columns.ts'
-import type { OutageAlert } from './suppression.ts'
 
 const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
@@ -20,6 +19,9 @@ const underOutage = (check: string) => `EXISTS (
       SELECT c.parent_id, c.project_id FROM checks c WHERE c.id = ${check} AND c.parent_id IS NOT NULL
       UNION SELECT p.parent_id, p.project_id FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id)
     SELECT FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
+
+/** Whether an alert of the outage was sent, was suppressed for a reason that passes, or neither. */
+export type OutageAlert = 'sent' | 'suppressed' | 'none'
 
 export type Facts = {
   tags: string

@@ -140,24 +140,6 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     log.info({ event: 'spool.end', seconds }, 'the spool is empty: heartbeats go to the database')
   }
 
-  /** While only this replica cannot reach the database, another one writes what is in the spool. */
-  async function replayThroughOthers(): Promise<boolean> {
-    let isTaken = true
-    const give = async (records: readonly SpoolRecord[]) => {
-      // Unreadable records wait until this replica can put them into the quarantine.
-      const areReadable = records.every(({ payload }) => decodeHeartbeat(payload) !== null)
-      isTaken = areReadable && (await others.handOver(Buffer.concat(records.map(encodeRecord))))
-      if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
-    }
-    try {
-      while (await spool.replay(give));
-      return await others.handOver(Buffer.alloc(0))
-    } catch (error) {
-      if (isTaken) throw error
-      return false
-    }
-  }
-
   return {
     get active(): boolean {
       return active
@@ -211,7 +193,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
         replayingSince = null
         failingSince = null
         fallsBehind = false
-        await replayThroughOthers()
+        await giveAway(spool, others.handOver)
         return false
       } finally {
         handover = null
@@ -239,6 +221,29 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     backlog: (): Backlog => spool.backlog(),
     hasRoom: (): boolean => spool.hasRoom(),
     close: () => spool.close(),
+  }
+}
+
+/**
+ * While only this replica cannot reach the database, another one writes what is in the spool. New heartbeats arrive meanwhile: only as
+ * many are given as were there at first, so that this replica tries its own database again.
+ */
+async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<boolean> {
+  let left = spool.backlog().records
+  let isTaken = true
+  const give = async (records: readonly SpoolRecord[]) => {
+    // Unreadable records wait until this replica can put them into the quarantine.
+    const areReadable = records.every(({ payload }) => decodeHeartbeat(payload) !== null)
+    isTaken = areReadable && (await handOver(Buffer.concat(records.map(encodeRecord))))
+    if (!isTaken) throw new AppError('unavailable', 'no other replica reaches the database')
+    left -= records.length
+  }
+  try {
+    while (left > 0 && (await spool.replay(give)));
+    return await handOver(Buffer.alloc(0))
+  } catch (error) {
+    if (isTaken) throw error
+    return false
   }
 }
 

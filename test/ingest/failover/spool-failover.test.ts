@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createSpoolFailover } from '../../../src/ingest/failover/spool-failover.ts'
 import { type Outcome, pingKinds, type Received, uploadKinds } from '../../../src/ingest/signal.ts'
+import { decodeRecords } from '../../../src/spool/records.ts'
 import { openSpool } from '../../../src/spool/spool.ts'
 import { eventually, scratchDir } from '../../helper.ts'
 import { pause } from '../../patience.ts'
@@ -98,6 +99,28 @@ test('clients that send as fast as they are answered do not outrun the replay fo
   sending = false
   await clients
   assert.equal(new Set(world.stored).size, n)
+})
+
+test('a replica that gives its spool to another one tries its own database again although clients go on', async (t) => {
+  const database = { isAway: true, writeMs: 1 }
+  const world = await open(t, database)
+  let n = 0
+  let given = 0
+  world.failover.relay({
+    hold: (answer) => answer(),
+    handOver: async (records) => {
+      given += decodeRecords(records).records.length
+      if (records.length > 0 && n < 100) await arrive(world, ++n)
+      return true
+    },
+  })
+  await arrive(world, ++n)
+  await world.failover.replay()
+  assert.equal(given, 1)
+  database.isAway = false
+  await world.failover.replay()
+  assert.ok(!world.failover.active)
+  assert.deepEqual(world.stored, [2])
 })
 
 test('an outage during the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {

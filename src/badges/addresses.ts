@@ -1,6 +1,7 @@
-// The addresses of badges (Healthchecks' catalogue, section 5). A project's badges are `/badge/<key>/<signature>/<tag>.<format>`, the one of
-// all checks without the tag; a check's is `/b/<states>/<uuid>.<format>`. The signature, 8 characters of a URL-safe HMAC-SHA1, keeps
-// whoever has one address from making those of other tags; `-2` behind it means two states, nothing three.
+// The addresses of badges, as in Healthchecks (https://healthchecks.io/docs/badges/). A project's badge is
+// `/badge/<key>/<signature>/<tag>.<format>`, the badge of all checks has no tag; a check's is
+// `/b/<states>/<uuid>.<format>`. The signature, 8 characters of a URL-safe HMAC-SHA1, prevents that the address of one
+// tag reveals those of others; the suffix `-2` means two states, no suffix means three.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { BadgeProject } from '../accounts/store.ts'
@@ -32,7 +33,7 @@ export function badgeUrls(
   return Object.fromEntries(both) as BadgeUrls
 }
 
-/** Reads the parts of an address behind the key, `tag` as it is after one decoding; null for what is no address of a badge. */
+/** Reads the parts of an address after the key; `tag` is decoded once. Null if it is not the address of a badge. */
 export function parseBadge(signature: string, tag: string | null, format: string): Wanted | null {
   if (!isFormat(format)) return null
   const withLate = !(signature.length === 10 && signature.endsWith('-2'))
@@ -52,7 +53,7 @@ export function isSigned({ secret }: Pick<BadgeProject, 'secret'>, { tag, signat
   return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
-/** `name.format` in two, at the last dot. */
+/** Splits `name.format` at the last dot. */
 export function splitFormat(file: string): [name: string, format: string] {
   const dot = file.lastIndexOf('.')
   return dot === -1 ? [file, ''] : [file.slice(0, dot), file.slice(dot + 1)]
@@ -64,7 +65,7 @@ function sign(secret: Buffer, tag: string): string {
   return createHmac('sha1', secret).update(tag).digest('base64url').slice(0, 8)
 }
 
-/** Also what encodeURIComponent leaves alone. */
+/** Also encodes the characters that encodeURIComponent leaves as they are. */
 function encode(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(
     /[!'()*]/g,

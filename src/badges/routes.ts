@@ -10,13 +10,13 @@ type OfProject = { Params: { key: string; signature: string; '*': string } }
 type OfAll = { Params: { key: string; file: string } }
 type OfCheck = { Params: { states: string; file: string } }
 
-/** A wildcard, because a tag of 500 characters that is encoded twice is longer than a parameter may be. */
+/** A wildcard, because a tag of 500 characters that is encoded twice is longer than a route parameter may be. */
 const ofTag = '/badge/:key/:signature/*'
 /** A page that shows a badge must request it again each time. */
 const uncached = { 'cache-control': 'max-age=0, no-cache, no-store, must-revalidate, private' }
 const open = { exposeHeadRoute: false, config: { requires: 'public', quiet: true } } as const
 
-/** The address of a badge is its credential; the list of addresses is for any key. */
+/** The address of a badge is its credential; every key may read the list of addresses. */
 export const badgeRoutes: FastifyPluginAsync<{ badges: Badges }> = async (app, { badges }) => {
   speakHealthchecks(app)
   shareSchemas(app, badgeSchemas)

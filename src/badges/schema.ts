@@ -1,4 +1,4 @@
-// The calls about badges: what their addresses hold, what they answer, and examples.
+// The calls about badges: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, healthchecksRefusals, json, nothing, ref, withExample } from '../http/schemas/api-schema.ts'
@@ -24,7 +24,7 @@ export const listBadges = (version: ApiVersion) => ({
   ...(version < 3 && { deprecated: true }),
   response: {
     200: json(
-      'The addresses by tag, `*` for all checks; the formats with a 3 know a third state, `late`',
+      'The addresses by tag, `*` for all checks; formats with a 3 have a third state, `late`',
       Type.Object({ badges: Type.Record(Type.String(), ref<Record<string, string>>('BadgeUrls')) }),
       { badges: { '*': example } },
     ),
@@ -48,7 +48,7 @@ const badge = {
   tags: ['badges'],
   response: {
     200: {
-      description: 'In the format that the address ends in: svg, json or shields',
+      description: 'The badge in the format at the end of the address: svg, json or shields',
       content: {
         'image/svg+xml': { schema: Type.String(), example: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
         'application/json': {
@@ -58,7 +58,7 @@ const badge = {
       },
     },
   },
-  refusals: { 404: nothing('No such badge, or not its signature') },
+  refusals: { 404: nothing('No such badge, or a wrong signature') },
 }
 
 const statesAbout = 'With exactly `-2` behind the eight characters of the signature two states, else three'
@@ -70,7 +70,7 @@ const key = text('^[A-Za-z0-9_-]{8,150}$', "The project's badge key", examplePro
 export const badgeOfAll = {
   ...badge,
   operationId: 'badgeOfAll',
-  summary: 'How all checks of a project stand',
+  summary: 'The badge of all checks of a project',
   params: Type.Object({
     key,
     file: text(
@@ -84,7 +84,7 @@ export const badgeOfAll = {
 export const badgeOfTag = {
   ...badge,
   operationId: 'badgeOfTag',
-  summary: 'How the checks with a tag stand',
+  summary: 'The badge of the checks with a tag',
   params: Type.Object({
     key,
     // The rest of it is not looked at, but for the one text that has a meaning.
@@ -96,7 +96,7 @@ export const badgeOfTag = {
 export const badgeOfCheck = {
   ...badge,
   operationId: 'badgeOfCheck',
-  summary: 'How a check stands',
+  summary: 'The badge of a check',
   params: Type.Object({
     states: withExample(Type.Integer({ minimum: 0 }), 2, '3 knows a third state, `late`'),
     file: text(

@@ -15,13 +15,13 @@ export function createBadges(options: {
   database: Database
   checks: Pick<Checks, 'readings' | 'reading' | 'uniqueKey'>
   siteUrl: () => string
-  /** Of the badge of all checks. */
+  /** The label of the badge of all checks. */
   label: string
 }) {
   const { database, checks, siteUrl, label } = options
   const underWay = new Map<string, Promise<Summary>>()
 
-  /** Anybody may ask, as often as they like: those who ask for one project at the same time share the work. */
+  /** Anybody may request badges, as often as they like: simultaneous requests for one project share the work. */
   function summaryOf(projectId: string): Promise<Summary> {
     const known = underWay.get(projectId)
     if (known) return known
@@ -43,7 +43,7 @@ export function createBadges(options: {
   }
 
   return {
-    /** The addresses of all badges of a project, under its tags; `*` is the one of all checks. */
+    /** The addresses of all badges of a project, by tag; `*` is the badge of all checks. */
     async list(projectId: string): Promise<Record<string, BadgeUrls>> {
       const project = await selectBadgeProject(database, projectId)
       if (project === null) return {}
@@ -57,7 +57,7 @@ export function createBadges(options: {
       ])
     },
 
-    /** Null for a key that nobody has, and for a signature that is not its own. A tag that no check has any more is up. */
+    /** Null for an unknown key or a wrong signature. A tag that no check has any more is up. */
     async project(badgeKey: string, wanted: Wanted): Promise<Badge | null> {
       const project = await selectProjectByBadgeKey(database, badgeKey)
       if (project === null || !isSigned(project, wanted)) return null
@@ -67,8 +67,8 @@ export function createBadges(options: {
     },
 
     /**
-     * Badges are public, so the label of a check without a name is its slug or its unique key, where Healthchecks shows
-     * the uuid.
+     * Badges are public, so a check without a name is labelled with its slug or its unique key, while Healthchecks
+     * shows the uuid.
      */
     async check(badgeKey: string, wanted: { withLate: boolean; format: Format }): Promise<Badge | null> {
       const check = await selectCheckByBadgeKey(database, badgeKey)

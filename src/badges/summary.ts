@@ -1,4 +1,5 @@
-// What a badge says: how many of the checks are down and how many late. new, paused and started ones count as up.
+// The content of a badge: how many of the checks are down and how many late. New, paused and started checks count as
+// up.
 
 import { printable } from '../kit/characters.ts'
 import type { Format } from './addresses.ts'
@@ -34,7 +35,7 @@ export async function render(
   const message = stateOf(counts, withLate)
   const { svg, shields } = colours[message]
   if (format === 'svg') {
-    // Loaded for the first picture: its table of the widths of characters takes memory that most services never need.
+    // Loaded for the first picture: its table of character widths takes memory that most installations never need.
     const { makeBadge } = await import('badge-maker')
     return { type: 'image/svg+xml', body: makeBadge({ label, message, color: svg, style: 'flat' }) }
   }

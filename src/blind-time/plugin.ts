@@ -12,7 +12,7 @@ export type BlindTimeOptions = { blindAfterMs: number; acceptanceIntervalMs: num
 /** How long deadlines wait for the spools of replicas after an outage that all replicas saw. */
 const afterOutageMs = 300_000
 
-/** Offers the record; the detector keeps it, from the moment on which heartbeats are accepted. */
+/** Provides the record of acceptance; the detector writes it from the moment on which heartbeats are accepted. */
 export const blindTimePlugin = fp<BlindTimeOptions>(
   async (app, { maxStalenessMs, ...intervals }) => {
     const patience = { afterOutageMs, unheardMs: maxStalenessMs }

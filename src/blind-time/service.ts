@@ -6,8 +6,8 @@ import * as store from './store.ts'
 export type BlindTime = ReturnType<typeof createBlindTime>
 
 /**
- * What a replica reports about itself. `oldestWaiting`: receive time of the oldest heartbeat here that is not in the
- * database; null for none.
+ * What a replica reports about itself. `oldestWaiting`: receive time of the oldest heartbeat here that the database
+ * does not hold yet; null if there is none.
  */
 export type SelfReport = {
   id: string
@@ -21,7 +21,7 @@ export type SelfReport = {
 
 /** Reports come twice a second, so in normal operation the watermark is no further behind than this. */
 const usualLagMs = 2000
-/** While a record is under way the clock is read so often, to notice that this process stood still. */
+/** While a record is in progress the clock is read this often, to detect that this process stood still. */
 const tickMs = 500
 
 /**
@@ -42,20 +42,20 @@ export function createBlindTime(options: {
   let recordedAt = Number.NEGATIVE_INFINITY
   /** Until when `windows` is known to be complete. */
   let knownAt = Number.NEGATIVE_INFINITY
-  /** How long the last record took, if heartbeats have been accepted ever since it began. */
+  /** How long the last record took, if heartbeats were accepted the whole time since it began. */
   let tookMs = 0
-  /** Since when this process has run and has refused no heartbeat, and when that was last checked. */
+  /** Since when this process has run and refused no heartbeat, and when that was last checked. */
   let ticked = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
   let reported = { at: monotonic(), spools: false }
-  /** Heartbeats have been accepted here from then on, and were last known to be. */
+  /** Since when heartbeats have been accepted here, and when that was last known. */
   let accepted = { since: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY }
   let self: SelfReport | null = null
-  /** Null until they have been read. */
+  /** Null until the first read. */
   let peers: readonly store.Peer[] | null = null
   let watermark: Watermark = openWatermark
-  /** By the ids of frozen replicas: until when each has certainly acknowledged nothing. */
+  /** Until when each frozen replica has certainly acknowledged nothing, by its id. */
   const frozenUntil = new Map<string, number>()
-  /** From when on the next record is to say that heartbeats were refused. */
+  /** The instant from which on the next record must say that heartbeats were refused. */
   let closedSince = Number.POSITIVE_INFINITY
   let recording: Promise<void> | undefined
 
@@ -72,9 +72,10 @@ export function createBlindTime(options: {
   }
 
   /**
-   * Whether `windows` is complete now: a gap shorter than `blindAfterMs` is no window. A database that is slow to answer delays the record
-   * and makes no replica blind, because heartbeats wait for it and are stored. So a record may take again as long as the last one did,
-   * until one fails, a heartbeat is refused or this process stands still.
+   * Whether `windows` is complete now: a gap shorter than `blindAfterMs` is not a window. A database that is slow to
+   * answer delays the record, but does not make a replica blind, because heartbeats wait for it and are stored. So a
+   * record may take as long again as the last one did, until one fails, a heartbeat is refused or this process stands
+   * still.
    */
   function isCurrent(): boolean {
     const now = monotonic()
@@ -93,7 +94,7 @@ export function createBlindTime(options: {
       const ranOn = ticked.since <= before
       if (ranOn) accepted.at = after
       recordedAt = before
-      // Heartbeats were refused while this record was under way: only the next one says so.
+      // Heartbeats were refused during this record, so only the next one is current again.
       const isComplete = closedSince === Number.POSITIVE_INFINITY
       knownAt = !isComplete ? Number.NEGATIVE_INFINITY : ranOn ? after : before
       tookMs = ranOn ? after - before : 0
@@ -106,11 +107,11 @@ export function createBlindTime(options: {
   }
 
   async function recordFrom(before: number, wasAway: boolean): Promise<void> {
-    // While it runs a replica may be late with a record. At its start any gap that the others' records do not fill is one
-    // in which nobody was there.
+    // In operation another replica may be late with a record. At the start, any gap that the records of the others do
+    // not fill is one in which no replica ran.
     const starting = recordedAt === Number.NEGATIVE_INFINITY
-    // No further back than the last record, by the monotonic clock: a database whose clock was set since, or a machine that slept, has a gap in
-    // which nothing was accepted, however long this process had accepted before.
+    // No further back than the last record, by the monotonic clock: if the clock of the database was set, or the
+    // machine slept, nothing was accepted in the gap, however long this process had accepted before.
     const since = Math.max(recordedAt, before - accepted.at > blindAfterMs ? before : accepted.since)
     async function recordWindows(): Promise<void> {
       const closed = closedSince
@@ -121,7 +122,7 @@ export function createBlindTime(options: {
       windows = await store.selectWindows(database)
       if (windows.some(({ to }) => to > clock.now() + usualLagMs)) windows = await store.cutWindows(database)
     }
-    // In parallel, so that a slow database delays the record by its slowest answer and not by the sum of them.
+    // In parallel, so that a slow database delays the record by its slowest answer and not by the sum.
     await Promise.all([recordWindows(), report(before), refreshWatermark()])
   }
 
@@ -156,7 +157,7 @@ export function createBlindTime(options: {
     /** Disjoint, sorted, as of the last record. */
     windows: (): readonly BlindWindow[] => windows,
 
-    /** Any number of callers share one record under way. */
+    /** Any number of callers share one record in progress. */
     record(): Promise<void> {
       recording ??= record().finally(() => {
         recording = undefined
@@ -164,27 +165,36 @@ export function createBlindTime(options: {
       return recording
     },
 
-    /** While none can be stored here: the other replicas hear of this one all the same, and it of them. */
+    /** For times in which no heartbeat can be stored here: the replicas still hear of each other. */
     async reportOnly(): Promise<void> {
       await Promise.all([report(monotonic()), refreshWatermark()])
     },
 
-    /** Heartbeats are accepted here, whatever the database does. Called at least twice a second as long as that holds. */
+    /**
+     * Notes that heartbeats are accepted here, whether or not the database answers. Called at least twice a second
+     * while that holds.
+     */
     accepted: (): void => accept(monotonic()),
 
-    /** Heartbeats were refused here because of the database: a record in progress does not mean that they were accepted meanwhile. */
+    /**
+     * Notes that heartbeats were refused here because of the database: a record in progress does not prove that they
+     * were accepted.
+     */
     refused(): void {
       ticked = { ...ticked, since: monotonic() }
       tookMs = 0
     },
 
-    /** No heartbeat has been stored here that arrived since, in epoch milliseconds, although the database answers. */
+    /**
+     * Notes that no heartbeat received since then, in epoch milliseconds, has been stored here although the database
+     * answers.
+     */
     closedSince(at: number): void {
       closedSince = Math.min(closedSince, at)
       knownAt = Number.NEGATIVE_INFINITY
     },
 
-    /** What this replica reports with every record from now on. */
+    /** Sets what this replica reports with every record from now on. */
     reportAs(report: SelfReport): void {
       self = report
     },
@@ -203,40 +213,40 @@ export function createBlindTime(options: {
     /** Writes the report of another replica that cannot reach the database. */
     reportFor: (report: store.ReportFor): Promise<void> => store.reportForReplica(database, report),
 
-    /** A replica is frozen, and has acknowledged nothing until `at`, in epoch milliseconds. */
+    /** Notes that a replica is frozen and has acknowledged nothing until `at`, in epoch milliseconds. */
     markFrozen(replicaId: string, at: number): void {
       frozenUntil.set(replicaId, at)
     },
 
-    /** The last record comes first, because it also answers while the database is away. */
+    /** The last record is asked first, because it also answers while the database is away. */
     tokenHashOf: async (replicaId: string): Promise<string | null> =>
       peers?.find(({ id }) => id === replicaId)?.tokenHash ?? store.selectTokenHash(database, replicaId),
 
     /** The other replicas, as of the last record. */
     peers: (): readonly store.Peer[] => peers ?? [],
-    /** Whether there may be others: before the first record nobody can tell. */
+    /** Whether there may be other replicas: before the first record that is unknown. */
     mayHavePeers: (): boolean => peers === null || peers.length > 0,
 
-    /** Replicas that are gone and have left no heartbeats, or whose heartbeats have been taken over. */
+    /** Removes replicas that are gone and have left no heartbeats, or whose heartbeats were taken over. */
     async forget(replicaIds: readonly string[]): Promise<void> {
       await store.forgetReplicas(database, replicaIds)
     },
 
     /**
-     * Whether the windows are recent enough to judge by. After a pause of this process, an outage of the database or a step of its clock
-     * they are not, until the gap has been recorded.
+     * Whether the windows are recent enough to apply deadlines. After a pause of this process, an outage of the
+     * database or a step of its clock they are not, until the gap has been recorded.
      */
     isCurrent,
 
     /**
-     * The instant through which all other replicas are heard, and the replicas that were given up, as of the last
-     * record or refresh.
+     * The instant through which all other replicas are heard, and the replicas that are not waited for any more, as of
+     * the last record or refresh.
      */
     watermark: (): Watermark => watermark,
     refreshWatermark,
 
     /**
-     * Up to which instant deadlines are applied when people ask for the status of a check: now, unless a replica has
+     * Up to which instant deadlines are applied when a caller asks for the status of a check: now, unless a replica has
      * not been heard for a while.
      */
     evaluatedUntil: (now: number): number => (watermark.through < now - usualLagMs ? watermark.through : now),

@@ -6,10 +6,9 @@ import { statement } from '../database/sql.ts'
 const milliseconds = (parameter: string) => `${parameter}::float8 * interval '1 millisecond'`
 const longPause = `clock_timestamp() - acceptance.until_at > ${milliseconds('$1')}`
 
-// One statement, because the row is everybody's: a replica that is stopped in the middle of a transaction would hold
-// its lock, and nobody could record, detect or accept for as long as it stands still. The right-hand sides see the row
-// as it was, so that of several replicas exactly one sees a gap. Time in which that replica accepted heartbeats was not
-// blind.
+// One statement, because all replicas share the row: a replica that is stopped in the middle of a transaction would
+// hold its lock, and no other could record, detect or accept meanwhile. The right-hand sides see the row as it was, so
+// exactly one of several replicas sees a gap. Time in which that replica accepted heartbeats was not blind.
 const record = statement(
   'blind_time_record',
   `WITH recorded AS (
@@ -30,8 +29,9 @@ const all = statement<BlindWindow>(
 )
 
 /**
- * Records that heartbeats are accepted now, by the database's clock, and have been here for the last `acceptedForMs`. If nobody
- * has recorded it for longer than `blindAfterMs`, that gap becomes a window, as far as it was not accepted here.
+ * Records that heartbeats are accepted now, by the database's clock, and were accepted here for the last
+ * `acceptedForMs`. If no replica has recorded that for longer than `blindAfterMs`, the gap becomes a window, except for
+ * the time in which heartbeats were accepted here.
  */
 export async function recordAcceptance(on: Queryable, blindAfterMs: number, acceptedForMs: number): Promise<void> {
   await on.query(record, [blindAfterMs, acceptedForMs])
@@ -51,7 +51,10 @@ const remove = statement(
   `DELETE FROM blind_windows WHERE from_at >= clock_timestamp() - ${milliseconds('$1')}`,
 )
 
-/** Another replica may have taken a time for blind in which heartbeats were accepted here: the last `acceptedForMs`. */
+/**
+ * Another replica may have recorded a window over time in which heartbeats were accepted here: the last
+ * `acceptedForMs`.
+ */
 export async function correctWindows(on: Queryable, acceptedForMs: number): Promise<void> {
   await on.query(shorten, [acceptedForMs])
   await on.query(remove, [acceptedForMs])
@@ -66,7 +69,9 @@ const closed = statement(
    ON CONFLICT (from_at) DO UPDATE SET to_at = greatest(blind_windows.to_at, EXCLUDED.to_at)`,
 )
 
-/** The database answered from this instant on, so that acceptance was recorded, and stored no heartbeat. */
+/**
+ * Records that from this instant on the database answered, so that acceptance was recorded, but stored no heartbeat.
+ */
 export async function recordClosed(on: Queryable, since: number): Promise<void> {
   await on.query(closed, [since])
 }
@@ -81,7 +86,9 @@ const cut = statement<BlindWindow>(
    UNION ALL SELECT from_at, to_at FROM blind_windows WHERE to_at <= now() ORDER BY "from"`,
 )
 
-/** Windows that a clock left in the future which was set back since: nothing waits for a time that has not come. */
+/**
+ * Shortens windows that lie in the future because the clock was set back: nothing waits for a time that has not come.
+ */
 export async function cutWindows(on: Queryable): Promise<BlindWindow[]> {
   return on.query(cut)
 }
@@ -102,8 +109,7 @@ const report = statement(
 )
 
 /**
- * Records that a replica runs, whether it holds heartbeats that are not in the database yet, and until when it holds
- * none.
+ * Records that a replica runs, whether it holds heartbeats that the database does not, and until when it holds none.
  */
 export async function reportReplica(on: Queryable, replica: Report): Promise<void> {
   const { id, spools, canSpool, heardThrough, name, address, tokenHash } = replica
@@ -118,7 +124,7 @@ const reportFor = statement(
    WHERE id = $1`,
 )
 
-/** Records the same for a replica that cannot write it itself. A replica that was forgotten stays forgotten. */
+/** Records the same for a replica that cannot write it itself. A replica that was removed stays removed. */
 export async function reportForReplica(on: Queryable, { id, spools, heardThrough }: ReportFor): Promise<void> {
   await on.query(reportFor, [id, spools, heardThrough])
 }
@@ -128,7 +134,7 @@ const forget = statement(
   "DELETE FROM replicas WHERE id = ANY($1::uuid[]) OR seen_at < now() - interval '1 day'",
 )
 
-/** Those that are gone and have left nothing behind. */
+/** Removes replicas that are gone and have left nothing behind. */
 export async function forgetReplicas(on: Queryable, ids: readonly string[]): Promise<void> {
   await on.query(forget, [ids])
 }
@@ -136,7 +142,8 @@ export async function forgetReplicas(on: Queryable, ids: readonly string[]): Pro
 /** Another replica, and how it can be reached. */
 export type Peer = ReplicaReport & { spools: boolean; address: string | null; tokenHash: string | null }
 
-// A replica of a version that does not report how far it is heard is taken to be heard when it is seen, unless it says that it spools.
+// A replica of a version that does not report how far it is heard counts as heard when it is seen, unless it says that
+// it spools.
 const others = statement<OthersRow>(
   'blind_time_others',
   {
@@ -159,7 +166,7 @@ const others = statement<OthersRow>(
 
 type OthersRow = (Peer | { [K in keyof Peer]: null }) & { outageFrom: number | null; outageTo: number | null }
 
-/** All other replicas that have not been forgotten, and the last time in which no replica recorded acceptance. */
+/** All other replicas that have not been removed, and the last time in which no replica recorded acceptance. */
 export async function selectOthers(on: Queryable, ownId: string): Promise<{ peers: Peer[]; outage: Outage | null }> {
   const rows = await on.query(others, [ownId])
   const { outageFrom: from = null, outageTo: to = null } = rows[0] ?? {}

@@ -53,8 +53,8 @@ const trialsLoggedEveryMs = 60_000
 const trialsMax = 10_000
 
 /**
- * An open breaker tries again for as long as an outage lasts, the database's every second: of trials that fail one a minute is logged, the
- * others to whoever debugs.
+ * An open breaker tries again as long as an outage lasts, that of the database every second. One failed trial per
+ * minute is logged at its usual level, the others at debug.
  */
 function createLevels() {
   const trials = new LRUCache<string, { logged: boolean; quietUntil: number }>(atMost(trialsMax))
@@ -71,7 +71,10 @@ function createLevels() {
   }
 }
 
-/** Apart from the breakers themselves, because the database has one, and whoever may call this is known only above the database. */
+/**
+ * A plugin of its own: the database needs the breakers, and authentication, which these routes need, needs the
+ * database.
+ */
 export const circuitBreakerRoutesPlugin = fp(
   async (app) => {
     const { circuitBreakers: breakers, audit } = app

@@ -9,17 +9,17 @@ import { breakerSchemas, listBreakers, listBreakersShort, resetBreaker, resetBre
 import type { BreakerDocument, CircuitBreakers } from './service.ts'
 
 const base = '/api/v1/circuit-breakers'
-/** In one audit entry. */
+/** The limit of one audit entry. */
 const changesMax = 100
 
 const summary = ({ state, failures }: BreakerDocument) => ({ state, failures })
 
 export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   breakers: Pick<CircuitBreakers, 'list' | 'reset'>
-  /** Never rejects: a reset is needed exactly when the database cannot be written to. */
+  /** Never rejects: a reset is needed exactly when the database may not be writable. */
   writeAudit: (entry: AuditEntry) => Promise<void>
 }> = async (app, { breakers, writeAudit }) => {
-  // Wanted most when something is down, this process overloaded or not started yet.
+  // Needed most when a dependency is down, or this process is overloaded or not started yet.
   const anyPhase = { requires: 'service:operate', always: true, ...neverShed } as const
   shareSchemas(app, breakerSchemas)
 

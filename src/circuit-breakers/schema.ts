@@ -1,4 +1,4 @@
-// The calls about circuit breakers: what they take, what they answer, and examples.
+// The calls about circuit breakers: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nullable, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
@@ -48,14 +48,14 @@ const call = { tags: ['service'], refusals: refusals(401, 404, 429) }
 export const listBreakers = {
   ...call,
   operationId: 'listCircuitBreakers',
-  summary: 'What is left alone for a while because it failed again and again',
+  summary: 'The circuit breakers and their states',
   response: { 200: all },
 }
 
 export const listBreakersShort = {
   ...listBreakers,
   operationId: 'listCircuitBreakersShort',
-  summary: 'The same under a short address',
+  summary: 'The same call under a short address',
 }
 
 export const resetBreaker = {
@@ -63,7 +63,7 @@ export const resetBreaker = {
   operationId: 'resetCircuitBreaker',
   summary: 'Close a circuit breaker',
   params: Type.Object({ name: withExample(Type.String({ maxLength: 100 }), 'database', 'Its name') }),
-  response: { 200: json('As it is now', ref<BreakerDocument>('Breaker'), breaker) },
+  response: { 200: json('The breaker after the call', ref<BreakerDocument>('Breaker'), breaker) },
 }
 
 export const resetBreakers = {

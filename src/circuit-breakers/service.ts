@@ -1,4 +1,5 @@
-// All circuit breakers of this process, made on first use. Each replica has its own: what it knows of a far side is what it has seen.
+// All circuit breakers of this process, created on first use. Each replica has its own, which knows only the calls of
+// that replica.
 
 import {
   admit,
@@ -20,7 +21,7 @@ import { isoMillis } from '../kit/instant.ts'
 
 export type BreakerSettings = BreakerPolicy & { requestTimeoutMs: number }
 
-/** Somebody who was let through. The first report counts, and one must be made: `release` says that nothing is known. */
+/** A call that was admitted. Its first report counts, and one must be made: `release` says that there is no result. */
 export type BreakerCall = {
   succeed(): void
   /** `reason` is a short word without names of hosts or people. */
@@ -33,15 +34,18 @@ export type Breaker = {
   readonly kind: string
   readonly settings: BreakerSettings
   phase(): BreakerPhase
-  /** Whether `begin` would let a call through now. */
+  /** Whether `begin` would admit a call now. */
   admits(): boolean
-  /** When an open breaker lets a call through again, in epoch milliseconds; null unless it is open. */
+  /** When an open breaker admits a call again, in epoch milliseconds; null unless it is open. */
   retryAt(): number | null
   /** Null if the call must not be made. */
   begin(): BreakerCall | null
-  /** Lets a call through in any case; what comes of it counts. */
+  /** Admits a call in any phase; its result counts. */
   beginAnyway(): BreakerCall
-  /** Rejects with BreakerOpenError without calling `work`, or with what `work` rejects with. Any other error is an answer. */
+  /**
+   * Rejects with BreakerOpenError without calling `work`, or with the error of `work`. An error for which `isFailure` is
+   * false counts as a success of the destination.
+   */
   run<T>(work: () => Promise<T>, isFailure: (error: unknown) => boolean): Promise<T>
 }
 
@@ -60,7 +64,7 @@ export type BreakerDocument = {
 
 export type BreakerChange = { name: string; kind: string; from: BreakerPhase; to: BreakerPhase; reason: string }
 
-/** `breaker` is its name; kit/availability.ts knows the error by it. */
+/** `breaker` is its name, by which kit/availability.ts recognises the error. */
 export class BreakerOpenError extends AppError {
   override name = 'BreakerOpenError'
   readonly breaker: string
@@ -86,7 +90,7 @@ export type CircuitBreakersOptions = {
 
 export type CircuitBreakers = ReturnType<typeof createCircuitBreakers>
 
-/** Longer than the pauses between the attempts at anything that is still wanted. */
+/** Longer than the pauses between the retries of anything that is still to be sent. */
 const forgetAfterMs = 86_400_000
 
 export function createCircuitBreakers(options: CircuitBreakersOptions) {
@@ -113,7 +117,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     if (!entries.has(entry.breaker.name)) entries.set(entry.breaker.name, entry)
   }
 
-  /** The one unused for longest, closed and idle ones first. */
+  /** The breaker that has been unused for longest; closed and idle ones come first. */
   function dropOne(): void {
     const rank = ({ breaker, underWay }: BreakerEntry) => Number(underWay > 0) + Number(breaker.phase() !== 'closed')
     const before = (a: BreakerEntry, b: BreakerEntry) => rank(a) - rank(b) || a.usedAt - b.usedAt
@@ -122,7 +126,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     if (first) entries.delete(first.breaker.name)
   }
 
-  /** Of a destination that is gone, nobody would ever close it. */
+  /** If the destination is gone, nobody would ever close the breaker. */
   function current(): BreakerEntry[] {
     const since = monotonic() - forgetAfterMs
     for (const [name, { usedAt, underWay }] of entries) if (usedAt < since && underWay === 0) entries.delete(name)
@@ -130,10 +134,10 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
   }
 
   return {
-    /** Made on first use. */
+    /** Created on first use. */
     get: (name: string, kind: string): Breaker => (entries.get(name) ?? make(name, kind)).breaker,
 
-    /** Forgets what was known of a far side that is gone, or is another one now. */
+    /** Drops the breaker of a destination that is gone or was replaced. */
     forget(name: string): void {
       entries.delete(name)
     },
@@ -146,7 +150,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
     states: (): { kind: string; state: BreakerPhase }[] =>
       current().map(({ breaker }) => ({ kind: breaker.kind, state: breaker.phase() })),
 
-    /** Closes it and forgets its failures: as it was and as it is, null if there is none. */
+    /** Closes it and resets its counters; returns the documents before and after, null if there is no such breaker. */
     reset(name: string): { before: BreakerDocument; after: BreakerDocument } | null {
       const entry = entries.get(name)
       if (entry === undefined) return null
@@ -155,7 +159,7 @@ export function createCircuitBreakers(options: CircuitBreakersOptions) {
       return { before, after: entry.document() }
     },
 
-    /** Calls back with its name whenever a breaker closes or is reset, so that what waits for it goes on. */
+    /** Calls back with the name of each breaker that closes or is reset, so that waiting work continues. */
     onClosed(listener: (name: string) => void): void {
       closedListeners.push(listener)
     },

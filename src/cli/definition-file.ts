@@ -1,5 +1,6 @@
-// The checks in a YAML file. The file may come from anybody: its size, depth, aliases and the width of its mappings are bounded before
-// anything is built of it, because references are looked up and keys compared with all that came before them.
+// Reads the checks of a YAML file. The file may come from anybody: its size, depth, aliases and the width of its
+// mappings are limited before anything is built from it, because the parser looks up references and compares keys with
+// all earlier ones.
 
 import { Parser, parse } from 'yaml'
 import { CommandError } from './errors.ts'
@@ -13,7 +14,7 @@ export function readChecks(file: string): unknown[] {
   const { checks, ...rest } = (document ?? {}) as { checks?: unknown }
   if (!Array.isArray(checks)) throw new CommandError(`${file} has no list of checks: it should begin with "checks:"`)
   const unknown = Object.keys(rest).find((name) => !name.startsWith('x-'))
-  if (unknown !== undefined) throw new CommandError(`${file} has a field that is not known: ${unknown.slice(0, 100)}`)
+  if (unknown !== undefined) throw new CommandError(`${file} has an unknown field: ${unknown.slice(0, 100)}`)
   const budget = { bytes: inputMaxBytes.definitions }
   for (const [index, check] of checks.entries()) requireSendable(check, `checks[${index}]`, file, budget)
   return checks
@@ -31,7 +32,7 @@ function parseFile(file: string, text: string): unknown {
   }
 }
 
-/** A node of YAML's concrete syntax tree, as far as it matters here. */
+/** A node of YAML's concrete syntax tree, with the properties that matter here. */
 type Token = {
   type: string
   items?: { start?: Token[]; key?: Token | null; sep?: Token[]; value?: Token }[]
@@ -66,7 +67,7 @@ function findExcess(text: string): string | undefined {
 }
 
 /**
- * JSON has no infinite numbers and would hold null instead, which means something else. The value of an alias counts
+ * JSON has no infinite numbers and would contain null instead, which means something else. The value of an alias counts
  * each time that it is used.
  */
 function requireSendable(value: unknown, path: string, file: string, budget: { bytes: number }): void {

@@ -31,7 +31,7 @@ ${serverUsage}
 `
 
 const textFields = ['uuid', 'badge_key'] as const
-const heading = `# Checks of a Flatline project. \`flatline apply FILE\` makes them so: a field that is not here has its default; channels, paused and
+const heading = `# Checks of a Flatline project. \`flatline apply FILE\` applies them: a field that is not listed gets its default; channels, paused and
 # paused_until are left as they are where they are not here. A uuid is the address that heartbeats go to: keep it to yourself.
 `
 
@@ -73,7 +73,7 @@ async function post(server: Server, body: object): Promise<ApplyAnswer> {
   return (await server.post('/api/v3/definitions/', body)) as ApplyAnswer
 }
 
-/** Then parents are named by slug or name. */
+/** In the file, parents are named by slug or name. */
 function withoutUuids(checks: readonly Record<string, unknown>[]): Record<string, unknown>[] {
   const names = new Map(checks.map(({ uuid, slug, name }) => [uuid, slug || name]))
   return checks.map((check) => {
@@ -82,13 +82,15 @@ function withoutUuids(checks: readonly Record<string, unknown>[]): Record<string
   })
 }
 
-/** One line for each check that is not as it was, and the sum; exit status 1 if any was refused. */
+/** Prints one line for each check that changed, and the counts; exit status 1 if any check was refused. */
 export function report(applied: ApplyAnswer, wantedPrune = false): void {
   for (const result of applied.results) if (result.action !== 'unchanged') process.stdout.write(lineOf(result))
   const counts = Object.entries(applied.summary).map(([action, count]) => `${count} ${action}`)
-  process.stdout.write(`${counts.join(', ')}${applied.dry_run ? ' (dry run: nothing was done)' : ''}\n`)
+  process.stdout.write(`${counts.join(', ')}${applied.dry_run ? ' (dry run: nothing was changed)' : ''}\n`)
   if (wantedPrune && !applied.pruned)
-    process.stderr.write('nothing was pruned, because a check was refused and may be one of those that are not named\n')
+    process.stderr.write(
+      'nothing was pruned, because a refused check may be one of those that the file does not name\n',
+    )
   if (applied.summary.failed > 0) process.exitCode = 1
 }
 

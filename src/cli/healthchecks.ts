@@ -1,6 +1,7 @@
-// `flatline import healthchecks`: reads a project of a Healthchecks server through its management API and makes the same checks here,
-// under the same uuids, so that heartbeats only change the host. A dump of the server (`manage.py dumpdata accounts.project api.check`)
-// brings what the API does not tell: the ping key, and what signs badges.
+// `flatline import healthchecks`: reads a project of a Healthchecks server through its management API and creates the
+// same checks here, with the same uuids, so that jobs only have to change the host. A dump of the server (`manage.py
+// dumpdata accounts.project api.check`) contains what the API does not show: the ping key, and the key that signs
+// badges.
 
 import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
@@ -33,7 +34,7 @@ const options = {
 type HealthchecksCheck = Record<string, unknown>
 type HealthchecksChannel = { id: string; name: string; kind: string }
 
-/** Healthchecks and Flatline give these the same meaning. */
+/** Fields with the same meaning in Healthchecks and in Flatline. */
 const sameFields = wireFields.filter(({ isOurs }) => !isOurs).map(({ name }) => name)
 
 export async function importHealthchecks(
@@ -66,16 +67,14 @@ function readOptions(args: readonly string[]) {
   }
 }
 
-/** Older servers know older versions only. */
+/** Older servers know only older versions. */
 async function readProject(source: Server): Promise<{ checks: HealthchecksCheck[]; channels: HealthchecksChannel[] }> {
   for (const version of [3, 2, 1]) {
     try {
       const { checks } = (await source.get(`/api/v${version}/checks/`)) as { checks?: HealthchecksCheck[] }
       if (!Array.isArray(checks)) throw new CommandError(`${source.url} does not answer like Healthchecks`)
       if (checks.some(({ uuid, ping_url }) => !uuid && !ping_url))
-        throw new CommandError(
-          'the key is a read-only one, which is not told the ping addresses: use the read-write key',
-        )
+        throw new CommandError('a read-only key cannot read the ping addresses: use the read-write key')
       const { channels } = (await source.get(`/api/v${version}/channels/`)) as { channels: HealthchecksChannel[] }
       return { checks, channels }
     } catch (error) {
@@ -94,7 +93,7 @@ function toDefinition(
   const names = channels.filter(({ id, name }) => used.includes(id) && isKnown(name)).map(({ name }) => name)
   const badge = /\/b\/\d+\/([0-9a-f-]{36})\./.exec(String(check.badge_url))?.[1]
   return {
-    // The oldest servers tell it in the ping address only.
+    // The oldest servers show it in the ping address only.
     uuid: check.uuid ?? /([0-9a-f-]{36})$/.exec(String(check.ping_url))?.[1],
     ...(badge !== undefined && { badge_key: badge }),
     ...Object.fromEntries(sameFields.flatMap((field) => (check[field] == null ? [] : [[field, check[field]]]))),
@@ -143,7 +142,9 @@ function readRows(file: string): { model: string; pk: unknown; fields: Record<st
 async function adoptKeys(target: Server, keys: ImportKeys): Promise<void> {
   if (Object.keys(keys).length === 0) return
   const { changed } = (await target.post('/api/v3/keys/adopt/', keys)) as { changed: string[] }
-  process.stdout.write(changed.length > 0 ? `adopted    ${changed.join(', ')}\n` : 'the keys are here already\n')
+  process.stdout.write(
+    changed.length > 0 ? `adopted    ${changed.join(', ')}\n` : 'the keys have already been adopted\n',
+  )
 }
 
 function tellMissing(channels: readonly HealthchecksChannel[], isKnown: (name: string) => boolean): void {
@@ -151,6 +152,6 @@ function tellMissing(channels: readonly HealthchecksChannel[], isKnown: (name: s
   if (missing.length === 0) return
   const names = missing.map(({ name, kind }) => `${name || '(no name)'} (${kind})`).join(', ')
   process.stderr.write(
-    `Healthchecks does not tell the settings of its integrations. Make channels of these names here and import again, and the checks have them: ${names}\n`,
+    `Healthchecks does not export the settings of its integrations. Create channels with these names here and import again to assign them to the checks: ${names}\n`,
   )
 }

@@ -1,4 +1,4 @@
-// What commands read: files, pipes and answers, each up to a limit. Longer input is refused before it is held in
+// The input of commands: files, pipes and answers, each up to a limit. Longer input is refused before it is held in
 // memory; input that is not UTF-8 is refused, too.
 
 import { closeSync, openSync, readSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { CommandError } from './errors.ts'
 export const inputMaxBytes = {
   /** A key or a secret. */
   key: 64 * 1024,
-  /** What the service takes in one request. */
+  /** What the service accepts in one request. */
   definitions: 8 * 2 ** 20,
   /** `manage.py dumpdata` of a Healthchecks server. */
   dump: 128 * 2 ** 20,
@@ -17,7 +17,7 @@ export const inputMaxBytes = {
 
 const chunkBytes = 64 * 1024
 
-/** All of a file, or of standard input for `-`. Reads pipes and devices too, which have no size to ask for. */
+/** The whole content of a file, or of standard input for `-`. Also reads pipes and devices, which report no size. */
 export function readInput(file: string, maxBytes: number): string {
   return decode(file, readBytes(file, maxBytes))
 }

@@ -1,6 +1,6 @@
 /**
- * Runs work with a signal that the first Ctrl-C or SIGTERM aborts, so that nothing half done is left lying about; the second ends the
- * process.
+ * Runs work with a signal that the first Ctrl-C or SIGTERM aborts, so that the work can remove what is half done; the
+ * second ends the process.
  */
 export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const stop = new AbortController()

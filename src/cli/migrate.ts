@@ -1,4 +1,4 @@
-// `flatline migrate`: applies what is pending, and ends.
+// `flatline migrate`: applies pending migrations, then exits.
 
 import pg from 'pg'
 import { ConfigError, loadConfig } from '../config/load.ts'

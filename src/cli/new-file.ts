@@ -1,4 +1,4 @@
-// A file under its own name is always whole, and only its owner may read it.
+// Writes files that are always complete under their own name and readable only by their owner.
 
 import { constants, createWriteStream, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { copyFile, link, open, unlink } from 'node:fs/promises'
@@ -9,8 +9,8 @@ import { pipeline } from 'node:stream/promises'
 const taken = (file: string) => new Error(`${file} exists already: name a new file`)
 
 /**
- * Replaces an existing file, and with it its permissions; what is not a regular file, such as /dev/stdout, is written
- * to directly.
+ * Replaces an existing file, and with it its permissions. A path that is not a regular file, such as /dev/stdout, is
+ * written directly.
  */
 export function replaceFile(file: string, text: string): void {
   const there = statSync(file, { throwIfNoEntry: false })
@@ -27,7 +27,7 @@ export function replaceFile(file: string, text: string): void {
   }
 }
 
-/** Before the work is done; a file that appears later is not replaced either. */
+/** Called before the work is done; a file that appears later is not replaced either. */
 export function requireNewName(file: string): void {
   if (existsSync(file)) throw taken(file)
 }
@@ -49,14 +49,14 @@ export async function writeNewFile(
   await syncDirectory(dirname(file))
 }
 
-/** Unlike a rename, a link does not replace what is there. */
+/** Unlike a rename, a link does not replace an existing file. */
 async function giveName(draft: string, file: string): Promise<void> {
   try {
     await link(draft, file)
   } catch (error) {
     const { code } = error as { code?: string }
     if (code === 'EEXIST') throw taken(file)
-    // Disks without links: exFAT, some network shares.
+    // File systems without links: exFAT, some network shares.
     await copyFile(draft, file, constants.COPYFILE_EXCL)
   }
 }

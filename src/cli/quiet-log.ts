@@ -1,4 +1,4 @@
-/** For commands: what goes well goes without saying. */
+/** A log for commands, which only prints problems. */
 export const quietLog = {
   info() {},
   warn: (_: object, message: string) => console.error(message),

@@ -1,4 +1,4 @@
-// `flatline restore FILE`: into an empty database, or over what there is if told so. Everything or nothing.
+// `flatline restore FILE`: into an empty database, or over existing data if an option says so. All or nothing.
 
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -26,7 +26,7 @@ export async function restore(args: string[]): Promise<void> {
   if (file === undefined || rest.length > 0) throw new Error('name one file to read, or - for standard input')
   const config = loadConfig()
   await interruptible(async (signal) => {
-    // A file that is damaged at its end is not tried for an hour first.
+    // Checks the whole file first, so that damage at its end does not appear after an hour of work.
     if (file !== '-' || values.verify) await naming(file, () => verify(file, signal))
     if (!values.verify) await naming(file, () => load(file, config, values.replace, signal))
   })
@@ -66,7 +66,7 @@ async function load(file: string, config: Config, replace: boolean, signal: Abor
   }
 }
 
-/** Nothing is lost by a missing key, as long as somebody knows that it is missing. */
+/** A missing key loses nothing, as long as somebody knows that it is missing. */
 async function warnOfUnreadable(store: Queryable, { security, server }: Config): Promise<void> {
   const keys = existingKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
   const ids = keys.map((key) => keyId(key).toString('hex'))
@@ -81,7 +81,7 @@ async function warnOfUnreadable(store: Queryable, { security, server }: Config):
 
 async function* unzipped(file: string, signal: AbortSignal): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: 256 * 1024 })
-  // What goes wrong is thrown where the result is read.
+  // Errors are thrown where the result is read.
   pipeline(file === '-' ? process.stdin : createReadStream(file), gunzip, { signal }).catch(() => undefined)
   try {
     yield* gunzip

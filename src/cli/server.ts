@@ -1,5 +1,5 @@
-// A running Flatline, as commands see it: its address and a project's read-write key, given as options or taken from the configuration
-// of the machine.
+// The connection of a command to a running Flatline: the address and a project's read-write key, from options or from
+// the configuration of the machine.
 
 import { loadConfig } from '../config/load.ts'
 import { CommandError, ServerRefusal } from './errors.ts'
@@ -11,7 +11,7 @@ export const serverOptions = {
   'key-file': { type: 'string' },
 } as const
 
-export const serverUsage = `  --server URL      the Flatline to talk to (default: SITE_URL, or HOST and PORT of the configuration)
+export const serverUsage = `  --server URL      address of Flatline (default: SITE_URL, or HOST and PORT of the configuration)
   --key KEY         a project's read-write key (default: BOOTSTRAP_API_KEY); --key-file FILE reads it from a file`
 
 export type Server = {
@@ -30,13 +30,13 @@ export function connect(options: {
   return createServerClient(options.server ?? configuredUrl(), key)
 }
 
-/** Any server that takes a key as X-Api-Key and answers failures with `{error}`. */
+/** Any server that accepts a key as X-Api-Key and answers errors with `{error}`. */
 export function createServerClient(address: string, key: string): Server {
   const url = address.replace(/\/+$/, '')
 
   async function request(path: string, init: RequestInit): Promise<unknown> {
     const headers = { ...init.headers, 'x-api-key': key }
-    // The key must only go to the address that was named, not to the target of a redirect.
+    // The key must only go to the address that the user named, not to the target of a redirect.
     const options: RequestInit = { ...init, headers, redirect: 'manual' }
     const response = await fetch(url + path, options).catch((error: Error & { cause?: Error }) => {
       throw new CommandError(`cannot reach ${url}: ${error.cause?.message || error.message}`)
@@ -66,13 +66,13 @@ function configuredUrl(): string {
   return siteUrl ?? `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Shows as much of `location` as tells which address to name instead. */
+/** Shows enough of `location` to tell which address to use instead. */
 function redirected(asked: string, status: number, location: string | null): CommandError {
   const target = location === null ? null : URL.parse(location, asked)
   const where = target === null ? '' : ` and points to ${target.origin}${target.pathname.slice(0, 200)}`
   return new ServerRefusal(
     status,
-    `${asked} answers ${status}${where}: redirects are not followed with a key, name the address itself`,
+    `${asked} answers ${status}${where}: redirects are not followed with a key, use the final address`,
   )
 }
 

@@ -1,4 +1,4 @@
-// Settings of what is off until it is wanted.
+// Settings of optional features that are off by default.
 import { Type } from 'typebox'
 import { integer, milliseconds } from './kinds.ts'
 
@@ -10,7 +10,7 @@ export const features = Type.Object(
         secret: true,
         pattern: '^rediss?://',
         rule: 'must be a redis:// or rediss:// URL',
-        description: 'Where replicas count calls together; without it each counts its own',
+        description: 'Redis in which replicas count calls together; without it each counts its own',
       }),
     ),
     smtpPort: Type.Optional(
@@ -26,7 +26,8 @@ export const features = Type.Object(
         env: 'PING_EMAIL_DOMAIN',
         pattern: '^[A-Za-z0-9.:\\[\\]-]+$',
         rule: 'must be a domain',
-        description: 'Domain of the mailboxes that take heartbeats; mail for others is refused; without it any will do',
+        description:
+          'Domain of the mailboxes that take heartbeats; mail for other domains is refused; without it every domain is accepted',
       }),
     ),
     metricsPort: Type.Optional(
@@ -40,7 +41,7 @@ export const features = Type.Object(
     ),
     metricsTenantsMax: integer(
       100,
-      'Projects with a tenant label of their own in the metrics, the others share one; 0 is none',
+      'How many projects get their own tenant label in the metrics; the others share one; 0 is none',
       {
         minimum: 0,
         maximum: 10_000,
@@ -53,16 +54,16 @@ export const features = Type.Object(
         pattern: '^https?://',
         rule: 'must be an http:// or https:// URL',
         description:
-          'Asked for at intervals while this service is well, so that another monitor notices when it is not',
+          'Requested at intervals while this service is healthy, so that another monitor notices when it is not',
       }),
     ),
-    selfHeartbeatMs: milliseconds(60_000, 'Pause between two heartbeats of this service'),
+    selfHeartbeatMs: milliseconds(60_000, 'Interval between two heartbeats of this service'),
     badgeLabel: Type.String({
       default: 'Flatline',
       env: 'BADGE_LABEL',
       maxLength: 100,
       rule: 'must be at most 100 characters',
-      description: 'What the badge of all checks of a project is labelled with',
+      description: 'Label of the badge of all checks of a project',
     }),
   },
   { description: 'Optional features' },

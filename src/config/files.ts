@@ -1,16 +1,17 @@
-// Files that the configuration is read from. Any of them may be a wrong path, as of a disk image, a device or a pipe that never ends.
+// Files from which the configuration is read. The path may be wrong and name a disk image, a device or a pipe that
+// never ends.
 
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** No key, token or certificate is as long. */
+/** No key, token or certificate is that long. */
 export const secretMaxBytes = 64 * 1024
-/** All settings there are, commented, are a hundredth of it. */
+/** A hundred times the size of all settings with comments. */
 export const profileMaxBytes = 1024 * 1024
 
-/** Why a file was not read: more than may be, or the system's code. */
+/** Why a file was not read: it is too long, or the system's error code. */
 export type Unread = { problem: string }
 
-/** A whole file as text. No more than `maxBytes` are ever held, also of what has no size to ask for. */
+/** Reads a whole file as text. Never holds more than `maxBytes` in memory, even for files that report no size. */
 export function readConfigFile(path: string, maxBytes: number): string | Unread {
   let file: number | undefined
   try {

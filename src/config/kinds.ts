@@ -1,8 +1,8 @@
-// The kinds of value that settings are made of. Three keywords are ours: `env` is the short alias, `secret` keeps the value out of
-// messages and logs, `reading` names the function of values.ts that a plain type cannot replace.
+// The types of settings. Three keywords are Flatline's own: `env` is the short alias, `secret` keeps the value out of
+// messages and logs, `reading` names the function of values.ts for values that a plain type cannot describe.
 import { Type } from 'typebox'
 
-// setTimeout fires at once for anything longer, so that a month-long interval would become a busy loop.
+// setTimeout fires at once for anything longer, so a month-long interval would become a busy loop.
 const longestTimerMs = 2 ** 31 - 1
 
 type Extra = { env?: string; minimum?: number; maximum?: number }

@@ -1,6 +1,6 @@
-// The listen address without the rest of the configuration, which takes ten times as long to load as a health check may
-// take. It understands only the plainest notation; for any other it returns undefined, and the caller reads the whole
-// configuration.
+// Reads the listen address without the rest of the configuration, which takes ten times as long to load as a health
+// check may take. It understands only the plainest notation; for any other it returns undefined, and the caller reads
+// the whole configuration.
 
 import { readFileSync } from 'node:fs'
 
@@ -15,13 +15,13 @@ export function readListenAddress(source: Source = {}): { host: string; port: nu
   return { host: host || profile.host || '127.0.0.1', port: Number(port || 8000) }
 }
 
-/** The value of a setting: empty if it is not given, undefined if its two names give different values. */
+/** The value of a setting: empty if it is not set, undefined if its two names have different values. */
 function single(env: Record<string, string | undefined>, alias: string, key = `SERVER__${alias}`): string | undefined {
   const [first = '', second = first] = [env[alias], env[`FLATLINE__${key}`]].filter(Boolean)
   return first === second ? first : undefined
 }
 
-/** The host in a profile. Undefined if the profile has a port, or a host in another form than the shipped profiles. */
+/** The host in a profile. Undefined if the profile sets a port, or writes the host unlike the shipped profiles. */
 function readProfile(dir: URL, environment: string): { host?: string } | undefined {
   if (!/^[a-z]+$/.test(environment)) return undefined
   try {

@@ -1,5 +1,6 @@
-// The only reader of the environment and of the profile files. Later layers win: built-in defaults, config/<profile>.yaml,
-// the environment. Nothing is thrown before everything was looked at, so that one start names every mistake.
+// The only reader of the environment and of the profile files. Later layers win: built-in defaults,
+// config/<profile>.yaml, the environment. It throws only after it has checked everything, so that one start reports
+// every mistake.
 import { readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +14,7 @@ export type { Config } from './schema.ts'
 
 export type ConfigSource = {
   env?: Record<string, string | undefined>
-  /** Relative paths, DATA_DIR and files of secrets, start here. */
+  /** Relative paths, DATA_DIR and files of secrets start here. */
   cwd?: string
   profileDir?: string
 }
@@ -31,14 +32,14 @@ export class ConfigError extends Error {
 /** The version of package.json, for logs and metrics. */
 export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
-/** `npm start`, which is no setting of ours and changes none. */
+/** Whether `npm start` started the process; this is not a setting. */
 export const startedByNpm = (): boolean => process.env.npm_lifecycle_event === 'start'
 
 export function loadConfig(source: ConfigSource = {}): Config {
   return resolveConfig(source).config
 }
 
-/** `origins` tells for every path `default`, the profile file or the variable that its value came from. */
+/** `origins` has the source of every setting by its path: `default`, the profile file or the variable. */
 export function resolveConfig(source: ConfigSource = {}): { config: Config; origins: ReadonlyMap<string, string> } {
   const { env = process.env, cwd = process.cwd(), profileDir = defaultProfileDir } = source
   const draft = createDraft(cwd)
@@ -99,7 +100,8 @@ function readEnvironment(draft: Draft, env: Record<string, string | undefined>, 
   const known = new Set(
     settings.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable])),
   )
-  // Only the double underscore is ours: Kubernetes sets FLATLINE_PORT and the like for a service named flatline.
+  // Only names with a double underscore are Flatline's: Kubernetes sets FLATLINE_PORT and the like for a service named
+  // flatline.
   for (const name of Object.keys(env).filter((key) => key.startsWith('FLATLINE__') && env[key] && !known.has(key))) {
     draft.problems.push(`${name}: unknown setting${suggestion(name, variableSpellings)}`)
   }
@@ -124,7 +126,7 @@ function written(draft: Draft, setting: Setting, name: string, env: Record<strin
   return secret ? [{ name: fileName, text: secret }] : refuse(`${fileName}: the file is empty`)
 }
 
-// The environment was read before and wins: a file's value is only looked at where no variable replaces it.
+// The environment was read first and wins: a value of the file is only checked if no variable replaces it.
 function readProfile(draft: Draft, profileDir: string) {
   const profile = `${draft.values.get('environment')}.yaml`
   const label = `${basename(profileDir)}/${profile}`
@@ -190,7 +192,7 @@ function checkRules(draft: Draft, config: Config) {
   }
 }
 
-// The name a person wrote, if one did: a rule about two settings is blamed on the one that is not a default.
+// The name that a person wrote, if any: a rule about two settings names the one that is not a default.
 function nameOf(draft: Draft, about: readonly string[]): string {
   const path = about.find((candidate) => draft.origins.get(candidate) !== 'default') ?? about[0]!
   const origin = draft.origins.get(path)!

@@ -28,7 +28,7 @@ export const server = Type.Object(
         env: 'PEER_URL',
         reading: 'siteUrl',
         description:
-          'Where the other replicas reach this one, to probe it or to hand heartbeats to it; if unset the address at which it listens',
+          'Address at which the other replicas reach this one, to probe it or to hand heartbeats to it; without it the listen address',
       }),
     ),
     trustProxy: Type.Array(Type.String(), {
@@ -45,22 +45,33 @@ export const server = Type.Object(
       description:
         'Embedded database, spool and generated local secrets; relative to the working directory; must be writable only when one of them is used',
     }),
-    drainMs: milliseconds(5000, 'How long requests are still served after the signal, so that load balancers notice', {
-      env: 'DRAIN_MS',
-      minimum: 0,
-    }),
-    shutdownTimeoutMs: milliseconds(30_000, 'From the signal, drain included; after it the process exits 1', {
-      env: 'SHUTDOWN_TIMEOUT_MS',
-    }),
+    drainMs: milliseconds(
+      5000,
+      'How long the service still answers requests after the signal, so that load balancers notice',
+      {
+        env: 'DRAIN_MS',
+        minimum: 0,
+      },
+    ),
+    shutdownTimeoutMs: milliseconds(
+      30_000,
+      'Time limit of a shutdown, from the signal on, drain included; after it the process exits 1',
+      {
+        env: 'SHUTDOWN_TIMEOUT_MS',
+      },
+    ),
     maxConnections: integer(
       20_000,
-      'Clients connected at once; more are turned away, and fewer are let in where the system allows fewer open files',
+      'Most client connections at once; further ones are closed; fewer are accepted where the system allows fewer open files',
     ),
     keepAliveTimeoutMs: milliseconds(
       72_000,
-      'How long an idle connection is kept; longer than the load balancer keeps it, or it sends into closed ones',
+      'How long an idle connection is kept; must be longer than the load balancer keeps it, or it sends requests into closed connections',
     ),
-    requestTimeoutMs: milliseconds(60_000, 'How long a client may take to send a request; slower ones are cut off'),
+    requestTimeoutMs: milliseconds(
+      60_000,
+      'How long a client may take to send a request; then its connection is closed',
+    ),
     headersTimeoutMs: milliseconds(10_000, 'How long a client may take to send the head of a request'),
     maxHeaderBytes: integer(16_384, 'Largest head of a request; more is answered 431', {
       minimum: 1024,
@@ -82,30 +93,33 @@ export const database = Type.Object(
       }),
     ),
     poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
-    replicas: integer(1, 'Processes that share the server; only for the warning at the start that it is too small', {
-      maximum: 10_000,
-    }),
-    replicasSurge: integer(1, 'Processes that a roll-out runs besides them, for the same warning', {
+    replicas: integer(
+      1,
+      'Processes that share the database server; only for the warning at the start that it has too few connections',
+      {
+        maximum: 10_000,
+      },
+    ),
+    replicasSurge: integer(1, 'Additional processes during a roll-out, for the same warning', {
       minimum: 0,
       maximum: 10_000,
     }),
-    reserve: integer(5, 'Connections left to others, as backups and monitoring, for the same warning', { minimum: 0 }),
+    reserve: integer(5, 'Connections that others need, for example backups and monitoring, for the same warning', {
+      minimum: 0,
+    }),
     connectTimeoutMs: milliseconds(5000, 'How long one attempt to connect may take'),
     statementTimeoutMs: milliseconds(10_000, 'How long one statement may run'),
     hangAfterMs: milliseconds(
       3000,
-      'How long the database may leave a trivial query unanswered before calls fail at once instead of waiting for it',
+      'How long a trivial query may go unanswered before calls to the database fail at once instead of waiting',
       { minimum: 100 },
     ),
     idleTimeoutMs: milliseconds(30_000, 'How long an unused connection is kept'),
-    slowQueryMs: milliseconds(1000, 'A statement that takes longer is logged, without its values; 0 is off', {
+    slowQueryMs: milliseconds(1000, 'Statements that take longer are logged, without their values; 0 is off', {
       minimum: 0,
     }),
     allowEmbedded: flag('ALLOW_EMBEDDED_DATABASE', 'Lets the production profile run on the embedded database'),
-    allowPlaintext: flag(
-      'DATABASE_ALLOW_PLAINTEXT',
-      'Lets the production profile talk to a remote database without TLS',
-    ),
+    allowPlaintext: flag('DATABASE_ALLOW_PLAINTEXT', 'Lets the production profile use a remote database without TLS'),
   },
   { description: 'PostgreSQL' },
 )
@@ -116,7 +130,8 @@ export const limits = Type.Object(
       minimum: 0,
     }),
     maxEventLoopUtilization: Type.Number({
-      // Off: a loop that is always busy and never late is a machine well used, and full load is when operators look.
+      // Off by default: a busy event loop that is never late uses the machine well, and full load is when operators
+      // need the API.
       default: 0,
       minimum: 0,
       maximum: 1,
@@ -124,12 +139,12 @@ export const limits = Type.Object(
     }),
     bodiesMaxBytes: integer(
       67_108_864,
-      'Bytes of the bodies of management calls and uploads that are held in memory at once; more are answered 503; callers whose key is in the body have an eighth of it',
+      'Most bytes of bodies of management calls and uploads in memory at once; more are answered 503; an eighth of it is for callers whose key is in the body',
       { minimum: 16_777_216 },
     ),
     bodyWithKeyMaxBytes: integer(
       65_536,
-      'Bytes that are read of a body that may hold the key, before the caller is known',
+      'How many bytes of a body that may contain the key are read before the caller is known',
       {
         maximum: 1_048_576,
       },
@@ -139,11 +154,8 @@ export const limits = Type.Object(
       minimum: 0,
     }),
     mailMaxBytes: integer(26_214_400, 'Largest e-mail that is taken; a larger one is refused'),
-    mailHeldMaxBytes: integer(
-      33_554_432,
-      'Bytes held of all e-mails that have not been answered yet; further ones are refused for now',
-    ),
-    mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused for now', {
+    mailHeldMaxBytes: integer(33_554_432, 'Most bytes of e-mails in progress; further ones are refused temporarily'),
+    mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused temporarily', {
       maximum: 10_000,
     }),
     authFailuresPerMinute: integer(
@@ -159,10 +171,10 @@ const percent = (fallback: number, description: string) => integer(fallback, des
 
 export const health = Type.Object(
   {
-    memoryWarnPercent: percent(80, 'Share of the memory limit above which the memory check says so'),
+    memoryWarnPercent: percent(80, 'Share of the memory limit above which the memory check carries a warning'),
     memoryDegradedPercent: percent(90, 'Share of the memory limit above which the memory check is degraded'),
     diskDegradedPercent: percent(90, 'Share of the disk under DATA_DIR above which the disk check is degraded'),
-    databaseDegradedMs: milliseconds(500, 'A round trip to the database that takes longer is degraded'),
+    databaseDegradedMs: milliseconds(500, 'Round trip to the database above which the database check is degraded'),
     maxStalenessMs: milliseconds(
       60_000,
       'Age of the oldest heartbeat that is not in the database yet, above which /health is degraded',
@@ -170,13 +182,15 @@ export const health = Type.Object(
         env: 'MAX_STALENESS_MS',
       },
     ),
-    detectorDegradedMs: milliseconds(10_000, 'A detector that has not looked for so long is degraded'),
+    detectorDegradedMs: milliseconds(
+      10_000,
+      'Time without a run of the detector after which the detector check is degraded',
+    ),
     cacheMinHitRatio: Type.Number({
       default: 0.1,
       minimum: 0,
       maximum: 1,
-      description:
-        'Share of lookups answered from the cache of API keys below which the cache check is degraded; 0 is off',
+      description: 'Hit ratio of the API key cache below which the cache check is degraded; 0 is off',
     }),
     detailAllowlist: Type.Array(Type.String(), {
       default: [],
@@ -199,11 +213,11 @@ export const admin = Type.Object(
 )
 
 export const healthMetrics = Type.Object(
-  { intervalMs: milliseconds(15_000, 'How often the service samples itself') },
+  { intervalMs: milliseconds(15_000, 'How often the service records its own metrics') },
   { description: 'The table health_metrics' },
 )
 
-// A header cannot carry spaces or control characters, so that a token with a stray newline would never match.
+// A header cannot contain spaces or control characters, so a token with a stray newline would never match.
 export const security = Type.Object(
   {
     adminToken: secret(

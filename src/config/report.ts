@@ -6,7 +6,7 @@ type ResolvedSetting = ReturnType<typeof resolveConfig>
 
 export type ReportedSetting = { path: string; value: unknown; origin: string }
 
-/** In the order of the schema. Secrets are `***`; what is not set is null. */
+/** In the order of the schema. Secrets are `***`; unset values are null. */
 export function reportConfig({ config, origins }: ResolvedSetting): ReportedSetting[] {
   return settings.map(({ path, secret }) => {
     const value =

@@ -1,5 +1,5 @@
-// What no single value can say: settings that must fit each other, and what a profile insists on. A rule is data, so
-// that docs/configuration.md lists exactly what is enforced.
+// Rules about several settings together, and the requirements of a profile. A rule is data, so that
+// docs/configuration.md lists exactly what is enforced.
 import { type Config, settings } from './schema.ts'
 import { databaseTarget, keyHex } from './values.ts'
 
@@ -28,7 +28,7 @@ const fitting: SettingRule[] = [
   },
   {
     about: ['ingest.queueMaxBytes', 'ingest.mailLimitBytes'],
-    text: 'the queue must be able to hold the largest e-mail: ingest.queueMaxBytes at least twice ingest.mailLimitBytes, where SMTP_PORT is set',
+    text: 'the queue must be able to hold the largest e-mail: ingest.queueMaxBytes at least twice ingest.mailLimitBytes, if SMTP_PORT is set',
     broken: ({ ingest, features }) =>
       features.smtpPort !== undefined && ingest.queueMaxBytes < 2 * ingest.mailLimitBytes,
   },
@@ -54,22 +54,22 @@ const fitting: SettingRule[] = [
   },
   {
     about: ['retention.deliveriesDays', 'retention.flipsDays'],
-    text: 'retention.deliveriesDays must not be longer than retention.flipsDays: an alert tells of its change',
+    text: 'retention.deliveriesDays must not be longer than retention.flipsDays: an alert needs its status change',
     broken: ({ retention }) => retention.deliveriesDays > retention.flipsDays,
   },
   {
     about: ['alerting.smtpFrom', 'alerting.smtpHost'],
-    text: 'SMTP_RELAY_HOST and SMTP_RELAY_FROM go together',
+    text: 'SMTP_RELAY_HOST and SMTP_RELAY_FROM must be set together',
     broken: ({ alerting }) => (alerting.smtpHost === undefined) !== (alerting.smtpFrom === undefined),
   },
   {
     about: ['alerting.smtpPassword', 'alerting.smtpUser'],
-    text: 'SMTP_RELAY_USER and SMTP_RELAY_PASSWORD go together',
+    text: 'SMTP_RELAY_USER and SMTP_RELAY_PASSWORD must be set together',
     broken: ({ alerting }) => (alerting.smtpUser === undefined) !== (alerting.smtpPassword === undefined),
   },
   {
     about: ['alerting.smtpSecurity', 'alerting.smtpUser'],
-    text: 'a password is not sent without TLS: SMTP_RELAY_SECURITY must be tls or starttls where there is SMTP_RELAY_USER',
+    text: 'a password is not sent without TLS: SMTP_RELAY_SECURITY must be tls or starttls if SMTP_RELAY_USER is set',
     broken: ({ alerting }) =>
       alerting.smtpUser !== undefined && ['none', 'opportunistic'].includes(alerting.smtpSecurity),
   },
@@ -123,7 +123,7 @@ const profileDemands: SettingRule[] = [
   },
 ]
 
-/** One character over and over, or the words of examples. */
+/** One character repeated, or the words of examples. */
 function isPlaceholder(secret: string): boolean {
   return /^(.)\1+$/.test(secret) || /change[-_ ]?me|example|placeholder|your[-_ ]|secret[-_ ]?key/i.test(secret)
 }

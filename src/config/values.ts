@@ -1,5 +1,5 @@
-// From what a person wrote, in a variable or in a profile file, to the value the program uses. A refusal is a string that
-// states the rule; it quotes what was written only where that cannot be a secret or a URL with credentials in it.
+// Converts what a person wrote, in a variable or in a profile file, into the value that the program uses. A refusal is
+// a string that states the rule; it quotes the written text only if that cannot be a secret or a URL with credentials.
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { Errors } from 'typebox/value'
@@ -7,7 +7,7 @@ import type { LeafSchema, Setting } from './schema.ts'
 
 export type ParsedSetting = { value: unknown } | { problem: string }
 
-/** Reads one setting strictly: text is parsed by the setting's type, anything else must already have it. */
+/** Reads one setting strictly: text is parsed by the setting's type, anything else must already have that type. */
 export function readValue(setting: Setting, written: unknown, cwd: string): ParsedSetting {
   const parsed = typeof written === 'string' ? parseText(setting, written) : { value: withDurations(written) }
   if ('problem' in parsed) return parsed
@@ -17,7 +17,7 @@ export function readValue(setting: Setting, written: unknown, cwd: string): Pars
   return reading ? shapes[reading as keyof typeof shapes](parsed.value as never, cwd) : parsed
 }
 
-/** The same 32 bytes written as hex, base64 or base64url give the same 64 hex digits; anything else undefined. */
+/** The 64 hex digits of 32 bytes written as hex, base64 or base64url; undefined for anything else. */
 export function keyHex(text: string): string | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase()
   if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return Buffer.from(text, 'base64').toString('hex')
@@ -26,7 +26,7 @@ export function keyHex(text: string): string | undefined {
 
 /** The first rule that a value breaks, with the place within it if the value has parts. */
 function brokenRule({ schema }: Setting, value: unknown): string | undefined {
-  // An unknown field is reported two times, and the terse one comes first.
+  // An unknown field is reported twice, and the less helpful message comes first.
   const error = Errors(schema, value).find(({ keyword }) => keyword !== 'boolean')
   if (error === undefined) return undefined
   const { additionalProperties = [] } = error.params as { additionalProperties?: string[] }
@@ -84,7 +84,7 @@ function durationMs(text: string): number | undefined {
   return match ? Number(match[1]) * unitMs[(match[2] ?? 'ms') as keyof typeof unitMs] : undefined
 }
 
-/** Times within an object are written like all others. */
+/** Times within an object are written like all other times. */
 function withDurations(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const read = ([key, inner]: [string, unknown]): [string, unknown] =>
@@ -112,7 +112,7 @@ function parseList(text: string): ParsedSetting {
   return items.includes('') ? { problem: 'must be a comma-separated list without empty items' } : { value: items }
 }
 
-// What a plain type cannot say. Each gets a value of the right type and returns the one to keep.
+// Rules that a type cannot express. Each function gets a value of the right type and returns the value to keep.
 const shapes = {
   directory: (path: string, cwd: string): ParsedSetting => ({ value: resolve(cwd, path) }),
 
@@ -157,7 +157,7 @@ function isProxyAddress(text: string): boolean {
 
 export type DatabaseTarget = { remote: boolean; encrypted: boolean; password: string }
 
-/** A connection string as the driver will understand it; undefined when it could not read it at all. */
+/** A connection string as the driver will read it; undefined if the driver could not read it. */
 export function databaseTarget(text: string): DatabaseTarget | undefined {
   // Like the driver: an empty host is legal, `host` may be a parameter (a socket's directory), and the last one wins.
   const url = [text, text.replace('@/', '@localhost/')]

@@ -1,4 +1,4 @@
-// Settings of the work itself: receiving heartbeats, noticing silence, telling people, keeping history.
+// Settings of the main work: receiving heartbeats, detecting silence, sending alerts, keeping history.
 import { Type } from 'typebox'
 import { uuidPattern } from '../kit/identifier.ts'
 import { flag, integer, milliseconds, secret } from './kinds.ts'
@@ -15,18 +15,22 @@ export const ingest = Type.Object(
       2000,
       'How long heartbeats wait for a database that does not answer before they are spooled',
     ),
-    pingBodyLimitBytes: integer(100_000, 'Kept of each ping body; more is cut, never refused', {
+    pingBodyLimitBytes: integer(100_000, 'How many bytes of each ping body are kept; the rest is cut, never refused', {
       env: 'PING_BODY_LIMIT',
       minimum: 0,
       maximum: 16_777_216,
     }),
-    mailLimitBytes: integer(1_048_576, 'Kept of each heartbeat by e-mail, headers and all; more is cut', {
-      maximum: 16_777_216,
-    }),
-    queueMaxEntries: integer(20_000, 'Heartbeats waiting for the database; more are answered 503'),
-    queueMaxBytes: integer(67_108_864, 'Bytes of heartbeats waiting for the database; more are answered 503'),
+    mailLimitBytes: integer(
+      1_048_576,
+      'How many bytes of each heartbeat by e-mail are kept, headers included; the rest is cut',
+      {
+        maximum: 16_777_216,
+      },
+    ),
+    queueMaxEntries: integer(20_000, 'Most heartbeats waiting for the database; more are answered 503'),
+    queueMaxBytes: integer(67_108_864, 'Most bytes of heartbeats waiting for the database; more are answered 503'),
     batchMax: integer(500, 'Most heartbeats in one transaction'),
-    partitionsAheadDays: integer(7, 'Days for which partitions of the history are made in advance', { maximum: 366 }),
+    partitionsAheadDays: integer(7, 'How many days ahead the partitions of the history are created', { maximum: 366 }),
   },
   { description: 'Receiving heartbeats' },
 )
@@ -35,29 +39,29 @@ export const spool = Type.Object(
   {
     maxBytes: integer(
       1_073_741_824,
-      'Room for heartbeats while the database is away; when it is full they are answered 503',
+      'Most bytes of heartbeats in the spool while the database is away; when it is full they are answered 503',
     ),
     segmentBytes: integer(4_194_304, 'Size of one file of the spool, which is replayed and removed as a whole', {
       minimum: 4096,
       maximum: 268_435_456,
     }),
-    queueMaxEntries: integer(20_000, 'Heartbeats waiting for the disk of the spool; more are answered 503'),
+    queueMaxEntries: integer(20_000, 'Most heartbeats waiting for the disk of the spool; more are answered 503'),
     quarantineMaxEntries: integer(
       10_000,
-      'Acknowledged heartbeats that the database refuses and the quarantine keeps; more are dropped, with a log line',
+      'Most heartbeats in the quarantine: acknowledged, and refused by the database; more are dropped, with a log line',
     ),
   },
-  { description: 'Heartbeats on disk while the database is away' },
+  { description: 'The spool: heartbeats on disk while the database is away' },
 )
 
 export const detector = Type.Object(
   {
-    intervalMs: milliseconds(250, 'Pause between two looks for checks that are due'),
-    batchMax: integer(500, 'Most checks in one pass'),
+    intervalMs: milliseconds(250, 'Pause between two queries for checks that are due'),
+    batchMax: integer(500, 'Most checks in one run of the detector'),
     acceptanceIntervalMs: milliseconds(500, 'How often this replica records that it can accept heartbeats', {
       maximum: 1000,
     }),
-    blindAfterMs: milliseconds(2000, 'A longer gap in recorded acceptance is a blind window'),
+    blindAfterMs: milliseconds(2000, 'Longest gap in the record of acceptance; a longer one is a blind window'),
   },
   { description: 'Noticing silence' },
 )
@@ -68,70 +72,74 @@ export const alerting = Type.Object(
       'ALLOW_PRIVATE_TARGETS',
       'Whether alerts may go to private, loopback and link-local addresses',
     ),
-    intervalMs: milliseconds(500, 'Pause between two looks for deliveries that are due'),
+    intervalMs: milliseconds(500, 'Pause between two queries for deliveries that are due'),
     concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
     testsPerMinute: integer(
       10,
-      'Messages of channel tests per minute, for each project on this replica; more are answered 429',
+      'Most channel tests per minute, for each project on this replica; more are answered 429',
       { maximum: 1000 },
     ),
     leaseMs: milliseconds(
       15_000,
-      'How long an alert that is being sent is reserved for a replica that does not renew its lease; then another one sends it, a second time if it had gone out',
+      'How long an alert that is being sent is reserved for a replica that does not renew its lease; then another replica sends it, a second time if it was already sent',
       { minimum: 3000 },
     ),
-    responseMaxBytes: integer(65_536, 'Read of each response from a destination'),
-    retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles from there'),
+    responseMaxBytes: integer(65_536, 'How many bytes of each response of a destination are read'),
+    retryBaseMs: milliseconds(5000, 'Pause before the first retry; it doubles with each further one'),
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),
     flappingOutages: integer(
       10,
-      'Outages of one check within an hour above which no more are told until it is calmer; 0 is off',
+      'Most outages of one check per hour that are alerted; above it the check is flapping and its alerts are suppressed; 0 is off',
       {
         minimum: 0,
       },
     ),
     stormSingly: integer(
       25,
-      'Alerts of one project within a minute that go singly; the rest go together, on channels that can',
+      'Most alerts of one project per minute that are sent singly; the rest are grouped, on channels that can group',
     ),
-    stormGatherMs: milliseconds(10_000, 'How long alerts of a storm are gathered for one message'),
-    retryForMs: milliseconds(86_400_000, 'After this time a delivery is dead'),
+    stormGatherMs: milliseconds(10_000, 'How long the alerts of a storm are collected for one message'),
+    retryForMs: milliseconds(86_400_000, 'How long a delivery is retried; then it is dead'),
     serviceChannels: Type.Array(Type.String({ pattern: `^${uuidPattern}$` }), {
       default: [],
       env: 'SERVICE_ALERT_CHANNELS',
       rule: 'must be ids of channels',
-      description: 'Channels, by id and of any project, that are told when Flatline itself is not well',
+      description: 'Ids of channels, of any project, that get the alerts about Flatline itself',
     }),
     serviceAvailability: Type.Number({
       default: 0.995,
       minimum: 0,
       maximum: 1,
-      description: 'Share of requests within an hour that are to be answered; less is an alert about Flatline itself',
+      description:
+        'Target share of requests per hour that are not answered 5xx; less causes an alert about Flatline itself',
     }),
-    serviceLatencyMs: milliseconds(500, 'Within this time 95 % of requests are to be answered; longer is an alert'),
-    serviceLookMs: milliseconds(15_000, 'Pause between two looks at how Flatline itself does'),
-    serviceCalmMs: milliseconds(60_000, 'How long a problem of Flatline itself must be better before that is reported'),
+    serviceLatencyMs: milliseconds(
+      500,
+      'Target for the time in which 95 % of requests are answered; longer causes an alert about Flatline itself',
+    ),
+    serviceLookMs: milliseconds(15_000, 'Pause between two evaluations of the rules for alerts about Flatline itself'),
+    serviceCalmMs: milliseconds(60_000, 'How long a problem of Flatline itself must be over before that is reported'),
     suspectMs: milliseconds(
       3_600_000,
-      'How long a destination may refuse our credentials before its channel is switched off for good',
+      'How long a destination may refuse the credentials before its channel is switched off',
     ),
     allowedTargets: Type.Array(Type.String(), {
       default: [],
       env: 'ALLOWED_TARGETS',
       reading: 'addresses',
       description:
-        'Private addresses that alerts may go to where ALLOW_PRIVATE_TARGETS is false: addresses, CIDR ranges, loopback, linklocal, uniquelocal',
+        'Private addresses that alerts may go to although ALLOW_PRIVATE_TARGETS is false: addresses, CIDR ranges, loopback, linklocal, uniquelocal',
     }),
     allowShellChannels: flag(
       'ALLOW_SHELL_CHANNELS',
-      'Whether channels may run commands on this machine, as the account of this process; whoever has a read-write key can then do so',
+      'Whether channels may run commands on this machine, under the account of this process; everybody with a read-write key can then do so',
     ),
     smtpHost: Type.Optional(
       Type.String({
         env: 'SMTP_RELAY_HOST',
         pattern: '^[A-Za-z0-9.:_-]+$',
         rule: 'must be a host name or an address',
-        description: 'Mail server by which e-mail channels send; without it there are none',
+        description: 'Mail server of the e-mail channels; without it there are no e-mail channels',
       }),
     ),
     smtpPort: integer(587, 'Port of the mail server', { env: 'SMTP_RELAY_PORT', maximum: 65_535 }),
@@ -139,7 +147,7 @@ export const alerting = Type.Object(
       default: 'starttls',
       env: 'SMTP_RELAY_SECURITY',
       description:
-        'tls from the start (port 465), starttls or nothing, opportunistic: starttls where it is offered, none: never',
+        'tls: from the start (port 465); starttls: required; opportunistic: STARTTLS if the server offers it; none: never',
     }),
     smtpUser: Type.Optional(Type.String({ env: 'SMTP_RELAY_USER', description: 'Login at the mail server' })),
     smtpPassword: secret('SMTP_RELAY_PASSWORD', 'Password at the mail server', '^.+$', 'must not be empty'),
@@ -147,9 +155,9 @@ export const alerting = Type.Object(
       default: true,
       env: 'CONFIRM_RECIPIENTS',
       description:
-        'Whether an address has to confirm, by a link in a mail, that it wants the mails of a project before it gets any alert',
+        'Whether an address must confirm, by a link in a mail, that it wants the mails of a project before it gets alerts',
     }),
-    mailsPerHour: integer(200, 'Mails per hour of all e-mail channels of one project; more wait'),
+    mailsPerHour: integer(200, 'Most mails per hour of all e-mail channels of one project; more wait'),
     smtpFrom: Type.Optional(
       Type.String({
         env: 'SMTP_RELAY_FROM',
@@ -159,7 +167,7 @@ export const alerting = Type.Object(
       }),
     ),
   },
-  { description: 'Telling people' },
+  { description: 'Sending alerts' },
 )
 
 /** The default value for projects, and the largest value that the operator can give to one. */
@@ -174,25 +182,25 @@ const share = (fallback: number, description: string) =>
 
 export const quotas = Type.Object(
   {
-    ...quota('checks', 2_000_000, 10_000_000, 'Checks of a project'),
-    ...quota('channels', 500, 10_000, 'Channels of a project'),
-    ...quota('newChecksPerHour', 5000, 1_000_000, 'Checks made by ping key (create=1) in an hour'),
+    ...quota('checks', 2_000_000, 10_000_000, 'Most checks of a project'),
+    ...quota('channels', 500, 10_000, 'Most channels of a project'),
+    ...quota('newChecksPerHour', 5000, 1_000_000, 'Most checks of a project that pings create (create=1) per hour'),
     ...quota(
       'bodyBytes',
       4_294_967_296,
       1_099_511_627_776,
-      'Bytes of bodies kept of a project (beyond it heartbeats are kept without their bodies)',
+      'Most bytes of bodies kept for a project (beyond it heartbeats are kept without their bodies)',
     ),
     ...quota(
       'bodyBytesPerCheck',
       16_777_216,
       1_073_741_824,
-      'Bytes of bodies kept of a check (beyond it the oldest are removed)',
+      'Most bytes of bodies kept for a check (beyond it the oldest are removed)',
     ),
     spoolShare: share(0.8, 'Share of a spool that one project may fill, unless the operator sets another value for it'),
     spoolShareMax: share(1, 'The largest value of spoolShare that a project can be given'),
   },
-  { description: 'How much one project may have' },
+  { description: 'Limits for each project' },
 )
 
 const days = (fallback: number, description: string) => integer(fallback, description, { maximum: 3650 })
@@ -200,25 +208,22 @@ const days = (fallback: number, description: string) => integer(fallback, descri
 export const retention = Type.Object(
   {
     heartbeatsDays: days(400, 'How long heartbeats and their bodies are kept'),
-    heartbeatKeysDays: days(3, 'How long a heartbeat that its sender gave an id is known by it'),
+    heartbeatKeysDays: days(3, 'How long the ids that senders give to heartbeats are kept, to recognise duplicates'),
     flipsDays: days(400, 'How long changes of status are kept'),
-    deliveriesDays: days(90, 'How long alerts are kept, from their end on'),
+    deliveriesDays: days(90, 'How long alerts are kept after their delivery ended'),
     auditDays: days(400, 'How long entries of the audit trail are kept'),
-    healthMetricsDays: days(30, 'How long samples of the service itself are kept'),
-    quarantineDays: days(
-      400,
-      'How long heartbeats that were acknowledged and cannot be written are kept in the quarantine',
-    ),
+    healthMetricsDays: days(30, "How long the service's own metrics are kept"),
+    quarantineDays: days(400, 'How long the quarantine keeps acknowledged heartbeats that cannot be written'),
     blindWindowsDays: days(
       800,
-      'How long it is known when heartbeats could not be accepted; must outlast the longest wait for a heartbeat, or that time counts against it',
+      'How long blind windows are kept; must be longer than the longest wait for a heartbeat, or the blind time counts against its check',
     ),
   },
-  { description: 'How long things are kept' },
+  { description: 'How long data is kept' },
 )
 
 const atLeastOne = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })
-/** What a breaker can be told; a kind is `database`, `redis` or that of a channel. */
+/** The settings of a breaker; a kind is `database`, `redis` or that of a channel. */
 const BreakerPolicy = Type.Partial(
   Type.Object({
     failureThreshold: atLeastOne,
@@ -230,8 +235,8 @@ const BreakerPolicy = Type.Partial(
 )
 
 /**
- * Hold also where somebody sets others. A database that is back must not stay refused: every second of that is heartbeats
- * refused. Nor must Redis stay unused: every second of that is calls that nobody counts.
+ * These apply even if an installation changes the general values. A database that is back must not stay refused: every
+ * second of that refuses heartbeats. Nor must Redis stay unused: every second of that leaves calls uncounted.
  */
 export const shippedOverrides = {
   database: { recoveryMs: 1000 },
@@ -240,18 +245,22 @@ export const shippedOverrides = {
 
 export const breakers = Type.Object(
   {
-    failureThreshold: integer(5, 'Failures in a row that open a circuit breaker', {
+    failureThreshold: integer(5, 'Consecutive failures that open a circuit breaker', {
       env: 'CIRCUIT_BREAKER_FAILURE_THRESHOLD',
     }),
-    recoveryMs: milliseconds(60_000, 'How long an open circuit breaker refuses before it lets a few calls try', {
-      env: 'CIRCUIT_BREAKER_RECOVERY_TIMEOUT_MS',
-    }),
-    successThreshold: integer(3, 'Successes in a row that close a circuit breaker again', {
+    recoveryMs: milliseconds(
+      60_000,
+      'How long an open circuit breaker refuses calls before it admits a few trial calls',
+      {
+        env: 'CIRCUIT_BREAKER_RECOVERY_TIMEOUT_MS',
+      },
+    ),
+    successThreshold: integer(3, 'Consecutive successes that close a circuit breaker again', {
       env: 'CIRCUIT_BREAKER_SUCCESS_THRESHOLD',
     }),
     requestTimeoutMs: milliseconds(
       30_000,
-      'How long one request to a destination may take; for the database database.statementTimeoutMs counts where it is shorter',
+      'How long one request to a destination may take; for the database, database.statementTimeoutMs applies if it is shorter',
       { env: 'CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS' },
     ),
     overrides: Type.Record(Type.String(), BreakerPolicy, {

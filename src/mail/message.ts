@@ -1,8 +1,8 @@
-// What an e-mail says (RFC 5322, RFC 2045 to 2047), as a person reads it: its subject and its decoded texts. No text is
-// lost because its description is malformed: an unknown type, encoding or character set counts as absent, and a part
-// without an end is text up to the end. Time is proportional to length; only what is asked for is decoded. mailparser
-// reads every address of a message first (a second for a megabyte of them), and returns nothing for a message that
-// exceeds one of its limits.
+// The content of an e-mail (RFC 5322, RFC 2045 to 2047) as a person reads it: its subject and its decoded texts.
+// Malformed declarations lose no text: an unknown type, encoding or character set counts as absent, and a part without
+// an end is text up to the end. Time is proportional to length, and only what is needed is decoded. mailparser reads
+// every address of a message first (a second for a megabyte of them), and returns nothing for a message that exceeds
+// one of its limits.
 
 import { isUtf8 } from 'node:buffer'
 import libmime from 'libmime'
@@ -23,7 +23,7 @@ type Leaf = { type: 'plain' | 'html'; text: string }
 const depthMax = 20
 /** Parts beyond this limit are read as one text. */
 const partsMax = 1000
-/** Lines that begin like those between parts, at all depths together. */
+/** The most lines that begin like the boundary between two parts, at all depths together. */
 const marksMax = 20_000
 const subjectMaxBytes = 16_384
 const headerMaxBytes = 4096
@@ -36,7 +36,7 @@ const names: Record<string, keyof PartHeaders> = {
   'content-disposition': 'disposition',
 }
 
-/** Reads a message of any bytes; without `texts` the body is not read. */
+/** Reads a message of any bytes; without `texts` it does not read the body. */
 export function readMessage(raw: Buffer, { texts }: { texts: boolean }): MailMessage {
   const message = partAt(raw, { start: 0, end: raw.length }, 0)
   const leaves = texts ? leavesOf(raw, message) : []
@@ -48,7 +48,7 @@ export function readMessage(raw: Buffer, { texts }: { texts: boolean }): MailMes
   return { subject: subjectOf(message.headers), plain: textOf('plain'), html: textOf('html') }
 }
 
-/** For people: the subject, and below it the plain text or, if there is none, what the HTML shows. */
+/** For people: the subject, followed by the plain text or, if there is none, the text of the HTML. */
 export function readableMessage(raw: Buffer): string {
   const { subject, plain, html } = readMessage(raw, { texts: true })
   return [subject, plain.trim() === '' ? html : plain]
@@ -72,7 +72,7 @@ function partAt(raw: Buffer, { start, end }: Range, depth: number): Part {
     const colon = nameEnd(raw, at, next)
     const isFolded = at > start && (raw[at] === 0x20 || raw[at] === 0x09)
     if (isBlank(raw, at, next)) return { headers, body: { start: next, end }, depth }
-    // The first line that is not a header ends the headers: messages without headers are sent, too.
+    // The first line that is not a header ends the headers: some messages have no headers.
     if (!isFolded && colon === -1 && !(at === start && isEnvelope(raw, at))) break
     if (!isFolded)
       last = colon === -1 ? undefined : wanted(headers, raw.toString('latin1', at, Math.min(colon, at + 40)))
@@ -93,7 +93,7 @@ function wanted(headers: PartHeaders, name: string): keyof PartHeaders | undefin
   return field === undefined || headers[field] !== undefined ? undefined : field
 }
 
-/** Where the name of the header in this line ends; -1 if it is no header. */
+/** Where the name of the header in this line ends; -1 if the line is not a header. */
 function nameEnd(raw: Buffer, start: number, end: number): number {
   for (let at = start; at < end; at++) {
     const byte = raw[at] as number
@@ -108,7 +108,7 @@ function nameEnd(raw: Buffer, start: number, end: number): number {
   return -1
 }
 
-/** `From root Sun Nov 29 …`, the line with which a message begins in a mailbox file. */
+/** `From root Sun Nov 29 …`, the first line of a message in a mailbox file. */
 function isEnvelope(raw: Buffer, at: number): boolean {
   return /^>?From /.test(raw.toString('latin1', at, at + 6))
 }
@@ -142,12 +142,12 @@ function typeOf({ type = '' }: PartHeaders): { value: string; params: { boundary
   return { value: /^[\w.+-]+\/[\w.+-]+$/.test(known) ? known : 'text/plain', params }
 }
 
-/** What lies between the boundary's lines; nothing if there is none. The last part takes all that the budget leaves over. */
+/** The text between the boundary lines; nothing if there is none. The last part takes all that the budget leaves. */
 function split(raw: Buffer, { start, end }: Range, boundary: string, budget: Budget): Range[] {
   const mark = Buffer.from(`\n--${boundary}`, 'latin1')
   const ranges: Range[] = []
   let from: number | null = null
-  // What is searched begins behind a line, whose end may belong to the first mark.
+  // The search begins after a line, whose end may belong to the first boundary.
   for (let at = raw.indexOf(mark, start - 1); at !== -1 && at + mark.length <= end; at = raw.indexOf(mark, at + 1)) {
     if (--budget.marks < 0) break
     const after = at + mark.length
@@ -168,7 +168,7 @@ function split(raw: Buffer, { start, end }: Range, boundary: string, budget: Bud
   return [...ranges, { start: from, end }]
 }
 
-/** Null for a part that is not text, or is attached. A message that consists of one text file is that text. */
+/** Null for a part that is not text, or is attached. If a message consists of one text file, that file is the text. */
 function leafOf(raw: Buffer, { headers, body, depth }: Part, type: string, charset: string | undefined): Leaf | null {
   const isText = type.startsWith('text/') || type.startsWith('multipart/')
   const isAttached = /^\s*attachment\b/i.test(headers.disposition ?? '')
@@ -184,20 +184,22 @@ function decodeTransfer(bytes: Buffer, encoding: string): Buffer {
   return encoding === 'base64' ? decodeBase64(bytes.toString('latin1')) : bytes
 }
 
-/** A mailing list may have appended lines of plain text, and a sender may call a text base64 that is not. */
+/** A mailing list may have appended lines of plain text, and some senders declare base64 for text that is not. */
 function decodeBase64(text: string): Buffer {
   let end = 0
   while (end < text.length) {
     const feed = text.indexOf('\n', end)
     const next = feed === -1 ? text.length : feed + 1
-    // Trimmed before: blanks that a pattern may take in two places, it takes in every way there is.
+    // Trimmed first: a pattern with two places for blanks tries every way to divide them.
     if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text.slice(end, next).trim())) break
     end = next
   }
   return Buffer.concat([Buffer.from(text.slice(0, end), 'base64'), Buffer.from(text.slice(end), 'latin1')])
 }
 
-/** Many messages name no character set or a wrong one, but bytes that are valid UTF-8 are hardly anything else. */
+/**
+ * Many messages declare no character set or a wrong one, but bytes that are valid UTF-8 are hardly ever anything else.
+ */
 function decodeText(bytes: Buffer, charset: string | undefined): string {
   const label = charset?.trim().toLowerCase() ?? ''
   const isVague = label === '' || /^(?:us-)?ascii$|^utf-?8$|^unknown/.test(label)

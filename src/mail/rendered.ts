@@ -7,12 +7,12 @@ import { Tokenizer } from 'htmlparser2'
 const wordsOf = (text: string) => new Set(text.split(' '))
 
 const unseen = wordsOf('script style title template')
-/** These begin a line of their own. */
+/** Each of these begins a new line. */
 const blocks = wordsOf(
   'address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr ' +
     'html li main nav ol p pre section summary table tbody tfoot thead tr ul',
 )
-/** These have an empty line before and after them, too. */
+/** Each of these also has an empty line before and after it. */
 const apart = wordsOf('blockquote dl h1 h2 h3 h4 h5 h6 ol p pre table ul')
 /** A blank separates these from their neighbours. */
 const cells = wordsOf('td th option')
@@ -22,7 +22,7 @@ const empty = wordsOf('area base br col embed hr img input link meta param sourc
 const hiding = /(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*hidden)/i
 const invisible = /[\u00ad\u200b-\u200d\u2060\ufeff]/g
 
-/** `html` in one pass, in time that is proportional to its length. */
+/** Renders `html` in one pass, in time proportional to its length. */
 export function renderedText(html: string): string {
   const page = createPage()
   let hiddenBy: { name: string; depth: number } | null = null

@@ -1,5 +1,5 @@
-// Every metric that Flatline itself makes, on one page; docs/metrics.md is checked against it. They are made with fastify-metrics' own
-// client in the registry that /metrics serves: a metric of any other client would never show.
+// All metrics that Flatline itself defines; docs/metrics.md is checked against this file. They use fastify-metrics' own
+// client and the registry that /metrics serves: a metric of any other client would never appear.
 
 import type { FastifyInstance } from 'fastify'
 import { createObservedGauges } from './observed.ts'
@@ -13,10 +13,13 @@ export type DomainMetrics = ReturnType<typeof createDomainMetrics>
 /** Gauges that are read at each scrape, by `observe`. */
 const observed = {
   active_connections: { help: 'Open connections of clients' },
-  app_ready: { help: 'Whether this process takes part in the work: 1 once started, 0 while starting and draining' },
-  blind_time_seconds: { help: 'Length of all kept windows in which nobody could accept heartbeats' },
-  blind_windows: { help: 'Kept windows in which nobody could accept heartbeats' },
-  build_info: { help: 'Always 1; the labels say what runs', labels: ['version', 'environment', 'node'] },
+  app_ready: { help: 'Whether this process accepts work: 1 once started, 0 while starting and draining' },
+  blind_time_seconds: { help: 'Total length of the stored blind windows, in which no replica could accept heartbeats' },
+  blind_windows: { help: 'Stored blind windows, in which no replica could accept heartbeats' },
+  build_info: {
+    help: 'Always 1; the labels describe the build and its environment',
+    labels: ['version', 'environment', 'node'],
+  },
   circuit_breaker_state: {
     help: 'The worst state of the circuit breakers of one kind (database, redis or that of a channel): 0 closed, 1 open, 2 half-open',
     labels: ['name'],
@@ -38,7 +41,7 @@ const observed = {
   error_rate_ratio: { help: 'Share of requests answered 5xx over a window (5m, 1h, 24h)', labels: ['window'] },
   health_check_duration_seconds: { help: 'Time that a check of /health took', labels: ['check'] },
   health_check_status: {
-    help: 'What a check of /health found: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown',
+    help: 'Result of a check of /health: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown',
     labels: ['check'],
   },
   health_status: { help: 'The status of /health: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown' },
@@ -50,7 +53,7 @@ const observed = {
   monitors: { help: 'Checks by stored status', labels: ['status'] },
   quarantined_heartbeats: { help: 'Heartbeats in the quarantine: acknowledged, and refused by the database' },
   queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
-  request_body_bytes: { help: 'Bytes of request bodies that are being read, and of those whose answer is awaited' },
+  request_body_bytes: { help: 'Bytes of request bodies in memory: being read, or waiting for their answer' },
   shutdown_phase: { help: '0 while the process runs, 1 while it drains and closes' },
   sla_availability_ratio: {
     help: 'Share of requests not answered 5xx over a window (5m, 1h, 24h); 1 without requests',
@@ -69,7 +72,9 @@ const observed = {
     help: 'How long the replay of the spool has failed while the database answered; 0 while it makes progress',
   },
   spool_records: { help: 'Heartbeats on disk that are not in the database yet' },
-  unreachable_projects: { help: 'Projects with checks whose channels are all switched off: nobody is told about them' },
+  unreachable_projects: {
+    help: 'Projects with checks whose channels are all switched off: nobody is alerted about them',
+  },
 }
 
 export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {
@@ -81,13 +86,13 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     /** The `tenant` label of a project. */
     tenant: createTenantLabels(tenantsMax),
 
-    /** Adds a reader to a gauge; one that asks the database gives `everyMs`. */
+    /** Adds a reader to a gauge; a reader that queries the database gives `everyMs`. */
     observe: createObservedGauges(client, registry, observed),
 
     requests,
     connectionsRefused: new client.Counter({
       name: 'connections_refused_total',
-      help: 'Connections of clients that were closed at once, because there were too many',
+      help: 'Client connections that were closed at once, because there were too many',
       registers,
     }),
     rateLimited: new client.Counter({
@@ -104,7 +109,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     bodiesDropped: new client.Counter({
       name: 'bodies_dropped_total',
-      help: 'Bodies that were not kept, or not any longer, because of the quota of their check or project',
+      help: 'Bodies that were not kept, or were removed, because of the quota of their check or project',
       labelNames: ['quota'],
       registers,
     }),
@@ -122,7 +127,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     gracefulShutdowns: new client.Counter({
       name: 'graceful_shutdowns_total',
-      help: 'Orderly shutdowns of all processes on this database in the audit trail, by reason, as known at the start',
+      help: 'Orderly shutdowns of all processes on this database, by reason, as counted in the audit log at the start',
       labelNames: ['reason'],
       registers,
     }),
@@ -146,19 +151,19 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     detectorLateness: new client.Histogram({
       name: 'detector_lateness_seconds',
-      help: 'From a deadline to the moment its passing was noticed',
+      help: 'Time from a deadline to its detection',
       buckets: [0.1, 0.25, 0.5, 0.75, 1, 2, 5, 30, 300],
       registers,
     }),
     detectorSeconds: new client.Histogram({
       name: 'detector_duration_seconds',
-      help: 'Time that one look of the detector took',
+      help: 'Time that one run of the detector took',
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5],
       registers,
     }),
     detectorRun: new client.Gauge({
       name: 'detector_last_run_timestamp_seconds',
-      help: 'When the detector last finished a look',
+      help: 'When the detector last finished a run',
       registers,
     }),
     deliveries: new client.Counter({
@@ -169,7 +174,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     databaseSeconds: new client.Histogram({
       name: 'database_query_duration_seconds',
-      help: 'Time that one statement took, waiting for a connection included, by name',
+      help: 'Time that one statement took, including the wait for a connection, by name',
       labelNames: ['statement'],
       buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5],
       registers,
@@ -200,7 +205,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
     }),
     breakerRejections: new client.Counter({
       name: 'circuit_breaker_rejections_total',
-      help: 'Calls that a circuit breaker refused, by kind; deliveries are not called but wait, and do not count',
+      help: 'Calls that a circuit breaker refused, by kind; deliveries wait instead of calling and do not count',
       labelNames: ['name'],
       registers,
     }),
@@ -216,7 +221,7 @@ export function createDomainMetrics(client: Client, registry: InstanceType<Clien
       const metrics = await Promise.all(names.map((name) => registry.getSingleMetric(name)?.get()))
       return metrics.flatMap((metric) =>
         (metric?.values ?? []).map(({ value, labels, ...sample }) => ({
-          // Of a histogram: with _bucket, _sum or _count behind the metric's own.
+          // The series of a histogram end in _bucket, _sum or _count.
           name: ('metricName' in sample ? String(sample.metricName) : metric?.name) ?? '',
           value: Number(value),
           labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, String(text)])),

@@ -1,5 +1,5 @@
-// A second port for the scraper and the probes alone, for networks that keep them apart from the public one. The requests are the app's own,
-// so that tokens and answers are the same.
+// A second port that serves only the scraper and the probes, for networks that separate them from the public port. The
+// app itself handles the requests, so tokens and answers are the same.
 
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,7 +17,7 @@ export function createMetricsListener(handle: RequestListener) {
   server.maxConnections = connectionsMax
 
   return {
-    /** Resolves with the port; rejects where it cannot be had. */
+    /** Resolves with the port; rejects if it cannot listen there. */
     async listen(host: string, port: number): Promise<number> {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)

@@ -1,5 +1,5 @@
-// Gauges whose values are read at each scrape, from whoever knows them. A reader that fails has no values; one that takes too long is not
-// waited for, because a database that hangs must not take all other metrics with it.
+// Gauges whose readers are called at each scrape. A reader that fails has no values; a reader that takes too long is
+// not waited for, because a database that hangs must not delay all other metrics.
 
 import type { FastifyInstance } from 'fastify'
 
@@ -8,10 +8,13 @@ type Client = FastifyInstance['metrics']['client']
 type MetricSample = { value: number; labels?: Record<string, string> }
 export type SampleReader = () => readonly MetricSample[] | Promise<readonly MetricSample[]>
 
-/** The last known values are shown instead. */
+/** After this time the last known values are shown instead. */
 const patienceMs = 500
 
-/** Registers one gauge for each row of `page`. The function that is returned adds a reader to one; with `everyMs` it reads no more often. */
+/**
+ * Registers one gauge for each row of `page`. The returned function adds a reader to one; with `everyMs` the reader is
+ * called no more often.
+ */
 export function createObservedGauges<Name extends string>(
   client: Client,
   registry: InstanceType<Client['Registry']>,

@@ -13,7 +13,7 @@ import { createServiceLevel, type ServiceLevel } from './service-level.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     domainMetrics: DomainMetrics
-    /** How well requests were answered lately. */
+    /** How reliably and fast requests were answered lately. */
     serviceLevel: ServiceLevel
     /** What /metrics serves. */
     metricsRegistry: { contentType: string; metrics(): Promise<string> }
@@ -22,7 +22,7 @@ declare module 'fastify' {
 
 const windows = { '5m': 5, '1h': 60, '24h': 1440 }
 
-/** HTTP, process and domain metrics in one registry of this app's own, and GET /metrics. */
+/** HTTP, process and domain metrics in a registry of this app, and GET /metrics. */
 export const metricsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { default: client } = await import('@prometheus-io/client')
@@ -31,7 +31,7 @@ export const metricsPlugin = fp<{ config: Config }>(
       endpoint: null,
       promClient: client,
       defaultMetrics: { enabled: true, register: registry },
-      // Requests are counted by requests.ts, under the same names and much cheaper.
+      // requests.ts counts requests under the same names, much more cheaply.
       routeMetrics: { enabled: false },
     })
     const metrics = createDomainMetrics(client, registry, config.features.metricsTenantsMax)
@@ -54,7 +54,7 @@ const metricsSchema = {
   refusals: refusals(401),
 }
 
-/** Apart from the metrics themselves, which everything needs: what authenticates callers is registered only further down. */
+/** A plugin of its own, because every module needs the metrics, and authentication is registered only after them. */
 export const metricsRoutePlugin = fp(
   async (app) => {
     const { metricsRegistry: registry } = app
@@ -70,7 +70,7 @@ export const metricsRoutePlugin = fp(
 
 function openListener(app: FastifyInstance, host: string, wanted: number): void {
   const listener = createMetricsListener((request, response) => app.routing(request, response))
-  // Before the main listener, so that a port which cannot be had stops the start like that one's.
+  // Before the main listener, so that a port that is in use stops the start like the main port does.
   app.addHook('onReady', async () => {
     const port = await listener.listen(host, wanted)
     app.log.info({ event: 'metrics.listening', port }, `serving metrics on port ${port}`)
@@ -84,7 +84,7 @@ function countRequests(app: FastifyInstance, { requests, observe }: DomainMetric
     const seconds = reply.elapsedTime / 1000
     const { config } = request.routeOptions
     if (!config.disableMetrics) requests.answered(request.method, routeOf(request), reply.statusCode, seconds)
-    // Probes and scrapes are nobody's work: they would hide behind their number what people got.
+    // Probes and scrapes do not count: their number would hide how the requests of users were answered.
     if (!config.always) serviceLevel.record(seconds, reply.statusCode >= 500)
     done()
   })

@@ -1,6 +1,6 @@
-// How many requests there were and how long they took, by method, route and status code. Counters in flat arrays that a scrape reads: the
-// client library's histogram makes a key of text for each observation, and fastify-metrics a timer and an entry in a weak map for each
-// request, which together cost more than routing it.
+// The number and the duration of requests, by method, route and status code. They are counters in flat arrays that a
+// scrape reads: the client library's histogram builds a text key for each observation, and fastify-metrics a timer and
+// an entry in a weak map for each request. Together that costs more than routing the request.
 
 import type { FastifyInstance } from 'fastify'
 
@@ -16,7 +16,7 @@ type Tally = { labels: Labels; count: number; timed: number; sum: number; bucket
 export type Requests = ReturnType<typeof createRequests>
 
 export function createRequests() {
-  /** By route, method and status: nested, because a joined key would be a new text for each request. */
+  /** By route, method and status: nested, because a joined key would allocate a text for each request. */
   const tallies = new Map<string, Map<string, Map<number | string, Tally>>>()
   const all: Tally[] = []
 
@@ -33,7 +33,7 @@ export function createRequests() {
   }
 
   return {
-    /** A client that gave up was not answered: such a request is counted, but its time means nothing. */
+    /** A request that its client gave up was not answered: it is counted, but its duration means nothing. */
     aborted(method: string, route: string): void {
       tallyOf(method, route, 'aborted').count++
     },
@@ -101,6 +101,6 @@ function register(
 ): void {
   const { values, ...described } = metric
   const read = { ...described, get: async () => ({ ...described, aggregator: 'sum', values: values() }), reset() {} }
-  // The registry asks no more of a metric than this; its type names the library's own classes.
+  // The registry needs no more of a metric than this; its type names the library's own classes.
   registry.registerMetric(read as unknown as Parameters<Registry['registerMetric']>[0])
 }

@@ -1,15 +1,16 @@
-// How well requests were answered over the last minutes and hours: availability, share of errors, latency. One row of counters for each
-// minute of a day, in flat arrays, so that recording a request is two additions and no allocation.
+// How reliably and fast requests were answered over the last minutes and hours: availability, error ratio, latency. One
+// row of counters for each minute of a day, in flat arrays, so that recording a request is two additions and no
+// allocation.
 
 const minuteMs = 60_000
 const minutesKept = 1440
-/** Upper bounds in seconds; slower answers fall into the last bucket, which has none. */
+/** Upper bounds in seconds; the last bucket, for slower answers, has none. */
 const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const columns = bounds.length + 2
 
 export type ServiceLevel = ReturnType<typeof createServiceLevel>
 
-/** Of `requests` within a window; latencies in seconds, null without requests. */
+/** Figures of one window; latencies in seconds, null without requests. */
 export type MeasuredLevel = {
   requests: number
   availability: number
@@ -36,7 +37,7 @@ export function createServiceLevel(now: () => number) {
       if (failed) counters[row * columns + columns - 1]!++
     },
 
-    /** Of the minute under way and those before it; at most a day. Without requests nothing has failed. */
+    /** Over the current minute and those before it; at most a day. Without requests the availability is 1. */
     level(windowMinutes: number): MeasuredLevel {
       const latest = Math.floor(now() / minuteMs)
       const sums = new Array<number>(columns).fill(0)
@@ -53,7 +54,7 @@ export function createServiceLevel(now: () => number) {
   }
 }
 
-/** Linear within its bucket, as Prometheus reckons it; the last bucket counts as its lower bound. */
+/** Interpolates linearly within the bucket, as Prometheus does; in the last bucket the result is its lower bound. */
 function quantile(counts: readonly number[], share: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0)
   if (total === 0) return null

@@ -1,6 +1,6 @@
 /**
- * The label of a project in metrics: its id for the first `max` that are seen, `other` for the rest, so that the number of series is
- * bounded whatever the number of projects. Empty where there is no project.
+ * The label of a project in metrics: its id for the first `max` projects that appear, `other` for the rest, so that the
+ * number of series is limited. Empty if there is no project.
  */
 export function createTenantLabels(max: number): (projectId: string) => string {
   const known = new Set<string>()

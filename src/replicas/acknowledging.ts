@@ -1,10 +1,10 @@
-// When a heartbeat in the spool may be acknowledged. Other replicas rely on this rule: after a report that all its
-// heartbeats are in the database a replica acknowledges nothing from its spool for a while, unless a later report has
-// said that it spools, or another replica has taken what it spooled. So a replica that finds the process gone or frozen
-// within that time knows that the process has acknowledged nothing that is not in the database. Heartbeats are on disk
-// meanwhile; only their answer waits, and only at the beginning of an outage.
+// When a heartbeat in the spool may be acknowledged. Other replicas rely on this rule: after a report that the database
+// holds all its heartbeats, a replica acknowledges nothing from its spool for a while, unless a later report has said
+// that it spools, or another replica has taken the contents of its spool. So a replica that finds the process gone or
+// frozen within that time knows that the process has acknowledged nothing that the database does not hold. The
+// heartbeats are on disk meanwhile; only their answer waits, and only at the beginning of an outage.
 
-/** A process that has not ticked for this long was frozen, and other replicas may have relied on that. */
+/** A process that has not ticked for this long was frozen, and other replicas may have acted on that. */
 const frozenAfterMs = 1500
 const recheckEveryMs = 50
 
@@ -12,7 +12,7 @@ export function createAcknowledging(options: {
   monotonic: () => number
   /** When this replica last reported to others, on the monotonic clock, and whether it reported that it spools. */
   lastReport: () => { at: number; spools: boolean }
-  /** Without other replicas no deadline is judged without this one's heartbeats. */
+  /** Without other replicas nobody applies a deadline without this replica's heartbeats. */
   hasPeers: () => boolean
   delayMs: number
 }) {
@@ -37,7 +37,7 @@ export function createAcknowledging(options: {
 
   function release(): void {
     timer = undefined
-    // They are in the order of time, so those that may be answered come first.
+    // They are in order of time, so those that may be answered come first.
     const first = held.findIndex(({ since }) => !mayAnswer(since))
     const due = held.splice(0, first === -1 ? held.length : first)
     if (held.length > 0) timer = setTimeout(release, recheckEveryMs)
@@ -45,7 +45,7 @@ export function createAcknowledging(options: {
   }
 
   return {
-    /** Calls `answer` at once, or as soon as it may. */
+    /** Calls `answer` at once, or as soon as the rule allows it. */
     hold(answer: () => void): void {
       const since = monotonic()
       if (held.length > 0 || !mayAnswer(since)) {
@@ -55,7 +55,7 @@ export function createAcknowledging(options: {
     },
     /** Call it twice a second. */
     tick,
-    /** Answers whatever waits: the process ends, and what is in the spool is on disk. */
+    /** Answers everything that waits: the process ends, and the contents of the spool are on disk. */
     close(): void {
       clearTimeout(timer)
       for (const { answer } of held.splice(0)) answer()

@@ -1,4 +1,4 @@
-// Who this process is among the replicas, and where the others reach it.
+// The identity of this process among the replicas, and the address at which the others reach it.
 
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -6,7 +6,7 @@ import { hostname, networkInterfaces } from 'node:os'
 
 export type Identity = { id: string; name: string; token: string; tokenHash: string }
 
-/** A new identity for each process; with a spool its id is the spool's. */
+/** A new identity for each process; if it has a spool, its id is that of the spool. */
 export function createIdentity(spoolId: string | undefined): Identity {
   const token = randomBytes(32).toString('base64url')
   const tokenHash = createHash('sha256').update(token).digest('hex')
@@ -14,8 +14,8 @@ export function createIdentity(spoolId: string | undefined): Identity {
 }
 
 /**
- * Where other replicas reach a server that listens at `listening`: for all addresses, the first address of this machine
- * that is not internal.
+ * The address at which other replicas reach a server that listens at `listening`. If it listens on all addresses, that
+ * is the first address of this machine that is not internal.
  */
 export function addressOf(listening: AddressInfo | null, interfaces = networkInterfaces()): string | null {
   if (listening === null) return null

@@ -1,9 +1,9 @@
 // The other replicas, as seen from one. A replica that alone cannot reach the database hands its spool to one that can,
-// so that its heartbeats are judged in time. And each replica probes those that have ceased to report: a process that
-// is gone or frozen acknowledges nothing, so the others need not wait for it; a process that answers may be cut off
-// from the database, so they wait.
-// A probe of an address says something about a replica only if that replica has answered there before, and no other one:
-// behind a balancer, or in a network of containers, an address may belong to another process, or to the prober itself.
+// so that its heartbeats are evaluated in time. And each replica probes those that no longer report: a process that is
+// gone or frozen acknowledges nothing, so the others need not wait for it; a process that answers may be cut off from
+// the database, so they wait.
+// A probe of an address is proof about a replica only if that replica, and no other, has answered there before: behind
+// a load balancer, or in a network of containers, an address may belong to another process, or to the prober itself.
 
 import { Agent, request } from 'undici'
 import type { BlindTime } from '../blind-time/service.ts'
@@ -13,7 +13,7 @@ import type { Peer, Report } from '../blind-time/store.ts'
 const silentAfterMs = 750
 /** How often the addresses of replicas that report are verified. */
 const verifyEveryMs = 10_000
-/** Names the replica that answers. */
+/** The header that names the replica which answers. */
 export const replicaHeader = 'flatline-replica'
 const probeTimeoutMs = 1000
 const handOverTimeoutMs = 10_000
@@ -31,7 +31,7 @@ export function createPeers(options: {
   const { token, blindTime, now, monotonic, acknowledgeAfterMs, log } = options
   const agent = new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 })
   let taker: string | null = null
-  /** When other replicas last told this one that they spool, in epoch milliseconds. */
+  /** When each other replica last reported to this one that it spools, in epoch milliseconds. */
   const spooling = new Map<string, number>()
   /** What answered at the address of each replica while it reported; `triedAt` is on the monotonic clock. */
   const seen = new Map<string, { address: string | null; isItself: boolean; isShared: boolean; triedAt: number }>()
@@ -48,7 +48,7 @@ export function createPeers(options: {
         bodyTimeout: handOverTimeoutMs,
       })
       await answer.body.dump()
-      // Something else that says yes has taken nothing, and the caller would remove the records.
+      // Only a replica can have taken the records; any other 2xx answer must not make the caller remove them.
       const taker = answer.headers[replicaHeader]
       if (taker === undefined || taker === own.id) return 'unreachable'
       if (answer.statusCode === 204) return 'taken'
@@ -59,7 +59,10 @@ export function createPeers(options: {
     }
   }
 
-  /** Who answers at its address: itself, another replica, nobody, a frozen process, or something that does not say. */
+  /**
+   * What answers at its address: the peer itself, another replica, nothing, a frozen process, or something that does
+   * not say.
+   */
   async function whoAnswers(peer: Peer): Promise<'itself' | 'another' | 'nobody' | 'frozen' | 'unknown'> {
     try {
       const answer = await request(`${peer.address}/replicas/${peer.id}`, {
@@ -113,8 +116,8 @@ export function createPeers(options: {
 
   return {
     /**
-     * Gives these records of the spool, and this replica's report, to a replica that can write them. True once they are
-     * in the database. If no replica can write them, those that are reached know at least that this one spools.
+     * Gives these records of the spool, and this replica's report, to a replica that can write them. True once the
+     * database holds them. If no replica can write them, at least those that are reached know that this one spools.
      */
     async handOver(records: Buffer): Promise<boolean> {
       const own = blindTime.selfReport()
@@ -145,7 +148,7 @@ export function createPeers(options: {
       spooling.set(replicaId, now())
     },
 
-    /** Probes the replicas that have ceased to report. */
+    /** Probes the replicas that no longer report. */
     async probeSilent(): Promise<void> {
       const known = new Set(blindTime.peers().map(({ id }) => id))
       for (const id of spooling.keys()) if (!known.has(id)) spooling.delete(id)

@@ -15,14 +15,14 @@ export type ReplicasOptions = {
 
 const probeIntervalMs = 500
 const acceptanceIntervalMs = 500
-/** Long enough for others to find out that a process is gone, and short compared with the time-outs of clients. */
+/** Long enough for others to detect that a process is gone, and short compared with the time-outs of clients. */
 const acknowledgeAfterMs = 3000
-/** How much the other replicas' measure of that time may differ. */
+/** How much the other replicas' measurement of that time may differ. */
 const marginMs = 250
 
 /**
- * What the replicas tell each other: through which instant each is heard, and the heartbeats of a replica that is cut
- * off.
+ * What the replicas exchange: through which instant each is heard, and the heartbeats of a replica that is cut off from
+ * the database.
  */
 export const replicasPlugin = fp<ReplicasOptions>(
   async (app, { peerUrl, bodyLimitBytes }) => {

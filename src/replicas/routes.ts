@@ -13,7 +13,7 @@ export type ReplicaRoutesOptions = {
   blindTime: Pick<BlindTime, 'reportFor'>
   /** Notes that a replica spools, whether or not its records can be written. */
   noteSpooling: (replicaId: string) => void
-  /** Records of a spool, to be written into the database; rejects if they cannot be. */
+  /** Writes records of a spool into the database; rejects if it cannot. */
   record: (records: Buffer) => Promise<void>
   bodyLimitBytes: number
 }
@@ -49,7 +49,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
           await blindTime.reportFor({ id, heardThrough: Number(heardThrough), spools: spools === 'true' })
           return reply.code(204).send()
         } catch (error) {
-          // 202: noted only, because this replica cannot reach the database either.
+          // 202: noted, but not written, because this replica cannot reach the database either.
           if (isDatabaseAway(error)) return reply.code(202).send()
           throw error
         }

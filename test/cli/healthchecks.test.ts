@@ -187,7 +187,7 @@ test("a dump has the ping key and the badge key, and with the server's secret th
     assert.equal((await fetch(`${url}/badge/${projectBadgeKey}/${path}`)).status, 200, path)
   const badges = (await call('GET', '/api/v3/badges/')).json().badges as Record<string, { svg3: string }>
   assert.equal(badges.prod?.svg3, `${url}/badge/${projectBadgeKey}/7mVm1SBm/prod.svg`)
-  assert.match((await importFrom(source, running, '--dump', dump)).stdout, /the keys are here already/)
+  assert.match((await importFrom(source, running, '--dump', dump)).stdout, /the keys have already been adopted/)
 
   const other = (await call('POST', '/api/v3/projects/', { name: 'o' }, { 'x-api-key': adminToken })).json()
   const theirs = { 'x-api-key': String(other.api_key) }

@@ -1,4 +1,4 @@
-// The calls that read what was received for a check: what they take, what they answer, and examples.
+// The calls that read the heartbeats of a check: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, healthchecksRefusals, json, nullable, ref, text, withExample } from '../../http/schemas/api-schema.ts'
@@ -11,13 +11,13 @@ const Ping = Type.Object(
   {
     type: Type.String({ enum: ['success', 'start', 'fail', 'log', 'ign'] }),
     date: Type.String({ description: 'ISO 8601 with microseconds' }),
-    n: Type.Integer({ description: 'Its number, without gaps' }),
+    n: Type.Integer({ description: 'Number of the ping, without gaps' }),
     scheme: Type.String(),
     remote_addr: Type.String(),
     method: Type.String(),
     ua: Type.String(),
     rid: nullable('Run id'),
-    body_url: nullable('Where its body is'),
+    body_url: nullable('Address of its body'),
     duration: Type.Optional(Type.Number({ description: 'Seconds since the start of the run that it ends' })),
   },
   closed,
@@ -48,11 +48,11 @@ const call = (name: string, version: ApiVersion) => ({
 
 export const listPings = (version: ApiVersion) => ({
   ...call('listPings', version),
-  summary: 'What was received for a check, the newest first',
+  summary: 'The heartbeats of a check, the newest first',
   params: Type.Object({ id }),
   querystring: Type.Object({
     limit: Type.Optional(
-      withExample(Type.Integer({ minimum: 1, maximum: 1000 }), 100, 'How many at most, 100 without it'),
+      withExample(Type.Integer({ minimum: 1, maximum: 1000 }), 100, 'The largest number of pings, by default 100'),
     ),
   }),
   response: {
@@ -63,7 +63,7 @@ export const listPings = (version: ApiVersion) => ({
 
 export const getPingBody = (version: ApiVersion) => ({
   ...call('getPingBody', version),
-  summary: 'The body of a ping, as it came',
+  summary: 'The body of a ping, unchanged',
   params: Type.Object({ id, n: withExample(Type.Integer({ minimum: 1 }), 12, 'Number of the ping') }),
   response: { 200: text('The body', '70 files copied') },
   refusals: healthchecksRefusals(401, 404, 429),

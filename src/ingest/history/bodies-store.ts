@@ -1,7 +1,7 @@
-// How many bytes of bodies are kept. `checks.body_bytes` counts what was written for a check, less what its quota has
+// How many bytes of bodies are stored. `checks.body_bytes` counts what was written for a check, minus what its quota
 // removed; what retention removes is not subtracted, so the count is never too small. `body_usage` has the sums of a
 // project by day of receipt. A day may be below zero for a moment, because another replica may remove a body before its
-// writer has added it. Instants in epoch milliseconds.
+// writer has counted it. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { statement } from '../../database/sql.ts'
@@ -46,7 +46,7 @@ const grow = statement(
    RETURNING m.id AS "checkId", m.project_id AS "projectId", m.body_bytes::float8 AS total`,
 )
 
-/** The bytes that are counted for one check now. */
+/** The bytes that are currently counted for one check. */
 export type Total = { checkId: string; projectId: string; total: number }
 
 /** Negative bytes are subtracted. */
@@ -60,7 +60,7 @@ const total = statement(
   'SELECT body_bytes::float8 AS total FROM checks WHERE id = $1',
 )
 
-/** Null if there is no such check any more. */
+/** Null if the check does not exist any more. */
 export async function selectTotal(on: Queryable, checkId: string): Promise<number | null> {
   return (await on.query(total, [checkId]))[0]?.total ?? null
 }
@@ -82,7 +82,7 @@ const page = statement(
    ORDER BY received_at DESC, id DESC LIMIT $4`,
 )
 
-/** The newest first, behind the position `after`. Reads no body. */
+/** Newest first, after the position `after`. Reads no body. */
 export async function selectKept(
   on: Queryable,
   checkId: string,
@@ -105,7 +105,7 @@ const remove = statement(
    SELECT (received_at AT TIME ZONE 'UTC')::date::text AS day, sum(bytes)::float8 AS bytes, count(*)::int AS count FROM gone GROUP BY 1`,
 )
 
-/** Deletes at most `limit` of the oldest bodies up to the one at this position; returns what went, by day. */
+/** Deletes at most `limit` of the oldest bodies up to the one at this position; returns the deleted bytes by day. */
 export async function deleteBodies(
   tx: Queryable,
   checkId: string,

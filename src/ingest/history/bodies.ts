@@ -1,7 +1,7 @@
 // Keeps the bodies of heartbeats within the quotas of their checks and projects, outside of the transaction that
-// records them: this file counts the bytes that are written, and a loop stores the sums, removes the oldest bodies of checks
-// that have too many, and closes projects that may keep no more for now. A heartbeat is recorded and counted whether or
-// not its body is kept.
+// records them: this file counts the bytes that are written, and a loop stores the sums, removes the oldest bodies of
+// checks that have too many, and closes projects that are over their quota. A heartbeat is recorded and counted whether
+// or not its body is kept.
 
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../database/service.ts'
@@ -13,13 +13,13 @@ import * as store from './bodies-store.ts'
 
 export type Bodies = ReturnType<typeof createBodies>
 
-/** Why a body is not kept, or not any longer. */
+/** The quota because of which a body is not kept, or was removed. */
 export type BodyQuota = 'check' | 'project'
 
-/** What the recording uses. */
+/** The part that recording uses. */
 export type BodyAccount = Pick<Bodies, 'closed' | 'wrote'>
 
-/** How full a check is after its oldest bodies were removed, so that not every new body makes it remove one. */
+/** How full a check may be after its oldest bodies were removed, so that not every new body removes one. */
 const fullAfter = 0.9
 /** A check with this many times its quota keeps no more bodies until the oldest are removed. */
 const overfullAt = 3
@@ -46,7 +46,7 @@ export function createBodies(options: {
     target.set(key, known ? { ...one, bytes: known.bytes + one.bytes } : one)
   }
 
-  /** Adds the tallies to the database, which keeps them if that fails. */
+  /** Adds the counts to the database; if that fails, they stay in memory. */
   async function flush(): Promise<void> {
     const tallied = usage
     usage = new Map()
@@ -70,7 +70,8 @@ export function createBodies(options: {
   }
 
   /**
-   * `kept` is what fits into `limit`, from the newest body on; `from` is the newest one that does not, null if all fit.
+   * `kept` is the number of bytes that fit into `limit`, from the newest body on; `from` is the newest body that does
+   * not fit, null if all fit.
    */
   async function surplusOf(
     checkId: string,
@@ -89,7 +90,7 @@ export function createBodies(options: {
     }
   }
 
-  /** Removes the oldest bodies of a check. If none has to go the count is too large, and is corrected. */
+  /** Removes the oldest bodies of a check. If none has to go, the stored count is too large and is corrected. */
   async function trim({ checkId, projectId }: store.Total, limit: number, signal: AbortSignal): Promise<void> {
     const before = await store.selectTotal(database, checkId)
     if (before === null) return
@@ -111,12 +112,12 @@ export function createBodies(options: {
   }
 
   return {
-    /** The checks that have far too many bodies, and the projects that are full. */
+    /** The checks that have far too many bodies, and the projects that are over their quota. */
     closed: (): store.ClosedToBodies => closed,
 
     /**
-     * `written` are the counts of checks whose bodies were stored; `byCheck` are all heartbeats that were, with or without
-     * their bodies; `closedThen` is what was closed when they were written.
+     * `written` are the byte counts of checks whose bodies were stored; `byCheck` are all heartbeats that were stored,
+     * with or without bodies; `closedThen` is what was closed when they were written.
      */
     wrote(written: readonly store.Total[], byCheck: ByCheck, closedThen: store.ClosedToBodies): void {
       const byId = new Map(written.map((one) => [one.checkId, one]))
@@ -146,7 +147,7 @@ export function createBodies(options: {
       const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed.projects])]
       try {
         await flush()
-        // Not read back from the cache, which may have room for fewer.
+        // Not read from the cache again, which may have room for fewer.
         const current = await quotas.ofMany(database, projectIds)
         for (const [id, quota] of current) limits.set(id, quota)
         for (const one of looked.values()) {

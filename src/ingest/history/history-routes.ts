@@ -10,7 +10,7 @@ import type { HeartbeatHistory } from './history.ts'
 type Pings = { Params: { id: string }; Querystring: Query }
 type BodyRequest = { Params: { id: string; n: string } }
 
-/** What was received for a check: the list and each body as it came. */
+/** The heartbeats of a check: the list, and each body as it was received. */
 export const historyRoutes: FastifyPluginAsync<{ history: HeartbeatHistory; checks: Pick<Checks, 'find'> }> = async (
   app,
   { history, checks },

@@ -1,4 +1,4 @@
-// Reading what was received. Instants in epoch milliseconds.
+// Reads the recorded heartbeats. Instants in epoch milliseconds.
 
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
 import type { Queryable } from '../../database/connection/client.ts'
@@ -45,15 +45,15 @@ const newest = statement<HistoryRow & { startMayLieBefore: boolean }>(
    ORDER BY n DESC LIMIT $2::int`,
 )
 
-/** How many more than are asked for are read: what came in the same instant may be numbered in another order. */
+/** How many more rows than requested are read: heartbeats of the same instant may be numbered in another order. */
 const beyond = 100
-/** As many, where the start of a run may lie before the first that is listed. */
+/** As many more are read because the start of a run may lie before the first listed heartbeat. */
 const farBeyond = 1000
 
 /**
- * The newest first, by number. Walks the primary key backwards, partition by partition. A duration is the time since the nearest start of
- * the same run that nothing has ended yet, whichever runs were open beside it; few runs have so much between their start and their end that
- * it must be looked for further back.
+ * Newest first, by number. Walks the primary key backwards, partition by partition. A duration is the time since the
+ * nearest start of the same run that has no end yet, whatever other runs were open; few runs have so many heartbeats
+ * between their start and their end that the start is further back.
  */
 export async function selectNewest(on: Queryable, checkId: string, limit: number): Promise<HistoryRow[]> {
   const read = (more: number) => on.query(newest, [checkId, limit, more])

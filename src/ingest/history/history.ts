@@ -3,10 +3,10 @@ import type { ApiVersion } from '../../http/schemas/healthchecks-api.ts'
 import { isoMicroseconds } from '../../kit/instant.ts'
 import { type HistoryRow, selectBody, selectNewest } from './history-store.ts'
 
-/** One ping as Healthchecks documents it (its catalogue, section 4.5). */
+/** One ping as Healthchecks documents it (https://healthchecks.io/docs/api/, "List check's logged pings"). */
 export type PingDocument = Record<string, string | number | null>
 
-/** A body behind it is not shown any more. */
+/** The bodies of older pings are not shown. */
 const bodiesMax = 1000
 
 export type HeartbeatHistory = ReturnType<typeof createHistory>

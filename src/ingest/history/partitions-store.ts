@@ -10,8 +10,8 @@ const exists = statement('partitions_exists', { exists: 'bool' }, 'SELECT to_reg
 const serialise = statement('partitions_lock', "SELECT pg_advisory_xact_lock(hashtextextended('partitions', 0))")
 
 /**
- * Creates a day's partitions unless they exist. A table is made apart and then attached, which takes a lock that lets
- * inserts into the parent go on; CREATE TABLE … PARTITION OF would stop them.
+ * Creates a day's partitions unless they exist. A table is created on its own and then attached, which takes a lock
+ * that allows inserts into the parent; CREATE TABLE … PARTITION OF would block them.
  */
 export async function attachPartition(database: Database, { suffix, from, to }: Day): Promise<void> {
   const [row] = await database.query(exists, [`heartbeat_bodies_${suffix}`])

@@ -46,7 +46,7 @@ const sizes = statement(
    FROM checks m WHERE m.id = ANY($1::uuid[]) AND m.unsettled_from IS NOT NULL`,
 )
 
-/** How many heartbeats of each check are to be judged again, counted up to `max`. */
+/** How many heartbeats of each check are to be evaluated again, counted up to `max`. */
 export async function selectSizes(on: Queryable, ids: readonly string[], max: number): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
   const rows = await on.query(sizes, [ids, max])

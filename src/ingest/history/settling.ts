@@ -1,6 +1,6 @@
-// Judges again what could not be evaluated finally when it was recorded: history that a late heartbeat may change, and
-// deadlines that passed while another replica may have held heartbeats (core/reevaluate.ts). It waits until every replica
-// is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
+// Evaluates again what could not be decided finally when it was recorded: history that a late heartbeat may change, and
+// deadlines that passed while another replica may have held heartbeats (core/reevaluate.ts). It waits until every
+// replica is heard through the end of that history. Two replicas may do it at once: the second finds the check settled.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Checks, Decision } from '../../checks/service.ts'
@@ -12,15 +12,15 @@ import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
 import { selectHistory, selectSizes } from './settling-store.ts'
 
-/** How many heartbeats before the part that is judged again are read, to know which runs were open. */
+/** How many heartbeats before the re-evaluated part are read, to know which runs were open. */
 const warmUpMax = 200
 /** Of a longer history only the newest part is evaluated: with so many heartbeats none was missing. */
 const evaluatedMax = 10_000
 const flipsMax = 1000
 const batchMax = 50
 /**
- * The limit of one transaction, unless one check alone has more: the rows stay locked, and the heartbeats are in
- * memory, until its end.
+ * The limit of one transaction, unless one check alone has more: the rows stay locked, and the heartbeats in memory,
+ * until it ends.
  */
 const heartbeatsMax = 1000
 
@@ -61,7 +61,7 @@ export function createSettling(options: {
       return { decisions, within: () => checks.redateFlips(tx, changed) }
     })
     for (const check of corrected) {
-      log.warn({ event: 'settling.corrected', check }, 'heartbeats that came late corrected the status of a check')
+      log.warn({ event: 'settling.corrected', check }, 'late heartbeats corrected the status of a check')
     }
   }
 
@@ -86,13 +86,13 @@ export function createSettling(options: {
     for (const id of ids) {
       await settle([id], through).catch(async (err: Error) => {
         if (isDatabaseAway(err)) throw err
-        log.error({ err, event: 'settling.failed', check: id }, 'the history of a check cannot be judged again')
+        log.error({ err, event: 'settling.failed', check: id }, 'the history of a check cannot be evaluated again')
         await checks.clearUnsettled(id)
       })
     }
   }
 
-  /** Judges every check again that is due; true if there may be more. */
+  /** Evaluates every check again that is due; true if there may be more. */
   return async function settleDue(): Promise<boolean> {
     if (!isCurrent()) return false
     const through = Math.min(

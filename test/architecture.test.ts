@@ -190,14 +190,14 @@ test('every file has a layer', () => {
   )
 })
 
-test('a file imports its own layer or lower', () => {
+test('a file imports only its own layer or lower', () => {
   assert.deepEqual(
     edges().filter(({ from, to }) => (layerOf(to) ?? 0) > (layerOf(from) ?? 0)),
     [],
   )
 })
 
-test('a room uses the rooms that it declares, and no others', () => {
+test('a room uses only the rooms that it declares', () => {
   const used = new Map<string, Set<string>>()
   for (const { from, to } of edges(({ references }) => references)) {
     const [own, other] = [roomOf(from), roomOf(to)]
@@ -208,7 +208,7 @@ test('a room uses the rooms that it declares, and no others', () => {
   assert.deepEqual(Object.fromEntries(rooms.map((room) => [room, [...(used.get(room) ?? [])].sort()])), arrows)
 })
 
-test('the rooms form no circle', () => {
+test('the rooms form no circle of imports', () => {
   const circles = Object.keys(arrows).flatMap((room) => (reachable(room).has(room) ? [room] : []))
   assert.deepEqual(circles, [])
 })
@@ -240,7 +240,7 @@ test('only config/ reads the environment', () => {
   )
 })
 
-test('nothing waits for a file or a process while requests are served', () => {
+test('nothing waits synchronously for a file or a process while requests are served', () => {
   const serving = ({ path }: Source) => !synchronous.some((start) => path.startsWith(start))
   assert.deepEqual(places(serving, /\b\w+Sync\b/), [])
 })
@@ -259,7 +259,7 @@ test('only stores and database/ know SQL and the generated client', () => {
   )
 })
 
-test('every table has an owner, and no other room names it in SQL unless it is declared', () => {
+test('every table has one owner, and another room names it in SQL only if that is declared', () => {
   const schema = readFileSync(join(root, 'prisma/schema.prisma'), 'utf8')
   const all = [...schema.matchAll(/@@map\("(\w+)"\)/g)].map(([, name]) => String(name))
   assert.deepEqual(Object.keys(tables), all.sort())
@@ -282,7 +282,7 @@ test('only layers 3 to 6 use Fastify', () => {
   )
 })
 
-test('an import says the file that it means, with its .ts', () => {
+test('every import names the exact file, with its .ts', () => {
   const relative = sources.flatMap(({ path, imports }) =>
     imports.filter((name) => name.startsWith('.') && !name.endsWith('.ts')).map((name) => [path, name]),
   )

@@ -97,7 +97,7 @@ test('every route accepts the callers that have its permission, and no others', 
   assert.deepEqual([...kinds].sort(), app.authenticators.map(({ name }) => name).sort())
 })
 
-test('a new authenticator is a file and a line: routes, limits, audit and API description accept it', async (t) => {
+test('a new authenticator needs one file and one line: all routes, limits and the audit log accept it', async (t) => {
   const people: People = {}
   const { app, call, databaseUrl } = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '3' })
   app.authenticators.push(createSession(people))

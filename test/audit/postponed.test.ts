@@ -9,7 +9,7 @@ import { createDatabase, sql } from '../postgres.ts'
 
 const admin = (requestId: string) => ({ authorization: `Bearer ${adminToken}`, 'x-request-id': requestId })
 
-test('what the operator does without a database is on record once it is back, in order and with its time', async (t) => {
+test('operator actions without a database are recorded once it is back, in order and with their time', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
   const { call } = await build(t, {
@@ -56,7 +56,7 @@ test('what the operator does without a database is on record once it is back, in
   }
 })
 
-test('an entry that the database refuses for ever holds up no other, and its loss is told', async () => {
+test('an audit entry that the database refuses blocks no other, and its loss is logged', async () => {
   const written: unknown[] = []
   let fault: { code: string } | null = { code: 'ECONNREFUSED' }
   const lost: { target?: string }[] = []

@@ -18,7 +18,7 @@ type Page = { entries: Entry[]; next: string | null }
 
 const admin = { authorization: `Bearer ${adminToken}` }
 
-test('every change is in the trail of its project: who, from where, before and after, which request', async (t) => {
+test('every change has an audit entry with caller, address, old and new value, and request', async (t) => {
   const { call, url, databaseUrl } = await build(t)
   const receiver = await createReceiver(t)
   const as = (id: string) => ({ 'x-api-key': keys.api_key, 'x-request-id': id })
@@ -84,7 +84,7 @@ test('every change is in the trail of its project: who, from where, before and a
     assert.ok(!stored.includes(text))
 })
 
-test('the trail has pages and filters; a project sees its own, the operator all, a read-only key nothing', async (t) => {
+test('the audit log has pages and filters; a project sees its own, the operator all, a read-only key none', async (t) => {
   const { call, url } = await build(t)
   for (let i = 0; i < 5; i++) await call('POST', '/api/v3/checks/', { name: `job ${i}` })
   await callAt(url, 'POST', '/api/v3/projects/', { name: 'second' }, admin)
@@ -125,7 +125,7 @@ test('the trail has pages and filters; a project sees its own, the operator all,
     assert.equal(await status(query, admin), 400, query)
 })
 
-test('failed authentications are one entry for an address and minute, with their number and reasons', async (t) => {
+test('failed authentications make one audit entry per address and minute, with their count and reasons', async (t) => {
   const { call, databaseUrl } = await build(t)
   const wrong: Record<string, string>[] = [
     { 'x-api-key': 'x'.repeat(32) },

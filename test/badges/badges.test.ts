@@ -41,7 +41,7 @@ test('each tag and all checks together have badges in three formats, with two st
   assert.match(String(badges['db@dc1']?.svg3), new RegExp(`${address.source}/db%2540dc1\\.svg$`))
 })
 
-test('states: down over late over up; late only with three; new and paused ones count as up', async (t) => {
+test('badges show down before late before up; only three-state badges show late; new and paused are up', async (t) => {
   const running = await build(t)
   const { call } = running
   const [a, b, c] = [
@@ -80,7 +80,7 @@ test('states: down over late over up; late only with three; new and paused ones 
   }
 })
 
-test('a check has a badge of its own, under its name, its slug or its unique key', async (t) => {
+test('a check has its own badge, labelled with its name, its slug or its unique key', async (t) => {
   const running = await build(t)
   const { url } = running
   const named = await create(running, { name: 'nightly <backup> & co' })
@@ -123,7 +123,7 @@ const tags = [
   'x'.repeat(400),
 ]
 
-test('tags of any characters have badges, encoded twice', async (t) => {
+test('tags of any characters have badges, and the tag is encoded twice in the address', async (t) => {
   const running = await build(t)
   const { call } = running
   for (const tag of tags) await create(running, { tags: tag })
@@ -140,7 +140,7 @@ test('tags of any characters have badges, encoded twice', async (t) => {
   assert.deepEqual(await json(String(badges['v1.2']?.json3)), { status: 'up', total: 0, grace: 0, down: 0 })
 })
 
-test('a signature opens its own tag only; of it 8 characters count', async (t) => {
+test('a signature is valid only for its own tag; only 8 of its characters count', async (t) => {
   const running = await build(t)
   await create(running, { tags: 'db prod' })
   const { db, prod, '*': all } = (await badgesOf(running)) as Record<'db' | 'prod' | '*', Urls>
@@ -160,7 +160,7 @@ test('a signature opens its own tag only; of it 8 characters count', async (t) =
   assert.equal((await fetch(all.svg)).status, 200)
 })
 
-test('badges are never cached, may be embedded anywhere, and list for any key of their project', async (t) => {
+test('badges are never cached and may be embedded anywhere; every key of the project lists them', async (t) => {
   const running = await build(t)
   const { call } = running
   const check = await create(running, { tags: 'db' })

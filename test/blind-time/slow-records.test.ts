@@ -89,7 +89,7 @@ test('a record that fails ends the allowance for a slow database', async (t) => 
   assert.ok(!blindTime.isCurrent())
 })
 
-test('a heartbeat that is refused ends the allowance, and the time does not count as accepted', async (t) => {
+test('a refused heartbeat ends the allowance, and the time does not count as accepted', async (t) => {
   const { blindTime, record, pass, recorded } = world(t)
   await record(0)
   await record(2000)
@@ -103,7 +103,7 @@ test('a heartbeat that is refused ends the allowance, and the time does not coun
   assert.equal(recorded.at(-1), 0)
 })
 
-test('a record that was under way when heartbeats were refused is not complete', async (t) => {
+test('a record in progress when heartbeats are refused is not complete', async (t) => {
   const { blindTime, record } = world(t)
   await record(0)
   const under = record(100)
@@ -114,7 +114,7 @@ test('a record that was under way when heartbeats were refused is not complete',
   assert.ok(blindTime.isCurrent())
 })
 
-test('a process that stood still knows that its record is old, whichever comes first', async (t) => {
+test('a process that stood still knows that its record is old, whichever check comes first', async (t) => {
   for (const ticksFirst of [false, true]) {
     await t.test(ticksFirst ? 'its timer' : 'a heartbeat', async (each) => {
       const { blindTime, record, pass, recorded, standStill } = world(each)

@@ -14,12 +14,12 @@ const lastRecord = (url: string, age: string) =>
   sql(url, 'INSERT INTO acceptance (id, previous_at, until_at) VALUES (1, now(), now() - $1::interval)', [age])
 const windows = (url: string) => sql<Window>(url, 'SELECT * FROM blind_windows ORDER BY from_at')
 
-test('a first start is blind to nothing', async (t) => {
+test('a first start records no blind window', async (t) => {
   const { databaseUrl } = await build(t)
   assert.deepEqual(await windows(databaseUrl), [])
 })
 
-test('a restart of a second counts, to the millisecond, and is found once', async (t) => {
+test('a restart of one second makes one blind window, exact to the millisecond', async (t) => {
   const databaseUrl = await createDatabase(t)
   await lastRecord(databaseUrl, '1 second')
   const [before] = await sql<{ until_at: Date }>(databaseUrl, 'SELECT until_at FROM acceptance')
@@ -33,7 +33,7 @@ test('a restart of a second counts, to the millisecond, and is found once', asyn
   assert.equal(first.app.blindTime.windows().length, 1)
 })
 
-test('replicas that find the same gap at once write it once, and all know it', async (t) => {
+test('replicas that find the same gap at once write one window, and all of them know it', async (t) => {
   const { app, databaseUrl } = await build(t)
   const others = await Promise.all([1, 2, 3].map(() => build(t, { DATABASE_URL: databaseUrl })))
   const apps = [app, ...others.map((other) => other.app)]
@@ -60,7 +60,7 @@ async function recorder(t: TestContext) {
   return { blindTime, clock, databaseUrl, pass: (ms: number) => (monotonic += ms) }
 }
 
-test('a clock that was set, or a machine that slept, leaves a window, however long was accepted before', async (t) => {
+test('a clock that was set or a machine that slept leaves a window, however long was accepted before', async (t) => {
   const { blindTime, databaseUrl, pass } = await recorder(t)
   for (let n = 0; n < 40; n++) {
     await blindTime.record()
@@ -74,7 +74,7 @@ test('a clock that was set, or a machine that slept, leaves a window, however lo
   assert.ok(window.to - window.from >= 9000, `${window.to - window.from}`)
 })
 
-test('a later outage of the database does not take back what a clock left that was set before it', async (t) => {
+test('a later outage of the database does not remove the window of a clock that was set before it', async (t) => {
   const { blindTime, databaseUrl, pass } = await recorder(t)
   for (let n = 0; n < 20; n++, pass(500)) await blindTime.record()
   await sql(
@@ -86,7 +86,7 @@ test('a later outage of the database does not take back what a clock left that w
   assert.equal((await windows(databaseUrl)).length, 1)
 })
 
-test('what a clock that was set back left in the future is no time that anybody waits for', async (t) => {
+test('no wait includes future windows that a clock left which was set back', async (t) => {
   const { blindTime, databaseUrl } = await recorder(t)
   await blindTime.record()
   await sql(
@@ -105,7 +105,7 @@ test('what a clock that was set back left in the future is no time that anybody 
   )
 })
 
-test('after a step of the clock nothing is judged before the windows are read again', async (t) => {
+test('after a step of the clock no deadline is applied before the windows are read again', async (t) => {
   const { blindTime, clock, pass } = await recorder(t)
   await blindTime.record()
   assert.equal(blindTime.isCurrent(), true)
@@ -117,7 +117,7 @@ test('after a step of the clock nothing is judged before the windows are read ag
   assert.equal(blindTime.isCurrent(), true)
 })
 
-test('before the first record nobody can tell whether there are other replicas', async (t) => {
+test('before the first record it is unknown whether other replicas exist', async (t) => {
   const { blindTime } = await recorder(t)
   const nobody = {
     canSpool: true,

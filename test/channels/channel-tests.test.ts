@@ -35,7 +35,7 @@ async function createDoor(t: TestContext) {
 }
 
 suite('tests of channels', () => {
-  test('of one channel run one at a time: another one meanwhile is answered 429', async (t) => {
+  test('tests of one channel run one at a time: another one meanwhile is answered 429', async (t) => {
     const { call } = await build(t)
     const door = await createDoor(t)
     const { id } = (await call('POST', channels, hook(door.url))).json()
@@ -50,7 +50,7 @@ suite('tests of channels', () => {
     assert.equal((await call('POST', `${channels}${id}/test/`)).status, 200)
   })
 
-  test('of one project are a few a minute, and those of another are its own', async (t) => {
+  test('a project may test channels a few times a minute, independently of other projects', async (t) => {
     const { call } = await build(t, { FLATLINE__ALERTING__TESTS_PER_MINUTE: '3' })
     const door = await createDoor(t)
     door.open()
@@ -65,7 +65,7 @@ suite('tests of channels', () => {
     assert.equal((await call('POST', `${channels}${other.id}/test/`, undefined, own)).status, 200)
   })
 
-  test('of a group of fifty, asked for many times at once, open a few sockets', async (t) => {
+  test('many simultaneous tests of a group of fifty channels open only a few sockets', async (t) => {
     const { call } = await build(t)
     const door = await createDoor(t)
     const members: string[] = []
@@ -87,7 +87,7 @@ suite('tests of channels', () => {
     assert.equal(next.status, 429, 'a group counts as much as it has channels')
   })
 
-  test('of all projects together hold a quarter of the slots, and the rest waits in turn', async (t) => {
+  test('tests of all projects together use a quarter of the slots, and the rest waits in turn', async (t) => {
     const { call } = await build(t, { FLATLINE__ALERTING__CONCURRENCY: '8' })
     const door = await createDoor(t)
     const ids: string[] = []

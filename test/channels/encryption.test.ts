@@ -11,7 +11,7 @@ import { scratchDir } from '../helper.ts'
 const [first, second] = [randomBytes(32), randomBytes(32)] as const
 
 suite('encryption', () => {
-  test('gives back what it was given, and never writes the same thing two times', () => {
+  test('decryption returns what was encrypted, and encryption never writes the same bytes twice', () => {
     const { encrypt, decrypt } = createEncryption([first])
     for (const text of ['', 'secret', 'ünïcödé €🙂', 'x'.repeat(100_000)]) {
       const box = encrypt(text, 'a')
@@ -20,14 +20,14 @@ suite('encryption', () => {
     }
   })
 
-  test('a rotated key still decrypts, and the first encrypts', () => {
+  test('after a rotation the old key still decrypts, and the first key encrypts', () => {
     const old = createEncryption([first]).encrypt('secret', 'a')
     const rotated = createEncryption([second, first])
     assert.equal(rotated.decrypt(old, 'a'), 'secret')
     assert.equal(createEncryption([second]).decrypt(rotated.encrypt('new', 'a'), 'a'), 'new')
   })
 
-  test('a box that was changed, cut, taken to another row or made with another key does not open', () => {
+  test('a ciphertext that was changed, cut, moved to another row or made with another key is refused', () => {
     const { encrypt, decrypt } = createEncryption([first])
     const box = encrypt('secret', 'a')
     assert.throws(() => decrypt(box, 'b'))
@@ -40,20 +40,20 @@ suite('encryption', () => {
     }
   })
 
-  test('needs keys of the right length', () => {
+  test('keys of a wrong length are refused', () => {
     assert.throws(() => createEncryption([]))
     assert.throws(() => createEncryption([first, randomBytes(16)]))
   })
 })
 
 suite('the local key', () => {
-  test('is not made where keys are configured', async (t) => {
+  test('the local key is not generated if keys are configured', async (t) => {
     const dataDir = join(await scratchDir(t), 'none')
     assert.deepEqual(loadKeys({ encryptionKey: [first.toString('hex')], dataDir }), [first])
     assert.throws(() => statSync(dataDir))
   })
 
-  test('is made once, for its owner alone', async (t) => {
+  test('the local key is generated once, readable for its owner alone', async (t) => {
     const dataDir = join(await scratchDir(t), 'made')
     const keys = loadKeys({ dataDir })
     assert.equal(keys[0]?.length, 32)
@@ -62,14 +62,14 @@ suite('the local key', () => {
     assert.equal(statSync(join(dataDir, 'encryption.key')).mode & 0o777, 0o600)
   })
 
-  test('a damaged one is an error, not replaced', async (t) => {
+  test('a damaged local key is an error and is not replaced', async (t) => {
     const dataDir = await scratchDir(t)
     writeFileSync(join(dataDir, 'encryption.key'), 'abc')
     assert.throws(() => loadKeys({ dataDir }), /restore it from a backup/)
     assert.equal(readFileSync(join(dataDir, 'encryption.key'), 'utf8'), 'abc')
   })
 
-  test('processes that start at once agree on one', async (t) => {
+  test('processes that start at once agree on one local key', async (t) => {
     const dataDir = await scratchDir(t)
     const module = new URL('../../src/channels/secrets/encryption.ts', import.meta.url).href
     const script = `import { loadKeys } from ${JSON.stringify(module)}

@@ -77,7 +77,7 @@ function problemOf(kind: string, given: unknown, stored: Settings) {
 }
 
 suite('a mask', () => {
-  test('is tested for every kind that sends a secret to an address', () => {
+  test('masks are tested for every kind that sends a secret to an address', () => {
     const kinds = Object.values(transports as Record<string, Transport>).filter((transport) => {
       const properties = propertiesOf(transport)
       const hides = JSON.stringify(transport.settings).includes('"secret"')
@@ -91,7 +91,7 @@ suite('a mask', () => {
     const shown = masked(kindOf(kind), stored) as Settings
     const addresses = propertiesOf(kindOf(kind)).filter(isAddress)
 
-    test(`of ${kind} (${Object.keys(stored).join(', ')}) stands for nothing at another origin`, () => {
+    test(`a mask of ${kind} (${Object.keys(stored).join(', ')}) is refused at another origin`, () => {
       assert.equal(JSON.stringify(shown).includes(secret), false)
       for (const [field] of addresses.filter(([name]) => name in shown)) {
         for (const origin of [
@@ -109,13 +109,13 @@ suite('a mask', () => {
       }
     })
 
-    test(`of ${kind} (${Object.keys(stored).join(', ')}) stands for what it hides at the same origin`, () => {
+    test(`a mask of ${kind} (${Object.keys(stored).join(', ')}) keeps the secret at the same origin`, () => {
       assert.equal(problemOf(kind, shown, stored), undefined)
       assert.deepEqual(unmasked(kindOf(kind), shown, stored), stored)
     })
   }
 
-  test("stands for nothing once an address is added in place of the vendor's, or removed", () => {
+  test('a mask is refused once an address replaces that of the vendor, or is removed', () => {
     for (const [kind, settingsOf] of cases)
       for (const [field, { default: vendor }] of propertiesOf(kindOf(kind)).filter(isAddress)) {
         if (vendor === undefined) continue
@@ -129,14 +129,14 @@ suite('a mask', () => {
       }
   })
 
-  test('of one direction of a webhook stands for nothing once the other one leads elsewhere', () => {
+  test('a mask of one webhook direction is refused once the other direction changes its address', () => {
     const stored = { url_down: 'https://old.example/', headers_down: { a: secret } }
     const shown = { url_down: 'https://old.example/********', headers_down: { a: '********' } }
     const added = { ...shown, url_up: 'https://new.example/', headers_up: { a: '********' } }
     assert.match(problemOf('webhook', added, stored)?.rule ?? '', /^must be written in full/)
   })
 
-  test('sent back with a new host is refused by the service, and a test sends the secret nowhere', async (t) => {
+  test('the service refuses a mask with a new host, and a test sends the secret nowhere', async (t) => {
     const { call } = await build(t)
     const [old, thief] = [await createReceiver(t), await createReceiver(t)]
     const path = '/api/v3/channels/'

@@ -53,7 +53,7 @@ async function settled(databaseUrl: string): Promise<void> {
 }
 
 suite('the recipient of mails', () => {
-  test('is asked once, and gets nothing else before a button was pressed', async (t) => {
+  test('a mail recipient is asked once, and gets nothing else before confirming', async (t) => {
     const { channel, tried, asked, mails, call, databaseUrl } = await house(t)
     const id = await channel('ops@example.net')
     const link = await asked(1)
@@ -79,7 +79,7 @@ suite('the recipient of mails', () => {
     assert.deepEqual(audit, [{ actor: 'recipient' }])
   })
 
-  test('is each address of a change, in each project, however it is written', async (t) => {
+  test('every address of a change must confirm in each project, in whatever spelling', async (t) => {
     const { channel, change, tried, asked, mails, call } = await house(t)
     const id = await channel('ops@example.net')
     await fetch(await asked(1), { method: 'POST' })
@@ -100,7 +100,7 @@ suite('the recipient of mails', () => {
     assert.equal(mails.length, before + 2)
   })
 
-  test('is asked once an hour, however many channels and tests there are, and a project asks ten', async (t) => {
+  test('a recipient is asked at most once an hour, and a project asks at most ten', async (t) => {
     const { channel, tried, mails, databaseUrl } = await house(t)
     for (let n = 0; n < 5; n++) await tried(await channel('one@example.net'))
     await settled(databaseUrl)
@@ -110,7 +110,7 @@ suite('the recipient of mails', () => {
     assert.equal(mails.length, 10)
   })
 
-  test('is asked even if the address changed many times within one second', async (t) => {
+  test('a recipient is asked even if the address changed many times within one second', async (t) => {
     const { channel, change, mails, databaseUrl } = await house(t)
     const id = await channel('0@example.net')
     for (let n = 1; n < 6; n++) assert.equal((await change(id, `${n}@example.net`)).status, 200)
@@ -120,7 +120,7 @@ suite('the recipient of mails', () => {
     assert.ok(asked.includes('5@example.net'), 'whom the channel mails now is asked')
   })
 
-  test('confirms again after unsubscribing, but not if the channel is older than the rule', async (t) => {
+  test('a recipient confirms again after unsubscribing, but not for channels older than the rule', async (t) => {
     const { channel, change, tried, asked, mails, call, databaseUrl } = await house(t)
     const id = await channel('ops@example.net')
     const confirm = await asked(1)
@@ -145,7 +145,7 @@ suite('the recipient of mails', () => {
     assert.equal((await tried(old)).delivered, true)
   })
 
-  test('links that are strange, altered or of another kind confirm nothing', async (t) => {
+  test('invalid, altered and unrelated links confirm nothing', async (t) => {
     const { channel, asked, tried, url } = await house(t)
     const id = await channel('ops@example.net')
     const link = await asked(1)
@@ -158,7 +158,7 @@ suite('the recipient of mails', () => {
     assert.deepEqual(await tried(id), { delivered: false, error: unconfirmed })
   })
 
-  test('gets as many mails of a project within the hour as the operator allows', async (t) => {
+  test('a recipient gets at most as many mails per project and hour as the operator allows', async (t) => {
     const env = { CONFIRM_RECIPIENTS: 'false', FLATLINE__ALERTING__MAILS_PER_HOUR: '3' }
     const { channel, tried, mails } = await house(t, env)
     const ids = [await channel('a@example.net'), await channel('b@example.net')]

@@ -7,7 +7,7 @@ import { createDatabase, sql } from '../postgres.ts'
 const admin = { authorization: `Bearer ${adminToken}` }
 const key = () => randomBytes(32).toString('hex')
 
-test('channels go on working while the encryption key is added, put first, used, and the old one dropped', async (t) => {
+test('channels keep working while an encryption key is added, moved first, used, and the old one dropped', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   const [before, after] = [key(), key()]
   const replica = (keys: string[]) => build(t, { DATABASE_URL, ENCRYPTION_KEY: keys.join(',') })

@@ -9,7 +9,7 @@ const unknown = '11111111-1111-4111-8111-111111111111'
 const readOnly = { 'x-api-key': keys.api_key_readonly }
 
 suite('channels', () => {
-  test('are made, listed, changed and deleted without their settings ever being shown', async (t) => {
+  test('channels are created, listed, changed and deleted without their settings ever being shown', async (t) => {
     const { call, databaseUrl } = await build(t)
     const settings = { url: 'http://a.example/T0PSECRET', secret: 'T0PSECRET' }
     const made = await call('POST', channels, { kind: 'webhook', name: 'hook', settings })
@@ -102,7 +102,7 @@ suite('channels', () => {
     ['nothing', undefined, '', /./],
   ]
 
-  test('bad input is refused with the field and the rule', async (t) => {
+  test('a bad channel is refused with the field and the rule', async (t) => {
     const { call } = await build(t)
     for (const [what, body, field, rule] of refusals) {
       const answer = await call('POST', channels, body)
@@ -122,7 +122,7 @@ suite('channels', () => {
     }
   })
 
-  test('belong to their project: to another one they are unknown', async (t) => {
+  test('channels of one project are unknown to another', async (t) => {
     const { call: own, url } = await build(t)
     const { id } = (await own('POST', channels, valid)).json()
     const project = await call(
@@ -151,7 +151,7 @@ suite('channels', () => {
     assert.equal((await own('GET', `${channels}${id}/`)).json().name, 'hook')
   })
 
-  test('need a read-write key', async (t) => {
+  test('only a read-write key changes channels', async (t) => {
     const { call, url } = await build(t)
     for (const [method, path] of [
       ['GET', channels],
@@ -164,7 +164,7 @@ suite('channels', () => {
         assert.equal((await call(method, path, undefined, headers)).status, 401, `${method} ${url}`)
   })
 
-  test('are tried out at once', async (t) => {
+  test('a test sends a message at once', async (t) => {
     const { call } = await build(t)
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
     const tried = async (settings: object) => {
@@ -187,7 +187,7 @@ suite('channels', () => {
     assert.equal(far.received.length, 3)
   })
 
-  test('show their settings with the secrets masked; a mask that comes back changes nothing', async (t) => {
+  test('settings are shown with masked secrets, and a mask that is sent back changes nothing', async (t) => {
     const { call } = await build(t)
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
     const settings = {
@@ -240,7 +240,7 @@ suite('channels', () => {
     assert.ok(failing.last_sent)
   })
 
-  test('say which alerts they want, and in the list only what Healthchecks says', async (t) => {
+  test('a channel shows which alerts it gets, and in the list only the fields of Healthchecks', async (t) => {
     const { call } = await build(t)
     const alerts = { events: ['down'], remind_every: 3600 }
     const { id } = (await call('POST', channels, { ...valid, alerts })).json()
@@ -251,7 +251,7 @@ suite('channels', () => {
     assert.equal((await call('GET', `${channels}${id}/`)).json().alerts, undefined)
   })
 
-  test('of kinds that the operator has to provide for are refused, and say what is missing', async (t) => {
+  test('kinds that need the operator are refused, and the answer says what is missing', async (t) => {
     const { call } = await build(t)
     for (const [kind, settings, missing] of [
       ['email', { to: 'me@example.org' }, /SMTP_RELAY_HOST/],
@@ -271,7 +271,7 @@ suite('channels', () => {
     })
   })
 
-  test('of every kind name the field and the rule that settings break', async (t) => {
+  test('settings of every kind that break a rule are refused with the field and the rule', async (t) => {
     const { call } = await build(t)
     const cases: [kind: string, settings: object, field: string, rule: RegExp][] = [
       ['slack', {}, 'url', /is required/],
@@ -325,7 +325,7 @@ suite('channels', () => {
     }
   })
 
-  test('refuse private addresses unless these are allowed', async (t) => {
+  test('private addresses are refused unless they are allowed', async (t) => {
     const { call } = await build(t, { ALLOW_PRIVATE_TARGETS: 'false' })
     const far = await createReceiver(t)
     const { id } = (await call('POST', channels, { kind: 'webhook', name: 'hook', settings: { url: far.url } })).json()
@@ -346,7 +346,7 @@ suite('channels', () => {
 })
 
 suite('from a ping to an alert', () => {
-  test('a failure and the success after it are sent once each, on the channel attached to all checks', async (t) => {
+  test('a failure and the following success send one alert each, on the channel attached to all checks', async (t) => {
     const { call } = await build(t)
     const far = await createReceiver(t)
     const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly' })).json() as { uuid: string }
@@ -373,7 +373,7 @@ suite('from a ping to an alert', () => {
 })
 
 suite('deliveries', () => {
-  test('are listed newest first, filtered and in pages, to any key of their project', async (t) => {
+  test('deliveries are listed newest first, filtered and in pages, for any key of their project', async (t) => {
     const { call, app, databaseUrl } = await build(t)
     const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'nightly' })).json() as { uuid: string }
     const { uuid: other } = (await call('POST', '/api/v3/checks/', { name: 'other' })).json() as { uuid: string }
@@ -445,7 +445,7 @@ suite('deliveries', () => {
     )
   })
 
-  test('bad filters are refused with the field and the rule', async (t) => {
+  test('bad filters of deliveries are refused with the field and the rule', async (t) => {
     const { call } = await build(t)
     const forged = Buffer.from(`1.1.${'-'.repeat(36)}`).toString('base64url')
     for (const [query, field] of [
@@ -465,7 +465,7 @@ suite('deliveries', () => {
     assert.equal((await call('GET', '/api/v3/deliveries/', undefined, {})).status, 401)
   })
 
-  test('what was given up is sent again under the same key, as long as it is the latest of its check', async (t) => {
+  test('a dead alert is resent with the same key, as long as it is the latest of its check', async (t) => {
     const { call, databaseUrl } = await build(t, { FLATLINE__ALERTING__RETRY_FOR_MS: '1' })
     let works = false
     const far = await createReceiver(t, () => (works ? 200 : 500))

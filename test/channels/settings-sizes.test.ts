@@ -23,7 +23,7 @@ const huge: Record<string, unknown> = {
 
 suite('settings of a megabyte', () => {
   for (const [name, { settings }] of Object.entries({ ...kinds, group: { settings: () => ({ channels: ids(1) }) } }))
-    test(`of ${name} are refused at once, with their field`, async () => {
+    test(`a megabyte in the settings of ${name} is refused at once, with the field`, async () => {
       const transport = transports[name as keyof typeof transports] as Transport
       const good = settings('http://a.example')
       assert.equal(settingsProblem(transport, good), undefined)
@@ -41,7 +41,7 @@ suite('settings of a megabyte', () => {
       assert.ok(took < heldMaxMs, `unknown fields: ${took} ms`)
     })
 
-  test('from outside, and of the lists around them', async (t) => {
+  test('the API refuses settings of a megabyte and lists around them', async (t) => {
     const { call } = await build(t)
     const hook = { kind: 'webhook', name: 'hook', settings: { url: 'http://a.example' } }
     const bodies: [path: string, body: object, field: RegExp][] = [

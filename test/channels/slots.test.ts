@@ -19,7 +19,7 @@ const hog = (n: number, hogs: number) => ({
 })
 
 suite('the slots of a replica', () => {
-  test('go to a channel that hangs only a few at a time', () => {
+  test('a hanging channel gets only a few slots at a time', () => {
     const slots = createSlots(64)
     const hanging = { channelId: 'a', kind: 'webhook', projectId }
     assert.equal(takeAll(slots, hanging).length, 4)
@@ -27,7 +27,7 @@ suite('the slots of a replica', () => {
     assert.ok(slots.isFree({ channelId: 'b', kind: 'webhook', projectId }))
   })
 
-  test('go to one that works up to a quarter of all, and to one that fails one by one', () => {
+  test('a working channel gets up to a quarter of all slots, and a failing one a single slot', () => {
     const slots = createSlots(64)
     const a = { channelId: 'a', kind: 'webhook', projectId }
     const all = takeAll(slots, a)
@@ -48,7 +48,7 @@ suite('the slots of a replica', () => {
     assert.equal(slots.free(), 64)
   })
 
-  test('of one kind leave a quarter to the others', () => {
+  test('one kind of channel leaves a quarter of the slots to the others', () => {
     const slots = createSlots(64)
     for (let n = 0; n < 100; n++) takeAll(slots, { channelId: `slack ${n}`, kind: 'slack', projectId: `p ${n}` })
     assert.equal(slots.free(), 16)
@@ -56,7 +56,7 @@ suite('the slots of a replica', () => {
     assert.ok(slots.isFree({ channelId: 'mail', kind: 'email', projectId }))
   })
 
-  test('are left for a project that has none while a few others take all that they get', () => {
+  test('a project without slots gets one while a few others take all that they can', () => {
     for (const all of [16, 64, 200])
       for (const hogs of [1, 2]) {
         const slots = createSlots(all)
@@ -66,7 +66,7 @@ suite('the slots of a replica', () => {
       }
   })
 
-  test('are left for a project that has none once each of many others has ended what it took first', () => {
+  test('a project without slots gets one once each of many others has finished its first message', () => {
     for (const hogs of [3, 10, 20]) {
       const slots = createSlots(64)
       const underWay: ReturnType<Slots['take']>[] = []
@@ -78,7 +78,7 @@ suite('the slots of a replica', () => {
     }
   })
 
-  test('go to a project that is alone up to two thirds, of all slots and of a kind', () => {
+  test('a project alone gets up to two thirds of all slots and of the slots of a kind', () => {
     const slots = createSlots(64)
     for (let n = 0; n < 40; n++) takeAll(slots, { channelId: `a ${n}`, kind: 'webhook', projectId })
     assert.equal(slots.free(), 32)
@@ -88,7 +88,7 @@ suite('the slots of a replica', () => {
     assert.deepEqual(slots.busy().projects, ['p'])
   })
 
-  test('are given back one by one, and nothing is remembered of who has none', () => {
+  test('slots are returned one by one, and no memory of waiting projects remains', () => {
     const slots = createSlots(8)
     for (let round = 0; round < 100; round++)
       for (const { leave } of takeAll(slots, { channelId: `c ${round}`, kind: 'webhook', projectId: `p ${round}` }))
@@ -97,7 +97,7 @@ suite('the slots of a replica', () => {
     assert.deepEqual(slots.busy(), { channels: [], kinds: [], projects: [], pairs: [] })
   })
 
-  test('go to tests up to a quarter, in turn, and to the next as soon as one is given back', async () => {
+  test('tests get up to a quarter of the slots, in turn, and the next one when a slot is returned', async () => {
     const slots = createSlots(8)
     const { signal } = new AbortController()
     const requestOf = (n: number) => ({ channelId: `c ${n}`, kind: 'webhook', projectId: `p ${n}` })

@@ -10,7 +10,7 @@ const channels = '/api/v3/channels/'
 const uuid = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 
 suite('a mail', () => {
-  test('can be declined at an address that only its recipient knows', async (t) => {
+  test('a mail contains an unsubscribe address that only its recipient knows', async (t) => {
     const { port, mails } = await mailServer(t)
     const { call, url, databaseUrl } = await build(t, {
       SMTP_RELAY_HOST: '127.0.0.1',
@@ -73,7 +73,7 @@ suite('a mail', () => {
 })
 
 suite('a signed link', () => {
-  test('outlives a rotation of keys, and holds for one channel and one recipient', () => {
+  test('an unsubscribe link outlives a rotation of keys, and works for one channel and recipient only', () => {
     const [old, fresh] = [randomBytes(32), randomBytes(32)]
     const siteUrl = () => 'https://flatline.example'
     const link = createUnsubscribeLinks({ keys: [old], siteUrl }).link(uuid, 'ops@example.net')

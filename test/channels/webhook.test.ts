@@ -44,7 +44,7 @@ async function received(t: TestContext, settings: (url: string) => Settings, tol
 }
 
 suite("Flatline's own document", () => {
-  test('is posted as JSON with an idempotency key', async (t) => {
+  test('a webhook posts the document as JSON with an idempotency key', async (t) => {
     const { method, url, headers, body } = await received(t, (url) => ({ url: `${url}/hook?a=1` }))
     assert.deepEqual([method, url], ['POST', '/hook?a=1'])
     const { event, flip, incident, delivery } = message
@@ -59,21 +59,21 @@ suite("Flatline's own document", () => {
     assert.equal(headers['x-flatline-signature'], undefined)
   })
 
-  test('reports both directions, and names the blind window if there is one', async (t) => {
+  test('a webhook reports both directions, and names the blind window if there is one', async (t) => {
     const blind = { from: '2026-11-22T20:00:00.000+00:00', to: '2026-11-22T20:05:00.000+00:00' }
     const { body } = await received(t, (url) => ({ url }), { ...recovery, blind })
     assert.equal(JSON.parse(body).event, 'up')
     assert.deepEqual(JSON.parse(body).blind, blind)
   })
 
-  test('is signed with the secret over time and body', async (t) => {
+  test('a webhook signs time and body with the secret', async (t) => {
     const { headers, body } = await received(t, (url) => ({ url, secret: 'top secret' }))
     const at = now / 1000
     const mac = createHmac('sha256', 'top secret').update(`${at}.${body}`).digest('hex')
     assert.equal(headers['x-flatline-signature'], `t=${at},v1=${mac}`)
   })
 
-  test("carries the user's headers, which win over ours", async (t) => {
+  test('a webhook carries the headers of the user, which override those of Flatline', async (t) => {
     const own = { 'X-Api-Token': 'abc', 'user-agent': 'mine', 'Content-Type': 'application/vnd.x+json' }
     const { headers } = await received(t, (url) => ({ url, headers: own }))
     assert.equal(headers['x-api-token'], 'abc')
@@ -83,7 +83,7 @@ suite("Flatline's own document", () => {
 })
 
 suite('placeholders', () => {
-  test('are percent-encoded in the address', async (t) => {
+  test('placeholders are percent-encoded in the address of a webhook', async (t) => {
     const { url, method } = await received(t, (url) => ({
       url_down: `${url}/$CODE/$STATUS/$SLUG?n=$NAME&t=$TAG1&at=$NOW&e=$EXITSTATUS`,
     }))
@@ -93,7 +93,7 @@ suite('placeholders', () => {
     assert.equal(url, `/${code}/down/nightly?n=${name}&t=prod&at=${at}&e=3`)
   })
 
-  test('are raw in the body, where also the ping body is known', async (t) => {
+  test('placeholders are inserted unchanged into the body, which can also contain the ping body', async (t) => {
     const template = '{"name": $NAME_JSON, "check": $JSON, "body": $BODY_JSON, "raw": "$TAGS|$TAG2|$STATUS"}\n$BODY'
     const { method, body, headers } = await received(t, (url) => ({
       url_down: url,
@@ -107,7 +107,7 @@ suite('placeholders', () => {
     assert.equal(headers['idempotency-key'], 'd-1')
   })
 
-  test('in headers are Latin-1, with references for the rest and no way to begin another header', async (t) => {
+  test('placeholders in headers are Latin-1, with references for the rest, and begin no other header', async (t) => {
     const evil = { ...message, check: viewOf({ ...check, name: 'Näme €🙂\r\nX-Evil: 1' }) }
     const { headers } = await received(
       t,
@@ -119,13 +119,13 @@ suite('placeholders', () => {
     assert.equal(headers['x-tag'], '$TAG9')
   })
 
-  test('that are unknown, and numbers of tags that do not exist, are left alone', async (t) => {
+  test('unknown placeholders, and numbers of tags that do not exist, are left alone', async (t) => {
     const template = '$FOO $TAG0 $TAG3 $TAG10 $$NAME $NAMES'
     const { body } = await received(t, (url) => ({ url_down: url, method_down: 'POST', body_down: template }))
     assert.equal(body, `$FOO $TAG0 $TAG3 $TAG10 $${check.name} ${check.name}S`)
   })
 
-  test('without a ping before: no body, exit status -1', async (t) => {
+  test('without an earlier ping $BODY is empty and $EXITSTATUS is -1', async (t) => {
     const { lastPing: _none, ...first } = message
     const settings = (url: string): Settings => ({
       url_down: url,
@@ -139,7 +139,7 @@ suite('placeholders', () => {
 })
 
 suite('directions', () => {
-  test('each has its own address, method and body', async (t) => {
+  test('each direction of a webhook has its own address, method and body', async (t) => {
     const settings = (url: string): Settings => ({
       url_down: `${url}/down`,
       url_up: `${url}/up`,
@@ -162,7 +162,7 @@ suite('directions', () => {
     assert.equal(received.length, 0)
   })
 
-  test('a test uses the one that there is', async (t) => {
+  test('a test uses the only direction that has an address', async (t) => {
     const told = testMessage({ deliveryId: 'd', at: message.flip.at, siteUrl: 'http://flatline.example' })
     assert.equal((await received(t, (url) => ({ url_down: `${url}/$STATUS` }), told)).url, '/down')
     assert.equal((await received(t, (url) => ({ url_up: `${url}/$STATUS` }), told)).url, '/up')
@@ -177,11 +177,11 @@ suite('answers', () => {
   }
 
   for (const status of [200, 201, 202, 204, 299]) {
-    test(`${status} is a success`, async (t) => assert.equal(await answer(t, status), 'sent'))
+    test(`a webhook that answers ${status} has succeeded`, async (t) => assert.equal(await answer(t, status), 'sent'))
   }
 
   for (const status of [304, 400, 401, 403, 404, 429, 500, 503]) {
-    test(`${status} is tried again`, async (t) => {
+    test(`a webhook that answers ${status} is retried`, async (t) => {
       const error = await answer(t, status)
       assert.ok(error instanceof DeliveryError)
       assert.deepEqual([error.retryable, error.permanent], [true, false])
@@ -189,18 +189,18 @@ suite('answers', () => {
     })
   }
 
-  test('410 is for good', async (t) => {
+  test('a webhook that answers 410 is permanently gone', async (t) => {
     const error = await answer(t, 410)
     assert.ok(error instanceof DeliveryError)
     assert.deepEqual([error.retryable, error.permanent, error.message], [false, true, 'answered 410 Gone'])
   })
 
-  test('a Retry-After is passed on', async (t) => {
+  test('a webhook that answers Retry-After gets that pause', async (t) => {
     const error = await answer(t, 429, { 'retry-after': '7' })
     assert.equal(error instanceof DeliveryError && error.retryAfterMs, 7000)
   })
 
-  test('a redirect is followed with the document', async (t) => {
+  test('a webhook that redirects gets the document at the new address', async (t) => {
     const { url, received } = await createReceiver(t)
     const from = await listen(t, (_request, response) => response.writeHead(307, { location: `${url}/new` }).end())
     assert.equal(await webhook.send(message, { url: from }, context), 'sent')
@@ -208,7 +208,7 @@ suite('answers', () => {
     assert.equal(JSON.parse(received[0]?.body ?? '').event, 'down')
   })
 
-  test('none at all ends with the time-out', async (t) => {
+  test('a webhook that never answers ends with the time-out', async (t) => {
     const url = await listen(t, () => undefined)
     const impatient = { ...context, fetch: createGuardedFetch({ ...limits, timeoutMs: 300 }) }
     await assert.rejects(webhook.send(message, { url }, impatient), /no answer within 300 ms/)

@@ -20,7 +20,7 @@ const shared =
   )
 const addresses = 'uuid ping_url update_url pause_url resume_url channels'.split(' ')
 
-test('documents have exactly the fields of the catalogue, and their addresses carry the version', async (t) => {
+test('documents have exactly the fields of Healthchecks, and their addresses contain the version', async (t) => {
   const running = await build(t)
   const { call, url } = running
   const { uuid } = await create(running)
@@ -47,7 +47,7 @@ test('documents have exactly the fields of the catalogue, and their addresses ca
   assert.deepEqual(Object.keys(cron).sort(), [...shared, ...addresses, 'schedule', 'tz'].sort())
 })
 
-test('unique_key is the SHA-1 of the first half of the uuid, and reads a check', async (t) => {
+test('unique_key is the SHA-1 of the first half of the uuid, and identifies a check', async (t) => {
   const running = await build(t)
   const { call, url, databaseUrl } = running
   await create(running, { name: 'mine' })
@@ -96,7 +96,7 @@ const collections: [path: string, methods: string][] = [
   ['channels/', 'GET'],
 ]
 
-test('every address: preflight without a key, CORS headers on every answer, 405 for other methods', async (t) => {
+test('every address has a preflight without a key, CORS headers on every answer, 405 for other methods', async (t) => {
   const { call } = await build(t)
   for (const version of versions) {
     for (const [path, methods] of collections) {
@@ -125,7 +125,7 @@ test('every address: preflight without a key, CORS headers on every answer, 405 
   }
 })
 
-test('slashes matter: collections redirect to theirs, single checks have none', async (t) => {
+test('collections redirect to their address with a slash, single checks have no slash', async (t) => {
   const { call } = await build(t)
   for (const version of versions) {
     for (const path of [
@@ -164,7 +164,7 @@ const withBody: [body: string, headers: Record<string, string>, status: number, 
   ['', { 'x-api-key': keys.api_key }, 201, ''],
 ]
 
-test('the body of a POST is read before the key is asked for, and may hold it', async (t) => {
+test('the body of a POST is read before the key is required, and may contain it', async (t) => {
   const running = await build(t)
   const { call } = running
   for (const version of versions) {
@@ -181,7 +181,7 @@ test('the body of a POST is read before the key is asked for, and may hold it', 
   assert.equal((await call('GET', `/api/v3/checks/?api_key=${keys.api_key}`, undefined, {})).status, 401)
 })
 
-test('a read-only key lists, reads and sees flips, and nothing else', async (t) => {
+test('a read-only key lists checks, reads them and their flips, and does nothing else', async (t) => {
   const running = await build(t)
   const { call } = running
   const { uuid } = await create(running)
@@ -250,7 +250,7 @@ const refusals: [body: string, problem: string][] = [
   ['{"track_runs": 1}', 'track_runs is not a boolean'],
 ]
 
-test('what is refused, with the texts and in the order of the catalogue, on create and on update', async (t) => {
+test('bad fields are refused with Healthchecks’ texts, in its order, on create and on update', async (t) => {
   const running = await build(t)
   const { call } = running
   const before = await create(running, { name: 'untouched' })
@@ -306,7 +306,7 @@ const accepted: [body: Record<string, unknown>, seen: Record<string, unknown>][]
   ],
 ]
 
-test('what is accepted, and what becomes of it', async (t) => {
+test('accepted values are normalised as Healthchecks does', async (t) => {
   const running = await build(t)
   for (const [body, seen] of accepted) {
     const made = await create(running, body)
@@ -341,7 +341,7 @@ test('versions 1 and 2 make the slug of the name, unless one is given; version 3
   assert.equal((await call('POST', `/api/v1/checks/${uuid}`, { name: 'New Name' })).json().slug, 'new-name')
 })
 
-test('version 1 says started while a run is open and not overrun, whatever the check is beside that', async (t) => {
+test('version 1 says started while a run is open and not overrun, whatever the status is', async (t) => {
   const running = await build(t)
   const { call } = running
   const { uuid } = await create(running, { grace: 3600 })
@@ -371,7 +371,7 @@ const channelCases: [channels: string, status: number, text: string][] = [
   [' on call', 400, '{"error":"invalid channel identifier:  on call"}'],
 ]
 
-test('channels: by id or exact name, all, none, unchanged; checked before anything is saved', async (t) => {
+test('channels are given by id, exact name, all, none or unchanged, and checked before anything is saved', async (t) => {
   const running = await build(t)
   const { call } = running
   const ids: string[] = []
@@ -402,7 +402,7 @@ test('channels: by id or exact name, all, none, unchanged; checked before anythi
   }
 })
 
-test('unique: all listed fields must be equal, the oldest is updated, a missing field matches nothing', async (t) => {
+test('unique compares all listed fields, updates the oldest match, and a missing field matches nothing', async (t) => {
   const running = await build(t)
   const { call } = running
   const [first] = [await create(running, { name: 'a', tags: 'x y', grace: 60 }), await create(running, { name: 'a' })]

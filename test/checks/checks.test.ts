@@ -6,7 +6,7 @@ import { sql } from '../postgres.ts'
 
 const readOnly = { 'x-api-key': keys.api_key_readonly }
 
-test('a check is created with the defaults of the protocol and its 29 fields', async (t) => {
+test('a check is created with the defaults of Healthchecks and its 29 fields', async (t) => {
   const { call, url } = await build(t)
   const made = await call('POST', '/api/v3/checks/', {})
   assert.equal(made.status, 201)
@@ -20,7 +20,7 @@ test('a check is created with the defaults of the protocol and its 29 fields', a
   assert.deepEqual((await call('GET', '/api/v3/checks/')).json(), { checks: [check] })
 })
 
-test('a read-only key reads, without learning the uuid, and writes nothing', async (t) => {
+test('a read-only key reads checks without learning the uuid, and writes nothing', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'a' })).json()
   const seen = (await call('GET', `/api/v3/checks/${uuid}`, undefined, readOnly)).text
@@ -30,7 +30,7 @@ test('a read-only key reads, without learning the uuid, and writes nothing', asy
   assert.deepEqual([refused.status, refused.json()], [401, { error: 'wrong api key' }])
 })
 
-test('keys: absent, of the wrong length, unknown, in the body, as a bearer token', async (t) => {
+test('a key may be in a header, in the body or a bearer token; a missing or wrong one is refused', async (t) => {
   const { call } = await build(t)
   const answer = async (headers: Record<string, string>, body: unknown = {}) => {
     const { status, text } = await call('POST', '/api/v3/checks/', body, headers)
@@ -76,7 +76,7 @@ const refusals: [Record<string, unknown>, string][] = [
   [{ paused_until: 'tomorrow' }, 'paused_until is not an ISO 8601 instant with a zone'],
 ]
 
-test('bad input names the field and the rule, and changes nothing', async (t) => {
+test('bad input is refused with the field and the rule, and changes nothing', async (t) => {
   const { call } = await build(t)
   for (const [body, problem] of refusals) {
     const { status, text } = await call('POST', '/api/v3/checks/', body)
@@ -89,7 +89,7 @@ test('bad input names the field and the rule, and changes nothing', async (t) =>
   assert.deepEqual((await call('GET', '/api/v3/checks/')).json(), { checks: [] })
 })
 
-test('update changes what is given, switches between schedules, and unsets our fields with null', async (t) => {
+test('an update changes the given fields, switches between schedules, and unsets own fields with null', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'a', tags: 'x', max_runtime: 60 })).json()
   const cron = (
@@ -121,7 +121,7 @@ test('another project’s check and an unknown one are both answered 404 without
   assert.deepEqual((await call('GET', '/api/v3/checks/')).json(), { checks: [] })
 })
 
-test('list filters by whole tags, all of them, and by slug', async (t) => {
+test('the list filters by whole tags, all of which must match, and by slug', async (t) => {
   const { call } = await build(t)
   for (const [name, tags, slug] of [
     ['a', 'x y', 's1'],
@@ -140,7 +140,7 @@ test('list filters by whole tags, all of them, and by slug', async (t) => {
   assert.equal(await names('tag='), '')
 })
 
-test('pause, resume, and the conflict of resuming what is not paused', async (t) => {
+test('pause and resume work, and resuming a check that is not paused is a conflict', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const conflict = await call('POST', `/api/v3/checks/${uuid}/resume`)
@@ -152,7 +152,7 @@ test('pause, resume, and the conflict of resuming what is not paused', async (t)
   assert.deepEqual([resumed.status, resumed.last_ping, resumed.n_pings], ['new', null, 1])
 })
 
-test('paused_until pauses at once and refuses the past', async (t) => {
+test('paused_until pauses at once, and an instant in the past is refused', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const past = await call('POST', `/api/v3/checks/${uuid}`, { paused_until: '2020-01-01T00:00:00Z' })
@@ -163,7 +163,7 @@ test('paused_until pauses at once and refuses the past', async (t) => {
   assert.ok(!('paused_until' in (await call('POST', `/api/v3/checks/${uuid}/resume`)).json()))
 })
 
-test('a change whose lock took as long as an outage is begun again instead of being refused', async (t) => {
+test('a change that waits for a lock as long as an outage lasts is retried instead of refused', async (t) => {
   const { call, databaseUrl } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'before' })).json()
   // Nobody can record that heartbeats are accepted, and whoever wants the check has to wait.
@@ -201,7 +201,7 @@ test('a change whose lock took as long as an outage is begun again instead of be
   assert.equal(answer.json().name, 'after')
 })
 
-test('delete answers the document once more and ends the address', async (t) => {
+test('delete answers the document once more, and the ping address ends', async (t) => {
   const { call, databaseUrl } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', { name: 'gone' })).json()
   const deleted = await call('DELETE', `/api/v3/checks/${check.uuid}`)
@@ -227,7 +227,7 @@ test('parallel identical upserts make one check', async (t) => {
   assert.equal(((await call('GET', '/api/v3/checks/')).json().checks as unknown[]).length, 1)
 })
 
-test('methods that a route does not offer are 405, preflights 204 without a key', async (t) => {
+test('unsupported methods are answered 405, and preflights 204 without a key', async (t) => {
   const { call } = await build(t)
   assert.equal((await call('PUT', '/api/v3/checks/')).status, 405)
   assert.equal((await call('HEAD', '/api/v3/checks/')).status, 405)
@@ -238,7 +238,7 @@ test('methods that a route does not offer are 405, preflights 204 without a key'
   assert.deepEqual([moved.status, moved.headers.get('location')], [301, '/api/v3/checks/'])
 })
 
-test('projects: only the administrator, keys shown once, rotated at once, unknown fields refused', async (t) => {
+test('only the operator manages projects; keys are shown once and rotated at once', async (t) => {
   const { call } = await build(t)
   const admin = { authorization: `Bearer ${adminToken}` }
   assert.equal((await call('POST', '/api/v3/projects/', { name: 'p' })).status, 401)

@@ -20,7 +20,7 @@ const pingsOf = async ({ call }: Running, uuid: string, query = '') =>
 const flipsOf = async ({ call }: Running, id: string, query = '') =>
   (await call('GET', `/api/v3/checks/${id}/flips/${query}`)).json().flips as Flip[]
 
-test('a ping is listed with the fields of the catalogue, and its body by the version that is asked', async (t) => {
+test('a ping is listed with the fields of Healthchecks, and its body address has the requested version', async (t) => {
   const running = await build(t)
   const { call, url } = running
   const { uuid } = await create(running)
@@ -56,7 +56,7 @@ test('a ping is listed with the fields of the catalogue, and its body by the ver
   }
 })
 
-test('durations: each run has one by its rid, whatever comes between, and none without a start', async (t) => {
+test('each run has one duration by its rid, whatever comes between, and none without a start', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running, { grace: 3600 })
@@ -95,7 +95,7 @@ test('durations: each run has one by its rid, whatever comes between, and none w
   assert.deepEqual([last?.n, last?.duration], [9, 70], 'the start lies behind what is listed')
 })
 
-test('a start from more than 72 hours before gives no duration', async (t) => {
+test('a start more than 72 hours earlier gives no duration', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running)
@@ -113,7 +113,7 @@ test('a start from more than 72 hours before gives no duration', async (t) => {
   assert.deepEqual([end?.type, end?.duration], ['success', undefined])
 })
 
-test('pings are numbered without gaps, listed newest first, a hundred unless more are asked for', async (t) => {
+test('pings are numbered without gaps and listed newest first, a hundred by default', async (t) => {
   const running = await build(t)
   const { call } = running
   const { uuid } = await create(running)
@@ -158,7 +158,7 @@ const badRanges = [
   'seconds=-1',
 ]
 
-test('flips: newest first in whole seconds, from start (inclusive) to end (exclusive), by both ids', async (t) => {
+test('flips are listed newest first in whole seconds, from start (inclusive) to end (exclusive)', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running)
@@ -194,7 +194,7 @@ test('flips: newest first in whole seconds, from start (inclusive) to end (exclu
   assert.equal((await call('GET', `/api/v3/checks/${crypto.randomUUID()}/flips/`)).status, 404)
 })
 
-test('a flip that time makes is dated at the deadline, and thousands of flips are listed', async (t) => {
+test('the flip of a missed deadline is dated at the deadline, and thousands of flips are listed', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const { uuid } = await create(running, { timeout: 1, grace: 1 })

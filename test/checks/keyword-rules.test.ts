@@ -51,7 +51,7 @@ const keywordsOf = ({ success_kw, failure_kw, filter_subject }: Keywords) => ({
   filter_subject,
 })
 
-test('an update keeps the subject filter on while either keyword is set, whichever name a call gives it', async (t) => {
+test('an update keeps the subject filter on while a keyword is set, under its old or new name', async (t) => {
   const { call } = await build(t)
   const post = async (path: string, body: object) =>
     (await call('POST', path, JSON.stringify(body))).json() as Keywords & { uuid: string; subject: string }
@@ -71,7 +71,7 @@ test('an update keeps the subject filter on while either keyword is set, whichev
   }
 })
 
-test('a new check has the subject filter on if either keyword is set by its older name', async (t) => {
+test('a new check has the subject filter on if a keyword is set by its old name', async (t) => {
   const { call } = await build(t)
   for (const body of bodies) {
     // A pause takes a second step, which must not decide again.

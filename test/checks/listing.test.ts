@@ -18,7 +18,7 @@ const insertMany = (count: number, schedule: 'simple' | 'cron') => `INSERT INTO 
     gen_random_uuid(), '${schedule}', 86400, 3600, '*/7 3 * * 1-5', 'Europe/Riga', '', false, false, false, false, false, '', '', '',
     'up', now() FROM generate_series(1, ${count}) AS i`
 
-test('without limit a list is whole and has no next; with it there are pages that make up the list', async (t) => {
+test('a list without limit is complete and has no next; its pages together equal the list', async (t) => {
   const { call, databaseUrl } = await build(t)
   await sql(databaseUrl, insertMany(23, 'simple'))
   const list = async (query: string, headers?: Record<string, string>) => {
@@ -44,7 +44,7 @@ test('without limit a list is whole and has no next; with it there are pages tha
   assert.deepEqual((await list(`?tag=tag1&limit=5&after=${tagged.next}`)).names, ['job 11', 'job 21'])
 })
 
-test('where a page ends names no uuid, and the check there may be deleted before the next', async (t) => {
+test('the end of a page reveals no uuid, and its check may be deleted before the next page', async (t) => {
   const { call, databaseUrl } = await build(t)
   await sql(databaseUrl, insertMany(9, 'simple'))
   const first = (await call('GET', '/api/v3/checks/?limit=3', undefined, readOnly)).json()
@@ -62,7 +62,7 @@ test('where a page ends names no uuid, and the check there may be deleted before
   }
 })
 
-test('10,000 checks are listed without keeping the event loop, or anybody else, for long', async (t) => {
+test('a list of 10,000 checks does not block the event loop or other callers for long', async (t) => {
   const { call, url, databaseUrl } = await build(t)
   await sql(databaseUrl, insertMany(10_000, 'cron'))
   await call('GET', '/api/v3/checks/?limit=1')
@@ -77,7 +77,7 @@ test('10,000 checks are listed without keeping the event loop, or anybody else, 
   assert.equal(new Set(checks.map(({ name }) => name)).size, 10_000)
 })
 
-test('who breaks off in the middle of a long list takes nothing along', async (t) => {
+test('a client that disconnects in the middle of a long list leaves nothing behind', async (t) => {
   const { call, url, databaseUrl } = await build(t)
   await sql(databaseUrl, insertMany(3000, 'simple'))
   for (let i = 0; i < 5; i++) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build } from '../helper.ts'
 
-test('catalogue 3.8: a schedule is cron or OnCalendar by its shape, and decides when a ping is due', async (t) => {
+test('the form of a schedule decides between cron and OnCalendar, and the schedule when a ping is due', async (t) => {
   const { call } = await build(t)
   const cases: [schedule: string, tz: string, due: RegExp][] = [
     ['* * * * *', 'UTC', /:00\+00:00$/],
@@ -25,7 +25,7 @@ test('catalogue 3.8: a schedule is cron or OnCalendar by its shape, and decides 
   }
 })
 
-test('catalogue 3.2 and 3.8: a schedule that is exhausted leaves its check up, with no next ping', async (t) => {
+test('a schedule without further moments leaves its check up, with no next ping', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { schedule: '2020-01-01' })).json()
   await call('GET', `/ping/${uuid}`, undefined, {})
@@ -33,7 +33,7 @@ test('catalogue 3.2 and 3.8: a schedule that is exhausted leaves its check up, w
   assert.deepEqual([status, next_ping], ['up', null])
 })
 
-test('catalogue 4.6: an invalid schedule or zone is refused, and an old zone stored by its current name', async (t) => {
+test('an invalid schedule or zone is refused, and an old zone is stored by its current name', async (t) => {
   const { call } = await build(t)
   const text = 'json validation error: schedule is not a valid cron or OnCalendar expression'
   for (const schedule of [

@@ -32,7 +32,7 @@ const orders = {
 }
 
 suite('what a caller may write is bounded', () => {
-  test('of the fields of a check that are texts', async () => {
+  test('the text fields of a check are bounded', async () => {
     assert.ok(texts.length > 12, texts.join())
     for (const field of texts)
       for (const piece of ['a', 'a,', '-', ' ', '*/1,', 'a-', '1..', '😀', 'Europe/', '\n'])
@@ -62,7 +62,7 @@ suite('what a caller may write is bounded', () => {
   })
 
   for (const [order, definitions] of Object.entries(orders))
-    test(`ten thousand checks, each the parent of the next, are put in order at once ${order}`, async () => {
+    test(`ten thousand checks, each the parent of the next, are sorted quickly ${order}`, async () => {
       const plan = () => {
         let id = 0
         const { steps } = planSteps(
@@ -82,7 +82,7 @@ suite('what a caller may write is bounded', () => {
       assert.ok(took < heldMaxMs, `${took} ms`)
     })
 
-  test('a circle is refused with all that descends from it, and the others are kept in order', () => {
+  test('a circle of parents is refused with all its descendants, and the others stay in order', () => {
     const names: [string, string | null][] = [
       ['a', 'b'],
       ['b', 'a'],
@@ -104,7 +104,7 @@ suite('what a caller may write is bounded', () => {
     )
   })
 
-  test('from outside: ten thousand definitions, channels by the hundred thousand, notes of a megabyte', async (t) => {
+  test('the API bounds the number of definitions and channels, and the length of notes', async (t) => {
     const { call } = await build(t)
     const checks = chain.map(({ settings: { name }, parent }) => ({ name, ...(parent !== null && { parent }) }))
     let summary: unknown

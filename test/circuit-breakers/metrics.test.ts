@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build, call, eventually } from '../helper.ts'
 
-test('circuit_breaker_state is 0 closed, 1 open, 2 half-open, for ever: alerts compare with it', async (t) => {
+test('circuit_breaker_state is always 0 closed, 1 open, 2 half-open, because alerts compare with it', async (t) => {
   const { app, url } = await build(t)
   const fail = (kind: string, id = 1) => {
     const breaker = app.circuitBreakers.get(`${kind}:${id}`, kind)
@@ -26,7 +26,7 @@ test('circuit_breaker_state is 0 closed, 1 open, 2 half-open, for ever: alerts c
   assert.deepEqual(await shown(), { database: 0, email: 2, webhook: 1, slack: 1 })
 })
 
-test('a change of state is told in the log, the opening as a warning', async (t) => {
+test('a change of state is logged, the opening as a warning', async (t) => {
   const { app } = await build(t)
   const warn = t.mock.method(app.log, 'warn')
   const info = t.mock.method(app.log, 'info')
@@ -68,7 +68,7 @@ test('an outage logs the opening, the first trial and the end, and the other tri
   assert.deepEqual(told, [...expected, ...expected], 'the next outage is told anew')
 })
 
-test('the breakers are among the metrics, the destinations under their kind alone', async (t) => {
+test('the metrics contain the breakers, those of destinations under their kind only', async (t) => {
   const { app, url } = await build(t)
   const breaker = app.circuitBreakers.get('webhook:0123456789ab', 'webhook')
   breaker.begin()?.succeed()

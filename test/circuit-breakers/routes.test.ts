@@ -28,7 +28,7 @@ async function withOpenBreaker(t: TestContext, running: Running): Promise<string
 }
 
 suite('the circuit breakers', () => {
-  test('are listed for the administrator, also under the short address, without names of hosts or people', async (t) => {
+  test('the operator lists the breakers, also at the short address, without names of hosts or people', async (t) => {
     const running = await build(t)
     const name = await withOpenBreaker(t, running)
     assert.match(name, /^webhook:[0-9a-f]{12}$/)
@@ -44,7 +44,7 @@ suite('the circuit breakers', () => {
     }
   })
 
-  test('are reset one by one, which is on record', async (t) => {
+  test('a breaker is reset by its name, with an audit entry', async (t) => {
     const running = await build(t)
     const name = await withOpenBreaker(t, running)
     for (const slash of ['', '/']) {
@@ -66,7 +66,7 @@ suite('the circuit breakers', () => {
     assert.deepEqual([unknown.status, unknown.json().code], [404, 'not_found'])
   })
 
-  test('are reset all at once, whatever a breaker is called', async (t) => {
+  test('all breakers are reset at once, whatever their names are', async (t) => {
     const running = await build(t)
     const name = await withOpenBreaker(t, running)
     for (const slash of ['', '/']) {
@@ -86,7 +86,7 @@ suite('the circuit breakers', () => {
     assert.deepEqual(before, [{ [name]: { state: 'open', failures: 5 } }, {}])
   })
 
-  test('are nobody else’s business', async (t) => {
+  test('only the operator may list and reset breakers', async (t) => {
     const running = await build(t)
     const without = await build(t, { ADMIN_TOKEN: '' })
     for (const [method, path] of [
@@ -102,7 +102,7 @@ suite('the circuit breakers', () => {
     }
   })
 
-  test('are listed and reset while the database is away', async (t) => {
+  test('breakers are listed and reset while the database is unavailable', async (t) => {
     const running = await build(t)
     const { pathname } = new URL(running.databaseUrl.replace('@/', '@localhost/'))
     const name = pathname.slice(1)

@@ -28,7 +28,7 @@ function registry(options: { breakersMax?: number } = {}) {
 const refused = Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:5432'), { code: 'ECONNREFUSED' })
 
 suite('a breaker of the registry', () => {
-  test('refuses once it is open, with an error that is known as an absence of the database', async () => {
+  test('an open breaker refuses calls with an error that counts as an unavailable database', async () => {
     const { breakers, counts } = registry()
     const breaker = breakers.get('database', 'database')
     let calls = 0
@@ -45,7 +45,7 @@ suite('a breaker of the registry', () => {
     assert.deepEqual(counts, [...Array(5).fill('database failure'), 'database rejected'])
   })
 
-  test('takes an error that is an answer for a success', async () => {
+  test('an error that is an answer counts as a success', async () => {
     const { breakers } = registry()
     const breaker = breakers.get('database', 'database')
     const duplicate = Object.assign(new Error('duplicate key'), { code: '23505' })
@@ -58,7 +58,7 @@ suite('a breaker of the registry', () => {
     assert.equal(breaker.phase(), 'closed')
   })
 
-  test('counts only the first report of a call', () => {
+  test('only the first report of a call counts', () => {
     const { breakers, counts } = registry()
     const call = breakers.get('a', 'webhook').begin()
     call?.succeed()
@@ -67,7 +67,7 @@ suite('a breaker of the registry', () => {
     assert.deepEqual(counts, ['webhook success'])
   })
 
-  test('tells every change of its state, and from which to which', () => {
+  test('a breaker reports every change of its state with the old and the new state', () => {
     const { breakers, changes, clock, fail } = registry()
     fail('a')
     clock.now += 60_000
@@ -86,7 +86,7 @@ suite('a breaker of the registry', () => {
     )
   })
 
-  test('lets somebody try in any case, and learns from it', () => {
+  test('a forced call is admitted in any phase, and its result counts', () => {
     const { breakers, clock, fail } = registry()
     fail('a')
     const breaker = breakers.get('a', 'webhook')
@@ -100,7 +100,7 @@ suite('a breaker of the registry', () => {
 })
 
 suite('the registry', () => {
-  test('lists what is known, with times of the wall clock and without texts of errors', async () => {
+  test('the registry lists breakers with wall-clock times and without error texts', async () => {
     const { breakers, clock, fail } = registry()
     await assert.rejects(breakers.get('database', 'database').run(() => Promise.reject(refused), isDatabaseAway))
     fail('webhook:1')
@@ -118,7 +118,7 @@ suite('the registry', () => {
     assert.deepEqual([state, nextAttemptAt], ['half_open', null])
   })
 
-  test('resets a breaker, forgets its failures and tells those who wait', () => {
+  test('a reset clears the failures of a breaker and wakes those who wait', () => {
     const { breakers, fail } = registry()
     const closed: string[] = []
     breakers.onClosed((name) => closed.push(name))
@@ -132,7 +132,7 @@ suite('the registry', () => {
     assert.equal(breakers.reset('b'), null)
   })
 
-  test('is bounded, and drops what is closed and unused for longest first', () => {
+  test('the registry is bounded, and drops closed breakers first, the longest unused before others', () => {
     const { breakers, clock, fail } = registry({ breakersMax: 3 })
     const names = () => breakers.list().map(({ name }) => name)
     fail('open')
@@ -147,7 +147,7 @@ suite('the registry', () => {
     call?.release()
   })
 
-  test('forgets what nobody has used for a day', () => {
+  test('the registry drops a breaker that nobody has used for a day', () => {
     const { breakers, clock, fail } = registry()
     fail('gone')
     const kept = breakers.get('kept', 'database')
@@ -170,14 +170,14 @@ suite('settings of a breaker', () => {
     return createSettingsOf(loadConfig({ env }).breakers)
   }
 
-  test('are the common ones, but a database or Redis that is back is tried after a second', () => {
+  test('breakers have the common settings, but the database and Redis are tried again after a second', () => {
     assert.deepEqual(of()('webhook', 'webhook:1'), settings)
     assert.deepEqual(of()('database', 'database'), { ...settings, recoveryMs: 1000 })
     assert.deepEqual(of()('redis', 'redis'), { ...settings, recoveryMs: 1000, requestTimeoutMs: 500 })
     assert.deepEqual(of()('constructor', 'toString'), settings)
   })
 
-  test('are overridden by kind, then by name, and what is not mentioned keeps what it has', () => {
+  test('settings are overridden by kind, then by name, and other settings stay', () => {
     const settingsOf = of(
       '{"webhook": {"recoveryMs": 5, "failureThreshold": 2}, "webhook:1": {"recoveryMs": "7s"}, "database": {"failureThreshold": 9}}',
     )

@@ -84,7 +84,7 @@ for (const [what, text, refusal] of files) {
   })
 }
 
-test('a list of 5,000 checks with one common anchor is accepted', async () => {
+test('a YAML list of 5,000 checks with one common anchor is accepted', async () => {
   const text = `x-usual: &usual {grace: 60, timeout: 300}\nchecks:\n${list(5000, (n) => `- {name: job ${n}, <<: *usual}`)}`
   const { stderr } = await flatline(['apply', '-', ...nobody], text)
   assert.match(stderr, /cannot reach http:\/\/127\.0\.0\.1:1/)
@@ -98,7 +98,7 @@ async function large(t: TestContext, bytes: number): Promise<string> {
   return file
 }
 
-test('every file that a command reads has a limit, and one without an end is not read for ever', async (t) => {
+test('every file that a command reads has a size limit, even one without an end', async (t) => {
   const file = await large(t, 4 * 2 ** 30)
   const healthchecks = ['import', 'healthchecks', '--url', 'http://127.0.0.1:1']
   for (const [args, refusal] of [
@@ -130,7 +130,7 @@ test('flatline restore --verify refuses a line without an end before it has read
   }
 })
 
-test('an answer without an end is not read for ever', async (t) => {
+test('a command does not read an endless answer for ever', async (t) => {
   const server = createServer((_request, response) => {
     const more = () => {
       while (!response.destroyed && response.write(Buffer.alloc(mb)));

@@ -63,7 +63,7 @@ const settled = (checks: Check[]) =>
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 
-test('an export imported to another server is the same there, and importing again changes nothing', async (t) => {
+test('an export imported to another server is identical there, and importing again changes nothing', async (t) => {
   const [source, target] = [await build(t), await build(t)]
   await fill(source)
   await target.call('POST', '/api/v3/channels/', {
@@ -95,7 +95,7 @@ test('an export imported to another server is the same there, and importing agai
 const byName = (yaml: string) =>
   Object.fromEntries((parse(yaml) as { checks: Check[] }).checks.map((check) => [check.name, check]))
 
-test('without uuids a file makes new checks elsewhere, parents by their names', async (t) => {
+test('a file without uuids creates new checks elsewhere, with parents by their names', async (t) => {
   const [source, target] = [await build(t), await build(t)]
   await fill(source)
   const { stdout } = await flatline(['export', '--no-uuids', ...to(source)])
@@ -113,7 +113,7 @@ test('without uuids a file makes new checks elsewhere, parents by their names', 
   assert.equal(made?.parent, router?.uuid)
 })
 
-test('a file is the whole truth about settings: what is taken out of it goes back to its default', async (t) => {
+test('a setting that is removed from the file returns to its default', async (t) => {
   const running = await build(t)
   const made = await apply(running, 'checks:\n- {name: a, slug: a, max_runtime: 60, tags: x, timeout: 120, desc: d}\n')
   assert.match(made.stdout, /^created {4}a [0-9a-f-]{36}$/m)
@@ -131,7 +131,7 @@ test('a file is the whole truth about settings: what is taken out of it goes bac
   assert.equal((await listOf(running))[0]?.status, 'new')
 })
 
-test('a dry run says what would be done and does nothing; pruning deletes what the file does not name', async (t) => {
+test('a dry run reports what would change and changes nothing; pruning deletes checks not in the file', async (t) => {
   const running = await build(t)
   await apply(running, 'checks:\n- name: keep\n- name: change\n- name: drop\n')
   const before = await listOf(running)
@@ -140,7 +140,7 @@ test('a dry run says what would be done and does nothing; pruning deletes what t
   assert.match(dry.stdout, /^updated {4}change .*: grace$/m)
   assert.match(dry.stdout, /^created {4}add /m)
   assert.match(dry.stdout, /^deleted {4}drop /m)
-  assert.match(dry.stdout, /^2 created, 1 updated, 1 unchanged, 1 deleted, 0 failed \(dry run: nothing was done\)$/m)
+  assert.match(dry.stdout, /^2 created, 1 updated, 1 unchanged, 1 deleted, 0 failed \(dry run: nothing was changed\)$/m)
   assert.deepEqual(await listOf(running), before)
   const done = await apply(running, document, '--prune')
   assert.match(done.stdout, /^2 created, 1 updated, 1 unchanged, 1 deleted, 0 failed$/m)
@@ -152,7 +152,7 @@ test('a dry run says what would be done and does nothing; pruning deletes what t
   assert.equal(audit.length, 1)
 })
 
-test('a check that is refused leaves the others alone, and nothing is pruned on its account', async (t) => {
+test('a refused check does not affect the others, and then nothing is pruned', async (t) => {
   const running = await build(t)
   const { call } = running
   for (const name of ['twice', 'twice', 'precious']) await call('POST', '/api/v3/checks/', { name })
@@ -189,7 +189,7 @@ test('a check that is refused leaves the others alone, and nothing is pruned on 
   assert.equal((await call('GET', `/api/v3/checks/${foreign.uuid}`)).status, 404)
 })
 
-test('files and calls that make no sense end with one clear line and status 1', async (t) => {
+test('invalid files and calls end with one clear line and status 1', async (t) => {
   const running = await build(t)
   const cases: [args: string[], input: string, problem: RegExp][] = [
     [['apply', '-'], 'checks: [', /- is not YAML: .*line 1/s],
@@ -223,7 +223,7 @@ test('files and calls that make no sense end with one clear line and status 1', 
   assert.equal((await flatline(['export', '--server', running.url, '--key-file', file])).code, 0)
 })
 
-test('the uuid of a deleted check returns only to its project, and without its history', async (t) => {
+test('the uuid of a deleted check can only be reused by its project, and without its history', async (t) => {
   const running = await build(t)
   const { call } = running
   const other = (await call('POST', '/api/v3/projects/', { name: 'o' }, { 'x-api-key': adminToken })).json()
@@ -246,7 +246,7 @@ test('the uuid of a deleted check returns only to its project, and without its h
   )
 })
 
-test('five hundred checks are applied, and found unchanged, in one call each', async (t) => {
+test('five hundred checks are applied, and found unchanged, with one call each time', async (t) => {
   const running = await build(t)
   const lines = Array.from({ length: 500 }, (_, i) => `- {name: job ${i}, slug: job-${i}, timeout: ${60 + i}}\n`)
   const began = performance.now()

@@ -119,7 +119,7 @@ const importFrom = (url: string, { url: server }: Running, ...more: string[]) =>
 const channel = ({ call }: Running, name: string) =>
   call('POST', '/api/v3/channels/', { kind: 'webhook', name, settings: { url: 'http://127.0.0.1:9/' } })
 
-test('a project is imported with addresses, schedules, tags, filters and badges; again changes nothing', async (t) => {
+test('an import brings addresses, schedules, tags, filters and badges; a second one changes nothing', async (t) => {
   const [running, source] = [await build(t), await createSource(t)]
   const { call, url } = running
   await channel(running, 'on call')
@@ -131,7 +131,7 @@ test('a project is imported with addresses, schedules, tags, filters and badges;
   assert.equal(done.code, 1)
   assert.match(done.stdout, /^failed {5}checks\[3\] Elsewhere: grace is too small$/m)
   assert.match(done.stdout, /^3 created, 0 updated, 0 unchanged, 0 deleted, 1 failed$/m)
-  assert.match(done.stderr, /Make channels of these names here and import again.*: pager \(pd\)/)
+  assert.match(done.stderr, /Create channels with these names here and import again.*: pager \(pd\)/)
   const seen = async (id: string) => (await call('GET', `/api/v3/checks/${id}`)).json()
   const simple = await seen(simpleId)
   assert.deepEqual(
@@ -154,12 +154,12 @@ test('a project is imported with addresses, schedules, tags, filters and badges;
   assert.match((await importFrom(source, running)).stdout, /^0 created, 0 updated, 3 unchanged/m)
 })
 
-test('an import needs version 1, a read-write key that is right, and a Healthchecks server', async (t) => {
+test('an import is refused without version 1, a valid read-write key, or a Healthchecks server', async (t) => {
   const [running, source] = [await build(t), await createSource(t, ['v1'])]
   assert.match((await importFrom(source, running)).stdout, /^3 created/m)
   const key = (value: string) => ['--api-key', value]
   const readOnly = await importFrom(source, running, ...key(sourceKey.replace('hcw', 'hcr')))
-  assert.match(readOnly.stderr, /the key is a read-only one/)
+  assert.match(readOnly.stderr, /a read-only key cannot read the ping addresses/)
   const wrong = await importFrom(source, running, ...key('x'.repeat(32)))
   assert.match(wrong.stderr, /answers 401: wrong api key/)
   const other = await importFrom(await createSource(t, []), running)
@@ -167,7 +167,7 @@ test('an import needs version 1, a read-write key that is right, and a Healthche
   for (const { code } of [readOnly, wrong, other]) assert.equal(code, 1)
 })
 
-test("a dump has the ping key and the badge key, and with the server's secret the badge signatures", async (t) => {
+test('a dump brings the ping key and the badge key, and with the secret key the badge signatures', async (t) => {
   const [running, source] = [await build(t), await createSource(t)]
   const { call, url } = running
   const dir = await scratchDir(t)
@@ -201,7 +201,7 @@ test("a dump has the ping key and the badge key, and with the server's secret th
   assert.match((await importFrom(source, running, '--dump', dump)).stderr, /is not the output of dumpdata/)
 })
 
-test('an import from Flatline fails only for checks whose uuid another project has or had', async (t) => {
+test('an import from Flatline refuses only checks whose uuid another project has or had', async (t) => {
   const running = await build(t)
   const { call, url } = running
   for (const name of ['a', 'b']) await call('POST', '/api/v3/checks/', { name })

@@ -25,7 +25,7 @@ async function listen(t: TestContext, answer: (request: IncomingMessage) => [sta
 
 const statuses = [301, 302, 303, 307, 308]
 
-test('no command follows a redirect with a key, and each says where it was sent', async (t) => {
+test('no command follows a redirect with a key, and each names the target', async (t) => {
   const elsewhere = await listen(t, () => [200])
   let status = 0
   const moved = await listen(t, ({ url }) => [status, `${elsewhere.url}${url}`])
@@ -55,7 +55,7 @@ test('no command follows a redirect with a key, and each says where it was sent'
   assert.deepEqual(elsewhere.heard, [])
 })
 
-test('a redirect without a usable address, or with a strange one, is an error all the same', async (t) => {
+test('a redirect without a usable address, or with a strange one, is an error too', async (t) => {
   for (const location of [undefined, 'http://[', 'javascript:alert(1)', '/elsewhere', `/${'x'.repeat(8000)}`]) {
     const moved = await listen(t, () => [302, location])
     const { code, stderr } = await flatline(['export', '--server', moved.url, '--key', key])

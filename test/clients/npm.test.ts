@@ -82,7 +82,7 @@ for (const apiVersion of [1, 2, 3]) {
   })
 }
 
-test('healthchecks.io pings an address on a schedule', async (t) => {
+test('the package healthchecks.io pings an address on a schedule', async (t) => {
   const { call } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', { name: 'a' })).json()
   const { healthcheck } = require('healthchecks.io') as HealthchecksIo

@@ -5,7 +5,7 @@ import { renderConfigDocs } from '../../scripts/write-config-docs.ts'
 import { settings } from '../../src/config/schema.ts'
 
 for (const [path, text] of Object.entries(renderConfigDocs())) {
-  test(`${path} is what the schema says; otherwise run node scripts/write-config-docs.ts`, () => {
+  test(`${path} matches the schema; otherwise run node scripts/write-config-docs.ts`, () => {
     assert.equal(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'), text)
   })
 
@@ -14,7 +14,7 @@ for (const [path, text] of Object.entries(renderConfigDocs())) {
   })
 }
 
-test('every setting says what it means, and no two share a variable', () => {
+test('every setting has a description, and no two settings share a variable', () => {
   for (const { path, schema } of settings) assert.ok(schema.description.length > 10, path)
   const names = settings.flatMap(({ variable, alias }) => (alias ? [variable, alias] : [variable]))
   assert.equal(new Set(names).size, names.length)

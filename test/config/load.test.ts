@@ -10,7 +10,7 @@ import { directory, type Env, key, problemsOf, production } from './source.ts'
 const read = (env: Env, path: string, source: ConfigSource = {}) =>
   path.split('.').reduce<unknown>((node, part) => (node as Env)[part], loadConfig({ env, ...source }))
 
-test('without any variable the local profile runs on built-in defaults', () => {
+test('without any variable the local profile uses the built-in defaults', () => {
   const config = loadConfig({ env: {}, cwd: '/srv' })
   assert.equal(config.environment, 'local')
   assert.equal(config.server.host, '127.0.0.1')
@@ -30,7 +30,7 @@ test('every shipped profile loads, and only local listens on the loopback addres
   }
 })
 
-test('later layers win, and the origin says which one did', (t) => {
+test('later layers override earlier ones, and the origin names the layer', (t) => {
   const profileDir = directory(t, { 'local.yaml': 'server:\n  port: 9001\n  drainMs: 7s\n', 'staging.yaml': '' })
   const table: [Env, string, unknown, string][] = [
     [{ DEPLOYMENT_ENV: 'staging', ENCRYPTION_KEY: key }, 'server.port', 8000, 'default'],
@@ -60,7 +60,7 @@ test('every setting has an origin and can be set by its long variable', () => {
   }
 })
 
-test('text is read by the type of its setting', () => {
+test('text is parsed by the type of its setting', () => {
   const table: [string, string, string, unknown][] = [
     ['SHUTDOWN_TIMEOUT_MS', '45000', 'server.shutdownTimeoutMs', 45_000],
     ['SHUTDOWN_TIMEOUT_MS', '30000ms', 'server.shutdownTimeoutMs', 30_000],
@@ -95,7 +95,7 @@ test('an encryption key is the same in hex and base64, and a list keeps its orde
   assert.deepEqual(read(env, 'security.encryptionKey'), [other.toString('hex'), key])
 })
 
-test('an unknown FLATLINE__ variable is refused and the closest one suggested', () => {
+test('an unknown FLATLINE__ variable is refused, with the closest one as a suggestion', () => {
   const table: [string, string | undefined][] = [
     ['FLATLINE__SERVER__PROT', 'FLATLINE__SERVER__PORT'],
     ['FLATLINE__PORT', 'FLATLINE__SERVER__PORT'],
@@ -113,17 +113,17 @@ test('an unknown FLATLINE__ variable is refused and the closest one suggested', 
   }
 })
 
-test('variables that Kubernetes sets for a service named flatline are not ours', () => {
+test('variables that Kubernetes sets for a service named flatline are ignored', () => {
   assert.deepEqual(problemsOf({ FLATLINE_PORT: 'tcp://10.0.0.1:8000', FLATLINE_SERVICE_HOST: '10.0.0.1' }), [])
 })
 
-test('a short and a long variable for the same key must agree', () => {
+test('a short and a long variable for the same setting must agree', () => {
   const [problem, ...more] = problemsOf({ PORT: '1', FLATLINE__SERVER__PORT: '2' })
   assert.equal(problem, 'PORT: differs from FLATLINE__SERVER__PORT, which sets the same key; keep one of them')
   assert.equal(more.length, 0)
 })
 
-test('a secret can come from a file, with one newline trimmed', (t) => {
+test('a secret is read from a file, and one trailing newline is removed', (t) => {
   const token = 'token-from-a-file-token-from-a-file'
   const cwd = directory(t, { unix: `${token}\n`, windows: `${token}\r\n`, twice: `${token}\n\n`, empty: '\n' })
   for (const name of ['ADMIN_TOKEN', 'FLATLINE__SECURITY__ADMIN_TOKEN']) {
@@ -144,7 +144,7 @@ test('a secret can come from a file, with one newline trimmed', (t) => {
   )
 })
 
-test('the configuration is frozen all the way down', () => {
+test('the configuration is deeply frozen', () => {
   const config = loadConfig({ env: { TRUST_PROXY: 'loopback' } }) as Config & { server: { port: number } }
   assert.throws(() => Object.assign(config.server, { port: 1 }), TypeError)
   assert.throws(() => (config.server.trustProxy as unknown as string[]).push('10.0.0.1'), TypeError)
@@ -152,7 +152,7 @@ test('the configuration is frozen all the way down', () => {
   assert.deepEqual(loadConfig({ env: {} }).server.trustProxy, [])
 })
 
-test('.env.example taken at its word gives the defaults', (t) => {
+test('.env.example as it stands gives the defaults', (t) => {
   const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').replace(/^#(?=[A-Z_]+=)/gm, '')
   const env = parseEnv(lines) as Env
   assert.equal(Object.keys(env).length, settings.length)

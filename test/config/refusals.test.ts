@@ -5,7 +5,7 @@ import { rules } from '../../src/config/rules.ts'
 import { settings } from '../../src/config/schema.ts'
 import { directory, type Env, key, problemsOf, production } from './source.ts'
 
-test('whatever cannot be read strictly is refused, with the name of its variable first', () => {
+test('an unreadable value is refused, with the name of its variable first', () => {
   const refused: [string, string[]][] = [
     ['PORT', ['80a', '-1', '65536', '1.5', ' 80', '0x50']],
     ['DRAIN_MS', ['5 s', '-5s', '1.5s', '99999999999', '30d']],
@@ -40,7 +40,7 @@ test('whatever cannot be read strictly is refused, with the name of its variable
   }
 })
 
-test('what is wrong within a setting of several parts is named by its place', () => {
+test('an error within a setting of several parts names its place', () => {
   const table: [string, RegExp][] = [
     ['{"webhook": {"recovery": 5}}', /^CIRCUIT_BREAKER_OVERRIDES: webhook\.recovery is not a known field$/],
     ['{"webhook": {"recoveryMs": "soon"}}', /^CIRCUIT_BREAKER_OVERRIDES: .*webhook\.recoveryMs must be integer$/],
@@ -56,7 +56,7 @@ test('what is wrong within a setting of several parts is named by its place', ()
   }
 })
 
-test('settings that do not fit each other are refused under the name that was set', () => {
+test('settings that contradict each other are refused under the name that was set', () => {
   const table: [Env, string][] = [
     [{ SHUTDOWN_TIMEOUT_MS: '5s' }, 'SHUTDOWN_TIMEOUT_MS'],
     [{ DRAIN_MS: '30s' }, 'DRAIN_MS'],
@@ -86,7 +86,7 @@ test('settings that do not fit each other are refused under the name that was se
   }
 })
 
-test('production is refused without each thing it insists on, and accepts the stated exceptions', () => {
+test('production refuses each missing requirement, and accepts the stated exceptions', () => {
   const without = (...names: string[]) =>
     Object.fromEntries(Object.entries(production).filter(([name]) => !names.includes(name)))
   assert.deepEqual(problemsOf(production), [])
@@ -131,11 +131,11 @@ test('staging and docker need an encryption key, local does not', () => {
   assert.deepEqual(problemsOf({ DEPLOYMENT_ENV: 'local' }), [])
 })
 
-test('every rule is one of those that the tests above break', () => {
+test('the tests above break every rule', () => {
   assert.equal(rules.length, 25, 'add the new rule to the tables above')
 })
 
-test('two secrets with the same value are refused, however they are written', () => {
+test('two secrets with the same value are refused, in whatever notation', () => {
   const api = 'k'.repeat(32)
   assert.deepEqual(problemsOf({ BOOTSTRAP_API_KEY: api, BOOTSTRAP_API_KEY_READONLY: api }), [
     'BOOTSTRAP_API_KEY_READONLY: has the same value as BOOTSTRAP_API_KEY; no two secrets may',
@@ -177,7 +177,7 @@ test('a wrong profile name does not hide the other mistakes', () => {
   assert.deepEqual(names, ['DEPLOYMENT_ENV', 'PORT'])
 })
 
-test('the value of a secret is never quoted', (t) => {
+test('a message never quotes the value of a secret', (t) => {
   const planted = 'planted secret\u0001'
   const secrets = settings.filter(({ secret }) => secret)
   for (const { name, variable } of secrets) {
@@ -200,7 +200,7 @@ test('the value of a secret is never quoted', (t) => {
   assert.ok(!error.stack?.includes('planted'))
 })
 
-test('a profile file is read as strictly as the environment', (t) => {
+test('a profile file is parsed as strictly as the environment', (t) => {
   const table: [string, RegExp][] = [
     ['server: {port: x}', /local\.yaml: server\.port: "x" must be an integer$/],
     ['server: {port: {a: 1}}', /local\.yaml: server\.port: must be integer$/],

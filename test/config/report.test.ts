@@ -22,7 +22,7 @@ const env = {
   SHUTDOWN_TIMEOUT_MS: '45s',
 }
 
-test('flatline config tells every setting, its value and where it came from, and no secret', async () => {
+test('flatline config prints every setting with its value and its origin, and no secret', async () => {
   const { stdout } = await run(env)
   assert.doesNotMatch(stdout, /pl4nt3d|5e5e/)
   const lineOf = (path: string) => stdout.split('\n').find((line) => line.startsWith(`${path} `))
@@ -43,7 +43,7 @@ test('flatline config tells every setting, its value and where it came from, and
   )
 })
 
-test('flatline config names every mistake and exits 1', async () => {
+test('flatline config reports every mistake and exits 1', async () => {
   const failed = await run({ PORT: 'x', LOG_LEVEL: 'loud' }, '--json').then(
     () => assert.fail('exits 1'),
     (error: { code: number; stderr: string }) => error,

@@ -147,7 +147,7 @@ function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cut
 
 const outline = (flips: readonly Flip[]) => flips.map(({ at, from, to, reason }) => ({ at, from, to, reason }))
 
-test('any interleaving of successes over replicas gives the flips and the state of one replica', () => {
+test('successes spread over replicas give the flips and the state of one replica', () => {
   fc.assert(
     fc.property(storyOf, (given) => {
       const settings = { ...defaultSettings, ...given.settings, kind: 'simple' as const }
@@ -200,7 +200,7 @@ const examples = [
   },
 ].map((story): [Story] => [story as Story])
 
-test('any interleaving of any heartbeats over replicas with outages ends in the state of one replica', () => {
+test('heartbeats of any kind spread over replicas with outages end in the state of one replica', () => {
   fc.assert(
     fc.property(storyOf, (given) => {
       const settings = { ...defaultSettings, ...given.settings, kind: 'simple' as const }

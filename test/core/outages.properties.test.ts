@@ -82,7 +82,7 @@ function live({ timeoutS, graceS, lookEvery, retryShare, outages: pauses }: Life
   return { rules, windows, state, flips, lastBeat, waitMs: (timeoutS + graceS) * 1000 }
 }
 
-test('whoever beats by its schedule, and tries again after an outage, is never called silent', () => {
+test('a job that follows its schedule, and retries after an outage, never goes down', () => {
   fc.assert(
     fc.property(life, (given) => {
       const { flips } = live(given)
@@ -95,7 +95,7 @@ test('whoever beats by its schedule, and tries again after an outage, is never c
   )
 })
 
-test('a check that falls silent goes down at its deadline, moved by outages, and the last one is named', () => {
+test('a silent check goes down at its deadline, which outages move, and the last outage is named', () => {
   fc.assert(
     fc.property(life, (given) => {
       const { rules, windows, state, lastBeat, waitMs } = live(given)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { pingLimitPauseMs, pingLimitWindowMs } from '../../src/core/ping-limit.ts'
 
-test('a ping waits until fewer than the limit lie within a minute behind it', () => {
+test('a ping must wait until fewer pings than the limit lie within the minute before it', () => {
   const cases: [recorded: number[], max: number, at: number, pause: number][] = [
     [[], 1, 0, 0],
     [[0], 1, 59_999, 1],
@@ -15,7 +15,7 @@ test('a ping waits until fewer than the limit lie within a minute behind it', ()
   for (const [recorded, max, at, pause] of cases) assert.equal(pingLimitPauseMs(recorded, max, at), pause)
 })
 
-test('no minute ever holds more than the limit, and whoever waits as told is recorded', () => {
+test('no minute ever has more pings than the limit, and a client that waits as asked is recorded', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(10_000), { maxLength: 200 }), fc.integer({ min: 1, max: 20 }), (gaps, max) => {
       const recorded: number[] = []

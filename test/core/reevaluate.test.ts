@@ -24,7 +24,7 @@ const schedules: [string, Schedule, boolean][] = [
 ]
 
 for (const [name, schedule, trackRuns] of schedules) {
-  test(`judging ${heartbeats} heartbeats again under ${name} takes short steps`, () => {
+  test(`re-evaluating ${heartbeats} heartbeats under ${name} takes short steps`, () => {
     const rules: Rules = {
       ...{ schedule, graceS: 60, trackRuns, maxRuntimeS: 86_400, minRuntimeS: null, pausedUntil: null },
       ...{ failureThreshold: null, recoveryThreshold: null, earlyToleranceS: 3600 },
@@ -52,7 +52,7 @@ for (const [name, schedule, trackRuns] of schedules) {
   })
 }
 
-test('remembered moments of a schedule equal computed ones, in any order of queries', () => {
+test('cached moments of a schedule equal computed ones, in any order of queries', () => {
   const expressions = ['30 2 * * *', '*/15 * * * *', '0 * * * *', '*-*-* 02:30:00', 'hourly', '*:0/15', 'minutely']
   const nights = [Date.UTC(2025, 9, 25, 20), Date.UTC(2025, 2, 29, 20), Date.UTC(2025, 10, 1, 20)]
   let seed = 1

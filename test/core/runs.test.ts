@@ -56,7 +56,7 @@ function play(steps: readonly Step[], over: Partial<Rules> = {}) {
 const beat = (kind: Beat['kind'], at: number, rid: string | null = null): Beat => ({ kind, at: at * s, rid })
 const downs = (flips: readonly Flip[]) => flips.filter(({ to }) => to === 'down').map(({ at }) => at / s)
 
-test('a run closed by an overlapping earlier rid has its duration', () => {
+test('a run that an overlapping earlier rid ends has its duration', () => {
   const steps = [beat('start', 0, 'a'), beat('start', 10, 'b'), beat('success', 25, 'a'), beat('success', 30, 'b')]
   const { durations, states, state } = play(steps)
   assert.deepEqual(durations, [null, null, 25 * s, 20 * s])
@@ -68,7 +68,7 @@ test('a run closed by an overlapping earlier rid has its duration', () => {
   assert.deepEqual([state.lastStart, state.lastDurationMs, state.openRuns], [null, 20 * s, []])
 })
 
-test('catalogue 3.3: what closes the run that is watched, and what the check knows of its length', () => {
+test('a heartbeat of the watched run ends it, and the check keeps the duration', () => {
   const cases: [name: string, steps: Step[], lastStart: number | null, lastDuration: number | null][] = [
     ['its own rid', [beat('start', 0, 'a'), beat('success', 5, 'a')], null, 5],
     ['no rid at all', [beat('start', 0), beat('success', 5)], null, 5],
@@ -87,7 +87,7 @@ test('catalogue 3.3: what closes the run that is watched, and what the check kno
   }
 })
 
-test('without track_runs only the run that started last is watched, with it each one is', () => {
+test('only the run that started last is watched, but with track_runs every run', () => {
   const steps: Step[] = [
     beat('start', 0, 'a'),
     beat('start', 50, 'b'),
@@ -120,19 +120,19 @@ test('with track_runs a run that overran while the check was down causes no flip
   assert.deepEqual(durations.slice(3), [110 * s, 130 * s])
 })
 
-test('switched off, track_runs leaves no run watched but the latest', () => {
+test('switching track_runs off leaves only the latest run watched', () => {
   const { state } = play([beat('start', 0, 'a'), beat('start', 10, 'b')], { trackRuns: true })
   assert.deepEqual(downs([onTime(rules, state, 1000 * s, []).flip].filter((flip) => flip !== null)), [70])
   const ended = onHeartbeat(rules, state, { kind: 'success', at: 20 * s, rid: 'b', exitStatus: null }, [])
   assert.equal(ended.state.lastStart, null)
 })
 
-test('a run that is too short is a failure by whichever rid it overlaps', () => {
+test('a run that is too short is a failure, whichever rid it overlaps', () => {
   const steps = [beat('start', 0, 'a'), beat('start', 1, 'b'), beat('success', 2, 'a')]
   assert.equal(play(steps, { minRuntimeS: 10 }).flips.at(-1)?.reason, 'too_short')
 })
 
-test('starts that are never ended are forgotten: old ones, and any number of them', () => {
+test('runs without an end are dropped: old ones, and those beyond the limit', () => {
   const { state } = play(Array.from({ length: 5000 }, (_, i) => beat('start', i, `${i}`)))
   assert.equal(state.openRuns.length, 32)
   assert.equal(play([...Array(3)].map((_, i) => beat('start', i * 80 * 3600, `${i}`))).state.openRuns.length, 0)
@@ -176,7 +176,7 @@ function durationByHistory(beats: readonly Beat[], index: number): number | null
   return before?.kind === 'start' && at - before.at <= pairingMs ? at - before.at : null
 }
 
-test('catalogue 3.4: every duration is the one that a search of the history finds', () => {
+test('every duration equals the one that a search of the history finds', () => {
   fc.assert(
     fc.property(anySteps, fc.boolean(), (steps, trackRuns) => {
       const beats = steps.filter((step) => 'rid' in step)
@@ -189,7 +189,7 @@ test('catalogue 3.4: every duration is the one that a search of the history find
   )
 })
 
-test('catalogue 3.3: without track_runs what is remembered of other runs changes no status', () => {
+test('without track_runs the memory of other runs changes no status', () => {
   fc.assert(
     fc.property(anySteps, (steps) => {
       let forgetful = initialState
@@ -212,7 +212,7 @@ test('catalogue 3.3: without track_runs what is remembered of other runs changes
   )
 })
 
-test('with track_runs a check goes down only when its longest open run overruns, or by failures', () => {
+test('with track_runs a check goes down only if its longest open run overruns, or by failures', () => {
   fc.assert(
     fc.property(anyBeats, (beats) => {
       // The slow way: each open run with its end; those that passed while down are over.

@@ -67,17 +67,17 @@ function play(steps: Step[], over: Partial<Rules> = {}, windows: BlindWindow[] =
 
 const told = (flips: Flip[]) => flips.map(({ at, from, to, reason, silent }) => ({ at, from, to, reason, silent }))
 
-test('the first success brings a new check up without telling anybody', () => {
+test('the first success brings a new check up without an alert', () => {
   const { flips } = play([{ beat: 'success', at: 100 * s }])
   assert.deepEqual(told(flips), [{ at: 100 * s, from: 'new', to: 'up', reason: 'recovered', silent: true }])
 })
 
-test('a silence longer than timeout and grace is a flip dated at the deadline, however late it is noticed', () => {
+test('a silence longer than timeout and grace is a flip dated at the deadline, whenever it is detected', () => {
   const { flips } = play([{ beat: 'success', at: 100 * s }, { look: 5000 * s }])
   assert.deepEqual(told(flips)[1], { at: 190 * s, from: 'up', to: 'down', reason: 'timeout', silent: false })
 })
 
-test('a late heartbeat inside the grace period alerts nobody', () => {
+test('a late heartbeat within the grace period alerts nobody', () => {
   const { flips, state } = play([
     { beat: 'success', at: 0 },
     { beat: 'success', at: 89 * s },
@@ -86,7 +86,7 @@ test('a late heartbeat inside the grace period alerts nobody', () => {
   assert.equal(state.status, 'up')
 })
 
-test('a heartbeat that comes after an unnoticed deadline writes both flips', () => {
+test('a heartbeat after an undetected deadline writes both flips', () => {
   const { flips } = play([
     { beat: 'success', at: 0 },
     { beat: 'success', at: 200 * s },
@@ -102,7 +102,7 @@ test('a heartbeat that comes after an unnoticed deadline writes both flips', () 
   )
 })
 
-test('failures say why', () => {
+test('a failure has a reason', () => {
   const reason = (step: Step, over: Partial<Rules> = {}) =>
     play([{ beat: 'start', at: 0 }, step], over).flips.at(-1)?.reason
   assert.equal(reason({ beat: 'fail', at: s }), 'fail')
@@ -112,7 +112,7 @@ test('failures say why', () => {
   assert.equal(reason({ look: 31 * s }, { maxRuntimeS: 60 }), undefined)
 })
 
-test('a run is closed by the heartbeat of its own rid, and by any failure', () => {
+test('the heartbeat of its own rid ends a run, and so does any failure', () => {
   assert.equal(
     play([
       { beat: 'start', at: 0, rid: 'a' },
@@ -135,7 +135,7 @@ test('a run is closed by the heartbeat of its own rid, and by any failure', () =
   )
 })
 
-test('an overrun is noticed on a check that is up, new or paused, and told once', () => {
+test('an overrun is detected on a check that is up, new or paused, and alerted once', () => {
   for (const before of [[], [{ beat: 'success', at: 0 }], [{ pause: 0 }]] as Step[][]) {
     const { flips } = play([...before, { beat: 'start', at: s }, { look: 40 * s }, { look: 400 * s }])
     const down = told(flips).filter(({ to }) => to === 'down')
@@ -160,7 +160,7 @@ test('a run that overran while the check was down is over when a heartbeat bring
   )
 })
 
-test('below the failure threshold the status stays, and missed slots count', () => {
+test('below the failure threshold the status does not change, and missed slots count', () => {
   const { flips, state } = play([{ beat: 'success', at: 0 }, { look: 200 * s }], { failureThreshold: 3 })
   assert.equal(flips.length, 1)
   assert.equal(state.failures, 2)
@@ -177,7 +177,7 @@ test('below the failure threshold the status stays, and missed slots count', () 
   assert.equal(mixed.state.status, 'up')
 })
 
-test('below the recovery threshold a check stays down, and a silence in between starts the count again', () => {
+test('below the recovery threshold a check stays down, and a silence in between resets the count', () => {
   const down: Step = { beat: 'fail', at: 0 }
   const ok = (at: number): Step => ({ beat: 'success', at })
   assert.equal(play([down, ok(s), ok(2 * s)], { recoveryThreshold: 3 }).state.status, 'down')
@@ -213,7 +213,7 @@ test('a heartbeat older than the last one counts and changes nothing else', () =
   assert.equal(flips.length, 1)
 })
 
-test('time in which nobody could accept heartbeats does not count, and the flip names it', () => {
+test('time in which no replica could accept heartbeats does not count, and the flip names it', () => {
   const windows = [{ from: 50 * s, to: 3650 * s }]
   const before = play([{ beat: 'success', at: 0 }, { look: 3680 * s }], {}, windows)
   assert.equal(before.state.status, 'up')
@@ -230,7 +230,7 @@ test('a cron check is due at its slot; only the grace after it is extended', () 
   assert.equal(deadlineOf(all, state, [{ from: 3500 * s, to: 3700 * s }]), (3600 + 700) * s)
 })
 
-test('an early success counts for the coming slot within the tolerance only', () => {
+test('an early success counts for the coming slot only within the tolerance', () => {
   const hourly = { schedule: { kind: 'cron', schedule: '0 * * * *', tz: 'UTC' }, graceS: 600 } as const
   const at = (minutes: number, over: Partial<Rules>) => {
     const { state, rules: all } = play([{ beat: 'success', at: minutes * 60 * s }], { ...hourly, ...over })
@@ -249,7 +249,7 @@ test('a reader sees grace and down before the detector has written anything', ()
   assert.equal(readingAt(all, state, 90 * s, []).nextPing, null)
 })
 
-test('a reader sees a run that is open, and whether it still may be', () => {
+test('a reader sees an open run, and whether it may still be in time', () => {
   const { state, rules: all } = play([
     { beat: 'fail', at: 0 },
     { beat: 'start', at: s },
@@ -310,7 +310,7 @@ const anyWindows = fc
     })
   })
 
-test('no sequence of events and times breaks the invariants of flips and deadlines', () => {
+test('no sequence of events and times violates the invariants of flips and deadlines', () => {
   fc.assert(
     fc.property(anyRules, anySteps, anyWindows, (all, steps, windows) => {
       let state = initialState
@@ -350,7 +350,7 @@ test('no sequence of events and times breaks the invariants of flips and deadlin
   )
 })
 
-test('a wait is never shorter for a blind window, and longer by no more than all of them', () => {
+test('a blind window never shortens a wait, and all of them lengthen it by no more than their sum', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 1_000_000 }),
@@ -368,7 +368,7 @@ test('a wait is never shorter for a blind window, and longer by no more than all
   )
 })
 
-test('a signal that looks older by the milliseconds between two replicas’ clocks has its effect', () => {
+test('a signal that looks milliseconds older, because replicas’ clocks differ, has its effect', () => {
   const failed = play([
     { beat: 'success', at: 10_005 },
     { beat: 'fail', at: 10_003 },
@@ -386,7 +386,7 @@ test('a signal that looks older by the milliseconds between two replicas’ cloc
   assert.equal(started.state.lastStart, 10_005)
 })
 
-test('what an old schedule had missed does not move the deadline of a new one', () => {
+test('slots that an old schedule missed do not move the deadline of a new one', () => {
   const { state, rules: all } = play([{ beat: 'success', at: 0 }, { look: 200 * s }], { failureThreshold: 12 })
   assert.equal(state.missed, 2)
   const hourly = { ...all, schedule: { kind: 'simple', timeoutS: 3600 } as const }

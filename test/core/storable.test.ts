@@ -15,7 +15,7 @@ const all = Object.entries(columns as Record<string, Record<string, Column>>).fl
 )
 
 for (const [path, text] of Object.entries(renderColumns())) {
-  test(`${path} is what prisma/schema.prisma says; otherwise run node scripts/write-columns.ts`, () => {
+  test(`${path} matches prisma/schema.prisma; otherwise run node scripts/write-columns.ts`, () => {
     assert.equal(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'), text)
   })
 }
@@ -48,7 +48,7 @@ function parameterOf({ type }: Column, value: unknown): { cast: string; value: u
   return { cast: `$1::${casts[type]}`, value }
 }
 
-test('every column that a batch writes takes exactly what its rule lets through', async (t) => {
+test('every column that a batch writes accepts exactly the values that its rule allows', async (t) => {
   const client = new pg.Client({ connectionString: await createDatabase(t) })
   await client.connect()
   for (const { table, name, column } of all) {

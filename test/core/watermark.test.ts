@@ -14,12 +14,12 @@ test('a single replica waits for nobody', () => {
   assert.deepEqual(watermarkOf([], null, patience, now), openWatermark)
 })
 
-test('the replica with the earliest report holds the watermark', () => {
+test('the replica with the earliest report determines the watermark', () => {
   const replicas = [report({}), report({ id: 's', heardThrough: now - 20_000, seenAt: now - 100 })]
   assert.deepEqual(watermarkOf(replicas, null, patience, now), { through: now - 20_000, unheard: [] })
 })
 
-test('a replica that is not heard holds the watermark for a minute and is then named', () => {
+test('a replica that does not report holds the watermark for a minute and is then named', () => {
   const lost = report({ heardThrough: now - minute + 1, seenAt: now - minute + 1 })
   assert.equal(watermarkOf([lost], null, patience, now).through, now - minute + 1)
   const { through, unheard } = watermarkOf([lost], null, patience, now + 1)
@@ -27,20 +27,20 @@ test('a replica that is not heard holds the watermark for a minute and is then n
   assert.deepEqual(unheard, [{ name: 'host', from: lost.heardThrough, to: lost.heardThrough + minute }])
 })
 
-test('a replica that keeps nothing on disk is waited for as long as a commit takes, and never named', () => {
+test('a replica without a spool is waited for as long as a commit takes, and never named', () => {
   const lost = report({ heardThrough: now - 5000, seenAt: now - 5000, canSpool: false })
   assert.deepEqual(watermarkOf([lost], null, patience, now), openWatermark)
   assert.equal(watermarkOf([lost], null, patience, now - 1).through, lost.heardThrough)
 })
 
-test('after an outage that all saw each replica has five minutes to come back', () => {
+test('after an outage that all replicas saw each has five minutes to come back', () => {
   const outage = { from: now - 100 * minute, to: now - 4 * minute }
   const lost = report({ heardThrough: outage.from, seenAt: outage.from })
   assert.equal(watermarkOf([lost], outage, patience, now).through, outage.from)
   assert.equal(watermarkOf([lost], outage, patience, now + minute).through, Number.POSITIVE_INFINITY)
 })
 
-test('a replica that had been given up before an outage is not waited for again after it', () => {
+test('a replica that was given up before an outage is not waited for again after it', () => {
   const outage = { from: now - 10 * minute, to: now - minute }
   const lost = report({ heardThrough: now - 20 * minute, seenAt: now - 20 * minute })
   assert.equal(watermarkOf([lost], outage, patience, now).through, Number.POSITIVE_INFINITY)

@@ -232,7 +232,7 @@ suite('sending', () => {
     works = true
     await replica.turn()
     assert.deepEqual(await states(world), ['down suppressed', 'up sent'])
-    assert.equal((await world.deliveries())[0]?.last_error, 'told together with its recovery')
+    assert.equal((await world.deliveries())[0]?.last_error, 'coalesced with its recovery')
     assert.deepEqual(told(far.received), ['down', 'up'])
     assert.notEqual(far.received[0]?.headers['idempotency-key'], far.received[1]?.headers['idempotency-key'])
     assert.equal(JSON.parse(far.received[1]?.body ?? '').outage.untold, true)

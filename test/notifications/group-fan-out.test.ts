@@ -266,7 +266,7 @@ suite('a call', () => {
     const suppressed = (await world.deliveries()).filter(({ status }) => status === 'suppressed')
     assert.deepEqual(
       suppressed.map(({ last_error }) => last_error),
-      ['the channel tells no recoveries'],
+      ['the channel does not alert about recoveries'],
     )
   })
 })

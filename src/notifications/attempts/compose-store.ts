@@ -96,7 +96,7 @@ export async function selectOutages(
 
 // Outage–recovery coalescing: on one channel, a recovery is sent after its outage, or reports both in one message.
 
-export const coalescedText = 'told together with its recovery'
+export const coalescedText = 'coalesced with its recovery'
 
 const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 

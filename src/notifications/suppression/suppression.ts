@@ -121,14 +121,14 @@ function suppressionOf(facts: Circumstances, now: number): Suppression | null {
   const unwanted = alerts.severities !== undefined && !alerts.severities.includes(severity)
   const wanted = alerts.events ?? ['down', 'up']
   if (kind === 'up') {
-    if (!wanted.includes('up')) return final('unwanted', 'the channel tells no recoveries')
-    if (facts.outageAlert === 'suppressed') return final('outage_unsent', 'nobody was told that the check was down')
+    if (!wanted.includes('up')) return final('unwanted', 'the channel does not alert about recoveries')
+    if (facts.outageAlert === 'suppressed') return final('outage_unsent', 'the alert about the outage was suppressed')
     return unwanted && facts.outageAlert !== 'sent'
-      ? final('unwanted', `the channel tells nothing of severity ${severity}`)
+      ? final('unwanted', `the channel does not alert about severity ${severity}`)
       : null
   }
-  if (!wanted.includes('down')) return final('unwanted', 'the channel tells no outages')
-  if (unwanted) return final('unwanted', `the channel tells nothing of severity ${severity}`)
+  if (!wanted.includes('down')) return final('unwanted', 'the channel does not alert about outages')
+  if (unwanted) return final('unwanted', `the channel does not alert about severity ${severity}`)
   if (kind !== 'down' && !facts.goesOn) return final('recovered', 'the check recovered')
   if (kind !== 'down' && facts.acknowledged) return final('acknowledged', 'the outage was acknowledged')
   return passingSuppression(facts, now)

@@ -90,7 +90,7 @@ async function mailed(t: TestContext, message: Parameters<typeof email.send>[0])
 }
 
 suite('email', () => {
-  test('an outage is a mail in plain text and HTML, which a machine sent and which can be declined', async (t) => {
+  test('email: an outage is an automatic mail in plain text and HTML with an unsubscribe link', async (t) => {
     const { from, to: recipients, headers, parts } = await mailed(t, down)
     assert.deepEqual([from, recipients], ['alerts@example.org', [to]])
     assert.equal(headers.from, 'Flatline <alerts@example.org>')
@@ -110,7 +110,7 @@ suite('email', () => {
     assert.match(parts['text/html'] ?? '', /<pre>copying…\r?\ndisk full<\/pre>/)
   })
 
-  test('the recovery is in the same thread', async (t) => {
+  test('email: the recovery is in the thread of the outage', async (t) => {
     const outage = await mailed(t, down)
     const recovery = await mailed(t, up)
     assert.equal(recovery.headers.subject, 'nightly backup is up again')
@@ -119,14 +119,14 @@ suite('email', () => {
     assert.notEqual(outage.headers['message-id'], recovery.headers['message-id'])
   })
 
-  test('an output that is longer than the mail shows is attached whole', async (t) => {
+  test('email: an output that is longer than the mail shows is attached whole', async (t) => {
     const body = Buffer.from(`begin ${'line\n'.repeat(1000)}`)
     const { parts, raw } = await mailed(t, { ...down, lastPing: { body, exitStatus: 3 } })
     assert.match(raw, /filename="?output\.txt/)
     assert.match(parts['text/plain'] ?? '', /^begin line/)
   })
 
-  test('what a job says is neither markup nor a header', async (t) => {
+  test('email: the output of a job is neither markup nor a header', async (t) => {
     const evil = { ...hostile, check: changed(hostile.check, { name: 'a\r\nBcc: victim@example.org\r\n\r\n<script>' }) }
     const { headers, parts, to: recipients } = await mailed(t, evil)
     assert.deepEqual(recipients, [to])
@@ -136,11 +136,11 @@ suite('email', () => {
     assert.match(await mailed(t, huge).then(({ headers: { subject = '' } }) => subject), /utf-8/i)
   })
 
-  test('a notice is a mail too', async (t) => {
+  test('email: a notice is a mail too', async (t) => {
     assert.equal((await mailed(t, notice)).headers.subject, 'Channel ops was switched off')
   })
 
-  test('logs in, and keeps the password to itself where there is no TLS', async (t) => {
+  test('email: the transport logs in, and never sends the password without TLS', async (t) => {
     const logins: string[] = []
     const { relay, received } = await mailServer(t, {
       disabledCommands: [],
@@ -202,14 +202,14 @@ suite('answers to email', () => {
     [421, '4.3.2 shutting down', 'onConnect', false],
   ]
   for (const [code, text, at, permanent] of cases) {
-    test(`${code} ${text} at ${at} is ${permanent ? 'for good' : 'tried again'}`, async (t) => {
+    test(`email: ${code} ${text} at ${at} is ${permanent ? 'permanent' : 'retried'}`, async (t) => {
       const error = await answer(t, code, text, at)
       assert.deepEqual([error.permanent, error.retryable], [permanent, !permanent])
       assert.match(error.message, new RegExp(`^the mail server answered ${code} .*${text.split(' ').at(-1)}`))
     })
   }
 
-  test('nothing is delivered if beforeSend throws while the server waits for the message', async (t) => {
+  test('email: nothing is delivered if beforeSend throws while the server waits for the message', async (t) => {
     const { relay, received } = await mailServer(t)
     const beforeSend = () => {
       throw new Error('somebody else sends it')
@@ -219,7 +219,7 @@ suite('answers to email', () => {
     assert.equal(received.length, 0)
   })
 
-  test('a wrong login is tried again: the operator can put it right', async (t) => {
+  test('email: a wrong login is retried, because the operator can correct it', async (t) => {
     const { relay } = await mailServer(t, {
       disabledCommands: ['STARTTLS'],
       allowInsecureAuth: true,
@@ -232,7 +232,7 @@ suite('answers to email', () => {
     assert.equal(error.message, 'the mail server does not accept our login')
   })
 
-  test('a server that is away, hangs or hangs up is tried again', async (t) => {
+  test('email: a server that is unreachable, hangs or closes the connection is retried', async (t) => {
     const silent = createServer()
     const rude = createServer((socket) => socket.resetAndDestroy())
     for (const server of [silent, rude]) {
@@ -254,7 +254,7 @@ suite('answers to email', () => {
     }
   })
 
-  test('is given up when the process stops', async (t) => {
+  test('email: a delivery is given up when the process stops', async (t) => {
     const silent = createServer()
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     t.after(() => silent.close())
@@ -268,7 +268,7 @@ suite('answers to email', () => {
     await assert.rejects(email.send(down, { to }, context), { name: 'AbortError' })
   })
 
-  test('without a mail server there is no e-mail', async () => {
+  test('email: without a mail server the kind does not exist', async () => {
     assert.match(email.unavailable?.({ smtp: null, shell: false }) ?? '', /SMTP_RELAY_HOST/)
     const error = await email.send(down, { to }, contextWith()).catch((thrown: unknown) => thrown)
     assert.ok(error instanceof DeliveryError && error.retryable)

@@ -83,7 +83,7 @@ const allowed = [
 const ours = Object.values(links).map((url) => new URL(url).href)
 
 suite('what somebody wrote is text', () => {
-  test('of every kind of channel', () =>
+  test('hostile texts are tested for every kind of channel', () =>
     assert.deepEqual(
       Object.keys(kinds).sort(),
       Object.keys(transports)

@@ -19,7 +19,7 @@ async function written(t: TestContext, message: Parameters<typeof shell.send>[0]
 }
 
 suite('shell', () => {
-  test('a command gets the check in its environment', async (t) => {
+  test('shell: a command gets the check in its environment', async (t) => {
     const text = await written(
       t,
       down,
@@ -32,7 +32,7 @@ suite('shell', () => {
     assert.match(await written(t, down, (file) => `echo "$TEXT" > ${file}`), /exit status 3.*disk full/s)
   })
 
-  test('nothing a check says becomes a command', async (t) => {
+  test('shell: no text of a check becomes a command', async (t) => {
     const names = [
       '$(touch PWNED)',
       '`touch PWNED`',
@@ -55,7 +55,7 @@ suite('shell', () => {
     }
   })
 
-  test('gets nothing of our own environment', async (t) => {
+  test('shell: a command gets nothing of the environment of the service', async (t) => {
     process.env.FLATLINE_TEST_SECRET = 'T0PSECRET'
     t.after(() => delete process.env.FLATLINE_TEST_SECRET)
     const text = await written(t, down, (file) => `env > ${file}`)
@@ -63,7 +63,7 @@ suite('shell', () => {
     assert.match(text, /^PATH=\/usr\/local\/sbin:/m)
   })
 
-  test('each direction has its command', async (t) => {
+  test('shell: each direction has its own command', async (t) => {
     const file = join(await scratchDir(t), 'out')
     const cmd_up = `echo "$STATUS" > ${file}`
     assert.equal(await shell.send(up, { cmd_down: 'false', cmd_up }, context), 'sent')
@@ -83,21 +83,21 @@ suite('answers to shell', () => {
   const outcome = (cmd_down: string, own = context) =>
     shell.send(down, { cmd_down }, own).catch((error: unknown) => error)
 
-  test('exit status 0 is a success', async () => assert.equal(await outcome('exit 0'), 'sent'))
+  test('shell: exit status 0 is a success', async () => assert.equal(await outcome('exit 0'), 'sent'))
 
   for (const [command, message] of [
     ['exit 3', /ended with exit status 3$/],
     ['kill -9 $$', /was ended by SIGKILL$/],
     ['no-such-program', /ended with exit status 127$/],
   ] as const) {
-    test(`${command} is tried again`, async () => {
+    test(`shell: ${command} is retried`, async () => {
       const error = await outcome(command)
       assert.ok(error instanceof DeliveryError && error.retryable && !error.permanent)
       assert.match(error.message, message)
     })
   }
 
-  test('a command that hangs ends with all that it started', async (t) => {
+  test('shell: a command that hangs is killed with all that it started', async (t) => {
     const file = join(await scratchDir(t), 'pid')
     const error = await outcome(`sleep 300 & echo $! > ${file}; wait`, contextWith({ capabilities, timeoutMs: 500 }))
     assert.ok(error instanceof DeliveryError && /longer than 500 ms/.test(error.message))
@@ -112,7 +112,7 @@ suite('answers to shell', () => {
     })
   })
 
-  test('is given up when the process stops', async () => {
+  test('shell: a command is given up when the process stops', async () => {
     const stopping = new AbortController()
     pause(50).then(() => stopping.abort())
     await assert.rejects(shell.send(down, { cmd_down: 'sleep 300' }, { ...context, signal: stopping.signal }), {
@@ -120,7 +120,7 @@ suite('answers to shell', () => {
     })
   })
 
-  test('is off until the operator allows it', async () => {
+  test('shell: the kind does not exist until the operator allows it', async () => {
     assert.match(shell.unavailable?.({ smtp: null, shell: false }) ?? '', /ALLOW_SHELL_CHANNELS/)
     const error = await outcome('exit 0', contextWith())
     assert.ok(error instanceof DeliveryError && error.retryable && /switched off/.test(error.message))

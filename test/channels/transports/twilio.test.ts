@@ -17,7 +17,7 @@ const calling: Subject = { transport: call, settings, taken: { status: 201, body
 const authorization = `Basic ${Buffer.from(`${account_sid}:secret`).toString('base64')}`
 
 suite('sms', () => {
-  test('an outage is a text message', async (t) => {
+  test('sms: an outage is a text message', async (t) => {
     const asked = await asks(t, texting, down)
     assert.equal(asked[0]?.url, `/2010-04-01/Accounts/${account_sid}/Messages.json`)
     assert.equal(asked[0]?.headers.authorization, authorization)
@@ -33,13 +33,13 @@ suite('sms', () => {
     )
   })
 
-  test('may go by a messaging service', async (t) => {
+  test('sms: the message may be sent by a messaging service', async (t) => {
     const from = `MG${'1'.repeat(32)}`
     const sent = form(await asks(t, texting, down, { from }))
     assert.deepEqual([sent.MessagingServiceSid, sent.From], [from, undefined])
   })
 
-  test('is three parts long at most', async (t) => {
+  test('sms: a message is at most three parts long', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { Body = '' } = form(await asks(t, texting, huge, own))
       assert.ok(Body.length <= 459)
@@ -49,7 +49,7 @@ suite('sms', () => {
 })
 
 suite('call', () => {
-  test('an outage is read aloud, two times', async (t) => {
+  test('call: an outage is read aloud twice', async (t) => {
     const asked = await asks(t, calling, down)
     assert.equal(asked[0]?.url, `/2010-04-01/Accounts/${account_sid}/Calls.json`)
     assert.equal(asked[0]?.headers.authorization, authorization)
@@ -59,7 +59,7 @@ suite('call', () => {
     assert.equal(Twiml, `<?xml version="1.0" encoding="UTF-8"?><Response>${say}<Pause length="1"/>${say}</Response>`)
   })
 
-  test('stays within 4,000 characters, and what a job says is text', async (t) => {
+  test('call: the TwiML stays within 4,000 characters, and the output of a job is text', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { Twiml = '' } = form(await asks(t, calling, huge, own))
       assert.ok(Twiml.length <= 4000)

@@ -56,7 +56,7 @@ function oursFrom(start: number) {
 
 // One call at a time: of calls at the same time cockatiel lets the surplus wait for the verdict where this breaker refuses, and counts
 // failures that began before a transition.
-test('behaves as cockatiel does, one call at a time', async (t) => {
+test('a breaker behaves like cockatiel’s, one call at a time', async (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
   await fc.assert(
     fc.asyncProperty(steps, async (story) => {

@@ -57,14 +57,14 @@ suite('a circuit breaker', () => {
       assert.deepEqual([state.phase, seen], [phase, refused])
     })
 
-  test('shows as half open once its recovery time has passed, also while nobody calls', () => {
+  test('an open breaker counts as half open once its recovery time has passed, also without a call', () => {
     const { state, now } = play('FFFFF')
     assert.equal(stateAt(policy, state, now + 59_999), 'open')
     assert.equal(stateAt(policy, state, now + 60_000), 'half_open')
     assert.equal(state.phase, 'open')
   })
 
-  test('lets three trials through at the same time and refuses the rest', () => {
+  test('a half-open breaker admits three simultaneous trials and refuses the rest', () => {
     let { state, now } = play('FFFFF 60')
     const admitted = Array.from({ length: 20 }, () => {
       const admission = admit(policy, state, now)
@@ -76,7 +76,7 @@ suite('a circuit breaker', () => {
     assert.equal(admit(policy, state, now).admitted, true)
   })
 
-  test('gives up trials that nobody ever reported on', () => {
+  test('a breaker gives up trials without a result', () => {
     let { state, now } = play('FFFFF 60')
     for (let trial = 0; trial < 3; trial++) state = admit(policy, state, now).state
     assert.equal(admit(policy, state, now + trialLostAfterMs - 1).admitted, false)
@@ -84,7 +84,7 @@ suite('a circuit breaker', () => {
     assert.deepEqual([late.admitted, late.state.trials], [true, 1])
   })
 
-  test('does not count what belongs to an earlier phase', () => {
+  test('a result of an earlier epoch does not count', () => {
     const { epoch } = closedBreaker
     const opened = play('FFFFF 60').state
     assert.equal(onFailure(policy, opened, epoch, 999_999), opened)
@@ -96,7 +96,7 @@ suite('a circuit breaker', () => {
     assert.equal(onFailure(policy, again, halfOpen.epoch, 999_999), again)
   })
 
-  test('is closed and without a past after a reset', () => {
+  test('a breaker is closed with zero counters after a reset', () => {
     const { state } = play('FFFFF')
     const after = reset(state)
     const { epoch, ...rest } = after
@@ -105,7 +105,7 @@ suite('a circuit breaker', () => {
     assert.equal(onFailure(policy, after, epoch, 0).phase, 'closed')
   })
 
-  test('takes a call that goes in any case for a trial', () => {
+  test('a forced call counts as a trial', () => {
     const { state, now } = play('FFFFF 1')
     const tried = admitAnyway(state, now)
     assert.deepEqual([tried.phase, tried.trials], ['half_open', 1])

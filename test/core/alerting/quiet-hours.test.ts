@@ -5,7 +5,7 @@ import { quietUntil } from '../../../src/core/alerting/quiet-hours.ts'
 
 const at = (text: string) => Date.parse(text)
 
-test('quiet hours go by the clock of their zone, over midnight and over its changes', () => {
+test('quiet hours follow the clock of their zone, across midnight and clock changes', () => {
   const night = { from: '22:00', to: '07:00', tz: 'Europe/Berlin' }
   const table: [string, string | null][] = [
     ['2026-01-10T20:59:59Z', null],
@@ -33,7 +33,7 @@ test('a maintenance window is open once, or for a while after each match of its 
   assert.equal(openUntil(sundays, at('2026-01-11T07:59:59Z')), null)
 })
 
-test('a maintenance window is for all checks, or for those it names by id or tag', () => {
+test('a maintenance window applies to all checks, or to those it names by id or tag', () => {
   const check = { id: 'a', tags: ['prod', 'db'] }
   assert.equal(isAffected({ checks: null, tags: null }, check), true)
   assert.equal(isAffected({ checks: ['a'], tags: null }, check), true)

@@ -61,7 +61,7 @@ test('an outage that begins while a parent is down is suppressed, and so is its 
   assert.deepEqual(await family.seen(), quiet)
   await family.flip('up')
   await family.replica.turn()
-  assert.deepEqual(await family.seen(), [...quiet, 'up suppressed nobody was told that the check was down'])
+  assert.deepEqual(await family.seen(), [...quiet, 'up suppressed the alert about the outage was suppressed'])
   await family.set(family.parent, 'up')
   await family.release()
   assert.equal((await family.seen())[0], wasQuiet)
@@ -140,7 +140,7 @@ test('a child that beats in time sends no alert, and a parent that goes down aga
   assert.deepEqual(await family.seen(), [
     wasQuiet,
     'reminder suppressed the check recovered',
-    'up suppressed nobody was told that the check was down',
+    'up suppressed the alert about the outage was suppressed',
   ])
   assert.deepEqual(family.told(), [])
 })

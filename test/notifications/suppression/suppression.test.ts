@@ -84,7 +84,7 @@ test('an outage that begins and ends within a maintenance window is suppressed a
   await house.flip('up')
   assert.deepEqual((await house.seen()).slice(2), [
     'down suppressed maintenance: nights',
-    'up suppressed nobody was told that the check was down',
+    'up suppressed the alert about the outage was suppressed',
   ])
 })
 
@@ -133,12 +133,12 @@ test('a channel gets the directions and the severities that it wants', async (t)
   await house.channels.update(house.caller, house.channel, { alerts: { events: ['down'] } })
   await house.flip('up')
   assert.deepEqual(await house.seen(), [
-    'down suppressed the channel tells no outages',
+    'down suppressed the channel does not alert about outages',
     'up sent',
-    'down suppressed the channel tells nothing of severity warning',
-    'up suppressed the channel tells nothing of severity warning',
+    'down suppressed the channel does not alert about severity warning',
+    'up suppressed the channel does not alert about severity warning',
     'down sent',
-    'up suppressed the channel tells no recoveries',
+    'up suppressed the channel does not alert about recoveries',
   ])
 })
 

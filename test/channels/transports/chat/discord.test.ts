@@ -12,7 +12,7 @@ const subject: Subject = {
 type Embed = { title: string; description: string; fields: { name: string; value: string }[] }
 
 suite('discord', () => {
-  test('an outage is an embed in red, a recovery one in green', async (t) => {
+  test('discord: an outage is an embed in red, a recovery one in green', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/api/webhooks/1/token')
     const { embeds, allowed_mentions } = json(asked)
@@ -30,7 +30,7 @@ suite('discord', () => {
     assert.equal(json(await asks(t, subject, up)).embeds[0].color, 0x2eb886)
   })
 
-  test('stays within the limits of an embed and of its parts', async (t) => {
+  test('discord: a message stays within the limits of an embed and of its parts', async (t) => {
     for (const own of [{}, hugeBody]) {
       const [{ title, description, fields }] = json(await asks(t, subject, huge, own)).embeds as [Embed]
       assert.ok(title.length <= 256 && description.length <= 4096 && fields.length <= 25)
@@ -41,7 +41,7 @@ suite('discord', () => {
     }
   })
 
-  test('what a job says is text, not markup', async (t) => {
+  test('discord: the output of a job is text, not markup', async (t) => {
     const [{ title, description }] = json(await asks(t, subject, hostile)).embeds as [Embed]
     assert.match(title, /\\\*bold\\\*/)
     assert.match(title, /\\\[x\\\]\(http/)

@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('googlechat', () => {
-  test('an outage is a card, with a text for notifications', async (t) => {
+  test('googlechat: an outage is a card, with a text for notifications', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/v1/spaces/AAA/messages?key=k&token=t')
     const { fallbackText, cardsV2 } = json(asked)
@@ -28,7 +28,7 @@ suite('googlechat', () => {
     })
   })
 
-  test('stays within 32,000 bytes', async (t) => {
+  test('googlechat: a message stays within 32,000 bytes', async (t) => {
     for (const own of [{}, hugeBody]) {
       const [asked] = await asks(t, subject, huge, own)
       assert.ok(Buffer.byteLength(asked?.body ?? '') <= 32_000)
@@ -36,7 +36,7 @@ suite('googlechat', () => {
     }
   })
 
-  test('nobody is mentioned by what a job says', async (t) => {
+  test('googlechat: the output of a job mentions nobody', async (t) => {
     const { cardsV2 } = json(await asks(t, subject, hostile))
     const { widgets } = cardsV2[0].card.sections[0]
     assert.doesNotMatch(JSON.stringify(widgets), /<(?!\/?(b|br)>)/)

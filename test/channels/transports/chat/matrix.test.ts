@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('matrix', () => {
-  test('an outage is an event in plain text and HTML, under the id of the delivery', async (t) => {
+  test('matrix: an outage is an event in plain text and HTML, with the id of the delivery', async (t) => {
     const asked = await asks(t, subject, down)
     assert.deepEqual(
       [asked[0]?.method, asked[0]?.url],
@@ -24,7 +24,7 @@ suite('matrix', () => {
     assert.match(formatted_body, /<pre>copying…\ndisk full<\/pre>/)
   })
 
-  test('stays within the size of an event', async (t) => {
+  test('matrix: a message stays within the size of an event', async (t) => {
     for (const own of [{}, hugeBody]) {
       const [asked] = await asks(t, subject, huge, own)
       assert.ok(Buffer.byteLength(asked?.body ?? '') <= 60_000)
@@ -32,7 +32,7 @@ suite('matrix', () => {
     }
   })
 
-  test('what a job says is text, not markup', async (t) => {
+  test('matrix: the output of a job is text, not markup', async (t) => {
     const { formatted_body } = json(await asks(t, subject, hostile))
     assert.doesNotMatch(formatted_body, /<(?!\/?(strong|br|pre|a)\b)/)
   })

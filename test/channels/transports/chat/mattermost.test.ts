@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('mattermost', () => {
-  test('an outage is an attachment in red, a recovery one in green', async (t) => {
+  test('mattermost: an outage is an attachment in red, a recovery one in green', async (t) => {
     const asked = await asks(t, subject, down, { channel: 'town-square' })
     assert.equal(asked[0]?.url, '/hooks/xyz')
     const { channel, attachments } = json(asked)
@@ -22,7 +22,7 @@ suite('mattermost', () => {
     assert.equal(json(await asks(t, subject, up)).attachments[0].color, '#2eb886')
   })
 
-  test('stays within what older versions store beside a message', async (t) => {
+  test('mattermost: a message stays within what older versions store beside a message', async (t) => {
     for (const own of [{}, hugeBody]) {
       const [asked] = await asks(t, subject, huge, own)
       assert.ok((asked?.body.length ?? 0) <= 8000)
@@ -30,7 +30,7 @@ suite('mattermost', () => {
     }
   })
 
-  test('nobody is mentioned by what a job says', async (t) => {
+  test('mattermost: the output of a job mentions nobody', async (t) => {
     const { fields, title, text } = json(await asks(t, subject, hostile)).attachments[0]
     assert.doesNotMatch(JSON.stringify([fields, title]), /@(all|everyone|here|channel)/)
     assert.equal(text.match(/```/g)?.length, 2)

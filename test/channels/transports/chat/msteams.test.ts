@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('msteams', () => {
-  test('an outage is an adaptive card for a workflow', async (t) => {
+  test('msteams: an outage is an adaptive card for a workflow', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/workflows/abc/triggers/manual/paths/invoke?sig=xyz')
     const { type, attachments } = json(asked)
@@ -32,7 +32,7 @@ suite('msteams', () => {
     assert.equal(json(await asks(t, subject, up)).attachments[0].content.body[0].style, 'good')
   })
 
-  test('stays within 28 KB', async (t) => {
+  test('msteams: a message stays within 28 KB', async (t) => {
     for (const own of [{}, hugeBody, { body: '\u0800'.repeat(4000) }]) {
       const [asked] = await asks(t, subject, huge, own)
       assert.ok(Buffer.byteLength(asked?.body ?? '') <= 28_672)
@@ -40,7 +40,7 @@ suite('msteams', () => {
     }
   })
 
-  test('what a job says is text, not markup', async (t) => {
+  test('msteams: the output of a job is text, not markup', async (t) => {
     const card = json(await asks(t, subject, hostile)).attachments[0].content
     assert.match(card.body[0].items[0].text, /\\\*bold\\\*.*\\\[x\\\]\(/)
   })

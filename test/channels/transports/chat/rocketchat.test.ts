@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('rocketchat', () => {
-  test('an outage is an attachment in red, a recovery one in green', async (t) => {
+  test('rocketchat: an outage is an attachment in red, a recovery one in green', async (t) => {
     const asked = await asks(t, subject, down, { channel: '#ops' })
     assert.equal(asked[0]?.url, '/hooks/1/xyz')
     const { alias, channel, attachments } = json(asked)
@@ -20,7 +20,7 @@ suite('rocketchat', () => {
     assert.equal(json(await asks(t, subject, up)).attachments[0].color, '#2eb886')
   })
 
-  test('is short, and mentions nobody by what a job says', async (t) => {
+  test('rocketchat: a message is short, and the output of a job mentions nobody', async (t) => {
     const [asked] = await asks(t, subject, huge)
     assert.ok((asked?.body.length ?? 0) <= 8000)
     assertWhole(asked?.body ?? '')

@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('signal', () => {
-  test('an outage is a plain message to numbers and groups', async (t) => {
+  test('signal: an outage is a plain message to numbers and groups', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/v2/send')
     assert.equal(asked[0]?.headers.authorization, undefined)
@@ -20,14 +20,14 @@ suite('signal', () => {
     assert.match(message, /Last output:\ncopying…\ndisk full\n\nOpen the check: https/)
   })
 
-  test('logs in where that is asked for, with both halves', async (t) => {
+  test('signal: the transport logs in if user and password are set', async (t) => {
     const asked = await asks(t, subject, down, { user: 'me', password: 'pw' })
     assert.equal(asked[0]?.headers.authorization, `Basic ${Buffer.from('me:pw').toString('base64')}`)
     const settings = { ...subject.settings('http://a.example'), user: 'me' }
     assert.equal(signal.problem?.(settings as never)?.field, 'password')
   })
 
-  test('stays within 2,000 characters', async (t) => {
+  test('signal: a message stays within 2,000 characters', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { message } = json(await asks(t, subject, huge, own))
       assert.ok(message.length <= 2000)

@@ -26,7 +26,7 @@ type Text = { type: string; text: string }
 type Block = { type: string; text?: Text; fields?: Text[] }
 
 suite('slack', () => {
-  test('an outage is a title and an attachment of blocks in the colour of danger', async (t) => {
+  test('slack: an outage is a title and an attachment of blocks in the colour of danger', async (t) => {
     const asked = await asks(t, subject, down)
     assert.deepEqual([asked[0]?.method, asked[0]?.url], ['POST', '/services/T0/B0/xyz'])
     assert.equal(asked[0]?.headers['content-type'], 'application/json')
@@ -60,7 +60,7 @@ suite('slack', () => {
     })
   })
 
-  test('colours follow the severity', async (t) => {
+  test('slack: colours follow the severity', async (t) => {
     const colour = async (message: Parameters<typeof asks>[2]) =>
       json(await asks(t, subject, message)).attachments[0].color
     assert.deepEqual(
@@ -69,7 +69,7 @@ suite('slack', () => {
     )
   })
 
-  test('stays within the limits of texts, fields and blocks', async (t) => {
+  test('slack: a message stays within the limits of texts, fields and blocks', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { text, attachments } = json(await asks(t, subject, huge, own))
       const blocks = attachments[0].blocks as Block[]
@@ -83,7 +83,7 @@ suite('slack', () => {
     }
   })
 
-  test('nobody is mentioned, and no fence is left, by what a job says', async (t) => {
+  test('slack: the output of a job mentions nobody and ends no code block', async (t) => {
     const body = JSON.stringify(json(await asks(t, subject, hostile)))
     assert.doesNotMatch(body, /<!/)
     assert.doesNotMatch(body, /<(?!https:\/\/flatline)/)

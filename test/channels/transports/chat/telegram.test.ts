@@ -34,7 +34,7 @@ const read = (html: string) =>
     .replaceAll('&amp;', '&')
 
 suite('telegram', () => {
-  test('an outage is one message in HTML', async (t) => {
+  test('telegram: an outage is one message in HTML', async (t) => {
     const asked = await asks(t, subject, down, { thread_id: 5 })
     assert.equal(asked[0]?.url, `/bot${token}/sendMessage`)
     const { text, ...rest } = json(asked)
@@ -52,14 +52,14 @@ suite('telegram', () => {
     assert.match(text, /<code>copying…\ndisk full<\/code>/)
   })
 
-  test('a recovery is silent where that is asked for', async (t) => {
+  test('telegram: a recovery is silent if the settings say so', async (t) => {
     const loud = json(await asks(t, subject, up))
     assert.deepEqual([loud.disable_notification, loud.text.startsWith('🟢')], [false, true])
     assert.equal(json(await asks(t, subject, up, { silent_up: true })).disable_notification, true)
     assert.equal(json(await asks(t, subject, down, { silent_up: true })).disable_notification, false)
   })
 
-  test('stays within 4,096 characters, without half of a tag or entity', async (t) => {
+  test('telegram: a message stays within 4,096 characters, without half of a tag or entity', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { text } = json(await asks(t, subject, huge, own))
       assert.ok(text.length <= 4096 && text.length > 2000)
@@ -69,13 +69,13 @@ suite('telegram', () => {
     }
   })
 
-  test('what a job says is text, not markup', async (t) => {
+  test('telegram: the output of a job is text, not markup', async (t) => {
     const { text } = json(await asks(t, subject, hostile))
     assert.doesNotMatch(text, /<(?!\/?(b|code|a)\b)/)
     assert.match(visible(read(text)), /<!channel> @everyone <b>\*bold\*<\/b>/)
   })
 
-  test('follows a group to its new number', async (t) => {
+  test('telegram: the transport follows a group to its new number', async (t) => {
     const { url, asked } = await farSide(t, ({ body }) =>
       JSON.parse(body).chat_id === '-1009'
         ? subject.taken

@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('zulip', () => {
-  test('an outage is a message to a topic of its own', async (t) => {
+  test('zulip: an outage is a message to its own topic', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/api/v1/messages')
     assert.equal(asked[0]?.headers.authorization, `Basic ${Buffer.from('bot@example.org:secret').toString('base64')}`)
@@ -20,12 +20,12 @@ suite('zulip', () => {
     assert.match(content ?? '', /^🔴 \*\*nightly backup is down\*\*\n\nThe job ended with exit status 3\./)
   })
 
-  test('a person has no topics', async (t) => {
+  test('zulip: a message to a person has no topic', async (t) => {
     const sent = form(await asks(t, subject, down, { type: 'direct', to: 'me@example.org', topic: 'x' }))
     assert.deepEqual([sent.type, sent.to, sent.topic], ['direct', '["me@example.org"]', undefined])
   })
 
-  test('stays within the limits of topics and messages', async (t) => {
+  test('zulip: a message stays within the limits of topics and messages', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { topic = '', content = '' } = form(await asks(t, subject, huge, own))
       assert.ok(topic.length <= 60 && content.length <= 10_000)
@@ -34,7 +34,7 @@ suite('zulip', () => {
     }
   })
 
-  test('nobody is mentioned by what a job says', async (t) => {
+  test('zulip: the output of a job mentions nobody', async (t) => {
     const { content = '' } = form(await asks(t, subject, hostile))
     assert.doesNotMatch(content, /@(\*\*all|here|everyone)/)
     assert.equal(content.match(/```/g)?.length, 2)

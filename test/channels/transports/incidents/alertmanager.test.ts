@@ -31,7 +31,7 @@ const subject: Subject = {
 }
 
 suite('alertmanager', () => {
-  test('an outage is an alert that lasts until its recovery', async (t) => {
+  test('alertmanager: an outage is an alert that lasts until its recovery', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/api/v2/alerts')
     const [{ labels, annotations, startsAt, endsAt, generatorURL }] = json(asked)
@@ -52,7 +52,7 @@ suite('alertmanager', () => {
     assert.deepEqual([recovery.labels, recovery.endsAt], [labels, '2026-11-22T22:14:00.000Z'])
   })
 
-  test('can be routed and inhibited by check and project, also where one was renamed during the outage', async (t) => {
+  test('alertmanager: alerts are routed and inhibited by check and project, also after a rename', async (t) => {
     const [{ labels }] = json(await asks(t, subject, { ...down, project: 'acme' }))
     assert.deepEqual([labels.check, labels.project], ['nightly backup', 'acme'])
     const stranger = { ...labels, incident: 'another' }
@@ -70,7 +70,7 @@ suite('alertmanager', () => {
     assert.deepEqual(new Set(ended.map(({ endsAt }) => endsAt)), new Set(['2026-11-22T22:14:00.000Z']))
   })
 
-  test('the project is the one of the check', async (t) => {
+  test('alertmanager: the project label is the project of the check', async (t) => {
     const { url, asked } = await farSide(t)
     const world = await createWorld(t)
     const replica = await world.replica()
@@ -81,7 +81,7 @@ suite('alertmanager', () => {
     assert.deepEqual([labels.check, labels.project], ['nightly', 'test'])
   })
 
-  test('a recovery is sent even if the lookup of active alerts fails', async (t) => {
+  test('alertmanager: a recovery is sent even if the lookup of active alerts fails', async (t) => {
     for (const reply of [{ status: 404 }, { status: 500 }, { body: '<html>' }, { body: {} }, { body: [null] }]) {
       const { url, asked } = await farSide(t, ({ method }) => (method === 'GET' ? reply : {}))
       assert.equal(await alertmanager.send(up, { url }, contextWith()), 'sent')
@@ -89,7 +89,7 @@ suite('alertmanager', () => {
     }
   })
 
-  test('has labels and a login of its own', async (t) => {
+  test('alertmanager: settings add labels and a login', async (t) => {
     const own = { severity: 'page', labels: { team: 'db' }, user: 'me', password: 'pw' }
     const asked = await asks(t, subject, down, own)
     assert.deepEqual(json(asked)[0].labels, {
@@ -107,7 +107,7 @@ suite('alertmanager', () => {
     assert.equal(field({ user: 'me', password: 'pw', token: 'x' }), 'token')
   })
 
-  test('is bounded', async (t) => {
+  test('alertmanager: the description is bounded', async (t) => {
     for (const own of [{}, hugeBody]) {
       const [{ annotations }] = json(await asks(t, subject, huge, own))
       assert.ok(annotations.description.length <= 20_000)
@@ -115,7 +115,7 @@ suite('alertmanager', () => {
     }
   })
 
-  test('the real one keeps the alert firing, and resolves it with the recovery', {
+  test('alertmanager: the real one keeps the alert firing, and resolves it with the recovery', {
     skip: needsTool('prometheus-alertmanager'),
   }, async (t) => {
     const dir = await scratchDir(t)

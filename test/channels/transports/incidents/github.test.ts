@@ -36,7 +36,7 @@ const repository =
   }
 
 suite('github', () => {
-  test('an outage is an issue', async (t) => {
+  test('github: an outage is an issue', async (t) => {
     const asked = await asks(t, subject, down, { labels: ['outage'] })
     assert.deepEqual([asked.length, asked[0]?.method, asked[0]?.url], [1, 'POST', '/repos/me/ops/issues'])
     const { authorization, accept } = asked[0]?.headers ?? {}
@@ -47,7 +47,7 @@ suite('github', () => {
     assert.ok(body.endsWith(`<!-- ${incident} -->`))
   })
 
-  test('the recovery comments on it and closes it', async (t) => {
+  test('github: the recovery comments on the issue and closes it', async (t) => {
     const { url, asked } = await farSide(t, repository([{ number: 42 }]))
     assert.equal(await github.send(up, settings(url), contextWith()), 'sent')
     assert.deepEqual(
@@ -60,7 +60,7 @@ suite('github', () => {
     assert.deepEqual(JSON.parse(asked[2]?.body ?? ''), { state: 'closed', state_reason: 'completed' })
   })
 
-  test('a recovery looks again for an issue that the search does not know yet, and then gives up', async (t) => {
+  test('github: a recovery retries the search for a recent issue, and then gives up', async (t) => {
     const { url } = await farSide(t, repository([]))
     const error = await github.send(up, settings(url), contextWith()).catch((thrown: unknown) => thrown)
     assert.ok(error instanceof DeliveryError && error.retryable)
@@ -70,7 +70,7 @@ suite('github', () => {
     })
   })
 
-  test('a second attempt makes no second issue', async (t) => {
+  test('github: a second attempt creates no second issue', async (t) => {
     const again = { ...down, delivery: { ...down.delivery, attempt: 2 } }
     const known = await farSide(t, repository([{ number: 42 }]))
     assert.equal(await github.send(again, settings(known.url), contextWith()), 'sent')
@@ -80,7 +80,7 @@ suite('github', () => {
     assert.equal(unknown.asked.at(-1)?.url, '/repos/me/ops/issues')
   })
 
-  test('stays within the limits, and mentions nobody', async (t) => {
+  test('github: an issue stays within the limits, and mentions nobody', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { title, body } = json(await asks(t, subject, huge, own))
       assert.ok(title.length <= 256 && body.length <= 65_536)

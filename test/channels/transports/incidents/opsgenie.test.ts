@@ -12,7 +12,7 @@ const subjects: Subject[] = [opsgenie, jsm].map((transport) => ({
 
 for (const subject of subjects) {
   suite(subject.transport.kind, () => {
-    test('an outage creates an alert with all the facts', async (t) => {
+    test('opsgenie and jsm: an outage creates an alert with all the facts', async (t) => {
       const asked = await asks(t, subject, down)
       assert.equal(asked[0]?.url, '/v2/alerts')
       assert.equal(asked[0]?.headers.authorization, 'GenieKey secret')
@@ -29,7 +29,7 @@ for (const subject of subjects) {
       assert.equal(details['Exit status'], '3')
     })
 
-    test('the recovery closes it by its alias', async (t) => {
+    test('opsgenie and jsm: the recovery closes the alert by its alias', async (t) => {
       const asked = await asks(t, subject, up)
       assert.equal(asked[0]?.url, `/v2/alerts/${incident}/close?identifierType=alias`)
       const { source, note } = json(asked)
@@ -37,11 +37,11 @@ for (const subject of subjects) {
       assert.match(note, /^nightly backup is up again\n/)
     })
 
-    test('the priority may be set', async (t) => {
+    test('opsgenie and jsm: the settings may set the priority', async (t) => {
       assert.equal(json(await asks(t, subject, down, { priority: 'P2' })).priority, 'P2')
     })
 
-    test('stays within the limits of its parts', async (t) => {
+    test('opsgenie and jsm: an alert stays within the limits of its parts', async (t) => {
       for (const own of [{}, hugeBody]) {
         const { message, alias, description, entity, tags, details } = json(await asks(t, subject, huge, own))
         assert.ok(message.length <= 130 && alias.length <= 512 && description.length <= 15_000 && entity.length <= 512)

@@ -23,7 +23,7 @@ const subject: Subject = {
 }
 
 suite('pagerduty', () => {
-  test('an outage triggers an incident with all the facts', async (t) => {
+  test('pagerduty: an outage triggers an incident with all the facts', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/v2/enqueue')
     assert.deepEqual(json(asked), {
@@ -55,7 +55,7 @@ suite('pagerduty', () => {
     })
   })
 
-  test('the recovery resolves the same incident', async (t) => {
+  test('pagerduty: the recovery resolves the same incident', async (t) => {
     assert.deepEqual(json(await asks(t, subject, up)), {
       routing_key,
       dedup_key: incident,
@@ -63,13 +63,13 @@ suite('pagerduty', () => {
     })
   })
 
-  test('the severity may be set, and is less for what is less', async (t) => {
+  test('pagerduty: the settings may set the severity, and a lower severity of the check lowers it', async (t) => {
     assert.equal(json(await asks(t, subject, down, { severity: 'error' })).payload.severity, 'error')
     assert.equal(json(await asks(t, subject, { ...down, severity: 'warning' })).payload.severity, 'warning')
     assert.equal(json(await asks(t, subject, notice)).payload.severity, 'warning')
   })
 
-  test('stays within the limits of summary, key and event', async (t) => {
+  test('pagerduty: an event stays within the limits of summary, key and event', async (t) => {
     for (const own of [{}, hugeBody]) {
       const asked = await asks(t, subject, huge, own)
       const { payload, dedup_key } = json(asked)

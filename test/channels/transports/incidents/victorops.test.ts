@@ -22,7 +22,7 @@ const subject: Subject = {
 }
 
 suite('victorops', () => {
-  test('an outage is critical, its recovery a recovery of the same entity', async (t) => {
+  test('victorops: an outage is CRITICAL, its recovery a RECOVERY of the same entity', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/integrations/generic/20131114/alert/key/ops')
     const { state_message, ...rest } = json(asked)
@@ -39,7 +39,7 @@ suite('victorops', () => {
     assert.equal(json(await asks(t, subject, notice)).message_type, 'WARNING')
   })
 
-  test('stays within 20,000 characters', async (t) => {
+  test('victorops: an event stays within 20,000 characters', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { state_message, entity_id } = json(await asks(t, subject, huge, own))
       assert.ok(state_message.length <= 20_000 && entity_id.length <= 512)

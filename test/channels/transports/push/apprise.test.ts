@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('apprise', () => {
-  test('an outage is a failure, to what is kept under a key', async (t) => {
+  test('apprise: an outage is a failure, sent to the configuration of a key', async (t) => {
     const asked = await asks(t, subject, down, { tag: 'oncall' })
     assert.equal(asked[0]?.url, '/notify/ops')
     const { body, ...rest } = json(asked)
@@ -19,7 +19,7 @@ suite('apprise', () => {
     assert.equal(json(await asks(t, subject, up)).type, 'success')
   })
 
-  test('addresses may be given along', async (t) => {
+  test('apprise: the settings may contain the addresses', async (t) => {
     const given: Subject = { ...subject, settings: (url) => ({ url, urls: 'mailto://me:pw@example.org' }) }
     const asked = await asks(t, given, down)
     assert.deepEqual([asked[0]?.url, json(asked).urls], ['/notify', 'mailto://me:pw@example.org'])
@@ -30,7 +30,7 @@ suite('apprise', () => {
     )
   })
 
-  test('is short', async (t) => {
+  test('apprise: a message stays within the limits', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { body } = json(await asks(t, subject, huge, own))
       assert.ok(body.length <= 8000)

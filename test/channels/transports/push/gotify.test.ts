@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('gotify', () => {
-  test('an outage is a message in markdown', async (t) => {
+  test('gotify: an outage is a message in markdown', async (t) => {
     const asked = await asks(t, subject, down)
     assert.equal(asked[0]?.url, '/message')
     assert.equal(asked[0]?.headers['x-gotify-key'], 'AbCdEf')
@@ -21,13 +21,13 @@ suite('gotify', () => {
     assert.equal(extras['client::notification'].click.url, 'https://flatline.example/api/v3/checks/1b6a8d0e')
   })
 
-  test('each direction has a priority of its own', async (t) => {
+  test('gotify: each direction has its own priority', async (t) => {
     assert.equal(json(await asks(t, subject, up)).priority, 5)
     assert.equal(json(await asks(t, subject, up, { priority_up: 0 })).priority, 0)
     assert.equal(json(await asks(t, subject, down, { priority_down: 10 })).priority, 10)
   })
 
-  test('is short, and what a job says is text', async (t) => {
+  test('gotify: a message is short, and the output of a job is text', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { message } = json(await asks(t, subject, huge, own))
       assert.ok(message.length <= 8000)

@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('ntfy', () => {
-  test('an outage is a message of the highest priority to a topic', async (t) => {
+  test('ntfy: an outage is a message of the highest priority to a topic', async (t) => {
     const asked = await asks(t, subject, down)
     assert.deepEqual([asked[0]?.method, asked[0]?.url], ['POST', '/'])
     assert.equal(asked[0]?.headers.authorization, 'Bearer tk_secret')
@@ -27,7 +27,7 @@ suite('ntfy', () => {
     assert.match(message, /^The job ended with exit status 3\.\n\nDown since: 2026-11-22 21:10:00 UTC\n/)
   })
 
-  test('each direction has a priority of its own', async (t) => {
+  test('ntfy: each direction has its own priority', async (t) => {
     const own = { priority_down: 4, priority_up: 1 }
     assert.equal(json(await asks(t, subject, down, own)).priority, 4)
     const recovered = json(await asks(t, subject, up, own))
@@ -35,7 +35,7 @@ suite('ntfy', () => {
     assert.equal(json(await asks(t, subject, up)).priority, 3)
   })
 
-  test('stays within 4,096 bytes, beyond which it would be a file', async (t) => {
+  test('ntfy: a message stays within 4,096 bytes, beyond which it would become a file', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { message, title } = json(await asks(t, subject, huge, own))
       assert.ok(Buffer.byteLength(message) <= 4096 && Buffer.byteLength(message) > 2000 && title.length <= 250)

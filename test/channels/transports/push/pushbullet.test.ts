@@ -10,7 +10,7 @@ const subject: Subject = {
 }
 
 suite('pushbullet', () => {
-  test('an outage is a note, under the id of the delivery', async (t) => {
+  test('pushbullet: an outage is a note, with the id of the delivery', async (t) => {
     const asked = await asks(t, subject, down, { device_iden: 'dev1' })
     assert.equal(asked[0]?.url, '/v2/pushes')
     assert.equal(asked[0]?.headers['access-token'], 'o.secret')
@@ -24,7 +24,7 @@ suite('pushbullet', () => {
     assert.match(body, /^The job ended with exit status 3\.\n\nDown since: 2026/)
   })
 
-  test('is short', async (t) => {
+  test('pushbullet: a note is short', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { body } = json(await asks(t, subject, huge, own))
       assert.ok(body.length <= 4000)

@@ -24,7 +24,7 @@ const subject: Subject = {
 }
 
 suite('pushover', () => {
-  test('an outage is a message of high priority', async (t) => {
+  test('pushover: an outage is a message of high priority', async (t) => {
     const asked = await asks(t, subject, down, { device: 'phone', sound: 'siren' })
     assert.equal(asked[0]?.url, '/1/messages.json')
     const { message, ...rest } = form(asked)
@@ -43,7 +43,7 @@ suite('pushover', () => {
     assert.match(message ?? '', /^The job ended with exit status 3\.\n\n<b>Down since:<\/b>/)
   })
 
-  test('an emergency sounds until somebody confirms it, or its recovery cancels it', async (t) => {
+  test('pushover: an emergency sounds until somebody confirms it, or its recovery cancels it', async (t) => {
     const own = { priority_down: 2 }
     const { priority, retry, expire, tags } = form(await asks(t, subject, down, own))
     assert.deepEqual([priority, retry, expire, tags], ['2', '300', '10800', incident])
@@ -56,7 +56,7 @@ suite('pushover', () => {
     assert.equal(form(asked).priority, '0')
   })
 
-  test('stays within 1,024 characters', async (t) => {
+  test('pushover: a message stays within 1,024 characters', async (t) => {
     for (const own of [{}, hugeBody]) {
       const { message = '', title = '' } = form(await asks(t, subject, huge, own))
       assert.ok(message.length <= 1024 && message.length > 100 && title.length <= 250)
@@ -64,7 +64,7 @@ suite('pushover', () => {
     }
   })
 
-  test('what a job says is text, not markup', async (t) => {
+  test('pushover: the output of a job is text, not markup', async (t) => {
     assert.doesNotMatch(form(await asks(t, subject, hostile)).message ?? '', /<(?!\/?(b|code)\b)/)
   })
 })

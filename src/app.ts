@@ -34,6 +34,7 @@ import { validationPlugin } from './http/schemas/validation.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
 import { ingestPlugin } from './ingest/plugin.ts'
+import { deleteHeartbeats } from './ingest/store.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
@@ -57,6 +58,12 @@ export type AppOptions = {
   shutdown?: () => void
   /** Sees the app before anything is registered. */
   observe?: (app: FastifyInstance) => void
+}
+
+/** What other rooms hold about a check. */
+const aboutChecks = {
+  cancelDeliveries: deliveryQueue.cancelOfCheck,
+  deleteHistory: [deleteHeartbeats, deliveryQueue.deleteOfCheck],
 }
 
 /** How often clients that send too slowly are looked for. */
@@ -101,10 +108,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(rateLimitPlugin, { ...config.limits, adminCallsPerMinute: config.admin.callsPerMinute })
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { config })
-  await app.register(authPlugin, { config, announceKeys, cancelDeliveries: deliveryQueue.cancelOfProject })
+  await app.register(authPlugin, { config, announceKeys, cancelAlerts: deliveryQueue.cancelOfProject })
   await app.register(quotasPlugin, { config: config.quotas })
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
-  await app.register(checksPlugin, { cancelDeliveries: deliveryQueue.cancelOfCheck })
+  await app.register(checksPlugin, aboutChecks)
   await app.register(ingestPlugin, { config })
   await app.register(replicasPlugin, { peerUrl: config.server.peerUrl, bodyLimitBytes: handoverMaxBytes(config.spool) })
   await app.register(detectorPlugin, { config: config.detector })

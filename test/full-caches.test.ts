@@ -38,7 +38,7 @@ test('the 10,001st key does not make the other keys ask the database again', asy
   const projects = createProjects({
     database: fake as unknown as Database,
     writeAudit: async () => 0,
-    cancelDeliveries: async () => undefined,
+    cancelAlerts: async () => undefined,
     countCache: (operation) => void (operation === 'evict' && evicted.push(operation)),
   })
   for (const name of names.slice(0, size)) await projects.authenticate(name)

@@ -26,7 +26,7 @@ declare module 'fastify' {
 export type AuthOptions = {
   config: Config
   announceKeys: (keys: Partial<Keys>) => void | Promise<void>
-  cancelDeliveries: Parameters<typeof createProjects>[0]['cancelDeliveries']
+  cancelAlerts: Parameters<typeof createProjects>[0]['cancelAlerts']
 }
 
 type Accepted = { principal: Principal; by: Authenticator }
@@ -34,12 +34,12 @@ type Accepted = { principal: Principal; by: Authenticator }
 const missing: Refusal = { reason: 'missing', code: 'unauthorized', message: 'missing token' }
 
 export const authPlugin = fp<AuthOptions>(
-  async (app, { config, announceKeys, cancelDeliveries }) => {
+  async (app, { config, announceKeys, cancelAlerts }) => {
     const { cacheOperations } = app.domainMetrics
     const projects = createProjects({
       database: app.database,
       writeAudit: app.audit.write,
-      cancelDeliveries,
+      cancelAlerts,
       countCache: (operation, result) => cacheOperations.inc({ cache: 'keys', operation, result }),
     })
     app.decorate('projects', projects)

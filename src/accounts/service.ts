@@ -3,10 +3,10 @@ import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { selectRetiredBy, selectRetiredKeys } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import { atMost } from '../kit/cache.ts'
 import { generateKey, hashesOf, hashKey } from './keys.ts'
+import { selectRetiredBy, selectRetiredKeys } from './retired-addresses-store.ts'
 import * as store from './store.ts'
 
 export type Keys = Record<store.KeyKind, string>
@@ -31,8 +31,8 @@ const lastKnownMax = 50_000
 export function createProjects(options: {
   database: Database
   writeAudit: WriteAudit
-  /** Ends the unfinished deliveries of a project that is being deleted. */
-  cancelDeliveries: (tx: Queryable, projectId: string, now: number) => Promise<void>
+  /** Ends the alerts of a project that is being deleted. */
+  cancelAlerts: (tx: Queryable, projectId: string, now: number) => Promise<void>
   countCache: (operation: 'get' | 'set' | 'evict', result: 'hit' | 'miss' | 'ok') => void
 }) {
   const { database, writeAudit, countCache } = options
@@ -170,7 +170,7 @@ export function createProjects(options: {
       await database.transaction(async (tx) => {
         const name = await store.deleteProject(tx, id)
         if (name === null) throw new AppError('not_found', 'project not found')
-        await options.cancelDeliveries(tx, id, database.clock.now())
+        await options.cancelAlerts(tx, id, database.clock.now())
         await writeAudit(tx, { ...by, projectId: id, action: 'project.delete', target: id, detail: { name } })
       })
       remembered.clear()

@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/connection/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
-import { retireChecksOf, retirePingKey, retireProjectBadge } from '../database/retired-addresses.ts'
 import { statement } from '../database/sql.ts'
+import { retireChecksOf, retirePingKey, retireProjectBadge } from './retired-addresses-store.ts'
 
 export const keyKinds = ['api_key', 'api_key_readonly', 'ping_key'] as const
 export type KeyKind = (typeof keyKinds)[number]
@@ -169,14 +169,10 @@ export async function selectProjects(
 // Once the project is locked no check can be added, so the addresses of all its checks are retired.
 const lockOne = statement('projects_lock_one', { id: 'uuid' }, 'SELECT id FROM projects WHERE id = $1 FOR UPDATE')
 const remove = statement('projects_delete', { name: 'text' }, 'DELETE FROM projects WHERE id = $1 RETURNING name')
-const endFlips = statement(
-  'projects_end_flips',
-  'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
-)
 
 /**
- * Deletes a project with its keys, checks and channels; returns its name, null if there is none. Its flips make no more
- * alerts, and no other project can get its addresses.
+ * Deletes a project with its keys, checks and channels; returns its name, null if there is none. No other project can
+ * get its addresses.
  */
 export async function deleteProject(tx: Queryable, id: string): Promise<string | null> {
   await tx.query(lockOne, [id])
@@ -184,6 +180,5 @@ export async function deleteProject(tx: Queryable, id: string): Promise<string |
   await retirePingKey(tx, id, null)
   await retireProjectBadge(tx, id, null)
   const [deleted] = await tx.query(remove, [id])
-  await tx.query(endFlips, [id])
   return deleted?.name ?? null
 }

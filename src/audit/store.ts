@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/connection/client.ts'
+import { deletionOfOld } from '../database/old-rows.ts'
 import { instant, statement } from '../database/sql.ts'
 
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
@@ -134,3 +135,8 @@ export async function selectAudit(on: Queryable, filter: AuditFilter, limit: num
   const values = [projectId, action, actor, target, from, to, before].map((value) => value ?? null)
   return on.query(list, [...values, limit])
 }
+
+export const deleteOldAudit = deletionOfOld(
+  'audit',
+  (before) => `DELETE FROM audit WHERE id = ANY(ARRAY(SELECT id FROM audit WHERE at < ${before} ORDER BY at LIMIT $2))`,
+)

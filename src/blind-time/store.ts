@@ -1,6 +1,7 @@
 import type { BlindWindow } from '../core/blind-time.ts'
 import type { Outage, ReplicaReport } from '../core/watermark.ts'
 import type { Queryable } from '../database/connection/client.ts'
+import { deletionOfOld } from '../database/old-rows.ts'
 import { statement } from '../database/sql.ts'
 
 const milliseconds = (parameter: string) => `${parameter}::float8 * interval '1 millisecond'`
@@ -185,3 +186,12 @@ export async function selectTokenHash(on: Queryable, id: string): Promise<string
   const [row] = await on.query(tokenHash, [id])
   return row?.tokenHash ?? null
 }
+
+// All of them are read twice a second, and a service that is restarted over and over makes one each time.
+export const deleteOldBlindWindows = deletionOfOld(
+  'blind_windows',
+  (before) => `DELETE FROM blind_windows WHERE from_at IN (
+     SELECT from_at FROM blind_windows
+     WHERE to_at < ${before} OR from_at <= (SELECT from_at FROM blind_windows ORDER BY from_at DESC OFFSET 10000 LIMIT 1)
+     ORDER BY from_at LIMIT $2)`,
+)

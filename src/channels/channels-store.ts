@@ -88,17 +88,6 @@ export async function insertChannel(
   await tx.query(insert, values)
 }
 
-// The lock steps over checks that are being deleted, whose foreign key would break the statement.
-const attach = statement(
-  'attach',
-  `WITH m AS (SELECT id FROM checks WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
-   INSERT INTO check_channels (check_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
-)
-
-export async function attachToAllChecks(tx: Queryable, projectId: string, id: string): Promise<void> {
-  await tx.query(attach, [projectId, id])
-}
-
 const update = statement(
   'update',
   `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import type { Editor } from '../checks/editing.ts'
+import { attachToAllChecks } from '../checks/relations/channels-store.ts'
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
@@ -160,7 +161,7 @@ export function createChannels(options: ChannelsOptions) {
         await options.quotas.admitChannel(tx, projectId)
         await store.insertChannel(tx, { id, projectId, kind, name, settings, alerts, recipientConfirmed })
         if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, { id, projectId }, recipient)
-        if (checks === '*') await store.attachToAllChecks(tx, projectId, id)
+        if (checks === '*') await attachToAllChecks(tx, projectId, id)
         const detail = { after: { kind, name, ...(checks && { checks }), ...(alerts && { alerts }) } }
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
       })

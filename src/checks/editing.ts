@@ -3,13 +3,13 @@
 
 import { randomUUID } from 'node:crypto'
 import { parse as uuidBytes } from 'uuid'
+import { retirePushToken, selectRetiredBy } from '../accounts/retired-addresses-store.ts'
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { rulesOf, type WatchedCheck } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { retirePushToken, selectRetiredBy } from '../database/retired-addresses.ts'
 import type { Database } from '../database/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
@@ -46,11 +46,15 @@ export type Editor = Actor & { projectId: string }
 /** Ends the unfinished deliveries of a check that is being deleted. */
 export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => Promise<void>
 
+/** Deletes what another room holds about an earlier check with the same uuid. */
+export type DeleteHistory = (tx: Queryable, checkId: string) => Promise<void>
+
 export type EditingOptions = {
   database: Database
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitCheck'>
   cancelDeliveries: CancelDeliveries
+  deleteHistory: readonly DeleteHistory[]
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
   find: (projectId: string, id: string) => Promise<CheckWithChannels>
   announce: (decisions: readonly Decision[]) => void
@@ -148,7 +152,8 @@ export function createEditing(options: EditingOptions) {
     if (await isForeign('check', id)) throw taken('uuid', 'project')
     if ((await selectBadgeKeyTaken(tx, badgeKey)) || (await isForeign('check_badge', badgeKey)))
       throw taken('badge_key', 'check')
-    await store.deleteHistory(tx, id)
+    await store.deleteFlips(tx, id)
+    for (const deleteHistory of options.deleteHistory) await deleteHistory(tx, id)
   }
 
   /** Jobs may still send to a token that was given up: it stays reserved for the project. */

@@ -2,6 +2,7 @@
 
 import type { Status } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
+import { deletionOfOld } from '../database/old-rows.ts'
 import { instant, statement } from '../database/sql.ts'
 import { type CheckRow, checkColumns, toCheck, uniqueKey } from './fields/columns.ts'
 import type { Check, Settings } from './fields/fields.ts'
@@ -194,3 +195,11 @@ export async function selectCheckByBadgeKey(
 ): Promise<{ id: string; projectId: string } | null> {
   return (await on.query(byBadgeKey, [badgeKey]))[0] ?? null
 }
+
+/** Those that the outbox has not processed stay. */
+export const deleteOldFlips = deletionOfOld(
+  'flips',
+  (before) => `DELETE FROM flips WHERE (check_id, seq) IN (
+     SELECT check_id, seq FROM flips WHERE noticed_at < ${before} AND processed_at IS NOT NULL
+     ORDER BY noticed_at LIMIT $2)`,
+)

@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { definitionRoutes } from './definitions/definition-routes.ts'
-import type { CancelDeliveries } from './editing.ts'
+import type { CancelDeliveries, DeleteHistory } from './editing.ts'
 import { checkRoutes } from './routes.ts'
 import { type Checks, createChecks } from './service.ts'
 
@@ -14,8 +14,8 @@ declare module 'fastify' {
 const countEveryMs = 15_000
 const statuses = ['new', 'up', 'down', 'paused']
 
-export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries }>(
-  async (app, { cancelDeliveries }) => {
+export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries; deleteHistory: readonly DeleteHistory[] }>(
+  async (app, { cancelDeliveries, deleteHistory }) => {
     const { flips, observe, tenant } = app.domainMetrics
     const checks = createChecks({
       database: app.database,
@@ -24,6 +24,7 @@ export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries }>(
       blindTime: app.blindTime,
       siteUrl: app.siteUrl,
       cancelDeliveries,
+      deleteHistory,
       log: app.log,
       countFlip: ({ from, to, reason }, projectId) =>
         flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) }),

@@ -7,7 +7,7 @@ import type { Database } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './definitions/applying.ts'
-import { type CancelDeliveries, createEditing } from './editing.ts'
+import { type CancelDeliveries, createEditing, type DeleteHistory } from './editing.ts'
 import { createCheckReader } from './reading.ts'
 import { createSlugs } from './slugs.ts'
 import { selectByTokens } from './slugs-store.ts'
@@ -36,6 +36,7 @@ export function createChecks(options: {
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'evaluatedUntil'>
   siteUrl: () => string
   cancelDeliveries: CancelDeliveries
+  deleteHistory: readonly DeleteHistory[]
   countFlip: (flip: Flip, projectId: string) => void
   log: { info(o: object, message: string): void }
 }) {

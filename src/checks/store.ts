@@ -1,8 +1,8 @@
+import { retireCheck } from '../accounts/retired-addresses-store.ts'
 import type { Unsettled, WatchedCheck } from '../core/check.ts'
 import type { Redated } from '../core/reevaluate.ts'
 import type { Flip, State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { retireCheck } from '../database/retired-addresses.ts'
 import { instant, statement } from '../database/sql.ts'
 import {
   type CheckRow,
@@ -185,16 +185,10 @@ export async function deleteCheck(tx: Queryable, projectId: string, id: string):
   await tx.query(endFlips, [id])
 }
 
-const history = [
-  ...['heartbeat_bodies', 'heartbeats', 'flips', 'acknowledgements'].map((table) =>
-    statement(`checks_delete_${table}`, `DELETE FROM ${table} WHERE check_id = $1`),
-  ),
-  statement('checks_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
-]
+const removeFlips = statement('checks_delete_flips', 'DELETE FROM flips WHERE check_id = $1')
 
-/** Deletes what was received for a check and what was sent about it. */
-export async function deleteHistory(tx: Queryable, id: string): Promise<void> {
-  for (const each of history) await tx.query(each, [id])
+export async function deleteFlips(tx: Queryable, id: string): Promise<void> {
+  await tx.query(removeFlips, [id])
 }
 
 const due = statement(

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/connection/client.ts'
+import { deletionOfOld } from '../database/old-rows.ts'
 import { statement } from '../database/sql.ts'
 
 /** The key by which the sender of a heartbeat makes its check count it once. */
@@ -25,3 +26,9 @@ const insert = statement(
 export async function insertKeys(tx: Queryable, keys: readonly DedupeKey[]): Promise<void> {
   if (keys.length > 0) await tx.query(insert, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])
 }
+
+export const deleteOldKeys = deletionOfOld(
+  'heartbeat_keys',
+  (before) => `DELETE FROM heartbeat_keys WHERE (check_id, key) IN (
+     SELECT check_id, key FROM heartbeat_keys WHERE recorded_at < ${before} ORDER BY recorded_at LIMIT $2)`,
+)

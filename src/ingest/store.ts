@@ -109,3 +109,13 @@ export async function selectRecent(
 ): Promise<{ checkId: string; at: number }[]> {
   return tx.query(recent, [checks.map(({ id }) => id), checks.map(({ newest }) => newest), since])
 }
+
+const remove = [
+  statement('heartbeat_bodies_delete_of_check', 'DELETE FROM heartbeat_bodies WHERE check_id = $1'),
+  statement('heartbeats_delete_of_check', 'DELETE FROM heartbeats WHERE check_id = $1'),
+]
+
+/** Deletes the heartbeats of a check and their bodies. */
+export async function deleteHeartbeats(tx: Queryable, checkId: string): Promise<void> {
+  for (const each of remove) await tx.query(each, [checkId])
+}

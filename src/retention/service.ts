@@ -2,19 +2,31 @@
 // what one is at, the others leave alone.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { deleteOldAudit } from '../audit/store.ts'
+import { deleteOldBlindWindows } from '../blind-time/store.ts'
+import { deleteOldFlips } from '../checks/listing-store.ts'
+import type { DeleteOld } from '../database/old-rows.ts'
 import type { Database } from '../database/service.ts'
 import { deleteOldSamples } from '../health-metrics/store.ts'
+import { deleteOldKeys } from '../ingest/dedupe-keys-store.ts'
+import { deleteOldQuarantined } from '../ingest/failover/quarantine-store.ts'
+import { deleteUsageBefore } from '../ingest/history/bodies-store.ts'
+import { type DayPartition, dropPartition, selectPartitionsBefore } from '../ingest/history/partitions-store.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import {
-  type DayPartition,
-  deleteOld,
-  deleteUsageBefore,
-  dropPartition,
-  type SweptTable,
-  selectPartitionsBefore,
-} from './store.ts'
+import { deleteOldDeliveries } from '../notifications/queue/queue-store.ts'
+import { lockSweep } from './store.ts'
 
-type RowTable = SweptTable | 'health_metrics'
+/** Tables of which old rows are deleted; those with partitions lose these. */
+const deletions = {
+  flips: deleteOldFlips,
+  deliveries: deleteOldDeliveries,
+  audit: deleteOldAudit,
+  heartbeat_keys: deleteOldKeys,
+  quarantined_heartbeats: deleteOldQuarantined,
+  blind_windows: deleteOldBlindWindows,
+} satisfies Record<string, DeleteOld>
+
+type RowTable = keyof typeof deletions | 'health_metrics'
 export type RetentionDays = Record<RowTable | 'heartbeats', number>
 
 export type RetentionOptions = {
@@ -49,7 +61,9 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
 
   async function deleteBatch(table: RowTable, before: number): Promise<number> {
     if (table === 'health_metrics') return deleteOldSamples(database.prisma, new Date(before), batchMax)
-    return database.transaction((tx) => deleteOld(tx, table, before, batchMax))
+    return database.transaction(async (tx) =>
+      (await lockSweep(tx, table)) ? deletions[table](tx, before, batchMax) : 0,
+    )
   }
 
   /** A day goes once all of it is too old. */

@@ -75,6 +75,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       }),
       siteUrl: () => 'http://flatline.example',
       cancelDeliveries: deliveryQueue.cancelOfCheck,
+      deleteHistory: [],
       countFlip: () => undefined,
       log: { info() {} },
     })

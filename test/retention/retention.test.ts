@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
+import { deleteOldAudit } from '../../src/audit/store.ts'
+import { deleteOldFlips } from '../../src/checks/listing-store.ts'
 import type { Queryable } from '../../src/database/connection/client.ts'
 import { PrismaClient } from '../../src/database/generated/client.ts'
+import type { DeleteOld } from '../../src/database/old-rows.ts'
 import { deleteOldSamples } from '../../src/health-metrics/store.ts'
+import { deleteOldDeliveries } from '../../src/notifications/queue/queue-store.ts'
 import { createRetention, type RetentionDays } from '../../src/retention/service.ts'
-import { deleteOld, type SweptTable } from '../../src/retention/store.ts'
 import { build, eventually, type Running } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
@@ -232,10 +235,10 @@ test('a backup that reads all heartbeats delays their end, and no heartbeat wait
   assert.equal(n_pings, beats)
 })
 
-const many: [table: SweptTable, rows: string][] = [
-  ['flips', insertions.flips as string],
-  ['deliveries', insertions.deliveries as string],
-  ['audit', insertions.audit as string],
+const many: [table: string, deletion: DeleteOld][] = [
+  ['flips', deleteOldFlips],
+  ['deliveries', deleteOldDeliveries],
+  ['audit', deleteOldAudit],
 ]
 
 async function insertMany(url: string, table: string, rows: string): Promise<void> {
@@ -245,32 +248,32 @@ async function insertMany(url: string, table: string, rows: string): Promise<voi
 }
 
 /** The statement that deletes the oldest rows of a table. */
-async function deletionOf(table: SweptTable): Promise<string> {
+async function textOf(deletion: DeleteOld): Promise<string> {
   const texts: string[] = []
   const tx: Queryable = {
     async query({ text }) {
       texts.push(text)
-      return [{ locked: true }] as never
+      return []
     },
   }
-  await deleteOld(tx, table, 0, 0)
-  return texts[1] as string
+  await deletion(tx, 0, 0)
+  return String(texts[0])
 }
 
 test('a change of status that nobody has been told of is kept, however old it is', async (t) => {
   const databaseUrl = await createDatabase(t)
   for (const what of ['flips', 'unprocessed']) await insert(databaseUrl, what, '500 days')
-  await sql(databaseUrl, await deletionOf('flips'), [Date.now(), 5000])
+  await sql(databaseUrl, await textOf(deleteOldFlips), [Date.now(), 5000])
   assert.equal((await sql(databaseUrl, 'SELECT 1 FROM flips WHERE processed_at IS NULL')).length, 1)
   assert.equal((await sql(databaseUrl, 'SELECT 1 FROM flips')).length, 1)
 })
 
 test('what is old is found by an index: a sweep costs what goes, not what stays', async (t) => {
   const databaseUrl = await createDatabase(t)
-  for (const [table, rows] of many) {
-    await insertMany(databaseUrl, table, rows)
+  for (const [table, deletion] of many) {
+    await insertMany(databaseUrl, table, insertions[table] as string)
     const plan = JSON.stringify(
-      await sql(databaseUrl, `EXPLAIN ${await deletionOf(table)}`, [Date.now() - 86_400_000, 5000]),
+      await sql(databaseUrl, `EXPLAIN ${await textOf(deletion)}`, [Date.now() - 86_400_000, 5000]),
     )
     assert.doesNotMatch(plan, new RegExp(`Seq Scan on ${table}`), plan)
   }

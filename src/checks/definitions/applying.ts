@@ -3,8 +3,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
+import { selectRetiredChecks } from '../../accounts/retired-addresses-store.ts'
 import { AppError } from '../../core/errors.ts'
-import { selectRetiredChecks } from '../../database/retired-addresses.ts'
 import type { Database } from '../../database/service.ts'
 import type { createEditing, Editor } from '../editing.ts'
 import { selectOwners } from '../listing-store.ts'

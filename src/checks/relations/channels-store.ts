@@ -37,3 +37,14 @@ export async function replaceChannels(tx: Queryable, checkId: string, channelIds
   await tx.query(clear, [checkId, channelIds])
   await tx.query(assign, [checkId, channelIds])
 }
+
+// The lock steps over checks that are being deleted, whose foreign key would break the statement.
+const attach = statement(
+  'check_channels_attach',
+  `WITH m AS (SELECT id FROM checks WHERE project_id = $1 ORDER BY id FOR KEY SHARE)
+   INSERT INTO check_channels (check_id, channel_id) SELECT m.id, $2 FROM m ON CONFLICT DO NOTHING`,
+)
+
+export async function attachToAllChecks(tx: Queryable, projectId: string, channelId: string): Promise<void> {
+  await tx.query(attach, [projectId, channelId])
+}

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/connection/client.ts'
+import { deletionOfOld } from '../../database/old-rows.ts'
 import { instant, statement } from '../../database/sql.ts'
 
 /** Instants in epoch milliseconds. `code` is an SQLSTATE or empty. */
@@ -122,3 +123,9 @@ export async function countQuarantined(on: Queryable): Promise<number> {
   const [row] = await on.query(count)
   return row?.n ?? 0
 }
+
+export const deleteOldQuarantined = deletionOfOld(
+  'quarantined_heartbeats',
+  (before) => `DELETE FROM quarantined_heartbeats WHERE id IN (
+     SELECT id FROM quarantined_heartbeats WHERE quarantined_at < ${before} ORDER BY quarantined_at LIMIT $2)`,
+)

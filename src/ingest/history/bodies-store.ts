@@ -114,3 +114,10 @@ export async function deleteBodies(
 ): Promise<{ day: string; bytes: number; count: number }[]> {
   return tx.query(remove, [checkId, upTo.at, upTo.id, limit])
 }
+
+const deleteUsage = statement('bodies_delete_usage', 'DELETE FROM body_usage WHERE day < $1::date')
+
+/** Deletes the counts of days before `firstDay` (`YYYYMMDD`), whose bodies are deleted. */
+export async function deleteUsageBefore(on: Queryable, firstDay: string): Promise<void> {
+  await on.query(deleteUsage, [firstDay])
+}

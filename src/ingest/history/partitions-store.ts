@@ -1,3 +1,4 @@
+import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { statement } from '../../database/sql.ts'
 
@@ -27,4 +28,37 @@ export async function attachPartition(database: Database, { suffix, from, to }: 
       await tx.query({ name: `attach_${name}`, text: attach })
     }
   })
+}
+
+/** `state` is `attached`, `detaching` when that was broken off, or `detached`. */
+export type DayPartition = { name: string; parent: string; state: 'attached' | 'detaching' | 'detached' }
+
+const partitions = statement<DayPartition>(
+  'partitions_of_days',
+  { name: 'text', parent: 'text', state: 'text' },
+  `SELECT c.relname::text AS name, regexp_replace(c.relname, '_\\d+$', '') AS parent,
+     CASE WHEN i.inhrelid IS NULL THEN 'detached' WHEN i.inhdetachpending THEN 'detaching' ELSE 'attached' END AS state
+   FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+   WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'heartbeats'::regclass)
+     AND c.relname ~ '^heartbeat(s|_bodies)_\\d{8}$'`,
+)
+
+/** Day partitions of heartbeats and bodies whose day is before `firstDay`, `YYYYMMDD`; the oldest first. */
+export async function selectPartitionsBefore(on: Queryable, firstDay: string): Promise<DayPartition[]> {
+  const all = await on.query(partitions)
+  return all
+    .filter(({ name }) => name.slice(-8) < firstDay)
+    .sort((a, b) => (a.name.slice(-8) < b.name.slice(-8) ? -1 : 1))
+}
+
+/**
+ * Takes a partition off its table without a lock that inserts or queries would wait for, and drops it. Rejects while something still
+ * reads it, a backup for instance; then the rest can be done later.
+ */
+export async function dropPartition(on: Queryable, { name, parent, state }: DayPartition): Promise<void> {
+  if (state !== 'detached') {
+    const how = state === 'attached' ? 'CONCURRENTLY' : 'FINALIZE'
+    await on.query({ name: `detach_${name}`, text: `ALTER TABLE ${parent} DETACH PARTITION ${name} ${how}` })
+  }
+  await on.query({ name: `drop_${name}`, text: `DROP TABLE IF EXISTS ${name}` })
 }

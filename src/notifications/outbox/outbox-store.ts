@@ -127,3 +127,13 @@ export async function insertDeliveries(
   ])
   return made.filter(({ status }) => status === 'pending').length
 }
+
+const endFlips = statement(
+  'end_flips',
+  'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
+)
+
+/** The flips of a project make no deliveries any more. */
+export async function endFlipsOfProject(tx: Queryable, projectId: string): Promise<void> {
+  await tx.query(endFlips, [projectId])
+}

@@ -2,8 +2,9 @@
 
 import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
 import type { Queryable } from '../../database/connection/client.ts'
+import { endFlipsOfProject } from '../outbox/outbox-store.ts'
 import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
-import { cancelDeliveries } from './queue-store.ts'
+import { cancelDeliveries, deleteOfCheck } from './queue-store.ts'
 
 export const deliveryQueue = {
   insertProjectNotice: insertNotice,
@@ -12,6 +13,9 @@ export const deliveryQueue = {
     cancelDeliveries(tx, { by: 'channel', ids: [id] }, 'channel_deleted', now),
   cancelOfCheck: (tx: Queryable, id: string, now: number): Promise<void> =>
     cancelDeliveries(tx, { by: 'check', ids: [id] }, 'check_deleted', now),
-  cancelOfProject: (tx: Queryable, id: string, now: number): Promise<void> =>
-    cancelDeliveries(tx, { by: 'project', ids: [id] }, 'project_deleted', now),
+  cancelOfProject: async (tx: Queryable, id: string, now: number): Promise<void> => {
+    await endFlipsOfProject(tx, id)
+    await cancelDeliveries(tx, { by: 'project', ids: [id] }, 'project_deleted', now)
+  },
+  deleteOfCheck,
 } satisfies DeliveryQueue & Record<string, unknown>

@@ -1,6 +1,7 @@
 // The deliveries. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
+import { deletionOfOld } from '../../database/old-rows.ts'
 import { instant, statement as registered } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 import type { DeliveryOutcome } from '../attempts/outcome.ts'
@@ -254,4 +255,20 @@ const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHE
 
 export async function countUnfinished(on: Queryable): Promise<number> {
   return (await on.query<{ count: number }>(count))[0]?.count ?? 0
+}
+
+export const deleteOldDeliveries = deletionOfOld(
+  'deliveries',
+  (before) => `DELETE FROM deliveries WHERE (subject_id, id) IN (
+     SELECT subject_id, id FROM deliveries WHERE finished_at < ${before} ORDER BY finished_at LIMIT $2)`,
+)
+
+const remove = [
+  registered('notifications_delete_acknowledgements', 'DELETE FROM acknowledgements WHERE check_id = $1'),
+  registered('notifications_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
+]
+
+/** Deletes what was sent about a check, and what people said about it. */
+export async function deleteOfCheck(tx: Queryable, checkId: string): Promise<void> {
+  for (const each of remove) await tx.query(each, [checkId])
 }

@@ -2,8 +2,8 @@
 // pages still show what is there, so only the same project may have them again. The modules accounts and checks share
 // this table; rows stay when their project is deleted.
 
-import type { Queryable } from './connection/client.ts'
-import { statement } from './sql.ts'
+import type { Queryable } from '../database/connection/client.ts'
+import { statement } from '../database/sql.ts'
 
 export type AddressKind = 'check' | 'check_badge' | 'ping_key' | 'project_badge' | 'push_token'
 

@@ -97,7 +97,7 @@ const arrows: Record<string, string[]> = {
   ],
   badges: ['accounts', 'checks', 'core', 'database', 'http', 'kit'],
   detector: ['checks', 'config', 'core', 'database', 'kit'],
-  ingest: ['audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas', 'spool'],
+  ingest: ['accounts', 'audit', 'checks', 'config', 'core', 'database', 'http', 'kit', 'mail', 'quotas', 'spool'],
   'project-metrics': ['checks', 'http'],
   retention: [
     'audit',
@@ -287,6 +287,21 @@ test('every table has one owner, and another room names it in SQL only if that i
     Object.fromEntries(Object.entries(tables).map(([table, one]) => [table, one[rooms] ?? []]))
   assert.deepEqual(foreign(/\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)/g), declared('writers'))
   assert.deepEqual(foreign(/(?<!\bDELETE )\b(?:FROM|JOIN)\s+(\w+)/g), declared('readers'))
+})
+
+test('a type name is declared once', () => {
+  const declared = sources.flatMap(({ path, text }) =>
+    [...text.matchAll(/^(?:export )?(?:type|interface|(?:abstract )?class) (\w+)/gm)].map(([, name]) => ({
+      name,
+      path,
+    })),
+  )
+  assert.ok(declared.length > 300, String(declared.length))
+  const twice = [...Map.groupBy(declared, ({ name }) => name)].filter(([, places]) => places.length > 1)
+  assert.deepEqual(
+    twice.map(([name, places]) => [name, places.map(({ path }) => path)]),
+    [],
+  )
 })
 
 test('only layers 3 to 6 use Fastify', () => {

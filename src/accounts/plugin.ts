@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import { AppError } from '../core/errors.ts'
 import { isLimited, isPermission, type Permission } from '../core/permissions.ts'
-import type { Authenticator, Principal, Refusal } from '../http/admission/authenticator.ts'
+import type { Authenticator, AuthRefusal, Principal } from '../http/admission/authenticator.ts'
 import { createAuthenticators } from './authenticators/all.ts'
 import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
@@ -31,7 +31,7 @@ export type AuthOptions = {
 
 type Accepted = { principal: Principal; by: Authenticator }
 
-const missing: Refusal = { reason: 'missing', code: 'unauthorized', message: 'missing token' }
+const missing: AuthRefusal = { reason: 'missing', code: 'unauthorized', message: 'missing token' }
 
 export const authPlugin = fp<AuthOptions>(
   async (app, { config, announceKeys, cancelAlerts }) => {
@@ -47,7 +47,7 @@ export const authPlugin = fp<AuthOptions>(
     app.decorateRequest('caller', null as unknown as Caller)
     app.authenticators.push(...createAuthenticators(config, projects))
 
-    async function refuse(request: FastifyRequest, refusal: Refusal): Promise<never> {
+    async function refuse(request: FastifyRequest, refusal: AuthRefusal): Promise<never> {
       const { reason, code, message, projectId = '' } = refusal
       if (reason !== null) {
         app.audit.authFailure({ address: request.clientAddress, reason, projectId, requestId: request.id })
@@ -115,7 +115,7 @@ async function ask(
   candidates: readonly Authenticator[],
   request: FastifyRequest,
   permission: Permission,
-): Promise<Accepted | Refusal> {
+): Promise<Accepted | AuthRefusal> {
   let refusal = missing
   for (const by of candidates) {
     const answer = await by.authenticate(request)

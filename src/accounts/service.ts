@@ -13,6 +13,9 @@ export type Keys = Record<store.KeyKind, string>
 /** Whose key it is, and which. */
 export type ProjectKey = { projectId: string; kind: store.KeyKind }
 
+/** `until` is when it was replaced, in epoch milliseconds; null if it is valid. */
+export type DatedKey = ProjectKey & { until: number | null }
+
 export type AdoptedKeys = {
   pingKey?: string | undefined
   badgeKey?: string | undefined
@@ -97,14 +100,13 @@ export function createProjects(options: {
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
     /**
-     * The owners of the keys with these hashes, also of ping keys that have been replaced: `until` is when, in epoch milliseconds, or
-     * null. Unknown hashes have no entry.
+     * The owners of the keys with these hashes, also of ping keys that have been replaced. Unknown hashes have no entry.
      */
-    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, ProjectKey & { until: number | null }>> {
+    async ownersOfKeys(hashes: readonly string[]): Promise<Map<string, DatedKey>> {
       const wanted = hashes.map((hash) => Buffer.from(hash, 'base64'))
       const current = await store.selectKeys(database, wanted)
       const retired = await selectRetiredKeys(database, wanted)
-      const owners = new Map<string, ProjectKey & { until: number | null }>()
+      const owners = new Map<string, DatedKey>()
       for (const { hash, projectId, retiredAt: until } of retired)
         owners.set(hash.toString('base64'), { projectId, kind: 'ping_key', until })
       for (const { hash, projectId, kind } of current)

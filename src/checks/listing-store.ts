@@ -10,9 +10,9 @@ import type { Check, Settings } from './fields/fields.ts'
 /** A check with the ids of its channels, sorted and joined by commas. */
 export type CheckWithChannels = Check & { channels: string }
 
-type Row = CheckRow & { channels: string }
+type ListedRow = CheckRow & { channels: string }
 
-const withChannels = (row: Row): CheckWithChannels => ({ ...toCheck(row), channels: row.channels })
+const withChannels = (row: ListedRow): CheckWithChannels => ({ ...toCheck(row), channels: row.channels })
 
 const channels = `coalesce((SELECT string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text)
   FROM check_channels mc WHERE mc.check_id = m.id), '') AS channels`
@@ -24,7 +24,7 @@ const one = statement(
 
 /** Null if the project has no check with this id. */
 export async function selectOwnCheck(on: Queryable, projectId: string, id: string): Promise<CheckWithChannels | null> {
-  const [row] = await on.query<Row>(one, [id, projectId])
+  const [row] = await on.query<ListedRow>(one, [id, projectId])
   return row ? withChannels(row) : null
 }
 
@@ -42,7 +42,7 @@ const many = statement(
 
 /** Of any project, in no order: those of these ids that there are. */
 export async function selectChecks(on: Queryable, ids: readonly string[]): Promise<CheckWithChannels[]> {
-  return (await on.query<Row>(many, [ids])).map(withChannels)
+  return (await on.query<ListedRow>(many, [ids])).map(withChannels)
 }
 
 const badgeKeyTaken = statement(
@@ -125,7 +125,7 @@ export async function selectPage(
   { withChannels: isWhole = true } = {},
 ): Promise<CheckWithChannels[]> {
   const values = [projectId, slug, tags, after?.createdAt ?? null, after?.id ?? null, limit]
-  return (await on.query<Row>(isWhole ? page : pageOfReadings, values)).map(withChannels)
+  return (await on.query<ListedRow>(isWhole ? page : pageOfReadings, values)).map(withChannels)
 }
 
 const byFields = statement(

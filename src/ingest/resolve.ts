@@ -1,16 +1,15 @@
 // Finds the check of each heartbeat of a batch. A heartbeat by uuid names its check; for all others one look-up of each
 // kind answers for the whole batch.
 
+import type { DatedKey } from '../accounts/service.ts'
 import type { Checks } from '../checks/service.ts'
 import { type ByCheck, type Outcome, type ProjectRef, projectRefOf, type Received, type Target } from './signal.ts'
 
 /** Null for a project whose key is not known, or may not do this. */
 type ProjectOf = (received: Received) => string | null
 
-type KeyOwner = { projectId: string; kind: 'api_key' | 'api_key_readonly' | 'ping_key'; until: number | null }
-
 /** The projects and kinds of the keys with these hashes, and until when they were valid; unknown hashes have no entry. */
-export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<string, KeyOwner>>
+export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<string, DatedKey>>
 
 /** The heartbeats that have a check, which of them made it, and why the others have none. */
 export type Resolved = { byCheck: ByCheck; isCreator: (received: Received) => boolean; outcomes: Map<string, Outcome> }
@@ -35,7 +34,7 @@ export function createResolver({
   async function findProjects(entries: readonly Received[]): Promise<ProjectOf> {
     const refs = entries.flatMap(({ target }) => projectRefOf(target) ?? [])
     const hashes = new Set(refs.flatMap((ref) => ('keyHash' in ref ? [ref.keyHash] : [])))
-    const owners = hashes.size === 0 ? new Map<string, KeyOwner>() : await ownersOfKeys([...hashes])
+    const owners = hashes.size === 0 ? new Map<string, DatedKey>() : await ownersOfKeys([...hashes])
     return ({ target, acceptedAt }) => {
       const ref = projectRefOf(target) as ProjectRef
       if ('id' in ref) return ref.id

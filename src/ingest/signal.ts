@@ -1,9 +1,8 @@
 // What a dialect makes of a request, and what becomes of it on its way into the database.
 
+import type { KeyKind } from '../accounts/store.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
 import type { QuotaRefusal } from '../quotas/limits.ts'
-
-type KeyKind = 'api_key' | 'api_key_readonly' | 'ping_key'
 
 /** A project; or, while its key cannot be looked up, the hash of the key and the kinds of key that may do this. */
 export type ProjectRef = { id: string } | { keyHash: string; kinds: readonly KeyKind[] }

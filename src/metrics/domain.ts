@@ -1,12 +1,9 @@
 // All metrics that Flatline itself defines; docs/metrics.md is checked against this file. They use fastify-metrics' own
 // client and the registry that /metrics serves: a metric of any other client would never appear.
 
-import type { FastifyInstance } from 'fastify'
-import { createObservedGauges } from './observed.ts'
+import { createObservedGauges, type MetricsClient } from './observed.ts'
 import { createRequests, registerRequests } from './requests.ts'
 import { createTenantLabels } from './tenants.ts'
-
-type Client = FastifyInstance['metrics']['client']
 
 export type DomainMetrics = ReturnType<typeof createDomainMetrics>
 
@@ -77,7 +74,11 @@ const observed = {
   },
 }
 
-export function createDomainMetrics(client: Client, registry: InstanceType<Client['Registry']>, tenantsMax = 0) {
+export function createDomainMetrics(
+  client: MetricsClient,
+  registry: InstanceType<MetricsClient['Registry']>,
+  tenantsMax = 0,
+) {
   const registers = [registry]
   const requests = createRequests()
   registerRequests(registry, requests)

@@ -3,7 +3,8 @@
 
 import type { FastifyInstance } from 'fastify'
 
-type Client = FastifyInstance['metrics']['client']
+/** The client of fastify-metrics, in whose registry /metrics looks. */
+export type MetricsClient = FastifyInstance['metrics']['client']
 
 type MetricSample = { value: number; labels?: Record<string, string> }
 export type SampleReader = () => readonly MetricSample[] | Promise<readonly MetricSample[]>
@@ -16,8 +17,8 @@ const patienceMs = 500
  * called no more often.
  */
 export function createObservedGauges<Name extends string>(
-  client: Client,
-  registry: InstanceType<Client['Registry']>,
+  client: MetricsClient,
+  registry: InstanceType<MetricsClient['Registry']>,
   page: Record<Name, { help: string; labels?: readonly string[] }>,
 ) {
   const readers = new Map<string, SampleReader[]>()

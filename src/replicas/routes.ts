@@ -19,7 +19,7 @@ export type ReplicaRoutesOptions = {
 }
 
 type Params = { id: string }
-type Query = { heard_through?: string; spools?: string }
+type ReportQuery = { heard_through?: string; spools?: string }
 
 export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (app, options) => {
   const { replicaId, blindTime, noteSpooling, record, bodyLimitBytes } = options
@@ -35,7 +35,7 @@ export const replicaRoutes: FastifyPluginAsync<ReplicaRoutesOptions> = async (ap
     reply.header(replicaHeader, replicaId)
   })
   for (const { url, form } of bothForms('/replicas/:id/heartbeats')) {
-    app.post<{ Params: Params; Querystring: Query; Body: Buffer | undefined }>(
+    app.post<{ Params: Params; Querystring: ReportQuery; Body: Buffer | undefined }>(
       url,
       { config: { ...config, statsId: form.statsId } },
       async (request, reply) => {

@@ -1,7 +1,7 @@
 // A secret of the configuration, and the one that it replaces.
 
 import type { FastifyRequest } from 'fastify'
-import type { Principal, Refusal } from '../../http/admission/authenticator.ts'
+import type { AuthRefusal, Principal } from '../../http/admission/authenticator.ts'
 import { givenKey, isOneOf } from './credential.ts'
 
 export const wrongToken = 'wrong token'
@@ -10,7 +10,7 @@ export function checkToken(
   request: FastifyRequest,
   tokens: readonly (string | undefined)[],
   principal: Principal,
-): Principal | Refusal {
+): Principal | AuthRefusal {
   const given = givenKey(request)
   if (given === '') return { reason: 'missing', code: 'unauthorized', message: 'missing token' }
   if (!isOneOf(given, tokens)) return { reason: 'wrong_token', code: 'unauthorized', message: wrongToken }

@@ -20,7 +20,7 @@ export type Principal = {
   keyHash?: string
 }
 
-export type Refusal = {
+export type AuthRefusal = {
   /** For the audit trail; null if the address pretends not to exist, which is no failed authentication. */
   reason: 'missing' | 'wrong_token' | 'wrong_key' | 'read_only' | null
   code: ErrorCode
@@ -53,5 +53,5 @@ export type Authenticator = {
   /** Whether the address is its credential, so that this authenticator is asked once the address is known to be valid. */
   isAddress?: boolean
   /** Null if the request has no credential of this kind. Compares secrets in constant time. */
-  authenticate: (request: FastifyRequest) => Promise<Principal | Refusal | null> | Principal | Refusal | null
+  authenticate: (request: FastifyRequest) => Promise<Principal | AuthRefusal | null> | Principal | AuthRefusal | null
 }

@@ -8,7 +8,7 @@ export type MaintenanceWindow = { id: string; name: string; time: MaintenanceTim
 
 const statement = (name: string, text: string) => registered(`maintenance_${name}`, text)
 
-type Row = {
+type WindowRow = {
   id: string
   name: string
   from: number | null
@@ -24,7 +24,7 @@ const columns = `id, name, from_at AS "from", to_at AS "to", cron, duration_s AS
 const one = statement('one', `SELECT ${columns} FROM maintenance_windows WHERE project_id = $1 AND id = $2`)
 
 export async function selectWindow(on: Queryable, projectId: string, id: string): Promise<MaintenanceWindow | null> {
-  const [row] = await on.query<Row>(one, [projectId, id])
+  const [row] = await on.query<WindowRow>(one, [projectId, id])
   return row ? toWindow(row) : null
 }
 
@@ -45,7 +45,7 @@ export async function selectWindows(
   limit: number,
 ): Promise<{ windows: MaintenanceWindow[]; last: WindowPosition | null }> {
   const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit]
-  const rows = await on.query<Row & { createdAt: number }>(page, values)
+  const rows = await on.query<WindowRow & { createdAt: number }>(page, values)
   const last = rows.at(-1)
   return { windows: rows.map(toWindow), last: last ? { createdAt: last.createdAt, id: last.id } : null }
 }
@@ -97,11 +97,13 @@ export async function selectCurrentWindows(
   at: number,
 ): Promise<MaintenanceWindow[][]> {
   const values = [checks.map(({ projectId }) => projectId), checks.map(({ checkId }) => checkId), at]
-  const byPlace = Map.groupBy(await on.query<Row & { place: number }>(current, values), ({ place }) => Number(place))
+  const byPlace = Map.groupBy(await on.query<WindowRow & { place: number }>(current, values), ({ place }) =>
+    Number(place),
+  )
   return checks.map((_, index) => (byPlace.get(index + 1) ?? []).map(toWindow))
 }
 
-function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: Row): MaintenanceWindow {
+function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: WindowRow): MaintenanceWindow {
   const time: MaintenanceTime =
     cron === null
       ? { kind: 'once', from: from ?? 0, to: to ?? 0 }

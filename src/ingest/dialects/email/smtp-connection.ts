@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { SMTPServer } from 'smtp-server'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 
-type Parsed = ReturnType<SMTPConnection['_parseAddressCommand']>
+type ParsedAddress = ReturnType<SMTPConnection['_parseAddressCommand']>
 
 const addressMax = 1000
 
@@ -28,7 +28,7 @@ class LenientConnection extends SMTPConnection {
     this.hostNameAppearsAs ||= 'unknown'
   }
 
-  override _parseAddressCommand(name: string, command: Buffer | string): Parsed {
+  override _parseAddressCommand(name: string, command: Buffer | string): ParsedAddress {
     const envelope = readEnvelope(name, String(command))
     if (envelope === null) return false
     // The library still reads the parameters.

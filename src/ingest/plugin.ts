@@ -8,10 +8,7 @@ import { isDatabaseAway } from '../kit/availability.ts'
 import { createLoop, type Loop } from '../kit/loop.ts'
 import { openSpool } from '../spool/spool.ts'
 import { dialects } from './dialects/all.ts'
-import { bulkRoutes } from './dialects/bulk-routes.ts'
-import { createMailRecipients } from './dialects/email/mail-recipients.ts'
-import type { MailListener } from './dialects/email/smtp-server.ts'
-import { type MountOptions, mount } from './dialects/mount.ts'
+import { mount } from './dialects/mount/mount.ts'
 import { createAdoption } from './failover/adoption.ts'
 import { quarantineRoutes } from './failover/quarantine-routes.ts'
 import type { SpoolFailover } from './failover/spool-failover.ts'
@@ -21,8 +18,6 @@ import { historyRoutes } from './history/history-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './history/partitions.ts'
 import { createSettling } from './history/settling.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
-import { pingKinds } from './signal.ts'
-import { withDeadline } from './with-deadline.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -35,8 +30,6 @@ const trimIntervalMs = 1000
 const replayIntervalMs = 250
 const tendIntervalMs = 5000
 const settlingIntervalMs = 250
-/** The limit of the look-up of a key's owner while heartbeats are spooled anyway. */
-const spoolingLookupMs = 250
 
 export const ingestPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -88,62 +81,18 @@ export const ingestPlugin = fp<{ config: Config }>(
       if (heartbeats.failover) await app.blindTime.forget(await heartbeats.failover.maintain())
       for (const loop of loops) loop.start()
     })
-    const mail = await openMailListener(app, config)
     app.addHook('onClose', async () => {
-      await mail?.close()
       await Promise.all(loops.map((loop) => loop.stop()))
       await heartbeats.flush()
     })
 
-    await app.register(bulkRoutes, {
-      heartbeats,
-      early: spool !== null,
-      bodyLimitBytes: config.ingest.pingBodyLimitBytes,
-      now: database.clock.now,
-    })
-    const mounted: MountOptions = {
-      heartbeats,
-      ownerOf: ownerOf(app.projects, heartbeats.failover, config.ingest.divertAfterMs),
-      checks,
-      bodyLimitBytes: config.ingest.pingBodyLimitBytes,
-      receivingMaxBytes: config.ingest.queueMaxBytes,
-    }
-    for (const dialect of dialects) await app.register(async (inner) => mount(inner, dialect, mounted))
+    // After the hook above: what is registered later is closed first, and a listener gives its last heartbeats to the queue.
+    for (const dialect of dialects) await app.register(mount, { dialect, config })
     await app.register(quarantineRoutes, { quarantine: heartbeats.quarantine })
     await app.register(historyRoutes, { history: createHistory({ database, siteUrl: app.siteUrl }), checks })
   },
   { name: 'heartbeats', dependencies: ['auth', 'quotas', 'checks', 'blind-time', 'metrics', 'openapi', 'site-url'] },
 )
-
-/** Its libraries are loaded only where the mail listener is switched on. */
-async function openMailListener(app: FastifyInstance, config: Config): Promise<MailListener | undefined> {
-  const { features, ingest, limits, server } = config
-  const { smtpPort } = features
-  if (smtpPort === undefined) return undefined
-  const { createMailListener } = await import('./dialects/email/smtp-server.ts')
-  const listener = createMailListener({
-    heartbeats: app.heartbeats,
-    recipients: createMailRecipients({
-      projectOf: app.projects.projectOfMailbox,
-      locate: app.checks.locate,
-      mailFilters: app.checks.mailFilters,
-      canWait: ingest.mode === 'available',
-    }),
-    accepting: () => app.lifecycle.phase !== 'starting',
-    domain: features.pingEmailDomain,
-    keptBytes: ingest.mailLimitBytes,
-    messageMaxBytes: limits.mailMaxBytes,
-    heldMaxBytes: limits.mailHeldMaxBytes,
-    connectionsMax: limits.mailConnectionsMax,
-    log: app.log,
-  })
-  // Before the main listener, so that a port which cannot be had stops the start like that one's.
-  app.addHook('onReady', async () => {
-    const port = await listener.listen(server.host, smtpPort)
-    app.log.info({ event: 'mail.listening', port }, `taking heartbeats by e-mail on port ${port}`)
-  })
-  return listener
-}
 
 function backgroundLoops(app: FastifyInstance, heartbeats: Heartbeats, partitionsAheadDays: number): Loop[] {
   const { database, checks, blindTime, log } = app
@@ -202,24 +151,6 @@ function spoolLoops(app: FastifyInstance, failover: SpoolFailover): Loop[] {
     createLoop({ name: 'replay', intervalMs: replayIntervalMs, log, step: failover.replay }),
     createLoop({ name: 'spool', intervalMs: tendIntervalMs, log, step }),
   ]
-}
-
-/** The hash of a key takes the place of its owner while the owner cannot be looked up, or not soon enough. */
-function ownerOf(
-  projects: FastifyInstance['projects'],
-  failover: SpoolFailover | null,
-  divertAfterMs: number,
-): MountOptions['ownerOf'] {
-  return async (pingKey) => {
-    const asked = projects.authenticate(pingKey)
-    try {
-      const owner = await (failover ? withDeadline(asked, failover.active ? spoolingLookupMs : divertAfterMs) : asked)
-      return owner?.kind === 'ping_key' ? { id: owner.projectId } : null
-    } catch (error) {
-      if (failover && isDatabaseAway(error)) return { keyHash: projects.hashOf(pingKey), kinds: pingKinds }
-      throw error
-    }
-  }
 }
 
 function unlessAway(error: unknown): void {

@@ -19,6 +19,9 @@ declare module 'fastify' {
   }
 }
 
+/** Whether preflights at an address of this pattern are answered here. */
+export const answersPreflights = (path: string): boolean => openPath.test(path)
+
 /** CORS headers (Fetch standard, 3.3) on every answer at such an address, failures too. */
 export const crossOriginPlugin = fp(
   async (app) => {

@@ -1,7 +1,14 @@
-// The dialects that are served over HTTP.
+// The dialects that are spoken.
 
 import type { Dialect } from './dialect.ts'
-import { healthchecks } from './healthchecks.ts'
+import { email } from './email/email.ts'
+import { healthchecks } from './healthchecks/healthchecks.ts'
+import { uploads } from './uploads/uploads.ts'
 import { uptimeKuma } from './uptime-kuma.ts'
 
-export const dialects: readonly Dialect[] = [healthchecks, uptimeKuma]
+export const dialects: readonly Dialect[] = [healthchecks, uptimeKuma, uploads, email]
+
+/** Patterns of the addresses whose first parameter is a credential, which the log must not show. */
+export const secretAddresses: readonly string[] = dialects.flatMap((dialect) =>
+  dialect.door === 'pings' ? dialect.routes.map(({ path }) => path) : [],
+)

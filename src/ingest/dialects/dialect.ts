@@ -1,47 +1,81 @@
-// A dialect is one way in which heartbeats are sent: its addresses, what a request says, and how it is answered, as one value. The
-// mount (mount.ts) derives everything else from it: body, access, preflights, load shedding, the label of the metrics, and the entry in the
-// description of the API. A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md; if its path holds a credential,
-// also a rule of logging/redaction.ts.
+// A dialect is one way in which heartbeats are sent, as one value: how they arrive, what they say, and how they are answered. It has one of
+// three doors. `pings`: a request is one heartbeat, and its address is the credential. `uploads`: a request holds many heartbeats, and a key
+// of their project. `listener`: a server of another protocol. The mount (mount/mount.ts) derives access, limits of rate, body, preflights,
+// load shedding, the label of the metrics, the request log and the entry in the description of the API; the log derives what it must not show
+// (logging/redaction.ts). A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md.
 
 import type { OutgoingHttpHeaders } from 'node:http'
-import type { FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifySchema } from 'fastify'
+import type { Config } from '../../config/load.ts'
 import type { Query } from '../../http/schemas/query.ts'
-import type { Outcome, Signal, Target } from '../signal.ts'
+import type { Outcome, ProjectRef, Signal, Target } from '../signal.ts'
 
-/** The check as the request names it. The mount looks up whose ping key it is. */
-export type Address =
+export type Dialect = PingDialect | UploadDialect | ListenerDialect
+
+type Named = {
+  /** Unique; a row of docs/protocols.md bears it. */
+  name: string
+  /** The page that says how it is spoken: its public address, or the page of docs/ for one of Flatline's own. */
+  source: string
+}
+
+type Served = Named & { methods: readonly string[]; routes: readonly DialectRoute[] }
+
+/**
+ * `label` stands for the address in metrics. An alias is another spelling of an address, which the description of the
+ * API leaves out.
+ */
+type DialectRoute = { path: string; label: string; schema: FastifySchema; isAlias: boolean }
+
+export type PingDialect = Served & {
+  door: 'pings'
+  /** `kept` up to the limit, or read and dropped. */
+  body: 'kept' | 'ignored'
+  /** Failures at addresses that match are answered in this dialect, even if there is no route. */
+  claims: RegExp
+  parse: (request: PingRequest) => ParsedPing
+  answer: (result: Result, limits: { bodyLimitBytes: number }) => Reply
+}
+
+export type UploadDialect = Served & {
+  door: 'uploads'
+  bodyMaxBytes: number
+  /** The text of each heartbeat. They are parsed one by one, so that a large body never is as many objects at once. */
+  split: (body: string) => readonly string[]
+  /** `now` in epoch milliseconds. */
+  parse: (text: string, to: { project: ProjectRef; now: number }) => ParsedHeartbeat
+  /** The results in the order of the texts. The answer is serialised by the schema of its route; a failure is an AppError. */
+  answer: (results: readonly Result[]) => object
+}
+
+export type ListenerDialect = Named & {
+  door: 'listener'
+  /** Null where it is switched off. */
+  open: (app: FastifyInstance, config: Config) => Promise<Listener | null>
+}
+
+/** It listens before the main listener does, so that a port which cannot be had stops the start. */
+export type Listener = { listen: () => Promise<void>; close: () => Promise<void> }
+
+/** The check as a ping names it. The mount looks up whose ping key it is. */
+export type PingAddress =
   | Extract<Target, { by: 'id' | 'token' }>
   | { by: 'slug'; pingKey: string; slug: string; create: boolean }
 
-export type IngestRequest = { params: Readonly<Record<string, string | undefined>>; query: Query }
+export type PingRequest = { params: Readonly<Record<string, string | undefined>>; query: Query }
 
-/** What a request says; the rest of the signal comes from the request itself. */
-export type Said = Pick<Signal, 'kind' | 'exitStatus' | 'rid'> & { body?: Buffer | null }
+/** What a heartbeat says; the rest of the signal comes from its request. A body that is absent is that of the request. */
+export type Said = Pick<Signal, 'kind' | 'exitStatus' | 'rid'> & Partial<Pick<Signal, 'sentAt' | 'dedupeKey' | 'body'>>
 
-/** Why a request is not recorded, in the words of the dialect. */
+/** Why a heartbeat is not recorded, in the words of the dialect. */
 export type Refusal = { status: number; text: string; retryAfterS?: number }
 
+/** What became of a heartbeat. */
+export type Result = Outcome | Refusal
+
 /** A refusal with an address is given only if there is such a check; otherwise the outcome is `unknown`. */
-export type Parsed = { to: Address; said: Said } | { to: Address | null; refusal: Refusal }
+export type ParsedPing = { to: PingAddress; said: Said } | { to: PingAddress | null; refusal: Refusal }
+
+export type ParsedHeartbeat = { to: Target; said: Said } | { refusal: Refusal }
 
 export type Reply = { status: number; headers: OutgoingHttpHeaders; body: string }
-
-/** `label` stands for the address in metrics. The schema describes the call and validates nothing; null for another spelling of an address. */
-type DialectRoute = { path: string; label: string; schema: FastifySchema | null }
-
-export type Dialect = {
-  /** Unique; a row of docs/protocols.md bears it. */
-  name: string
-  /** The public page that says how it is spoken. */
-  source: string
-  methods: readonly string[]
-  routes: readonly DialectRoute[]
-  /** `kept` up to the limit, or read and dropped. */
-  body: 'kept' | 'ignored'
-  /** Whether it answers preflights itself, with its own headers; every address below /api/ answers them anyway. */
-  preflights: boolean
-  /** Failures at addresses that match are answered in this dialect, even if there is no route. */
-  claims?: RegExp
-  parse: (request: IngestRequest) => Parsed
-  answer: (result: Outcome | Refusal, limits: { bodyLimitBytes: number }) => Reply
-}

@@ -5,8 +5,7 @@
 
 import { Type } from 'typebox'
 import { json, withExample } from '../../http/schemas/api-schema.ts'
-import type { Outcome } from '../signal.ts'
-import type { Dialect, IngestRequest, Parsed, Refusal, Reply } from './dialect.ts'
+import type { ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result } from './dialect.ts'
 
 const isToken = /^[A-Za-z0-9_-]{16,64}$/
 const pingMax = 100_000_000_000
@@ -40,23 +39,24 @@ const push = {
   },
 }
 
-export const uptimeKuma: Dialect = {
+export const uptimeKuma: PingDialect = {
+  door: 'pings',
   name: 'Uptime Kuma push',
   source: 'https://github.com/louislam/uptime-kuma/blob/master/server/routers/api-router.js',
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
   routes: ['/api/push/:token', '/api/push/:token/'].map((path, i) => ({
     path,
     label: '/api/push/:token',
-    schema: i === 0 ? push : null,
+    schema: push,
+    isAlias: i > 0,
   })),
   body: 'ignored',
-  preflights: false,
   claims: /^\/api\/push\//,
   parse,
   answer,
 }
 
-function parse({ params, query }: IngestRequest): Parsed {
+function parse({ params, query }: PingRequest): ParsedPing {
   const ping = Number.parseFloat(String(query.ping ?? ''))
   if (ping < 0 || ping > pingMax) return { to: null, refusal: invalidPing }
   const { token = '' } = params
@@ -70,7 +70,7 @@ function parse({ params, query }: IngestRequest): Parsed {
   }
 }
 
-function answer(result: Outcome | Refusal): Reply {
+function answer(result: Result): Reply {
   if (result === 'unknown' || result === 'ambiguous') return refuse(notFound)
   // An address that no route can have: 400 elsewhere.
   if (typeof result === 'object' && 'status' in result) return refuse(result.status === 400 ? notFound : result)

@@ -3,7 +3,7 @@
 
 import { domainToASCII } from 'node:url'
 import { isUuid } from '../../../kit/identifier.ts'
-import type { PingRecipient } from '../healthchecks-address.ts'
+import type { PingRecipient } from '../healthchecks/ping-address.ts'
 
 /** `rejected`: not a domain that is served here. `invalid`: no mailbox that a check could have. */
 export type RecipientProblem = 'rejected' | 'invalid'

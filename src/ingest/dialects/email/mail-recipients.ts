@@ -4,7 +4,7 @@
 import type { Located, SlugAddress } from '../../../checks/slugs.ts'
 import type { MailFilters } from '../../../checks/store.ts'
 import { isDatabaseAway } from '../../../kit/availability.ts'
-import type { PingRecipient } from '../healthchecks-address.ts'
+import type { PingRecipient } from '../healthchecks/ping-address.ts'
 
 export type MailRecipientsOptions = {
   /** The project of a ping key, as mail servers may have written it; null if there is none. */

@@ -35,8 +35,6 @@ export type MailListenerOptions = {
   log: { info(o: object, message: string): void; debug(o: object, message: string): void }
 }
 
-export type MailListener = ReturnType<typeof createMailListener>
-
 const recipientsMax = 100
 const idleMs = 60_000
 /** However busy it is: a client that sends a byte a minute must not keep a place for ever. */

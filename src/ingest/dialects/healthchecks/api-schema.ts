@@ -1,8 +1,8 @@
 // Pings, described and not validated: the schemas of a call that comes thousands of times a second would cost it time.
 
 import { Type } from 'typebox'
-import { text, withExample } from '../../http/schemas/api-schema.ts'
-import { exampleCheck } from '../../http/schemas/examples.ts'
+import { text, withExample } from '../../../http/schemas/api-schema.ts'
+import { exampleCheck } from '../../../http/schemas/examples.ts'
 
 const actions = '`start`, `fail`, `log`, or an exit status: 0 is success, 1 to 255 failure'
 const word = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 100 })

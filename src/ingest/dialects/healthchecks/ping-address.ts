@@ -1,8 +1,8 @@
 // The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): the recipient
 // of a ping, and what it says.
 
-import type { SignalKind } from '../../core/heartbeat.ts'
-import { isUuid } from '../../kit/identifier.ts'
+import type { SignalKind } from '../../../core/heartbeat.ts'
+import { isUuid } from '../../../kit/identifier.ts'
 
 /** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
 export type PingAction = { kind: SignalKind; exitStatus: number | null }

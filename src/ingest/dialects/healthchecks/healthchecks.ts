@@ -2,12 +2,11 @@
 // The order in which the original looks for faults is part of the dialect: a slug that cannot be one, then the key, then
 // the rest, which is refused only where there is a check.
 
-import { last, type Query } from '../../http/schemas/query.ts'
-import type { Outcome } from '../signal.ts'
+import { last, type Query } from '../../../http/schemas/query.ts'
+import type { ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result, Said } from '../dialect.ts'
+import { pingCall } from './api-schema.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
-import type { Dialect, IngestRequest, Parsed, Refusal, Reply, Said } from './dialect.ts'
-import { isSlug, parseAddress, parseRid } from './healthchecks-address.ts'
-import { pingCall } from './healthchecks-api-schema.ts'
+import { isSlug, parseAddress, parseRid } from './ping-address.ts'
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT']
 const pingKeyLength = 22
@@ -30,7 +29,8 @@ const suffixes = [
   { suffix: '/:second/:third', end: '/:slug/:action' },
 ] as const
 
-export const healthchecks: Dialect = {
+export const healthchecks: PingDialect = {
+  door: 'pings',
   name: 'Healthchecks over HTTP',
   source: 'https://healthchecks.io/docs/http_api/',
   methods,
@@ -39,17 +39,17 @@ export const healthchecks: Dialect = {
       path: prefix + suffix,
       label: label + end,
       schema: pingCall(prefix, suffix),
+      isAlias: false,
     })),
   ),
   body: 'kept',
-  preflights: true,
   // Only ping addresses look so, whether or not a check has them.
   claims: /^\/(?:ping(?:\/|$)|(?:[\w-]{22}|[\w-]{36})(?:[/?]|$))/,
   parse,
   answer,
 }
 
-function parse({ params, query }: IngestRequest): Parsed {
+function parse({ params, query }: PingRequest): ParsedPing {
   const { first = '', second, third } = params
   const address = parseAddress(first, second, third)
   if (address === null) return { to: null, refusal: notFound }
@@ -79,7 +79,7 @@ function readSignal({ action, isPlain }: NonNullable<ReturnType<typeof parseAddr
 
 const invalid = (text: string): Refusal => ({ status: 400, text })
 
-function answer(result: Outcome | Refusal, { bodyLimitBytes }: { bodyLimitBytes: number }): Reply {
+function answer(result: Result, { bodyLimitBytes }: { bodyLimitBytes: number }): Reply {
   if (result === 'unknown') return refuse(notFound)
   if (result === 'ambiguous') return refuse({ status: 409, text: 'ambiguous slug' })
   if (typeof result === 'object') {

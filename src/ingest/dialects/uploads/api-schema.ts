@@ -1,9 +1,9 @@
-// The upload of many heartbeats: what it takes, what it answers, and examples. Entries are validated one by one (bulk-entries.ts).
+// The upload of many heartbeats: what it takes, what it answers, and examples. Entries are validated one by one (entries.ts).
 
 import { Type } from 'typebox'
-import { closed, json, refusals, withExample } from '../../http/schemas/api-schema.ts'
-import { exampleCheck } from '../../http/schemas/examples.ts'
-import { uuidPattern } from '../../kit/identifier.ts'
+import { closed, json, refusals, withExample } from '../../../http/schemas/api-schema.ts'
+import { exampleCheck } from '../../../http/schemas/examples.ts'
+import { uuidPattern } from '../../../kit/identifier.ts'
 
 const Entry = Type.Object(
   {

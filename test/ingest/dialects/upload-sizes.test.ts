@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { parseEntry, splitEntries } from '../../../src/ingest/dialects/bulk-entries.ts'
+import { parseEntry, splitEntries } from '../../../src/ingest/dialects/uploads/entries.ts'
 import { cpuMs, heldMaxMs, longestTurnMs } from '../../cpu.ts'
 import { build, keys } from '../../helper.ts'
 

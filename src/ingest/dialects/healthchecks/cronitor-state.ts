@@ -2,7 +2,7 @@
 // Cronitor's clients send `/ping/<key>/<name>?state=fail`, which has the form of a Healthchecks ping: ignored, the
 // parameter would turn a failure into a success. The rest of the dialect is not supported.
 
-import type { PingAction } from './healthchecks-address.ts'
+import type { PingAction } from './ping-address.ts'
 
 const kinds: Record<string, PingAction['kind']> = {
   run: 'start',

@@ -1,14 +1,14 @@
 // Many heartbeats in one request: a JSON array, or one JSON object a line. An array is checked as a whole before anything of it counts; a line
 // stands for itself. Entries are made into objects one after the other, so that 16 MB of text never are 16 MB of objects at once.
 
-import { columns } from '../../core/columns.ts'
-import { type SignalKind, signalKinds } from '../../core/heartbeat.ts'
-import { brokenRule } from '../../core/storable.ts'
-import { isUuid } from '../../kit/identifier.ts'
-import { parseInstant } from '../../kit/instant.ts'
+import { columns } from '../../../core/columns.ts'
+import { type SignalKind, signalKinds } from '../../../core/heartbeat.ts'
+import { brokenRule } from '../../../core/storable.ts'
+import { isUuid } from '../../../kit/identifier.ts'
+import { parseInstant } from '../../../kit/instant.ts'
 
 /** `check` is a uuid or a slug; `at` is null for now. */
-export type BulkEntry = {
+type UploadEntry = {
   check: string
   kind: SignalKind
   at: number | null
@@ -19,7 +19,7 @@ export type BulkEntry = {
 }
 
 /** An entry, or why it is none. */
-export type ParsedEntry = BulkEntry | { error: string }
+export type ParsedEntry = UploadEntry | { error: string }
 
 /** Before and after now, in milliseconds. */
 const earliestMs = 7 * 86_400_000
@@ -157,7 +157,7 @@ function problemOf(given: Record<string, unknown>, now: number): { error: string
   return instant > now + latestMs ? wrong('at must not be more than 5 minutes ahead') : null
 }
 
-function entryOf(given: Record<string, unknown>, now: number): BulkEntry {
+function entryOf(given: Record<string, unknown>, now: number): UploadEntry {
   const { check, kind, at, exit_status: exitStatus, rid, body, id } = given as Record<string, string | null | undefined>
   const status = exitStatus == null ? null : Number(exitStatus)
   return {

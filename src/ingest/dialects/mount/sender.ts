@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { addressIn } from '../../http/admission/client-address.ts'
-import type { Sender } from '../signal.ts'
+import { addressIn } from '../../../http/admission/client-address.ts'
+import type { Sender } from '../../signal.ts'
 
 /** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
 export function senderOf(request: FastifyRequest): Sender {

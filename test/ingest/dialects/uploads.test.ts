@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pg from 'pg'
-import { parseEntry, splitEntries } from '../../../src/ingest/dialects/bulk-entries.ts'
+import { parseEntry, splitEntries } from '../../../src/ingest/dialects/uploads/entries.ts'
 import { build, eventually, keys, type Running } from '../../helper.ts'
 import { sql } from '../../postgres.ts'
 

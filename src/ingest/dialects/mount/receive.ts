@@ -1,0 +1,32 @@
+import type { FastifyContextConfig, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { Heartbeats } from '../../service.ts'
+import type { Sender, Signal, Target } from '../../signal.ts'
+import type { Refusal, Result, Said } from '../dialect.ts'
+
+/** What the routes of a dialect have because of its door. */
+export type Door = { handler: RouteHandlerMethod; config: FastifyContextConfig; bodyLimit?: number }
+
+const notStored: Refusal = { status: 503, text: 'the heartbeat could not be stored, try again shortly', retryAfterS: 1 }
+const queueFull: Refusal = { status: 503, text: 'too many heartbeats, try again shortly', retryAfterS: 1 }
+
+/** Calls back with what became of the signal; `recorded` means that it is on disk. Throws `bad_request` like the service. */
+export function receive(
+  heartbeats: Pick<Heartbeats, 'receive'>,
+  signal: Signal,
+  done: (result: Result) => unknown,
+): void {
+  const isTaken = heartbeats.receive(signal, (error, outcome) => {
+    done(error || outcome === undefined ? notStored : outcome)
+  })
+  if (!isTaken) done(queueFull)
+}
+
+export function signalOf(
+  { id: requestId }: FastifyRequest,
+  { kind, exitStatus, rid, sentAt = null, dedupeKey = null }: Said,
+  target: Target,
+  body: Buffer | null,
+  sender: Sender,
+): Signal {
+  return { target, kind, exitStatus, rid, sentAt, dedupeKey, body, mail: null, sender, requestId }
+}

@@ -33,6 +33,7 @@ import { buildSerializer } from './http/schemas/serialisation.ts'
 import { validationPlugin } from './http/schemas/validation.ts'
 import { securityHeadersPlugin } from './http/security-headers.ts'
 import { siteUrlPlugin } from './http/site-url.ts'
+import { secretAddresses } from './ingest/dialects/all.ts'
 import { ingestPlugin } from './ingest/plugin.ts'
 import { deleteHeartbeats } from './ingest/store.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
@@ -75,7 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   checkLogFiles(config)
   const app: FastifyInstance = Fastify({
     ...serverOptions(config.server),
-    logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false }),
+    logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false, secretAddresses }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answerFailure(app, error, request, reply),

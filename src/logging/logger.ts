@@ -18,11 +18,17 @@ const redactedPaths = [
   ...settings.filter(({ secret }) => secret).map(({ path }) => `config.${path}`),
 ]
 
-/** Options for `Fastify({ logger })` and for `pino()`; both write the same lines. */
-export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }): LoggerOptions {
+/**
+ * Options for `Fastify({ logger })` and for `pino()`; both write the same lines. `secretAddresses` are patterns of routes
+ * whose first parameter is a credential.
+ */
+export function loggerOptions(
+  config: Config,
+  options: { stdoutIsTTY: boolean; secretAddresses: readonly string[] },
+): LoggerOptions {
   const { level, anonymizeIp } = config.log
   const address = (ip: unknown) => (anonymizeIp && typeof ip === 'string' ? networkOf(ip, 24, 48) : ip)
-  const transport = transportOf(config, terminal)
+  const transport = transportOf(config, options)
   return {
     level,
     base: { service: 'flatline', version },
@@ -38,7 +44,7 @@ export function loggerOptions(config: Config, terminal: { stdoutIsTTY: boolean }
       ip: address,
     },
     redact: { paths: redactedPaths, censor: '[redacted]' },
-    hooks: { streamWrite: createLineCleaner(config) },
+    hooks: { streamWrite: createLineCleaner(config, options.secretAddresses) },
     ...(transport && { transport }),
   }
 }

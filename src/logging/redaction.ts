@@ -26,9 +26,6 @@ const rules: RedactionRule[] = [
   [/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/gi, '***'],
   // Addresses that are credentials.
   [/(\/unsubscribe\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
-  [/(\/ping\/|\/api\/push\/)(?![:*])[^/\s?#"'\\]+/g, '$1***'],
-  // A ping key and a slug on the bare root.
-  [/(^|["'\s:]|:\/\/[^\s/?#"'\\]+)\/[\w-]{22}(?=\/)/g, '$1/***'],
   [/(\/metrics\/)[\w-]{32}(?![\w-])/g, '$1***'],
   [
     /(hooks\.slack\.com\/|discord(?:app)?\.com\/api\/webhooks\/|api\.telegram\.org\/bot|hooks\.zapier\.com\/)[^\s?#"'\\]+/gi,
@@ -43,17 +40,43 @@ const rules: RedactionRule[] = [
 // The first letter and the last part of the domain stay.
 const mailAddress = /(?<![\w.%+*-])([a-z0-9])[\w.%+-]*@(?:[a-z0-9-]+\.)+([a-z]{2,})\b/gi
 
-/** Takes a line and returns it without secrets. */
-export function createLineCleaner(config: Config): (line: string) => string {
+/** Takes a line and returns it without secrets. `secretAddresses` are patterns of routes whose first parameter is a credential. */
+export function createLineCleaner(config: Config, secretAddresses: readonly string[]): (line: string) => string {
   const secrets = secretTexts(config)
+  const allRules = [...rules, ...addressRules(secretAddresses)]
   return (line) => {
     let cleaned = line
-    for (const [pattern, replacement] of rules) cleaned = cleaned.replace(pattern, replacement)
+    for (const [pattern, replacement] of allRules) cleaned = cleaned.replace(pattern, replacement)
     if (cleaned.includes('@')) cleaned = cleaned.replace(mailAddress, '$1***@***.$2')
     for (const secret of secrets) if (cleaned.includes(secret)) cleaned = cleaned.replaceAll(secret, '[redacted]')
     return cleaned
   }
 }
+
+/**
+ * After the fixed part of an address everything is a credential; without a fixed part, what has the form that its route
+ * demands. These rules come after the one for the ids of checks, which leaves their first digits on the bare root.
+ */
+function addressRules(patterns: readonly string[]): RedactionRule[] {
+  const prefixes = new Set<string>()
+  const forms = new Set<string>()
+  for (const pattern of patterns) {
+    const [, prefix, form] = /^(\/(?:[^:]*\/)?):\w+(?:\(\^(.*?)\$\))?(?=\/|$)/.exec(pattern) ?? []
+    if (prefix === undefined || (prefix === '/' && form === undefined))
+      throw new Error(`the log cannot know which part of ${pattern} is a credential`)
+    if (prefix === '/') forms.add(String(form))
+    else prefixes.add(prefix.replace(/[^\w/-]/g, '\\$&'))
+  }
+  const anyOf = (parts: ReadonlySet<string>) => `(?:${[...parts].join('|')})`
+  const none: RedactionRule[] = []
+  return none.concat(
+    prefixes.size === 0 ? [] : [[new RegExp(`(${anyOf(prefixes)})(?![:*])[^/\\s?#"'\\\\]+`, 'g'), '$1***']],
+    forms.size === 0 ? [] : [[new RegExp(`(${beforePath})/${anyOf(forms)}(?![\\w-])`, 'g'), '$1/***']],
+  )
+}
+
+/** What comes before a path in a text: nothing, a delimiter, or a scheme and a host. */
+const beforePath = `^|["'\\s:]|://[^\\s/?#"'\\\\]+`
 
 // Short secrets are left out: a metrics token `ok` or a password `flatline` would remove harmless text from every line.
 function secretTexts({ security, database, alerting }: Config): string[] {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
 import { loadConfig, version } from '../../src/config/load.ts'
+import { secretAddresses } from '../../src/ingest/dialects/all.ts'
 import { loggerOptions } from '../../src/logging/logger.ts'
 
 const check = '1b4e28ba-2fa1-4bd2-883f-0016d3cca427'
@@ -30,7 +31,7 @@ function recorded() {
 
 function logged(write: (log: Logger) => void) {
   const { lines, stream } = recorded()
-  write(pino(loggerOptions(config, { stdoutIsTTY: false }), stream))
+  write(pino(loggerOptions(config, { stdoutIsTTY: false, secretAddresses }), stream))
   return { text: lines.join(''), entries: lines.map((line) => JSON.parse(line)) }
 }
 
@@ -49,7 +50,7 @@ test('a line has the level as a word, an ISO time, the service and its version',
 
 test('auto is pretty on a terminal only, and a chosen format ignores the terminal', () => {
   const pretty = (format: string, stdoutIsTTY: boolean) =>
-    loggerOptions(loadConfig({ env: { LOG_FORMAT: format } }), { stdoutIsTTY }).transport !== undefined
+    loggerOptions(loadConfig({ env: { LOG_FORMAT: format } }), { stdoutIsTTY, secretAddresses }).transport !== undefined
   assert.equal(pretty('auto', true), true)
   assert.equal(pretty('auto', false), false)
   assert.equal(pretty('json', true), false)
@@ -58,7 +59,7 @@ test('auto is pretty on a terminal only, and a chosen format ignores the termina
 
 test('a served request is logged by its route pattern, and nothing of its credentials appears', async () => {
   const { lines, stream } = recorded()
-  const app = Fastify({ logger: { ...loggerOptions(config, { stdoutIsTTY: false }), stream } })
+  const app = Fastify({ logger: { ...loggerOptions(config, { stdoutIsTTY: false, secretAddresses }), stream } })
   app.all('/ping/:uuid', async (_request, reply) => reply.header('set-cookie', 'planted=1').send('OK'))
   app.get('/fails/:uuid', async (request) => {
     throw new Error(`could not reach https://u:planted@example.com${request.url}`)

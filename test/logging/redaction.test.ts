@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { type Logger, pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { secretAddresses } from '../../src/ingest/dialects/all.ts'
 import { loggerOptions } from '../../src/logging/logger.ts'
 import { createLineCleaner } from '../../src/logging/redaction.ts'
 import { cpuMs, heldMaxMs } from '../cpu.ts'
@@ -35,6 +36,7 @@ const secrets: Record<string, [text: string, secret: string]> = {
   'encryption key': ['ab12'.repeat(16), 'ab12'.repeat(16)],
   'integration key': ['{"routing_key":"R0UT1NGR0UT1NG"}', 'R0UT1NGR0UT1NG'],
   'e-mail address': ['mail to jane.doe@mail.example.org failed', 'jane.doe@mail.example'],
+  'push address': ['GET /api/push/pQ4mC1kF7uJ2xS9aZ3rT6wB8nE5vH0dY?status=up', 'pQ4mC1kF7uJ2xS9aZ3rT6wB8nE5vH0dY'],
   'ping key on the bare root': ['GET /abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
   'ping key behind a host': ['https://beats.example.org/abcdefghijklmnopqr0123/nightly', 'abcdefghijklmnopqr0123'],
   'scrape address': ['GET /projects/x/metrics/0123456789abcdefghijABCDEFGHIJ_- HTTP/1.1', '0123456789abcdefghij'],
@@ -56,7 +58,9 @@ const ways: Record<string, (log: Logger, text: string) => void> = {
 
 function logged(write: (log: Logger) => void): string {
   const lines: string[] = []
-  write(pino(loggerOptions(config, { stdoutIsTTY: false }), { write: (line) => void lines.push(line) }))
+  write(
+    pino(loggerOptions(config, { stdoutIsTTY: false, secretAddresses }), { write: (line) => void lines.push(line) }),
+  )
   return lines.join('')
 }
 
@@ -100,7 +104,7 @@ test('fields that are named like a secret are redacted whatever they hold', () =
 })
 
 test('the longest possible lines are redacted quickly', async () => {
-  const clean = createLineCleaner(config)
+  const clean = createLineCleaner(config, secretAddresses)
   const pieces = [
     'a-',
     '\\',
@@ -128,6 +132,7 @@ test('the longest possible lines are redacted quickly', async () => {
     'f'.repeat(63),
     '/unsubscribe/',
     '/ping/',
+    '/api/push/',
     '/metrics/',
     ':/',
     "'/",
@@ -163,7 +168,7 @@ test('an error that quotes megabytes is logged quickly and cut', async () => {
 })
 
 test('an e-mail address keeps its first letter and its last part; what people need to read stays', () => {
-  const clean = createLineCleaner(config)
+  const clean = createLineCleaner(config, secretAddresses)
   assert.equal(clean('mail to jane.doe@mail.example.org failed'), 'mail to j***@***.org failed')
   const plain = [
     '{"event":"auth.failure","reason":"wrong_token","ip":"203.0.113.7"}',

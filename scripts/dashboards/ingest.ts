@@ -1,6 +1,11 @@
+import { dialects } from '../../src/ingest/dialects/all.ts'
 import { dashboard, graph, heatmap, scope, stat } from './dashboard.ts'
 
-const pings = `${scope}, route=~"/ping/.*"`
+/** Of the labels of routes, what comes before their first parameter. */
+const labels = dialects.flatMap((dialect) =>
+  dialect.door === 'pings' ? dialect.routes.map(({ label }) => label.slice(0, label.indexOf(':'))) : [],
+)
+const pings = `${scope}, route=~"${[...new Set(labels)].map((label) => `${label}:.*`).join('|')}"`
 const rate = (metric: string, by: string, matchers = scope) =>
   `sum by (${by}) (rate(${metric}{${matchers}}[$__rate_interval]))`
 const quantile = (share: number, metric: string, matchers = scope) =>

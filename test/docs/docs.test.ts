@@ -34,13 +34,21 @@ test('docs/errors.md lists the codes of src/http/errors.ts with their statuses a
   for (const [code, , meaning] of rows) assert.ok(meaning && meaning.length > 10, `${code} has no meaning`)
 })
 
-test('docs/protocols.md has a row for each dialect, with its source', () => {
+test('docs/protocols.md has a row for each dialect, with its source and its addresses', () => {
   const rows = tableOf('docs/protocols.md')
-  for (const { name, source } of dialects)
-    assert.ok(
-      rows.some((row) => row.startsWith(`| ${name} |`) && row.includes(source)),
-      name,
-    )
+  for (const dialect of dialects) {
+    const { name, source } = dialect
+    const row = rows.find((one) => one.startsWith(`| ${name} |`)) ?? ''
+    assert.ok(row.includes(source), name)
+    const paths = dialect.door === 'listener' ? [] : dialect.routes.filter(({ isAlias }) => !isAlias)
+    for (const { path } of paths) assert.ok(row.includes(path.split(':', 1)[0] ?? path), `${name}: ${path}`)
+  }
+  // The parameter of Cronitor is a part of the first.
+  const others = rows.filter((row) => !dialects.some(({ name }) => row.startsWith(`| ${name} |`)))
+  assert.deepEqual(
+    others.map((row) => row.split(' | ')[0]),
+    ['| The `state` of Cronitor'],
+  )
 })
 
 test('docs/channels.md has a row for each kind of channel, with its settings and which are required', () => {

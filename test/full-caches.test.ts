@@ -64,7 +64,7 @@ test('the 10,001st project does not make the checks of the other projects be cou
   assert.equal(locked, size + 1)
 })
 
-test('the 10,001st project does not make the quotas of the other projects be forgotten', async () => {
+test('the 10,001st project does not make the quotas of the other projects be read again', async () => {
   const fake = createFake(() => [])
   const quota = (bytes: number) => ({ body_bytes: bytes, body_bytes_per_check: bytes }) as Quota
   let full = 0
@@ -90,7 +90,7 @@ test('the 10,001st project does not make the quotas of the other projects be for
   assert.equal(full, 0)
 })
 
-test('the check that fills the memory of known checks leaves at least half of them known', () => {
+test('a full cache of known checks keeps at least half of them', () => {
   const known = createKnownChecks({ maxEntries: size })
   for (const name of names) known.add(name, 'p')
   assert.ok(names.slice(-size / 2).every((name) => known.projectOf(name) === 'p'))

@@ -27,7 +27,7 @@ test('npx runs this checkout with its own Node.js, without a warning or a new ge
   assert.equal(statSync(client).mtimeMs, before, 'others may be loading it')
 })
 
-test('the pages name the oldest Node.js that a checkout and the package take', () => {
+test('the pages name the oldest Node.js that a checkout and the package accept', () => {
   const [major] = /\d+/.exec(manifest.devEngines.runtime.version) ?? []
   for (const page of ['README.md', 'CONTRIBUTING.md']) {
     assert.match(

@@ -25,7 +25,7 @@ const exempt = [
   'test/scenarios/alerts/outage-alerts.test.ts: polling of one’s own: eventually',
 ]
 
-test('tests wait by patience.ts, and by nothing that a busy machine breaks', () => {
+test('tests wait only with patience.ts, and no assertion depends on a quiet machine', () => {
   const found = globSync('test/**/*.ts')
     .filter((path) => !path.startsWith('test/runner/') && !exempt.includes(path))
     .flatMap((path) => {

@@ -20,7 +20,7 @@ async function refuse({ databaseUrl }: Running, table: string, condition: string
   )
 }
 
-test('failed authentications and entries of the operator are written after one that is refused', async (t) => {
+test('failed authentications and operator entries are written after a refused one', async (t) => {
   const running = await build(t)
   await refuse(running, 'audit', "NEW.target = ''bad''")
   const { audit } = running.app
@@ -40,7 +40,7 @@ test('failed authentications and entries of the operator are written after one t
   })
 })
 
-test('alerts of other checks are made while those of one check are refused', async (t) => {
+test('alerts of other checks are created while those of one check are refused', async (t) => {
   const running = await build(t)
   const receiver = await createReceiver(t)
   const { call } = running
@@ -61,7 +61,7 @@ test('alerts of other checks are made while those of one check are refused', asy
   assert.equal(Number(left?.n), 1, 'what was refused waits, and is lost to nobody')
 })
 
-test('alerts about the service itself are written after one that is refused', async (t) => {
+test('alerts about the service itself are written after a refused one', async (t) => {
   const running = await build(t)
   const { database } = running.app
   await refuse(running, 'service_alerts', "NEW.level = ''INFO''")

@@ -1,11 +1,11 @@
-// Keys are random and long, so a plain SHA-256 is all that is stored: nothing to guess, nothing to slow down.
+// Keys are random and long, so a plain SHA-256 is stored: they cannot be guessed, so a slow hash is not needed.
 
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
 import type { KeyHashes, KeyKind } from './store.ts'
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
-/** API keys have 32 characters and ping keys 22, as the Healthchecks protocol wants them. */
+/** API keys have 32 characters and ping keys 22, as in Healthchecks. */
 export function generateKey(kind: KeyKind): string {
   const prefix = { api_key: 'flw_', api_key_readonly: 'flr_', ping_key: '' }[kind]
   const length = kind === 'ping_key' ? 22 : 32 - prefix.length
@@ -25,7 +25,7 @@ export function hashesOf(kind: KeyKind, key: string): KeyHashes {
   return { hash: hashKey(key), mailboxHash: kind === 'ping_key' && lower !== key ? hashKey(lower) : null }
 }
 
-/** Constant-time, whatever the lengths. */
+/** Constant-time for any lengths. */
 export function sameSecret(given: string, expected: string): boolean {
   return timingSafeEqual(hashKey(given), hashKey(expected))
 }

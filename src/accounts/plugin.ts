@@ -8,7 +8,7 @@ import { createAuthenticators } from './authenticators/all.ts'
 import { projectRoutes } from './routes.ts'
 import { createProjects, type Keys, type Projects } from './service.ts'
 
-/** The principal as services and the audit trail want it. `projectId` is empty for one who belongs to no project. */
+/** The principal in the form for services and the audit log. `projectId` is empty for a caller without a project. */
 type Caller = { projectId: string; actor: string; requestId: string; address: string }
 
 declare module 'fastify' {
@@ -16,7 +16,7 @@ declare module 'fastify' {
     projects: Projects
   }
   interface FastifyRequest {
-    /** Null until the caller is authenticated: before the body is read, unless the body holds the key. */
+    /** Null until the caller is authenticated: before the body is read, unless the key is in the body. */
     principal: Principal
     /** Null as long as `principal` is. */
     caller: Caller

@@ -1,6 +1,6 @@
-// Former addresses of projects: uuids of deleted checks, replaced ping keys, keys of badges. Jobs still send there and
-// pages still show what is there, so only the same project may have them again. The modules accounts and checks share
-// this table; rows stay when their project is deleted.
+// Former addresses of projects: uuids of deleted checks, replaced ping keys, keys of badges. Jobs may still send to
+// them and pages may still show them, so only the same project may have them again. The modules accounts and checks
+// share this table; rows stay when their project is deleted.
 
 import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
@@ -14,7 +14,7 @@ const owner = statement(
 )
 
 /**
- * The project that had this address last; null if none had. Call it after the query for the current owner, as a
+ * The last project with this address; null if there was none. Call it after the query for the current owner, as a
  * statement of its own (read committed): an address is given up and retired in the same transaction.
  */
 export async function selectRetiredBy(on: Queryable, kind: AddressKind, value: Buffer): Promise<string | null> {

@@ -32,7 +32,7 @@ export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = 
       return reply.code(204).send()
     })
 
-    // For the project itself: none of these opens more than the key that is needed for the call.
+    // For the project itself: none of these keys opens more than the key that the call needs.
     const adopt = { config: { requires: 'keys:write', undocumented }, schema: adoptKeys } as const
     app.post(`/api/v3/keys/adopt${slash}`, adopt, async (request) => {
       const { ping_key: pingKey, badge_key: badgeKey, badge_secret: secret } = request.body

@@ -33,7 +33,7 @@ const keys = {
 export const createProject = {
   operationId: 'createProject',
   tags: ['projects'],
-  summary: 'Create a project; its keys are shown this once',
+  summary: 'Create a project; its keys are shown only once',
   body: withExample(Name, { name: 'payments' }),
   response: {
     201: json(
@@ -72,7 +72,7 @@ export const listProjects = {
 export const deleteProject = {
   operationId: 'deleteProject',
   tags: ['projects'],
-  summary: 'Delete a project with all that it has',
+  summary: 'Delete a project with everything in it',
   params: Type.Object({ id: Id }),
   response: { 204: nothing('Deleted') },
   refusals: refusals(400, 401, 404, 429),
@@ -81,13 +81,13 @@ export const deleteProject = {
 export const rotateKey = {
   operationId: 'rotateKey',
   tags: ['projects'],
-  summary: 'Replace a key; the old one is dead within five seconds',
+  summary: 'Replace a key; the old one is invalid within five seconds',
   params: Type.Object({
     id: Id,
     kind: withExample({ type: 'string', ...Type.Enum(keyKinds) }, 'ping_key', 'Which key'),
   }),
   response: {
-    200: json('The new key, shown this once', Type.Record(Type.String(), Type.String()), { ping_key: keys.ping_key }),
+    200: json('The new key, shown only once', Type.Record(Type.String(), Type.String()), { ping_key: keys.ping_key }),
   },
   refusals: refusals(400, 401, 404, 429),
 }
@@ -95,12 +95,12 @@ export const rotateKey = {
 export const adoptKeys = {
   operationId: 'adoptKeys',
   tags: ['projects'],
-  summary: 'Bring the ping key and badge keys that a project had on another server',
+  summary: 'Adopt the ping key and badge keys that a project had on another server',
   description:
     '`badge_secret` is the key of the HMAC that signs badges; for a project of Healthchecks the SHA-1 of its badge key and SECRET_KEY.',
   body: withExample(AdoptedKeys, { ping_key: keys.ping_key, badge_key: exampleProject }),
   response: {
-    200: json('What is another now', Type.Object({ changed: Type.Array(Type.String()) }), {
+    200: json('Which keys have changed', Type.Object({ changed: Type.Array(Type.String()) }), {
       changed: ['ping_key', 'badge_key'],
     }),
   },

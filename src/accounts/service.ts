@@ -10,7 +10,7 @@ import { selectRetiredBy, selectRetiredKeys } from './retired-addresses-store.ts
 import * as store from './store.ts'
 
 export type Keys = Record<store.KeyKind, string>
-/** Whose key it is, and which. */
+/** The project and the kind of a key. */
 export type ProjectKey = { projectId: string; kind: store.KeyKind }
 
 /** `until` is when it was replaced, in epoch milliseconds; null if it is valid. */
@@ -26,7 +26,7 @@ export type Projects = ReturnType<typeof createProjects>
 
 const taken = (field: string) => new AppError('conflict', `${field} belongs to another project`, { field })
 
-/** A replaced key is dead everywhere after this long; known keys only are remembered, so that guessing fills nothing. */
+/** A replaced key is invalid everywhere after this time. Only known keys are cached, so that guessing fills nothing. */
 const rememberMs = 4000
 const rememberMax = 10_000
 const lastKnownMax = 50_000
@@ -42,7 +42,7 @@ export function createProjects(options: {
   const remembered = new LRUCache<string, ProjectKey>({
     ...atMost(rememberMax),
     ttl: rememberMs,
-    // The clock is asked each time: the cache would otherwise start a timer for each millisecond.
+    // The clock is read each time: otherwise the cache would start a timer for each millisecond.
     ttlResolution: 0,
     perf: { now: database.clock.monotonic },
     dispose: (_key, _name, reason) => {
@@ -50,7 +50,7 @@ export function createProjects(options: {
     },
   })
   const lookups = { hits: 0, misses: 0 }
-  /** By the hash of the key. It authenticates nobody. */
+  /** By the hash of the key. This authenticates nobody. */
   const lastKnown = new LRUCache<string, ProjectKey>(atMost(lastKnownMax))
 
   /** The project that has or had this badge key. */
@@ -96,7 +96,7 @@ export function createProjects(options: {
     /** The project whose key had this hash when it was last used; null if the hash is not in memory. Makes no query. */
     lastKnownOwner: (hash: string): string | null => lastKnown.get(hash)?.projectId ?? null,
 
-    /** What is kept of a key whose project is resolved later. */
+    /** The part of a key that is kept if its project is resolved later. */
     hashOf: (key: string): string => hashKey(key).toString('base64'),
 
     /**
@@ -114,7 +114,7 @@ export function createProjects(options: {
       return owners
     },
 
-    /** Lookups of keys so far, by whether the database had to be asked. */
+    /** Look-ups of keys so far, by whether the database had to be asked. */
     cacheStats: (): { hits: number; misses: number } => ({ ...lookups }),
 
     async create(by: Actor, name: string): Promise<{ id: string; name: string } & Keys> {
@@ -145,7 +145,10 @@ export function createProjects(options: {
       return key
     },
 
-    /** Gives a project the keys that it had on another server, so that addresses go on. Returns those that are others now. */
+    /**
+     * Gives a project the keys that it had on another server, so that its addresses keep working. Returns which keys
+     * have changed.
+     */
     async adoptKeys(by: Actor & { projectId: string }, keys: AdoptedKeys): Promise<string[]> {
       const { projectId: id } = by
       const { pingKey, badgeKey, badgeSecret } = keys
@@ -179,8 +182,8 @@ export function createProjects(options: {
     },
 
     /**
-     * Makes sure that the `default` project exists with exactly the wanted keys; a missing one is generated. Tells
-     * those that were generated now, which cannot be shown again.
+     * Makes sure that the `default` project exists with exactly the wanted keys; a missing one is generated. Returns
+     * the generated keys, which cannot be shown again.
      */
     async bootstrap(
       wanted: Partial<Keys>,
@@ -209,7 +212,7 @@ export function createProjects(options: {
             detail: { kind },
           })
         }
-        // Before they are committed: keys that cannot be announced would be lost for good.
+        // Before the commit: keys that cannot be announced would be lost for good.
         if (Object.keys(generated).length > 0) await announce(generated)
       })
     },

@@ -46,8 +46,8 @@ const completeMailbox = statement(
 export type KeyHashes = { hash: Buffer; mailboxHash: Buffer | null }
 
 /**
- * False if this was the key already. A ping key that is replaced stays reserved for the project, because jobs still
- * send with it.
+ * False if the key was already this one. A replaced ping key stays reserved for the project, because jobs still send
+ * with it.
  */
 export async function writeKey(
   tx: Queryable,
@@ -101,7 +101,7 @@ export async function selectProjectByName(on: Queryable, name: string): Promise<
   return row?.id ?? null
 }
 
-/** What the addresses of a project's badges are made of: a name, and the key of their signatures. */
+/** The parts of the addresses of a project's badges: a key as the name, and the secret of the signatures. */
 export type BadgeProject = { id: string; badgeKey: string; secret: Buffer }
 
 const badgeColumns = 'id, badge_key AS "badgeKey", badge_secret AS secret'
@@ -131,9 +131,7 @@ const badgeKeys = statement(
     AND (badge_key IS DISTINCT FROM coalesce($2, badge_key) OR badge_secret IS DISTINCT FROM coalesce($3, badge_secret)) RETURNING id`,
 )
 
-/**
- * Null leaves a value unchanged. False if nothing changed. A badge key that is replaced stays reserved for the project.
- */
+/** Null leaves a value unchanged. False if nothing changed. A replaced badge key stays reserved for the project. */
 export async function writeBadgeKeys(
   tx: Queryable,
   projectId: string,

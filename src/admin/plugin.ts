@@ -3,14 +3,14 @@ import type { AuditEntry } from '../audit/store.ts'
 import { alwaysLog } from '../logging/logger.ts'
 import { adminRoutes } from './routes.ts'
 
-/** What the process offers to its operator; `shutdown` takes the same path as a signal. */
+/** The operator's calls to the process; `shutdown` takes the same path as a signal. */
 export const adminPlugin = fp<{ shutdown: () => void }>(
   async (app, { shutdown }) => {
     const { audit, log } = app
 
     async function record(entry: AuditEntry): Promise<void> {
       const { action, requestId, detail } = entry
-      alwaysLog(log).info({ event: action, requestId, ...detail }, 'the operator has spoken')
+      alwaysLog(log).info({ event: action, requestId, ...detail }, 'the operator made a change')
       await audit.record(entry)
     }
 

@@ -8,11 +8,11 @@ import { getLogLevel, setLogLevel, shutdownService } from './schema.ts'
 export type AdminRoutesOptions = {
   shutdown: () => void
   record: (entry: AuditEntry) => Promise<void>
-  /** The logger whose level is set; those of requests are its children. */
+  /** The logger whose level is set; the loggers of requests are its children. */
   log: { level: string }
 }
 
-/** For the administrator alone, in every phase and under overload. */
+/** For the operator alone, in every phase and under overload. */
 export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, { shutdown, record, log }) => {
   const config = { requires: 'service:operate', always: true } as const
 
@@ -20,7 +20,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
     app.post(url, { config: { ...config, ...form }, schema: shutdownService }, async (request, reply) => {
       const { actor, requestId, address } = request.caller
       await record({ actor, requestId, address, action: 'admin.shutdown', target: 'service' })
-      // Answered first: the answer is the last thing that this connection carries.
+      // Answers first: this is the last answer on the connection.
       reply.raw.once('finish', shutdown)
       return reply.code(202).send({ status: 'shutting down' })
     })
@@ -40,7 +40,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async 
   }
 }
 
-/** The words that LOG_LEVEL takes. */
+/** The values of LOG_LEVEL. */
 function parseLevel(text: string): string {
   const { enum: levels, synonyms } = configSchema.properties.log.properties.level as unknown as {
     enum: string[]

@@ -1,4 +1,4 @@
-// The calls of the administrator about this process: what they take, what they answer, and examples.
+// The calls of the operator about this process: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, refusals, withExample } from '../http/schemas/api-schema.ts'
@@ -11,7 +11,7 @@ export const shutdownService = {
   tags: ['service'],
   summary: 'End the process as a SIGTERM does',
   response: {
-    202: json('It drains, and ends', Type.Object({ status: Type.String() }), { status: 'shutting down' }),
+    202: json('The process drains and ends', Type.Object({ status: Type.String() }), { status: 'shutting down' }),
   },
   refusals: refusals(401, 404, 429),
 }
@@ -19,7 +19,7 @@ export const shutdownService = {
 export const getLogLevel = {
   operationId: 'getLogLevel',
   tags: ['service'],
-  summary: 'What is logged',
+  summary: 'Read the log level',
   response: { 200: json('The level', level, { level: 'info' }) },
   refusals: refusals(401, 404, 429),
 }
@@ -27,7 +27,7 @@ export const getLogLevel = {
 export const setLogLevel = {
   operationId: 'setLogLevel',
   tags: ['service'],
-  summary: 'Log more or less, until the next start',
+  summary: 'Change the log level until the next start',
   body: withExample(Level, { level: 'debug' }),
   response: { 200: json('The level', level, { level: 'debug' }) },
   refusals: refusals(400, 401, 404, 429),

@@ -1,12 +1,12 @@
-// Failed authentications, added up by address and minute: a flood of them is one entry of the audit trail and one line
-// of the log, and costs the callers nothing. The entry appears with the first failure and grows while its minute lasts.
-// An entry that the database refuses is logged and dropped, because it would hold up all later ones.
+// Failed authentications, counted by address and minute: a flood of them is one audit entry and one log line, and
+// delays no caller. The entry appears with the first failure and grows during its minute. An entry that the database
+// refuses is logged and dropped, because it would block all later ones.
 
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { amendAudit, writeAudit } from './store.ts'
 
-/** `projectId` is empty unless the key is one of a project's own. `reason` is one of few words. */
+/** `projectId` is empty unless the key belongs to a project. `reason` is one of a fixed set of words. */
 export type AuthFailure = { address: string; reason: string; projectId: string; requestId: string }
 
 type Aggregate = {
@@ -21,7 +21,7 @@ type Aggregate = {
 }
 
 const minuteMs = 60_000
-/** Of the rest only the number is logged. */
+/** Further addresses are only counted in the log. */
 const addressesMax = 10_000
 
 export type AuthFailures = ReturnType<typeof createAuthFailures>
@@ -49,7 +49,7 @@ export function createAuthFailures(options: {
       aggregate.isWritten = !isDatabaseAway(err)
       if (!aggregate.isWritten) throw err
       const line = { err, event: 'audit.not_written', action: 'auth.failure', ip: address }
-      log.error(line, 'an entry is missing in the audit trail')
+      log.error(line, 'an entry is missing in the audit log')
     }
   }
 
@@ -73,7 +73,7 @@ export function createAuthFailures(options: {
       aggregate.isWritten = false
     },
 
-    /** Writes the new entries. Rejects, and keeps them, while the database is away. */
+    /** Writes the new entries. If the database is unavailable, it rejects and keeps them. */
     async flush(): Promise<void> {
       const minute = Math.floor(now() / minuteMs)
       for (const [key, aggregate] of aggregates) {

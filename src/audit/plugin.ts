@@ -12,9 +12,9 @@ import { type WriteAudit, writeAudit } from './store.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     audit: {
-      /** In the transaction of what it tells about. */
+      /** Writes in the transaction of the change that it records. */
       write: WriteAudit
-      /** Apart from any transaction: never rejects, and does not wait long. */
+      /** Writes outside of any transaction: never rejects, and does not wait long. */
       record: Postponed['record']
       shutdown: ShutdownRecord
       authFailure: AuthFailures['note']
@@ -57,7 +57,9 @@ export const auditPlugin = fp<{ config: Config }>(
   { name: 'audit', dependencies: ['database', 'metrics'] },
 )
 
-/** Apart from writing, which everything needs: who may read is known only further down. */
+/**
+ * A plugin of its own: every module writes entries, and authentication, which reading needs, is registered only later.
+ */
 export const auditTrailPlugin = fp(
   async (app) => {
     await app.register(auditRoutes, { trail: createAuditTrail({ database: app.database }) })

@@ -1,5 +1,6 @@
-// Entries about what is done apart from any transaction, by the operator: he must be heard most when the database cannot be written to, and
-// must not wait for it. What cannot be written at once waits here, in order, and keeps its time.
+// Audit entries of the operator's actions, which have no transaction. The operator must be able to act when the
+// database cannot be written, and must not wait for it. An entry that cannot be written at once waits here, in order,
+// and keeps its time.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../database/service.ts'
@@ -24,11 +25,11 @@ export function createPostponed(options: {
       return
     }
     waiting.push(entry)
-    log.warn({ event: 'audit.postponed', action: entry.action }, 'an entry of the audit trail waits for the database')
+    log.warn({ event: 'audit.postponed', action: entry.action }, 'an audit entry waits for the database')
   }
 
   function lose({ action, target }: AuditEntry, err: unknown): void {
-    log.error({ err, event: 'audit.not_written', action, target }, 'an entry is missing in the audit trail')
+    log.error({ err, event: 'audit.not_written', action, target }, 'an entry is missing in the audit log')
   }
 
   async function flush(): Promise<void> {
@@ -53,10 +54,10 @@ export function createPostponed(options: {
       await Promise.race([written, sleep(patienceMs, undefined, { ref: false })])
     },
 
-    /** Writes what waits; rejects while the database is away. */
+    /** Writes the waiting entries; rejects while the database is unavailable. */
     flush,
 
-    /** The last flush: tells of what is left. Never rejects. */
+    /** The last flush: logs the entries that are left. Never rejects. */
     async close(): Promise<void> {
       await flush().catch((err) => {
         for (const entry of waiting) lose(entry, err)
@@ -66,7 +67,10 @@ export function createPostponed(options: {
   }
 }
 
-/** Whether waiting can help: the database is away, or not open yet. What it refuses it would refuse for ever. */
+/**
+ * Whether waiting can help: the database is unavailable or not open yet. An entry that it refuses would always be
+ * refused.
+ */
 function mayHeal(err: unknown): boolean {
   return isDatabaseAway(err) || (err as { code?: string }).code === 'unavailable'
 }

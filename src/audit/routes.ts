@@ -5,7 +5,7 @@ import { parseInstant } from '../kit/instant.ts'
 import { auditSchemas, listAudit } from './schema.ts'
 import type { AuditTrail } from './service.ts'
 
-/** The audit trail: of its own project for a read-write key, of all for the administrator. */
+/** The audit log: of its own project for a read-write key, of all projects for the operator. */
 export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'list'> }> = async (app, { trail }) => {
   shareSchemas(app, auditSchemas)
 

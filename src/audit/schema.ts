@@ -1,4 +1,4 @@
-// The call that reads the audit trail: what it takes, what it answers, and examples.
+// The call that reads the audit log: its parameters, its answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nullable, ref, refusals } from '../http/schemas/api-schema.ts'
@@ -25,13 +25,13 @@ const AuditEntry = Type.Object(
   {
     id: Type.Integer(),
     at: Type.String(),
-    project: nullable('Null for what belongs to none'),
+    project: nullable('Null for an object without a project'),
     actor: Type.String(),
-    address: nullable('Where the call came from'),
+    address: nullable('Address of the caller'),
     action: Type.String(),
     target: Type.String(),
     detail: Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()]),
-    request_id: nullable('Of the call'),
+    request_id: nullable('Id of the request'),
   },
   closed,
 )

@@ -1,4 +1,4 @@
-// The audit trail, read: who changed what, when and from where.
+// Reads the audit log: who changed what, when and from where.
 
 import { AppError } from '../core/errors.ts'
 import type { Database } from '../database/service.ts'

@@ -1,5 +1,6 @@
-// Every shutdown leaves an entry with its cause: just before closing, or, if the database does not answer then, in a file
-// that the next start on the same DATA_DIR turns into the entry. Nothing here may hold an end up, or make it fail.
+// Every shutdown leaves an audit entry with its cause: just before closing, or, if the database does not answer then,
+// in a file that the next start on the same DATA_DIR turns into the entry. Nothing here may delay an end, or make it
+// fail.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -12,7 +13,7 @@ import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { countOrderlyShutdowns, writeShutdown } from './store.ts'
 
-/** `cut` is what ended the process before its shutdown was done. */
+/** `cut` is what ended the process before its shutdown was complete. */
 const EndedProcess = Type.Object({
   cause: Type.String(),
   at: Type.String(),
@@ -45,7 +46,10 @@ export function createShutdownRecord(options: {
   }
 
   function notWritten(err: unknown, ended: EndedProcess): void {
-    log.error({ err, event: 'audit.not_written', action: 'service.shutdown', ...ended }, 'a shutdown is not on record')
+    log.error(
+      { err, event: 'audit.not_written', action: 'service.shutdown', ...ended },
+      'a shutdown is not in the audit log',
+    )
   }
 
   return {
@@ -56,7 +60,7 @@ export function createShutdownRecord(options: {
         .catch((err: unknown) => notWritten(err, ended))
     },
 
-    /** Of a process that ends now, in the middle of its shutdown. */
+    /** For a process that ends now, in the middle of its shutdown. */
     cut(cause: string, how: string): void {
       const ended = { ...describe(cause), cut: how }
       try {
@@ -67,7 +71,7 @@ export function createShutdownRecord(options: {
       }
     },
 
-    /** Writes what the last shutdown could not. */
+    /** Writes the entry that the last shutdown could not write. */
     async recover(): Promise<void> {
       const left: unknown = await readFile(file, 'utf8')
         .then(JSON.parse)
@@ -80,7 +84,7 @@ export function createShutdownRecord(options: {
       await rm(file, { force: true }).catch(() => undefined)
     },
 
-    /** The orderly shutdowns of all processes on this database, by the reason that the metric has. */
+    /** The orderly shutdowns of all processes on this database, by the reason in the metric. */
     async counts(): Promise<{ reason: string; count: number }[]> {
       const counted = await countOrderlyShutdowns(database)
       return counted.map(({ cause, count }) => ({ reason: cause === 'uncaught error' ? 'error' : cause, count }))

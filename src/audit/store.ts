@@ -5,7 +5,7 @@ import { instant, statement } from '../database/sql.ts'
 /** Who did something: a project's key kind, `admin`, `system` or `anonymous`; never a key. */
 export type Actor = { actor: string; requestId?: string | undefined; address?: string | undefined }
 
-/** `projectId` is empty for what belongs to no project. `detail` holds no secret. `at` is now unless it says otherwise. */
+/** `projectId` is empty for an object without a project. `detail` contains no secret. `at` is now by default. */
 export type AuditEntry = Actor & {
   at?: number | undefined
   projectId?: string | undefined
@@ -21,7 +21,7 @@ const insert = statement(
    VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), now())) RETURNING id`,
 )
 
-/** Writes the entry in the transaction of what it tells about; returns its id. */
+/** Writes the entry in the transaction of the change that it records; returns its id. */
 export async function writeAudit(tx: Queryable, entry: AuditEntry): Promise<number> {
   const detail = entry.detail === undefined ? null : JSON.stringify(bounded(entry.detail))
   const [row] = await tx.query(insert, [
@@ -43,7 +43,10 @@ const textMax = 1000
 const itemsMax = 20
 const itemMax = 100
 
-/** A detail that people can read: a thousand entries are a page, and somebody may change ten thousand times a list of a thousand. */
+/**
+ * The largest detail: a page has a thousand entries, and somebody may change a list of a thousand items ten thousand
+ * times.
+ */
 function bounded(value: unknown, max = textMax): unknown {
   if (typeof value === 'string') return value.length <= max ? value : `${value.slice(0, max).toWellFormed()}…`
   if (typeof value !== 'object' || value === null) return value
@@ -55,7 +58,7 @@ function bounded(value: unknown, max = textMax): unknown {
 
 const amend = statement('audit_amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
 
-/** Replaces the detail of an entry that still goes on. */
+/** Replaces the detail of an entry that still grows. */
 export async function amendAudit(on: Queryable, id: number, detail: Record<string, unknown>): Promise<void> {
   await on.query(amend, [id, JSON.stringify(detail)])
 }
@@ -68,12 +71,12 @@ const shutdown = statement(
      AND at >= $2::timestamptz - interval '1 day')`,
 )
 
-/** `at` is ISO 8601. A shutdown that has its entry already gets no second one. */
+/** `at` is ISO 8601. A shutdown that already has its entry gets no second one. */
 export async function writeShutdown(tx: Queryable, detail: { at: string } & Record<string, unknown>): Promise<void> {
   await tx.query(shutdown, [JSON.stringify(detail), new Date(detail.at).toISOString()])
 }
 
-// The entries of the service itself have no project: the index on the project finds them.
+// The entries of the service itself have no project, so the index on the project finds them.
 const countShutdowns = statement(
   'audit_count_shutdowns',
   { cause: 'text', count: 'int4' },
@@ -81,12 +84,14 @@ const countShutdowns = statement(
    WHERE project_id IS NULL AND action = 'service.shutdown' AND detail->>'cut' IS NULL GROUP BY 1`,
 )
 
-/** The orderly shutdowns of all processes, as far as the audit trail goes back. */
+/** The orderly shutdowns of all processes, as far as the audit log goes back. */
 export async function countOrderlyShutdowns(on: Queryable): Promise<{ cause: string; count: number }[]> {
   return on.query(countShutdowns)
 }
 
-/** Instants in epoch milliseconds; undefined does not filter. `before` is the id of the last entry of the page before. */
+/**
+ * Instants in epoch milliseconds; undefined does not filter. `before` is the id of the last entry of the previous page.
+ */
 export type AuditFilter = {
   projectId?: string | undefined
   action?: string | undefined

@@ -203,7 +203,7 @@ export function createChannels(options: ChannelsOptions) {
           throw notFound()
         if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, before, recipient)
         const renamed = input.name !== undefined && input.name !== before.name
-        // Settings hold secrets, so that the audit trail says only that they were replaced.
+        // Settings hold secrets, so that the audit log says only that they were replaced.
         const detail = {
           ...(renamed && { before: { name: before.name }, after: { name: input.name } }),
           ...(alerts !== undefined && { alerts: { before: before.alerts, after: alerts } }),

@@ -1,4 +1,4 @@
-// Switches off a channel whose destination is gone for good, in one transaction with an entry of the audit trail and a notice to the other
+// Switches off a channel whose destination is gone for good, in one transaction with an entry of the audit log and a notice to the other
 // channels of the project.
 
 import type { Actor, WriteAudit } from '../audit/store.ts'

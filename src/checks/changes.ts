@@ -1,4 +1,4 @@
-// What the audit trail says about a change: the settings before and after it, by their names on the wire.
+// What the audit log says about a change: the settings before and after it, by their names on the wire.
 
 import type { State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'

@@ -15,7 +15,7 @@ import { replaceChannels, selectChannelNames } from './relations/channels-store.
 import { claimId, type Slug, selectBySlugs, selectNamespace, selectUsedIds } from './slugs-store.ts'
 import { insertCheck, serialise } from './store.ts'
 
-/** `create` makes the check if there is none; who asked is for the audit trail. */
+/** `create` makes the check if there is none; who asked is for the audit log. */
 export type SlugAddress = Slug & { create: boolean; requestId: string; address: string }
 
 /**

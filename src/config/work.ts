@@ -211,7 +211,7 @@ export const retention = Type.Object(
     heartbeatKeysDays: days(3, 'How long the ids that senders give to heartbeats are kept, to recognise duplicates'),
     flipsDays: days(400, 'How long changes of status are kept'),
     deliveriesDays: days(90, 'How long alerts are kept after their delivery ended'),
-    auditDays: days(400, 'How long entries of the audit trail are kept'),
+    auditDays: days(400, 'How long entries of the audit log are kept'),
     healthMetricsDays: days(30, "How long the service's own metrics are kept"),
     quarantineDays: days(400, 'How long the quarantine keeps acknowledged heartbeats that cannot be written'),
     blindWindowsDays: days(

@@ -1,6 +1,7 @@
-// Arrays as PostgreSQL's own binary form (`array_recv` in src/backend/utils/adt/arrayfuncs.c): dimensions, whether there are nulls, the
-// element's type, then for each dimension its length and first index, then every element after its length. pg sends a Buffer as
-// binary; as text each element is quoted here and parsed there, a seventh of the time of a heartbeat on both sides.
+// Arrays in PostgreSQL's own binary form (`array_recv` in src/backend/utils/adt/arrayfuncs.c): dimensions, whether
+// there are nulls, the type of the elements, then the length and first index of each dimension, then each element after
+// its length. pg sends a Buffer as binary. In text form each element is quoted here and parsed there, which takes a
+// seventh of the time of a heartbeat on both sides.
 
 const headBytes = 20
 const lengthBytes = 4
@@ -34,7 +35,7 @@ export const intArray = (values: readonly number[]): Buffer =>
 export const floatArray = (values: readonly number[]): Buffer =>
   arrayOf(types.float8, values, (to, at, value) => to.writeDoubleBE(value, at))
 
-/** A value for `$n::uuid[]`, of uuids in their usual form of 36 characters; a TypeError for anything else. */
+/** A value for `$n::uuid[]`, from uuids in their usual form of 36 characters; a TypeError for anything else. */
 export const uuidArray = (values: readonly string[]): Buffer => arrayOf(types.uuid, values, writeUuid)
 
 const noDigit = 0x100

@@ -1,21 +1,24 @@
-// The clock of all replicas is the database's. Between measurements it runs on this process's monotonic clock, so that a
-// step of the machine's wall clock neither raises an alarm nor hides one.
+// All replicas use the clock of the database. Between measurements it runs on this process's monotonic clock, so that a
+// step of the machine's wall clock neither raises an alert nor hides one.
 
 import { performance } from 'node:perf_hooks'
 
 export type Clock = {
-  /** Epoch milliseconds, whole. Never goes back by less than `stepMs`: small corrections wait until they are caught up with. */
+  /**
+   * Epoch milliseconds, whole. Never goes back by less than `stepMs`: a small correction waits until time has caught
+   * up.
+   */
   now(): number
   /** `serverNow` in epoch milliseconds was read between the monotonic instants `before` and `after`. */
   correct(serverNow: number, before: number, after: number): void
-  /** When it was last found, on the monotonic clock, that the database's clock had been set, or that the machine had slept. */
+  /** When a step of the database's clock, or a sleep of the machine, was last detected, on the monotonic clock. */
   steppedAt(): number
   monotonic(): number
 }
 
-/** A correction beyond this is a wrong clock put right, not drift, and is followed at once, also backwards. */
+/** A larger correction means that a wrong clock was set, not drift, and applies at once, also backwards. */
 const stepMs = 5000
-/** A clock that is only drifting is never so far off between two measurements. */
+/** Drift alone is never this large between two measurements. */
 const driftMs = 1000
 
 export function createClock(monotonic: () => number = () => performance.now(), wall: () => number = Date.now): Clock {
@@ -31,8 +34,8 @@ export function createClock(monotonic: () => number = () => performance.now(), w
       return latest
     },
     correct(serverNow, before, after) {
-      // The server read its clock somewhere between the two instants. An offset that lies within that doubt is kept: a slow
-      // answer of a busy server must not shift the time of every heartbeat by half its delay.
+      // The server read its clock between the two instants. An offset within that uncertainty is kept: a slow answer of
+      // a busy server must not shift the time of every heartbeat by half its delay.
       const least = serverNow - after
       const most = serverNow - before
       const corrected = Math.min(Math.max(offset, least), most)

@@ -1,5 +1,5 @@
-// Applies prisma/migrations in Prisma's own bookkeeping (table, checksum, advisory lock), so that `prisma migrate status`
-// and `deploy` agree with what is found here; Prisma's own command needs an engine binary that has no place in an image.
+// Applies prisma/migrations with Prisma's own bookkeeping (table, checksum, advisory lock), so that `prisma migrate
+// status` and `deploy` agree with it; Prisma's own command needs an engine binary that would not fit into the image.
 // Any number of replicas may start at once: one migrates, the others wait for the lock and find nothing left to do.
 
 import { createHash, randomUUID } from 'node:crypto'
@@ -8,14 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 
-/** What waiting cannot mend: a migration that was edited or failed, or a database that needs newer code. */
+/** An error that waiting cannot solve: a migration that was edited or failed, or a database that needs newer code. */
 export class MigrationError extends Error {
   override name = 'MigrationError'
 }
 
 export type Migration = { name: string; sql: string; checksum: string }
 
-/** A migration that holds this line runs without a transaction (CREATE INDEX CONCURRENTLY needs that). */
+/** A migration that contains this line runs without a transaction (CREATE INDEX CONCURRENTLY needs that). */
 const withoutTransaction = '-- flatline: without transaction'
 
 /** The key that Prisma's own migrate command locks, so that the two exclude each other. */
@@ -23,8 +23,8 @@ const advisoryLockKey = 72707369
 const lockPauseMs = 100
 
 /**
- * A change of a table waits for the transactions that use it, a backup for instance, and whatever comes after the change waits behind it.
- * So it waits for so long only, lets the others pass, and tries again.
+ * A change of a table waits for the transactions that use it, for example a backup, and all later statements wait
+ * behind the change. So it waits only this long, lets the others pass, and retries.
  */
 const tableLockMs = 1000
 const tableLockPauseMaxMs = 10_000
@@ -54,13 +54,15 @@ export function readMigrations(
 }
 
 export type MigrateOptions = {
-  /** Gives up what is waited for. */
+  /** Cancels the waiting. */
   signal?: AbortSignal
-  /** Told whenever a migration has to wait for transactions that use its tables. */
+  /** Called whenever a migration has to wait for transactions that use its tables. */
   blocked?: (migration: string, retryInMs: number) => void
 }
 
-/** Brings the database to this code's schema and returns the names of the migrations it applied. Throws MigrationError. */
+/**
+ * Migrates the database to this code's schema and returns the names of the applied migrations. Throws MigrationError.
+ */
 export async function migrate(
   client: pg.ClientBase,
   migrations: readonly Migration[],
@@ -84,7 +86,7 @@ export async function migrate(
   }
 }
 
-/** Whether each of them is there, finished and as it is here. */
+/** Whether each of them was applied, finished and has the checksum of the file here. */
 async function hasAll(client: pg.ClientBase, migrations: readonly Migration[]): Promise<boolean> {
   const { rows: tables } = await client.query("SELECT 1 WHERE to_regclass('_prisma_migrations') IS NOT NULL")
   if (tables.length === 0) return false
@@ -95,7 +97,7 @@ async function hasAll(client: pg.ClientBase, migrations: readonly Migration[]): 
   return migrations.every(({ name, checksum }) => finished.get(name) === checksum)
 }
 
-/** Asks again and again: a statement that waits holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. */
+/** Polls: a statement that waits holds a snapshot, for which CREATE INDEX CONCURRENTLY waits in turn. */
 async function lock(client: pg.ClientBase, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
     const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
@@ -112,7 +114,7 @@ async function pendingOf(client: pg.ClientBase, migrations: readonly Migration[]
     `SELECT migration_name, checksum, finished_at IS NOT NULL AS finished
      FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
   )
-  // One of a later version that failed is no business of this code, which does not use what it was to make.
+  // A failed migration of a later version does not concern this code, which does not use its result.
   const own = new Set(migrations.map(({ name }) => name))
   const failed = rows.find((row) => !row.finished && own.has(row.migration_name))
   if (failed) {
@@ -167,10 +169,10 @@ async function apply(client: pg.ClientBase, { name, sql, checksum }: Migration):
     if (atomic) await client.query('COMMIT')
   } catch (error) {
     if (atomic) await client.query('ROLLBACK').catch(() => undefined)
-    // What is tried again must not be found half done.
+    // A retried migration must not be found half done.
     if (!atomic && isTransient(error))
       await client.query('DELETE FROM _prisma_migrations WHERE id = $1', [id]).catch(() => {})
-    // A lost connection may heal; a statement that PostgreSQL refused will be refused again.
+    // A lost connection may recover; a statement that PostgreSQL refused will be refused again.
     if (/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '') && !isTransient(error)) {
       throw new MigrationError(`migration ${name} failed: ${(error as Error).message}`, { cause: error })
     }
@@ -183,8 +185,8 @@ function isTransient(error: unknown): boolean {
 }
 
 /**
- * Migrations run before the previous version stops, so unknown later migrations are fine, unless a contract migration
- * raised what the database asks of the code.
+ * Migrations run before the previous version stops, so unknown later migrations are allowed, unless a contract
+ * migration raised the minimum version of the code.
  */
 async function checkCompatibility(client: pg.ClientBase, migrations: readonly Migration[]): Promise<void> {
   const { rows } = await client.query<{ min_compatible: string }>('SELECT min_compatible FROM schema_compatibility')
@@ -192,7 +194,7 @@ async function checkCompatibility(client: pg.ClientBase, migrations: readonly Mi
   const newest = migrations.at(-1)?.name ?? ''
   if (newest < needed) {
     throw new MigrationError(
-      `this database needs a newer Flatline: it asks for migration ${needed}, this code ends at ${newest}`,
+      `this database needs a newer Flatline: it requires migration ${needed}, the newest of this version is ${newest}`,
     )
   }
 }

@@ -1,4 +1,4 @@
-// The database for commands that are not the service: at DATABASE_URL, or the embedded one, which may be running for a service or not.
+// The database for commands, without the service: at DATABASE_URL, or the embedded one, which a service may be using.
 
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,12 +16,12 @@ export type OfflineDatabase = { client: pg.Client; close(): Promise<void> }
 type OfflineOptions = {
   config: Config
   log: EmbeddedLog
-  /** Shown in pg_stat_activity. */
+  /** The name in pg_stat_activity. */
   name: string
   signal: AbortSignal
 }
 
-/** Of an embedded database another process may be the owner. Makes none where there is none. */
+/** Opens an embedded database even if another process owns it. Creates none. */
 export async function openToRead(options: OfflineOptions): Promise<OfflineDatabase> {
   const { config, name, signal } = options
   const { dataDir } = config.server
@@ -33,7 +33,7 @@ export async function openToRead(options: OfflineOptions): Promise<OfflineDataba
   return open(options)
 }
 
-/** An embedded database is started, made if need be, and nobody else's meanwhile. */
+/** Starts an embedded database, creates it if necessary, and keeps other processes out meanwhile. */
 export async function openAlone(options: OfflineOptions): Promise<OfflineDatabase> {
   const { config, name, signal } = options
   const { dataDir } = config.server
@@ -56,7 +56,7 @@ async function open({ config, log, name, signal }: OfflineOptions): Promise<Offl
   }
 }
 
-/** For what stores offer. */
+/** Lets a command call the functions of stores. */
 export function queryableOf(client: pg.Client): Queryable {
   return {
     query: async <Row extends object>({ text }: { text: string }, values: readonly unknown[] = []) =>
@@ -64,12 +64,12 @@ export function queryableOf(client: pg.Client): Queryable {
   }
 }
 
-/** Where the embedded database of a Flatline that runs can be reached. */
+/** The address of the embedded database of a running Flatline. */
 async function findOwned(dataDir: string, name: string, signal: AbortSignal): Promise<pg.ClientConfig | undefined> {
   const file = await readPostmasterFile(join(dataDir, 'postgres'))
   if (!file?.socketDir) return undefined
   const address = { host: file.socketDir, port: file.port, user: 'flatline' }
-  // What nobody owns was left behind by a process that was killed, and may be stopped at any moment by the next one.
+  // A server without an owner was left by a killed process, and the next start may stop it at any moment.
   const found = await connect({ ...address, database: 'postgres' }, name, signal).catch(() => undefined)
   if (!found) return undefined
   return (await ownerLockHeld(found.client).finally(found.close)) ? address : undefined
@@ -83,8 +83,8 @@ async function requireCluster(dataDir: string): Promise<void> {
 
 async function connect(config: pg.ClientConfig, name: string, signal: AbortSignal): Promise<OfflineDatabase> {
   const client = new pg.Client({ ...config, application_name: name, keepAlive: true })
-  // The user of the connection learns of its loss from the statement that fails; without a listener it would end the
-  // process.
+  // The user of the connection learns of its loss from the statement that fails; without a listener the error would end
+  // the process.
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -94,7 +94,7 @@ async function connect(config: pg.ClientConfig, name: string, signal: AbortSigna
     throw new Error(`cannot reach the database: ${message || code}`, { cause: error })
   }
   const close = () => client.end().catch(() => undefined)
-  // A statement that waits for a lock would hold back the end.
+  // A statement that waits for a lock would delay the end.
   signal.addEventListener('abort', close, { once: true })
   return { client, close }
 }

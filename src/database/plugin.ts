@@ -11,7 +11,10 @@ declare module 'fastify' {
   }
 }
 
-/** Also how long the clock may be wrong after the machine has slept, which the monotonic clock does not count. */
+/**
+ * Also the longest time for which the clock may be wrong after the machine slept, which the monotonic clock does not
+ * count.
+ */
 const clockIntervalMs = 2000
 
 export const databasePlugin = fp<{ config: Config }>(

@@ -1,7 +1,7 @@
-// Whether the database answers at all, found out on a connection of its own. A slow statement, or a pool whose
-// connections are all in use, does not mean that the database hangs; a trivial query without an answer does. While it
-// hangs (a stopped process, a black hole in the network), new calls fail at once, and so do those that already wait:
-// otherwise each would wait for the longest time-out.
+// Whether the database answers at all, tested on a connection of its own. A slow statement, or a pool whose connections
+// are all in use, does not mean that the database hangs; an unanswered trivial query does. While it hangs (a stopped
+// process, packets dropped by the network), new calls and waiting calls fail at once: otherwise each would wait for the
+// longest time-out.
 
 import type { Socket } from 'node:net'
 import pg from 'pg'
@@ -9,12 +9,12 @@ import { AppError } from '../core/errors.ts'
 
 export type Pulse = ReturnType<typeof createPulse>
 
-/** Between two queries. */
+/** The interval between two queries. */
 const intervalMs = 500
-/** After this many times `hangAfterMs` another connection is tried: the one in use may be dead without an error. */
+/** After this many times `hangAfterMs` another connection is tried: the current one may be dead without an error. */
 const reconnectFactor = 3
 
-/** Has a `breaker`, as the error of an open breaker does, so that no caller retries and waits after all. */
+/** Has a `breaker`, like the error of an open breaker, so that no caller retries and waits nevertheless. */
 class DatabaseHangsError extends AppError {
   readonly breaker = 'database'
 
@@ -59,7 +59,7 @@ export function createPulse(options: {
   function drop(one: pg.Client | null): void {
     if (client === one) client = null
     one?.end().catch(() => undefined)
-    // The closing message that a hanging server does not read would keep the connection, and with it the process.
+    // A server that hangs does not read the closing message, which would keep the connection, and with it the process.
     ;(one as { connection?: { stream: Socket } } | null)?.connection?.stream.destroy()
   }
 
@@ -90,7 +90,7 @@ export function createPulse(options: {
 
     isHanging: (): boolean => isHanging,
 
-    /** The result of `work`. Rejects as soon as the database hangs, and ignores the result then. */
+    /** The result of `work`. Rejects as soon as the database hangs, and then ignores the result. */
     unlessHanging<T>(work: () => Promise<T>): Promise<T> {
       if (isHanging) return Promise.reject(new DatabaseHangsError())
       return new Promise((resolve, reject) => {

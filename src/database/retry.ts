@@ -1,5 +1,5 @@
-// What is safe to try again, is: a little later, with jitter, a few times, and not for long. Never what an open circuit breaker refused,
-// because sparing the database is its purpose.
+// Retries what is safe to repeat: a few times, with jitter, and not for long. Never what an open circuit breaker
+// refused, because the breaker exists to spare the database.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { breakerRefused, isDatabaseAway } from '../kit/availability.ts'
@@ -7,10 +7,10 @@ import { type RetryPolicy, retryDelayMs } from '../kit/backoff.ts'
 
 const policy: RetryPolicy = { baseMs: 40, maxMs: 400 }
 const attemptsMax = 5
-/** The caller still waits: an outage that lasts longer is reported as a failure. */
+/** The caller is waiting, so a longer outage is reported as a failure. */
 const giveUpAfterMs = 2500
 
-/** Deadlock and serialisation failure: PostgreSQL has undone everything and asks to be asked again. */
+/** Deadlock and serialisation failure: PostgreSQL has rolled back and asks for a retry. */
 const conflicts = ['40001', '40P01']
 
 export async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown) => boolean): Promise<T> {
@@ -28,5 +28,5 @@ export async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown
 
 export const isConflict = (error: unknown): boolean => conflicts.includes((error as { code?: string }).code ?? '')
 
-/** The connection failed, so that the same on another one may succeed. */
+/** The connection failed, so the same call on another one may succeed. */
 export const isTransient = (error: unknown): boolean => isDatabaseAway(error) && !breakerRefused(error)

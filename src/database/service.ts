@@ -1,5 +1,5 @@
-// Opening the database is waiting for it: for ever and with a clear log line where waiting can help, and with an error where it cannot.
-// Until it is open, and never again after it is closed, every use answers `unavailable`.
+// Opening the database means waiting for it: without limit and with a clear log line where waiting can help, and with
+// an error where it cannot. Before it is open and after it is closed every use answers `unavailable`.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -21,20 +21,23 @@ export type PoolState = { active: number; idle: number; waiting: number; max: nu
 export type Database = Queryable & {
   readonly pool: pg.Pool
   readonly prisma: DatabaseClient['prisma']
-  /** Connections of the pool by what they do, and callers that wait for one; null while it is not open. */
+  /** Connections of the pool by their state, and callers that wait for one; null while it is not open. */
   poolState(): PoolState | null
   readonly clock: Clock
   transaction: DatabaseClient['transaction']
-  /** Starts (if embedded), waits for, migrates and connects to the database. Rejects with what waiting cannot mend. */
+  /**
+   * Starts (if embedded), waits for, migrates and connects to the database. Rejects with errors that waiting cannot
+   * solve.
+   */
   open(signal: AbortSignal): Promise<void>
-  /** Whether the database has left a trivial query without an answer for `database.hangAfterMs`. */
+  /** Whether a trivial query has been unanswered for `database.hangAfterMs`. */
   isHanging(): boolean
   /** Reads the database's clock. */
   synchronise(): Promise<void>
   close(): Promise<void>
 }
 
-/** Authentication and privileges: no amount of waiting makes a refused password right. */
+/** Authentication and privileges: waiting does not make a refused password right. */
 const refusals = ['28000', '28P01', '42501']
 const waitFirstMs = 250
 const waitMaxMs = 5000
@@ -130,7 +133,7 @@ export function createDatabase(options: {
   }
 }
 
-/** Two services on one cluster is what nobody may live with: the process ends in order, as for any uncaught error. */
+/** Two services must never use one cluster: the process ends in order, as for any uncaught error. */
 function endProcess(error: Error): void {
   setImmediate(() => {
     throw error
@@ -149,7 +152,7 @@ function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPos
   return { ...database, statementTimeoutMs: Math.min(database.statementTimeoutMs, asked), connection }
 }
 
-/** One attempt to reach the database and bring it to this code's schema, on a connection of its own. */
+/** One attempt to reach the database and migrate it, on a connection of its own. */
 async function prepare(
   settings: ConnectionOptions,
   migrations: readonly Migration[],
@@ -183,7 +186,7 @@ async function waitFor(attempt: () => Promise<void>, log: DatabaseLog, signal: A
       if (error instanceof MigrationError || error instanceof DatabaseRefusedError) throw error
       const { code, message } = error as { code?: string; message: string }
       if (refusals.includes(code ?? ''))
-        throw new DatabaseRefusedError(`the database refuses us: ${message}`, { cause: error })
+        throw new DatabaseRefusedError(`the database refuses the connection: ${message}`, { cause: error })
       log.warn({ event: 'database.waiting', code, reason: message, retryInMs: waitMs }, 'waiting for the database')
       await sleep(waitMs, undefined, { signal }).catch(() => undefined)
     }

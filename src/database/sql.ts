@@ -1,6 +1,7 @@
-// Every statement of the service is made here and registered, so that a test can prepare each of them on the real schema.
+// Every statement of the service is created here and registered, so that a test can prepare each of them on the real
+// schema.
 
-/** What the client (client.ts) makes of a column of each type. */
+/** What client.ts returns for a column of each type. */
 type Values = {
   bool: boolean
   bytea: Buffer
@@ -54,9 +55,9 @@ export const statements: ReadonlyMap<string, Registered> = registered
 
 /** A statement that returns nothing. */
 export function statement(name: string, text: string): Statement<never>
-/** `columns` are those of a row, from which its type is derived. */
+/** `columns` are the columns of a row, from which the type of the row is derived. */
 export function statement<const C extends Columns>(name: string, columns: C, text: string): Statement<RowOf<C>>
-/** A row whose type says more than its columns do, such as which texts a column can have. */
+/** For a row whose type says more than its columns do, for example which texts a column can contain. */
 export function statement<Row extends object>(name: string, columns: ColumnsOf<Row>, text: string): Statement<Row>
 export function statement(name: string, ...rest: [text: string] | [columns: Columns, text: string]): Statement {
   if (registered.has(name)) throw new Error(`two statements are named ${name}`)

@@ -1,5 +1,5 @@
-// What can be seen of the database from outside: durations, failures, slow statements, and one pair of log lines for an outage instead of
-// one for everything that failed meanwhile.
+// What the service reports about the database: durations, failures, slow statements, and one pair of log lines per
+// outage instead of one for every failure.
 
 import { failureReason } from '../core/failure-reason.ts'
 import { breakerRefused, isDatabaseAway } from '../kit/availability.ts'
@@ -11,7 +11,7 @@ export type DatabaseLog = {
   error(o: object, message: string): void
 }
 
-/** `reason` is one of few words. */
+/** `reason` is one of a fixed set of words. */
 export type DatabaseMetrics = {
   statement(name: string, seconds: number): void
   attempt(): void
@@ -48,15 +48,16 @@ export function createTelemetry(options: {
   return {
     answered,
 
-    /** The database has begun or ceased to hang. */
+    /** The database has begun or stopped to hang. */
     hanging(isHanging: boolean): void {
       if (isHanging) lost('timeout')
       else answered()
     },
 
-    /** Only the name, never values: they are people's. */
+    /** Only the name, never the values: they are data of people. */
     statement(name: string, ms: number): void {
-      // Of what is done for each day the name without the day: a series of its own for each would never end.
+      // Statements for a day are counted without the day in their name: otherwise the number of series would grow
+      // without limit.
       const kind = name.replace(/_\d{8}$/, '_day')
       metrics.statement(kind, ms / 1000)
       if (slowQueryMs === 0 || ms <= slowQueryMs || (quietUntil.get(kind) ?? 0) > monotonic()) return

@@ -25,7 +25,7 @@ export const healthMetricsPlugin = fp<{ config: Config }>(
     await app.register(healthMetricsRoutes, { healthMetrics, intervalMs: config.healthMetrics.intervalMs })
     app.addHook('onClose', async () => {
       await loop.stop()
-      // The last sample tells what this process had done when it ended.
+      // The last sample contains the final counts of this process.
       if (app.lifecycle.wasReady) await healthMetrics.sample().catch(() => undefined)
     })
   },

@@ -5,7 +5,7 @@ import { listHealthMetricNames, listHealthMetrics } from './schema.ts'
 import type { HealthMetrics } from './service.ts'
 
 const hourMs = 3_600_000
-/** Without a step, about so many points. */
+/** The approximate number of points if no step is given. */
 const pointsDefault = 240
 const pointsMax = 11_000
 
@@ -50,7 +50,7 @@ function instant(field: string, text: string | undefined): number | undefined {
   return at
 }
 
-/** `queue:heartbeats,node:a`: all of them. */
+/** `queue:heartbeats,node:a`: all of them must match. */
 function parseTags(texts: readonly string[]): Record<string, string> {
   const pairs = texts
     .flatMap((text) => text.split(','))

@@ -1,4 +1,4 @@
-// The calls that read samples of the service's own metrics: what they take, what they answer, and examples.
+// The calls that read samples of the service's own metrics: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, refusals } from '../http/schemas/api-schema.ts'
@@ -37,7 +37,7 @@ export const listHealthMetrics = {
 export const listHealthMetricNames = {
   operationId: 'listHealthMetricNames',
   tags: ['service'],
-  summary: 'Of which metrics there are samples',
+  summary: 'The names of the metrics with samples',
   response: {
     200: json('The names', Type.Object({ names: Type.Array(Type.String()) }), { names: ['queue_length'] }),
   },

@@ -1,10 +1,10 @@
-// Samples of the service itself, kept in a table for those who have no Prometheus. While the database is away samples are dropped,
-// not queued: a gap tells as much as they would.
+// Samples of the service's own metrics, kept in a table for installations without Prometheus. While the database is
+// unavailable samples are dropped, not queued: a gap says as much as they would.
 
 import type { Database } from '../database/service.ts'
 import { insertSamples, type Sample, selectNames, selectPoints } from './store.ts'
 
-/** What is sampled: few series, none by tenant. */
+/** The sampled metrics: few series, none by tenant. */
 export const sampledMetrics = [
   'process_resident_memory_bytes',
   'process_cpu_seconds_total',
@@ -35,7 +35,7 @@ type SampledValue = { name: string; value: number; labels: Record<string, string
 
 export type MetricQuery = {
   name: string
-  /** Epoch milliseconds; `from` is within, `to` is not. */
+  /** Epoch milliseconds; `from` is inclusive, `to` exclusive. */
   from: number
   to: number
   stepS: number
@@ -70,19 +70,21 @@ export function createHealthMetrics(options: {
       points: await selectPoints(database, { name, from, to, stepS, tags }),
     }),
 
-    /** Of everything that was sampled and is kept. */
+    /** The names of all metrics with samples. */
     names: () => selectNames(database.prisma),
 
     now: database.clock.now,
   }
 }
 
-/** Of a histogram its sum and its count: what they grew by is an average, and buckets would be most of the table. */
+/**
+ * Of a histogram only sum and count are kept: their increase gives an average, and buckets would be most of the table.
+ */
 function isPlain({ name, labels }: SampledValue): boolean {
   return !name.endsWith('_bucket') && labels.le === undefined
 }
 
-/** Any key may read this table, so nobody's project is named in it: series that differ by tenant alone are added up. */
+/** Any key may read this table, so it names no project: series that differ only by tenant are added up. */
 function withoutTenants(values: readonly SampledValue[]): SampledValue[] {
   const sums = new Map<string, SampledValue>()
   for (const { name, value, labels } of values) {

@@ -1,5 +1,6 @@
-// Prisma writes, lists and deletes the samples. A series is SQL: Prisma's groupBy knows columns, not steps of time, reading the samples to
-// group them here takes two to five times as long, and TypedSQL needs a database when the client is generated.
+// Prisma writes, lists and deletes the samples. A series is SQL: Prisma's groupBy groups by columns, not by steps of
+// time; reading the samples and grouping them here takes two to five times as long; and TypedSQL needs a database when
+// the client is generated.
 
 import type { Queryable } from '../database/connection/client.ts'
 import type { PrismaClient } from '../database/generated/client.ts'
@@ -37,7 +38,10 @@ export async function selectPoints(
 
 type SampleTable = Pick<PrismaClient, 'healthMetric'>
 
-/** From name to name along the index: the table holds millions of rows and few names, and groupBy or distinct reads all of them. */
+/**
+ * Goes from name to name along the index: the table has millions of rows and few names, and groupBy or distinct reads
+ * all rows.
+ */
 export async function selectNames({ healthMetric }: SampleTable): Promise<string[]> {
   const names: string[] = []
   for (let after = ''; ; ) {
@@ -55,8 +59,8 @@ export async function selectNames({ healthMetric }: SampleTable): Promise<string
 const sweepLimitMs = 60_000
 
 /**
- * Deletes at most `limit` of the samples from before `before`; returns how many. None if another replica is at it. Name by name, because
- * that is what the index begins with.
+ * Deletes at most `limit` of the samples from before `before`; returns their number. Zero if another replica is
+ * deleting. Goes name by name, because the index begins with the name.
  */
 export async function deleteOldSamples(prisma: PrismaClient, before: Date, limit: number): Promise<number> {
   return prisma.$transaction(

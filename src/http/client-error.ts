@@ -6,7 +6,10 @@ const answers: Record<string, { status: string; error: string }> = {
 }
 const malformed = { status: '400 Bad Request', error: 'the request is not valid HTTP' }
 
-/** Answers what never became a request in the shape of every other error, and ends the connection. Nothing of it is logged. */
+/**
+ * Answers data that is not a valid request in the shape of every other error, and closes the connection. Nothing of it
+ * is logged.
+ */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

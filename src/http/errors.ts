@@ -1,5 +1,5 @@
 // The one place where a failure becomes an answer: `{error, code, field?}`, or the answer of the address's own dialect
-// (config.answer). No answer repeats the address that was called: it may hold a ping key.
+// (config.answer). No answer repeats the requested address: it may contain a ping key.
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -55,10 +55,10 @@ export function bodyOf({ message, code, field, limit }: AppError): Record<string
   return { error: message, code, ...(field !== undefined && { field }), ...(limit !== undefined && { limit }) }
 }
 
-/** Status and headers of an error, logged if it is ours. */
+/** Status and headers of an error; logs it if it is a fault of the service. */
 export function prepare(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   if (error.code === 'internal') request.log.error({ err: error.cause, event: 'request.error' }, 'request failed')
-  // Of what Fastify refuses before any hook.
+  // For requests that Fastify refuses before any hook.
   reply.header('x-request-id', request.id)
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
@@ -84,18 +84,18 @@ function toAppError(error: FastifyError): AppError {
   return new AppError(code, code === 'internal' ? 'internal error' : error.message, { cause: error })
 }
 
-/** A broken percent sign, a part that is too long. Fastify's own messages for them repeat the address. */
+/** A broken percent escape, or a part that is too long. Fastify's own messages for them repeat the address. */
 const badAddresses = ['FST_ERR_BAD_URL', 'FST_ERR_MAX_PARAM_LENGTH']
 
-/** Text that PostgreSQL cannot hold, and what was deleted while it was being referred to. */
+/** Text that PostgreSQL cannot store, and references to objects that were just deleted. */
 const refusedByDatabase: Record<string, { code: ErrorCode; message: string }> = {
   '22021': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
   '22P05': { code: 'bad_request', message: 'text contains a character that cannot be stored' },
-  '23505': { code: 'conflict', message: 'something like this has just been made' },
-  '23503': { code: 'conflict', message: 'something that this refers to has just been deleted' },
+  '23505': { code: 'conflict', message: 'an object like this has just been created' },
+  '23503': { code: 'conflict', message: 'an object that this refers to has just been deleted' },
 }
 
-/** What Ajv says of a broken rule, beside its message. */
+/** The parameters of a broken rule that Ajv reports beside its message. */
 type Broken = {
   missingProperty?: string
   additionalProperty?: string

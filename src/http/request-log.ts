@@ -3,7 +3,7 @@ import { traceIdOf } from './request-id.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** No line per request: probes, scrapes and heartbeats come by the thousand. */
+    /** No line per request, for routes with thousands of requests: probes, scrapes and heartbeats. */
     quiet?: boolean
   }
 }
@@ -13,7 +13,7 @@ export const requestLogPlugin = fp(
   async (app) => {
     app.addHook('onResponse', (request, reply, done) => {
       if (!request.routeOptions.config.quiet) {
-        // Nobody has asked who it is where the request was refused before.
+        // The caller is unknown if the request was refused before authentication.
         const { actor, projectId } = request.caller ?? {}
         const fields = {
           event: 'request',

@@ -3,10 +3,10 @@ import helmet from 'helmet'
 
 /**
  * Headers that forbid browsers to treat an answer as a page, and caches to store it unless its route allows it: most
- * answers hold keys, uuids, which are credentials of their checks, or what is true at this moment only. Heartbeats go
- * without: their senders are not browsers, and a dozen headers on each would be most of the answer. Helmet without its
- * Fastify plugin, which gives each reply, also of those that go without, a function of its own that is made in old
- * space: a flood of heartbeats then lives on until the next major garbage collection.
+ * answers contain keys, uuids, which are credentials of their checks, or momentary values. Heartbeats have no such
+ * headers: their senders are not browsers, and a dozen headers would be most of the answer. This uses Helmet without
+ * its Fastify plugin, which creates a function for each reply, even without headers, in V8's old space: in a flood of
+ * heartbeats these live until the next major garbage collection.
  */
 export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
   async (app, { siteUrl }) => {
@@ -15,9 +15,9 @@ export const securityHeadersPlugin = fp<{ siteUrl: string | undefined }>(
         useDefaults: false,
         directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"], 'base-uri': ["'none'"] },
       },
-      // The API may be called from any page that has a key.
+      // Any page that has a key may call the API.
       crossOriginResourcePolicy: { policy: 'cross-origin' },
-      // A promise that only the server that terminates TLS can make.
+      // Only the server that terminates TLS can promise this.
       strictTransportSecurity: siteUrl?.startsWith('https:') ? { maxAge: 31_536_000 } : false,
     })
     app.addHook('onRequest', (request, reply, done) => {

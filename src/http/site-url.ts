@@ -3,10 +3,12 @@ import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Base of ping URLs and links, without a slash at the end. Known once the service listens, unless it is configured. */
+    /**
+     * Base of ping URLs and links, without a slash at the end. Known once the service listens, unless it is configured.
+     */
     siteUrl: () => string
     /**
-     * The path of that base, empty where it has none. Forms and redirects begin with it, so that they lead back to the
+     * The path of that base, empty if it has none. Forms and redirects begin with it, so that they lead back to the
      * host that the reader used, and through the proxy that removes the path.
      */
     sitePath: () => string

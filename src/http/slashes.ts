@@ -1,6 +1,6 @@
-// One rule for the slash at the end of an address. Flatline's own addresses are the same with and without it.
-// Healthchecks' addresses have the form of its catalogue: for one that ends in a slash the form without it redirects,
-// as Django's APPEND_SLASH does; one slash too many makes an address that does not exist.
+// One rule for the slash at the end of an address. Flatline's own addresses work with and without it. Healthchecks'
+// addresses keep the form of the original: one that ends in a slash is redirected to from the form without it, as
+// Django's APPEND_SLASH does; a superfluous slash makes an address that does not exist.
 
 import type { FastifyInstance } from 'fastify'
 

@@ -7,7 +7,7 @@ import type { Authenticator } from '../http/admission/authenticator.ts'
 type LinkOptions<Params> = {
   name: string
   permission: Permission
-  /** Names the caller in the audit trail. */
+  /** Names the caller in the audit log. */
   label: string
   /** Throws the answer to a link that is not one of ours, or has expired. */
   verify: (params: Params) => unknown

@@ -1,4 +1,4 @@
-// From the schema of a route and what it requires to what @fastify/swagger makes the document of.
+// Converts the schema and the requirement of a route into the input of @fastify/swagger.
 
 import type { FastifySchema, RouteOptions } from 'fastify'
 import { isPermission, type Requirement } from '../core/permissions.ts'
@@ -7,21 +7,21 @@ import type { Authenticator, SecurityScheme } from '../http/admission/authentica
 export const tags = {
   pings: 'Sending heartbeats',
   checks: 'Checks, in the shapes of the Healthchecks API',
-  definitions: 'Checks as documents that people keep',
-  channels: 'Where alerts go, and what became of them',
+  definitions: 'Checks as documents, for files',
+  channels: 'Destinations of alerts, and their deliveries',
   badges: 'Pictures and metrics for pages and dashboards',
   projects: 'Tenants and their keys',
   service: 'The service itself: probes, metrics, operation',
 } as const
 
-/** The usual first: the key of a project, which is asked last. */
+/** The most common first: the key of a project, which is asked last. */
 const usualFirst = (authenticators: readonly Authenticator[]) => authenticators.toReversed()
 
 export function securitySchemesOf(authenticators: readonly Authenticator[]): Record<string, SecurityScheme> {
   return Object.assign({}, ...usualFirst(authenticators).map(({ schemes }) => schemes))
 }
 
-/** The schemes that open a route, any one of them. */
+/** The schemes of which any one opens a route. */
 function securityOf(requires: Requirement, authenticators: readonly Authenticator[]): Record<string, string[]>[] {
   if (!isPermission(requires)) return []
   const accepting = authenticators.filter(({ permissions }) => permissions.includes(requires))
@@ -29,7 +29,7 @@ function securityOf(requires: Requirement, authenticators: readonly Authenticato
   return accepting.some(({ isOptional }) => isOptional) ? [{}, ...schemes] : schemes
 }
 
-/** Any call with a key may be answered this. */
+/** The answer that any call with a key may get. */
 const unavailable = {
   description: 'Starting, overloaded, or without its database; Retry-After says when to try again',
   content: {
@@ -49,7 +49,7 @@ export function describe(
   if (schema?.operationId === undefined || undocumented) return { schema: { hide: true }, url }
   const { operationId, refusals, response, described, ...own } = schema
   const security = securityOf(requires, authenticators)
-  // A key in the address is no header.
+  // A key in the address is not a header.
   const isInPath = url.endsWith('/:key')
   const whole = {
     ...own,
@@ -63,7 +63,7 @@ export function describe(
 
 type Described = { 'x-operation'?: string; operationId?: string }
 
-/** Each method of a call gets a name of its own. */
+/** Gives each method of a call its own name. */
 export function nameOperations(document: object): object {
   const { paths = {} } = document as { paths?: Record<string, Record<string, Described>> }
   const taken = new Set<string>()
@@ -72,7 +72,7 @@ export function nameOperations(document: object): object {
       const { 'x-operation': id = method, ...rest } = operation
       const operationId = taken.has(id) ? `${id}By${method[0]?.toUpperCase()}${method.slice(1)}` : id
       taken.add(operationId)
-      // A copy: the methods of one route share theirs.
+      // A copy, because the methods of one route share the object.
       path[method] = { operationId, ...rest }
     }
   }

@@ -1,4 +1,5 @@
-// The API describes itself: /api/openapi.json for programs, /api/docs/ for people. Registered before the routes that it describes.
+// The description of the API: /api/openapi.json for programs, /api/docs/ for people. Registered before the routes that
+// it describes.
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -10,7 +11,7 @@ import { errorSchemas, json, shareSchemas, text } from '../http/schemas/api-sche
 import { bothForms } from '../http/slashes.ts'
 import { describe, nameOperations, securitySchemesOf, tags } from './description.ts'
 
-/** Scripts and styles of its own only; the page draws its icons from data addresses, and sets styles on its elements. */
+/** Only its own scripts and styles; the page draws its icons from data addresses, and sets styles on its elements. */
 const pageCsp =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -29,7 +30,7 @@ export const openapiPlugin = fp<{ siteUrl: string | undefined }>(
         },
         servers: [{ url: siteUrl ?? '/', description: 'This server' }],
         components: {
-          // Read when the document is made: the authenticators are registered after this plugin.
+          // Evaluated when the document is made: the authenticators are registered after this plugin.
           get securitySchemes() {
             return securitySchemesOf(app.authenticators)
           },
@@ -64,10 +65,10 @@ const pageSchema = {
 
 async function pages(app: FastifyInstance): Promise<void> {
   app.addHook('onRoute', (route) => {
-    // Fastify gives the route its slash only after this.
+    // Fastify adds the slash to the route only after this.
     if (route.url === '/api/docs') route.schema = pageSchema
   })
-  // Its routes are registered by others, who cannot say so themselves.
+  // A library registers these routes, and cannot set the configuration itself.
   app.decorate('routeRequires', 'public')
   let text: string | undefined
   for (const { url, form } of bothForms('/api/openapi.json')) {

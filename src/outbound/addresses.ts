@@ -1,5 +1,5 @@
-// Which addresses belong to the public internet. IPv4 ranges are listed once and hold in their IPv6 disguises too: mapped (which
-// BlockList unwraps itself), NAT64 and 6to4.
+// Which addresses belong to the public internet. IPv4 ranges are listed once and also apply in their IPv6 forms: mapped
+// (which BlockList unwraps itself), NAT64 and 6to4.
 
 import { BlockList, isIP } from 'node:net'
 
@@ -45,7 +45,7 @@ for (const [address, bits] of ipv4Ranges) {
   refused.addSubnet(`2002:${hexGroups(address)}::`, 16 + bits, 'ipv6')
 }
 
-/** False also for what is no address at all. */
+/** False also for text that is not an address. */
 export function isPublicAddress(text: string): boolean {
   // BlockList finds an address with a zone in no range.
   const address = text.split('%', 1)[0] as string

@@ -1,6 +1,6 @@
-// The only way out to a destination that a user chose. A name is resolved once and the connection goes to an address of that
-// answer which was checked, so that a name which resolves differently the second time gains nothing. Every hop has a
-// connection of its own: a pooled one would save a handshake and cost a retry whenever the far side closed it meanwhile.
+// The only way to a destination that a user chose. It resolves a name once and connects to a checked address of that
+// answer, so that a name that resolves differently the second time gains nothing. Every hop has its own connection: a
+// pooled one would save a handshake and cost a retry whenever the destination closed it meanwhile.
 
 import { lookup as resolveName } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
@@ -12,21 +12,24 @@ export type FetchRequest = {
   headers?: Record<string, string>
   body?: string
   signal: AbortSignal
-  /** For the whole exchange, redirects included, instead of the usual one. */
+  /** The limit of the whole exchange, redirects included, instead of the usual one. */
   timeoutMs?: number
-  /** Called once the connection is established, before anything is sent. An error that it throws ends the exchange. */
+  /**
+   * Called once the connection is established, before anything is sent. If it throws, the exchange ends with that
+   * error.
+   */
   beforeSend?: () => void
 }
 
-/** `body` is cut at the limit, or where the connection broke off after the status. */
+/** `body` is cut at the limit, or where the connection broke after the status. */
 export type FetchResponse = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
 
-/** Rejects with FetchError, with the signal's reason if the caller gave up, or with what `beforeSend` threw. */
+/** Rejects with FetchError, with the signal's reason if the caller cancelled, or with what `beforeSend` threw. */
 export type GuardedFetch = (url: string, request: FetchRequest) => Promise<FetchResponse>
 
 export type Resolve = (hostname: string) => Promise<{ address: string; family: number }[]>
 
-/** The message names the host at most. `refused`: the guard said no, and no request was sent there. */
+/** The message names at most the host. `refused`: the guard refused the address, and no request was sent there. */
 export class FetchError extends Error {
   override name = 'FetchError'
   readonly refused: boolean
@@ -42,14 +45,17 @@ type Hop = { url: URL; method: FetchRequest['method']; headers: Record<string, s
 const redirectsMax = 3
 const connectTimeoutMs = 10_000
 
-/** What may go along when a redirect leads to another origin: any other header may be a secret of the first. */
+/**
+ * Headers that are sent along when a redirect leads to another origin: any other header may be a secret of the first
+ * origin.
+ */
 const portableHeaders = ['accept', 'content-type', 'idempotency-key', 'user-agent']
 
 export function createGuardedFetch(options: {
   allowPrivateTargets: boolean
-  /** Addresses that are allowed although they are private. */
+  /** Private addresses that are allowed nevertheless. */
   isExempt?: (address: string) => boolean
-  /** For the whole exchange, redirects included. */
+  /** The limit of the whole exchange, redirects included. */
   timeoutMs: number
   responseMaxBytes: number
   userAgent: string
@@ -62,7 +68,7 @@ export function createGuardedFetch(options: {
     lookup: checkedLookup(resolve, isAllowed),
     timeout: connectTimeoutMs,
     rejectUnauthorized: true,
-    // No TLS session is resumed: what one channel's destination negotiated must not serve another channel.
+    // No TLS session is resumed: a session of one channel's destination must not serve another channel.
     maxCachedSessions: 0,
     allowH2: false,
   })
@@ -71,7 +77,7 @@ export function createGuardedFetch(options: {
     const connect = checkedConnector(connector, beforeSend)
     const client = new Client(url.origin, { connect, allowH2: false, pipelining: 0, headersTimeout: 0, bodyTimeout: 0 })
     const giveUp = () => void client.destroy(signal.reason as Error).catch(() => undefined)
-    // A signal on the request would be heeded only once it is connected.
+    // A signal on the request would take effect only once it is connected.
     signal.addEventListener('abort', giveUp, { once: true })
     try {
       signal.throwIfAborted()
@@ -109,7 +115,7 @@ export function createGuardedFetch(options: {
   }
 }
 
-/** `beforeSend` threw: the caller gave the exchange up while the connection was made. */
+/** `beforeSend` threw: the caller cancelled the exchange while the connection was being made. */
 class StoppedError extends Error {}
 
 type Connector = ReturnType<typeof buildConnector>
@@ -134,7 +140,7 @@ function checkedUrl(text: string, isAllowed: (address: string) => boolean): URL 
   if (url === null) throw refuse('the address is not a valid URL')
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse('the address is neither http nor https')
   if (url.username || url.password) throw refuse('the address contains credentials')
-  // The URL parser has turned every spelling of an IPv4 address into the usual one.
+  // The URL parser has already converted every spelling of an IPv4 address into the usual one.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   if (isIP(host) !== 0 && !isAllowed(host)) throw refuse(`${host} is not an allowed destination`)
   return url
@@ -157,14 +163,14 @@ function checkedLookup(resolve: Resolve, isAllowed: (address: string) => boolean
   }
 }
 
-/** The hop that a redirect asks for; null if the response is not one. */
+/** The hop that a redirect requests; null if the response is not a redirect. */
 function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: string) => boolean): Hop | null {
   const location = [response.headers.location].flat()[0]
   if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return null
   const target = URL.parse(location, hop.url.href)
   if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
   const url = checkedUrl(target.href, isAllowed)
-  // What was meant for TLS, credentials in the body or path included, would go over the wire in clear.
+  // Data that was meant for TLS, including credentials in the body or path, would be sent in clear text.
   if (hop.url.protocol === 'https:' && url.protocol === 'http:')
     throw new FetchError(`${hop.url.hostname} redirects from https to http`)
   const repeats = response.status === 307 || response.status === 308
@@ -180,7 +186,7 @@ function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: stri
   }
 }
 
-/** Whatever happens after the status does not change what the far side has answered. */
+/** Nothing that happens after the status changes the answer of the destination. */
 async function readBounded(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
@@ -191,7 +197,7 @@ async function readBounded(body: Dispatcher.ResponseData['body'], maxBytes: numb
       if (size >= maxBytes) break
     }
   } catch {
-    // Broken off or out of time.
+    // Interrupted, or out of time.
   }
   return Buffer.concat(chunks).subarray(0, maxBytes)
 }
@@ -212,7 +218,7 @@ function toFetchError(error: unknown, host: string): FetchError {
   if (error instanceof FetchError) return error
   const { code } = error as { code?: unknown }
   const name = typeof code === 'string' ? code : 'request failed'
-  // Nothing was sent: a header or the like that cannot be put on the wire, now or later.
+  // Nothing was sent: a header or another part cannot be sent, now or later.
   if (name === 'UND_ERR_INVALID_ARG') return new FetchError('the request is not valid', { refused: true, cause: error })
   return new FetchError(`${explanations[name] ?? name}: ${host}`, { cause: error })
 }

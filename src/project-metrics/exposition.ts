@@ -1,5 +1,6 @@
-// The metrics of one project's checks in Prometheus' text format, under the names of Healthchecks (its catalogue, section 6), followed by
-// what its users miss there. All samples of a metric stand together, so the lines are collected page by page, a metric each.
+// The metrics of one project's checks in Prometheus' text format, under the names of Healthchecks
+// (https://healthchecks.io/docs/configuring_prometheus/), followed by metrics that Healthchecks lacks. All samples of a
+// metric must be adjacent, so the lines are collected per metric, page by page.
 
 import type { CheckReading } from '../checks/reading.ts'
 
@@ -7,7 +8,7 @@ type Metric = {
   name: string
   type: 'gauge' | 'counter'
   help: string
-  /** Null where there is nothing to say of a check. */
+  /** Null for a check without a value. */
   value: (check: CheckReading, now: number) => number | null
 }
 
@@ -68,7 +69,7 @@ const metrics: Metric[] = [
   },
 ]
 
-/** Reads all pages; the parts that are returned make the document. */
+/** Reads all pages; the returned parts together are the document. */
 export async function expose(
   pages: AsyncIterable<readonly CheckReading[]>,
   now: () => number,

@@ -9,8 +9,8 @@ import { projectMetrics, projectMetricsByKey, projectMetricsOldAddress } from '.
 const base = '/projects/:project'
 
 /**
- * The addresses of Healthchecks, with the read-only key at the end or as a bearer token. The key alone says which project is meant:
- * one that moved here has another uuid than its scrape configuration says.
+ * The addresses of Healthchecks, with the read-only key at the end or as a bearer token. Only the key selects the
+ * project: a project that moved here has another uuid than its scrape configuration says.
  */
 export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: string) => Promise<string[]> }> = async (
   app,
@@ -32,7 +32,7 @@ export const projectMetricsRoutes: FastifyPluginAsync<{ expose: (projectId: stri
   }
 }
 
-/** A status alone, as Healthchecks answers. */
+/** An answer with a status alone, as Healthchecks gives. */
 const answer: AnswerFailure = (failure, request, reply) => {
   prepare(failure, request, reply)
   reply.type('text/plain').send('')

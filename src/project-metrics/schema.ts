@@ -8,7 +8,7 @@ const exposition = `# HELP hc_check_up 0 if the check is down, 1 otherwise
 # TYPE hc_check_up gauge
 hc_check_up{name="nightly backup", tags="db prod", unique_key="b6589fc6ab0dc82cf12099d1c2d40ab994e8410c"} 1
 `
-const project = withExample(Type.String({ minLength: 1 }), exampleProject, 'Not looked at: the key says which project')
+const project = withExample(Type.String({ minLength: 1 }), exampleProject, 'Ignored: the key selects the project')
 const key = withExample(
   Type.String({ pattern: '^[A-Za-z0-9_-]{32}$' }),
   'flr_0123456789abcdefghijklmnopqr',
@@ -39,6 +39,6 @@ export const projectMetricsByKey = {
 export const projectMetricsOldAddress = {
   ...projectMetricsByKey,
   operationId: 'projectMetricsOldAddress',
-  summary: 'The same under an older address',
+  summary: 'The same call under an older address',
   deprecated: true,
 }

@@ -1,4 +1,4 @@
-// What a project may have, and the texts of refusals beyond that.
+// The limits of a project, and the texts of refusals beyond them.
 
 import { AppError } from '../core/errors.ts'
 
@@ -6,18 +6,18 @@ import { AppError } from '../core/errors.ts'
 export type Quota = {
   checks: number
   channels: number
-  /** Made by ping key (`create=1`), in an hour of the clock. */
+  /** Created with the ping key (`create=1`), per hour of the clock. */
   new_checks_per_hour: number
   /** Bytes of stored bodies. */
   body_bytes: number
   body_bytes_per_check: number
-  /** Of each replica's spool, from 0 to 1. */
+  /** The share of each replica's spool, from 0 to 1. */
   spool_share: number
 }
 
 export type QuotaName = keyof Quota
 
-/** A quota in the configuration. */
+/** The name of a quota in the configuration. */
 export type QuotaSetting = 'checks' | 'channels' | 'newChecksPerHour' | 'bodyBytes' | 'bodyBytesPerCheck' | 'spoolShare'
 
 export const settingOf = {
@@ -39,7 +39,7 @@ type Refusable = 'checks' | 'channels' | 'new_checks_per_hour'
 const texts: Record<Refusable, (limit: number) => string> = {
   checks: (limit) => `quota exceeded: this project may have at most ${limit} checks`,
   channels: (limit) => `quota exceeded: this project may have at most ${limit} channels`,
-  new_checks_per_hour: (limit) => `quota exceeded: at most ${limit} checks may be made by ping key in an hour`,
+  new_checks_per_hour: (limit) => `quota exceeded: at most ${limit} checks may be created with the ping key per hour`,
 }
 
 /** `retryAfterS` if the quota has room again after that time. */

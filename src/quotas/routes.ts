@@ -3,7 +3,7 @@ import { shareSchemas } from '../http/schemas/api-schema.ts'
 import { getProject, getQuota, quotaSchemas, updateProject } from './schema.ts'
 import type { Quotas } from './service.ts'
 
-/** What a project may have and what it has: every key of the project may read it, the operator may set it. */
+/** The limits of a project and their use: every key of the project may read them, the operator may set them. */
 export const quotaRoutes: FastifyPluginAsyncTypebox<{ quotas: Pick<Quotas, 'document' | 'project' | 'set'> }> = async (
   app,
   { quotas },

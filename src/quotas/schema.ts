@@ -1,4 +1,4 @@
-// The calls about quotas: what they take, what they answer, and examples.
+// The calls about quotas: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
@@ -21,9 +21,9 @@ const Quota = Type.Object(
   {
     checks: counted('Checks'),
     channels: counted('Channels'),
-    new_checks_per_hour: counted('Checks made by ping key in an hour'),
-    body_bytes: counted('Bytes of bodies kept of all checks; beyond, heartbeats are kept without their bodies'),
-    body_bytes_per_check: uncounted('Bytes of bodies kept of one check; beyond, the oldest go'),
+    new_checks_per_hour: counted('Checks created with the ping key per hour'),
+    body_bytes: counted('Bytes of bodies kept for all checks; beyond it heartbeats are kept without their bodies'),
+    body_bytes_per_check: uncounted('Bytes of bodies kept for one check; beyond it the oldest are removed'),
     spool_share: uncounted('Share of a spool, from 0 to 1'),
   },
   closed,
@@ -70,7 +70,7 @@ const project = { id: exampleProject, name: 'payments', created: '2026-11-22T09:
 export const getQuota = {
   operationId: 'getQuota',
   tags: ['projects'],
-  summary: 'What the project may have, and what it has',
+  summary: 'The limits of the project, and their use',
   response: { 200: json('The quota', Type.Object({ quota: ref<QuotaDocument>('Quota') }), { quota }) },
   refusals: refusals(401, 429),
 }
@@ -87,11 +87,11 @@ export const getProject = {
 export const updateProject = {
   operationId: 'updateProject',
   tags: ['projects'],
-  summary: 'Give a project another quota',
+  summary: 'Change the quota of a project',
   description:
-    'What is not named stays as it is; null gives a value back to the default. No value is larger than its maximum in the configuration.',
+    'Values that are not named stay unchanged; null restores the default. No value may be larger than its maximum in the configuration.',
   params: Id,
   body: withExample(Change, { quota: { checks: 1000, new_checks_per_hour: null } }),
-  response: { 200: json('As it is now', ref<ProjectDocument>('Project'), project) },
+  response: { 200: json('The project after the change', ref<ProjectDocument>('Project'), project) },
   refusals: refusals(400, 401, 404, 429),
 }

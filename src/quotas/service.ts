@@ -1,6 +1,6 @@
-// How much each project may have. The operator sets the defaults and the largest values in the configuration, and other
-// values for one project by the API. A quota bounds only what is added: nothing that exists is removed, and no
-// heartbeat of an existing check is refused.
+// The limits of each project. The operator sets the defaults and the largest values in the configuration, and other
+// values for one project by the API. A quota limits only additions: nothing that exists is removed, and no heartbeat of
+// an existing check is refused.
 
 import { LRUCache } from 'lru-cache'
 import type { Actor, WriteAudit } from '../audit/store.ts'
@@ -21,21 +21,21 @@ import {
 } from './limits.ts'
 import * as store from './store.ts'
 
-/** Defaults, and under `…Max` the largest values that a project can be given. */
+/** Defaults, and under `…Max` the largest values for a project. */
 export type QuotaConfig = Readonly<Record<QuotaSetting | `${QuotaSetting}Max`, number>>
 
-/** `used` is absent where usage is not counted by project. */
+/** `used` is absent if usage is not counted by project. */
 export type QuotaDocument = Record<QuotaName, { limit: number; used?: number }>
 
 export type ProjectDocument = { id: string; name: string; created: string; quota: QuotaDocument }
 
-/** A change: null gives a value back to the default. */
+/** A change: null restores the default of a value. */
 export type QuotaChange = Partial<Record<QuotaName, number | null>>
 
 export type Quotas = ReturnType<typeof createQuotas>
 
 /**
- * To count many checks takes long, so a count is reused for this many times as long as it took, unless the limit is
+ * Counting many checks takes long, so a count is reused for this many times as long as it took, unless the limit is
  * near.
  */
 const reuseFactor = 100
@@ -68,7 +68,7 @@ export function createQuotas(options: {
     return quotaOf((await store.selectOwnQuota(on, projectId)) ?? {})
   }
 
-  /** How many more checks a project may have, at most `wanted`. `lock` keeps others from adding checks meanwhile. */
+  /** How many more checks a project may have, at most `wanted`. `lock` prevents others from adding checks meanwhile. */
   async function roomForChecks(
     tx: Queryable,
     projectId: string,
@@ -135,8 +135,8 @@ export function createQuotas(options: {
     project,
 
     /**
-     * Throws unless the project may have another check. `lock` is called, before any row is locked, if others must not
-     * add one meanwhile.
+     * Throws unless the project may have another check. `lock` is called, before any row is locked, if others must be
+     * prevented from adding one meanwhile.
      */
     async admitCheck(tx: Queryable, projectId: string, lock: () => Promise<void>): Promise<void> {
       const { checks: limit } = await of(tx, projectId)
@@ -153,8 +153,8 @@ export function createQuotas(options: {
     },
 
     /**
-     * How many of the `wanted` checks may be made by ping key. They count as made from now on; `refusal` is for the
-     * others. The caller holds the project's lock.
+     * How many of the `wanted` checks may be created with the ping key. They count as created from now on; `refusal` is
+     * for the others. The caller holds the project's lock.
      */
     async admitProvisioned(
       tx: Queryable,

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Null unless REDIS_URL is set. Commands are refused at once while it is away. */
+    /** Null unless REDIS_URL is set. While Redis is unavailable commands are refused at once. */
     redis: { client: Redis; ping: () => Promise<void> } | null
   }
 }
@@ -11,11 +11,14 @@ declare module 'fastify' {
 const connectTimeoutMs = 2000
 const retryMaxMs = 5000
 
-/** Where replicas count calls together. Nothing depends on it: while it is away, everything is served and counted nowhere. */
+/**
+ * Redis, in which replicas count calls together. Nothing depends on it: while it is unavailable, all calls are served
+ * and not counted.
+ */
 export const redisPlugin = fp<{ url: string | undefined }>(
   async (app, { url }) => {
     if (url === undefined) return void app.decorate('redis', null)
-    // Loaded only where it is used, to save memory.
+    // Loaded only if it is used, to save memory.
     const ioredis = await import('ioredis')
     const client = new ioredis.Redis(url, {
       connectTimeout: connectTimeoutMs,

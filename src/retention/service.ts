@@ -1,5 +1,5 @@
-// What is older than its retention goes: heartbeats by whole days, everything else by the row. Any number of replicas may do this at once;
-// what one is at, the others leave alone.
+// Removes what is older than its retention: heartbeats by whole days, everything else by rows. Any number of replicas
+// may do this at once; each leaves alone what another is removing.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deleteOldAudit } from '../audit/store.ts'
@@ -38,7 +38,10 @@ export type RetentionOptions = {
 }
 
 const dayMs = 86_400_000
-/** Between two batches at least so long, and as long as a batch took: others use the database, too. */
+/**
+ * The least pause between two batches; it is also at least as long as the batch took, because others use the database,
+ * too.
+ */
 const pauseLeastMs = 50
 
 export function createRetention({ database, days, count, log, batchMax = 5000 }: RetentionOptions) {
@@ -66,7 +69,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
     )
   }
 
-  /** A day goes once all of it is too old. */
+  /** A day is removed once all of it is too old. */
   async function dropDays(signal: AbortSignal): Promise<number> {
     const firstKept = new Date(clock.now() - heartbeatsDays * dayMs).toISOString().slice(0, 10).replaceAll('-', '')
     let dropped = 0
@@ -77,7 +80,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
       if (await isDropped(partition)) dropped++
       else busy.add(partition.parent)
     }
-    // Also of days whose drop is still pending: a count that is too small for an hour does no harm.
+    // Also days whose drop is still pending: a count that is too small for an hour does no harm.
     await deleteUsageBefore(database, firstKept)
     count('heartbeats', dropped)
     return dropped
@@ -90,13 +93,13 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
     } catch (err) {
       if (isDatabaseAway(err)) throw err
       const line = { event: 'retention.delayed', partition: partition.name, code: (err as { code?: string }).code }
-      log.warn(line, 'a day of heartbeats cannot be dropped yet: it is in use, or another replica is at it')
+      log.warn(line, 'a day of heartbeats cannot be dropped yet: it is in use, or another replica is dropping it')
       return false
     }
   }
 
   return {
-    /** A table that cannot be swept does not hold up the others: rejects at the end, with the first failure. */
+    /** A table that cannot be swept does not block the others: rejects at the end, with the first failure. */
     async sweep(signal: AbortSignal): Promise<void> {
       const removed: Record<string, number> = {}
       const failed: unknown[] = []
@@ -116,7 +119,7 @@ export function createRetention({ database, days, count, log, batchMax = 5000 }:
       }
       const some = Object.fromEntries(Object.entries(removed).filter(([, n]) => n > 0))
       if (Object.keys(some).length > 0)
-        log.info({ event: 'retention.swept', removed: some }, 'what is older than its retention was removed')
+        log.info({ event: 'retention.swept', removed: some }, 'data older than its retention was removed')
       if (failed.length > 0) throw failed[0]
     },
   }

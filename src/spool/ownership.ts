@@ -1,6 +1,6 @@
-// Who owns a spool. Each process has a directory of its own below one root; a directory whose owner is gone is adopted by moving it
-// below the adopter's, which only one of several can do. Taking one over from a live owner would lose nothing either: it finds
-// its files moved and acknowledges nothing more (segments.ts).
+// Who owns a spool. Each process has its own directory below one root. Another process adopts the directory of an owner
+// that is gone by moving it below its own, which only one of several can do. Adopting the directory of a live owner
+// would lose nothing either: the owner finds its files moved and acknowledges nothing more (segments.ts).
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -14,22 +14,26 @@ type Adopted = { dir: string; ownerId: string | null }
 
 const ownerFile = 'owner.json'
 const nextOwnerFile = 'owner.next.json'
-/** An owner on another machine, or one that cannot be looked at, is gone when it has not touched its file for so long. */
+/**
+ * An owner on another machine, or one that cannot be checked, counts as gone when it has not touched its file for this
+ * long.
+ */
 const silentAfterMs = 60_000
 
 export type SpoolDirectory = {
   dir: string
-  /** Shows that this process is alive; to be called more often than once a minute. */
+  /** Shows that this process is alive; must be called more often than once a minute. */
   touch(): Promise<void>
   /** Moves the spools of owners that are gone below `dir`. */
   adoptAbandoned(): Promise<Adopted[]>
-  /** Removes the directory if nothing is left in it. */
+  /** Removes the directory if it is empty. */
   release(): Promise<void>
 }
 
 /**
- * Makes the directory of this process below `root`; `id` is a uuid of its own, `parentMode` the mode of the directory above `root` if it has
- * to be made. `onStuck` is called once for each spool whose owner is gone and that cannot be taken over.
+ * Creates the directory of this process below `root`; `id` is a uuid of its own, `parentMode` the mode of the directory
+ * above `root` if it must be created. `onStuck` is called once for each spool whose owner is gone and that cannot be
+ * adopted.
  */
 export async function claimDirectory(
   root: string,
@@ -54,7 +58,7 @@ export async function claimDirectory(
   await touch()
   const reported = new Set<string>()
 
-  /** False if another one was faster, or if it cannot be moved. */
+  /** False if another process was faster, or if it cannot be moved. */
   async function claim(other: string, target: string): Promise<boolean> {
     try {
       await rename(join(root, other), target)
@@ -76,7 +80,7 @@ export async function claimDirectory(
       const adopted: Adopted[] = []
       for (const entry of await readdir(root, { withFileTypes: true })) {
         const other = entry.name
-        // A spool is a directory; other files here are not ours.
+        // A spool is a directory; other files here belong to others.
         if (!entry.isDirectory() || other === id || other === unreadableDir) continue
         if (!(await isAbandoned(join(root, other)))) continue
         const target = join(dir, other)
@@ -95,7 +99,7 @@ export async function claimDirectory(
 
 async function isAbandoned(dir: string): Promise<boolean> {
   const path = join(dir, ownerFile)
-  // Without an owner's file it is being made right now, or its maker died then.
+  // A directory without an owner file is being created right now, or its creator died then.
   const seen = await stat(path).catch(() => stat(dir).catch(() => null))
   if (seen === null) return false
   const silent = Date.now() - seen.mtimeMs > silentAfterMs
@@ -121,8 +125,9 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Distinguishes a process from a later one with the same pid, as each start in a container has: the machine's boot and the
- * clock tick of the process's start (proc(5), field 22 of stat). Null where there is no /proc, and for a process that is gone.
+ * Distinguishes a process from a later one with the same pid, which each start in a container has: the machine's boot
+ * and the clock tick of the process's start (proc(5), field 22 of stat). Null without /proc, and for a process that is
+ * gone.
  */
 async function startOf(pid: number): Promise<string | null> {
   try {

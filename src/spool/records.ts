@@ -1,15 +1,15 @@
-// How a record lies in a segment: a mark, the length of the payload, a CRC-32 of what follows, the time of the record
-// (epoch milliseconds, 64-bit float), and the payload. The other numbers have 32 bits; all are little-endian. A crash can tear the last
-// record, and a disk can damage any: the mark lets a reader find the next whole one.
+// The format of a record in a segment: a mark, the length of the payload, a CRC-32 of the rest, the time of the record
+// (epoch milliseconds, 64-bit float), and the payload. The other numbers have 32 bits; all are little-endian. A crash
+// can tear the last record, and a disk can damage any: the mark lets a reader find the next complete one.
 
 import { crc32 } from 'node:zlib'
 
-/** `at` is when the record was accepted, in epoch milliseconds. What the payload means is known to its writer alone. */
+/** `at` is when the record was accepted, in epoch milliseconds. Only the writer knows the meaning of the payload. */
 export type SpoolRecord = { at: number; payload: Buffer }
 
 /**
- * What was read. `damagedBytes` belonged to no complete record. `isTorn` says that all of these are a record whose
- * writing was cut short, which was never acknowledged.
+ * The result of reading. `damagedBytes` belonged to no complete record. `isTorn` says that all of these are one record
+ * whose writing was interrupted, which was never acknowledged.
  */
 export type Decoded = { records: SpoolRecord[]; damagedBytes: number; isTorn: boolean }
 
@@ -51,7 +51,7 @@ export function decodeRecords(bytes: Buffer): Decoded {
   return { records, damagedBytes, isTorn }
 }
 
-/** Null if there are none. A time that is no number comes from a writer with a bug and is left out. */
+/** Null if there are none. A time that is not a number comes from a faulty writer and is ignored. */
 export function oldestOf(records: readonly { at: number }[]): number | null {
   const oldest = records.reduce((min, { at }) => (at < min ? at : min), Number.POSITIVE_INFINITY)
   return oldest === Number.POSITIVE_INFINITY ? null : oldest

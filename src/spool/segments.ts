@@ -1,12 +1,13 @@
-// The files of one spool: a directory of numbered segments that are only ever appended to, and removed once they have been
-// replayed. What is appended counts only after it has been synced and the file is still where it was: somebody who took this
-// process for dead may have taken the directory over, and then reads what was there at that moment and no later.
+// The files of one spool: a directory of numbered segments that are only appended to, and removed once they have been
+// replayed. A record counts as written only after it was synced and if the file is still in place: another process that
+// took this one for dead may have adopted the directory, and then it reads what was there at that moment and nothing
+// later.
 
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { decodeRecords, oldestOf } from './records.ts'
 
-/** `oldestAt` is the earliest time of its records, which need not be that of the first. */
+/** `oldestAt` is the earliest time of its records, which may not be that of the first. */
 export type Segment = { path: string; bytes: number; records: number; oldestAt: number }
 
 /** Records to be written together. */
@@ -35,7 +36,7 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
       const { ino } = await stat(segment.path)
       if (ino !== segment.inode) throw new Error('the spool was taken over by another process')
     } catch (error) {
-      // Nothing of a failed write may be replayed: its senders were asked to try again.
+      // Nothing of a failed write may be replayed: its senders were asked to retry.
       await segment.file.truncate(segment.bytes).catch(() => undefined)
       await seal()
       throw error
@@ -68,7 +69,7 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
     if (index !== -1) sealed.splice(index, 1)
   }
 
-  // One thing at a time: a segment must not be sealed in the middle of a write.
+  // One operation at a time: a segment must not be sealed in the middle of a write.
   let last: Promise<unknown> = Promise.resolve()
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = last.then(work)
@@ -77,10 +78,10 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
   }
 
   return {
-    /** One write and one sync; rejects if not all of it is on disk, and then none of it will be replayed. */
+    /** One write and one sync; rejects if not everything is on disk, and then none of it will be replayed. */
     append: (group: Group) => inTurn(() => append(group)),
 
-    /** The oldest segment. Nothing will be appended to it any more. */
+    /** The oldest segment. Nothing more will be appended to it. */
     oldest: () =>
       inTurn(async () => {
         if (sealed.length === 0) await seal()
@@ -107,19 +108,22 @@ export function createSpoolFiles(dir: string, segmentBytes: number) {
     /** Whether a group of the usual size would fit now. */
     canWrite: () => inTurn(() => tryWriting(join(dir, 'trial'))),
 
-    /** Segments that somebody else wrote come before what is written from now on. */
+    /** Segments of another process come before those that are written from now on. */
     adopt(segments: readonly Segment[]): void {
       sealed.unshift(...segments)
     },
 
-    /** All that has not been removed, the oldest first. */
+    /** All segments that have not been removed, the oldest first. */
     segments: (): readonly Segment[] => (active === null ? sealed : [...sealed, active]),
 
     close: () => inTurn(seal),
   }
 }
 
-/** Segments below a directory, in the order of writing: what its owner had adopted itself is older than what it wrote. */
+/**
+ * Segments below a directory, in the order of writing: those that its owner had adopted are older than those that it
+ * wrote.
+ */
 export async function findSegments(dir: string): Promise<Segment[]> {
   const entries = await readdir(dir, { withFileTypes: true })
   const inOrder = entries.sort((a, b) => Number(a.isFile()) - Number(b.isFile()) || (a.name < b.name ? -1 : 1))
@@ -132,7 +136,7 @@ export async function findSegments(dir: string): Promise<Segment[]> {
   return found
 }
 
-/** A segment that cannot be read is listed by its name; the replay deals with it. */
+/** A segment that cannot be read is listed by its name; the replay handles it. */
 async function describe(path: string): Promise<Segment> {
   const bytes = await readFile(path).catch(() => Buffer.alloc(0))
   const { records } = decodeRecords(bytes)
@@ -151,7 +155,7 @@ async function tryWriting(path: string): Promise<boolean> {
   }
 }
 
-/** Without this the name of a new file may be gone after a loss of power, whatever was synced into it. */
+/** Without this the name of a new file may be lost in a power failure, even if its content was synced. */
 async function syncDirectory(dir: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(dir, 'r')

@@ -1,6 +1,7 @@
-// Records that wait on disk until they can be delivered. New records are appended and synced in groups. A replay reads segment by
-// segment, oldest first, and a segment is removed only after all of its records were delivered. A kill in between replays a
-// segment again, so each payload needs an id by which its receiver knows it. The spool knows nothing else of the payloads.
+// Records that wait on disk until they can be delivered. New records are appended and synced in groups. A replay reads
+// segment by segment, oldest first, and removes a segment only after all of its records were delivered. After a kill in
+// between a segment is replayed again, so each payload needs an id by which its receiver recognises it. The spool knows
+// nothing else about the payloads.
 
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -19,18 +20,18 @@ export type Spool = Awaited<ReturnType<typeof openSpool>>
 type SpoolEntry = { at: number; record: Buffer; owner: RecordOwner }
 
 /**
- * Whose share of the spool a record takes. A known owner may fill its `share`, from 0 to 1; an `id` of null means that
- * the owner is known to exist, but not which one it is. Strangers share a small part.
+ * Whose share of the spool a record uses. A known owner may fill its `share`, from 0 to 1; an `id` of null means that
+ * the owner is known to exist, but not which one it is. Unknown senders share a small part.
  */
 export type RecordOwner = { id: string | null; share: number } | { stranger: string }
 
-/** The share of all strangers, so that made-up addresses cannot fill the spool. */
+/** The share of all unknown senders, so that made-up addresses cannot fill the spool. */
 const strangersShare = 0.1
 const groupMax = 2000
 const usualBytes = 1000
 
 export async function openSpool(options: {
-  /** Where each process has a spool of its own. */
+  /** The directory in which each process has its own spool. */
   root: string
   /** The mode of the directory above `root`, if it has to be made. */
   parentMode: number
@@ -60,9 +61,9 @@ export async function openSpool(options: {
   })
 
   /**
-   * A stranger may hold as much as it leaves to all other strangers (the dynamic threshold of Choudhury and Hahne,
-   * 1998): alone it gets half of their room, and later ones still get some, without a fixed share that would be too
-   * small for a proxy.
+   * An unknown sender may hold as much as it leaves to all other unknown ones (the dynamic threshold of Choudhury and
+   * Hahne, 1998): alone it gets half of their room, and later ones still get some, without a fixed share that would be
+   * too small for a proxy.
    */
   function hasShare(owner: RecordOwner, bytes: number): boolean {
     const held = bytesOf.get(nameOf(owner) ?? '') ?? 0
@@ -116,7 +117,7 @@ export async function openSpool(options: {
     } catch (err) {
       // Another process that took this one for dead has moved the files away, and replays them.
       if ((err as NodeJS.ErrnoException).code === 'ENOENT') {
-        log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken part of this spool over')
+        log.error({ event: 'spool.taken', segment: segment.path }, 'another process has taken over part of this spool')
         files.forget(segment)
       } else {
         const moved = await files.moveUnreadable(segment)
@@ -130,12 +131,12 @@ export async function openSpool(options: {
   }
 
   return {
-    /** Of this process; its spool has the same name. */
+    /** The id of this process; its spool has the same name. */
     id,
 
     /**
-     * Calls back once the record is on disk. False, and nothing is stored, if there is no room or this owner has used up
-     * its share.
+     * Calls back once the record is on disk. Returns false, and stores nothing, if there is no room or this owner has
+     * used up its share.
      */
     push(record: SpoolRecord, owner: RecordOwner, done: Done<true>): boolean {
       const encoded = encodeRecord(record)
@@ -152,8 +153,9 @@ export async function openSpool(options: {
     written: (): Promise<void> => batcher.drained(),
 
     /**
-     * Calls `deliver` with the records of the oldest segment and removes the segment when that resolves; false if there was
-     * no segment. If it rejects the segment stays. A segment that is damaged or cannot be read is moved away.
+     * Calls `deliver` with the records of the oldest segment and removes the segment when that resolves; false if there
+     * was no segment. If `deliver` rejects, the segment stays. A segment that is damaged or cannot be read is moved
+     * away.
      */
     async replay(deliver: (records: SpoolRecord[]) => Promise<void>): Promise<boolean> {
       const segment = await files.oldest()
@@ -177,10 +179,10 @@ export async function openSpool(options: {
       return true
     },
 
-    /** No record waits, neither in a file nor on its way to one. */
+    /** Whether no record waits, neither in a file nor on its way to one. */
     isEmpty: (): boolean => queuedBytes === 0 && files.segments().length === 0,
 
-    /** For one more record of the usual size. */
+    /** Whether there is room for one more record of the usual size. */
     hasRoom: (): boolean => isWell && storedBytes() + queuedBytes + usualBytes <= limits.maxBytes,
 
     backlog(): Backlog {
@@ -192,8 +194,8 @@ export async function openSpool(options: {
     },
 
     /**
-     * Shows that this process is alive, tries whether a disk that failed works again, and takes over the spools of
-     * processes that are gone; returns the ids of these.
+     * Shows that this process is alive, retries a disk that failed, and adopts the spools of processes that are gone;
+     * returns the ids of those.
      */
     async maintain(): Promise<string[]> {
       await directory.touch()
@@ -204,7 +206,7 @@ export async function openSpool(options: {
       return adopted.flatMap(({ ownerId }) => ownerId ?? [])
     },
 
-    /** What was pushed is on disk afterwards; the directory goes if nothing is left in it. */
+    /** Afterwards all pushed records are on disk; the directory is removed if it is empty. */
     async close(): Promise<void> {
       await batcher.drained()
       await files.close()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { floatArray, intArray, uuidArray } from '../../src/database/arrays.ts'
 import { createDatabase, sql } from '../postgres.ts'
 
-test('PostgreSQL reads from a binary array what was put into it', async (t) => {
+test('PostgreSQL reads from a binary array the values that were put into it', async (t) => {
   const url = await createDatabase(t)
   const read = async (type: string, array: Buffer) => {
     const [row] = await sql<{ values: unknown[] }>(url, `SELECT $1::${type}[]::text[] AS values`, [array])
@@ -24,7 +24,7 @@ test('PostgreSQL reads from a binary array what was put into it', async (t) => {
   assert.deepEqual(await read('uuid', uuidArray([])), [])
 })
 
-test('what is no uuid is refused before it is sent', () => {
+test('a value that is not a uuid is refused before it is sent', () => {
   const wrong = [
     '',
     'abcdef01-2345-6789-abcd-ef012345678',

@@ -11,7 +11,7 @@ function fakes(wallStart = 1_000_000) {
   return { clock, pass: (ms: number) => (monotonic += ms) }
 }
 
-test('the clock follows the server’s, whatever this machine’s wall clock says', () => {
+test('the clock follows that of the server, whatever the wall clock of this machine says', () => {
   const { clock, pass } = fakes()
   clock.correct(5_000_000, 0, 0)
   assert.equal(clock.now(), 5_000_000)
@@ -19,7 +19,7 @@ test('the clock follows the server’s, whatever this machine’s wall clock say
   assert.equal(clock.now(), 5_001_500)
 })
 
-test('a slow answer does not shift the time: only what it rules out is corrected', () => {
+test('a slow answer does not shift the clock further than it proves necessary', () => {
   const { clock, pass } = fakes()
   clock.correct(1_000_000, 0, 0)
   pass(800)
@@ -30,7 +30,7 @@ test('a slow answer does not shift the time: only what it rules out is corrected
   assert.equal(clock.now(), 1_000_900, 'the least correction that fits')
 })
 
-test('a small correction backwards waits until it is caught up with, a large one is followed', () => {
+test('a small correction backwards waits until time has caught up, a large one applies at once', () => {
   const { clock, pass } = fakes()
   assert.equal(clock.now(), 1_000_000)
   clock.correct(999_000, 0, 0)
@@ -41,7 +41,7 @@ test('a small correction backwards waits until it is caught up with, a large one
   assert.equal(clock.now(), 500_000)
 })
 
-test('a clock that was set is told from one that drifts', () => {
+test('a clock that was set is distinguished from one that drifts', () => {
   const { clock, pass } = fakes()
   pass(100)
   clock.correct(1_000_500, 100, 100)

@@ -52,7 +52,7 @@ test('an edited migration stops the start with its name', async (t) => {
   )
 })
 
-test('a database of an unreleased version is refused with its oldest migration and the way out', async (t) => {
+test('a database of an unreleased version is refused with its oldest migration and a solution', async (t) => {
   const url = await createDatabase(t, { empty: true })
   await withClient(url, (client) => migrate(client, [migration('1', compatible)]))
   await assert.rejects(
@@ -64,7 +64,7 @@ test('a database of an unreleased version is refused with its oldest migration a
   )
 })
 
-test('a migration that fails leaves nothing behind and says why', async (t) => {
+test('a migration that fails leaves nothing behind, and the error says why', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const all = [migration('1', compatible), migration('2', 'CREATE TABLE half (id int); SELECT nonsense()')]
   await assert.rejects(
@@ -89,7 +89,7 @@ test('a migration without a transaction that failed stops every later start unti
   )
 })
 
-test('a migration of a later version that failed does not keep this version from starting', async (t) => {
+test('a failed migration of a later version does not prevent this version from starting', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const old = [migration('1', compatible), migration('2', 'SELECT 1')]
   const later = migration('3', '-- flatline: without transaction\nSELECT nonsense()')
@@ -97,7 +97,7 @@ test('a migration of a later version that failed does not keep this version from
   assert.deepEqual(await withClient(url, (client) => migrate(client, old)), ['2'])
 })
 
-test('a version that has all of its migrations does not wait for one of a later version that is under way', async (t) => {
+test('a fully migrated version does not wait for a running migration of a later version', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const old = [migration('1', compatible)]
   await withClient(url, (client) => migrate(client, old))
@@ -113,7 +113,7 @@ test('a version that has all of its migrations does not wait for one of a later 
   })
 })
 
-test('a migration that waits for a long transaction lets everything else pass and succeeds in the end', async (t) => {
+test('a migration that waits for a long transaction blocks nothing else and finally succeeds', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const all = [migration('1', `${compatible} CREATE TABLE used (id int)`)]
   await withClient(url, (client) => migrate(client, all))

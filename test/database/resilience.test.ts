@@ -44,7 +44,7 @@ async function fillPool(database: Database): Promise<void> {
   assert.deepEqual(database.poolState(), { active: 0, idle: 3, waiting: 0, max: 3 })
 }
 
-test('reads and transactions survive broken connections in the pool, with at most two lines in the log', async (t) => {
+test('reads and transactions survive broken pooled connections, with at most two log lines', async (t) => {
   const { database, url, lines } = await open(t)
   for (let round = 0; round < 3; round++) {
     await fillPool(database)
@@ -60,7 +60,7 @@ test('reads and transactions survive broken connections in the pool, with at mos
   )
 })
 
-test('a transaction that loses its connection before the commit is made anew as a whole', async (t) => {
+test('a transaction that loses its connection before the commit is retried as a whole', async (t) => {
   const { database, url } = await open(t)
   const id = '00000000-0000-4000-8000-00000000000a'
   let attempts = 0
@@ -74,7 +74,7 @@ test('a transaction that loses its connection before the commit is made anew as 
   assert.equal((await sql(url, "SELECT FROM projects WHERE name = 'made once'")).length, 1)
 })
 
-test('a write outside of a transaction is not tried again: it may have been done', async (t) => {
+test('a write outside of a transaction is not retried, because it may have been done', async (t) => {
   const { database, counted } = await open(t)
   const attempts = (name: string) => counted.statements.filter((one) => one === name).length
   // Each attempt ends its own connection, as if the server had died before it could answer.
@@ -86,7 +86,7 @@ test('a write outside of a transaction is not tried again: it may have been done
   assert.ok(attempts('read') > 1, 'the same outage lets a read be tried again')
 })
 
-test('what is wrong with a statement is neither tried again nor an outage', async (t) => {
+test('an error of a statement is neither retried nor an outage', async (t) => {
   const { database, lines, counted } = await open(t)
   const before = counted.statements.length
   await assert.rejects(database.query(statement('wrong', 'SELECT 1 / 0')), /division by zero/)
@@ -117,12 +117,12 @@ test('a slow statement is logged by its name, without values, and a thousand of 
   assert.equal(lines.filter(({ statement: name }) => String(name).startsWith('slow_day')).length, 1)
 })
 
-test('a request time-out that is set for the database’s circuit breaker ends its statements', async (t) => {
+test('a request time-out of the database’s circuit breaker also limits its statements', async (t) => {
   const { database } = await open(t, { CIRCUIT_BREAKER_OVERRIDES: '{"database": {"requestTimeoutMs": "100ms"}}' })
   await assert.rejects(database.query(statement('sleep', 'SELECT pg_sleep(5)')), { code: '57014' })
 })
 
-test('a server that is too small for all replicas is told at the start, with the figures', async (t) => {
+test('a server with too few connections for all replicas is logged at the start, with the figures', async (t) => {
   const told = (lines: Line[]) => lines.filter(({ event }) => event === 'database.connections_short')
   const { lines: few } = await open(t)
   assert.deepEqual(told(few), [])
@@ -135,7 +135,7 @@ test('a server that is too small for all replicas is told at the start, with the
   assert.equal(available, Number(maxConnections) - Number(reserved) - Number(reserve))
 })
 
-test('a limit of the database counts where it is lower than that of the server', async (t) => {
+test('the connection limit of the database applies if it is lower than that of the server', async (t) => {
   const url = await createDatabase(t)
   await sql(url, `ALTER DATABASE ${new URL(url.replace('@/', '@localhost/')).pathname.slice(1)} CONNECTION LIMIT 12`)
   const { lines } = await open(t, { DATABASE_URL: url, FLATLINE__DATABASE__REPLICAS: '2' })

@@ -83,7 +83,7 @@ test('migrations and schema.prisma agree in columns, types, nullability, default
   )
 })
 
-test('what Prisma cannot express is as listed', async (t) => {
+test('the migrations contain exactly the listed parts that Prisma cannot express', async (t) => {
   const url = await createDatabase(t)
   const partitioned = await sql<{ name: string }>(
     url,

@@ -37,14 +37,14 @@ test('a statement returns the columns that it declares', async (t) => {
     if (columns !== null) assert.deepEqual(await describe(text), declared(columns), name)
 })
 
-test('a statement that PostgreSQL cannot prepare is refused, and a wrong column seen', async (t) => {
+test('the check finds a statement that PostgreSQL cannot prepare, and a wrong column', async (t) => {
   const describe = await describer(t)
   await assert.rejects(describe('SELECT nothing FROM checks'), /column "nothing" does not exist/)
   assert.deepEqual(await describe('SELECT id, n AS count FROM checks WHERE id = $1'), { id: 'uuid', count: 'int8' })
   assert.deepEqual(await describe('DELETE FROM checks WHERE id = $1'), {})
 })
 
-test('only statements that name a partition are made without being registered', () => {
+test('only statements that name a partition are used without being registered', () => {
   const made = sources
     .flatMap(({ file, text }) =>
       [...text.matchAll(/\{\s*name: (['`].+),\s+text: /g)].map(([, name]) => `${file}: ${name}`),

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { find, type Node, ofKind, overlay, rendering } from './kubernetes/kustomize.ts'
 
-test('what is measured has the bounds of memory with which npm start runs it', async () => {
+test('benchmarks run with the memory settings of npm start', async () => {
   const bounds = await Promise.all(
     ['package.json', 'bench/service.ts'].map(async (file) => {
       const found = [...(await readFile(file, 'utf8')).matchAll(/--max-semi-space-size=(\d+)/g)].map(([, size]) => size)
@@ -26,7 +26,7 @@ for (const name of ['staging', 'production']) {
     return find(overlay(name), 'ConfigMap', reference).data ?? {}
   }
 
-  test(`${name}: the grace period covers the pause before the signal, the orderly end, and a margin`, rendering, () => {
+  test(`${name}: the grace period covers the delay before the signal, the shutdown, and a margin`, rendering, () => {
     const preStopS = container().lifecycle.preStop.sleep.seconds
     const shutdownS = setting('SHUTDOWN_TIMEOUT_MS') / 1000
     const marginS = 10
@@ -35,19 +35,19 @@ for (const name of ['staging', 'production']) {
     assert.ok(setting('DRAIN_MS') < setting('SHUTDOWN_TIMEOUT_MS'), 'the end includes the drain')
   })
 
-  test(`${name}: whoever routes by readiness learns of the end while requests are still served`, rendering, () => {
+  test(`${name}: load balancers see the readiness of an ending pod while it still serves requests`, rendering, () => {
     const { periodSeconds } = container().readinessProbe
     const servedS = container().lifecycle.preStop.sleep.seconds + setting('DRAIN_MS') / 1000
     assert.ok(periodSeconds < servedS)
   })
 
-  test(`${name}: a node can be drained: the budget leaves a pod to spare`, rendering, () => {
+  test(`${name}: the disruption budget leaves a pod to spare, so a node can be drained`, rendering, () => {
     const { minAvailable, unhealthyPodEvictionPolicy } = spec('PodDisruptionBudget')
     assert.ok(spec('HorizontalPodAutoscaler').minReplicas >= minAvailable + 1)
     assert.equal(unhealthyPodEvictionPolicy, 'AlwaysAllow')
   })
 
-  test(`${name}: the autoscaler alone owns the number of pods, and can measure what it scales by`, rendering, () => {
+  test(`${name}: only the autoscaler sets the number of pods, and it can measure its metrics`, rendering, () => {
     const { metrics, minReplicas, maxReplicas } = spec('HorizontalPodAutoscaler')
     assert.equal(spec('Deployment').replicas, undefined)
     assert.ok(minReplicas < maxReplicas)
@@ -65,20 +65,20 @@ for (const name of ['staging', 'production']) {
     assert.ok(podsMost * setting('FLATLINE__DATABASE__POOL_MAX') + others <= maxConnections(name))
   })
 
-  test(`${name}: Node.js meets its own limit of memory before it meets that of the container`, rendering, () => {
+  test(`${name}: Node.js reaches its own memory limit before that of the container`, rendering, () => {
     const heapMiB = Number(/--max-old-space-size=(\d+)/.exec(config().NODE_OPTIONS ?? '')?.[1])
     const limitMiB = mebibytes(container().resources.limits.memory)
     assert.ok(heapMiB <= 0.75 * limitMiB)
     assert.ok(mebibytes(container().resources.requests.memory) <= limitMiB)
   })
 
-  test(`${name}: Prometheus scrapes once before it scrapes again`, rendering, () => {
+  test(`${name}: a Prometheus scrape ends before the next begins`, rendering, () => {
     const [endpoint] = spec('ServiceMonitor').endpoints
     assert.ok(Number.parseInt(endpoint.scrapeTimeout, 10) < Number.parseInt(endpoint.interval, 10))
   })
 }
 
-test('what is lost with all three databases at once is less than five minutes', rendering, () => {
+test('the loss of all three databases at once loses less than five minutes', rendering, () => {
   const [cluster] = ofKind(overlay('production'), 'Cluster')
   const { archive_timeout } = cluster?.spec.postgresql.parameters ?? {}
   const archivedS = 60 * Number(/^(\d+)min$/.exec(archive_timeout)?.[1])
@@ -87,7 +87,7 @@ test('what is lost with all three databases at once is less than five minutes', 
   assert.ok(cluster?.spec.plugins.some(({ isWALArchiver }: { isWALArchiver: boolean }) => isWALArchiver))
 })
 
-test('what is acknowledged is on two databases, and a third can be missing', rendering, () => {
+test('an acknowledged heartbeat is on two databases, so the third may be missing', rendering, () => {
   const [cluster] = ofKind(overlay('production'), 'Cluster')
   const { instances, postgresql } = cluster?.spec ?? {}
   assert.deepEqual(postgresql.synchronous, {
@@ -99,7 +99,7 @@ test('what is acknowledged is on two databases, and a third can be missing', ren
   assert.ok(instances - 1 > postgresql.synchronous.number)
 })
 
-test('the standby region sleeps: no pods, and a database that only follows', rendering, () => {
+test('the standby region has no pods, and a database that only replicates', rendering, () => {
   const documents = overlay('disaster-recovery')
   const [cluster] = ofKind(documents, 'Cluster')
   const archive = (name: string) => find(documents, 'ObjectStore', name).spec.configuration.destinationPath

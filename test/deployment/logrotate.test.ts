@@ -40,7 +40,7 @@ async function configured(
   return { dir, log: join(dir, 'flatline.log'), rotate }
 }
 
-test('logrotate understands every line', { skip }, async (t) => {
+test('logrotate accepts every line of the configuration', { skip }, async (t) => {
   const { rotate } = await configured(t)
   // It reports what it does not know, and exits 0.
   assert.doesNotMatch(rotate('--debug'), /error|unknown|ignoring/i)
@@ -55,7 +55,7 @@ test('logrotate understands every line', { skip }, async (t) => {
   )
 })
 
-test('a running writer keeps its file, which is cut at 10 MB; ten older ones are kept, most compressed', {
+test('a running writer keeps its file, which is truncated at 10 MB; ten compressed older ones are kept', {
   skip,
 }, async (t) => {
   const { dir, log, rotate } = await configured(t)

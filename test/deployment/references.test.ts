@@ -4,7 +4,7 @@ import { find, type Manifest, type Node, ofKind, overlay, overlays, rendering } 
 import { danglingReferences } from './references.ts'
 
 for (const name of overlays) {
-  test(`${name}: whatever one document names is there`, rendering, () => {
+  test(`${name}: every referenced object exists`, rendering, () => {
     assert.deepEqual(danglingReferences(overlay(name)), [])
   })
 }
@@ -83,7 +83,7 @@ const plants: Plant[] = [
   [/nobody makes backups/, (all) => set(ofKind(all, 'ScheduledBackup')[0]!.spec.cluster, { name: 'other' })],
 ]
 
-test('a name that leads nowhere is found, wherever it stands', rendering, () => {
+test('the check finds a dangling reference, wherever it is', rendering, () => {
   for (const [problem, plant] of plants) {
     const documents = structuredClone(overlay('production'))
     plant(documents)

@@ -10,20 +10,20 @@ const scripts = [...globSync(['scripts/*.sh', 'examples/*.sh'], { cwd: root }), 
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const isSourced = (path: string) => read(path).startsWith('# shellcheck shell=bash')
 
-test('shellcheck has nothing to say about any script, not even about style', { skip: needsTool('shellcheck') }, () => {
+test('shellcheck accepts every script, including its style', { skip: needsTool('shellcheck') }, () => {
   assert.ok(scripts.length >= 8)
   const { stdout, status } = spawnSync('shellcheck', ['-x', '-S', 'style', ...scripts], { cwd: root, encoding: 'utf8' })
   assert.equal(status, 0, stdout)
 })
 
-test('every script that is run stops at the first failure, and can be run', () => {
+test('every executable script stops at the first failure', () => {
   for (const path of scripts.filter((one) => !isSourced(one))) {
     assert.match(read(path), /^#!\/usr\/bin\/env bash\n(#.*\n)+set -euo pipefail\n/, path)
     assert.ok(statSync(join(root, path)).mode & 0o100, path)
   }
 })
 
-test('every script says how it is used, naming all its options', () => {
+test('every script prints its usage with all its options', () => {
   for (const path of ['scripts/backup.sh', 'scripts/restore.sh', 'scripts/deploy.sh']) {
     const { stdout, status } = spawnSync(join(root, path), ['--help'], { encoding: 'utf8' })
     assert.equal(status, 0)

@@ -34,7 +34,7 @@ const names = ['staging', 'production'] as const
 const others = ['NODE_ENV', 'NODE_OPTIONS', 'DATABASE_PASSWORD']
 
 for (const name of names) {
-  test(`${name}: every variable is a setting, and the service starts with what they say`, rendering, () => {
+  test(`${name}: every variable is a setting, and the service starts with the values`, rendering, () => {
     const known = settings.flatMap(({ alias, variable }) => [variable, ...(alias ? [alias] : [])])
     for (const [workload, env] of environments(name)) {
       assert.deepEqual(
@@ -47,7 +47,7 @@ for (const name of names) {
     }
   })
 
-  test(`${name}: the port, the directory and the site are those of the pod and the Ingress`, rendering, () => {
+  test(`${name}: the port, the directory and the site match the pod and the Ingress`, rendering, () => {
     const documents = overlay(name)
     const { server, features } = loadConfig({ env: serverEnvironment(name) })
     const [container] = find(documents, 'Deployment', 'flatline').spec.template.spec.containers
@@ -66,7 +66,7 @@ for (const name of names) {
     }
   })
 
-  test(`${name}: as the volumes go with their pods, no heartbeat is acknowledged from them`, rendering, () => {
+  test(`${name}: no heartbeat is acknowledged from a volume that is deleted with its pod`, rendering, () => {
     const { volumes } = find(overlay(name), 'Deployment', 'flatline').spec.template.spec
     assert.ok(volumes.find((volume: Node) => volume.name === 'data').emptyDir)
     const choice = settings.find(({ alias }) => alias === 'INGEST_MODE')
@@ -74,7 +74,7 @@ for (const name of names) {
   })
 }
 
-test('in production the database has to show a certificate of the authority that is mounted', rendering, () => {
+test('in production the database must show a certificate of the mounted authority', rendering, () => {
   const { DATABASE_URL = '' } = serverEnvironment('production')
   const { searchParams } = new URL(DATABASE_URL)
   assert.equal(databaseTarget(DATABASE_URL)?.encrypted, true)
@@ -87,7 +87,7 @@ test('in production the database has to show a certificate of the authority that
   }
 })
 
-test('the service refuses each value of the example of the secrets', rendering, () => {
+test('the service refuses each value of the example secrets', rendering, () => {
   const [example] = parse(readFileSync(join(manifests, 'secrets.example.yaml'), 'utf8')) as Node[]
   for (const [key, value] of Object.entries<string>(example.stringData)) {
     assert.throws(
@@ -99,7 +99,7 @@ test('the service refuses each value of the example of the secrets', rendering, 
 })
 
 test(
-  'with the environment of production the service starts, and probes and scrape find what they ask for',
+  'with the production environment the service starts, and probes and scrape find their paths',
   rendering,
   async (t) => {
     const documents = overlay('production')
@@ -123,7 +123,7 @@ test(
   },
 )
 
-test('the Job that is made from the template migrates an empty database', rendering, async (t) => {
+test('the Job from the template migrates an empty database', rendering, async (t) => {
   const { spec } = find(overlay('production'), 'CronJob', 'flatline-migration')
   const { command } = spec.jobTemplate.spec.template.spec.containers[0]
   assert.deepEqual([spec.suspend, command.slice(0, 2)], [true, ['node', 'dist/cli.js']])
@@ -154,7 +154,7 @@ const internal =
 const bareRoot = /^\/:/
 
 for (const name of names) {
-  test(`${name}: the world reaches what is meant for it, heartbeats without a limit of rate`, rendering, async (t) => {
+  test(`${name}: the Ingress exposes the public paths, and heartbeats have no rate limit`, rendering, async (t) => {
     const found = new Map(
       (await routes(t)).map(({ url, requires }) => [url, { requires, ingress: ingressOf(name, url) }]),
     )
@@ -168,7 +168,7 @@ for (const name of names) {
     assert.deepEqual(reached, new Set(['flatline-heartbeats', 'flatline-api', undefined]))
   })
 
-  test(`${name}: the limit of rate is on the API alone, and everything is sent to TLS`, rendering, () => {
+  test(`${name}: only the API has a rate limit, and everything is redirected to TLS`, rendering, () => {
     const limited = ofKind(overlay(name), 'Ingress').map(({ metadata, spec }) => [
       metadata.name,
       metadata.annotations?.['haproxy.org/rate-limit-requests'],

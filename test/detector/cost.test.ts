@@ -57,7 +57,7 @@ async function costOfLook(url: string): Promise<{ steps: string[]; indexes: stri
   }
 }
 
-test('the detector finds due checks by an index, and ten times as many checks cost a pass no more', async (t) => {
+test('the detector finds due checks by an index, and ten times as many checks cost it no more', async (t) => {
   const costs: number[] = []
   for (const count of [2000, 20_000]) {
     const url = await createDatabase(t)
@@ -72,7 +72,7 @@ test('the detector finds due checks by an index, and ten times as many checks co
   assert.ok(many <= 2 * few, `${few} and ${many} pages`)
 })
 
-test('a look asks and locks once, however many are due, and not at all what is not', async (t) => {
+test('one run uses one query and one lock, however many checks are due, and reads no other check', async (t) => {
   const { app, databaseUrl } = await build(t, { FLATLINE__DETECTOR__INTERVAL_MS: '600000' })
   await createChecks(databaseUrl, 500)
   await app.blindTime.record()

@@ -67,7 +67,7 @@ test('docs/channels.md has a row for each kind of channel, with its settings and
   for (const [kind, transport] of Object.entries<Transport>(transports)) assert.equal(transport.kind, kind)
 })
 
-test('every kind of channel has a file of its own and a test', () => {
+test('every kind of channel has its own file and a test', () => {
   const names = (dir: string, end: string) =>
     readdirSync(join(root, dir), { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith(end))
@@ -101,13 +101,13 @@ test('every npm command in the pages exists', () => {
   assert.ok(scripts.start && scripts.test)
 })
 
-test('the first screen of the README has the command that runs Flatline and the one that tests it', () => {
+test('the first screen of the README contains the commands that run and test Flatline', () => {
   const firstScreen = read('README.md').split('\n').slice(0, 40).join('\n')
   assert.match(firstScreen, /npm install && npm start/)
   assert.match(firstScreen, /npm cit/)
 })
 
-test('every relative link in the pages leads to a file, and to a heading of it', () => {
+test('every relative link in the pages leads to an existing file and heading', () => {
   const broken = pages.flatMap((page) =>
     [...read(page).matchAll(/\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, path, heading]) => {
       const target = path ? join(dirname(page), path) : page
@@ -118,7 +118,7 @@ test('every relative link in the pages leads to a file, and to a heading of it',
   assert.deepEqual(broken, [])
 })
 
-test('every decision record is listed on their index page', () => {
+test('every decision record is listed on the index page', () => {
   const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d{4}-.*\.md$/.test(name))
   const index = read('docs/adr/README.md')
   assert.deepEqual(
@@ -127,7 +127,7 @@ test('every decision record is listed on their index page', () => {
   )
 })
 
-test('package-lock.json names no registry, so that any mirror may serve it', () => {
+test('package-lock.json names no registry, so that any mirror can serve it', () => {
   assert.doesNotMatch(read('package-lock.json'), /"resolved": "https?:/)
 })
 

@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const page = read('docs/operations.md')
 
-test('docs/operations.md has a section for everything that operators do', () => {
+test('docs/operations.md has a section for every task of operators', () => {
   const headings = [...page.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)
   for (const wanted of [
     'A deployment',
@@ -44,7 +44,7 @@ test('every setting that docs/operations.md names exists', () => {
   assert.deepEqual(unknown, [])
 })
 
-test('every secret has a way to be replaced', () => {
+test('docs/operations.md says how to replace every secret', () => {
   const section = /## Rotating keys\n([\s\S]*?)\n## /.exec(page)?.[1] ?? ''
   const secrets = settings.filter(({ secret, path }) => secret && path.startsWith('security.'))
   const missing = secrets.filter(
@@ -65,7 +65,7 @@ test('every metric that docs/operations.md names is in docs/metrics.md', () => {
   assert.deepEqual(unknown, [])
 })
 
-test('wherever HAProxy is configured its checks are the same, and notice a drain in time', () => {
+test('every HAProxy configuration has the same checks, which detect a drain in time', () => {
   const files = [
     'docs/operations.md',
     'test/scenarios/replicas/balancer.ts',

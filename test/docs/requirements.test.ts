@@ -23,7 +23,7 @@ type Row = { id: string; section: string; requirement: string; metBy: string; sh
 
 const rows = readRows()
 
-test("every requirement of the founding documents has one row, in order, below its document's heading", () => {
+test('every requirement has one row, in order, below the heading of its document', () => {
   const expected = numbered.flatMap(([document, ...ids]) =>
     ids.flatMap((part) =>
       typeof part === 'string' ? [`${document}-${part}`] : span(...part).map((number) => idOf(document, number)),
@@ -39,14 +39,14 @@ test("every requirement of the founding documents has one row, in order, below i
   assert.deepEqual(misplaced, [])
 })
 
-test('a row that claims to be met leads to what meets it and to a test', () => {
+test('a row that claims to be met links to the implementation and to a test', () => {
   const unproven = rows.filter(
     (row) => kindOf(row) === 'met' && !(sources(row.metBy).length > 0 && tests(row.shownBy).length > 0),
   )
   assert.deepEqual(unproven, [])
 })
 
-test('a row that is mapped or met in part leads to what there is, and one that is not met says why', () => {
+test('a row that is mapped or partly met links to what exists, and one that is not met says why', () => {
   const bare = rows.filter((row) => {
     const kind = kindOf(row)
     if (kind === 'mapped' || kind === 'partly') return sources(row.metBy).length === 0
@@ -67,14 +67,14 @@ test('every file that a row names exists, sources before tests', () => {
   assert.deepEqual(wrong, [])
 })
 
-test('every row says in a few words what is asked for, and fills its cells', () => {
+test('every row summarises its requirement and fills its cells', () => {
   const poor = rows.filter(
     ({ requirement, metBy, shownBy }) => requirement.length < 4 || requirement.length > 120 || !metBy || !shownBy,
   )
   assert.deepEqual(poor, [])
 })
 
-test('the counts at the top are those of the rows', () => {
+test('the counts at the top equal those of the rows', () => {
   const counted = kinds.map((kind) => `${rows.filter((row) => kindOf(row) === kind).length} ${kind}`)
   assert.ok(text.includes(`${rows.length} requirements: ${counted.join(', ')}.`), counted.join(', '))
 })

@@ -16,13 +16,19 @@ test('faults', { timeout: timeout * 5, concurrency: 2 }, async (t) => {
   const faketime = needsTool('faketime')
   const disk = await needsMount()
   await Promise.all([
-    t.test('available: kills, outages and cut connections', { timeout }, (each) => inTurn(each, 'available')),
-    t.test('consistent: kills, outages and cut connections', { timeout }, (each) => inTurn(each, 'consistent')),
-    t.test('available: full disks', { timeout, skip: disk }, (each) => inTurn(each, 'available', 'disk')),
-    t.test('available: clocks that are set', { timeout, skip: faketime }, (each) =>
+    t.test('available mode: kills, outages and cut connections lose nothing', { timeout }, (each) =>
+      inTurn(each, 'available'),
+    ),
+    t.test('consistent mode: kills, outages and cut connections lose nothing', { timeout }, (each) =>
+      inTurn(each, 'consistent'),
+    ),
+    t.test('available mode: full disks lose nothing', { timeout, skip: disk }, (each) =>
+      inTurn(each, 'available', 'disk'),
+    ),
+    t.test('available mode: clocks that are set lose nothing', { timeout, skip: faketime }, (each) =>
       inTurn(each, 'available', 'clocks'),
     ),
-    t.test('consistent: clocks that are set', { timeout, skip: faketime }, (each) =>
+    t.test('consistent mode: clocks that are set lose nothing', { timeout, skip: faketime }, (each) =>
       inTurn(each, 'consistent', 'clocks'),
     ),
   ])

@@ -7,7 +7,7 @@ import { sql } from '../postgres.ts'
 import { startClient } from './client.ts'
 import { compare } from './ledger.ts'
 
-test('what is lost, doubled or altered after it was acknowledged is found, and nothing else', async (t) => {
+test('the ledger finds exactly the heartbeats that were lost, duplicated or altered', async (t) => {
   const { url, call, databaseUrl } = await build(t)
   const made = await Promise.all([0, 1].map(() => call('POST', '/api/v3/checks/', { timeout: 3600, grace: 3600 })))
   const checks = made.map((answer) => String(answer.json().uuid))

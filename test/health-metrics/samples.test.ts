@@ -5,7 +5,7 @@ import { sql } from '../postgres.ts'
 
 type Row = { metric_name: string; metric_value: number; tags: Record<string, string>; timestamp: Date }
 
-test('the service samples itself into health_metrics, and once more when it ends', async (t) => {
+test('the service records its metrics in health_metrics, and once more when it ends', async (t) => {
   const { app, call, databaseUrl } = await build(t)
   const rows = (name: string) =>
     sql<Row>(databaseUrl, 'SELECT * FROM health_metrics WHERE metric_name = $1 ORDER BY id', [name])

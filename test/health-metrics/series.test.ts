@@ -18,7 +18,7 @@ async function seed(databaseUrl: string, rows: [afterS: number, value: number, t
   }
 }
 
-test('samples come as minimum, average and maximum of each step, also those of processes that have ended', async (t) => {
+test('a series has minimum, average and maximum of each step, also of processes that have ended', async (t) => {
   const databaseUrl = await createDatabase(t)
   await seed(databaseUrl, [
     [0, 1, { node: 'a', queue: 'x' }],
@@ -62,7 +62,7 @@ test('samples come as minimum, average and maximum of each step, also those of p
   }
 })
 
-test('a query that makes no sense is answered with the field and the rule', async (t) => {
+test('an invalid query is answered with the field and the rule', async (t) => {
   const { url } = await build(t)
   const table: [query: string, field: string, rule: RegExp][] = [
     ['', 'name', /name is required/],
@@ -86,7 +86,7 @@ test('a query that makes no sense is answered with the field and the rule', asyn
   }
 })
 
-test('every sampled metric has a series, which adds up the projects and names none', async (t) => {
+test('every recorded metric has a series, which sums over projects and names none', async (t) => {
   const env = { FLATLINE__HEALTH_METRICS__INTERVAL_MS: '200', ALLOW_PRIVATE_TARGETS: 'true' }
   const { call, databaseUrl } = await build(t, env)
   const { url } = await createReceiver(t)

@@ -10,7 +10,7 @@ import { createHealth, type HealthCheck, type HealthStatus, overall } from '../.
 import { diskUsage, processCounts } from '../../src/health/usage.ts'
 import { within } from '../patience.ts'
 
-test('the worst critical check is the status; others degrade it, only if something is known to be bad', () => {
+test('the worst critical check is the status; others degrade it, and only if they are known to be bad', () => {
   const c = (status: HealthStatus) => ({ critical: true, status })
   const o = (status: HealthStatus) => ({ critical: false, status })
   const table: [HealthStatus, { critical: boolean; status: HealthStatus }[]][] = [
@@ -27,7 +27,7 @@ test('the worst critical check is the status; others degrade it, only if somethi
   for (const [expected, findings] of table) assert.equal(overall(findings), expected, JSON.stringify(findings))
 })
 
-test('checks run at the same time, one that hangs is given up, and a second of probes costs one look', async () => {
+test('checks run in parallel, one that hangs is given up, and probes within a second share one run', async () => {
   let now = 0
   let looks = 0
   const health = createHealth({ monotonic: () => now })
@@ -64,7 +64,7 @@ test('checks run at the same time, one that hangs is given up, and a second of p
   assert.equal(looks, 2)
 })
 
-test('the database check tells a slow one, one that is away and one in trouble apart', async () => {
+test('the database check distinguishes slow, unreachable and failing databases', async () => {
   const at = async (ping: () => Promise<void>, tookMs: number, canSpool = false, isHanging = false) => {
     let now = 0
     const monotonic = () => now
@@ -98,7 +98,7 @@ test('the database check tells a slow one, one that is away and one in trouble a
   assert.deepEqual(await at(fails('unavailable'), 1, true, true), ['degraded', 'error'])
 })
 
-test('memory warns from 80 % on and is degraded above 90 %, of what the container may use', async () => {
+test('the memory check warns from 80 % on and is degraded above 90 % of the container’s limit', async () => {
   const at = async (permille: number) => {
     const options = { rss: () => permille, limitBytes: 1000, warnPercent: 80, degradedPercent: 90 }
     const { status, warning } = await checks.memoryCheck(options).run()
@@ -110,7 +110,7 @@ test('memory warns from 80 % on and is degraded above 90 %, of what the containe
   assert.deepEqual(await at(901), ['degraded', true])
 })
 
-test('a disk is degraded above 90 %, and unknown where it cannot be read', async () => {
+test('the disk check is degraded above 90 %, and unknown if the disk cannot be read', async () => {
   const at = async (usedBytes: number) =>
     (await checks.diskCheck(async () => ({ usedBytes, totalBytes: 1000 }), 90).run()).status
   assert.equal(await at(900), 'healthy')
@@ -121,7 +121,7 @@ test('a disk is degraded above 90 %, and unknown where it cannot be read', async
   assert.ok(usage.totalBytes > 0 && usage.usedBytes <= usage.totalBytes)
 })
 
-test('a disk is as full as df says', async (t) => {
+test('the used share of a disk is that of df', async (t) => {
   const df = spawnSync('df', ['--output=pcent', tmpdir()], { encoding: 'utf8' })
   if (df.status !== 0) return t.skip('this df has no --output')
   const { usedBytes, totalBytes } = await diskUsage(tmpdir())
@@ -150,7 +150,7 @@ test('the process check shows processor, threads and files; a late or full event
   if (process.platform === 'linux') assert.ok(Number(counts.threads) > 1 && Number(counts.openFiles) > 2)
 })
 
-test('few lookups say nothing about the cache, many misses do, of the last minutes', async () => {
+test('the cache check ignores few look-ups, and degrades by many misses of the last minutes', async () => {
   let now = 0
   const stats = { hits: 0, misses: 0 }
   const check = checks.cacheCheck({ stats: () => stats, minHitRatio: 0.1, monotonic: () => now })
@@ -165,7 +165,7 @@ test('few lookups say nothing about the cache, many misses do, of the last minut
   assert.equal((await check.run()).status, 'unknown', 'what was long ago does not count')
 })
 
-test('an open breaker, waiting heartbeats and a stuck detector degrade; a failed encryption does more', async () => {
+test('an open breaker, old heartbeats and a stuck detector degrade; failed encryption makes unhealthy', async () => {
   const status = async (check: HealthCheck) => (await check.run()).status
   assert.equal(
     await status(checks.circuitBreakersCheck(() => [{ state: 'closed' }, { state: 'half_open' }])),
@@ -218,7 +218,7 @@ async function machine(t: TestContext, files: Record<string, string>): Promise<s
   return root
 }
 
-test("the container's limits count, in both versions of control groups, and those of the groups around it", async (t) => {
+test('the limits of the container count, in both versions of control groups, with their parent groups', async (t) => {
   const mount = 'sys/fs/cgroup'
   const none = await machine(t, {})
   assert.equal(memoryLimitBytes(none), totalmem())

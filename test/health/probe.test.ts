@@ -35,25 +35,25 @@ test('flatline healthcheck succeeds while the service is ready, and fails once i
   assert.match(gone.stdout, /did not answer: ECONNREFUSED/)
 })
 
-test('a service that listens on every address is asked on the loopback one', async (t) => {
+test('a service that listens on every address is probed at the loopback address', async (t) => {
   const { app } = await build(t)
   const { port } = app.server.address() as { port: number }
   assert.deepEqual((await askReadiness({ host: '0.0.0.0', port })).ready, true)
 })
 
-test('a port that the service picks itself cannot be asked, and the check says so', () => {
+test('a port that the service picks itself cannot be probed, and the probe says so', () => {
   const { status, stdout } = healthcheck({ PORT: '0' })
   assert.equal(status, 1)
   assert.match(stdout, /PORT=0/)
 })
 
-test('a mistake in the configuration fails the check by its name', () => {
+test('an invalid configuration fails the probe with the name of the setting', () => {
   const { status, stderr } = healthcheck({ PORT: 'eighty' })
   assert.equal(status, 1)
   assert.match(stderr, /PORT: "eighty" must be an integer/)
 })
 
-test('a health check loads only what its request needs', async (t) => {
+test('the probe loads only what its request needs', async (t) => {
   const coverage = await scratchDir(t)
   healthcheck({ PORT: '1', NODE_V8_COVERAGE: coverage })
   const [report = ''] = await readdir(coverage)
@@ -62,7 +62,7 @@ test('a health check loads only what its request needs', async (t) => {
   assert.deepEqual(loaded.sort(), ['src/cli.ts', 'src/config/listen-address.ts', 'src/health/probe.ts'])
 })
 
-test('a health check asks the address that the full configuration gives', async (t) => {
+test('the probe uses the address that the full configuration gives', async (t) => {
   const profileDir = join(await scratchDir(t), 'config')
   await mkdir(profileDir)
   const shipped = await readFile(join(root, 'config/docker.yaml'), 'utf8')

@@ -19,7 +19,7 @@ type Ready = { ready: boolean; checks: Record<string, string>; reasons: string[]
 const probes = ['/health', '/health/ready', '/health/live', '/status'] as const
 const statuses = async (url: string) => Promise.all(probes.map(async (path) => (await fetch(url + path)).status))
 
-test('/health shows status, version, environment and checks, and nothing of tenants, hosts or secrets', async (t) => {
+test('/health shows status, version, environment and checks, and no tenants, hosts or secrets', async (t) => {
   const { call, url, databaseUrl } = await build(t)
   const receiver = await createReceiver(t)
   const settings = { url: `${receiver.url}/s3cret-path` }
@@ -72,7 +72,7 @@ test('every alias of a probe answers as the probe', async (t) => {
   for (const path of ['/ready', '/readiness']) assert.deepEqual(await shape(path), await shape('/health/ready'))
 })
 
-test('/status sums up: what was processed, when the detector last ran, what is not in the database', async (t) => {
+test('/status shows what was processed, when the detector last ran, and what is not in the database', async (t) => {
   const { call } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', { name: 'job', timeout: 60, grace: 60 })).json()
   const ping = new URL(String(check.ping_url)).pathname
@@ -87,7 +87,7 @@ test('/status sums up: what was processed, when the detector last ran, what is n
   await eventually('the detector ran', async () => (await call('GET', '/status', undefined, {})).json().last_run)
 })
 
-test('who is not on the list sees the status alone; the address is that of a trusted proxy only', async (t) => {
+test('a caller outside of the list sees only the status, and only a trusted proxy gives its address', async (t) => {
   const { url } = await build(t, { HEALTH_DETAIL_ALLOWLIST: '10.1.0.0/16,::1', TRUST_PROXY: 'loopback' })
   const keys = async (path: string, from?: string) => {
     const headers: Record<string, string> = from === undefined ? {} : { 'x-forwarded-for': from }
@@ -128,7 +128,7 @@ test('without a spool a lost database ends readiness, but neither liveness nor m
   }
 })
 
-test('a replica stays ready while heartbeats wait for a database that is away for a moment', async (t) => {
+test('a replica stays ready while heartbeats wait for a briefly unavailable database', async (t) => {
   const proxy = await createFaultProxy(t, await createDatabase(t))
   const { call } = await build(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
@@ -165,7 +165,7 @@ test('with a spool a lost database makes health degraded, and the replica stays 
   await eventually('the spool is empty', async () => (await health()).checks.spool.records === 0)
 })
 
-test('under overload management calls are shed, probes and metrics and pings are not', async (t) => {
+test('under overload management calls are shed, but not probes, metrics and pings', async (t) => {
   const { call } = await build(t, { FLATLINE__LIMITS__MAX_RSS_BYTES: '1' })
   const shed = await eventually('shedding', async () => {
     const answer = await call('GET', '/api/v3/checks/')

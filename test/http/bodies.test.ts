@@ -20,7 +20,7 @@ const wrongKeys: Record<string, string>[] = [
   { 'x-api-key': keys.ping_key.slice(1) },
 ]
 
-test('a stranger is refused at every guarded call while the body has not been sent', async (t) => {
+test('every guarded call refuses an unknown caller before the body has been sent', async (t) => {
   const guarded: RouteOptions[] = []
   const observe = (app: FastifyInstance) => app.addHook('onRoute', (route) => void guarded.push(route))
   const { url } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '0' }, observe)
@@ -38,7 +38,7 @@ test('a stranger is refused at every guarded call while the body has not been se
   assert.ok(refused > 100, String(refused))
 })
 
-test('a key in a body is read from its first 64 KB, and not from an address that used up its failures', async (t) => {
+test('a key in a body is read from the first 64 KB, unless the address has used up its failures', async (t) => {
   const { url, call } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '2' })
   const path = '/api/v3/checks/'
   const bodyOf = (key: string, bytes: number) => {
@@ -64,7 +64,7 @@ test('a key in a body is read from its first 64 KB, and not from an address that
   assert.equal((await call('POST', path, {})).status, 201, 'a right key in a header is served')
 })
 
-test('bodies that are being read hold no more than the limit together, and give it back', async (t) => {
+test('bodies in progress use no more than the limit together, and return it', async (t) => {
   const { url, call, app } = await build(t, { FLATLINE__LIMITS__BODIES_MAX_BYTES: '16777216' })
   const held = async () => Number(/^request_body_bytes (\d+)$/m.exec(await app.metricsRegistry.metrics())?.[1])
   const upload = (body: Buffer) =>
@@ -88,7 +88,7 @@ test('bodies that are being read hold no more than the limit together, and give 
   await eventually('all is given back', async () => (await held()) === 0)
 })
 
-test('callers whose key may be in the body share an eighth of it', async (t) => {
+test('callers whose key may be in the body share an eighth of the memory for bodies', async (t) => {
   const { url, app } = await build(t, { FLATLINE__LIMITS__BODIES_MAX_BYTES: '16777216' })
   const sent = { method: 'POST', path: '/api/v3/checks/', headers: { 'content-length': '65536' }, unfinished: true }
   const settled: number[] = []
@@ -108,7 +108,7 @@ test('callers whose key may be in the body share an eighth of it', async (t) => 
   await Promise.allSettled(held)
 })
 
-test('slow uploads of one tenant keep no other out', async (t) => {
+test('slow uploads of one tenant block no other tenant', async (t) => {
   const { url, call, app } = await build(t, { FLATLINE__LIMITS__BODIES_MAX_BYTES: '16777216' })
   const made = await call('POST', '/api/v3/projects/', { name: 'other' }, { authorization: `Bearer ${adminToken}` })
   const other = { 'x-api-key': String(made.json().api_key) }
@@ -132,7 +132,7 @@ test('slow uploads of one tenant keep no other out', async (t) => {
   await Promise.allSettled(slow)
 })
 
-test('slow pings of a stranger keep none with a body out', async (t) => {
+test('slow pings of an unknown sender block no other ping with a body', async (t) => {
   const { url, call, app } = await build(t, { FLATLINE__INGEST__QUEUE_MAX_BYTES: '1000000' })
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'job' })).json()
   const settled: number[] = []
@@ -152,7 +152,7 @@ test('slow pings of a stranger keep none with a body out', async (t) => {
   await Promise.allSettled(slow)
 })
 
-test('who holds most gives way, the oldest first, and nobody works on more than half if on several', () => {
+test('the largest user of body memory loses its oldest body, and nobody uses more than half', () => {
   const room = createBodyRoom(1600)
   const gone: string[] = []
   const begin = (holder: string, name: string, bytes: number) => {
@@ -179,7 +179,7 @@ test('who holds most gives way, the oldest first, and nobody works on more than 
   assert.equal(room.held, 900)
 })
 
-test('a body that is no UTF-8 is refused, and its byte order mark is dropped', async (t) => {
+test('a body that is not UTF-8 is refused, and a byte order mark is removed', async (t) => {
   const { url } = await build(t)
   const headers = { 'x-api-key': keys.api_key }
   const admin = { authorization: `Bearer ${adminToken}` }

@@ -41,7 +41,7 @@ test('every call that reads JSON refuses bytes that are not UTF-8, whatever its 
   )
 })
 
-test('other ways to write broken bytes are refused, too', async (t) => {
+test('other forms of invalid bytes are refused, too', async (t) => {
   const { url } = await build(t)
   const post = (body: Buffer) =>
     fetch(`${url}/api/v3/checks/`, { method: 'POST', body, headers: { 'x-api-key': keys.api_key } })
@@ -58,7 +58,7 @@ test('other ways to write broken bytes are refused, too', async (t) => {
   }
 })
 
-test('a byte order mark is dropped', async (t) => {
+test('a byte order mark is removed', async (t) => {
   const { call } = await build(t)
   const made = (
     await call('POST', '/api/v3/checks/', `\ufeff${JSON.stringify({ slug: 'job', name: '\ufeffB\u00fcro' })}`)
@@ -70,7 +70,7 @@ test('a byte order mark is dropped', async (t) => {
   }
 })
 
-test('a file of checks that is not UTF-8 is refused with its name, and one with a mark is applied', async (t) => {
+test('a definition file that is not UTF-8 is refused with its name, and one with a mark is applied', async (t) => {
   const { url, call } = await build(t)
   const directory = await scratchDir(t)
   const apply = (file: string) => flatline(['apply', file, '--server', url, '--key', keys.api_key])
@@ -88,7 +88,7 @@ test('a file of checks that is not UTF-8 is refused with its name, and one with 
   )
 })
 
-test('instants and zones are read in every form by every call that has some', async (t) => {
+test('every call that takes instants and zones reads them in every form', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { slug: 'job' })).json()
   const instants = (at: number) => {

@@ -4,7 +4,7 @@ import { build, keys } from '../helper.ts'
 
 const auth = { 'x-api-key': keys.api_key }
 
-test('our errors have one shape and name the field and the rule', async (t) => {
+test('own errors have one shape and name the field and the rule', async (t) => {
   const { call } = await build(t)
   const cases: [string, string, unknown, number, RegExp][] = [
     ['GET', '/nope', undefined, 404, /^\{"error":"not found","code":"not_found"\}$/],
@@ -48,7 +48,7 @@ test('our errors have one shape and name the field and the rule', async (t) => {
   }
 })
 
-test('a method that is not offered says which are', async (t) => {
+test('the answer to an unsupported method lists the supported ones', async (t) => {
   const { call } = await build(t)
   assert.equal((await call('PUT', '/api/v3/checks/')).headers.get('allow'), 'GET, POST, OPTIONS')
   assert.equal((await call('DELETE', '/ping/x')).headers.get('allow'), 'GET, HEAD, POST, PUT, OPTIONS')

@@ -7,7 +7,7 @@ import { build, call as callAt, keys } from '../helper.ts'
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const traceparent = `00-${traceId}-00f067aa0ba902b7-01`
 
-test('the caller’s own id wins, then its trace; what is malformed is replaced', () => {
+test('the caller’s id is used first, then its trace id; a malformed one is replaced', () => {
   assert.equal(requestIdOf({ 'x-request-id': 'job-42_a', traceparent }), 'job-42_a')
   assert.equal(requestIdOf({ 'x-correlation-id': 'c-1', traceparent }), 'c-1')
   assert.equal(requestIdOf({ traceparent }), traceId)
@@ -27,7 +27,7 @@ test('the caller’s own id wins, then its trace; what is malformed is replaced'
   assert.notEqual(requestIdOf({}), requestIdOf({}))
 })
 
-test('every answer carries the id: of pings, probes, errors and what Fastify refuses itself', async (t) => {
+test('every answer contains the request id: of pings, probes, errors and refusals by Fastify', async (t) => {
   const { call, url } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', {})).json()
   const paths = [

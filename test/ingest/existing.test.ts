@@ -10,7 +10,7 @@ import { build } from '../helper.ts'
 const rows = 20_000
 const asked = 500
 
-test('in a partition without statistics too, each is looked up in the index', async (t) => {
+test('existing heartbeats are looked up by the index, also in a partition without statistics', async (t) => {
   const { databaseUrl } = await build(t)
   const client = new pg.Client({ connectionString: databaseUrl })
   // The database goes first when the test ends, and ends the connection.

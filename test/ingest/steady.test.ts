@@ -22,7 +22,7 @@ const count = 1500
 const base = Date.now()
 const undisturbed = { windows: [], watermark: openWatermark, lastFlipAt: null, recent: [], contents: new Map() }
 
-test('the fast statement records a heartbeat only where the state machine would do exactly the same', async (t) => {
+test('the fast statement records a heartbeat only if the state machine would do exactly the same', async (t) => {
   const { url, client, projectId } = await open(t)
   const cases = fc
     .sample(caseOf, { numRuns: count, seed: 20261124 })
@@ -69,7 +69,7 @@ test('the fast statement records a heartbeat only where the state machine would 
   assert.ok(plain.length > 20 && plain.every(({ id }) => taken.has(id)), 'what is plainly steady is taken')
 })
 
-test('of each heartbeat everything is kept as it was received, and with its own sender', async (t) => {
+test('every property of a heartbeat is stored as received, with its own sender', async (t) => {
   const { url, client, projectId } = await open(t)
   const state: State = { ...initialState, status: 'up', n: 5, lastPing: base - 1000 }
   const ids = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()]
@@ -115,7 +115,7 @@ test('of each heartbeat everything is kept as it was received, and with its own 
   )
 })
 
-test('a name is kept with the first heartbeat that bears it; a second one records nothing of its batch', async (t) => {
+test('the first heartbeat with an id keeps the id; a second one records nothing of its batch', async (t) => {
   const { url, client, projectId } = await open(t)
   const ids = [crypto.randomUUID(), crypto.randomUUID()] as const
   const settings = { ...defaultSettings, timeoutS: 60, graceS: 60 }

@@ -30,7 +30,7 @@ const mixed = (tenants: number, each: number) =>
     received({ id: `t${i % tenants}-${i}`, checkId: `check${i % tenants}`, at: i }),
   )
 
-test('what cannot be stored is found by halves, and everything else is stored', async () => {
+test('heartbeats that cannot be stored are found by halving, and all others are stored', async () => {
   for (const isPatient of [false, true]) {
     const { writing, batches, kept } = open((id) => id === 't3-403')
     const results = await writing.write(mixed(50, 10), { again: false, isPatient })
@@ -59,7 +59,7 @@ test('a project whose heartbeats all fail costs others no heartbeat and little t
   assert.equal(patient.kept.size, 451, 'from a spool nothing is refused unseen')
 })
 
-test('a batch that fails because the database is away is not searched', async () => {
+test('a batch that fails because the database is unavailable is not searched', async () => {
   const { writing, batches } = open(
     () => true,
     () => Object.assign(new Error('gone'), { code: 'ECONNREFUSED' }),

@@ -18,7 +18,7 @@ function push<Entry, Result>(batcher: ReturnType<typeof createBatcher<Entry, Res
   })
 }
 
-test('a lone entry is written at once, and what arrives meanwhile forms the next batch', async () => {
+test('a lone entry is written at once, and entries that arrive meanwhile form the next batch', async () => {
   const batches: number[][] = []
   let release = () => {}
   const batcher = createBatcher<number, number>({
@@ -40,14 +40,14 @@ test('a lone entry is written at once, and what arrives meanwhile forms the next
   assert.equal(batcher.oldest(), undefined)
 })
 
-test('a full queue takes nothing more, by entries and by bytes', async () => {
+test('a full queue takes nothing more, counted in entries and in bytes', async () => {
   const batcher = createBatcher<number, number>({ ...limits, queueMaxEntries: 2, write: async (entries) => entries })
   const pushed = [1, 2, 3].map((entry) => push(batcher, entry))
   assert.deepEqual(await Promise.all(pushed), [1, 2, 'full'])
   assert.equal(await push(batcher, 4, 5000), 'full')
 })
 
-test('an error for one entry is that entry’s alone; a rejection is everybody’s', async () => {
+test('an error for one entry fails only that entry; a rejection fails all', async () => {
   const batcher = createBatcher<number, number>({
     ...limits,
     write: async (entries) => {
@@ -67,7 +67,7 @@ test('an error for one entry is that entry’s alone; a rejection is everybody�
   )
 })
 
-test('a batch holds no more bytes than it may, and a larger entry goes alone', async () => {
+test('a batch has no more bytes than its limit, and a larger entry is written alone', async () => {
   const batches: number[][] = []
   const batcher = createBatcher<number, number>({
     ...limits,
@@ -89,7 +89,7 @@ test('a batch holds no more bytes than it may, and a larger entry goes alone', a
   assert.deepEqual(batches.slice(3), [[700], [20]])
 })
 
-test('a batch that hangs does not stop those behind it', async () => {
+test('a batch that hangs does not block those behind it', async () => {
   const waiting = new Map<number, () => void>()
   const begun: number[] = []
   const batcher = createBatcher<number, number>({

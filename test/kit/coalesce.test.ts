@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { coalesce } from '../../src/kit/coalesce.ts'
 
-test('what is asked at the same moment is asked together, and what comes meanwhile is asked next', async () => {
+test('simultaneous calls share one statement, and calls that come meanwhile share the next', async () => {
   const asked: number[][] = []
   let release = () => {}
   const double = coalesce(async (entries: number[]) => {
@@ -22,7 +22,7 @@ test('what is asked at the same moment is asked together, and what comes meanwhi
   ])
 })
 
-test('no more is asked at once than is allowed', async () => {
+test('a statement has no more entries than the limit', async () => {
   const sizes: number[] = []
   const same = coalesce(async (entries: number[]) => {
     sizes.push(entries.length)
@@ -32,7 +32,7 @@ test('no more is asked at once than is allowed', async () => {
   assert.deepEqual(sizes, [2, 2, 1])
 })
 
-test('an entry that is refused fails alone, and a database that is away is asked once', async () => {
+test('a refused entry fails alone, and an unavailable database is asked once', async () => {
   const asked: number[][] = []
   const positive = coalesce(async (entries: number[]) => {
     asked.push(entries)
@@ -50,7 +50,7 @@ test('an entry that is refused fails alone, and a database that is away is asked
   assert.deepEqual(asked.at(-1), [1, 0, 2])
 })
 
-test('who asked together with what fails learns it, and who asks afterwards is answered', async () => {
+test('callers of a failed statement get its error, and later callers get an answer', async () => {
   let fails = true
   const same = coalesce(async (entries: number[]) => {
     if (fails) throw new Error('away')

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { isoMicroseconds, isoMillis, isoSeconds, parseInstant } from '../../src/kit/instant.ts'
 
-test('an instant is read as ISO 8601 and RFC 3339 write it', () => {
+test('an instant is parsed in the forms of ISO 8601 and RFC 3339', () => {
   const rows: [text: string, at: string][] = [
     ['2026-11-22T21:10:00Z', '2026-11-22T21:10:00.000Z'],
     ['2026-11-22t21:10:00z', '2026-11-22T21:10:00.000Z'],
@@ -28,7 +28,7 @@ test('an instant is read as ISO 8601 and RFC 3339 write it', () => {
   for (const [text, at] of rows) assert.equal(new Date(parseInstant(text) ?? Number.NaN).toJSON(), at, text)
 })
 
-test('a day, a time or an offset that does not exist is no instant', () => {
+test('a day, a time or an offset that does not exist is refused', () => {
   const texts = ['', 'now', '2026-11-22', '2026-11-22T21:10:00', '2026-11-22T21Z', '20261122T211000Z', '1795381800']
   texts.push('2026-02-29T00:00:00Z', '2026-02-30T00:00:00Z', '2026-04-31T00:00:00Z', '2100-02-29T00:00:00Z')
   texts.push('2026-00-01T00:00:00Z', '2026-13-01T00:00:00Z', '2026-01-00T00:00:00Z', '2026-01-32T00:00:00Z')
@@ -39,7 +39,7 @@ test('a day, a time or an offset that does not exist is no instant', () => {
   for (const text of texts) assert.equal(parseInstant(text), null, text)
 })
 
-test('every instant that is written can be read', () => {
+test('every instant that is written can be parsed', () => {
   const instants = fc.integer({ min: Date.UTC(1970, 0, 1), max: Date.UTC(9999, 11, 31) })
   fc.assert(
     fc.property(instants, (at) => {

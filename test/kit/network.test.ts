@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { networkOf } from '../../src/kit/network.ts'
 
-test('an address is cut to its network', () => {
+test('the network of an address is its prefix', () => {
   const table: [address: string, v4Bits: number, v6Bits: number, network: string][] = [
     ['203.0.113.77', 24, 48, '203.0.113.0'],
     ['203.0.113.77', 32, 64, '203.0.113.77'],

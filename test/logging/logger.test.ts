@@ -39,7 +39,7 @@ function assertClean(text: string) {
   for (const secret of forbidden) assert.ok(!text.includes(secret), `${secret} in ${text}`)
 }
 
-test('a line has the level as a word, an ISO time, the service and its version', () => {
+test('a log line has the level as a word, an ISO time, the service and its version', () => {
   const [line] = logged((log) => log.warn('hello')).entries
   assert.deepEqual(
     { ...line, time: undefined },
@@ -48,7 +48,7 @@ test('a line has the level as a word, an ISO time, the service and its version',
   assert.equal(new Date(line.time).toISOString(), line.time)
 })
 
-test('auto is pretty on a terminal only, and a chosen format ignores the terminal', () => {
+test('format auto is pretty only on a terminal, and an explicit format ignores the terminal', () => {
   const pretty = (format: string, stdoutIsTTY: boolean) =>
     loggerOptions(loadConfig({ env: { LOG_FORMAT: format } }), { stdoutIsTTY, secretAddresses }).transport !== undefined
   assert.equal(pretty('auto', true), true)
@@ -57,7 +57,7 @@ test('auto is pretty on a terminal only, and a chosen format ignores the termina
   assert.equal(pretty('pretty', false), true)
 })
 
-test('a served request is logged by its route pattern, and nothing of its credentials appears', async () => {
+test('a request is logged by its route pattern, without its credentials', async () => {
   const { lines, stream } = recorded()
   const app = Fastify({ logger: { ...loggerOptions(config, { stdoutIsTTY: false, secretAddresses }), stream } })
   app.all('/ping/:uuid', async (_request, reply) => reply.header('set-cookie', 'planted=1').send('OK'))
@@ -95,7 +95,7 @@ test('headers are redacted wherever they are usually logged', () => {
   assert.equal(text.match(/\[redacted\]/g)?.length, 12)
 })
 
-test('the configuration can be logged without its secrets and stays as it was', () => {
+test('the configuration can be logged without its secrets and is not changed', () => {
   const { text, entries } = logged((log) => log.info({ config }))
   assertClean(text)
   assert.equal(entries[0].config.security.adminToken, '[redacted]')
@@ -103,7 +103,7 @@ test('the configuration can be logged without its secrets and stays as it was', 
   assert.equal(config.security.adminToken, secrets.ADMIN_TOKEN)
 })
 
-test('a secret inside a message or a field with another name is still taken out', () => {
+test('a secret inside a message or a field with another name is removed', () => {
   const { text } = logged((log) => {
     log.info(`connecting to ${secrets.DATABASE_URL}`)
     log.info({ settings: { ...secrets } }, 'started')
@@ -115,14 +115,14 @@ test('a secret inside a message or a field with another name is still taken out'
   assert.match(text, /1b4e28ba-\*\*\*/)
 })
 
-test('the id of a heartbeat opens nothing and stays readable', () => {
+test('the id of a heartbeat is not a credential and stays readable', () => {
   assert.match(
     logged((log) => log.info('0193d2c4-5f3a-7abc-8def-0123456789ab')).text,
     /0193d2c4-5f3a-7abc-8def-0123456789ab/,
   )
 })
 
-test('an error keeps its type, code, stack and cause, and nothing that was attached to it', () => {
+test('an error is logged with type, code, stack and cause, without attached properties', () => {
   const inner = Object.assign(new TypeError('bad row'), { detail: 'planted', code: '23505', input: 'planted' })
   const error = Object.assign(new Error('write failed', { cause: inner }), {
     statusCode: 503,

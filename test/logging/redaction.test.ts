@@ -74,7 +74,7 @@ for (const [kind, [text, secret]] of Object.entries(secrets)) {
   })
 }
 
-test('fields that are named like a secret are redacted whatever they hold', () => {
+test('fields with the name of a secret are redacted whatever they contain', () => {
   for (const name of [
     'password',
     'db_password',
@@ -158,7 +158,7 @@ test('the longest possible lines are redacted quickly', async () => {
   }
 })
 
-test('an error that quotes megabytes is logged quickly and cut', async () => {
+test('an error that quotes megabytes is cut and logged quickly', async () => {
   const error = new Error('a-'.repeat(1_000_000), { cause: new Error('"\\'.repeat(1_000_000)) })
   let line = ''
   const took = await cpuMs(() => {
@@ -181,7 +181,7 @@ test('an e-mail address keeps its first letter and its last part; what people ne
   for (const line of plain) assert.equal(clean(line), line)
 })
 
-test('a real app does not log what a request carries, however wrong it is', async (t) => {
+test('a real app does not log the contents of a request, however malformed it is', async (t) => {
   const lines: string[] = []
   const write = process.stdout.write
   const app = await buildApp({

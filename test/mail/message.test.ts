@@ -39,7 +39,7 @@ test('the text of HTML is what a reader sees', () => {
   for (const [html, expected] of rows) assert.equal(renderedText(html), expected, html)
 })
 
-test('a malformed description of a text loses none of it', () => {
+test('a malformed declaration of a text loses none of the text', () => {
   const text = 'Subject: s\r\n'
   const rows: [name: string, message: string | Buffer, plain: string][] = [
     ['no header', 'no header at all', 'no header at all'],
@@ -89,7 +89,7 @@ test('a malformed description of a text loses none of it', () => {
   for (const [name, message, plain] of rows) assert.equal(read(message).plain, plain, name)
 })
 
-test('a subject is decoded and unfolded, however it is written', () => {
+test('a subject is decoded and unfolded, in whatever form it is written', () => {
   const rows: [header: string | Buffer, subject: string][] = [
     ['Subject: plain', 'plain'],
     ['SUBJECT : plain', 'plain'],
@@ -114,7 +114,7 @@ const mixed = (type: string, ...parts: string[]) =>
 
 const base64 = (text: string) => Buffer.from(text).toString('base64').replace(/.{20}/g, '$&\r\n')
 
-test('the texts of all parts are read, what was attached is not', () => {
+test('the texts of all parts are read, but not attachments', () => {
   const message = mixed(
     'mixed',
     'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n' +
@@ -131,7 +131,7 @@ test('the texts of all parts are read, what was attached is not', () => {
   assert.equal(html, '1 job finished')
 })
 
-test('people read subject and text once, without any encoding', () => {
+test('the readable form has subject and text once, without any encoding', () => {
   const text = `Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n${base64('1 job für heute')}`
   const page = 'Content-Type: text/html\r\n\r\n<p>1&nbsp;job</p>'
   assert.equal(readableMessage(Buffer.from(mixed('alternative', text, page))), 'nächtlich\n\n1 job für heute')
@@ -139,7 +139,7 @@ test('people read subject and text once, without any encoding', () => {
   assert.equal(readableMessage(Buffer.from('')), '')
 })
 
-test('no message of a megabyte takes long to read, however it is made', () => {
+test('every message of a megabyte is read quickly', () => {
   const filled = (before: string, unit: string) => before + unit.repeat(1_000_000 / unit.length)
   const html = 'Content-Type: text/html\r\n\r\n'
   const parts = 'Content-Type: multipart/mixed; boundary=a\r\n\r\n'
@@ -177,7 +177,7 @@ test('an unused header of a megabyte costs next to nothing', () => {
   assert.ok(process.cpuUsage(before).user < 500_000)
 })
 
-test('no text of a megabyte takes long to be compared with keywords, and however many checks it is for', () => {
+test('every text of a megabyte is compared with keywords quickly, for any number of checks', () => {
   const filters = { ...defaultSettings, filterBody: true, failureKw: 'never, e\u0301' }
   const marks = 'a'.repeat(10) + '\u0301'.repeat(250_000) + '\u0316'.repeat(250_000)
   const texts = [marks, '\u1100\u1161\u11a8'.repeat(300_000), '\u0344'.repeat(500_000), 'word '.repeat(200_000)]

@@ -22,7 +22,7 @@ const facts = (message: CheckMessage, at = now) =>
   Object.fromEntries(alertOf(message, at).facts.map(({ label, value }) => [label, value]))
 
 suite('an alert in words', () => {
-  test('of an outage says what, since when, why, and what was expected', () => {
+  test('an outage says what, since when, why, and what was expected', () => {
     const alert = alertOf(down, now)
     assert.deepEqual([alert.title, alert.severity, alert.phase], ['nightly backup is down', 'critical', 'open'])
     assert.equal(alert.text, 'The job ended with exit status 3.')
@@ -39,7 +39,7 @@ suite('an alert in words', () => {
     assert.deepEqual([alert.source, alert.tags, alert.at], ['nightly backup', ['prod', 'db'], Date.parse(down.flip.at)])
   })
 
-  test('of a recovery says how long it was down and why, and when the next heartbeat is due', () => {
+  test('a recovery says how long the check was down and why, and when the next heartbeat is due', () => {
     const alert = alertOf(up, now)
     assert.deepEqual([alert.title, alert.severity, alert.phase], ['nightly backup is up again', 'resolved', 'resolved'])
     assert.equal(
@@ -59,14 +59,14 @@ suite('an alert in words', () => {
     assert.equal(alertOf(untold, now).title, 'nightly backup was down and is up again')
   })
 
-  test('of a reminder says for how long', () => {
+  test('a reminder says how long the check has been down', () => {
     const alert = alertOf({ ...down, event: 'reminder', reminder: 2 }, now)
     assert.deepEqual([alert.title, alert.phase], ['nightly backup is still down', 'open'])
     assert.equal(alert.text, 'The job ended with exit status 3. This is reminder 2.')
     assert.equal(facts({ ...down, event: 'reminder' })['Down for'], '1 hour 5 minutes')
   })
 
-  test('of an escalation says that nobody has acknowledged it, and for how long it has been down', () => {
+  test('an escalation says that nobody has acknowledged the outage, and how long it lasts', () => {
     const message: CheckMessage = { ...down, escalated: true }
     assert.equal(alertOf(message, now).text, 'The job ended with exit status 3. Nobody has acknowledged it yet.')
     assert.equal(facts(message)['Down for'], '1 hour 5 minutes')
@@ -80,12 +80,12 @@ suite('an alert in words', () => {
     ['exit 137', 'The job ended with exit status 137.'],
   ]
   for (const [reason, sentence] of reasons) {
-    test(`${reason} is: ${sentence}`, () => {
+    test(`the reason ${reason} becomes: ${sentence}`, () => {
       assert.equal(alertOf({ ...down, flip: { ...down.flip, reason } }, now).text, sentence)
     })
   }
 
-  test('names the time in which a heartbeat may have been lost', () => {
+  test('an alert names the time in which a heartbeat may have been lost', () => {
     const blind = { from: '2026-11-22T20:00:00.000+00:00', to: '2026-11-22T20:05:00.000+00:00' }
     assert.match(
       alertOf({ ...down, blind }, now).text,
@@ -93,7 +93,7 @@ suite('an alert in words', () => {
     )
   })
 
-  test('of a check with a calendar says its next moment, in UTC', () => {
+  test('an alert of a check with a calendar names its next moment, in UTC', () => {
     const check = changed(down.check, { schedule: '15 3 * * *', tz: 'Europe/Berlin' })
     const { Expected, 'Next expected': next } = facts({ ...down, check })
     assert.deepEqual(
@@ -106,7 +106,7 @@ suite('an alert in words', () => {
     )
   })
 
-  test('of a check without a name, a heartbeat or an output still reads well', () => {
+  test('an alert of a check without a name, a heartbeat or an output reads well', () => {
     const { lastPing: _none, ...bare } = down
     const check = viewOf({ uuid: down.check.id, timeout: 1, grace: 0, last_ping: null })
     const alert = alertOf({ ...bare, check, flip: { ...down.flip, reason: 'timeout' } }, now)
@@ -119,7 +119,7 @@ suite('an alert in words', () => {
     assert.equal(alertOf({ ...bare, check: changed(check, { slug: 'backup' }) }, now).title, 'backup is down')
   })
 
-  test('of several checks counts them and names the first', () => {
+  test('an alert of several checks counts them and names the first', () => {
     const others = Array.from({ length: 24 }, (_, i) => ({
       check: changed(down.check, { name: `job ${i}` }),
       flip: { ...down.flip, to: i < 4 ? ('up' as const) : ('down' as const), reason: 'timeout' as const },
@@ -137,7 +137,7 @@ suite('an alert in words', () => {
     assert.deepEqual(offered, [{ label: 'Open nightly backup', url: links.check }], 'none that means all of them')
   })
 
-  test('of a test and of a notice is short', () => {
+  test('a test and a notice are short', () => {
     const test = alertOf(tried, now)
     assert.deepEqual([test.title, test.severity, test.facts], ['Test of this channel', 'info', []])
     const told = alertOf(notice, now)
@@ -145,7 +145,7 @@ suite('an alert in words', () => {
     assert.deepEqual([told.severity, told.phase], ['warning', 'open'])
   })
 
-  test('offers what can be done', () => {
+  test('an alert contains links to its actions', () => {
     const links = { check: 'https://a.example/c', acknowledge: 'https://a.example/a', snooze: 'https://a.example/s' }
     const labels = alertOf({ ...down, links: { ...links, unsubscribe: 'https://a.example/u' } }, now).links.map(
       ({ label }) => label,
@@ -153,7 +153,7 @@ suite('an alert in words', () => {
     assert.deepEqual(labels, ['Open the check', 'Acknowledge', 'Snooze'])
   })
 
-  test("in its owner's words has the values of placeholders, and nothing of ours below the title", () => {
+  test('a template replaces the text of Flatline and has the values of its placeholders', () => {
     const templates = { title: '$NAME ($STATUS)\nsince $NOW', body: '$TAG1: exit $EXITSTATUS\n$BODY' }
     const alert = alertOf(down, now, templates)
     assert.equal(alert.title, 'nightly backup (down) since 2026-11-22T21:10:00+00:00')
@@ -164,7 +164,7 @@ suite('an alert in words', () => {
     assert.equal(alertOf(notice, now, templates).title, notice.notice.title)
   })
 
-  test('has no control characters, whatever a job sends', () => {
+  test('an alert has no control characters, whatever a job sends', () => {
     const body = Buffer.concat([Buffer.from([0xff, 0xfe, 0x00]), Buffer.from('a\u001b[1mb\u0007\r\nc\u0000')])
     const alert = alertOf(
       { ...down, check: changed(down.check, { name: 'a\u0000b\nc' }), lastPing: { body, exitStatus: 1 } },
@@ -176,7 +176,7 @@ suite('an alert in words', () => {
 })
 
 suite('cutting', () => {
-  test('keeps characters whole', () => {
+  test('cutting keeps characters whole', () => {
     const text = '😀'.repeat(10)
     for (let max = 1; max <= 20; max++) {
       for (const short of [cut(text, max), tail(text, max)]) {
@@ -188,7 +188,7 @@ suite('cutting', () => {
     assert.deepEqual([cut('abcd', 3), tail('abcd', 3)], ['ab…', '…cd'])
   })
 
-  test('takes the output first, then facts from the end, then the end of the text', () => {
+  test('cutting shortens the output first, then facts from the end, then the end of the text', () => {
     const alert = alertOf(down, now)
     const long = { ...alert, output: 'x'.repeat(1000) }
     const write = (shorter: typeof alert) => bodyOf(shorter, plain)
@@ -203,7 +203,7 @@ suite('cutting', () => {
     assert.match(fitText({ ...alert, text }, 300, write), /^why .*…\n\nOpen the check/)
   })
 
-  test('fits whatever is asked for, in every markup, down to a title', () => {
+  test('cut text fits every limit in every markup, down to a title', () => {
     for (const message of [huge, hostile, down]) {
       const alert = alertOf(message, now)
       for (const markup of [plain, html, simpleHtml])
@@ -216,7 +216,7 @@ suite('cutting', () => {
     }
   })
 
-  test('leaves nothing but the beginning of a title where there is no room', () => {
+  test('without room only the beginning of a title is left', () => {
     const text = fit(
       alertOf(huge, now),
       70,
@@ -226,7 +226,7 @@ suite('cutting', () => {
     assert.match(text, /^😀+…\n$/u)
   })
 
-  test('counts what the text becomes, not what it was', () => {
+  test('the limit counts the text in its markup, not the plain text', () => {
     const escaped = within(20, '&'.repeat(100), (text) => text.replaceAll('&', '&amp;'))
     assert.equal(escaped, '&amp;&amp;&amp;…')
   })
@@ -246,7 +246,7 @@ suite('words', () => {
     for (const [ms, words] of cases) assert.equal(durationText(ms), words)
   })
 
-  test('lines are cleaned', () => {
+  test('lines lose control characters and trailing blanks', () => {
     assert.equal(oneLine(' a\tb\r\n  c\u2028d '), 'a b c d')
     assert.equal(readable('a\n\n\n\nb\r\rc\u0000 '), 'a\n\nb\n\nc')
   })

@@ -57,7 +57,7 @@ function assertXml(source: string): void {
 suite('a format gets only characters that it has', () => {
   for (const name of Object.keys(kinds) as (keyof typeof kinds)[]) {
     if (name === 'shell') continue
-    test(`from ${name}`, async (t) => {
+    test(`${name} sends only characters that its format can hold`, async (t) => {
       for (const own of name === 'webhook' ? [{}] : [{}, { title: '$NAME', body: '$NAME $TAGS $BODY' }]) {
         const { asked, outcome } = await tell(t, name, lacking, { own })
         assert.equal(outcome, 'sent', String(outcome))
@@ -73,7 +73,7 @@ suite('a format gets only characters that it has', () => {
     })
   }
 
-  test('from badges', async () => {
+  test('badges contain only characters that SVG and JSON can hold', async () => {
     for (const label of [text, ...nasty, ''])
       for (const format of formats) {
         const { body } = await render(label, nothing, { withLate: false, format })
@@ -82,7 +82,7 @@ suite('a format gets only characters that it has', () => {
       }
   })
 
-  test('from pages', () => {
+  test('pages contain only characters that HTML can hold', () => {
     const html = page(`<h1>${escaped(text)}</h1>`)
     assert.match(html, ordinary)
     const tags: string[] = []
@@ -90,7 +90,7 @@ suite('a format gets only characters that it has', () => {
     assert.deepEqual(tags, ['html', 'head', 'meta', 'meta', 'title', 'meta', 'style', 'body', 'h1'])
   })
 
-  test('from the metrics of a project, where a line is a sample', async () => {
+  test('the metrics of a project contain only characters of a sample line', async () => {
     const check = { id: 'x', name: text, tagText: text, tags: [text], status: 'up', started: false, deadline: null }
     const state = { lastPing: null, lastDurationMs: null, n: 1, flipSeq: 0 }
     async function* pages() {
@@ -111,7 +111,7 @@ suite('a format gets only characters that it has', () => {
     assert.ok(lines.join('\n').isWellFormed())
   })
 
-  test('from the placeholders of a webhook', () => {
+  test('the placeholders of a webhook contain only characters that their place can hold', () => {
     const { url, header, body } = placeholdersOf(lacking, 'down')
     for (const name of ['NAME', 'SLUG', 'TAGS', 'BODY', 'JSON', 'NAME_JSON', 'BODY_JSON']) {
       assert.match(url(`https://a.example/$${name}`), /^[\x21-\x7e]*$/)
@@ -120,7 +120,7 @@ suite('a format gets only characters that it has', () => {
     }
   })
 
-  test('printable text stays unchanged, and invisible text is blank', () => {
+  test('printable text stays unchanged, and invisible text counts as blank', () => {
     for (const same of ['', 'a\tb\nc', 'é ✓ 😀 \u00a0', '<&>"']) assert.equal(printable(same), same)
     for (const blank of ['', ' \t\n', '\u200b\u00a0\u3000', '\u2800\u3164\uffa0', '\u0301', '\ufeff', '\ud800'])
       assert.ok(isBlank(blank))

@@ -62,7 +62,7 @@ suite('words that are filled in', () => {
     })
   }
 
-  test('a filled-in address stays valid and short enough for servers', () => {
+  test('a filled-in address is valid and short enough for servers', () => {
     for (const message of [large, empty, down]) {
       const { url } = placeholdersOf(message, 'down')
       for (const template of [
@@ -77,7 +77,7 @@ suite('words that are filled in', () => {
     }
   })
 
-  test('headers hold only what a header can, and are short enough for servers', () => {
+  test('filled-in headers contain only valid characters, and are short enough for servers', () => {
     for (const message of [large, empty]) {
       const { header } = placeholdersOf(message, 'down')
       const all = Array.from({ length: 30 }, () => header('$NAME $JSON $TAGS', 30))
@@ -86,7 +86,7 @@ suite('words that are filled in', () => {
     }
   })
 
-  test('a document stays valid JSON of limited size, however many placeholders it has', () => {
+  test('a filled-in document is valid JSON of limited size, however many placeholders it has', () => {
     const { body } = placeholdersOf(large, 'down')
     const once = JSON.parse(body('{"body":$BODY_JSON,"name":$NAME_JSON,"check":$JSON}')) as Record<string, unknown>
     assert.deepEqual(once, { body: output.toString(), name: large.check.name, check: large.check.document('down') })
@@ -95,7 +95,7 @@ suite('words that are filled in', () => {
     assert.equal((JSON.parse(often) as unknown[]).length, 120)
   })
 
-  test('a webhook with two hundred placeholders is filled quickly', async () => {
+  test('a webhook with two hundred placeholders is filled in quickly', async () => {
     for (const template of ['$BODY'.repeat(200), '$BODY_JSON'.repeat(100), '$JSON'.repeat(200), '$NAME'.repeat(200)]) {
       const { body, url, header } = placeholdersOf(large, 'down')
       const took = await cpuMs(() => [body(template), url(template), header(template)])
@@ -108,7 +108,7 @@ suite('words that are filled in', () => {
     assert.ok((await cpuMs(() => alertOf({ ...large, check }, now))) < heldMaxMs)
   })
 
-  test('a token that no header can hold is refused with its field', () => {
+  test('a token that no header can contain is refused with its field', () => {
     for (const name of [
       'alertmanager',
       'github',

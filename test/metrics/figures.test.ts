@@ -7,7 +7,7 @@ import { createTenantLabels } from '../../src/metrics/tenants.ts'
 import { eventually } from '../helper.ts'
 import { within } from '../patience.ts'
 
-test('a thousand projects make a hundred and one labels', () => {
+test('a thousand projects have a hundred and one labels', () => {
   const label = createTenantLabels(100)
   const labels = new Set(Array.from({ length: 1000 }, (_, i) => label(`project-${i}`)))
   assert.equal(labels.size, 101)
@@ -18,7 +18,7 @@ test('a thousand projects make a hundred and one labels', () => {
   assert.equal(createTenantLabels(0)('project-7'), '')
 })
 
-test('availability, errors and latencies are of the last minutes, and roll', () => {
+test('availability, errors and latencies cover the last minutes, and roll', () => {
   let now = 1_000_000 * 60_000
   const service = createServiceLevel(() => now)
   assert.deepEqual(service.level(5), { requests: 0, availability: 1, errorRate: 0, p95: null, p99: null })
@@ -47,7 +47,7 @@ test('availability, errors and latencies are of the last minutes, and roll', () 
   assert.deepEqual([service.level(5).requests, service.level(1440).requests], [1, 1])
 })
 
-test('a gauge shows what its readers say; one that hangs or fails does not hold up the others', async () => {
+test('a gauge shows the values of its readers; a reader that hangs or fails does not delay the others', async () => {
   const registry = new client.Registry()
   const observe = createObservedGauges(client, registry, {
     well: { help: 'a' },

@@ -71,7 +71,7 @@ function parse(text: string): Map<string, Family> {
   return families
 }
 
-test('a scrape is well-formed, every metric says what it is, and every required name is there', async (t) => {
+test('a scrape is well-formed, every metric has a help text, and every required name exists', async (t) => {
   const { call } = await build(t)
   const receiver = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
@@ -142,7 +142,7 @@ test('METRICS_PORT serves metrics and probes, with the same token, and nothing e
   assert.equal(await service.stop(), 0)
 })
 
-test('a METRICS_PORT that is taken stops the start with one line that names it', async (t) => {
+test('a METRICS_PORT in use stops the start with one line that names it', async (t) => {
   const squatter = createServer()
   await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve))
   t.after(() => squatter.close())

@@ -29,7 +29,7 @@ async function opened(world: World, replica: Replica, url: string): Promise<stri
 }
 
 suite('the circuit breaker of a destination', () => {
-  test('keeps alerts back while it is open, without spending attempts, and those of others go', async (t) => {
+  test('an open circuit breaker holds back its alerts without spending attempts, and no others', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80 })
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
@@ -53,7 +53,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(breakerOf(replica, broken)?.lastError, 'http_500')
   })
 
-  test('tries with three at a time, and one failure is enough to wait again', async (t) => {
+  test('a half-open breaker sends three alerts at a time, and one failure opens it again', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 160 })
     let underWay = 0
@@ -82,7 +82,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(seen, 3)
   })
 
-  test('closes after three successes, and every alert is sent once', async (t) => {
+  test('a breaker closes after three successes, and every alert is sent once', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 160 })
     let works = false
@@ -101,7 +101,7 @@ suite('the circuit breaker of a destination', () => {
     assert.deepEqual([told.length, new Set(told).size], [25, 25])
   })
 
-  test('counts a timeout as a failure, and a refusal as an answer', async (t) => {
+  test('a timeout counts as a failure, and a refusal as an answer', async (t) => {
     for (const [what, url, reason] of [
       ['refused', 'http://127.0.0.1:1', 'refused'],
       ['hanging', await listen(t, () => undefined), 'timeout'],
@@ -125,7 +125,7 @@ suite('the circuit breaker of a destination', () => {
     }
   })
 
-  test('takes a success between failures for a sign of life', async (t) => {
+  test('a success between failures resets their count', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let count = 0
@@ -142,7 +142,7 @@ suite('the circuit breaker of a destination', () => {
     assert.deepEqual([count, state, failures], [9, 'closed', 4])
   })
 
-  test('lets nothing wait for ever: what is too old is dead, also while nobody is asked', async (t) => {
+  test('no alert waits for ever: one that is too old is dead, also while the breaker is open', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ retryForMs: 30_000, concurrency: 80 })
     const far = await createReceiver(t, () => 500)
@@ -162,7 +162,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(far.received.length, 5)
   })
 
-  test('lets a channel test through, and counts its result', async (t) => {
+  test('a channel test is sent through an open breaker, and its result counts', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80 })
     let works = false
@@ -176,7 +176,7 @@ suite('the circuit breaker of a destination', () => {
     assert.equal(breakerOf(replica, channel)?.state, 'closed')
   })
 
-  test('is reset by new settings, and removed with the channel', async (t) => {
+  test('new settings reset the breaker of a channel, and deleting the channel removes it', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80 })
     const far = await createReceiver(t, ({ url }) => (url === '/broken' ? 500 : 200))
@@ -189,7 +189,7 @@ suite('the circuit breaker of a destination', () => {
     assert.deepEqual(replica.breakers.list(), [])
   })
 
-  test('gets its trial back when the attempt was interrupted', async (t) => {
+  test('an interrupted attempt returns its trial', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 80, requestTimeoutMs: 60_000 })
     let hangs = false
@@ -208,7 +208,7 @@ suite('the circuit breaker of a destination', () => {
   })
 })
 
-test('one kind of destination may be given less time than the others', async (t) => {
+test('one kind of destination can have a shorter time limit than the others', async (t) => {
   const { call } = await build(t, { CIRCUIT_BREAKER_OVERRIDES: '{"webhook": {"requestTimeoutMs": 150}}' })
   const settings = { url: await listen(t, () => undefined) }
   const { id } = (await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings })).json()

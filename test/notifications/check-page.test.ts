@@ -36,7 +36,7 @@ test('the link in an alert shows the check without a key, and can neither ping n
   assert.equal((await call('GET', link, undefined, {})).status, 404)
 })
 
-test('links are good for a week', async (t) => {
+test('links are valid for a week', async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica()
   const links: string[] = []

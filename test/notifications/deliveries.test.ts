@@ -37,7 +37,7 @@ function commitTogether(...databases: { transaction: <T>(work: (tx: Queryable) =
 }
 
 suite('from flips to deliveries', () => {
-  test('every outage and recovery becomes one delivery per channel, on record only if that is switched off', async (t) => {
+  test('every outage and recovery becomes one delivery per channel, suppressed if that is switched off', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const on = await world.webhook(replica, { url: 'http://a.example' })
@@ -63,7 +63,7 @@ suite('from flips to deliveries', () => {
     assert.equal(await replica.notifications.queueLength(), 2)
   })
 
-  test('two replicas at once make and send each alert one time, the outage first', async (t) => {
+  test('two simultaneous replicas create and send each alert once, the outage first', async (t) => {
     const world = await createWorld(t)
     const replicas = [await world.replica(), await world.replica()] as const
     const far = await createReceiver(t)
@@ -130,7 +130,7 @@ suite('from flips to deliveries', () => {
 })
 
 suite('sending', () => {
-  test('reports the change, with the status that it led to', async (t) => {
+  test('an alert reports the change, with the status after it', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -148,7 +148,7 @@ suite('sending', () => {
     assert.deepEqual([status, attempts, last_error, wait], ['sent', 1, null, null])
   })
 
-  test('knows the last ping before the flip', async (t) => {
+  test('an alert contains the last ping before the flip', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     await ensurePartitions(replica.database, 1)
@@ -175,7 +175,7 @@ suite('sending', () => {
     assert.equal(far.received[0]?.body, '7 body 7')
   })
 
-  test('a refusal is tried again later and later, and at the end as asked, under one key', async (t) => {
+  test('a refused alert is retried at growing intervals and after Retry-After, with one key', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const keys = new Set<unknown>()
@@ -243,7 +243,7 @@ suite('sending', () => {
     assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.untold, false, 'this one was told of by itself')
   })
 
-  test('a recovery that comes while its outage is being sent waits, and takes it over when that fails', async (t) => {
+  test('a recovery waits while its outage is being sent, and includes it if that fails', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const other = await world.replica()
@@ -271,7 +271,7 @@ suite('sending', () => {
     assert.deepEqual(events, ['down', 'up'])
   })
 
-  test('an outage that fails at the moment in which its recovery is made waits for no retry', async (t) => {
+  test('an outage that fails while its recovery is created waits for no retry', async (t) => {
     const world = await createWorld(t)
     const [sender, maker] = [await world.replica(), await world.replica()]
     let answer: (() => void) | undefined
@@ -297,7 +297,7 @@ suite('sending', () => {
     )
   })
 
-  test('a reminder that is made while its outage ends does not hold back the recovery', async (t) => {
+  test('a reminder that is created while its outage ends does not block the recovery', async (t) => {
     const world = await createWorld(t)
     const [sender, maker] = [await world.replica(), await world.replica()]
     const events: string[] = []
@@ -330,7 +330,7 @@ suite('sending', () => {
     assert.deepEqual((await states(world)).sort(), ['down sent', 'reminder:1 suppressed', 'up sent'])
   })
 
-  test('a coalesced outage is sent by itself on a channel that wants no recoveries', async (t) => {
+  test('a coalesced outage is sent by itself on a channel that gets no recoveries', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let works = false
@@ -345,7 +345,7 @@ suite('sending', () => {
     assert.deepEqual(await states(world), ['down sent', 'up suppressed'])
   })
 
-  test('a claim that was never concluded runs out, and what its owner finds out later does not count', async (t) => {
+  test('an unfinished claim expires, and a late result of its owner does not count', async (t) => {
     const world = await createWorld(t)
     const [lost, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
@@ -372,7 +372,7 @@ suite('sending', () => {
     assert.equal((await world.deliveries())[0]?.status, 'sent')
   })
 
-  test('410 switches the channel off until it gets new settings', async (t) => {
+  test('an answer 410 switches the channel off until it gets new settings', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -407,7 +407,7 @@ suite('sending', () => {
     assert.equal(far.received.at(-1)?.url, '/new')
   })
 
-  test('new settings are not switched off for what the old ones were answered', async (t) => {
+  test('an answer to old settings does not switch off a channel with new settings', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let change: () => Promise<unknown> = async () => undefined
@@ -443,7 +443,7 @@ suite('sending', () => {
     await replica.notifications.drain(0)
   })
 
-  test('what is under way at the stop is finished, or given up and free for another replica', async (t) => {
+  test('deliveries in progress at the stop are finished, or released for another replica', async (t) => {
     const world = await createWorld(t)
     const [stopping, other] = [await world.replica(), await world.replica()]
     const slow = await listen(t, (_request, response) => void pause(100).then(() => response.end()))
@@ -491,7 +491,7 @@ suite('sending', () => {
     assert.equal(far.received.length, 0)
   })
 
-  test('errors and log lines hold neither paths nor secrets', async (t) => {
+  test('errors and log lines contain neither paths nor secrets', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, () => 500)

@@ -13,7 +13,7 @@ const listed = async (world: World, { notifications }: Replica) =>
   (await notifications.deliveries.list({ projectId: world.projectId, readOnly: false }, {}, 100)).deliveries
 
 suite('a delivery that waits for its channel says what for', () => {
-  test('an open circuit breaker', async (t) => {
+  test('a delivery waits for an open circuit breaker, and says so', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ failureThreshold: 1 })
     const far = await createReceiver(t, () => 500)
@@ -31,7 +31,7 @@ suite('a delivery that waits for its channel says what for', () => {
     )
   })
 
-  test('the pace of its vendor', async (t) => {
+  test('a delivery waits for the pace of its vendor, and says so', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 160 })
     const url = await listen(t, (_request, response) => response.end('ok'))
@@ -42,7 +42,7 @@ suite('a delivery that waits for its channel says what for', () => {
     assert.deepEqual(waits.sort(), ['pending pace', ...Array.from({ length: 5 }, () => 'sent null')])
   })
 
-  test('a key that can decrypt its settings', async (t) => {
+  test('a delivery waits for a key that can decrypt its settings, and says so', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const hook = await world.webhook(replica, { url: 'http://127.0.0.1:1' })
@@ -53,7 +53,7 @@ suite('a delivery that waits for its channel says what for', () => {
     assert.deepEqual([delivery?.status, delivery?.waiting_for], ['retrying', 'encryption_key'])
   })
 
-  test('a slot, while the requests under way have taken the share of the channel', async (t) => {
+  test('a delivery waits for a slot while requests in progress use the share of its channel', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 4 })
     const answers: (() => void)[] = []
@@ -73,7 +73,7 @@ suite('a delivery that waits for its channel says what for', () => {
     )
   })
 
-  test('a pause for which its destination has asked, as the database says it to another replica', async (t) => {
+  test('a delivery waits for the Retry-After pause that another replica was given', async (t) => {
     const world = await createWorld(t)
     const [replica, other] = [await world.replica(), await world.replica()]
     const url = await listen(t, (_request, response) => response.writeHead(429, { 'retry-after': '30' }).end())
@@ -88,7 +88,7 @@ suite('a delivery that waits for its channel says what for', () => {
   })
 })
 
-test('from outside: a delivery shows the pause for which its destination has asked', async (t) => {
+test('the API shows the pause for which a destination has asked', async (t) => {
   const running = await build(t)
   const url = await listen(t, (_request, response) => response.writeHead(429, { 'retry-after': '600' }).end())
   const channel = { kind: 'webhook', name: 'busy', settings: { url }, checks: '*' }

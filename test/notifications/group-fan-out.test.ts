@@ -12,7 +12,7 @@ const paths = (received: readonly { url: string; body: string }[]) =>
   received.map(({ url, body }) => `${url} ${JSON.parse(body).event}`).sort()
 
 suite('a group', () => {
-  test('forwards to each of its channels, which have attempts of their own', async (t) => {
+  test('a group forwards to each of its channels, which have their own attempts', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let broken = true
@@ -35,7 +35,7 @@ suite('a group', () => {
     assert.deepEqual(await states(), ['sent', 'sent', 'sent'])
   })
 
-  test('sends an alert once to a channel that the check names too, and keeps the order', async (t) => {
+  test('a group sends an alert once to a channel that the check also names, and keeps the order', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -49,7 +49,7 @@ suite('a group', () => {
     )
   })
 
-  test('takes along an outage that was left to its recovery, because a channel may want outages only', async (t) => {
+  test('a group forwards a coalesced outage to channels that get only outages', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -64,7 +64,7 @@ suite('a group', () => {
     assert.equal(recovery.outage.untold, true)
   })
 
-  test('forwards operator notices', async (t) => {
+  test('a group forwards operator notices', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)
@@ -79,7 +79,7 @@ suite('a group', () => {
     )
   })
 
-  test('without a channel that works is dead and says so', async (t) => {
+  test('a group without a working channel is dead and says so', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const a = await world.webhook(replica, { url: 'http://127.0.0.1:1' })
@@ -91,7 +91,7 @@ suite('a group', () => {
     assert.deepEqual([status, last_error], ['dead', 'none of its channels is there any more and switched on'])
   })
 
-  test('is tried out by trying all of it', async (t) => {
+  test('a test of a group tests all of its channels', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/b' ? 500 : 200))
@@ -106,7 +106,7 @@ suite('a group', () => {
     assert.deepEqual(await world.deliveries(), [])
   })
 
-  test('holds channels of its project only, and no groups', async (t) => {
+  test('a group has only channels of its project, and no groups', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const a = await world.webhook(replica, { url: 'http://a.example' })
@@ -118,7 +118,7 @@ suite('a group', () => {
 })
 
 suite('a channel that is switched off', () => {
-  test('causes one notice on each other channel of its project', async (t) => {
+  test('a channel that is switched off causes one notice on each other channel of its project', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -153,7 +153,7 @@ suite('a channel that is switched off', () => {
     )
   })
 
-  test('causes a notice on a webhook of placeholders only if that has a place for its text', async (t) => {
+  test('a webhook of placeholders gets the notice only if it has a place for its text', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -185,7 +185,7 @@ suite('a channel that is switched off', () => {
     ])
   })
 
-  test('causes another notice when it is switched off again', async (t) => {
+  test('a channel causes another notice when it is switched off again', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 200))
@@ -201,7 +201,7 @@ suite('a channel that is switched off', () => {
     assert.equal(far.received.filter(({ url }) => url === '/a').length, 2)
   })
 
-  test('opens an incident if no other channel gets the notice, and is counted if none can', async (t) => {
+  test('the notice opens an incident if no other channel gets it, and is counted if none can', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t, ({ url }) => (url === '/gone' ? 410 : 202))
@@ -220,7 +220,7 @@ suite('a channel that is switched off', () => {
     assert.equal(await replica.channels.unreachableProjects(), 0)
   })
 
-  test('refused credentials switch it off when they are refused for an hour', async (t) => {
+  test('refused credentials switch a channel off if they are refused for an hour', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const url = await listen(t, ({ url: path }, response) => {
@@ -247,7 +247,7 @@ suite('a channel that is switched off', () => {
 })
 
 suite('a call', () => {
-  test('gets outages only, unless its owner wants more', async (t) => {
+  test('a call gets only outages, unless its owner wants more', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     const far = await createReceiver(t)

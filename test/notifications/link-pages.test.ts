@@ -9,7 +9,7 @@ import { build, createReceiver, eventually } from '../helper.ts'
 const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
 const uuid = '1b6a8d0e-8c3f-4f0a-9d5e-0d6f3a2b1c0d'
 
-test('a link that does not work shows browsers a page and programs JSON', async (t) => {
+test('a broken link shows a page to browsers and JSON to programs', async (t) => {
   const { call, url } = await build(t)
   for (const path of ['/acknowledge/x', '/checks/x', '/confirm/x/', `/api/v3/channels/${uuid}/unsubscribe/x`]) {
     const page = await call('GET', path, undefined, browser)

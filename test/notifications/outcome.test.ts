@@ -32,7 +32,7 @@ suite('the outcome of an attempt', () => {
     assert.deepEqual([pause(10), pause(30_000), pause(86_400_000)], [500, 30_000, 60_000])
   })
 
-  test('when the next try would come too late the delivery is dead', () => {
+  test('a delivery whose next attempt would be too late is dead', () => {
     const at = (age: number) =>
       decide(failed({ retryable: true }), { attempts: 1, createdAt: now - age }, policy, now, 0)
     assert.equal(at(3_599_500).status, 'retrying')
@@ -40,7 +40,7 @@ suite('the outcome of an attempt', () => {
     assert.deepEqual([status, detail, nextAttemptAt], ['dead', 'answered 500 Internal Server Error', null])
   })
 
-  test('an error that cannot be retried is dead, and only a permanent one switches the channel off', () => {
+  test('an error that is not retried is dead, and only a permanent one switches the channel off', () => {
     assert.deepEqual(decide(failed({ retryable: false }), fresh, policy, now, 0).disable, null)
     const { status, disable } = decide(failed({ retryable: false, permanent: true }), fresh, policy, now, 0)
     assert.deepEqual([status, disable], ['dead', 'answered 500 Internal Server Error'])
@@ -56,12 +56,12 @@ suite('a refusal', () => {
   const answer = (status: number, headers: Record<string, string> = {}) =>
     refusal({ status, headers, body: Buffer.from('secret') }, [410], now)
 
-  test('says the status and nothing of the body', () => {
+  test('the error of a refusal contains the status and nothing of the body', () => {
     assert.equal(answer(500).message, 'answered 500 Internal Server Error')
     assert.equal(answer(499).message, 'answered 499')
   })
 
-  test('reads Retry-After in seconds and as a date, of 429 and 503 alone', () => {
+  test('Retry-After of 429 and 503 is read in seconds and as a date', () => {
     assert.equal(answer(429, { 'retry-after': '120' }).retryAfterMs, 120_000)
     assert.equal(answer(503, { 'retry-after': new Date(now + 5000).toUTCString() }).retryAfterMs, 5000)
     assert.equal(answer(503, { 'retry-after': new Date(now - 5000).toUTCString() }).retryAfterMs, 0)

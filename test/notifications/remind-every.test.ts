@@ -7,7 +7,7 @@ import { createWorld } from './world.ts'
 
 const hour = 3_600_000
 
-test("a check's own reminders come on all of its channels, whatever each of them says", async (t) => {
+test("a check's own reminders come on all of its channels, whatever the channels say", async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica()
   const told: string[] = []
@@ -37,7 +37,7 @@ test("a check's own reminders come on all of its channels, whatever each of them
   ])
 })
 
-test('from outside: remind_every of a check is absent until set, is exported and applied, and goes again', async (t) => {
+test('remind_every of a check is absent until set, is exported and applied, and can be removed', async (t) => {
   const { call } = await build(t)
   const made = (await call('POST', '/api/v3/checks/', { name: 'nightly', slug: 'nightly' })).json()
   assert.equal('remind_every' in made, false)

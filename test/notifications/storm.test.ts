@@ -32,7 +32,7 @@ test('in a storm the first alerts of each project are sent singly and the others
   assert.deepEqual([rest('a'), rest('b')], [5, 0])
 })
 
-test('a chat gets 25 messages and one group in a storm; a machine gets each alert by itself', async (t) => {
+test('in a storm a chat gets 25 messages and one group, and a machine gets each alert by itself', async (t) => {
   const messages: CheckMessage[] = []
   let works = true
   const chat = chatThat((message) => {
@@ -79,7 +79,7 @@ test('a chat gets 25 messages and one group in a storm; a machine gets each aler
   assert.deepEqual(rows, [{ status: 'sent', n: 60 }], 'each has its delivery')
 })
 
-test('a storm lasts until fewer than 25 alerts are within a minute, and the replica that saw it notices', async (t) => {
+test('a storm lasts until fewer than 25 alerts come within a minute, as seen by its replica', async (t) => {
   const groups: number[] = []
   const chat = chatThat(({ others }) => groups.push(1 + (others?.length ?? 0)))
   const world = await createWorld(t, { chat })
@@ -129,7 +129,7 @@ test('a group of outages and recoveries begins with the most severe', async (t) 
   assert.equal(group.others?.length, 4)
 })
 
-test('a destination gets no more within a minute than its kind takes, and the others do not wait for it', async (t) => {
+test('a destination gets at most the messages per minute of its kind, and the others do not wait', async (t) => {
   const told: string[] = []
   const slow: Transport = {
     kind: 'slow',

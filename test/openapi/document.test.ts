@@ -27,7 +27,7 @@ test('the document is valid OpenAPI 3.1; each operation has a name, a tag, a sum
   }
 })
 
-test('every parameter of a path states a pattern, its values or its limits', async (t) => {
+test('every path parameter has a pattern, its values or its limits', async (t) => {
   const operations = operationsOf(await documentOf(await build(t)))
   const loose = operations.flatMap(({ name, operation: { parameters = [] } }) =>
     parameters
@@ -38,7 +38,7 @@ test('every parameter of a path states a pattern, its values or its limits', asy
   assert.deepEqual(loose, [])
 })
 
-test('every call of the service is in the document, and the document describes no other', async (t) => {
+test('the document contains every call of the service, and no other', async (t) => {
   const routes: RouteOptions[] = []
   const running = await build(t, {}, (app) => app.addHook('onRoute', (route) => void routes.push(route)))
   const missing = routes.filter((route) => {
@@ -57,7 +57,7 @@ test('every call of the service is in the document, and the document describes n
   assert.equal(operationsOf(await documentOf(running)).length, calls, 'one operation for each method of each route')
 })
 
-test('examples follow their schemas, and every body has one', async (t) => {
+test('examples match their schemas, and every body has one', async (t) => {
   const document = await documentOf(await build(t))
   let checked = 0
   for (const { name, operation } of operationsOf(document)) {
@@ -84,7 +84,7 @@ const neverShed = {
   FLATLINE__LIMITS__MAX_EVENT_LOOP_UTILIZATION: '0',
 }
 
-test('real answers follow the schemas of the document', async (t) => {
+test('real answers match the schemas of the document', async (t) => {
   const running = await build(t, neverShed)
   const document = await documentOf(running)
   const { call } = running
@@ -201,7 +201,7 @@ test('real answers follow the schemas of the document', async (t) => {
   t.diagnostic(`${checked} answers compared`)
 })
 
-test('the page of the document loads nothing from elsewhere, and its policy lets its own in', async (t) => {
+test('the page of the document loads nothing from elsewhere, and its policy allows its own files', async (t) => {
   const { call, url } = await build(t)
   for (const path of ['/api/docs', '/api/docs/']) {
     const page = await call('GET', path, undefined, {})

@@ -13,7 +13,7 @@ import { admin, credentialsOf, prepare, type World } from './world.ts'
 const seed = Number(process.env.FUZZ_SEED ?? 20261129)
 const runs = Number(process.env.FUZZ_RUNS ?? 8)
 
-test('every call answers every request as its document says', async (t) => {
+test('every call answers every request as the document says', async (t) => {
   t.diagnostic(`FUZZ_SEED=${seed} FUZZ_RUNS=${runs}`)
   const world = await prepare(t)
   const found: string[] = []

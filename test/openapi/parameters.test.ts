@@ -10,7 +10,7 @@ import { keyFor, prepare, type World } from './world.ts'
 type Values = Record<string, string>
 type Parameter = NonNullable<Operation['parameters']>[number]
 
-test('no route takes a part of its path that the document excludes', async (t) => {
+test('no route accepts a path parameter that the document excludes', async (t) => {
   const world = await prepare(t)
   const real = await realParts(world)
   const found: string[] = []

@@ -13,7 +13,7 @@ import { keyFor, prepare, type World } from './world.ts'
 const hourMs = 3_600_000
 const shownMax = 300
 
-test('every body that the document describes is accepted, and reads back as it was written', async (t) => {
+test('every body that the document describes is accepted, and is read as it was written', async (t) => {
   const world = await prepare(t)
   const found: string[] = []
   let sent = 0

@@ -103,7 +103,7 @@ const hostileUrls = [
 
 suite('the guard', () => {
   for (const url of hostileUrls) {
-    test(`refuses ${JSON.stringify(url)}`, () => assert.rejects(strict(url, get()), refused))
+    test(`the guard refuses ${JSON.stringify(url)}`, () => assert.rejects(strict(url, get()), refused))
   }
 
   const publicAddresses = [
@@ -116,10 +116,10 @@ suite('the guard', () => {
     '::ffff:8.8.8.8',
   ]
   for (const address of publicAddresses) {
-    test(`lets ${address} pass`, () => assert.equal(isPublicAddress(address), true))
+    test(`the guard admits ${address}`, () => assert.equal(isPublicAddress(address), true))
   }
 
-  test('takes neither nonsense nor an address with a zone for public', () => {
+  test('the guard refuses malformed addresses and addresses with a zone', () => {
     for (const text of ['', 'example.org', '1.2.3', 'fe80::1%eth0', '::1%lo'])
       assert.equal(isPublicAddress(text), false, text)
   })
@@ -135,7 +135,7 @@ suite('the guard', () => {
     [],
   ]
   for (const found of inward) {
-    test(`refuses a name that resolves to ${found.map(({ address }) => address).join(' and ') || 'nothing'}`, async (t) => {
+    test(`the guard refuses a name that resolves to ${found.map(({ address }) => address).join(' and ') || 'nothing'}`, async (t) => {
       const { url, received } = await createReceiver(t)
       const fetch = createGuardedFetch({ ...limits, allowPrivateTargets: false, resolve: async () => found })
       await assert.rejects(fetch(url.replace('127.0.0.1', 'inward.example'), get()), refused)
@@ -143,7 +143,7 @@ suite('the guard', () => {
     })
   }
 
-  test('asks for a name once and connects to an address of that answer', async (t) => {
+  test('the guard resolves a name once and connects to an address of that answer', async (t) => {
     const { url, received } = await createReceiver(t)
     const asked: string[] = []
     const resolve: Resolve = async (host) => {
@@ -159,7 +159,7 @@ suite('the guard', () => {
 })
 
 suite('redirects', () => {
-  test('lead to no private address, whether it is written or resolved, and ask for nothing there', async (t) => {
+  test('redirects to a private address, written or resolved, are not requested', async (t) => {
     const inner = await createReceiver(t)
     // The first server is one that the operator has exempted.
     const door = createServerAt('127.0.0.2')
@@ -182,7 +182,7 @@ suite('redirects', () => {
     assert.equal(inner.received.length, 0)
   })
 
-  test('from https to http are not followed', async (t) => {
+  test('redirects from https to http are not followed', async (t) => {
     const plain = await createReceiver(t)
     const server = createServer({ key, cert }, (_request, response) =>
       response.writeHead(307, { location: plain.url }).end(),
@@ -207,7 +207,7 @@ suite('redirects', () => {
     assert.equal(plain.received.length, 0)
   })
 
-  test('are checked like the first address', async (t) => {
+  test('the target of a redirect is checked like the first address', async (t) => {
     for (const location of ['file:///etc/passwd', 'http://user:pw@example.org/', 'gopher://example.org', 'http://[']) {
       const evil = await listen(t, (_request, response) => response.writeHead(302, { location }).end())
       await assert.rejects(open(evil, get()), FetchError, location)
@@ -221,7 +221,7 @@ suite('redirects', () => {
     [307, 'POST', 'hello'],
     [308, 'POST', 'hello'],
   ] as const) {
-    test(`${status} sends ${method}${body && ' and the body'}, without secret headers to another origin`, async (t) => {
+    test(`a redirect ${status} sends ${method}${body && ' and the body'}, without secret headers to another origin`, async (t) => {
       const target = await createReceiver(t)
       const source = await listen(t, (_request, response) => response.writeHead(status, { location: target.url }).end())
       const headers = {
@@ -242,7 +242,7 @@ suite('redirects', () => {
     })
   }
 
-  test('within an origin keep the headers', async (t) => {
+  test('redirects within an origin keep the headers', async (t) => {
     const seen: (string | undefined)[] = []
     const url = await listen(t, (request, response) => {
       seen.push(request.headers.authorization)
@@ -253,7 +253,7 @@ suite('redirects', () => {
     assert.deepEqual(seen, ['Bearer x', 'Bearer x'])
   })
 
-  test('are followed three times and no more', async (t) => {
+  test('at most three redirects are followed', async (t) => {
     let hops = 0
     const url = await listen(t, (request, response) => {
       hops++
@@ -294,7 +294,7 @@ suite('bounds', () => {
     await assert.rejects(quick(url, get()), new RegExp(`no answer within ${timeoutMs} ms`))
   })
 
-  test('a body that trickles for ever does not hide the status that came before it', async (t) => {
+  test('an endless slow body does not hide the status that came before it', async (t) => {
     const url = await listen(t, (_request, response) => {
       const timer = setInterval(() => response.write('x'), 20)
       response.on('close', () => clearInterval(timer))
@@ -302,7 +302,7 @@ suite('bounds', () => {
     assert.equal((await quick(url, get())).status, 200)
   })
 
-  test('no more than the limit is read of a body without end', async (t) => {
+  test('no more than the limit is read of an endless body', async (t) => {
     let closed = false
     const url = await listen(t, (_request, response) => {
       const more = () => {
@@ -318,7 +318,7 @@ suite('bounds', () => {
     await eventually('the connection to be given up', () => closed)
   })
 
-  test('the caller can give up, also while the connection is being made', async (t) => {
+  test('the caller can cancel, also while the connection is being made', async (t) => {
     const hanging = await listen(t, () => undefined)
     const unresolved = createGuardedFetch({
       ...limits,
@@ -335,17 +335,17 @@ suite('bounds', () => {
     }
   })
 
-  test('a failure names the host at most', async () => {
+  test('a failure names at most the host', async () => {
     const url = 'http://127.0.0.1:1/services/T000/secret?token=secret'
     await assert.rejects(open(url, get()), /^FetchError: connection refused: 127\.0\.0\.1$/)
   })
 
-  test('a header that cannot be sent is not tried again', async (t) => {
+  test('a request with an invalid header is not retried', async (t) => {
     const { url } = await createReceiver(t)
     await assert.rejects(open(url, { ...get(), headers: { 'x-a': 'a\nb: c' } }), refused)
   })
 
-  test('a certificate that nobody vouches for is refused, whatever the environment says', async (t) => {
+  test('a certificate of an unknown authority is refused, whatever the environment says', async (t) => {
     const server = createServer({ key, cert }, (_request, response) => response.end())
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

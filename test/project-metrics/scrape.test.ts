@@ -35,7 +35,7 @@ const refusals: [path: string, headers: Record<string, string>, status: number][
   [address, { authorization: `Bearer ${keys.api_key}` }, 403],
 ]
 
-test('only a read-only key opens it, in the path or as a bearer token, under any project’s uuid', async (t) => {
+test('only a read-only key reads the metrics, in the path or as a bearer token, with any uuid', async (t) => {
   const running = await build(t)
   const { call } = running
   const wanted = await scrape(running)
@@ -55,7 +55,7 @@ test('only a read-only key opens it, in the path or as a bearer token, under any
   }
 })
 
-test('every state of a check, tags, counts, and what only this server tells', async (t) => {
+test('a scrape has every state of a check, tags, counts, and the metrics of Flatline alone', async (t) => {
   const running = await build(t)
   const { call, databaseUrl } = running
   const [up, down, late, running_] = [
@@ -104,7 +104,7 @@ test('every state of a check, tags, counts, and what only this server tells', as
 
 const skip = needsTool('promtool')
 
-test('promtool reads it, and finds nothing but the names that Healthchecks chose', { skip }, async (t) => {
+test('promtool accepts a scrape, except for the names that Healthchecks chose', { skip }, async (t) => {
   const running = await build(t)
   const id = await create(running, { name: 'a', tags: 'x' })
   for (const action of ['/start', '']) await running.call('GET', `/ping/${id}${action}`, undefined, {})

@@ -64,7 +64,7 @@ test('a project sees its quota with usage, and the operator sets it within the c
   assert.deepEqual(audit.at(0)?.detail, { before: {}, after: { checks: 3, channels: 9, spool_share: 0.5 } })
 })
 
-test('every way of making a check ends at the quota with 4xx, code, field and limit; the rest goes on', async (t) => {
+test('every way to create a check stops at the quota with 4xx, code, field and limit', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__CHECKS: '3' })
   const { call } = running
   const uuids = await Promise.all(
@@ -96,7 +96,7 @@ test('every way of making a check ends at the quota with 4xx, code, field and li
   )
 })
 
-test('a ping key makes checks up to its hourly quota; a batch over it makes as many as fit', async (t) => {
+test('a ping key creates checks up to its hourly quota; a batch over it creates as many as fit', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__NEW_CHECKS_PER_HOUR: '5' })
   const { call, databaseUrl } = running
   const answers = await Promise.all(
@@ -105,7 +105,10 @@ test('a ping key makes checks up to its hourly quota; a batch over it makes as m
   const refused = answers.filter(({ status }) => status !== 201)
   assert.equal(refused.length, 7)
   for (const { status, text, headers } of refused) {
-    assert.deepEqual([status, text], [429, 'quota exceeded: at most 5 checks may be made by ping key in an hour'])
+    assert.deepEqual(
+      [status, text],
+      [429, 'quota exceeded: at most 5 checks may be created with the ping key per hour'],
+    )
     const seconds = Number(headers.get('retry-after'))
     assert.ok(seconds >= 1 && seconds <= 3600, `Retry-After: ${seconds}`)
   }
@@ -118,7 +121,7 @@ test('a ping key makes checks up to its hourly quota; a batch over it makes as m
   assert.equal((await call('GET', `/ping/${keys.ping_key}/next-hour?create=1`, undefined, {})).status, 201)
 })
 
-test('channels end at the quota, also those that are made in parallel', async (t) => {
+test('channels stop at the quota, also when they are created in parallel', async (t) => {
   const { call } = await build(t, { FLATLINE__QUOTAS__CHANNELS: '2' })
   const made = await Promise.all(Array.from({ length: 6 }, (_, i) => call('POST', '/api/v3/channels/', hook(`c${i}`))))
   assert.equal(made.filter(({ status }) => status === 201).length, 2)
@@ -137,7 +140,7 @@ test('channels end at the quota, also those that are made in parallel', async (t
   )
 })
 
-test('a large quota is counted seldom, and holds all the same', async (t) => {
+test('a large quota is counted rarely, and enforced nevertheless', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__CHECKS: '1200' })
   const { app, call, databaseUrl } = running
   let counts = 0

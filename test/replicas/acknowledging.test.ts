@@ -32,7 +32,7 @@ function world(t: { mock: typeof import('node:test').mock }, hasPeers = true) {
   }
 }
 
-test('a heartbeat in the spool is acknowledged once others have had time to find the process gone', (t) => {
+test('a spooled heartbeat is acknowledged once others had time to find the process gone', (t) => {
   const { hold, pass, answered } = world(t)
   pass(500)
   hold('early')
@@ -44,7 +44,7 @@ test('a heartbeat in the spool is acknowledged once others have had time to find
   assert.deepEqual(answered, ['early', 'late'], 'and at once from then on')
 })
 
-test('a report that was made after a heartbeat was spooled lets it be acknowledged', (t) => {
+test('a later report allows a spooled heartbeat to be acknowledged', (t) => {
   const { hold, pass, report, answered } = world(t)
   hold('before')
   pass(250)
@@ -56,7 +56,7 @@ test('a report that was made after a heartbeat was spooled lets it be acknowledg
   assert.deepEqual(answered, ['before'], 'the report knows nothing of what came after it')
 })
 
-test('once others know that a replica spools it acknowledges at once', (t) => {
+test('a replica acknowledges at once after others know that it spools', (t) => {
   const { hold, pass, report, answered } = world(t)
   pass(100)
   report(true)
@@ -80,7 +80,7 @@ test('a replica without others acknowledges at once', (t) => {
   assert.deepEqual(answered, ['alone'])
 })
 
-test('closing answers whatever waits', (t) => {
+test('closing answers everything that waits', (t) => {
   const { hold, acknowledging, answered } = world(t)
   hold('one')
   hold('two')

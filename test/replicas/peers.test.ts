@@ -68,7 +68,7 @@ function world(t: TestContext, address: string) {
   }
 }
 
-test('a process that answered at its address, and does not any more, is gone', async (t) => {
+test('a process that answered at its address, and no longer does, is gone', async (t) => {
   const at = await somebody(t, () => ({ status: 204, replica: peer.id }))
   const { peer, meet, miss, forgotten } = world(t, at.address)
   await meet()
@@ -77,7 +77,7 @@ test('a process that answered at its address, and does not any more, is gone', a
   assert.deepEqual(forgotten, [peer.id])
 })
 
-test('a process that another one has taken the place of is gone', async (t) => {
+test('a process whose address another one has taken is gone', async (t) => {
   let replica = ''
   const at = await somebody(t, () => ({ status: replica === peer.id ? 204 : 404, replica }))
   const { peer, meet, miss, forgotten } = world(t, at.address)
@@ -88,7 +88,7 @@ test('a process that another one has taken the place of is gone', async (t) => {
   assert.deepEqual(forgotten, [peer.id])
 })
 
-test('an address at which a replica was never seen says nothing of it', async (t) => {
+test('an address at which a replica was never seen proves nothing about it', async (t) => {
   const answers = [
     { status: 404, replica: ownReport.id },
     { status: 404 },
@@ -108,7 +108,7 @@ test('an address at which a replica was never seen says nothing of it', async (t
   assert.deepEqual(forgotten, [], 'nobody listens there')
 })
 
-test('an address that several share, as behind a balancer, says nothing of one of them', async (t) => {
+test('an address that several replicas share proves nothing about one of them', async (t) => {
   const another = randomUUID()
   let turn = 0
   const at = await somebody(t, () =>
@@ -123,7 +123,7 @@ test('an address that several share, as behind a balancer, says nothing of one o
   assert.deepEqual(forgotten, [])
 })
 
-test('only another replica takes heartbeats over, and nothing else that says so', async (t) => {
+test('only another replica can take over heartbeats', async (t) => {
   let answer: { status: number; replica?: string } = { status: 204 }
   const at = await somebody(t, () => answer)
   const { peer, peers } = world(t, at.address)

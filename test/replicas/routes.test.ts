@@ -28,7 +28,7 @@ const spooled = (checkId: string, at: number, body = Buffer.from('kept')) =>
 const post = (url: string, path: string, body: Buffer, headers: Record<string, string>) =>
   fetch(url + path, { method: 'POST', body, headers: { 'content-type': 'application/octet-stream', ...headers } })
 
-test('heartbeats that another replica hands over are recorded together with its report', async (t) => {
+test('heartbeats from another replica are recorded together with its report', async (t) => {
   const { url, call, databaseUrl } = await build(t)
   const check = String((await call('POST', '/api/v3/checks/', {})).json().uuid)
   const id = await withReplica(databaseUrl)
@@ -76,7 +76,7 @@ test('a caller that is not a replica cannot hand heartbeats over', async (t) => 
   assert.equal((await call('GET', `/api/v3/checks/${check}`)).json().n_pings, 0)
 })
 
-test('a replica says whether it is the process that is asked for', async (t) => {
+test('a replica says whether it is the requested process', async (t) => {
   const { url, databaseUrl } = await build(t)
   const [row] = await sql<{ id: string; address: string; name: string }>(databaseUrl, 'SELECT * FROM replicas')
   assert.equal(row?.address, url)
@@ -90,7 +90,7 @@ test('a replica says whether it is the process that is asked for', async (t) => 
   }
 })
 
-test('a replica is reached at its own address, or the first that others can reach', () => {
+test('a replica is reached at its own address, or at the first external one', () => {
   const at = (address: string, family: string) => ({ address, family, port: 8000 })
   const face = (address: string, internal: boolean) => ({
     ...{ address, internal, family: 'IPv4' as const, netmask: '', mac: '', cidr: null },

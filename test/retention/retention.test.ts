@@ -60,7 +60,7 @@ async function removed(call: Running['call']): Promise<string[]> {
   return done ? counted.map(([, table, n]) => `${table} ${n}`) : []
 }
 
-test('what is older than its retention goes, and nothing else', async (t) => {
+test('everything older than its retention is removed, and nothing else', async (t) => {
   const databaseUrl = await createDatabase(t)
   const ages: [what: string, ages: string[]][] = [
     ['flips', ['399 days', '401 days']],
@@ -107,7 +107,7 @@ test('what is older than its retention goes, and nothing else', async (t) => {
   assert.equal(app.blindTime.windows().length, 1)
 })
 
-test('a service that is restarted over and over does not read ever more windows', async (t) => {
+test('the number of windows that a service reads does not grow with its restarts', async (t) => {
   const databaseUrl = await createDatabase(t)
   await sql(
     databaseUrl,
@@ -121,7 +121,7 @@ test('a service that is restarted over and over does not read ever more windows'
   })
 })
 
-test('rows go in batches, a replica at a time, until the process ends', async (t) => {
+test('rows are removed in batches, by one replica at a time, until the process ends', async (t) => {
   const databaseUrl = await createDatabase(t)
   const { app, call } = await build(t, { DATABASE_URL: databaseUrl })
   await eventually('the service has swept', async () => (await removed(call)).length > 0)
@@ -180,7 +180,7 @@ const sweepHeartbeats = ({ app }: Running, told: object[] = []) =>
     log: { ...quiet, warn: (line: object) => told.push(line) },
   }).sweep(going)
 
-test('heartbeats go by whole days, and what a killed process left of one goes, too', async (t) => {
+test('heartbeats are removed by whole days, including the remains of a killed removal', async (t) => {
   const running = await build(t)
   const { databaseUrl } = running
   const kept = [await createDay(databaseUrl, 399), await createDay(databaseUrl, 400)]
@@ -199,7 +199,7 @@ test('heartbeats go by whole days, and what a killed process left of one goes, t
   )
 })
 
-test('a backup that reads all heartbeats delays their end, and no heartbeat waits for it', async (t) => {
+test('a backup that reads all heartbeats delays their removal, and no heartbeat waits for it', async (t) => {
   const running = await build(t, { FLATLINE__DATABASE__STATEMENT_TIMEOUT_MS: '1500' })
   const { databaseUrl, call } = running
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
@@ -260,7 +260,7 @@ async function textOf(deletion: DeleteOld): Promise<string> {
   return String(texts[0])
 }
 
-test('a change of status that nobody has been told of is kept, however old it is', async (t) => {
+test('a status change whose alerts are not sent yet is kept, however old it is', async (t) => {
   const databaseUrl = await createDatabase(t)
   for (const what of ['flips', 'unprocessed']) await insert(databaseUrl, what, '500 days')
   await sql(databaseUrl, await textOf(deleteOldFlips), [Date.now(), 5000])
@@ -268,7 +268,7 @@ test('a change of status that nobody has been told of is kept, however old it is
   assert.equal((await sql(databaseUrl, 'SELECT 1 FROM flips')).length, 1)
 })
 
-test('what is old is found by an index: a sweep costs what goes, not what stays', async (t) => {
+test('old rows are found by an index: a sweep costs what it removes, not what stays', async (t) => {
   const databaseUrl = await createDatabase(t)
   for (const [table, deletion] of many) {
     await insertMany(databaseUrl, table, insertions[table] as string)
@@ -279,7 +279,7 @@ test('what is old is found by an index: a sweep costs what goes, not what stays'
   }
 })
 
-test('old samples are found by an index, however many are young', async (t) => {
+test('old samples are found by an index, however many recent ones there are', async (t) => {
   const databaseUrl = await createDatabase(t)
   const pool = new pg.Pool({ connectionString: databaseUrl })
   pool.on('error', () => {})

@@ -38,7 +38,7 @@ const files: [name: string, body: string, problem: RegExp | undefined, short: ('
 ]
 
 for (const [name, body, problem, short] of files) {
-  test(`a file that ${name} comes to an end and leaves nothing running`, { skip: onlyLinux }, async (t) => {
+  test(`a file that ${name} ends and leaves nothing running`, { skip: onlyLinux }, async (t) => {
     const dir = join(await scratchDir(t), 'own')
     await mkdir(dir)
     const file = join(dir, 'one.test.ts')

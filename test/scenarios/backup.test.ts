@@ -15,7 +15,7 @@ import { startService } from './service.ts'
 
 const secret = { ENCRYPTION_KEY: 'ab'.repeat(32) }
 
-test('a backup taken under load holds all that was answered before it, and moves house with its secrets', async (t) => {
+test('a backup under load has all that was answered before it, and moves with its secrets', async (t) => {
   const dataDir = await scratchDir(t)
   const service = await startService(t, { env: { DATA_DIR: dataDir, ...secret } })
   const receiver = await createReceiver(t)
@@ -69,7 +69,7 @@ test('a backup taken under load holds all that was answered before it, and moves
   assert.equal((await call(moved.url, 'POST', ping, 'after', {})).status, 200)
 })
 
-test('every row of every table comes back as it was, also what is hard to write down', async (t) => {
+test('every row of every table is restored as it was, also unusual values', async (t) => {
   const source = await build(t, secret)
   await fillWithOddities(source)
   const file = join(await scratchDir(t), 'backup.gz')
@@ -99,7 +99,7 @@ test('every row of every table comes back as it was, also what is hard to write 
   assert.deepEqual(await kindsByContent(url), await kindsByContent(source.databaseUrl))
 })
 
-test('what cannot be restored is refused in one line, and changes nothing', async (t) => {
+test('a backup that cannot be restored is refused in one line, and changes nothing', async (t) => {
   const source = await build(t, secret)
   await fillWithOddities(source)
   const dir = await scratchDir(t)
@@ -148,7 +148,7 @@ test('what cannot be restored is refused in one line, and changes nothing', asyn
   assert.deepEqual(await kindsByContent(source.databaseUrl), before)
 })
 
-test('a restore that is killed has changed nothing', async (t) => {
+test('a restore that is killed changes nothing', async (t) => {
   const source = await build(t, secret)
   await fillWithOddities(source)
   await source.app.close()
@@ -165,7 +165,7 @@ test('a restore that is killed has changed nothing', async (t) => {
   assert.deepEqual(await kindsByContent(source.databaseUrl), before)
 })
 
-test('a backup of an older version is restored at its own schema, and later migrations see its rows', async (t) => {
+test('a backup of an older version is restored with its own schema, and later migrations see its rows', async (t) => {
   const own = readMigrations()
   const later: Migration = {
     name: '29990101000000_later',
@@ -201,7 +201,7 @@ test('a backup of an older version is restored at its own schema, and later migr
   assert.match(refused.err, /is at migration \S+ and the backup at \S+: restore it into a new, empty database/)
 })
 
-test('a backup with another key says whose settings cannot be read', async (t) => {
+test('a restore with another key names the channels whose settings cannot be read', async (t) => {
   const source = await build(t, secret)
   await fillWithOddities(source)
   const { out } = await run(t, flatline('backup', '-'), { DATABASE_URL: source.databaseUrl, ...secret })
@@ -211,7 +211,7 @@ test('a backup with another key says whose settings cannot be read', async (t) =
   assert.match(restored.err, /WARNING: channels that cannot alert anybody, .* with a key that is not here: 1\./)
 })
 
-test('no file is overwritten, and none is left behind by a backup that was broken off', async (t) => {
+test('a backup overwrites no file, and leaves none behind when it is interrupted', async (t) => {
   const url = await createDatabase(t)
   const dir = await scratchDir(t)
   await writeFile(join(dir, 'taken.gz'), 'precious')
@@ -238,7 +238,7 @@ test('no file is overwritten, and none is left behind by a backup that was broke
   assert.deepEqual(await readdir(dir), ['taken.gz'])
 })
 
-test('an embedded database that nobody runs is started for its backup and stopped again', async (t) => {
+test('an embedded database that is not running is started for its backup and stopped again', async (t) => {
   const dataDir = await scratchDir(t)
   const service = await startService(t, { env: { DATA_DIR: dataDir, ...secret } })
   await call(service.url, 'POST', '/api/v3/checks/', { name: 'kept', timeout: 60, grace: 60 })
@@ -271,7 +271,7 @@ test('an embedded database that nobody runs is started for its backup and stoppe
   )
 })
 
-test('there is no backup of nothing', async (t) => {
+test('a backup of a missing database is refused', async (t) => {
   const nowhere = await run(t, flatline('backup', '-'), { DATA_DIR: await scratchDir(t) })
   assert.deepEqual([nowhere.code, nowhere.out.length], [1, 0])
   assert.match(nowhere.err, /^flatline backup: there is no database in /)

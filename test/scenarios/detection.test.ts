@@ -42,7 +42,7 @@ async function createAlertedChecks(
   }))
 }
 
-test('three processes on one database: one flip and one delivery for each outage, over many rounds', async (t) => {
+test('three processes on one database make one flip and one delivery for each outage', async (t) => {
   const databaseUrl = await createDatabase(t)
   const services = await Promise.all(
     Array.from({ length: 3 }, () => startService(t, { env: { DATABASE_URL: databaseUrl } })),
@@ -91,7 +91,7 @@ test('three processes on one database: one flip and one delivery for each outage
   assert.deepEqual(await Promise.all(services.map((service) => service.stop())), [0, 0, 0])
 })
 
-test('a silent job is told once, with the document of the alert, and again when it is back', async (t) => {
+test('a silent job is alerted once, with the document of the alert, and again when it is back', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const receiver = await createReceiver(t)
@@ -118,7 +118,7 @@ test('a silent job is told once, with the document of the alert, and again when 
   await service.stop()
 })
 
-test('a restart after an hour raises no false alarm, and a silence that goes on is alerted', async (t) => {
+test('a restart after an hour causes no false alert, and a lasting silence is alerted', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const receiver = await createReceiver(t)
@@ -186,7 +186,7 @@ test('without a spool an outage of the database moves deadlines by its length', 
   assert.equal(await service.stop(), 0)
 })
 
-test('with a spool an outage of the database is no blind time: checks that beat stay up, others go down', async (t) => {
+test('with a spool an outage of the database is not blind: only silent checks go down', async (t) => {
   const databaseUrl = await createDatabase(t)
   const name = /\/([^/?]+)\?/.exec(databaseUrl)?.[1] as string
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
@@ -218,7 +218,7 @@ test('with a spool an outage of the database is no blind time: checks that beat 
   assert.equal(await service.stop(), 0)
 })
 
-test('a pod that is stopped for longer than its checks wait raises no alert when it goes on', async (t) => {
+test('a pod that is frozen longer than its checks wait causes no alert when it continues', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const receiver = await createReceiver(t)
@@ -234,7 +234,7 @@ test('a pod that is stopped for longer than its checks wait raises no alert when
   await service.stop()
 })
 
-test('a replica that freezes in the middle of a transaction stops neither ingest nor detection elsewhere', async (t) => {
+test('a replica that freezes in a transaction stops neither ingest nor detection elsewhere', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const receiver = await createReceiver(t)

@@ -23,7 +23,7 @@ async function open(dir: string, allowed: (path: string, isDirectory: boolean) =
 }
 
 for (const umask of ['022', '000']) {
-  test(`with umask ${umask} everything that is written is private`, async (t) => {
+  test(`with umask ${umask} all written files are private`, async (t) => {
     const home = await scratchDir(t)
     const [data, logs, made] = ['data', 'logs', 'made'].map((name) => join(home, name)) as [string, string, string]
     await mkdir(made, { mode: 0o700 })
@@ -93,7 +93,7 @@ for (const umask of ['022', '000']) {
   })
 }
 
-test('FLATLINE__LOG__FILE_MODE lets a group read the log, and nothing lets anybody write it', async (t) => {
+test('FLATLINE__LOG__FILE_MODE lets a group read the log, and nothing lets others write it', async (t) => {
   const logs = join(await scratchDir(t), 'logs')
   const env = { DATABASE_URL: await createDatabase(t), LOG_FILE: join(logs, 'flatline.log') }
   const service = await startService(t, {

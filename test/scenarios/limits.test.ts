@@ -37,7 +37,7 @@ async function createPing(service: Service): Promise<string> {
 const rssMb = async ({ child }: Service) =>
   Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
 
-test('clients that send too slowly are cut off, and those that break off leave nothing behind', async (t) => {
+test('clients that send too slowly are disconnected, and interrupted ones leave nothing behind', async (t) => {
   const env = {
     DATABASE_URL: await createDatabase(t),
     FLATLINE__SERVER__HEADERS_TIMEOUT_MS: String(patience(1500)),
@@ -99,7 +99,7 @@ test(`${idleConnections} idle connections delay neither other clients nor the sh
   assert.equal(await service.stop(), 0)
 })
 
-test('more clients than open files are turned away, told of and counted, and end nothing', async (t) => {
+test('clients beyond the limit of open files are refused, logged and counted, and end nothing', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), FLATLINE__DATABASE__POOL_MAX: '5' }
   const service = await startService(t, { env, openFilesMax: 220 })
   const path = await createPing(service)

@@ -14,7 +14,7 @@ const parse = (text: string): Line[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line))
 
-test('LOG_FILE holds every line, rotated by size, and errors also in a second file, up to the last line', async (t) => {
+test('LOG_FILE has every line, rotated by size, and a second file has the errors, to the last line', async (t) => {
   const dir = await scratchDir(t)
   const file = join(dir, 'logs', 'flatline.log')
   const env = {
@@ -57,7 +57,7 @@ test('LOG_FILE holds every line, rotated by size, and errors also in a second fi
   assert.equal((await names()).length, 4, 'no more are kept')
 })
 
-test('the error file gets only errors, even beside standard output, up to a forced end', async (t) => {
+test('the error file has only errors, even beside standard output, up to a forced end', async (t) => {
   const dir = await scratchDir(t)
   const errorFile = join(dir, 'errors.log')
   const service = await startService(t, {
@@ -89,7 +89,7 @@ test('a log file that cannot be written stops the start with one line that names
   await chmod(dir, 0o755)
 })
 
-test('the level is changed while it runs, for the lines of requests too, and that is in the audit trail', async (t) => {
+test('the log level changes at run time, also for lines of requests, and is in the audit log', async (t) => {
   const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), LOG_LEVEL: 'warn' } })
   assert.ok(
     ['config.summary', 'server.listening', 'server.ready'].every((name) =>
@@ -140,7 +140,7 @@ test('the level is changed while it runs, for the lines of requests too, and tha
   )
 })
 
-test('a line of a request says who called, from where, and by which trace; probes and pings leave none', async (t) => {
+test('a request is logged with caller, address and trace; probes and pings are not logged', async (t) => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
   const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), LOG_ANONYMIZE_IP: 'true' } })
   const headers = { 'x-api-key': keys.api_key, 'x-request-id': 'r-1', traceparent: `00-${traceId}-00f067aa0ba902b7-01` }

@@ -10,7 +10,7 @@ import { spawnService, startService } from './service.ts'
 
 const noKeys = { BOOTSTRAP_API_KEY: '', BOOTSTRAP_API_KEY_READONLY: '', BOOTSTRAP_PING_KEY: '' }
 
-test('a fresh start makes a database and keys, which it shows once; later starts keep the data', async (t) => {
+test('a first start creates a database and keys, which it shows once; later starts keep the data', async (t) => {
   const env = { ...noKeys, DATA_DIR: await scratchDir(t) }
   const first = await startService(t, { env })
   const key = /api_key=(\S{32})/.exec(first.output())?.[1] ?? ''
@@ -50,7 +50,7 @@ test('two instances with their own DATA_DIR run side by side', async (t) => {
   assert.deepEqual(await Promise.all([a.stop(), b.stop()]), [0, 0])
 })
 
-test('outside the local profile generated keys go to a private file, whose path is logged', async (t) => {
+test('outside of the local profile generated keys go to a private file, whose path is logged', async (t) => {
   const dataDir = await scratchDir(t)
   const service = await startService(t, {
     env: {
@@ -71,7 +71,7 @@ test('outside the local profile generated keys go to a private file, whose path 
   await service.stop()
 })
 
-test('ten instances that start at once on an empty database all become ready, with one project', async (t) => {
+test('ten simultaneous starts on an empty database all become ready, with one project', async (t) => {
   const url = await createDatabase(t, { empty: true })
   const env = { DATABASE_URL: url, FLATLINE__DATABASE__POOL_MAX: '3' }
   const all = await Promise.all(Array.from({ length: 10 }, () => startService(t, { env })))
@@ -80,7 +80,7 @@ test('ten instances that start at once on an empty database all become ready, wi
   assert.deepEqual(await Promise.all(all.map((service) => service.stop())), Array(10).fill(0))
 })
 
-test('without its database a start waits: live is 200, ready 503, everything else 503, until it comes', async (t) => {
+test('a start waits for its database: live is 200, ready and everything else 503', async (t) => {
   const url = await createDatabase(t)
   const name = /\/([^/?]+)\?/.exec(url)?.[1] as string
   const admin = (text: string) => sql(process.env.TEST_DATABASE_URL as string, text)
@@ -101,13 +101,13 @@ test('without its database a start waits: live is 200, ready 503, everything els
   await service.stop()
 })
 
-test('a start that is told to stop while it waits for its database stops', async (t) => {
+test('a start that waits for its database stops on request', async (t) => {
   const service = await startService(t, { env: { DATABASE_URL: 'postgres://x@127.0.0.1:1/x' }, ready: false })
   await service.event('database.waiting')
   assert.equal(await service.stop(), 0)
 })
 
-test('what waiting cannot mend ends the start with one line', async (t) => {
+test('an error that waiting cannot solve ends the start with one line', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
   t.after(() => taken.close())
   await eventually('a port', () => taken.listening)
@@ -124,7 +124,7 @@ test('what waiting cannot mend ends the start with one line', async (t) => {
   const cases: [Record<string, string>, RegExp][] = [
     [{ DATABASE_URL: url, PORT: String(port) }, /port \d+ on 127.0.0.1 is taken: set PORT/],
     [{ DATABASE_URL: edited }, /was edited after it had been applied/],
-    [{ DATABASE_URL: refused }, /the database refuses us/],
+    [{ DATABASE_URL: refused }, /the database refuses the connection/],
     [{ PORT: 'x', LOG_LEVEL: 'loud' }, /PORT: .*\n.*LOG_LEVEL: /],
   ]
   for (const [env, message] of cases) {
@@ -136,7 +136,7 @@ test('what waiting cannot mend ends the start with one line', async (t) => {
   }
 })
 
-test('flatline migrate applies migrations and says so, and needs a DATABASE_URL', async (t) => {
+test('flatline migrate applies and lists migrations, and requires a DATABASE_URL', async (t) => {
   const { execFile } = await import('node:child_process')
   const run = (env: Record<string, string>) =>
     new Promise<{ code: number; text: string }>((resolve) => {

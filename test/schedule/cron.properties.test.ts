@@ -101,7 +101,7 @@ test('the next match is strictly later, and the same from any instant before it'
   )
 })
 
-test('a later heartbeat never brings an earlier deadline', () => {
+test('a later heartbeat never causes an earlier deadline', () => {
   fc.assert(
     fc.property(cron, place, fc.integer({ min: 0, max: 40 * DAY_MS }), (cron, [tz, earlier], distance) => {
       const [first, second] = [nextCronMatch(cron, earlier, tz), nextCronMatch(cron, earlier + distance, tz)]
@@ -110,7 +110,7 @@ test('a later heartbeat never brings an earlier deadline', () => {
   )
 })
 
-test('away from a change of the clocks the next match shows matching fields', () => {
+test('away from a change of the clocks the next match has matching fields', () => {
   fc.assert(
     fc.property(cron, place, (cron, [tz, after]) => {
       const next = nextCronMatch(cron, after, tz)

@@ -23,7 +23,7 @@ function moments(expression: string, tz: string, from: string, count: number): s
   return found.join(' ')
 }
 
-test('every form of the dialect means what it should', () => {
+test('every form of an expression has its documented meaning', () => {
   const cases: [string, string][] = [
     ['* * * * *', '01-01T00:01 01-01T00:02 01-01T00:03'],
     ['5 * * * *', '01-01T00:05 01-01T01:05 01-01T02:05'],
@@ -65,7 +65,7 @@ test('every form of the dialect means what it should', () => {
     assert.equal(moments(expression, 'UTC', '2024-01-01T00:00', 3), expected, expression)
 })
 
-test('days match both day fields if either begins with a star, else one of them', () => {
+test('a day must match both day fields if either begins with a star, else one of them', () => {
   const cases: [string, string][] = [
     ['0 0 13 * 5', '01-05T00:00 01-12T00:00 01-13T00:00'],
     ['0 0 * * 5', '01-05T00:00 01-12T00:00 01-19T00:00'],
@@ -80,7 +80,7 @@ test('days match both day fields if either begins with a star, else one of them'
     assert.equal(moments(expression, 'UTC', '2024-01-01T00:00', 3), expected, expression)
 })
 
-test('everything outside the dialect is refused', () => {
+test('every text that is not an expression is refused', () => {
   const minutes = [
     '60',
     '-1',
@@ -151,7 +151,7 @@ test('a leap day on a Sunday is found decades ahead, also across 2100', () => {
   assert.equal(next('2088-02-29T00:00'), utc('2128-02-29T00:00'))
 })
 
-test('a time of day that the clocks skip comes at once after the gap, and once', () => {
+test('a time of day that the clocks skip matches once, at the end of the gap', () => {
   const cases: [string, string, string, string][] = [
     ['30 3 * * *', 'Europe/Riga', '2024-03-30T12:00', '03-31T01:00 04-01T00:30'],
     ['30 2 * * *', 'America/New_York', '2024-03-09T12:00', '03-10T07:00 03-11T06:30'],
@@ -171,7 +171,7 @@ test('a time of day that the clocks skip comes at once after the gap, and once',
     assert.equal(moments(expression, tz, from, 2), expected, `${expression} ${tz}`)
 })
 
-test('a time of day that comes twice counts on its first pass only', () => {
+test('a time of day that comes twice matches only the first time', () => {
   const cases: [string, string, string, string][] = [
     ['30 3 * * *', 'Europe/Riga', '2024-10-26T12:00', '10-27T00:30 10-28T01:30'],
     ['30 1 * * *', 'America/New_York', '2024-11-03T05:00', '11-03T05:30 11-04T06:30'],
@@ -187,7 +187,7 @@ test('a time of day that comes twice counts on its first pass only', () => {
     assert.equal(moments(expression, tz, from, 2), expected, `${expression} ${tz} ${from}`)
 })
 
-test('a rhythm follows real elapsed time through both changes', () => {
+test('an interval follows elapsed time through both clock changes', () => {
   const cases: [string, string, string, string][] = [
     ['*/30 * * * *', 'America/New_York', '2024-03-10T06:15', '03-10T06:30 03-10T07:00 03-10T07:30'],
     ['*/30 2 * * *', 'America/New_York', '2024-03-10T04:00', '03-11T06:00 03-11T06:30 03-12T06:00'],

@@ -45,18 +45,18 @@ test('a cron schedule is due at its moments in its time zone', () => {
   assert.equal(nthDue(nine, noon, 5), Date.UTC(2024, 0, 8, 7))
 })
 
-test('a moment that falls on the last heartbeat is past', () => {
+test('a moment equal to the last heartbeat is past', () => {
   assert.equal(nextDue({ kind: 'cron', schedule: '0 12 * * *', tz: 'UTC' }, noon), noon + 86_400_000)
   assert.equal(nextDue({ kind: 'cron', schedule: '0 12 * * *', tz: 'UTC' }, noon - 1), noon)
 })
 
-test('a schedule that its zone always skips has no moments', () => {
+test('a schedule of moments that its zone always skips has none', () => {
   const skipped: Schedule = { kind: 'cron', schedule: '* 2 8-14 3 */7', tz: 'America/New_York' }
   assert.equal(nextDue(skipped, noon), null)
   assert.equal(nthDue(skipped, noon, 3), null)
 })
 
-test('an expression or zone that nobody validated throws rather than keep a check up for ever', () => {
+test('an invalid expression or zone throws, so that no check stays up for ever', () => {
   assert.throws(() => nextDue({ kind: 'cron', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid cron expression/)
   assert.throws(() => nextDue({ kind: 'cron', schedule: '* * * * *', tz: 'foo/bar' }, noon), RangeError)
   assert.throws(() => nextDue({ kind: 'oncalendar', schedule: 'whenever', tz: 'UTC' }, noon), /not a valid OnCalendar/)
@@ -72,7 +72,7 @@ test('the k-th moment is k times the next one', () => {
   )
 })
 
-test('each of seven hundred moments that were missed costs as much as one', async () => {
+test('each of seven hundred missed moments costs as much as one', async () => {
   const rules = { ...initialRules, failureThreshold: 720 }
   for (const schedule of [
     { kind: 'cron', schedule: '* * * * *', tz: 'Europe/Berlin' },
@@ -88,13 +88,13 @@ test('each of seven hundred moments that were missed costs as much as one', asyn
   }
 })
 
-test('one line of exactly five fields is cron, anything else is OnCalendar', () => {
+test('one line of exactly five fields is cron, and anything else is OnCalendar', () => {
   for (const text of ['* * * * *', ' 0\t0  1 1 *\n', 'a b c d e', '? H @ 15W L']) assert.equal(detectKind(text), 'cron')
   for (const text of ['', ' ', '* * * *', '* * * * * *', 'daily', 'Mon *-*-* 12:00', '*\n* * * *', '* * * * *\n*'])
     assert.equal(detectKind(text), 'oncalendar')
 })
 
-test('an expression must be valid in the dialect that its shape says', () => {
+test('an expression must be valid in the syntax that its form implies', () => {
   for (const text of ['*/5 * * * mon-fri', 'daily', 'Mon *-*-* 12:00', 'Mon *-*-* 12:00 Europe/Riga', '12:00\n13:00'])
     assert.equal(isValidExpression(text), true, text)
   for (const text of ['', '61 * * * *', '0 0 31 2 *', '*\n* * * *', '* * * * * *', '1999-01-02', '@daily'])

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { build, keys } from '../helper.ts'
 
-test('answers tell browsers to take nothing for a page; heartbeats go without', async (t) => {
+test('answers forbid browsers to interpret them as pages; heartbeats lack these headers', async (t) => {
   const { call, url } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', {})).json()
   for (const path of ['/api/v3/checks/', '/health', '/nowhere', '/api/v3/deliveries/?limit=x']) {
@@ -25,7 +25,7 @@ test('answers tell browsers to take nothing for a page; heartbeats go without', 
   assert.match(String(secure.headers['strict-transport-security']), /max-age=31536000/)
 })
 
-test('a request that is not HTTP, or has too large a head, gets the usual error and a closed connection', async (t) => {
+test('a malformed request, or one with too large a head, gets the usual error and a closed connection', async (t) => {
   const { url } = await build(t)
   const exchange = (text: string) =>
     new Promise<string>((resolve, reject) => {

@@ -101,7 +101,7 @@ function shown(answer: Answer, request: string, secrets: readonly string[]): str
   return secrets.filter((secret) => !request.includes(secret) && forms(secret).some((form) => said.includes(form)))
 }
 
-test('no answer and no log line shows a uuid, key or secret to a caller who may not have it', async (t) => {
+test('no answer and no log line shows a uuid, key or secret to a caller without access', async (t) => {
   const { routes, observe } = watchRoutes()
   const logFile = join(await scratchDir(t), 'flatline.log')
   const running = await build(t, { ...env, LOG_LEVEL: 'debug', LOG_FILE: logFile }, observe)
@@ -218,7 +218,7 @@ test('no answer and no log line shows a uuid, key or secret to a caller who may 
   )
 })
 
-test('calls on objects of another project answer like unknown ones, by the same statements', async (t) => {
+test('objects of another project answer like unknown ones, by the same statements', async (t) => {
   const { routes, observe } = watchRoutes()
   const running = await build(t, env, observe)
   const { app, call } = running

@@ -11,7 +11,7 @@ const key = { 'x-api-key': keys.api_key }
 const readOnlyKey = { 'x-api-key': keys.api_key_readonly }
 const admin = { authorization: `Bearer ${adminToken}` }
 
-test('calls of a key are limited per minute; those of another key, pings, probes and metrics do not count', async (t) => {
+test('calls of a key are limited per minute; other keys, pings, probes and metrics do not count', async (t) => {
   const { call } = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '3' })
   const check = (await call('POST', '/api/v3/checks/', {}, key)).json()
   assert.equal((await call('GET', '/api/v3/deliveries/', undefined, key)).headers.get('ratelimit-remaining'), '1')
@@ -64,7 +64,7 @@ test('every spelling of a key in a header counts as one key, and an empty header
   )
 })
 
-test('0 switches a limit off; the administrator has one of its own', async (t) => {
+test('0 switches a limit off, and the operator has a separate one', async (t) => {
   const off = await build(t, { FLATLINE__LIMITS__CALLS_PER_MINUTE: '0', FLATLINE__ADMIN__CALLS_PER_MINUTE: '2' })
   for (let i = 0; i < 5; i++) {
     const answer = await off.call('GET', '/api/v3/checks/', undefined, key)
@@ -75,7 +75,7 @@ test('0 switches a limit off; the administrator has one of its own', async (t) =
   assert.deepEqual(statuses, [200, 200, 429])
 })
 
-test('nobody uses up the calls of the operator, whose address a proxy may share with everybody', async (t) => {
+test('nobody uses up the calls of the operator, even behind the same proxy address', async (t) => {
   const { call } = await build(t, {
     FLATLINE__ADMIN__CALLS_PER_MINUTE: '2',
     FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '5',
@@ -87,7 +87,7 @@ test('nobody uses up the calls of the operator, whose address a proxy may share 
   assert.equal((await call('GET', '/admin/log-level', undefined, admin)).status, 200)
 })
 
-test('nothing of a request is read before its token is known to be right', async (t) => {
+test('nothing of a request is read before its token is verified', async (t) => {
   const guarded = await build(t)
   const broken = '{"level": '
   assert.equal((await guarded.call('PUT', '/admin/log-level', broken, {})).status, 401)
@@ -103,7 +103,7 @@ test('nothing of a request is read before its token is known to be right', async
   }
 })
 
-test('failed authentications of an address are limited, for any keys; the right key is still served', async (t) => {
+test('failed authentications of an address are limited for all keys; the right key is still served', async (t) => {
   const { url } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '3', TRUST_PROXY: 'loopback' })
   let tried = 0
   const attempt = async (from: string, headers: Record<string, string> = {}) => {
@@ -123,7 +123,7 @@ test('failed authentications of an address are limited, for any keys; the right 
   assert.equal((await attempt('2001:db8:0:1::4')).status, 401)
 })
 
-test('an address that no trusted proxy has told does not count', async (t) => {
+test('an address from an untrusted proxy does not count', async (t) => {
   const { url } = await build(t, { FLATLINE__LIMITS__AUTH_FAILURES_PER_MINUTE: '2' })
   const statuses: number[] = []
   for (let i = 0; i < 3; i++) {
@@ -133,7 +133,7 @@ test('an address that no trusted proxy has told does not count', async (t) => {
   assert.deepEqual(statuses, [401, 401, 429])
 })
 
-test('the token before the present one is accepted while it is configured', async (t) => {
+test('the previous token is accepted while it is configured', async (t) => {
   const previous = 'previous-admin-token-00000000000000000'
   const { call } = await build(t, { ADMIN_TOKEN_PREVIOUS: previous })
   for (const [token, status] of [
@@ -174,7 +174,7 @@ async function stopRedis(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test('replicas count together in Redis; without it they serve everybody, and count again when it is back', {
+test('replicas count together in Redis; without it all calls are served and not counted', {
   skip: needsTool('redis-server'),
 }, async (t) => {
   const port = await freePort()
@@ -214,7 +214,7 @@ test('replicas count together in Redis; without it they serve everybody, and cou
   for (let i = 0; i < 4; i++) assert.equal(await status(i), 200)
 })
 
-test('a Redis that hangs lets nobody wait for long: after a few calls it is not asked any more', {
+test('a hanging Redis delays few calls: after them it is not asked any more', {
   skip: needsTool('redis-server'),
 }, async (t) => {
   const port = await freePort()

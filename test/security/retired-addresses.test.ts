@@ -34,7 +34,7 @@ const ways: [name: string, remove: (running: Running, a: Record<string, string>,
   ]
 
 for (const [way, remove] of ways) {
-  test(`the uuid and the badge of a check that was ${way} are given to no other project`, async (t) => {
+  test(`the uuid and the badge of a check that was ${way} go to no other project`, async (t) => {
     const running = await build(t)
     const { call } = running
     const [a, b] = [await project(running, 'a'), await project(running, 'b')]
@@ -61,7 +61,7 @@ for (const [way, remove] of ways) {
   })
 }
 
-test('only one of two projects gets a uuid, at once or after its first owner deletes the check', async (t) => {
+test('only one of two projects gets a uuid, in parallel or after its first owner deletes the check', async (t) => {
   const running = await build(t)
   const projects = [await project(running, 'a'), await project(running, 'b')]
   for (let round = 0; round < 10; round++) {

@@ -10,7 +10,7 @@ const path = '/api/v3/maintenance/'
 const [from, to] = ['2026-01-01T00:00:00+00:00', '2099-01-01T00:00:00+00:00']
 const longTags = Array.from({ length: 100 }, (_, n) => `${n}-${'x'.repeat(480)}`)
 
-test('maintenance windows name so much together, also when many are made at once', async (t) => {
+test('the names in maintenance windows are limited together, also in parallel', async (t) => {
   const { call, databaseUrl } = await build(t)
   const window = (name: string) => call('POST', path, { name, from, to, tags: longTags })
   for (let n = 0; n < 3; n++) assert.equal((await window(String(n))).status, 201)
@@ -49,7 +49,7 @@ test('maintenance windows name so much together, also when many are made at once
   for (const entry of entries) assert.ok(JSON.stringify(entry).length < 5000)
 })
 
-test('channels by the hundred on checks by the thousand make neither a large answer nor a large entry', async (t) => {
+test('hundreds of channels on thousands of checks make neither a large answer nor a large audit entry', async (t) => {
   const { call, databaseUrl } = await build(t)
   const settings = { url: 'http://a.example' }
   const { id } = (await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings })).json()
@@ -74,7 +74,7 @@ test('channels by the hundred on checks by the thousand make neither a large ans
   assert.equal(last?.detail.after.channels, id)
 })
 
-test('a body of nothing but brackets and one escape keeps nobody waiting', async (t) => {
+test('a body of nothing but brackets and one escape blocks nobody', async (t) => {
   const { call } = await build(t)
   const deep = `${'['.repeat(90)}${'0,'.repeat(3_900_000)}0${']'.repeat(90)}`
   let status = 0

@@ -112,7 +112,7 @@ const bodies: Record<string, unknown> = {
   'PUT /admin/log-level/': { level: 'debug' },
 }
 
-test('no key opens what is another project’s, and no route forgets to ask', async (t) => {
+test('no key reads or changes another project, through any route', async (t) => {
   const { running, guarded, check, channel, b } = await openTwoProjects(t)
   const { call, databaseUrl } = running
 
@@ -147,7 +147,7 @@ test('no key opens what is another project’s, and no route forgets to ask', as
     })
   }
 
-  await t.test('what they tried has changed nothing', async () => {
+  await t.test('the attempts above changed nothing', async () => {
     const left = (await call('GET', `/api/v3/checks/${check}`)).json()
     assert.deepEqual([left.name, left.n_pings, left.channels], ['check-of-a', 2, channel])
     assert.equal((await call('GET', `/api/v3/channels/${channel}/`)).json().name, 'channel-of-a')
@@ -218,7 +218,7 @@ function assertRefused(name: string, who: string, answer: Answer, what: string):
   else assert.ok([401, 403, 404].includes(answer.status), what)
 }
 
-test('a new first ENCRYPTION_KEY encrypts new settings; old ones stay readable until they are saved again', async (t) => {
+test('a new first ENCRYPTION_KEY encrypts new settings; old ones stay readable until they are saved', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   const receiver = await createReceiver(t)
   const [old, fresh] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')]

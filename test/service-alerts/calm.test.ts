@@ -25,7 +25,7 @@ function toldOf(rule: string, levels: readonly (AlertLevel | null)[]): string[] 
 }
 
 suite('a service alert', () => {
-  test('is reported at once when it gets worse, and as better once that has lasted', () => {
+  test('a service alert is reported at once when it gets worse, and after a while when it gets better', () => {
     assert.deepEqual(toldOf('latency', ['INFO', 'WARNING', 'CRITICAL', null, null, null, null, null, null]), [
       '0 INFO',
       '15 WARNING',
@@ -34,14 +34,14 @@ suite('a service alert', () => {
     ])
   })
 
-  test('that comes and goes is one, whatever the rule', () => {
+  test('a problem that comes and goes is reported once, whatever the rule', () => {
     for (const rule of Object.keys(rules)) {
       const flapping = Array.from({ length: 200 }, (_, n): AlertLevel | null => (n % 4 === 3 ? 'CRITICAL' : null))
       assert.deepEqual(toldOf(rule, ['CRITICAL', ...flapping]), ['0 CRITICAL'], rule)
     }
   })
 
-  test('that got better by a step is reported with its worst level since then', () => {
+  test('a partial improvement is reported with the worst level since then', () => {
     const levels: (AlertLevel | null)[] = [
       'CRITICAL',
       null,

@@ -45,7 +45,7 @@ for (const [what, rule, change, level] of table)
     assert.equal(rules[rule]({ ...well, ...change }, targets)?.level, level)
   })
 
-test('what is told of /health names the checks that are not well', () => {
+test('the health alert names the checks that are not healthy', () => {
   const told = rules.health({ ...well, health: 'unhealthy', ailing: ['database', 'circuit_breakers', 'disk'] })
   assert.equal(told?.text, '/health says unhealthy: database, disk')
 })

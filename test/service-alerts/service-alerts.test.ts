@@ -6,7 +6,7 @@ import { createDatabase, sql } from '../postgres.ts'
 
 const admin = { authorization: `Bearer ${adminToken}` }
 
-test('what is wrong with the service is told to the operators once, kept in the history, and resolved', async (t) => {
+test('a problem of the service is reported to the operators once, kept in the history, and resolved', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   const far = await createReceiver(t)
   const ENCRYPTION_KEY = randomBytes(32).toString('hex')
@@ -59,7 +59,7 @@ test('what is wrong with the service is told to the operators once, kept in the 
   assert.equal((await callAt(url, 'GET', '/api/v3/service-alerts/?limit=0', undefined, admin)).status, 400)
 })
 
-test('the last thousand alerts and more are kept, and the oldest go', async (t) => {
+test('at least the last thousand alerts are kept, and the oldest are removed', async (t) => {
   const DATABASE_URL = await createDatabase(t)
   await sql(
     DATABASE_URL,
@@ -74,7 +74,7 @@ test('the last thousand alerts and more are kept, and the oldest go', async (t) 
   await eventually('the oldest to go', async () => (await oldest()) > 1)
 })
 
-test('the service sends a heartbeat of its own while it is well', async (t) => {
+test('the service sends its own heartbeat while it is healthy', async (t) => {
   const far = await createReceiver(t)
   await build(t, { SELF_HEARTBEAT_URL: `${far.url}/ping/self`, FLATLINE__FEATURES__SELF_HEARTBEAT_MS: '50' })
   await eventually('two heartbeats', () => far.received.length >= 2)

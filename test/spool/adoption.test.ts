@@ -10,7 +10,7 @@ import { scratchDir } from '../helper.ts'
 const record = (at: number) => encodeRecord({ at, payload: Buffer.alloc(100, 'x') })
 const limits = { maxBytes: 1e6, segmentBytes: 1e5, queueMaxEntries: 1000 }
 
-test('a spool that cannot be taken over is reported once, and other files stay where they are', async (t) => {
+test('a spool that cannot be adopted is reported once, and other files stay in place', async (t) => {
   const root = await scratchDir(t)
   const events: string[] = []
   const log = { info() {}, error: (line: object) => void events.push(String((line as { event?: string }).event)) }
@@ -65,7 +65,7 @@ test('a spool is adopted at once although its owner was killed while it replaced
   assert.equal(spool.backlog().records, 1)
 })
 
-test('a damaged file is kept after its readable part is stored; one that is only torn is not', async (t) => {
+test('a damaged file is kept after its readable part is stored; one with only a torn end is not', async (t) => {
   const [first, second] = [record(1), record(2)]
   const damaged = Buffer.from(second)
   damaged.writeUInt8(damaged.readUInt8(40) ^ 1, 40)

@@ -11,7 +11,7 @@ import { scratchDir } from '../helper.ts'
 
 const log = { info() {}, error() {} }
 
-test('a record comes back as it was written', () => {
+test('a record is read as it was written', () => {
   const records = [
     record(1),
     { at: -1.5, payload: Buffer.from([0, 255, 10]) },
@@ -25,7 +25,7 @@ test('a record comes back as it was written', () => {
   })
 })
 
-test('a torn end and a damaged record cost themselves and nothing else', () => {
+test('a torn end and a damaged record lose only themselves', () => {
   const whole = [1, 2, 3, 4].map((n) => encodeRecord(record(n)))
   const bytes = Buffer.concat(whole)
   const second = (whole[0] as Buffer).length
@@ -40,7 +40,7 @@ test('a torn end and a damaged record cost themselves and nothing else', () => {
   }
 })
 
-test('records are replayed in their order over many segments, and leave the spool empty', async (t) => {
+test('records are replayed in order over many segments, and leave the spool empty', async (t) => {
   const spool = await open(t, { segmentBytes: 1000 })
   await Promise.all(span(1, 200).map((n) => push(spool, n)))
   await push(spool, 201)
@@ -63,7 +63,7 @@ test('a record that arrives during a replay is kept for the next', async (t) => 
   assert.deepEqual(await replayAll(spool), [2])
 })
 
-test('a replay that fails leaves everything where it was', async (t) => {
+test('a replay that fails leaves everything in place', async (t) => {
   const spool = await open(t)
   await push(spool, 1)
   await assert.rejects(
@@ -73,7 +73,7 @@ test('a replay that fails leaves everything where it was', async (t) => {
   assert.deepEqual(await replayAll(spool), [1])
 })
 
-test('a full spool takes no more and keeps what it has', async (t) => {
+test('a full spool takes no more and keeps its records', async (t) => {
   const spool = await open(t, { maxBytes: 4 * encodeRecord(record(1)).length })
   for (const n of span(1, 4)) await push(spool, n)
   assert.equal(
@@ -84,7 +84,7 @@ test('a full spool takes no more and keeps what it has', async (t) => {
   await push(spool, 6)
 })
 
-test('strangers get a tenth of the room, and each leaves some of it for the others', async (t) => {
+test('unknown senders get a tenth of the room, and each leaves some for the others', async (t) => {
   const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length })
   const taken = (owner: RecordOwner) => span(1001, 1200).filter((n) => spool.push(record(n), owner, () => {})).length
   const addresses = Array.from({ length: 30 }, (_, i) => taken({ stranger: `192.0.2.${i}` }))
@@ -102,7 +102,7 @@ test('an owner fills no more than its share', async (t) => {
   assert.equal(taken({ id: 'b', share: 0.8 }), 10, 'what is left')
 })
 
-test('a record that could not be written takes no share', async (t) => {
+test('a record that could not be written uses no share', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length }, root)
   const owners: RecordOwner[] = [{ id: 'a', share: 0.1 }, { stranger: '192.0.2.1' }]
@@ -121,7 +121,7 @@ test('a record that could not be written takes no share', async (t) => {
   for (const owner of owners) assert.equal(await write(owner), 'written')
 })
 
-test('the backlog names the time of its oldest record, wherever that record lies', async (t) => {
+test('the backlog has the time of its oldest record, wherever that record is', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, {}, root)
   await push(spool, 50)
@@ -141,7 +141,7 @@ test('the backlog names the time of its oldest record, wherever that record lies
   )
 })
 
-test('a process whose files were taken over acknowledges nothing in them and begins new ones', async (t) => {
+test('a process whose files were adopted acknowledges nothing in them and begins new ones', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, {}, root)
   await push(spool, 1)
@@ -177,7 +177,7 @@ test('a disk that failed and works again is noticed without a new record', async
   assert.deepEqual(await replayAll(spool), [2])
 })
 
-test('a spool whose owner was killed is taken over by one of two others, and its records come first', async (t) => {
+test('one of two others adopts the spool of a killed owner, and its records come first', async (t) => {
   const root = await scratchDir(t)
   const dead = await spawnOwner(t, root, 3)
   const [first, second] = await Promise.all([open(t, {}, root), open(t, {}, root)])
@@ -191,7 +191,7 @@ test('a spool whose owner was killed is taken over by one of two others, and its
   assert.deepEqual(replayed, [1, 2, 3, 10])
 })
 
-test('what a killed adopter had taken over is found by the next, older first', async (t) => {
+test('the spools that a killed adopter had taken are adopted by the next, oldest first', async (t) => {
   const root = await scratchDir(t)
   const gone = { host: (await import('node:os')).hostname(), pid: 1, startedAt: 'before' }
   await mkdir(join(root, 'a', 'b'), { recursive: true })

@@ -3,7 +3,7 @@ import { permissionsOf } from '../../core/permissions.ts'
 import type { Authenticator, Principal } from '../../http/admission/authenticator.ts'
 import { checkToken, wrongToken } from './service-token.ts'
 
-/** ADMIN_TOKEN. Where it is not set, what it opens does not exist. */
+/** ADMIN_TOKEN. If it is not set, its routes answer as if they did not exist. */
 export function createAdminToken({ adminToken, adminTokenPrevious }: Config['security']): Authenticator {
   const permissions = permissionsOf('operator')
   const admin: Principal = { kind: 'admin-token', label: 'admin', projectIds: [], permissions }

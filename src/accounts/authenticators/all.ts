@@ -7,7 +7,10 @@ import { createMetricsToken } from './metrics-token.ts'
 import { createPingKey } from './ping-key.ts'
 import type { KeyLookup } from './project-key.ts'
 
-/** In the order in which they are asked: those without a query first. If none accepts a call, the refusal of the last one is its answer. */
+/**
+ * In the order in which they are asked, first those without a query. If none accepts a call, the last refusal is the
+ * answer.
+ */
 export function createAuthenticators(config: Config, projects: KeyLookup): Authenticator[] {
   return [
     createMetricsToken(config),

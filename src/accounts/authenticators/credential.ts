@@ -1,4 +1,4 @@
-// Where requests carry their credentials: nothing else reads one.
+// Where requests carry their credentials. No other file reads one.
 
 import type { FastifyRequest } from 'fastify'
 import { sameSecret } from '../keys.ts'
@@ -19,7 +19,7 @@ export function bearerToken(request: FastifyRequest): string {
   return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
 }
 
-/** Each is compared, whatever the result of the one before. */
+/** Compares all of them, whatever the result of the first. */
 export function isOneOf(given: string, secrets: readonly (string | undefined)[]): boolean {
   return secrets.filter((secret) => secret !== undefined && sameSecret(given, secret)).length > 0
 }

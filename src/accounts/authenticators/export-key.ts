@@ -7,8 +7,8 @@ const wrong = 'wrong key'
 const permissions = permissionsOf('exporter')
 
 /**
- * A read-only key and no other, as a bearer token or as `key` in the path, and refused with the codes of Healthchecks: for Prometheus, whose
- * configuration is read by more people than should hold a key that writes.
+ * A read-only key and no other, as a bearer token or as `key` in the path, with the error codes of Healthchecks. It is
+ * for Prometheus, whose configuration is read by more people than should know a key that writes.
  */
 export function createExportKey(projects: KeyLookup): Authenticator {
   return {

@@ -4,7 +4,7 @@ import type { Authenticator, Principal } from '../../http/admission/authenticato
 import { isInternal } from '../../http/admission/internal.ts'
 import { checkToken, wrongToken } from './service-token.ts'
 
-/** METRICS_TOKEN. Where it is not set, anybody is served; in production, anybody in the same network. */
+/** METRICS_TOKEN. If it is not set, everybody is admitted; in production, only callers in the same network. */
 export function createMetricsToken({ security, environment }: Config): Authenticator {
   const { metricsToken, metricsTokenPrevious } = security
   const permissions = permissionsOf('collector')
@@ -14,7 +14,7 @@ export function createMetricsToken({ security, environment }: Config): Authentic
     name: 'metrics-token',
     permissions,
     rateScope: null,
-    schemes: { metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN, where it is set' } },
+    schemes: { metricsToken: { type: 'http', scheme: 'bearer', description: 'METRICS_TOKEN, if it is set' } },
     isOptional: true,
     wrong: wrongToken,
     authenticate(request) {

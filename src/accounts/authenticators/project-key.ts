@@ -1,4 +1,5 @@
-// What the keys of projects share: where they may be, and what is done with them while the database is away.
+// What the keys of projects have in common: where they may be, and how they are checked while the database is
+// unavailable.
 
 import type { FastifyRequest } from 'fastify'
 import type { Principal, SecurityScheme } from '../../http/admission/authenticator.ts'

@@ -1,4 +1,4 @@
-// A secret of the configuration, and the one that it replaces.
+// A secret of the configuration, and its predecessor while it is being replaced.
 
 import type { FastifyRequest } from 'fastify'
 import type { AuthRefusal, Principal } from '../../http/admission/authenticator.ts'

@@ -1,22 +1,22 @@
-// A backup is a script that psql can run, so that no data ever depends on this program to be read. It begins with a line of JSON about
-// what follows, holds the rows of each table as COPY writes them, and ends with the SHA-256 of everything before the last line. The
-// reader takes the rows and nothing else: it never runs what a file says.
+// A backup is a script that psql can run, so that its data can be read without this program. It begins with a line of
+// JSON that describes the content, contains the rows of each table as COPY writes them, and ends with the SHA-256 of
+// everything before the last line. The reader only takes the rows: it never executes what a file says.
 
 import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 
-/** In the order in which they can be filled: what others refer to comes first. */
+/** In the order in which the tables can be filled: referenced tables come first. */
 const Table = Type.Object({
   name: Type.String(),
   columns: Type.Array(Type.String(), { minItems: 1 }),
-  /** Of `columns`, those that a sequence fills. */
+  /** Those of `columns` that a sequence fills. */
   counted: Type.Array(Type.String()),
   partitions: Type.Array(
     Type.Object({
       name: Type.String(),
-      /** As PostgreSQL prints it: bounds of instants, in UTC. */
+      /** As PostgreSQL prints bounds of instants, in UTC. */
       bound: Type.String({ pattern: "^FOR VALUES FROM \\('[0-9 :+-]+'\\) TO \\('[0-9 :+-]+'\\)$" }),
     }),
   ),
@@ -24,11 +24,11 @@ const Table = Type.Object({
 
 const Header = Type.Object({
   format: Type.Literal(1),
-  /** What was answered before this instant is in the backup. */
+  /** Everything that was answered before this instant is in the backup. */
   at: Type.String(),
-  /** Of the program that wrote it. */
+  /** The version of the program that wrote it. */
   version: Type.String(),
-  /** The newest one that the database had. */
+  /** The newest migration of the database. */
   migration: Type.String({ minLength: 1 }),
   tables: Type.Array(Table),
 })
@@ -36,7 +36,7 @@ const Header = Type.Object({
 export type BackupTable = Static<typeof Table>
 export type BackupHeader = Static<typeof Header>
 
-/** What a file cannot be used for, and why. */
+/** Why a file cannot be used. */
 export class BackupFileError extends Error {
   override name = 'BackupFileError'
 }
@@ -48,16 +48,16 @@ const rowsMark = '-- rows: '
 const sumMark = '-- sha256: '
 const endOfRows = Buffer.from('\\.\n')
 const newline = 0x0a
-/** PostgreSQL's own limit of a field is 1 GB; ours are a small part of this. */
+/** PostgreSQL's own limit of a field is 1 GB; the fields of Flatline are a small part of this. */
 const rowMaxBytes = 256 * 1024 * 1024
-/** The header names a partition for each day. */
+/** The header names one partition per day. */
 const textMaxBytes = 4 * 1024 * 1024
 
 const id = pg.escapeIdentifier
 
 const copyLine = ({ name, columns }: BackupTable) => `COPY ${id(name)} (${columns.map(id).join(', ')}) FROM stdin;`
 
-/** Whether anybody has used a database, as opposed to its having been migrated, which fills in some rows as well. */
+/** Whether a database has been used, and not only migrated, which fills in some rows as well. */
 export const inUse = '(EXISTS (SELECT FROM projects) OR EXISTS (SELECT FROM audit))'
 
 export function clear(tables: readonly { name: string }[]): string {
@@ -68,13 +68,13 @@ export function createPartition(table: BackupTable, partition: BackupTable['part
   return `CREATE TABLE IF NOT EXISTS ${id(partition.name)} PARTITION OF ${id(table.name)} ${partition.bound}`
 }
 
-/** New rows are numbered after those that are there. */
+/** New rows get numbers after those of existing rows. */
 export function advanceSequence(table: BackupTable, column: string): string {
   const sequence = `pg_get_serial_sequence(${pg.escapeLiteral(id(table.name))}, ${pg.escapeLiteral(column)})`
   return `SELECT setval(${sequence}, (SELECT max(${id(column)}) FROM ${id(table.name)}))`
 }
 
-/** `rowsOf` gives the output of COPY, in chunks of any size. */
+/** `rowsOf` returns the output of COPY, in chunks of any size. */
 export async function* writeBackup(
   header: BackupHeader,
   rowsOf: (table: BackupTable) => AsyncIterable<Buffer>,
@@ -114,7 +114,10 @@ export type BackupTaker = {
   rows(table: BackupTable, rows: AsyncIterable<Buffer>): Promise<void>
 }
 
-/** Resolves once everything has been read and its sum was right; until then nothing of it is certain. Throws BackupFileError. */
+/**
+ * Resolves once the whole file was read and its checksum was right; until then its data is not verified. Throws
+ * BackupFileError.
+ */
 export async function readBackup(
   source: AsyncIterable<Buffer>,
   taker: BackupTaker,
@@ -154,13 +157,16 @@ function parseHeader(line: string): BackupHeader {
   return header
 }
 
-/** Hands out lines, and rows up to the line that ends them, and sums up all that was handed out but the line with the sum. */
+/**
+ * Returns lines, and rows up to the line that ends them, and hashes everything that it returned except the line with
+ * the checksum.
+ */
 function createLineReader(source: AsyncIterable<Buffer>) {
   const chunks = source[Symbol.asyncIterator]()
   const hash = createHash('sha256')
   let pending: Buffer = Buffer.alloc(0)
 
-  /** Reads up to the next end of a line. To append each chunk by itself would copy a long line many times. */
+  /** Reads up to the next end of a line. Appending each chunk by itself would copy a long line many times. */
   async function more(maxBytes: number): Promise<boolean> {
     const pieces = pending.length === 0 ? [] : [pending]
     const before = pieces.length

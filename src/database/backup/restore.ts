@@ -1,5 +1,6 @@
-// Puts a backup into a database, in one transaction, and only once its sum is right. The schema is first brought to the migration that
-// the backup was made at, and to today's after its rows are in, so that later migrations see the data that they are about.
+// Restores a backup into a database, in one transaction, and only if its checksum is right. The schema is first
+// migrated to the version of the backup, and to the current one after the rows are in, so that later migrations see the
+// data.
 
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
@@ -17,7 +18,7 @@ import {
   readBackup,
 } from './format.ts'
 
-/** What the caller has to decide or to change. */
+/** Refusals that the caller has to decide about or resolve. */
 class RestoreRefusedError extends Error {
   override name = 'RestoreRefusedError'
 }
@@ -26,7 +27,7 @@ export type RestoreOptions = {
   client: pg.Client
   source: AsyncIterable<Buffer>
   migrations: readonly Migration[]
-  /** Delete what the database holds. */
+  /** Whether to delete the existing data. */
   replace: boolean
 }
 
@@ -42,7 +43,7 @@ const columnsQuery = `SELECT c.relname AS name, array_agg(a.attname::text) AS co
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     AND a.attnum > 0 AND NOT a.attisdropped AND c.relname NOT IN ('_prisma_migrations', 'schema_compatibility') GROUP BY 1`
 
-/** Throws BackupFileError or RestoreRefusedError; then the database holds what it held before. */
+/** Throws BackupFileError or RestoreRefusedError; then the database is unchanged. */
 export async function restoreBackup(options: RestoreOptions): Promise<{ header: BackupHeader; rows: number }> {
   const { client, migrations } = options
   await client.query(settings)
@@ -102,17 +103,19 @@ async function makeRoom(client: pg.Client, { tables }: BackupHeader, replace: bo
   }
   const names = [...known.keys()].map((name) => client.escapeIdentifier(name))
   await client.query(`LOCK TABLE ${names.join(', ')} IN ACCESS EXCLUSIVE MODE`).catch((error) => {
-    throw error.code === '55P03' ? new RestoreRefusedError('the database is in use: stop what uses it first') : error
+    throw error.code === '55P03'
+      ? new RestoreRefusedError('the database is in use: first stop the programs that use it')
+      : error
   })
   const { rows: use } = await client.query<{ found: boolean }>(`SELECT ${inUse} AS found`)
   if (use[0]?.found && !replace)
-    throw new RestoreRefusedError('the database is not empty: --replace deletes all that it holds')
+    throw new RestoreRefusedError('the database is not empty: --replace deletes all its data')
   await client.query(clear(found))
   for (const table of tables)
     for (const partition of table.partitions) await client.query(createPartition(table, partition))
 }
 
-/** Heartbeats would be accepted into a database that is about to be another. */
+/** Otherwise heartbeats would be accepted into a database that is about to be replaced. */
 async function refuseWhileInUse(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ count: number }>(users)
   const count = rows[0]?.count ?? 0

@@ -1,5 +1,5 @@
-// Takes a backup over COPY, from one snapshot, while the service goes on: nothing is held but the right to read the tables. What the
-// migrations write themselves is not part of it, because a restore runs them.
+// Takes a backup with COPY, from one snapshot, while the service runs: it only holds the right to read the tables. Rows
+// that the migrations write are not part of it, because a restore runs the migrations.
 
 import type pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
@@ -7,7 +7,7 @@ import { type BackupHeader, type BackupTable, writeBackup } from './format.ts'
 
 export type BackupSummary = { header: BackupHeader; rows: number }
 
-/** For a vacuum or a change of the schema that is under way. */
+/** For a vacuum or a schema change in progress. */
 const lockTimeoutMs = 30_000
 
 const settings = `SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = ${lockTimeoutMs};

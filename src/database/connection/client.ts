@@ -1,6 +1,6 @@
-// One pg.Pool. Every statement is SQL, prepared by its name (sql.ts), but for two tables on which Prisma is the plainer way: it writes, lists
-// and deletes the samples of health_metrics, and reads the list of projects. Statements read instants as epoch milliseconds and
-// counters as numbers, so that nothing above this file knows a Date or a BigInt.
+// One pg.Pool. Every statement is SQL, prepared by its name (sql.ts), except for two tables on which Prisma is simpler:
+// it writes, lists and deletes the samples of health_metrics, and reads the list of projects. Statements read instants
+// as epoch milliseconds and counters as numbers, so that no code above this file handles a Date or a BigInt.
 
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
@@ -9,11 +9,11 @@ import { isConflict, isTransient, persist } from '../retry.ts'
 import type { Statement } from '../sql.ts'
 
 export type ClientHooks = {
-  /** A connection broke while nobody used it. */
+  /** A connection broke while it was idle. */
   connectionLost(error: Error): void
-  /** A statement was answered, or failed, after so many milliseconds. */
+  /** A statement was answered, or failed, after this many milliseconds. */
   statement(name: string, ms: number): void
-  /** Around whatever needs a connection: may refuse it, and learns what came of it. */
+  /** Wraps everything that needs a connection: may refuse it, and gets its result. */
   guard<T>(work: () => Promise<T>): Promise<T>
 }
 
@@ -35,8 +35,8 @@ export type DatabaseClient = Queryable & {
   pool: pg.Pool
   prisma: PrismaClient
   /**
-   * Runs `work` in one transaction; again when PostgreSQL breaks it off for a deadlock or a conflict, and when the
-   * connection is lost before the commit was sent. `limitMs` replaces the usual time limit of each of its statements.
+   * Runs `work` in one transaction; again if PostgreSQL aborts it for a deadlock or a conflict, and if the connection
+   * is lost before the commit was sent. `limitMs` replaces the usual time limit of each of its statements.
    */
   transaction<T>(work: (tx: Queryable) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>
@@ -52,7 +52,7 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
     connectionTimeoutMillis: options.connectTimeoutMs,
     idleTimeoutMillis: options.idleTimeoutMs,
     statement_timeout: options.statementTimeoutMs,
-    // The server's limit is of no use when the server does not answer at all.
+    // The limit of the server is useless when the server does not answer at all.
     query_timeout: options.statementTimeoutMs + 2000,
     // A process that is stopped in the middle of a transaction must not hold its locks for ever.
     idle_in_transaction_session_timeout: idleInTransactionMs,
@@ -63,10 +63,10 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
     pipeline: true,
     types,
   })
-  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  // The pool replaces a connection that breaks while idle; without a listener the error would end the process.
   pool.on('error', hooks.connectionLost)
-  // From when the pool hands a connection out until its first statement nobody else listens, and a server that shuts down ends
-  // connections then, too. What is asked of such a connection fails, so there is nothing more to do.
+  // Between the pool's hand-out of a connection and its first statement nothing else listens, and a server that shuts
+  // down closes connections then, too. The next statement on such a connection fails, so there is nothing more to do.
   pool.on('connect', (client) => client.on('error', () => undefined))
   const timed = timedRun(hooks)
 
@@ -113,7 +113,7 @@ function timedRun(hooks: ClientHooks): Run {
   }
 }
 
-/** A plain read changes nothing, so that asking two times is asking once. */
+/** A plain read changes nothing, so it is safe to repeat. */
 const isRead = ({ text }: Statement) => /^\s*SELECT\b/.test(text)
 
 function observedPrisma(pool: pg.Pool, hooks: ClientHooks): PrismaClient {
@@ -130,11 +130,11 @@ function observedPrisma(pool: pg.Pool, hooks: ClientHooks): PrismaClient {
       },
     },
   })
-  // The extension changes no type; Prisma's own says only that $on is gone.
+  // The extension changes no type; Prisma's own type only removes $on.
   return observed as unknown as PrismaClient
 }
 
-/** `uncertain` gets the error of a commit whose outcome is not known: what it was for may be done. */
+/** `uncertain` gets the error of a commit whose outcome is unknown: its changes may be stored. */
 async function transactionOnce<T>(
   pool: pg.Pool,
   run: Run,
@@ -157,10 +157,11 @@ async function transactionOnce<T>(
       throw error
     }
   }
-  // A connection that is lost between two statements says so here; without a listener it would end the process.
+  // A connection that is lost between two statements reports it here; without a listener the error would end the
+  // process.
   client.on('error', breaks)
   try {
-    // Not awaited, so that it travels with the first statement of `work`, which fails with it if it fails.
+    // Not awaited, so that it is sent with the first statement of `work`, which fails with it if it fails.
     client.query(limitMs === undefined ? 'BEGIN' : limitedBegin(limitMs)).catch(() => undefined)
     const result = await work({ query })
     committing = true
@@ -169,10 +170,10 @@ async function transactionOnce<T>(
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back instead of committed')
     return result
   } catch (error) {
-    // A connection on which not even ROLLBACK works is thrown away instead of going back to the pool.
+    // A connection on which even ROLLBACK fails is closed instead of returned to the pool.
     await client.query('ROLLBACK').catch(breaks)
-    // Of statements under way together the first that fails makes the others fail with "transaction is aborted", and which of them
-    // is heard of first is chance.
+    // Of concurrent statements, the first that fails makes the others fail with "transaction is aborted", and the order
+    // in which the errors arrive is random.
     const first = (error as { code?: string }).code === abortedTransaction ? (cause ?? error) : error
     if (committing) uncertain.add(first as Error)
     throw first
@@ -194,7 +195,10 @@ const types: pg.CustomTypesConfig = {
   }) as pg.CustomTypesConfig['getTypeParser'],
 }
 
-/** PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, whatever the session's zone; UTC, the usual one, without a pattern. */
+/**
+ * PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, in any zone of the session; UTC, the usual one, without a
+ * pattern.
+ */
 function epochMs(text: string): number {
   if (text.endsWith('+00')) return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
   const [, instant, sign, hours, minutes] = /^(.*)([+-])(\d\d)(?::(\d\d))?$/.exec(text) ?? []

@@ -1,10 +1,10 @@
-// Whether a database server has room for every process that may be connected at once: those that run, and those that a roll-out starts
-// before it stops the old ones.
+// Whether a database server has enough connections for every process that may run at once: the usual ones, and those
+// that a roll-out starts before it stops the old ones.
 
-/** What the service is set to. `reserve` is left to others: backups, monitoring, somebody with psql. */
+/** The settings of the service. `reserve` is for others: backups, monitoring, somebody with psql. */
 export type ConnectionPlan = { poolMax: number; replicas: number; replicasSurge: number; reserve: number }
 
-/** What the server says; limits of the role and of the database are null where there are none. */
+/** The limits of the server; those of the role and of the database are null if there are none. */
 export type ConnectionLimits = {
   maxConnections: number
   reserved: number
@@ -15,7 +15,9 @@ export type ConnectionLimits = {
 
 export type ConnectionRoom = { needed: number; available: number; isShort: boolean }
 
-/** `poolMax × (replicas + replicasSurge)` must fit into what the server allows; and one pool into what is free now. */
+/**
+ * `poolMax × (replicas + replicasSurge)` must fit into the limits of the server, and one pool into what is free now.
+ */
 export function connectionRoom(plan: ConnectionPlan, limits: ConnectionLimits): ConnectionRoom {
   const needed = plan.poolMax * (plan.replicas + plan.replicasSurge)
   const allowed = [

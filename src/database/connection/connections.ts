@@ -1,4 +1,5 @@
-// Asked once, at the start: a server that is too small shows only when all replicas are busy, as refused connections.
+// Checked once, at the start: a server with too few connections shows only when all replicas are busy, as refused
+// connections.
 
 import { statement } from '../sql.ts'
 import type { DatabaseLog } from '../telemetry.ts'
@@ -16,7 +17,7 @@ const limits = statement<ConnectionLimits>(
      (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "inUse"`,
 )
 
-/** Warns of a server that cannot hold the connections of all replicas. Never rejects. */
+/** Logs a warning about a server that has too few connections for all replicas. Never rejects. */
 export async function checkConnections(on: Queryable, plan: ConnectionPlan, log: DatabaseLog): Promise<void> {
   const [found] = await on.query(limits).catch(() => [])
   if (found === undefined) return

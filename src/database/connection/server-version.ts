@@ -1,6 +1,6 @@
 import type pg from 'pg'
 
-/** The server refuses us, or we it: no amount of waiting changes that. */
+/** The server refuses the connection, or its version is too old: waiting does not change that. */
 export class DatabaseRefusedError extends Error {
   override name = 'DatabaseRefusedError'
 }

@@ -2,17 +2,20 @@ import { chmod, lchown, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { EmbeddedPostgresError } from './error.ts'
 
-/** The user PostgreSQL runs as; undefined: the same as ours. */
+/** The user that PostgreSQL runs as; undefined means the user of this process. */
 export type SystemAccount = { uid: number; gid: number } | undefined
 
-// "nobody" on Linux, and the one unprivileged user with a name in nearly every container image. No `postgres` user is assumed.
+// "nobody" on Linux, and the only unprivileged user with a name in nearly every container image. A user `postgres` may
+// not exist.
 export const nobody = { uid: 65534, gid: 65534 }
 
 export function runningAsRoot(): boolean {
   return process.getuid?.() === 0
 }
 
-/** PostgreSQL refuses root. Whoever already owns one of the paths (the cluster first) can run it without a change of owner. */
+/**
+ * PostgreSQL refuses root. If a user already owns one of the paths (the cluster first), no change of owner is needed.
+ */
 export async function chooseAccount(paths: string[]): Promise<SystemAccount> {
   if (!runningAsRoot()) return undefined
   for (const path of paths) {
@@ -22,14 +25,17 @@ export async function chooseAccount(paths: string[]): Promise<SystemAccount> {
   return nobody
 }
 
-/** DATA_DIR is ours, so as root we open it for passing through (not for listing); directories above it are not ours to change. */
+/**
+ * DATA_DIR belongs to Flatline, so root makes it passable (not listable) for other users; directories above it are not
+ * changed.
+ */
 export async function openForPassage(dataDir: string, account: SystemAccount): Promise<void> {
   if (!account) return
   const { mode, uid } = await stat(dataDir)
   if (uid === 0 && (mode & 0o001) === 0) await chmod(dataDir, (mode & 0o7777) | 0o011)
 }
 
-/** Refuses, naming the first directory or file on the way to `path` that the account may not enter or execute. */
+/** Rejects with the first directory or file on the way to `path` that the account may not enter or execute. */
 export async function requireReachable(account: SystemAccount, path: string): Promise<void> {
   if (!account) return
   for (const step of stepsTo(path)) {

@@ -7,7 +7,7 @@ export type PostgresBinaries = { initdb: string; postgres: string; pgCtl: string
 
 const suffix = process.platform === 'win32' ? '.exe' : ''
 
-/** Finds the PostgreSQL of the package for this platform, ready to run. */
+/** Finds the PostgreSQL binaries of the package for this platform. */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const packageDir = findPackage()
   await restoreLibraryLinks(packageDir)
@@ -35,7 +35,8 @@ function findPackage(): string {
   }
 }
 
-// npm packages cannot hold links, and npm may have been told not to run the install script that makes them.
+// npm packages cannot contain links, and npm may run with --ignore-scripts, which skips the install script that creates
+// them.
 async function restoreLibraryLinks(packageDir: string): Promise<void> {
   const list = await readFile(join(packageDir, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {

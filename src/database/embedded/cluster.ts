@@ -1,6 +1,7 @@
-// The cluster on disk. initdb works in a temporary sibling that is renamed into place when complete, so DATA_DIR/postgres
-// either does not exist or is whole, whenever we are killed. Several starters may run initdb at the same time: the first
-// rename wins, the others find a directory that is not empty, drop their copy and go on with the winner's.
+// The cluster on disk. initdb works in a temporary sibling directory that is renamed when complete, so
+// DATA_DIR/postgres either does not exist or is complete, whenever the process is killed. Several processes may run
+// initdb at the same time: the first rename wins, the others find a directory that is not empty, delete their copy and
+// use the winner's.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -52,7 +53,7 @@ const temporaryPrefix = 'postgres.initdb-'
 const passwordFile = 'flatline.password'
 const run = promisify(execFile)
 
-/** Brings DATA_DIR to a complete cluster of our major version that the returned account can run. */
+/** Prepares a complete cluster of the right major version in DATA_DIR that the returned account can run. */
 export async function prepareCluster(givenDataDir: string, log: EmbeddedLog): Promise<Cluster> {
   const binaries = await findPostgresBinaries()
   const dataDir = await prepareDataDir(givenDataDir)
@@ -67,7 +68,7 @@ export async function prepareCluster(givenDataDir: string, log: EmbeddedLog): Pr
   return { dataDir, dir, account, binaries, ...(password && { password }) }
 }
 
-/** What PostgreSQL's processes see: nothing of ours (secrets, PG* variables) but what a loader needs. */
+/** The environment of PostgreSQL's processes: no variables of the service (secrets, PG*), only what a loader needs. */
 export function childEnvironment(): Record<string, string> {
   const kept = ['PATH', 'LD_LIBRARY_PATH', 'SystemRoot', 'SYSTEMROOT', 'TEMP', 'TMP']
   const pairs = kept.flatMap((key) => (process.env[key] === undefined ? [] : [[key, process.env[key]]]))
@@ -89,7 +90,8 @@ async function prepareDataDir(given: string): Promise<string> {
   }
 }
 
-// A peer may be running initdb right now, so only what a process that is gone left behind is removed, or what is too old to be live.
+// Another process may be running initdb right now, so only the remains of dead processes, or very old ones, are
+// removed.
 async function removeLeftovers(dataDir: string, log: EmbeddedLog): Promise<void> {
   for (const name of await readdir(dataDir)) {
     if (!name.startsWith(temporaryPrefix)) continue
@@ -98,7 +100,7 @@ async function removeLeftovers(dataDir: string, log: EmbeddedLog): Promise<void>
     const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
     if (pid !== process.pid && isAlive(pid) && age < 5 * initdbTimeoutMs) continue
     const about = { event: 'embedded.leftovers_removed', path }
-    log.warn(about, 'removing what an interrupted first start of the embedded database left behind')
+    log.warn(about, 'removing the remains of an interrupted first start of the embedded database')
     await removeTree(path)
   }
 }
@@ -123,7 +125,7 @@ async function createCluster(
 ): Promise<void> {
   const started = Date.now()
   const account = await chooseAccount([dataDir])
-  // initdb, unlike the server, wants its user to have a name; the owner of a volume often has none.
+  // initdb, unlike the server, needs a user with a name; the owner of a volume often has none.
   const accounts = account && account.uid !== nobody.uid ? [account, nobody] : [account]
   for (const [index, candidate] of accounts.entries()) {
     const last = index === accounts.length - 1
@@ -160,7 +162,7 @@ async function runInitdb(dir: string, account: SystemAccount, binaries: Postgres
     )
     await writeFile(join(dir, passwordFile), password, { mode: 0o600 })
   } else {
-    // No password on the socket: the directory it is in lets in nobody but the user who can read the data files anyway.
+    // The socket needs no password: its directory admits only the user who can read the data files anyway.
     await spawnInitdb(binaries, [...args, '--auth-local=trust', '--auth-host=reject'], dir, account)
   }
 }
@@ -208,7 +210,8 @@ async function moveIntoPlace(temporary: string, dir: string, dataDir: string): P
     return
   }
   if (process.platform === 'win32') return
-  // Without it a power failure could undo the rename and bring up an empty database over acknowledged heartbeats.
+  // Without the sync a power failure could undo the rename, and an empty database would replace acknowledged
+  // heartbeats.
   const parent = await open(dataDir, 'r')
   await parent.sync().finally(() => parent.close())
 }
@@ -233,7 +236,7 @@ async function takePossession(dataDir: string, dir: string): Promise<SystemAccou
   const { uid, mode } = await stat(dir)
   if (account && uid === 0) await giveTo(account, dir)
   if (!runningAsRoot() && process.getuid && uid !== process.getuid()) throw await notOurs(dir)
-  // PostgreSQL insists on it, and volume drivers (fsGroup) widen it.
+  // PostgreSQL requires this mode, and volume drivers (fsGroup) widen it.
   if (process.platform !== 'win32' && (mode & 0o777) !== 0o700) await chmod(dir, 0o700)
   await openForPassage(dataDir, account)
   return account

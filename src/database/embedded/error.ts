@@ -1,9 +1,9 @@
-/** Everything about the embedded database that waiting cannot mend: one line that says what to do. */
+/** An error of the embedded database that waiting cannot solve: one line that says what to do. */
 export class EmbeddedPostgresError extends Error {
   override readonly name: string = 'EmbeddedPostgresError'
 }
 
-/** Somebody else runs this cluster. Apart from the others because a running owner that meets it must step down, not retry. */
+/** Another process runs this cluster. A class of its own, because a running owner that gets it must stop, not retry. */
 export class ClusterTakenError extends EmbeddedPostgresError {
   override readonly name = 'ClusterTakenError'
 }

@@ -1,5 +1,6 @@
-// PostgreSQL marks a cluster and a socket as taken with files that hold the postmaster's pid, and believes them when any process
-// of its user has that pid. In a container every start has the same few pids, so after a kill the file often names an innocent.
+// PostgreSQL marks a cluster and a socket as in use with files that contain the pid of the postmaster, and trusts them
+// if any process of its user has that pid. In a container every start uses the same few pids, so after a kill the file
+// often names an unrelated process.
 import { execFile } from 'node:child_process'
 import { readFile, readlink, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -10,7 +11,10 @@ import { errorCode } from './error.ts'
 /** postmaster.pid; port and socketDir are empty for the first moments of a start. */
 export type PostmasterFile = { pid: number; port: number; socketDir: string; listenAddress: string }
 
-/** `zombie`: dead, but its parent never collects it, as happens under pid 1 of a container; `unknown`: alive, not ours to look at. */
+/**
+ * `zombie`: dead, but its parent never reaps it, as happens under pid 1 of a container. `unknown`: alive, but not
+ * accessible.
+ */
 export type ProcessIdentity = 'postmaster' | 'other' | 'zombie' | 'dead' | 'unknown'
 
 const run = promisify(execFile)
@@ -39,18 +43,21 @@ export async function identifyProcess(pid: number, clusterDir: string): Promise<
   return basename(command.join(' ')).startsWith('postgres') ? 'postmaster' : 'other'
 }
 
-/** Removes a postmaster.pid or socket lock that names a process which is not this cluster's postmaster. Call it only when nothing answers there. */
+/**
+ * Removes a postmaster.pid or socket lock that names a process which is not this cluster's postmaster. Call it only
+ * when no server answers there.
+ */
 export async function removeFalseLock(path: string, cluster: Cluster, log: EmbeddedLog): Promise<void> {
   const text = await readFile(path, 'utf8').catch(() => undefined)
   if (text === undefined) return
   const pid = Math.abs(Number.parseInt(text, 10)) || 0
   const identity = await identifyProcess(pid, cluster.dir)
-  // PostgreSQL itself clears the file of a dead process, under better interlocks than ours, but stops at an empty one (full disk);
-  // a peer's file is empty too, for an instant.
+  // PostgreSQL itself removes the file of a dead process, with better interlocks than these, but stops at an empty file
+  // (full disk); the file of another starting server is also empty for an instant.
   const empty =
     text.trim() === '' && Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now()) > 2000
   if (!empty && identity !== 'other' && identity !== 'zombie') return
-  // Renamed before it is removed: if a peer's server replaced the file since we read it, the name goes back.
+  // Renamed before it is removed: if another server has replaced the file since it was read, the rename is undone.
   const aside = `${path}.stale-${process.pid}`
   try {
     await rename(path, aside)

@@ -1,9 +1,10 @@
-// One Flatline per DATA_DIR. The owner holds an advisory lock in a session of its own for as long as it lives: a kill ends the
-// session, so nothing is left to clean up, and no pid can lie about it. PostgreSQL's own lock file lets one server run on a
-// cluster; the lock says whose server it is. A server whose lock is free is an orphan, its Flatline was killed; whoever gets
-// the lock stops it and starts its own. One whose owner is still about to lock it looks the same for the first moments, hence
-// the grace: only its parent may lock a server younger than that. If the parent is slower all the same, it loses its server
-// once and then finds the cluster taken. Whatever the order of events, the lock has one holder.
+// One Flatline per DATA_DIR. The owner holds an advisory lock in a session of its own as long as it lives: a kill ends
+// the session, so nothing has to be cleaned up, and no stale pid can mislead. PostgreSQL's own lock file lets one
+// server run on a cluster; the advisory lock says which Flatline owns the server. A server without the lock is an
+// orphan whose Flatline was killed; the process that gets the lock stops it and starts its own. A server whose owner
+// has not locked it yet looks the same for a moment, so a grace time applies: only its parent may lock a younger
+// server. A parent that is slower loses its server once and then finds the cluster taken. In every order of events the
+// lock has one holder.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -23,7 +24,7 @@ export type Claim = { cluster: Cluster; address: ServerAddress; log: EmbeddedLog
 
 const startTimeoutMs = 120_000
 const parentGraceMs = 3_000
-// A killed owner's session lingers until its server notices the closed socket.
+// The session of a killed owner exists until its server notices the closed socket.
 const lockTimeoutMs = 3_000
 const pollMs = 20
 const tryLock = "SELECT pg_try_advisory_lock(x'464c4154'::int, 1) AS locked"
@@ -32,13 +33,13 @@ const lockHeld = `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory
 const identity = `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid,
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 * 1000 AS "ageMs"`
 
-/** Whether some Flatline owns the server; asked in its database `postgres`. */
+/** Whether a Flatline owns the server; queried in its database `postgres`. */
 export async function ownerLockHeld(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ held: boolean }>(lockHeld)
   return rows[0]?.held ?? false
 }
 
-/** Stops an orphan, starts a server of our own and locks it. Rejects with ClusterTakenError when another Flatline has the lock. */
+/** Stops an orphan, starts a server and locks it. Rejects with ClusterTakenError if another Flatline has the lock. */
 export async function takeCluster(claim: Claim): Promise<Ownership> {
   const deadline = Date.now() + startTimeoutMs
   for (;;) {
@@ -52,19 +53,23 @@ export async function takeCluster(claim: Claim): Promise<Ownership> {
       await server.stop()
       throw error
     }
-    // Still running means that a peer took it for an orphan and is stopping it; the next round finds out who has the cluster.
+    // A server that still runs was taken for an orphan, and another process is stopping it; the next round finds out
+    // who owns the cluster.
     if (!server.isRunning()) await requirePassing(server, claim, deadline)
     await sleep(100)
   }
 }
 
-/** Locks a running server of ours (also after it has reset all sessions). Undefined: it went away, or another has the lock. */
+/**
+ * Locks the running server of this process (also after it has reset all sessions). Undefined if it is gone, or another
+ * process has the lock.
+ */
 export async function lockOwnServer(
   server: PostgresProcess,
   { cluster, address, log, signal }: Claim,
   deadline: number,
 ): Promise<Ownership | undefined> {
-  // An orderly start says "starting up" for some milliseconds too; only a long one is worth a line.
+  // Every start says "starting up" for some milliseconds; only a long one is logged.
   const announceAt = Date.now() + 1000
   let announced = false
   while (server.isRunning()) {
@@ -163,7 +168,7 @@ async function connect(address: ServerAddress, cluster: Cluster): Promise<{ clie
   const client = new pg.Client({
     ...address,
     user: 'flatline',
-    // Advisory locks are per database, and this one is always there.
+    // Advisory locks belong to one database, and this one always exists.
     database: 'postgres',
     password: cluster.password,
     ssl: false,
@@ -209,7 +214,7 @@ async function closeClient(client: pg.Client): Promise<void> {
   await Promise.race([client.end().catch(() => {}), sleep(1_000, undefined, { ref: false })])
 }
 
-// The lock must not keep a process alive that has nothing else to do; pg has the method, its types do not.
+// The lock must not keep a process alive that has nothing else to do; pg has the method, but its types do not.
 function unref(client: pg.Client): void {
   ;(client as pg.Client & { unref(): void }).unref()
 }

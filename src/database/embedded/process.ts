@@ -17,9 +17,12 @@ export type ServerAddress = { host: string; port: number }
 export type PostgresProcess = {
   pid: number
   isRunning(): boolean
-  /** Resolves when the process is gone, however that came about. */
+  /** Resolves when the process is gone, for whatever reason. */
   exited: Promise<void>
-  /** Why it went: the telling line of its log, and whether trying again can help (a peer or a dying predecessor holds the cluster). */
+  /**
+   * Why it ended: the decisive line of its log, and whether a retry can help (another or an ending process uses the
+   * cluster).
+   */
   failure(): Promise<{ line: string; passing: boolean }>
   stop(): Promise<void>
 }
@@ -57,7 +60,7 @@ export async function launchPostgres(cluster: Cluster, address: ServerAddress): 
   }
 }
 
-/** Stops a server that is not our child. */
+/** Stops a server that is not a child of this process. */
 export async function stopPostmaster(pid: number, cluster: Cluster): Promise<void> {
   const stopped = await endProcess(pid, cluster, async (timeoutMs) => {
     const deadline = Date.now() + timeoutMs
@@ -71,7 +74,7 @@ export async function stopPostmaster(pid: number, cluster: Cluster): Promise<voi
   throw new EmbeddedPostgresError(`PostgreSQL (pid ${pid}) on ${cluster.dir} does not stop: end it and start again`)
 }
 
-// Fast shutdown first; then immediate, which costs a crash recovery at the next start; then kill, the same without a word.
+// Fast shutdown first; then immediate, which costs a crash recovery at the next start; then kill.
 async function endProcess(
   pid: number,
   cluster: Cluster,
@@ -87,7 +90,7 @@ async function endProcess(
 
 function settings({ host, port }: ServerAddress): string[] {
   const tcp = process.platform === 'win32'
-  // The list is comma separated; quotes keep a path with commas or spaces whole.
+  // The list is comma-separated; quotes protect paths with commas or spaces.
   const socketDirs = tcp ? '' : `"${host.replaceAll('"', '""')}"`
   return Object.entries({
     listen_addresses: tcp ? host : '',
@@ -106,7 +109,7 @@ function settings({ host, port }: ServerAddress): string[] {
     synchronous_commit: 'on',
     idle_session_timeout: 0,
     cluster_name: 'flatline',
-    // Errors of statements go to the clients that sent them; in this log their text would be tenants' data.
+    // Errors of statements go to the clients that sent them; in this log their text would be data of tenants.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
     log_checkpoints: 'off',
@@ -150,7 +153,7 @@ function observe(child: ChildProcess, cluster: Cluster, log: { path: string; fro
   }
 }
 
-/** An exit that is not in order, as at a second signal, waits for nothing; the server then ends by itself. */
+/** After a forced exit, for example by a second signal, nothing waits for the server; it then ends by itself. */
 function endWithUs(child: ChildProcess, exited: Promise<void>): void {
   if (child.pid === undefined || process.platform === 'win32') return
   const end = () => void child.kill('SIGINT')
@@ -158,7 +161,7 @@ function endWithUs(child: ChildProcess, exited: Promise<void>): void {
   exited.then(() => process.off('exit', end))
 }
 
-// Windows has no signals: kill() there ends the process on the spot.
+// Windows has no signals: kill() ends the process at once there.
 async function sendSignal(pid: number, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL', cluster: Cluster): Promise<void> {
   if (process.platform === 'win32' && signal !== 'SIGKILL') {
     const mode = signal === 'SIGINT' ? 'fast' : 'immediate'
@@ -173,7 +176,8 @@ async function sendSignal(pid: number, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL',
   }
 }
 
-// Peers starting at the same time write to the same file, hence the search for this process's own lines.
+// Other processes that start at the same time write to the same file, so this searches for the lines of its own
+// process.
 function explainExit(text: string, pid: number): { line: string; passing: boolean } {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const fatal = lines.filter((line) => /(FATAL|PANIC): /.test(line) && !line.includes('the database system is '))
@@ -197,7 +201,7 @@ async function readFrom({ path, from }: { path: string; from: number }): Promise
 async function openLog(path: string, { account }: Cluster): Promise<FileHandle> {
   const size = (await stat(path).catch(() => undefined))?.size ?? 0
   if (size > maxLogBytes) await rename(path, `${path}.1`).catch(() => {})
-  // Not through a link: as root we would write, and give away, a file that the owner of DATA_DIR chose.
+  // Not through a link: root would write a file that the owner of DATA_DIR chose, and change its owner.
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
   const file = await open(path, flags, 0o600)
   if (account) await file.chown(account.uid, account.gid)
@@ -215,10 +219,10 @@ async function socketDirectory(cluster: Cluster): Promise<string> {
   const found = await lstat(dir)
   if (found.uid === process.getuid?.()) await giveTo(cluster.account, dir)
   const { uid, mode } = await lstat(dir)
-  // Anyone can make a directory of this name under /tmp, and would then be our database.
+  // Anybody can create a directory of this name under /tmp, and could pretend to be the database.
   if (!found.isDirectory() || uid !== (cluster.account?.uid ?? process.getuid?.()) || (mode & 0o077) !== 0) {
     throw new EmbeddedPostgresError(
-      `${dir}, where the database's socket goes, is somebody else's: remove it or use a shorter DATA_DIR`,
+      `${dir}, which is for the database's socket, belongs to another user: remove it or use a shorter DATA_DIR`,
     )
   }
   await requireReachable(cluster.account, dir)

@@ -1,7 +1,7 @@
-// PostgreSQL as part of the service: nothing to install, gone when the service stops, healed when it dies, and nothing lost
-// when either is killed. The parts: postgres-binaries (the npm package), postgres-account (running under root),
-// postgres-cluster (initdb), postgres-lock-files and postgres-ownership (exactly one Flatline per DATA_DIR),
-// postgres-process (start and stop). No signal handlers: the process decides when to stop, and calls stop().
+// PostgreSQL as part of the service: nothing to install, stopped with the service, restarted when it dies, and nothing
+// lost when either is killed. The parts: binaries.ts (the npm package), account.ts (under root), cluster.ts (initdb),
+// lock-files.ts and ownership.ts (exactly one Flatline per DATA_DIR), process.ts (start and stop). It handles no
+// signals: the process decides when to stop, and calls stop().
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type EmbeddedLog, prepareCluster } from './cluster.ts'
 import { ClusterTakenError, EmbeddedPostgresError } from './error.ts'
@@ -11,9 +11,12 @@ import { chooseAddress } from './process.ts'
 export { EmbeddedPostgresError }
 
 export type EmbeddedPostgres = {
-  /** For pg.Pool. The host is a directory with a Unix socket (127.0.0.1 on Windows); it stays the same when the server is restarted. */
+  /**
+   * The configuration for pg.Pool. The host is a directory with a Unix socket (127.0.0.1 on Windows) and stays the same
+   * when the server is restarted.
+   */
   connection: { host: string; port: number; user: string; database: string; password?: string }
-  /** Fast, clean shutdown; resolves when the server has exited (at most 20 s). Can be called again. */
+  /** Fast, clean shutdown; resolves when the server has exited (at most 20 s). May be called again. */
   stop(): Promise<void>
 }
 
@@ -22,9 +25,9 @@ const retryMaxMs = 15_000
 const relockTimeoutMs = 30_000
 
 /**
- * Starts PostgreSQL on `dataDir`/postgres, creating it the first time. Rejects with EmbeddedPostgresError.
- * `onTakenOver` is called at most once, when another Flatline got hold of the cluster while ours was being restarted;
- * `signal` gives up a start.
+ * Starts PostgreSQL on `dataDir`/postgres, and creates it the first time. Rejects with EmbeddedPostgresError.
+ * `onTakenOver` is called at most once, when another Flatline has taken the cluster while this server was being
+ * restarted; `signal` cancels a start.
  */
 export async function startEmbeddedPostgres(options: {
   dataDir: string
@@ -47,7 +50,7 @@ export async function startEmbeddedPostgres(options: {
     stop() {
       stopping.abort()
       stopped ??= supervision.then(async (last) => {
-        // The lock goes last, so that nobody adopts a server that is on its way out.
+        // The lock is released last, so that no other process adopts a server that is stopping.
         await last?.process.stop()
         await last?.release()
       })
@@ -76,7 +79,7 @@ async function begin(dataDir: string, log: EmbeddedLog, signal: AbortSignal) {
   }
 }
 
-/** Keeps the server running and locked until told to stop. Resolves to what is then held. */
+/** Keeps the server running and locked until it is stopped. Resolves to what it then holds. */
 async function supervise(
   first: Ownership,
   claim: Claim,
@@ -100,7 +103,7 @@ async function supervise(
   }
 }
 
-/** Tries for ever; rejects only when the cluster is another's or on abort. */
+/** Retries without limit; rejects only when another Flatline owns the cluster, or on abort. */
 async function regain({ process: server }: Ownership, claim: Claim): Promise<Ownership> {
   const { log, signal } = claim
   for (let waitMs = retryFirstMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {

@@ -6,7 +6,7 @@ const named: Record<string, readonly string[]> = {
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
-/** Whether an address is one of `items`: addresses, CIDR ranges, or the names that TRUST_PROXY knows. */
+/** Whether an address is in `items`: addresses, CIDR ranges, or the names that TRUST_PROXY accepts. */
 export function createAddressList(items: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const item of items.flatMap((name) => named[name] ?? [name])) {

@@ -1,5 +1,5 @@
-// Which methods each address has, and in which dialect failures are answered there. Fastify keeps a tree of routes for
-// each method, so it cannot tell an unknown address from one that has other methods.
+// Which methods each address supports, and in which dialect failures are answered there. Fastify keeps a tree of routes
+// for each method, so it cannot distinguish an unknown address from one with other methods.
 
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
@@ -16,7 +16,7 @@ type Addresses = {
   answerOf(request: FastifyRequest): AnswerFailure | undefined
   /** Failures at addresses that match are answered by `answer`, even if there is no route. */
   claim(path: RegExp, answer: AnswerFailure): void
-  /** 204 to OPTIONS, 405 to any other method that the address does not have, 404 for an address that does not exist. */
+  /** 204 to OPTIONS, 405 to any other unsupported method, 404 for an address that does not exist. */
   refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply
 }
 
@@ -24,7 +24,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** How failures are answered at this address. */
     answer?: AnswerFailure
-    /** The pattern to which this address redirects, whose methods it has. */
+    /** The pattern to which this address redirects, and whose methods it has. */
     redirectsTo?: string
   }
   interface FastifyInstance {
@@ -43,7 +43,7 @@ const methodOrder = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 export const addressesPlugin = fp(
   async (app) => {
     const byPattern = new Map<string, Known>()
-    // A part that is too long for a route is still one of its address.
+    // A part that is too long for a route still belongs to one of its addresses.
     const router = FindMyWay({ maxParamLength: pathMax })
     const claims: { path: RegExp; answer: AnswerFailure }[] = []
 
@@ -67,15 +67,15 @@ export const addressesPlugin = fp(
       return found === null || hasEmptyPart(found.params) ? undefined : found.store
     }
 
-    /**
-     * Whether the route that was found belongs to the address, and not to a wider pattern that happens to have the
-     * method.
-     */
+    /** Whether the found route belongs to the address, and not to a wider pattern that happens to have the method. */
     function isOfAddress({ routeOptions, url }: FastifyRequest): boolean {
       return routeOptions.url !== undefined && byPattern.get(routeOptions.url) === at(url)
     }
 
-    /** `DELETE /projects/` is no call on a project without a name, and `DELETE /quarantine/retry` none on an entry of that name. */
+    /**
+     * `DELETE /projects/` is not a call on a project without a name, and `DELETE /quarantine/retry` not one on an entry
+     * of that name.
+     */
     async function refuseOtherAddress(request: FastifyRequest, reply: FastifyReply): Promise<void> {
       if (!isOfAddress(request)) addresses.refuse(request, reply)
     }
@@ -109,7 +109,7 @@ export const addressesPlugin = fp(
   { name: 'http-addresses' },
 )
 
-/** An escape that is broken hides the address from the router. No fixed part of an address has one. */
+/** A broken escape hides the address from the router. No fixed part of an address contains one. */
 const withoutEscapes = (url: string) => url.replaceAll('%', '_')
 
 /** The router also accepts an empty part of a path. */

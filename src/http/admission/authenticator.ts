@@ -7,16 +7,16 @@ import type { ErrorCode } from '../../core/errors.ts'
 import type { Permission } from '../../core/permissions.ts'
 import type { RateScope } from './rate-limit.ts'
 
-/** Who calls. */
+/** The caller. */
 export type Principal = {
-  /** The name of its authenticator, or what became of it: `anonymous`, `unverified`. */
+  /** The name of its authenticator, or why there is none: `anonymous`, `unverified`. */
   kind: string
-  /** Names the caller in the audit trail and in the log. */
+  /** Names the caller in the audit log and in the log. */
   label: string
-  /** Empty for one who belongs to no project, and for a key whose project is unknown while the database is away. */
+  /** Empty for a caller without a project, and for a key whose project is unknown while the database is unavailable. */
   projectIds: readonly string[]
   permissions: readonly Permission[]
-  /** Of a key whose project is resolved later. */
+  /** The hash of a key whose project is resolved later. */
   keyHash?: string
 }
 
@@ -38,17 +38,19 @@ export type SecurityScheme = { description: string } & (
 export type Authenticator = {
   /** Unique. */
   name: string
-  /** All that its principals can have. Routes that require something else never ask it. */
+  /** All permissions that its principals can have. Routes that require another one never ask it. */
   permissions: readonly Permission[]
   /** How the calls of its principals are counted, at routes with a limit; null if they are not. */
   rateScope: RateScope | null
-  /** Its entries in the description of the API: any one of them will do. */
+  /** Its security schemes in the description of the API, any one of which is enough. */
   schemes: Readonly<Record<string, SecurityScheme>>
   /** Whether it can accept a call without a credential. */
   isOptional?: boolean
   /** The answer to a credential that is wrong, or does not permit the call. */
   wrong: string
-  /** Whether the request can have its credential only in the body, so that this authenticator is asked after the body has been read. */
+  /**
+   * Whether the credential can only be in the body, so that this authenticator is asked after the body has been read.
+   */
   isInBody?: (request: FastifyRequest) => boolean
   /** Whether the address is its credential, so that this authenticator is asked once the address is known to be valid. */
   isAddress?: boolean

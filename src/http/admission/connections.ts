@@ -1,15 +1,16 @@
-// How many clients may be connected at once. Without a limit those who only connect take every file that this process may open, and then
-// neither the database, nor a log file, nor even its own memory can be looked at any more: Node ends a process to which that happens.
+// Limits how many clients may be connected at once. Without a limit, clients that only connect could use up all files
+// that this process may open. Then it could open neither database connections nor log files, nor even read its own
+// memory usage, and Node ends the process.
 
 import { readFile } from 'node:fs/promises'
 import fp from 'fastify-plugin'
 
 export type ConnectionsOptions = {
-  /** Of the configuration; fewer where the system allows fewer open files. */
+  /** The configured limit; lower if the system allows fewer open files. */
   max: number
   /** Files and connections that this process needs for itself. */
   reserved: number
-  /** Open files that the system allows; read from the system where not given. */
+  /** Open files that the system allows; read from the system by default. */
   openFilesMax?: number
 }
 
@@ -33,7 +34,7 @@ export const connectionsPlugin = fp<ConnectionsOptions>(
   { name: 'http-connections', dependencies: ['metrics'] },
 )
 
-/** Infinity where the system does not tell. */
+/** Infinity if the system does not say. */
 async function readOpenFilesMax(): Promise<number> {
   const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '')
   return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)

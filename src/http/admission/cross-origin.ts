@@ -1,6 +1,6 @@
 // Pages of any origin may call the API and show badges: a key authenticates the caller, and there are no cookies.
-// Addresses outside of /api/ are for operators, probes and people who follow a link; pages of other origins need not
-// read them.
+// Addresses outside of /api/ are for operators, probes and people who follow a link; pages of other origins have no
+// reason to read them.
 
 import fp from 'fastify-plugin'
 

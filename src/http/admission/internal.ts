@@ -1,5 +1,5 @@
 // Whether a request comes from the machine or the private network of this process. A request that a proxy in that
-// network passes on may come from anywhere, and a page in a browser may reach this process by a public name that
+// network forwards may come from anywhere, and a page in a browser may reach this process by a public name that
 // resolves to it (DNS rebinding): neither counts as internal.
 
 import { isIP } from 'node:net'

@@ -1,6 +1,6 @@
-// How often one key, one address may call. Heartbeats, probes and metrics are not limited: a limit there would lose
-// what this is for. A call is counted once its caller is known: a count by the text of a header would begin again for
-// each spelling of a key.
+// How often one key or one address may call. Heartbeats, probes and metrics are not limited: a limit there would lose
+// what the service exists for. A call is counted once its caller is known: counting the text of a header would begin
+// again for each spelling of a key.
 
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -14,14 +14,14 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Counts a call for its caller. Throws `too_many_requests`. */
     limitCalls: (request: FastifyRequest, reply: FastifyReply, scope: RateScope) => Promise<void>
-    /** Counts a failed authentication. Throws `too_many_requests` when its address had too many within a minute. */
+    /** Counts a failed authentication. Throws `too_many_requests` if its address had too many within a minute. */
     limitAuthFailure: (request: FastifyRequest) => Promise<void>
     /** Counts nothing. Throws `too_many_requests` for an address that has used up its failures of this minute. */
     refuseFailing: (request: FastifyRequest) => void
   }
 }
 
-/** management: calls are counted for each key. admin: for each address. */
+/** management: calls are counted by key. admin: by address. */
 export type RateScope = 'management' | 'admin'
 type Scope = RateScope | 'auth'
 
@@ -39,7 +39,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     const reported = new LRUCache<string, number>(atMost(addressesMax))
     const failing = new LRUCache<string, number>(atMost(addressesMax))
 
-    /** One line for each key and minute. */
+    /** One log line per key and minute. */
     function report(request: FastifyRequest, scope: Scope, key: string): void {
       rateLimited.inc({ scope })
       const now = performance.now()
@@ -62,7 +62,7 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
     function createLimit(scope: Scope, max: number, keyOf: (request: FastifyRequest) => string) {
       const check = app.createRateLimit({ max, timeWindow: windowMs, keyGenerator: (r) => `${scope}:${keyOf(r)}` })
-      // Redis gone is no reason to refuse anybody, and one that hangs none to let everybody wait.
+      // An unavailable Redis is no reason to refuse calls, and a hanging one no reason to delay them.
       const count = async (request: FastifyRequest) =>
         breaker === null ? check(request) : breaker.run(() => check(request), isAnyFailure).catch(() => null)
       return async (request: FastifyRequest, reply?: FastifyReply): Promise<void> => {
@@ -100,12 +100,12 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
 
 const isAnyFailure = () => true
 
-/** A project has one key of each kind, so this identifies the key, however it was written. */
+/** A project has one key of each kind, so this identifies the key in every spelling. */
 function caller({ caller: { projectId, actor } }: FastifyRequest): string {
   return `${projectId}:${actor}`
 }
 
-/** A client with one IPv6 address has all of its /64. */
+/** A client with one IPv6 address has its whole /64. */
 function block(request: FastifyRequest): string {
   return networkOf(request.clientAddress, 32, 64)
 }

@@ -1,5 +1,6 @@
-// Every route says what it requires of its callers, or the app does not boot; nor does it with a route that requires something and is not
-// guarded, because it was registered before accounts/plugin.ts, which finds out who is calling.
+// Every route says what it requires of its callers, or the app does not boot. Nor does it boot with a route that
+// requires something but is not guarded, because it was registered before accounts/plugin.ts, which authenticates the
+// caller.
 
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
@@ -9,7 +10,7 @@ import type { Authenticator } from './authenticator.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     requires?: Requirement
-    /** No call of its own but a refusal, or another spelling of an address. */
+    /** Not a call of its own but a refusal, or another spelling of an address. */
     undocumented?: boolean
   }
   interface FastifyInstance {
@@ -17,7 +18,7 @@ declare module 'fastify' {
     authenticators: Authenticator[]
     /** Called by the plugin that guards a route. */
     guarded: (route: RouteOptions) => void
-    /** Within an instance that sets it: of routes that a library registers and that do not say. */
+    /** Within an instance that sets it: the requirement of routes that a library registers without one. */
     routeRequires?: Requirement
   }
 }

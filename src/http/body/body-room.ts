@@ -1,11 +1,14 @@
-// Bounds the bytes of bodies that one process holds at once. A slow sender holds what has arrived for as long as a request may take, at
-// next to no cost. So, when there is no room, bodies that are still arriving give way, the oldest of the sender that holds most: neither
-// a few slow senders nor one tenant keep the others out.
+// Limits the bytes of bodies that one process holds at once. A slow sender holds what has arrived for as long as a
+// request may take, at next to no cost. So, when there is no room, incomplete bodies are dropped, the oldest of the
+// sender that holds most: neither a few slow senders nor one tenant can block the others.
 
 export type Hold = {
-  /** More of it has arrived. It may be this one that has to give way. */
+  /** More of the body has arrived. This body itself may be the one that is dropped. */
   add(bytes: number): void
-  /** It is here as a whole, and is worked on until its release. False if its holder has as much in work as one may: then it is released. */
+  /**
+   * The body is complete and stays in memory until its release. False if its holder already has the most bytes that one
+   * may have: then it is released.
+   */
   arrived(): boolean
   release(): void
 }
@@ -15,12 +18,12 @@ export type BodyRoom = { readonly held: number; begin(holder: () => string, give
 type HeldBody = { bytes: number; arrives: boolean; holder: string | undefined; giveWay: () => void }
 type Holder = { bytes: number; arriving: HeldBody[] }
 
-/** So much of all room is made at once: a flood must not look for the next body with each of its packets. */
+/** At least this share of all room is freed at once: in a flood not every packet must search for the next body. */
 const madeAtOnce = 1 / 16
-/** What the bodies of one holder that are worked on may take up together, if they are several. */
+/** The share that the complete bodies of one holder may use together, if it has several. */
 const ofOneHolder = 1 / 2
 
-/** `holder` is asked for only where it matters; `giveWay` ends the body. */
+/** `holder` is only called if necessary; `giveWay` ends the body. */
 export function createBodyRoom(maxBytes: number): BodyRoom {
   /** In the order of their beginning. */
   const bodies = new Map<HeldBody, () => string>()

@@ -1,13 +1,13 @@
 import fp from 'fastify-plugin'
 import { AppError } from '../../core/errors.ts'
 
-/** Only what is escaped can be half of a character: the rest has been decoded from UTF-8. */
+/** Only escapes can produce half of a surrogate pair: the rest has been decoded from UTF-8. */
 const escapedSurrogate = /\\u[dD][89a-fA-F]/
 const depthMax = 100
 
 /**
- * Bodies are JSON whatever their content type says, because `curl -d` says that they are a form. No body at all is
- * undefined. A route that reads no body, and an address that does not exist, answer as if there were none.
+ * Bodies are JSON whatever their content type says, because `curl -d` declares a form. A missing body is undefined. A
+ * route that reads no body, and an address that does not exist, answer as if there were none.
  */
 export const jsonBodyPlugin = fp(
   async (app) => {
@@ -19,7 +19,7 @@ export const jsonBodyPlugin = fp(
         done(...parsed(text))
       })
     })
-    // Fastify would refuse a malformed media type before anything else is checked.
+    // Otherwise Fastify would refuse a malformed media type before anything else is checked.
     app.addHook('onRequest', ({ headers }, _reply, done) => {
       if (headers['content-type'] !== undefined) headers['content-type'] = 'application/octet-stream'
       done()
@@ -41,7 +41,9 @@ function parsed(body: string): [error: Error | null, value?: unknown] {
   }
 }
 
-/** Where the first text is that cannot be stored, as a path; empty for the value itself. The path is made only where there is one. */
+/**
+ * The path of the first text that cannot be stored; empty for the value itself. The path is built only if there is one.
+ */
 function brokenText(value: unknown, depth = 0): string[] | undefined {
   if (typeof value === 'string') return value.isWellFormed() ? undefined : []
   if (typeof value !== 'object' || value === null || depth > depthMax) return undefined

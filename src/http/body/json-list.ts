@@ -1,9 +1,13 @@
-// Long lists go out page by page: none is ever whole in memory, and between two pages everybody else gets a turn.
+// Long lists are sent page by page: no list is completely in memory, and between two pages the event loop does other
+// work.
 
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
-/** Answers `{"<name>": […]}`. Fails like any other call as long as the second page has not been read, and by breaking off after that. */
+/**
+ * Answers `{"<name>": […]}`. Until the second page has been read it fails like any other call, and after that by
+ * closing the connection.
+ */
 export async function sendList(
   reply: FastifyReply,
   name: string,

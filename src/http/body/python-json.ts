@@ -1,5 +1,5 @@
-// JSON as Python reads it, which tells 60 from 60.0 and knows no largest integer. It uses no reviver, which would be
-// called for each value: 1 MB of `{}` blocked the event loop for half a second.
+// Parses JSON as Python does, which distinguishes 60 from 60.0 and has no largest integer. It uses no reviver, which
+// would be called for each value: 1 MB of `{}` blocked the event loop for half a second.
 
 /**
  * A fraction, an exponent, or an integer that no number can hold. They are rare, so most texts are parsed unchanged.
@@ -62,7 +62,7 @@ function isInteger(text: string, start: number, end: number): boolean {
   return true
 }
 
-/** Undefined if the text stays, also where it is not a number, so that the parser refuses it. */
+/** Undefined if the text stays, also if it is not a number, so that the parser refuses it. */
 function numberInPlaceOf(text: string, start: number, end: number): string | undefined {
   wellFormed.lastIndex = start
   if (!wellFormed.test(text) || wellFormed.lastIndex !== end) return undefined

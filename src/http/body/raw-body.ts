@@ -7,9 +7,9 @@ import { type BodyRoom, createBodyRoom } from './body-room.ts'
 type BufferDone = (error: Error | null, body?: Buffer | null) => void
 
 /**
- * Reads any body whatever its content type and keeps its first `limitBytes`: a job's output that is too long is cut, never
- * refused, because the heartbeat counts. The (encapsulated) instance's bodies become Buffers, or null if empty. Those that have not
- * arrived as a whole hold `receivingMaxBytes` together; which has to give way for another is answered 503.
+ * Reads any body whatever its content type and keeps its first `limitBytes`: a job's output that is too long is cut,
+ * never refused, because the heartbeat counts. The bodies of the (encapsulated) instance become Buffers, or null if
+ * empty. Incomplete bodies may use `receivingMaxBytes` together; one that is dropped for another is answered 503.
  */
 export function keepBodies(app: FastifyInstance, limitBytes: number, receivingMaxBytes: number): void {
   const collect = createCollector(limitBytes, createBodyRoom(receivingMaxBytes))
@@ -31,7 +31,7 @@ export function keepBodies(app: FastifyInstance, limitBytes: number, receivingMa
   })
 }
 
-/** Reads bodies, whatever their content type, and keeps nothing of them. */
+/** Reads and discards bodies, whatever their content type. */
 export function ignoreBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {
@@ -60,7 +60,7 @@ function createCollector(limitBytes: number, room: BodyRoom) {
     }
     const finish = () => end(null)
     const abandon = () => end(new AppError('bad_request', 'the body did not arrive as a whole'))
-    // Nobody knows yet whose heartbeat it is: whoever has one IPv6 address has all of its /64.
+    // The check is not known yet; and one IPv6 address means that the sender has its whole /64.
     const hold = room.begin(() => networkOf(address(), 32, 64), giveWay)
     function giveWay(): void {
       end(new AppError('unavailable', 'too many heartbeats, try again shortly', { retryAfterS: 1 }))

@@ -1,5 +1,6 @@
-// Reads bodies for the few routes that want one, and for nobody else: what they hold together is bounded over all requests, from the first byte
-// until the answer is sent, because what is made of a body lives as long. Who has to give way is decided in body-room.ts.
+// Reads bodies for the few routes that need one, and for no others. The memory of all bodies together is limited, from
+// the first byte until the answer is sent, because what is made of a body lives as long. body-room.ts decides which
+// body is dropped.
 
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
@@ -12,20 +13,23 @@ type TextDone = (error: Error | null, text?: string) => void
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whether the body of a request is read; true where the route has a schema for it. */
+    /** Whether the body of a request is read; true if the route has a schema for it. */
     readsBody?: boolean
   }
   interface FastifyRequest {
-    /** The most that is read of a body, beside the limit of the route: less while the caller is not known. */
+    /** An additional limit for one body: lower while the caller is unknown. */
     bodyMaxBytes: number
   }
   interface FastifyInstance {
-    /** The body as text, without a byte order mark. Fails where it is too large, is not UTF-8, or too much is being read already. */
+    /**
+     * The body as text, without a byte order mark. Fails if it is too large, is not UTF-8, or if too much is being read
+     * already.
+     */
     readBody: (request: FastifyRequest, payload: Readable, done: TextDone) => void
   }
 }
 
-/** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are not known yet. */
+/** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are still unknown. */
 export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
 
 type HolderAccount = { isStranger: boolean; holds: Hold[]; giveWay: () => void; length: number }
@@ -86,7 +90,7 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
   { name: 'http-read-body', dependencies: ['metrics'] },
 )
 
-/** Whose bodies count together: a project's, the operator's, or, of a sender whom nobody knows yet, those of its network. */
+/** Whose bodies count together: those of a project, of the operator, or, for an unknown sender, of its network. */
 function holderOf({ caller, clientAddress }: FastifyRequest, isStranger: boolean): string {
   const network = networkOf(clientAddress, 32, 64)
   if (isStranger || !caller) return `network ${network}`

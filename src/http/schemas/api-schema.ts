@@ -1,5 +1,5 @@
-// What a route says about itself beyond what is validated: its answers with examples, and how it refuses. openapi/plugin.ts makes the
-// description of the API from the schemas of the routes. An answer of 200 is also serialised by its schema.
+// What the schema of a route contains beyond its validation: answers with examples, and refusals. openapi/plugin.ts
+// makes the description of the API from the schemas of the routes. An answer of 200 is also serialised by its schema.
 
 import type { FastifyInstance } from 'fastify'
 import { type TSchema, Type } from 'typebox'
@@ -9,32 +9,35 @@ type Answers = Record<number, AnswerSchema>
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** Answers that the handler of errors gives: they are described, and no serialiser is made for them. */
+    /** Answers of the error handler: they are described, but have no serialiser. */
     refusals?: Answers
-    /** The description shows this instead of the validated schema, on routes that Fastify does not validate, or not completely. */
+    /**
+     * The description shows this instead of the validated schema, on routes that Fastify does not validate, or not
+     * completely.
+     */
     described?: { params?: object; querystring?: object; body?: object }
   }
 }
 
 export const closed = { additionalProperties: false } as const
 
-/** Why the values under a name can be null is in the description. */
+/** A value that can be null; the description says when. */
 export const nullable = (description?: string) =>
   Type.Union([Type.String(), Type.Null()], description === undefined ? {} : { description })
 
-/** Makes schemas known under their names, for `ref`. */
+/** Registers schemas under their names, for `ref`. */
 export function shareSchemas(app: FastifyInstance, schemas: Record<string, TSchema>): void {
   for (const [name, schema] of Object.entries(schemas)) app.addSchema({ $id: name, ...schema })
-  // Fastify makes a validator of its own, which drops unknown fields, for an instance that adds a schema.
+  // When a schema is added, Fastify creates its own validator for the instance, which drops unknown fields.
   if (app.validatorCompiler) app.setValidatorCompiler(app.validatorCompiler)
 }
 
-/** A schema that is shared under this name, and the type that it has in the program. */
+/** A reference to a shared schema, with its type in the program. */
 export const ref = <Value>(name: string) => Type.Unsafe<Value>({ $ref: `${name}#` })
 
-/** Parts of addresses and of query strings, and bodies. */
+/** For parameters and bodies. */
 export function withExample<Schema extends TSchema>(schema: Schema, example: unknown, description?: string): Schema {
-  // What stands beside a reference is ignored.
+  // Properties beside a reference are ignored.
   const whole = '$ref' in schema ? { allOf: [schema] } : schema
   return { ...whole, ...(description !== undefined && { description }), examples: [example] } as unknown as Schema
 }
@@ -57,7 +60,7 @@ export function refusals(...statuses: number[]): Answers {
   return Object.fromEntries(statuses.map((status) => [status, ours[status] as AnswerSchema]))
 }
 
-/** Refusals of the calls that Healthchecks has, too, whose errors say less. */
+/** Refusals of the calls that Healthchecks also has, whose errors contain less. */
 export function healthchecksRefusals(...statuses: number[]): Answers {
   return Object.fromEntries(statuses.map((status) => [status, theirs[status] as AnswerSchema]))
 }
@@ -67,8 +70,8 @@ export const errorSchemas = {
     {
       error: Type.String({ description: 'For people' }),
       code: Type.String({ description: 'For programs' }),
-      field: Type.Optional(Type.String({ description: 'What was wrong' })),
-      limit: Type.Optional(Type.Number({ description: 'What a quota allows' })),
+      field: Type.Optional(Type.String({ description: 'The field that is wrong' })),
+      limit: Type.Optional(Type.Number({ description: 'The limit of the quota' })),
     },
     closed,
   ),
@@ -90,19 +93,19 @@ const ours: Answers = {
     'The project is not that of the key, or has as much as its quota allows (`quota_exceeded`, with `limit`)',
     { error: 'project is another than that of the key', code: 'forbidden', field: 'project' },
   ),
-  404: error('There is no such object', { error: 'not found', code: 'not_found' }),
+  404: error('The object does not exist', { error: 'not found', code: 'not_found' }),
   409: error('The object is not in the state that the call needs', {
     error: 'ping_key belongs to another project',
     code: 'conflict',
     field: 'ping_key',
   }),
-  410: error('It was good for a time that is over', { error: 'this link is too old', code: 'gone' }),
+  410: error('The link has expired', { error: 'this link is too old', code: 'gone' }),
   413: error('The body is too long', { error: 'Request body is too large', code: 'payload_too_large' }),
   429: error('Too many calls; Retry-After says when to try again', {
     error: 'too many calls: at most 6000 a minute',
     code: 'too_many_requests',
   }),
-  503: error('Too much is under way; Retry-After says when to try again', {
+  503: error('The service is overloaded; Retry-After says when to try again', {
     error: 'too much is being sent, try again shortly',
     code: 'unavailable',
   }),
@@ -120,7 +123,7 @@ const theirs: Answers = {
     field: 'checks',
     limit: 1000,
   }),
-  404: nothing('There is no such check'),
+  404: nothing('The check does not exist'),
   409: text('The check is not in the state that the call needs', 'check is not paused'),
   429: theirError('Too many calls; Retry-After says when to try again', 'too many calls: at most 6000 a minute'),
 }

@@ -1,6 +1,6 @@
-// The manners of Healthchecks' management API (its catalogue, sections 4.1 to 4.3), for the plugins that serve its
-// calls: the body of a POST is JSON whatever its content type says, and may hold the key; errors are `{error}`, or
-// nothing at all where the original sends nothing; the form without the slash at the end redirects to the one with it.
+// The conventions of Healthchecks' management API (https://healthchecks.io/docs/api/), for the plugins that serve its
+// calls: the body of a POST is JSON whatever its content type says, and may contain the key; errors are `{error}`, or
+// an empty body where the original sends none; the form without the slash at the end redirects to the one with it.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../core/errors.ts'
@@ -9,7 +9,7 @@ import { bodyOf, prepare } from '../errors.ts'
 import { redirectToSlash } from '../slashes.ts'
 import { describedOnly } from './validation.ts'
 
-/** Three versions differ in little, and are served side by side. */
+/** The three versions differ little and are served side by side. */
 export const apiVersions = [1, 2, 3] as const
 export type ApiVersion = (typeof apiVersions)[number]
 
@@ -20,9 +20,9 @@ declare module 'fastify' {
   }
 }
 
-/** Sets up the (encapsulated) instance that is passed. */
+/** Configures the (encapsulated) instance that is passed. */
 export function speakHealthchecks(app: FastifyInstance): void {
-  // The modules check what they take in the words and in the order of Healthchecks.
+  // The modules validate the input in the words and in the order of Healthchecks.
   app.setValidatorCompiler(describedOnly)
   app.addHook('onRoute', (route) => {
     const isPost = route.method === 'POST'
@@ -35,7 +35,7 @@ export function speakHealthchecks(app: FastifyInstance): void {
   redirectToSlash(app)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request, payload, done) => {
-    // The body of anything but a POST means nothing.
+    // Only the body of a POST has a meaning.
     if (!request.routeOptions.config.readsBody) return done(null, undefined)
     app.readBody(request, payload, (error, text = '') => {
       if (error !== null || text === '') return done(error, undefined)

@@ -1,4 +1,4 @@
-// Query strings that no schema reads.
+// Query strings that no schema validates.
 
 import { AppError } from '../../core/errors.ts'
 
@@ -7,12 +7,12 @@ export type Query = Record<string, string | string[] | undefined>
 const limitDefault = 100
 const limitMax = 1000
 
-/** Of a parameter that is given several times the last counts, as in Django. */
+/** The value of a parameter; if it is given several times the last counts, as in Django. */
 export function last(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.at(-1) : value
 }
 
-/** How many at most are wanted. */
+/** The largest number of items of an answer. */
 export function parseLimit(value: string | string[] | undefined): number {
   const text = last(value)
   if (text === undefined) return limitDefault

@@ -1,5 +1,5 @@
-// A serialiser is made when the first answer needs it. There are 270, and few of them are used in a process: all at once they would take 4 MB
-// and 0.3 s of every start.
+// A serialiser is created when the first answer needs it. There are 270, and a process uses few of them: creating all
+// at the start would take 4 MB and 0.3 s.
 
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 

@@ -4,13 +4,16 @@ import fp from 'fastify-plugin'
 
 type Compiler = Parameters<FastifyInstance['setValidatorCompiler']>[0]
 
-// Of the process, not of an app: they keep what they have compiled, and a second app, as in tests, has the same schemas.
+// One per process, not per app: they keep compiled schemas, and a second app, as in tests, has the same ones.
 const build = AjvCompiler()
 const options = { removeAdditional: false, useDefaults: true, allErrors: false } as const
 const body = build({}, { customOptions: { ...options, coerceTypes: false } }) as unknown as Compiler
 const text = build({}, { customOptions: { ...options, coerceTypes: true } }) as unknown as Compiler
 
-/** Unknown fields are refused, not dropped. A body means what it says; a query string is text and is read as the schema wants. */
+/**
+ * Unknown fields are refused, not dropped. A body is not coerced; a query string is text, which is coerced to the types
+ * of the schema.
+ */
 export const validationPlugin = fp(
   async (app) => {
     app.setValidatorCompiler((route) => (route.httpPart === 'body' ? body(route) : text(route)))
@@ -18,5 +21,5 @@ export const validationPlugin = fp(
   { name: 'http-validation' },
 )
 
-/** Of routes whose schemas only describe what they take, because they check it in other words than ours. */
+/** For routes whose schemas only describe their input, because they validate it with other error texts. */
 export const describedOnly = () => () => true

@@ -49,7 +49,7 @@ async function read(source: AsyncIterable<Buffer>): Promise<Record<string, strin
   return found
 }
 
-test('rows are read as they were written, wherever the file is cut into pieces', async () => {
+test('rows are read as they were written, wherever chunks of the file end', async () => {
   await fc.assert(
     fc.asyncProperty(rows, rows, fc.integer({ min: 1, max: 200 }), async (first, second, size) => {
       const text = await textOf({ first, second })
@@ -63,7 +63,7 @@ test('rows are read as they were written, wherever the file is cut into pieces',
   )
 })
 
-test('a file of which any byte was changed is refused', async () => {
+test('a file with any changed byte is refused', async () => {
   const text = await textOf({ first: ['1\tone', '2\ttwo'], second: ['3\tthree'] })
   for (let at = 0; at < text.length; at++) {
     const changed = Buffer.from(text)
@@ -72,14 +72,14 @@ test('a file of which any byte was changed is refused', async () => {
   }
 })
 
-test('a file that was cut short, or goes on after its end, is refused', async () => {
+test('a file that was truncated, or continues after its end, is refused', async () => {
   const text = await textOf({ first: ['1\tone'], second: [] })
   for (let length = 0; length < text.length; length++)
     await assert.rejects(readQuietly(text.subarray(0, length)), BackupFileError, `${length} bytes`)
   await assert.rejects(readQuietly(Buffer.concat([text, Buffer.from('\n')])), /is damaged/)
 })
 
-test('a bound that is more than a bound is refused, because it would be run', async () => {
+test('a partition bound with further SQL in it is refused, because it would be executed', async () => {
   const bound = "FOR VALUES FROM ('2026-11-24 00:00:00+00') TO ('2026-11-25 00:00:00+00')"
   for (const [written, accepted] of [
     [bound, true],

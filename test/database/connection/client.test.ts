@@ -20,7 +20,7 @@ const hooks = { connectionLost() {}, statement() {}, guard: <T>(work: () => Prom
 
 const statement = (text: string) => ({ name: text.slice(0, 63), text })
 
-test('instants are epoch milliseconds and counters numbers, whatever the zone of the session', async (t) => {
+test('instants are epoch milliseconds and counters numbers, in every time zone of the session', async (t) => {
   const { client } = await open(t)
   for (const zone of ['UTC', 'Asia/Kolkata', 'America/St_Johns']) {
     const [row] = await client.transaction(async (tx) => {
@@ -33,7 +33,7 @@ test('instants are epoch milliseconds and counters numbers, whatever the zone of
   }
 })
 
-test('a connection that is lost inside a transaction fails that transaction and nothing else', async (t) => {
+test('a connection that is lost inside a transaction fails only that transaction', async (t) => {
   const { client, url } = await open(t)
   const lost = client.transaction(async (tx) => {
     const [own] = await tx.query<{ pid: number }>(statement('SELECT pg_backend_pid() AS pid'))
@@ -46,7 +46,7 @@ test('a connection that is lost inside a transaction fails that transaction and 
   assert.equal((await client.query(statement('SELECT 1 AS one'))).length, 1)
 })
 
-test('of statements under way together the one that failed is the one that is reported', async (t) => {
+test('the statement that failed is reported, not others in progress on the connection', async (t) => {
   const { client } = await open(t)
   const together = client.transaction(async (tx) => {
     const late = tx.query(statement('SELECT 1')).then(() => tx.query(statement('SELECT 2')))
@@ -56,7 +56,7 @@ test('of statements under way together the one that failed is the one that is re
   await assert.rejects(together, /division by zero/)
 })
 
-test('a transaction whose failure was overlooked is not taken for committed', async (t) => {
+test('a transaction whose failure was ignored is not taken for committed', async (t) => {
   const { client } = await open(t)
   const overlooked = client.transaction(async (tx) => {
     await tx.query(statement('SELECT 1 / 0')).catch(() => undefined)
@@ -64,7 +64,7 @@ test('a transaction whose failure was overlooked is not taken for committed', as
   await assert.rejects(overlooked, /rolled back instead of committed/)
 })
 
-test('a transaction that fails leaves nothing, and one that deadlocks is tried again', async (t) => {
+test('a transaction that fails leaves nothing, and one that deadlocks is retried', async (t) => {
   const { client, url } = await open(t)
   await sql(url, 'CREATE TABLE pair (id int PRIMARY KEY, n int); INSERT INTO pair VALUES (1, 0), (2, 0)')
   const add = (id: number) => statement(`UPDATE pair SET n = n + 1 WHERE id = ${id}`)
@@ -93,7 +93,7 @@ test('a transaction that fails leaves nothing, and one that deadlocks is tried a
   assert.deepEqual(await sql(url, 'SELECT n FROM pair'), [{ n: 2 }, { n: 2 }])
 })
 
-test('a server that ends a connection in the moment it opens fails what was asked of it and nothing else', async (t) => {
+test('a server that closes a new connection fails only the statement that was sent on it', async (t) => {
   const message = (type: string, body: Buffer) => {
     const length = Buffer.alloc(4)
     length.writeInt32BE(body.length + 4)

@@ -5,7 +5,7 @@ import { type ConnectionLimits, connectionRoom } from '../../../src/database/con
 const plan = { poolMax: 20, replicas: 3, replicasSurge: 1, reserve: 5 }
 const limits: ConnectionLimits = { maxConnections: 88, reserved: 3, roleLimit: null, databaseLimit: null, inUse: 0 }
 
-test('the pools of all replicas and of a roll-out must fit into what the server allows others', () => {
+test('the start warns if the pools of all replicas and of a roll-out exceed the connections of the server', () => {
   assert.deepEqual(connectionRoom(plan, limits), { needed: 80, available: 80, isShort: false })
   const table: [string, boolean, Partial<typeof plan>, Partial<ConnectionLimits>][] = [
     ['one less', true, {}, { maxConnections: 87 }],

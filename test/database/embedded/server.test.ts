@@ -87,7 +87,7 @@ test(
   },
 )
 
-test('a second Flatline on the same directory is refused and the first goes on', limit, async (t) => {
+test('a second Flatline on the same directory is refused and the first continues', limit, async (t) => {
   const dataDir = await directory(t)
   const first = await start(t, dataDir)
   const message = `another Flatline is already using ${dataDir}; stop it or set another DATA_DIR`
@@ -106,7 +106,7 @@ test('two directories are two databases side by side', limit, async (t) => {
 })
 
 test(
-  'of five that start at once on an empty directory one owns the database and four are refused',
+  'of five simultaneous starts on an empty directory one owns the database and four are refused',
   limit,
   async (t) => {
     const dataDir = await directory(t)
@@ -114,16 +114,12 @@ test(
   },
 )
 
-test(
-  'of five that start at once on the server of a killed service one owns the database and four are refused',
-  limit,
-  async (t) => {
-    const dataDir = await directory(t)
-    const killed = await spawnOwner(t, dataDir)
-    killed.child.kill('SIGKILL')
-    await assertOneOwner(await Promise.all(Array.from({ length: 5 }, () => spawnOwner(t, dataDir))), dataDir)
-  },
-)
+test('of five simultaneous starts after a kill one owns the database and four are refused', limit, async (t) => {
+  const dataDir = await directory(t)
+  const killed = await spawnOwner(t, dataDir)
+  killed.child.kill('SIGKILL')
+  await assertOneOwner(await Promise.all(Array.from({ length: 5 }, () => spawnOwner(t, dataDir))), dataDir)
+})
 
 test('a lock file whose process id now belongs to another program does not stop the start', {
   ...limit,
@@ -175,7 +171,7 @@ test('a killed server is restarted on the same socket and locked again', { ...li
   await assert.rejects(start(t, dataDir), /already using/)
 })
 
-test('the lock is taken again after a crash of one backend reset all sessions', {
+test('the lock is taken again after a crash of one backend has reset all sessions', {
   ...limit,
   skip: !posix,
 }, async (t) => {
@@ -189,7 +185,7 @@ test('the lock is taken again after a crash of one backend reset all sessions', 
   await assert.rejects(start(t, dataDir), /already using/)
 })
 
-test('stopping while the server is being restarted leaves nothing running', { ...limit, skip: !posix }, async (t) => {
+test('a stop during a restart of the server leaves nothing running', { ...limit, skip: !posix }, async (t) => {
   const dataDir = await directory(t)
   const embedded = await start(t, dataDir)
   process.kill((await postmasterPid(dataDir))!, 'SIGKILL')
@@ -200,7 +196,7 @@ test('stopping while the server is being restarted leaves nothing running', { ..
   assert.ok(pid === undefined || !isAlive(pid))
 })
 
-test('a very long DATA_DIR works, its socket is elsewhere', { ...limit, skip: !posix }, async (t) => {
+test('a very long DATA_DIR works, because the socket is elsewhere', { ...limit, skip: !posix }, async (t) => {
   const dataDir = join(await directory(t), 'long'.repeat(30), 'path'.repeat(20))
   const embedded = await start(t, dataDir)
   t.after(() => rm(embedded.connection.host, { recursive: true, force: true }))
@@ -214,7 +210,7 @@ test('a DATA_DIR with spaces, commas, quotes and non-ASCII letters works', { ...
   assert.deepEqual(await query(embedded, 'SELECT 1 AS n'), [{ n: 1 }])
 })
 
-test('as root, a DATA_DIR below a directory closed to other users names that directory', {
+test('as root, a DATA_DIR below a directory that is closed to other users is refused with that directory', {
   ...limit,
   skip: isRoot ? false : 'needs root',
 }, async (t) => {
@@ -227,7 +223,7 @@ test('as root, a DATA_DIR below a directory closed to other users names that dir
   await assert.rejects(start(t, join(closed, 'data')), expected)
 })
 
-test('as root, an existing DATA_DIR that only root may enter is opened for passage', {
+test('as root, an existing DATA_DIR that only root may enter becomes passable', {
   ...limit,
   skip: isRoot ? false : 'needs root',
 }, async (t) => {
@@ -239,7 +235,7 @@ test('as root, an existing DATA_DIR that only root may enter is opened for passa
   assert.deepEqual(await query(embedded, 'SELECT 1 AS n'), [{ n: 1 }])
 })
 
-test('a DATA_DIR that cannot be written is named', limit, async (t) => {
+test('an error names a DATA_DIR that cannot be written', limit, async (t) => {
   const file = join(await directory(t), 'file')
   await writeFile(file, '')
   await assert.rejects(start(t, join(file, 'data')), {
@@ -248,7 +244,7 @@ test('a DATA_DIR that cannot be written is named', limit, async (t) => {
   })
 })
 
-test('what a killed first start left behind is removed', { ...limit, skip: !posix }, async (t) => {
+test('a start removes what a killed first start left behind', { ...limit, skip: !posix }, async (t) => {
   const dataDir = await directory(t)
   const { child } = launchOwner(t, dataDir)
   await until(async () => (await temporaries(dataDir)).length > 0)

@@ -29,7 +29,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
 
   const scaled = (...args: string[]) => compose(['--profile=scale', ...args], { REDIS_URL: 'redis://redis:6379' })
 
-  await t.test('starts everything and finds it healthy', async (t) => {
+  await t.test('docker compose up starts everything and finds it healthy', async (t) => {
     const began = performance.now()
     await compose([...up, '--scale=flatline=1'])
     t.diagnostic(`everything healthy after ${Math.round((performance.now() - began) / 1000)} s`)
@@ -41,7 +41,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     assert.deepEqual(unwell, [])
   })
 
-  await t.test('has made its secrets once, tells them when asked and nowhere else', async () => {
+  await t.test('Compose generates its secrets once, and prints them only on request', async () => {
     const shown = await compose(['run', '--rm', 'secrets', 'show'])
     apiKey = /^API key +(\S{32})$/m.exec(shown)?.[1] ?? ''
     assert.notEqual(apiKey, '')
@@ -55,7 +55,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
       assert.ok(!seen.includes(value), 'a secret is in a log or in the configuration of a container')
   })
 
-  await t.test('takes heartbeats through the load balancer, which keeps the metrics to itself', async () => {
+  await t.test('the load balancer passes heartbeats and hides the metrics', async () => {
     const made = await call('/api/v3/checks/', '--data', '{"name": "nightly", "timeout": 3600}')
     assert.equal(made.status, 201, made.body)
     ping = new URL(JSON.parse(made.body).ping_url).pathname
@@ -65,7 +65,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     assert.equal((await request(engine, 'http://127.0.0.1:3000/api/health', '')).status, 200)
   })
 
-  await t.test('confines and limits the service as the file says', async () => {
+  await t.test('the running service is confined and limited as the file says', async () => {
     const [{ HostConfig, Config }] = JSON.parse(await docker('inspect', ...(await ids(engine, 'flatline'))))
     assert.deepEqual(
       [HostConfig.Memory, HostConfig.NanoCpus, HostConfig.MemoryReservation, HostConfig.PidsLimit],
@@ -75,7 +75,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     assert.deepEqual(HostConfig.LogConfig, { Type: 'json-file', Config: { 'max-file': '3', 'max-size': '10m' } })
   })
 
-  await t.test('scales to three replicas, which the load balancer and Prometheus find', async () => {
+  await t.test('Compose scales to three replicas, which the load balancer and Prometheus find', async () => {
     await compose([...up, '--no-recreate', '--scale=flatline=3'])
     await eventually('each replica to have taken heartbeats', async () => {
       for (let n = 0; n < 6; n++) assert.equal((await call(ping)).body, 'OK')
@@ -90,7 +90,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     )
   })
 
-  await t.test('is deployed anew by deploy.sh without one failed heartbeat', async (t) => {
+  await t.test('deploy.sh replaces the service without one failed heartbeat', async (t) => {
     const before = await heartbeats()
     await writeFile(join(directory, 'Dockerfile'), `FROM ${imageName}\nLABEL next=yes\n`)
     await docker(
@@ -135,7 +135,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     )
   })
 
-  await t.test('stops every replica gracefully, and comes back with what it had', async () => {
+  await t.test('Compose stops every replica gracefully, and a restart keeps the data', async () => {
     const before = await heartbeats()
     assert.ok(before > 6)
     const replicas = await ids(engine, 'flatline')
@@ -152,7 +152,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
     assert.equal(await heartbeats(), before + 1)
   })
 
-  await t.test('counts calls in the Redis of the profile for scaling', async () => {
+  await t.test('the profile for scaling counts calls in Redis', async () => {
     await eventually('a count of calls in Redis', async () => {
       assert.equal((await call('/api/v3/checks/')).status, 200)
       return /^flatline-rate-\S*management:/m.test(await scaled('exec', '-T', 'redis', 'redis-cli', '--scan'))

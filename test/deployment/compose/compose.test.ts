@@ -41,7 +41,7 @@ const file = join(root, 'docker-compose.yml')
 const skip = needsTool('docker-compose')
 const always = ['alertmanager', 'flatline', 'grafana', 'haproxy', 'postgres', 'prometheus', 'secrets']
 
-test('without a profile it is the whole installation, and a profile adds development or Redis', {
+test('without a profile Compose starts the whole installation; a profile adds development or Redis', {
   skip,
 }, async () => {
   assert.deepEqual(Object.keys((await project()).services).sort(), always)
@@ -49,7 +49,7 @@ test('without a profile it is the whole installation, and a profile adds develop
   assert.deepEqual(Object.keys((await project(['development'])).services).sort(), [...always, 'development'].sort())
 })
 
-test('the service has the resources, the probe and the replicas of the documents', { skip }, async () => {
+test('the service has the documented resources, probe and replicas', { skip }, async () => {
   const { flatline } = (await project()).services
   assert.deepEqual(flatline?.deploy, {
     replicas: 3,
@@ -69,14 +69,14 @@ test('the service has the resources, the probe and the replicas of the documents
   assert.equal((await project([], { FLATLINE_REPLICAS: '1' })).services.flatline?.deploy.replicas, 1)
 })
 
-test('it can be scaled: no name and no port of its own', { skip }, async () => {
+test('the service can be scaled, because it has no fixed name or port', { skip }, async () => {
   const { flatline } = (await project()).services
   assert.equal(flatline?.container_name, undefined)
   assert.equal(flatline?.ports, undefined)
   assert.deepEqual(flatline?.expose, ['8000'])
 })
 
-test('only the load balancer can be reached, and from other machines only when asked', { skip }, async () => {
+test('only the load balancer is reachable, and from other machines only if configured', { skip }, async () => {
   const { services } = await project()
   assert.deepEqual(
     Object.keys(services).filter((name) => services[name]?.ports),
@@ -95,7 +95,7 @@ test('only the load balancer can be reached, and from other machines only when a
   assert.equal(open.flatline?.environment?.SITE_URL, 'http://localhost:80')
 })
 
-test('every container is confined, limited, checked and stopped in time, and its log cannot fill the disk', {
+test('every container is confined, limited, checked and stopped in time, and its log is bounded', {
   skip,
 }, async () => {
   const { services } = await project(['scale'])
@@ -114,7 +114,7 @@ test('every container is confined, limited, checked and stopped in time, and its
   }
 })
 
-test('the database is out of reach for all but the service', { skip }, async () => {
+test('only the service reaches the database', { skip }, async () => {
   const { services, networks } = await project()
   const on = (network: string) =>
     Object.keys(services).filter((name) => services[name]?.networks?.[network] !== undefined)
@@ -126,7 +126,7 @@ test('the database is out of reach for all but the service', { skip }, async () 
   assert.deepEqual(services.flatline?.depends_on?.secrets?.condition, 'service_completed_successfully')
 })
 
-test('secrets are files in volumes that nobody else mounts, and no setting holds one', { skip }, async () => {
+test('secrets are files in volumes that no other container mounts, and no setting contains one', { skip }, async () => {
   const { services } = await project(['scale', 'development'])
   for (const [name, { volumes = [] }] of Object.entries(services)) {
     const mounted = volumes.filter(({ source }) => source.endsWith('-secrets'))
@@ -148,7 +148,7 @@ test('secrets are files in volumes that nobody else mounts, and no setting holds
   for (const [name, value] of secret) assert.match(`${name} ${value}`, /_FILE \/run\/secrets\/[\w-]+$/)
 })
 
-test('the service knows every setting that is set, and generated secrets are valid', {
+test('every setting in the file exists, and generated secrets are valid', {
   skip,
 }, async (t) => {
   const { environment = {} } = (await project()).services.flatline ?? {}
@@ -171,7 +171,7 @@ test('the service knows every setting that is set, and generated secrets are val
   assert.deepEqual(loadConfig({ env: Object.fromEntries(here) }).security, security)
 })
 
-test('what is kept lies in named volumes', { skip }, async () => {
+test('all data is in named volumes', { skip }, async () => {
   const { services, volumes } = await project(['scale'])
   const kept = {
     postgres: '/var/lib/postgresql',
@@ -187,7 +187,7 @@ test('what is kept lies in named volumes', { skip }, async () => {
   assert.deepEqual(services.redis?.command?.slice(0, 3), ['redis-server', '--appendonly', 'yes'])
 })
 
-test('images of others are pinned to an exact version, and ours is what was built or what is named', {
+test('external images have exact versions, and the image of the service is built or named', {
   skip,
 }, async () => {
   const { services } = await project(['scale'])
@@ -200,7 +200,7 @@ test('images of others are pinned to an exact version, and ours is what was buil
   assert.equal(named.services.flatline?.image, 'ghcr.io/flatline/flatline:1.2.3')
 })
 
-test('everything that is mounted from the checkout and belongs to Compose itself is there', { skip }, async () => {
+test('every file that Compose mounts from the checkout exists', { skip }, async () => {
   const { services } = await project()
   const sources = Object.values(services).flatMap(({ volumes = [] }) => volumes.filter(({ type }) => type === 'bind'))
   const own = sources.map(({ source }) => source).filter((source) => source.startsWith(join(root, 'compose')))
@@ -208,7 +208,7 @@ test('everything that is mounted from the checkout and belongs to Compose itself
   for (const path of own) assert.ok(statSync(path).isFile())
 })
 
-test('Compose refuses what is misspelt, so that it is not silently without effect', { skip }, async (t) => {
+test('Compose refuses misspelt keys instead of ignoring them', { skip }, async (t) => {
   const text = readFileSync(file, 'utf8')
   for (const [good, bad] of [
     ['read_only: true', 'readonly: true'],
@@ -223,7 +223,7 @@ test('Compose refuses what is misspelt, so that it is not silently without effec
   }
 })
 
-test('the configuration of the load balancer is one', { skip: needsTool('haproxy') }, async () => {
+test('HAProxy accepts the configuration of the load balancer', { skip: needsTool('haproxy') }, async () => {
   await run('haproxy', ['-c', '-f', join(root, 'compose/haproxy.cfg')])
 })
 

@@ -111,7 +111,7 @@ function bringUp(engine: Engine, text: string, image: string, isBroken: (image: 
 const versions = ({ containers }: Engine) => containers.map(({ image }) => image.replace('sha256:', ''))
 const image = ['--image', 'flatline:0.2.0']
 
-test('a new replica is up before an old one goes, one after the other', async (t) => {
+test('replicas are replaced one by one, the new one up before the old one stops', async (t) => {
   const { deploy, changed, engine } = await world(t)
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 0, err)
@@ -128,7 +128,7 @@ test('a new replica is up before an old one goes, one after the other', async (t
   assert.match(err, /put FLATLINE_IMAGE=flatline:0\.2\.0 into \.env/)
 })
 
-test('a replica that does not get healthy goes again, and those before it come back', async (t) => {
+test('a replica that does not get healthy is removed, and the earlier ones come back', async (t) => {
   // The second new one is the first that fails.
   const { deploy, engine } = await world(t, { broken: ['sha256:0.2.0'], brokenAfter: 1 })
   const { code, err } = await deploy('deploy', ...image)
@@ -142,7 +142,7 @@ test('a replica that does not get healthy goes again, and those before it come b
   )
 })
 
-test('a rollback by hand goes to the image before, or to the one that is named', async (t) => {
+test('a manual rollback uses the previous image, or the one that is named', async (t) => {
   const used = await world(t)
   assert.equal((await used.deploy('deploy', ...image)).code, 0)
   for (const [args, version] of [
@@ -159,7 +159,7 @@ test('a rollback by hand goes to the image before, or to the one that is named',
   assert.match(never.err, /the image flatline:previous is not here/)
 })
 
-test('nothing is changed by a dry run, after a migration that failed, or without an engine or an image', async (t) => {
+test('a dry run, a failed migration, and a missing engine or image change nothing', async (t) => {
   const dry = await world(t)
   const planned = await dry.deploy('deploy', ...image, '--dry-run')
   assert.equal(planned.code, 0, planned.err)
@@ -180,7 +180,7 @@ test('nothing is changed by a dry run, after a migration that failed, or without
   assert.match(unknown.err, /flatline:9\.9\.9 is not here and cannot be pulled/)
 })
 
-test('a replica with a port of its own is replaced in its place', async (t) => {
+test('a replica with a fixed port is replaced in place', async (t) => {
   const alone = [{ id: 'a'.repeat(16), image: 'sha256:0.1.0', published: true }]
   const { deploy, changed, engine } = await world(t, { containers: alone, published: true })
   const { code, err } = await deploy('deploy', ...image)
@@ -195,7 +195,7 @@ test('a replica with a port of its own is replaced in its place', async (t) => {
   assert.deepEqual(versions(broken.engine), ['0.1.0'])
 })
 
-test('without --image it is the image that Compose would take by itself', async (t) => {
+test('without --image the script deploys the image that Compose would use', async (t) => {
   const { deploy, changed, engine } = await world(t, { configured: 'flatline:0.2.0' })
   const { code, err } = await deploy('deploy')
   assert.equal(code, 0, err)
@@ -209,7 +209,7 @@ test('without --image it is the image that Compose would take by itself', async 
   )
 })
 
-test('the first deployment brings everything up', async (t) => {
+test('the first deployment starts everything', async (t) => {
   const { deploy, changed } = await world(t, { containers: [] })
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 0, err)

@@ -54,7 +54,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     return url
   }
 
-  test('a backup taken under load can be rehearsed, and every row is as it was in its snapshot', async (t) => {
+  test('a backup taken under load passes a rehearsal, and every row equals its snapshot', async (t) => {
     const url = await newDatabase()
     const { call, app } = await build(t, { DATABASE_URL: url })
     const check = (await call('POST', '/api/v3/checks/', { name: 'loaded', timeout: 60, grace: 60 })).json()
@@ -98,7 +98,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     assert.equal(checks[0]?.n_pings, 3)
   })
 
-  test('what is there is replaced only by its name, not under a running service, and wholly or not at all', async (t) => {
+  test('existing data is replaced only on request, without a running service, and completely or not at all', async (t) => {
     const url = await usedDatabase(t)
     const dir = await backUp(t, url)
     const before = await kindsByContent(url)
@@ -131,7 +131,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     assert.deepEqual(await kindsByContent(url), before)
   })
 
-  test('a damaged backup is refused, and a restore that is not what was backed up fails', async (t) => {
+  test('a damaged backup is refused, and a restore that differs from the backup fails', async (t) => {
     const url = await usedDatabase(t)
     const dir = await backUp(t, url)
     const changed = await damagedCopy(t, dir, (copy) => flipByte(join(copy, 'dump')))
@@ -155,7 +155,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     assert.deepEqual(await sql(url, "SELECT FROM pg_database WHERE datname LIKE '%rehearsal%'"), [])
   })
 
-  test('an encrypted backup is readable with its key alone, and notices every change', async (t) => {
+  test('an encrypted backup is readable only with its key, and every change is detected', async (t) => {
     const url = await usedDatabase(t)
     const key = join(await scratchDir(t), 'key')
     await writeFile(key, `${'k'.repeat(44)}\n`, { mode: 0o600 })
@@ -187,7 +187,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     }
   })
 
-  test('the password and the address for heartbeats are on no command line and in no output', async (t) => {
+  test('the password and the ping address appear on no command line and in no output', async (t) => {
     const url = await usedDatabase(t)
     const receiver = await createReceiver(t)
     const stubs = await scratchDir(t)
@@ -227,7 +227,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     )
   })
 
-  test('a backup that fails leaves nothing behind, says why, and its heartbeat says so', async (t) => {
+  test('a backup that fails leaves nothing behind, says why, and sends a failure heartbeat', async (t) => {
     const receiver = await createReceiver(t)
     const dir = await scratchDir(t)
     const stubs = await scratchDir(t)
@@ -264,7 +264,7 @@ describe('backup.sh and restore.sh', { skip }, () => {
     }
   })
 
-  test('old backups go by the age in their names, but the newest ones and what is not a backup stay', async (t) => {
+  test('pruning goes by the age in the names, and keeps the newest backups and all other files', async (t) => {
     const url = await newDatabase()
     const dir = await scratchDir(t)
     const age = (days: number) =>

@@ -20,7 +20,7 @@ const archiveTimeoutS = 1
 /** For a segment on its way into the archive, on a busy machine. */
 const copyingMs = 10_000
 
-test('a lost server comes back with all but the last seconds, and to the moment before a mistake', {
+test('a lost server is restored with all but the last seconds, or to the moment before a mistake', {
   skip: needsDebianPostgres(),
 }, async (t) => {
   const origin = await createCluster(t, {

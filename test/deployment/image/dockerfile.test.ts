@@ -8,7 +8,7 @@ const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 const dockerfile = read('Dockerfile')
 const manifest = JSON.parse(read('package.json')) as { version: string; devDependencies: Record<string, string> }
 
-test('the Dockerfile is well formed and keeps every rule', () => {
+test('the Dockerfile is well formed and follows every rule', () => {
   assert.deepEqual(problemsOf(dockerfile), [])
 })
 
@@ -35,19 +35,19 @@ const defects: [change: (text: string) => string, problem: RegExp][] = [
 ]
 
 for (const [change, problem] of defects) {
-  test(`a defect is found: ${problem.source}`, () => {
+  test(`the check finds a defect: ${problem.source}`, () => {
     const changed = change(dockerfile)
     assert.ok(changed !== dockerfile, 'nothing was changed')
     assert.match(problemsOf(changed).join('\n'), problem)
   })
 }
 
-test('the base is the Node.js that the project is developed with, and the label tells its version', () => {
+test('the base image has the Node.js of the project, and the label names its version', () => {
   assert.ok(argument(dockerfile, 'NODE_IMAGE').startsWith(`node:${manifest.devDependencies.node}-`))
   assert.equal(argument(dockerfile, 'VERSION'), manifest.version)
 })
 
-test('the build context holds what is copied and nothing else', () => {
+test('the build context contains exactly what is copied', () => {
   const ignore = read('.dockerignore')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))

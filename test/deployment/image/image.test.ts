@@ -21,7 +21,7 @@ test('the container image', { skip, timeout }, async (t) => {
   const archive = await builtImage()
   const { podman, start, once } = await loadImage(t, archive)
 
-  await t.test('says how it wants to be run', async () => {
+  await t.test('the image declares its user, port, volume, health check and stop signal', async () => {
     const [image] = JSON.parse(await podman('image', 'inspect', imageName))
     const { User, Cmd, Entrypoint, StopSignal, WorkingDir, ExposedPorts, Env, Labels } = image.Config
     assert.deepEqual(
@@ -58,7 +58,7 @@ test('the container image', { skip, timeout }, async (t) => {
     ])
   })
 
-  await t.test('holds what runs, under 120 MB without Node.js, and nothing else', async (t) => {
+  await t.test('the image contains exactly what runs, under 120 MB without Node.js', async (t) => {
     const path = (await podman('image', 'mount', imageName)).trim()
     const { parts, total, packages, bill, licences, odd, setuid, writable } = await inventory(path)
     t.diagnostic(`runtime tree without Node.js: ${megabytes(total)}`)
@@ -74,7 +74,7 @@ test('the container image', { skip, timeout }, async (t) => {
   })
 
   await t.test(
-    'runs as uid 1000, read-only and without capabilities, from a real start to a graceful end',
+    'the image runs as uid 1000, read-only and without capabilities, from start to graceful end',
     async (t) => {
       const database = await createDatabase(t)
       const { url: DATABASE_URL } = await createFaultProxy(t, database)
@@ -106,14 +106,14 @@ test('the container image', { skip, timeout }, async (t) => {
     },
   )
 
-  await t.test('migrates an empty database on command, and finds nothing to do the second time', async (t) => {
+  await t.test('the image migrates an empty database on command, and does nothing the second time', async (t) => {
     const { url: DATABASE_URL } = await createFaultProxy(t, await createDatabase(t, { empty: true }))
     const migrate = () => once({ ...settings, DATABASE_URL }, 'node', 'dist/cli.js', 'migrate')
     assert.match(await migrate(), /^applied \d{14}_/)
     assert.equal(await migrate(), 'nothing to migrate\n')
   })
 
-  await t.test('says what is missing when it is given no database', async () => {
+  await t.test('the image says what is missing if it gets no database', async () => {
     await assert.rejects(
       once({ ...settings, PORT: String(await freePort()) }),
       /set DATABASE_URL to a PostgreSQL of your own/,

@@ -9,7 +9,7 @@ import { checkModels, checkTypes } from '../models.ts'
 import { find, type Manifest, manifests, type Node, nameOf, ofKind, render, rendering, workloads } from './kustomize.ts'
 
 test(
-  'behind Traefik the API is limited by a middleware, and the network lets that controller in',
+  'behind Traefik a middleware limits the API, and the network policy admits that controller',
   rendering,
   async (t) => {
     const documents = await changed(t, (text) => text.replace('components/haproxy', 'components/traefik'))
@@ -34,7 +34,7 @@ test(
   },
 )
 
-test('secrets out of a vault are the ones that the pods ask for', rendering, async (t) => {
+test('the secrets from a vault are those that the pods need', rendering, async (t) => {
   const documents = await changed(t, (text) =>
     text.replace('# - ../../components/external', '- ../../components/external'),
   )
@@ -58,7 +58,7 @@ test('one line changes the site, the certificate and the image', rendering, asyn
   assert.deepEqual(images, ['registry.acme.test/flatline:9.8.7', 'registry.acme.test/flatline:9.8.7'])
 })
 
-test('another value in the configuration rolls the pods out', rendering, async (t) => {
+test('a changed configuration value rolls the pods out', rendering, async (t) => {
   const before = configMapOf(render(join(manifests, 'overlays/production')))
   const after = configMapOf(await changed(t, (text) => text.replace('SITE_URL=', 'LOG_LEVEL=debug\n      - SITE_URL=')))
   assert.notEqual(before, after)

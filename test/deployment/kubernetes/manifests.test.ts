@@ -19,7 +19,7 @@ import {
 import { isPinned } from './pod-security.ts'
 
 for (const name of overlays) {
-  test(`${name}: every document is what its kind allows`, rendering, async () => {
+  test(`${name}: every document matches the schema of its kind`, rendering, async () => {
     const documents = overlay(name)
     const findings = [...(await checkModels(documents)), ...checkTypes(documents)]
     assert.deepEqual(
@@ -29,7 +29,7 @@ for (const name of overlays) {
     assert.ok(documents.length > 20)
   })
 
-  test(`${name}: everything lives in one namespace and says that it belongs to Flatline`, rendering, () => {
+  test(`${name}: everything is in one namespace and labelled as part of Flatline`, rendering, () => {
     const documents = overlay(name)
     const [namespace] = ofKind(documents, 'Namespace')
     const expected = name === 'staging' ? 'flatline-staging' : 'flatline-production'
@@ -42,7 +42,7 @@ for (const name of overlays) {
     assert.deepEqual(strays.map(nameOf), [])
   })
 
-  test(`${name}: images are pinned, and ours is the one that kustomize sets`, rendering, () => {
+  test(`${name}: images have exact versions, and that of the service is set by kustomize`, rendering, () => {
     const images = workloads(overlay(name)).flatMap(({ pod }) =>
       pod.containers.map(({ image }: { image: string }) => image),
     )
@@ -60,7 +60,7 @@ for (const name of overlays) {
     )
   })
 
-  test(`${name}: no secret is part of it`, rendering, () => {
+  test(`${name}: the manifests contain no secret`, rendering, () => {
     assert.deepEqual(ofKind(overlay(name), 'Secret'), [])
     const literals = workloads(overlay(name)).flatMap(({ pod }) =>
       pod.containers.flatMap(({ env }: { env: { name: string; value?: string }[] }) =>
@@ -93,7 +93,7 @@ test('the example of the secrets is valid', async () => {
   assert.deepEqual([...(await checkModels(documents)), ...checkTypes(documents)], [])
 })
 
-test('README.md has a command for every secret that the example lists', () => {
+test('README.md has a command for every secret in the example', () => {
   const readme = readFileSync(join(manifests, 'README.md'), 'utf8')
   const example = parse(readFileSync(join(manifests, 'secrets.example.yaml'), 'utf8')) as Node[]
   const wanted = example.flatMap(({ metadata, stringData }) => [
@@ -106,7 +106,7 @@ test('README.md has a command for every secret that the example lists', () => {
   )
 })
 
-test('a roll-out never has fewer pods than before, and waits for each to hold', rendering, () => {
+test('a roll-out never has fewer pods than before, and waits for each to stay ready', rendering, () => {
   const { spec } = find(overlay('production'), 'Deployment', 'flatline')
   assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })
   assert.deepEqual(
@@ -115,7 +115,7 @@ test('a roll-out never has fewer pods than before, and waits for each to hold', 
   )
 })
 
-test('the autoscaler has the numbers of the documents', rendering, () => {
+test('the autoscaler has the documented numbers', rendering, () => {
   const { spec } = find(overlay('production'), 'HorizontalPodAutoscaler', 'flatline')
   const targets = spec.metrics.map(({ resource }: { resource: { name: string; target: object } }) => resource)
   assert.deepEqual([spec.minReplicas, spec.maxReplicas], [3, 10])
@@ -135,7 +135,7 @@ test('the autoscaler has the numbers of the documents', rendering, () => {
   })
 })
 
-test('requests, limits and probes have the numbers of the documents', rendering, () => {
+test('requests, limits and probes have the documented numbers', rendering, () => {
   const [container] = find(overlay('production'), 'Deployment', 'flatline').spec.template.spec.containers
   assert.deepEqual(container.resources, {
     requests: { cpu: '250m', memory: '512Mi' },
@@ -152,31 +152,27 @@ test('requests, limits and probes have the numbers of the documents', rendering,
   assert.deepEqual(container.readinessProbe, probe('/health/ready', 5, 3))
 })
 
-test(
-  'pods are spread over zones and nodes, each version for itself, and still find a place where there is one node',
-  rendering,
-  () => {
-    const { topologySpreadConstraints, affinity } = find(overlay('production'), 'Deployment', 'flatline').spec.template
-      .spec
-    const spread = topologySpreadConstraints.map((constraint: Record<string, unknown>) => [
-      constraint.topologyKey,
-      constraint.maxSkew,
-      constraint.whenUnsatisfiable,
-      constraint.matchLabelKeys,
-    ])
-    assert.deepEqual(spread, [
-      ['topology.kubernetes.io/zone', 1, 'ScheduleAnyway', ['pod-template-hash']],
-      ['kubernetes.io/hostname', 1, 'ScheduleAnyway', ['pod-template-hash']],
-    ])
-    const { podAntiAffinity } = affinity
-    assert.deepEqual(Object.keys(podAntiAffinity), ['preferredDuringSchedulingIgnoredDuringExecution'])
-    const [{ podAffinityTerm }] = podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution
-    assert.deepEqual(
-      [podAffinityTerm.topologyKey, podAffinityTerm.matchLabelKeys],
-      ['kubernetes.io/hostname', ['pod-template-hash']],
-    )
-  },
-)
+test('pods are spread over zones and nodes per version, and still fit on a single node', rendering, () => {
+  const { topologySpreadConstraints, affinity } = find(overlay('production'), 'Deployment', 'flatline').spec.template
+    .spec
+  const spread = topologySpreadConstraints.map((constraint: Record<string, unknown>) => [
+    constraint.topologyKey,
+    constraint.maxSkew,
+    constraint.whenUnsatisfiable,
+    constraint.matchLabelKeys,
+  ])
+  assert.deepEqual(spread, [
+    ['topology.kubernetes.io/zone', 1, 'ScheduleAnyway', ['pod-template-hash']],
+    ['kubernetes.io/hostname', 1, 'ScheduleAnyway', ['pod-template-hash']],
+  ])
+  const { podAntiAffinity } = affinity
+  assert.deepEqual(Object.keys(podAntiAffinity), ['preferredDuringSchedulingIgnoredDuringExecution'])
+  const [{ podAffinityTerm }] = podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution
+  assert.deepEqual(
+    [podAffinityTerm.topologyKey, podAffinityTerm.matchLabelKeys],
+    ['kubernetes.io/hostname', ['pod-template-hash']],
+  )
+})
 
 function kustomization(dir: string) {
   return parseYaml(readFileSync(join(manifests, dir, 'kustomization.yaml'), 'utf8'))

@@ -119,7 +119,7 @@ for (const [name, { cast, allowed, refused }] of Object.entries(settings)) {
     protocol,
   })
 
-  test(`${name}: what is needed passes, and nothing else`, rendering, () => {
+  test(`${name}: the policies allow exactly the needed connections`, rendering, () => {
     const policies = policiesOf(name)
     assert.deepEqual(
       allowed.filter((line) => !isAllowed(policies, meant(line))),
@@ -131,7 +131,7 @@ for (const [name, { cast, allowed, refused }] of Object.entries(settings)) {
     )
   })
 
-  test(`${name}: no policy could be left out`, rendering, () => {
+  test(`${name}: every policy is necessary`, rendering, () => {
     const policies = policiesOf(name)
     const superfluous = policies.filter((one) => {
       const rest = policies.filter((other) => other !== one)
@@ -143,7 +143,7 @@ for (const [name, { cast, allowed, refused }] of Object.entries(settings)) {
   })
 }
 
-test('the ranges that the network keeps alerts away from are ranges that Flatline itself refuses', rendering, () => {
+test('the address ranges that the network blocks for alerts are those that Flatline refuses', rendering, () => {
   const [rule] =
     policiesOf('production').find(({ metadata }) => metadata.name === 'flatline-to-internet')?.spec.egress ?? []
   const excepted = rule.to.flatMap(({ ipBlock }: { ipBlock: { except: string[] } }) => ipBlock.except)

@@ -4,16 +4,12 @@ import { find, type Node, nameOf, ofKind, overlay, overlays, rendering, workload
 import { hardeningViolations, restrictedViolations } from './pod-security.ts'
 
 for (const name of overlays) {
-  test(
-    `${name}: every pod may run in a namespace that enforces "restricted", and asks for no more than it needs`,
-    rendering,
-    () => {
-      const violations = workloads(overlay(name)).flatMap(({ manifest, pod }) =>
-        [...restrictedViolations(pod), ...hardeningViolations(pod)].map((text) => `${nameOf(manifest)}: ${text}`),
-      )
-      assert.deepEqual(violations, [])
-    },
-  )
+  test(`${name}: every pod satisfies the "restricted" standard and asks for no more than it needs`, rendering, () => {
+    const violations = workloads(overlay(name)).flatMap(({ manifest, pod }) =>
+      [...restrictedViolations(pod), ...hardeningViolations(pod)].map((text) => `${nameOf(manifest)}: ${text}`),
+    )
+    assert.deepEqual(violations, [])
+  })
 
   test(`${name}: the namespace enforces "restricted"`, rendering, () => {
     const namespaces = ofKind(overlay(name), 'Namespace')
@@ -24,7 +20,7 @@ for (const name of overlays) {
   })
 }
 
-test('server and migration run as 1000, the user of the image', rendering, () => {
+test('server and migration run as uid 1000, the user of the image', rendering, () => {
   const users = workloads(overlay('production')).map(({ pod }) => {
     const { runAsUser, runAsGroup } = pod.securityContext
     return [runAsUser, runAsGroup]
@@ -78,7 +74,7 @@ const plants: [violation: RegExp, plant: (pod: Node) => void][] = [
   [/not pinned/, (pod) => Object.assign(container(pod), { image: 'ghcr.io/flatline/flatline' })],
 ]
 
-test('a pod with any one of these weaknesses is found', rendering, () => {
+test('the check finds a pod with any one of these weaknesses', rendering, () => {
   const { spec } = find(overlay('production'), 'Deployment', 'flatline')
   for (const [violation, plant] of plants) {
     const pod = structuredClone(spec.template.spec)
@@ -91,7 +87,7 @@ test('a pod with any one of these weaknesses is found', rendering, () => {
   }
 })
 
-test('the one capability that "restricted" gives back is not held against a pod', rendering, () => {
+test('the check accepts the one capability that "restricted" allows to add', rendering, () => {
   const pod = structuredClone(find(overlay('production'), 'Deployment', 'flatline').spec.template.spec)
   container(pod).securityContext.capabilities.add = ['NET_BIND_SERVICE']
   assert.deepEqual(restrictedViolations(pod), [])

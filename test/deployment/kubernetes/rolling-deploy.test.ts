@@ -133,7 +133,7 @@ test('a deployment backs up, migrates, replaces and verifies, in this order', { 
   assert.match((await backups()).join(), /^flatline-before-\d{8}T\d{6}Z\.gz$/)
 })
 
-test('what cannot be rolled out is taken back to the revision before it', { skip }, async (t) => {
+test('a roll-out that fails is rolled back to the previous revision', { skip }, async (t) => {
   for (const broken of [{ broken: ['0.2.0'] }, { unready: ['0.2.0'] }]) {
     const { deploy, changed, cluster } = await world(t, broken)
     const { code, err } = await deploy('deploy', ...image)
@@ -144,7 +144,7 @@ test('what cannot be rolled out is taken back to the revision before it', { skip
   }
 })
 
-test('another version than the expected one is not healthy', { skip }, async (t) => {
+test('a version other than the expected one counts as unhealthy', { skip }, async (t) => {
   const { deploy, changed } = await world(t)
   const { code, err } = await deploy('deploy', ...image, '--expect-version', '0.3.0')
   assert.equal(code, 6, err)
@@ -152,7 +152,7 @@ test('another version than the expected one is not healthy', { skip }, async (t)
   assert.deepEqual(changed().slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
 })
 
-test('it is said when there is no way back', { skip }, async (t) => {
+test('the script says when a rollback is impossible', { skip }, async (t) => {
   const first = await world(t, { runs: false, broken: ['0.2.0'] })
   const fresh = await first.deploy('deploy', ...image)
   assert.equal(fresh.code, 7, fresh.err)
@@ -165,7 +165,7 @@ test('it is said when there is no way back', { skip }, async (t) => {
   assert.match(err, /no way back by itself/)
 })
 
-test('a migration that fails stops everything before a server is touched', { skip }, async (t) => {
+test('a failed migration stops the deployment before any server is replaced', { skip }, async (t) => {
   const { deploy, changed } = await world(t, { job: 'Failed' })
   const { code, err } = await deploy('deploy', ...image)
   assert.equal(code, 5)
@@ -176,7 +176,7 @@ test('a migration that fails stops everything before a server is touched', { ski
   ])
 })
 
-test('without a whole backup nothing is changed', { skip }, async (t) => {
+test('without a complete backup nothing is changed', { skip }, async (t) => {
   for (const broken of [Buffer.of(), gzipSync(`${text}-- sha256: ${'0'.repeat(64)}\n`)]) {
     const { deploy, changed, backups } = await world(t, { backup: broken })
     const { code, err } = await deploy('deploy', ...image)
@@ -189,7 +189,7 @@ test('without a whole backup nothing is changed', { skip }, async (t) => {
   assert.ok(!told.some((line) => line.includes('backup') || line.includes('job')))
 })
 
-test('the preflight finds what would fail later, shows no secret and changes nothing', { skip }, async (t) => {
+test('the preflight finds later failures, shows no secret and changes nothing', { skip }, async (t) => {
   const placeholder = { ...secrets, ADMIN_TOKEN: 'change-me: openssl rand -hex 32' }
   const examples = manifests.replace('corp.test', 'example.com')
   // All at once, as far as one does not hide another.
@@ -225,7 +225,7 @@ test('the preflight finds what would fail later, shows no secret and changes not
   assert.deepEqual(changed(), [])
 })
 
-test('a dry run says what would be done and does nothing of it', { skip }, async (t) => {
+test('a dry run reports what would be done and changes nothing', { skip }, async (t) => {
   for (const strategy of ['rolling', 'blue-green']) {
     const { deploy, changed, backups } = await world(t)
     const { code, err } = await deploy('deploy', ...image, '--dry-run', '--strategy', strategy)
@@ -249,7 +249,7 @@ test('a dry run says what would be done and does nothing of it', { skip }, async
   assert.deepEqual(changed(), [])
 })
 
-test('a rollback by hand goes to the revision before, or to the one that is named', { skip }, async (t) => {
+test('a manual rollback uses the previous revision, or the one that is named', { skip }, async (t) => {
   for (const [args, told] of [
     [[], 'rollout undo deployment/flatline'],
     [['--to', '5'], 'rollout undo deployment/flatline --to-revision=5'],
@@ -261,7 +261,7 @@ test('a rollback by hand goes to the revision before, or to the one that is name
   }
 })
 
-test('blue-green: all traffic goes over at once, and in the end everything is as the manifests say', {
+test('blue-green: all traffic switches at once, and the result equals the manifests', {
   skip,
 }, async (t) => {
   const { deploy, changed, cluster } = await world(t)
@@ -285,7 +285,7 @@ test('blue-green: all traffic goes over at once, and in the end everything is as
   assert.equal(deployment.match(/app\.kubernetes\.io\/instance: green/g)?.length, 3)
 })
 
-test('blue-green: a green that does not get healthy never sees traffic and goes away', { skip }, async (t) => {
+test('blue-green: a green version that does not get healthy never gets traffic and is removed', { skip }, async (t) => {
   for (const broken of [{ broken: ['0.2.0'] }, { unready: ['0.2.0'] }]) {
     const { deploy, changed, cluster } = await world(t, broken)
     const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--skip-migrate')
@@ -296,7 +296,7 @@ test('blue-green: a green that does not get healthy never sees traffic and goes 
   }
 })
 
-test('the overlays are what the script takes them for', { skip }, async (t) => {
+test('the overlays have the form that the script assumes', { skip }, async (t) => {
   for (const environment of ['staging', 'production']) {
     const { dir, deploy, cluster, told } = await world(t, { secret: everySecret })
     for (const part of ['k8s', 'monitoring']) await cp(join(root, part), join(dir, part), { recursive: true })
@@ -323,7 +323,7 @@ test('the overlays are what the script takes them for', { skip }, async (t) => {
   }
 })
 
-test('what is not understood is refused with status 2', { skip }, async (t) => {
+test('invalid arguments are refused with status 2', { skip }, async (t) => {
   const { deploy, changed, dir } = await world(t)
   for (const [args, reason] of [
     [['explode'], /name a command/],

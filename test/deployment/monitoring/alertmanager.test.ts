@@ -19,7 +19,7 @@ type Config = {
   inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal: string[] }[]
 }
 
-test('amtool takes the configuration, and would not take one with a slip', { skip }, async (t) => {
+test('amtool accepts the configuration, and refuses one with a mistake', { skip }, async (t) => {
   const { status, output } = run('amtool', ['check-config', path])
   assert.equal(status, 0, output)
   const copy = join(await scratchDir(t), 'alertmanager.yml')
@@ -36,7 +36,7 @@ test('amtool takes the configuration, and would not take one with a slip', { ski
   }
 })
 
-test('whoever should be told of an alert is told, and nobody else', { skip }, () => {
+test('every alert reaches its receivers and no others', { skip }, () => {
   const told = (receiver: string, ...labels: string[]) =>
     run('amtool', ['config', 'routes', 'test', `--config.file=${path}`, `--verify.receivers=${receiver}`, ...labels])
   for (const { alert, labels } of alerts) {
@@ -54,7 +54,7 @@ test('whoever should be told of an alert is told, and nobody else', { skip }, ()
   assert.equal(told('chat', 'alertname=FlatlineDown', 'severity=critical').status, 1, 'the check can fail')
 })
 
-test('critical alerts page and are in the chat, too; the watchdog tells of no end', () => {
+test('critical alerts page and go to the chat; the watchdog sends no resolution', () => {
   const receivers = new Map((parse(read(path)) as Config).receivers.map((receiver) => [receiver.name, receiver]))
   assert.deepEqual(Object.keys(receivers.get('on-call') ?? {}), ['name', 'pagerduty_configs', 'slack_configs'])
   assert.deepEqual(Object.keys(receivers.get('chat') ?? {}), ['name', 'slack_configs'])
@@ -64,7 +64,7 @@ test('critical alerts page and are in the chat, too; the watchdog tells of no en
   })
 })
 
-test('what holds back alerts names alerts that there are, never itself, and within one installation', () => {
+test('inhibition rules name existing alerts, never their own, and within one installation', () => {
   const names = alerts.map(({ alert }) => alert)
   for (const { source_matchers: sources, target_matchers: targets, equal } of (parse(read(path)) as Config)
     .inhibit_rules) {
@@ -101,7 +101,9 @@ test('what holds back alerts names alerts that there are, never itself, and with
   }
 })
 
-test('it starts without any secret, says which is missing, and takes one that comes later', { skip }, async (t) => {
+test('Alertmanager starts without any secret, logs which is missing, and reads one that comes later', {
+  skip,
+}, async (t) => {
   const secrets = await scratchDir(t)
   const alertmanager = await startAlertmanager(t, secrets, (config) =>
     config
@@ -126,7 +128,7 @@ test('it starts without any secret, says which is missing, and takes one that co
   assert.match(JSON.stringify(body), /Critical: FlatlineHighErrorRate/)
 })
 
-test('every file that it reads is described, and none of them can be committed', () => {
+test('every secret file that it reads is documented, and git ignores all of them', () => {
   const files = [...read(path).matchAll(/\/etc\/alertmanager\/secrets\/([\w-]+)$/gm)].map(([, file]) => String(file))
   const described = [...read('monitoring/alertmanager/secrets/README.md').matchAll(/^\| `([\w-]+)`/gm)].map(
     ([, file]) => file,

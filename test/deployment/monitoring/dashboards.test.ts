@@ -26,13 +26,13 @@ type Dashboard = { uid: string; title: string; panels: Panel[]; templating: { li
 const dashboards = dashboardFiles.map((path) => ({ path, ...(JSON.parse(read(path)) as Dashboard) }))
 const datasources = parse(read('monitoring/grafana/provisioning/datasources/flatline.yml')).datasources
 
-test('the dashboards are what scripts/dashboards makes', () => {
+test('the dashboards are what scripts/dashboards generates', () => {
   const rendered = renderDashboards()
   assert.deepEqual(Object.keys(rendered).sort(), dashboardFiles)
   for (const path of dashboardFiles) assert.equal(read(path), rendered[path], 'run: node scripts/write-dashboards.ts')
 })
 
-test('the compiler knows what Grafana takes: this file would not compile if it took these', () => {
+test('the types reject what Grafana would reject: otherwise this file would not compile', () => {
   // @ts-expect-error: pannels
   const misspelt: Schema = { schemaVersion: 39, pannels: [] }
   // @ts-expect-error: a place has no width
@@ -43,7 +43,7 @@ test('the compiler knows what Grafana takes: this file would not compile if it t
   assert.ok(misspelt && misplaced)
 })
 
-test('there is a dashboard for each thing to look at, and none has another’s name', () => {
+test('each area has a dashboard, and no two share a name', () => {
   assert.deepEqual(dashboards.map(({ uid }) => uid).sort(), [
     'flatline-alerting',
     'flatline-health-metrics',
@@ -54,7 +54,7 @@ test('there is a dashboard for each thing to look at, and none has another’s n
   assert.equal(new Set(dashboards.map(({ title }) => title)).size, dashboards.length)
 })
 
-test('every panel has a number of its own, a place that is free, and something to show', () => {
+test('every panel has its own number, a free place, and a query', () => {
   for (const { path, panels } of dashboards) {
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, path)
     const cells = new Set<string>()
@@ -76,7 +76,7 @@ test('every panel has a number of its own, a place that is free, and something t
   }
 })
 
-test('every query goes to the source that is chosen, which at first is the one that is provisioned', () => {
+test('every query uses the selected data source, by default the provisioned one', () => {
   const provisioned = datasources.filter(({ type }: { type: string }) => type === 'prometheus')
   assert.deepEqual(
     provisioned.map(({ uid, isDefault }: { uid: string; isDefault: boolean }) => [uid, isDefault]),
@@ -101,7 +101,7 @@ test('every query goes to the source that is chosen, which at first is the one t
   }
 })
 
-test('what is sampled into the table health_metrics is on the dashboard of that name', () => {
+test('every metric that is recorded in the table health_metrics is on its dashboard', () => {
   const text = read('monitoring/grafana/dashboards/health-metrics.json')
   assert.deepEqual(
     sampledMetrics.filter((name) => !text.includes(name)),
@@ -109,7 +109,7 @@ test('what is sampled into the table health_metrics is on the dashboard of that 
   )
 })
 
-test('Grafana looks for the dashboards where they are mounted', () => {
+test('Grafana reads the dashboards from where they are mounted', () => {
   const { providers } = parse(read('monitoring/grafana/provisioning/dashboards/flatline.yml'))
   assert.deepEqual(
     providers.map(({ type, options }: { type: string; options: { path: string } }) => [type, options.path]),
@@ -117,7 +117,7 @@ test('Grafana looks for the dashboards where they are mounted', () => {
   )
 })
 
-test('kustomize makes one ConfigMap of them, with the label that Grafana’s sidecar looks for', {
+test('kustomize makes one ConfigMap of them, with the label for Grafana’s sidecar', {
   skip: needsTool('kubectl'),
 }, () => {
   const { status, output } = run('kubectl', ['kustomize', join(root, 'monitoring/grafana')])

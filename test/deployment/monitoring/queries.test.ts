@@ -17,7 +17,7 @@ const once = (t: TestContext) => {
   return taken
 }
 
-test('every metric, label and value that a rule asks for is in a scrape', async (t) => {
+test('every metric, label and value in a rule appears in a scrape', async (t) => {
   const { catalogue } = await once(t)
   const problems = [...recordings, ...alerts].flatMap((rule) =>
     problemsOf(rule.expr, catalogue).map((problem) => `${'alert' in rule ? rule.alert : rule.record}: ${problem}`),
@@ -25,7 +25,7 @@ test('every metric, label and value that a rule asks for is in a scrape', async 
   assert.deepEqual(problems, [])
 })
 
-test('every metric, label and value that a dashboard asks for is in a scrape', async (t) => {
+test('every metric, label and value on a dashboard appears in a scrape', async (t) => {
   const { catalogue } = await once(t)
   const queries = dashboardFiles.flatMap((path) => queriesOf(read(path)).map((expr) => ({ path, expr })))
   assert.ok(queries.length > 100, `${queries.length} queries`)
@@ -35,7 +35,7 @@ test('every metric, label and value that a dashboard asks for is in a scrape', a
   assert.deepEqual(problems, [])
 })
 
-test('the check finds what is not there', async (t) => {
+test('the check finds metrics, labels and values that do not exist', async (t) => {
   const { catalogue } = await once(t)
   const ours = 'job="flatline"'
   const defects: [expr: string, problem: RegExp][] = [
@@ -57,7 +57,7 @@ test('the check finds what is not there', async (t) => {
   for (const [expr, problem] of defects) assert.match(problemsOf(expr, catalogue).join('\n'), problem, expr)
 })
 
-test('what the rules leave out as nobody’s requests is what the service leaves out itself', async (t) => {
+test('the routes that the rules exclude are those that the service excludes itself', async (t) => {
   const { routes } = await once(t)
   const patterns = new Set(
     [...recordings.map(({ expr }) => expr), ...dashboardFiles.flatMap((path) => queriesOf(read(path)))].flatMap(
@@ -70,7 +70,7 @@ test('what the rules leave out as nobody’s requests is what the service leaves
   for (const { url, always } of routes) assert.equal(leftOut.test(url), always, url)
 })
 
-test('promtool accepts a scrape, except for two names of a founding document and five of a library', {
+test('promtool accepts a scrape, except for two required names and five of a library', {
   skip: needsTool('promtool'),
 }, async (t) => {
   const { text } = await once(t)
@@ -92,7 +92,7 @@ test('promtool accepts a scrape, except for two names of a founding document and
   assert.match(broken.output, /error while linting/)
 })
 
-test('Prometheus itself takes every query of the dashboards', { skip: needsTool('promtool') }, async (t) => {
+test('Prometheus accepts every query of the dashboards', { skip: needsTool('promtool') }, async (t) => {
   const queries = dashboardFiles.flatMap((path) => queriesOf(read(path)))
   const rules = queries.map((expr, index) => ({ record: `query:${index}`, expr: withoutVariables(expr) }))
   const path = join(await scratchDir(t), 'queries.yml')
@@ -102,7 +102,7 @@ test('Prometheus itself takes every query of the dashboards', { skip: needsTool(
   assert.match(output, new RegExp(`${queries.length} rules found`))
 })
 
-test('every metric of the domain is on a dashboard or in a rule', async (t) => {
+test('every domain metric is on a dashboard or in a rule', async (t) => {
   const { text } = await once(t)
   const asked = new Set(
     [

@@ -17,7 +17,7 @@ import { startAlertmanager, startPrometheus, startVendors, type Told } from './p
 
 const skip = needsTool('prometheus') || needsTool('prometheus-alertmanager', [0, 26])
 
-test('an outage of the database pages once and resolves; the service notices when Prometheus is gone', {
+test('an outage of the database pages once and resolves; the service notices a missing Prometheus', {
   skip,
 }, async (t) => {
   const postgres = await ownPostgres(t)

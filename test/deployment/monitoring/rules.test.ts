@@ -33,7 +33,7 @@ const asked: Record<string, string> = {
   '004-43 the objective is being missed': 'FlatlineErrorBudgetBurnFast',
 }
 
-test('Prometheus takes its configuration and rules, with every lint', { skip }, () => {
+test('Prometheus accepts its configuration and rules, with every lint', { skip }, () => {
   const config = run('promtool', ['check', 'config', 'monitoring/prometheus/prometheus.yml'])
   assert.equal(config.status, 0, config.output)
   assert.match(config.output, new RegExp(`SUCCESS: ${ruleFiles.length} rule files found`))
@@ -41,7 +41,7 @@ test('Prometheus takes its configuration and rules, with every lint', { skip }, 
   assert.equal(checked.status, 0, checked.output)
 })
 
-test('the checks see a misspelt key, broken PromQL, a rule written twice and an unknown function', {
+test('the checks find a misspelt key, broken PromQL, a duplicate rule and an unknown function', {
   skip,
 }, async (t) => {
   const defects: [file: string, from: string, to: string][] = [
@@ -67,7 +67,7 @@ test('the checks see a misspelt key, broken PromQL, a rule written twice and an 
   assert.notEqual(run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', path]).status, 0)
 })
 
-test('every alert has a name, a severity, a static summary, a description of this case, and its runbook', () => {
+test('every alert has a name, a severity, a static summary, a description and a runbook', () => {
   const names = alerts.map(({ alert }) => alert)
   assert.equal(new Set(names).size, names.length, 'no name twice')
   for (const { alert, labels, annotations } of alerts) {
@@ -83,7 +83,7 @@ test('every alert has a name, a severity, a static summary, a description of thi
   }
 })
 
-test('what the founding documents want to be told of has an alert', () => {
+test('every alert that the founding documents require exists', () => {
   const names = alerts.map(({ alert }) => alert)
   assert.deepEqual(
     Object.entries(asked).filter(([, alert]) => !names.includes(alert)),
@@ -91,7 +91,7 @@ test('what the founding documents want to be told of has an alert', () => {
   )
 })
 
-test('every alert fires in its case, and is silent in the others', { skip }, () => {
+test('every alert fires in its test case, and does not fire in the others', { skip }, () => {
   const { status, output } = run('promtool', ['test', 'rules', ...ruleTestFiles])
   assert.equal(status, 0, output)
   const cases = ruleTestFiles.flatMap((path) =>
@@ -107,7 +107,7 @@ test('every alert fires in its case, and is silent in the others', { skip }, () 
   assert.deepEqual([...withCase(false)].sort(), everSilent.sort(), 'each has a case in which it is silent')
 })
 
-test('the cases notice an alert that never fires, and one that always does', { skip }, async (t) => {
+test('the cases detect an alert that never fires, and one that always fires', { skip }, async (t) => {
   const names = alerts.map(({ alert }) => alert)
   const never = await copyOf(t, (alert) => ({ ...alert, expr: 'vector(1) < 0' }))
   const missed = [...failures(casesOf(never)).matchAll(/alertname: (\w+), time: [^,]+,\s+exp:\[\s+0:[\s\S]*?got:\[\]/g)]
@@ -119,7 +119,7 @@ test('the cases notice an alert that never fires, and one that always does', { s
   assert.deepEqual([...new Set(false_.map(([, name]) => name))].sort(), silent.sort())
 })
 
-test('the cases notice a threshold, a time or a label that was changed', { skip }, async (t) => {
+test('the cases detect a changed threshold, time or label', { skip }, async (t) => {
   const changes: [file: string, from: string, to: string, alert: string][] = [
     ['rules/slo.yml', '> 14.4 * 0.005', '> 10 * 0.005', 'FlatlineErrorBudgetBurnFast'],
     ['rules/slo.yml', '> 6 * 0.005', '> 3 * 0.005', 'FlatlineErrorBudgetBurn'],
@@ -154,7 +154,7 @@ test('the cases notice a threshold, a time or a label that was changed', { skip 
   }
 })
 
-test('the rules of the Prometheus operator are the same', () => {
+test('the rules for the Prometheus operator are identical', () => {
   assert.equal(read(target), renderPrometheusRule(), 'run: node scripts/write-prometheus-rule.ts')
   const resource = parse(read(target))
   assert.deepEqual([resource.apiVersion, resource.kind], ['monitoring.coreos.com/v1', 'PrometheusRule'])

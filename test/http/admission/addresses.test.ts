@@ -51,7 +51,7 @@ async function start(t: Parameters<typeof build>[0]): Promise<Running & { addres
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND']
 const notJson = { headers: { 'content-type': 'no media type' }, body: 'a=b' }
 
-test('an address answers each method that it does not know with 405 and Allow, whatever the body', async (t) => {
+test('an address answers each unsupported method with 405 and Allow, whatever the body', async (t) => {
   const { url, addresses } = await start(t)
   let refused = 0
   for (const address of addresses) {
@@ -73,7 +73,7 @@ test('an address answers each method that it does not know with 405 and Allow, w
   assert.ok(refused > 300, String(refused))
 })
 
-test('an address that does not exist is 404 by every method, whatever the body', async (t) => {
+test('an unknown address is answered 404 by every method, whatever the body', async (t) => {
   const { url } = await start(t)
   const huge = { 'content-length': '99999999', 'x-api-key': keys.api_key }
   for (const path of ['/nope', '/api/v3/nope/', '/api/v1/checks/x/y/z', '/ping/a/b/c/d', '/projects/x']) {
@@ -85,7 +85,7 @@ test('an address that does not exist is 404 by every method, whatever the body',
   }
 })
 
-test('our addresses have two forms; those of Healthchecks that end in a slash redirect, by every method', async (t) => {
+test('own addresses work with and without a slash; those of Healthchecks with a slash redirect', async (t) => {
   const { url, addresses } = await start(t)
   const byUrl = new Map(addresses.map((address) => [address.url, address]))
   const hasTwoForms = ({ url, methods }: Registered) => {
@@ -122,7 +122,7 @@ test('our addresses have two forms; those of Healthchecks that end in a slash re
   }
 })
 
-test('pages of any origin may call every address of the API, with any header that a call takes', async (t) => {
+test('pages of any origin may call every address of the API, with any header that a call uses', async (t) => {
   const { url, addresses } = await start(t)
   const ofPages = addresses.filter((one) => /^\/(api|badge|b)\//.test(one.url) && !configOf(one).redirectsTo)
   assert.ok(ofPages.length > 60)

@@ -22,7 +22,7 @@ const rows: [forwarded: string, address: string][] = [
   ['', '127.0.0.1'],
 ]
 
-test('calls are answered and audited under an address, whatever a trusted proxy passes on', async (t) => {
+test('calls are answered and audited with an address, whatever a trusted proxy sends', async (t) => {
   const { url, databaseUrl, call } = await build(t, { TRUST_PROXY: 'loopback' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   for (const [index, [forwarded]] of rows.entries()) {
@@ -57,7 +57,7 @@ test('calls are answered and audited under an address, whatever a trusted proxy 
   })
 })
 
-test('no source file uses the address of a proxy unchecked', () => {
+test('no source file uses the address from a proxy unchecked', () => {
   const root = join(import.meta.dirname, '../../../src')
   const users = globSync('**/*.ts', { cwd: root }).filter((path) => {
     const isGenerated = path.startsWith('database/generated/')

@@ -21,7 +21,7 @@ const rows: [headers: Record<string, string>, isInternal: boolean][] = [
   [{ via: '1.1 proxy' }, false],
 ]
 
-test('in production /metrics and the details of health are for the private network alone', async (t) => {
+test('in production only the private network reads /metrics and the details of health', async (t) => {
   const { url } = await build(t, production)
   for (const [headers, isInternal] of rows) {
     const what = JSON.stringify(headers)
@@ -36,7 +36,7 @@ test('in production /metrics and the details of health are for the private netwo
   }
 })
 
-test('a token or a list of addresses decides where one is set', async (t) => {
+test('a token or a list of addresses replaces that rule', async (t) => {
   const { url } = await build(t, {
     ...production,
     METRICS_TOKEN: 'scraper-token',

@@ -8,7 +8,7 @@ function busy(ms: number): void {
   while (performance.now() < end);
 }
 
-test('under lasting overload management calls are shed; heartbeats, probes and metrics answer', async (t) => {
+test('under lasting overload management calls are shed, but heartbeats, probes and metrics answer', async (t) => {
   const { call } = await build(t, { FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: '50' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const load = setInterval(() => busy(120), 130)
@@ -26,7 +26,7 @@ test('under lasting overload management calls are shed; heartbeats, probes and m
   await eventually('calls to be answered again', async () => (await call('GET', '/api/v3/checks/')).status === 200)
 })
 
-test('one bad sample, as after a pause of the machine, sheds nothing', async (t) => {
+test('one bad sample, for example after a pause of the machine, sheds nothing', async (t) => {
   const { call } = await build(t, { FLATLINE__LIMITS__MAX_EVENT_LOOP_DELAY_MS: String(patience(20)) })
   busy(1500)
   // Until the next sample may have been taken.

@@ -38,7 +38,7 @@ async function recorded({ databaseUrl }: Running, uuid: string): Promise<string[
   return rows.map(({ kind, exit_status: status }) => (status === null ? kind : `${kind} ${status}`))
 }
 
-test('catalogue 2.1, 2.2: addresses by uuid, what each means and what each refuses', async (t) => {
+test('every address by uuid records its kind, and malformed ones are refused', async (t) => {
   const running = await build(t)
   const rows: [suffix: string, status: number, text: string, recorded?: string][] = [
     ['', 200, 'OK', 'success'],
@@ -90,7 +90,7 @@ test('catalogue 2.1, 2.2: addresses by uuid, what each means and what each refus
   }
 })
 
-test('catalogue 2.1, 2.2: addresses by ping key and slug', async (t) => {
+test('every address by ping key and slug records its kind, and malformed ones are refused', async (t) => {
   const running = await build(t)
   const rows: [path: string, status: number, text: string, recorded?: string][] = [
     [`${key}/job`, 200, 'OK', 'success'],
@@ -151,7 +151,7 @@ test('catalogue 2.1, 2.2: addresses by ping key and slug', async (t) => {
   )
 })
 
-test('catalogue 2.2: the bare root is taken for a ping host by the length of keys alone', async (t) => {
+test('an address without /ping is a ping only if the length of its key fits', async (t) => {
   const running = await build(t)
   for (const path of [
     '/health',
@@ -167,7 +167,7 @@ test('catalogue 2.2: the bare root is taken for a ping host by the length of key
   }
 })
 
-test('catalogue 2.2: headers of an accepted ping, by every method; HEAD has no body, refusals lack them', async (t) => {
+test('an accepted ping has the headers of the protocol for every method; refusals do not', async (t) => {
   const running = await build(t, { PING_BODY_LIMIT: '10' })
   const { uuid } = await createCheck(running, { slug: 'job' })
   const check = (answer: Answer, status: number, text: string) => {
@@ -199,7 +199,7 @@ test('catalogue 2.2: headers of an accepted ping, by every method; HEAD has no b
   assert.equal((await ping(running, `/ping/${crypto.randomUUID()}`, 'HEAD')).text, '')
 })
 
-test('catalogue 2.1 [Q]: OPTIONS is a preflight and no ping, other methods are refused', async (t) => {
+test('OPTIONS is a preflight and not a ping, and other methods are refused', async (t) => {
   const running = await build(t)
   const { uuid } = await createCheck(running, { slug: 'job' })
   for (const path of [
@@ -225,7 +225,7 @@ test('catalogue 2.1 [Q]: OPTIONS is a preflight and no ping, other methods are r
   )
 })
 
-test('catalogue 2.4: what is recorded of the sender', async (t) => {
+test('scheme, method, address and user agent of the sender are recorded', async (t) => {
   const running = await build(t)
   const { uuid } = await createCheck(running)
   const rows: [headers: Record<string, string>, address: string, scheme: string][] = [
@@ -251,7 +251,7 @@ test('catalogue 2.4: what is recorded of the sender', async (t) => {
   assert.deepEqual([pings[0]?.method, pings[0]?.ua, pings[0]?.n], ['PUT', 'u'.repeat(200), rows.length + 1])
 })
 
-test('catalogue 2.5: the order in which the kind of a ping is decided', async (t) => {
+test('address, method filter and body filter decide the kind of a ping in this order', async (t) => {
   const running = await build(t)
   type Sent = [method: string, suffix: string, body: string | undefined, kind: string]
   const filter = { filter_http_body: true, failure_kw: 'ERROR, FATAL ,,', success_kw: 'done', start_kw: 'begin' }
@@ -326,7 +326,7 @@ test('catalogue 2.5: the order in which the kind of a ping is decided', async (t
   }
 })
 
-test('catalogue 2.5: a paused check that only its owner resumes ignores all, above every filter', async (t) => {
+test('a paused check that only its owner resumes ignores every ping, before every filter', async (t) => {
   const running = await build(t)
   const { uuid } = await createCheck(running, {
     manual_resume: true,
@@ -342,7 +342,7 @@ test('catalogue 2.5: a paused check that only its owner resumes ignores all, abo
   assert.deepEqual([check.status, check.n_pings, check.started], ['paused', 4, false])
 })
 
-test('catalogue 2.3 and 2.5 [Q]: keywords are searched in the kept part of a body, text or not', async (t) => {
+test('keywords are searched in the kept part of a body, text or not', async (t) => {
   const running = await build(t, { PING_BODY_LIMIT: '8' })
   const { uuid } = await createCheck(running, { filter_http_body: true, success_kw: 'dönе', failure_kw: 'late' })
   const bodies = [
@@ -355,7 +355,7 @@ test('catalogue 2.3 and 2.5 [Q]: keywords are searched in the kept part of a bod
   assert.deepEqual(await recorded(running, uuid), ['ign', 'success', 'ign'])
 })
 
-test('catalogue 3.3, 3.4: runs, their durations, and what the check says of them', async (t) => {
+test('runs have durations, and the check shows the last one', async (t) => {
   const running = await build(t)
   const { uuid } = await createCheck(running)
   const other = crypto.randomUUID()
@@ -379,7 +379,7 @@ test('catalogue 3.3, 3.4: runs, their durations, and what the check says of them
   )
 })
 
-test('catalogue 2.6: create=1 makes a check with the defaults and all channels, and applies the action', async (t) => {
+test('create=1 creates a check with the defaults and all channels, and applies the signal', async (t) => {
   const running = await build(t)
   const channel = { kind: 'webhook', name: 'hook', settings: { url: 'http://127.0.0.1:9/' } }
   const { id } = (await running.call('POST', '/api/v3/channels/', channel)).json()
@@ -414,7 +414,7 @@ test('catalogue 2.6: create=1 makes a check with the defaults and all channels, 
   assert.equal(entries.filter(({ actor }) => actor === 'ping_key').length, 12)
 })
 
-test('catalogue 2.2 [Q]: create=1 with a malformed ping makes nothing', async (t) => {
+test('a malformed ping with create=1 creates nothing', async (t) => {
   const running = await build(t)
   for (const [path, text] of [
     [`/ping/${key}/new?create=1&rid=x`, 'invalid uuid format'],
@@ -427,7 +427,7 @@ test('catalogue 2.2 [Q]: create=1 with a malformed ping makes nothing', async (t
   assert.deepEqual(await checksOf(running), [])
 })
 
-test('catalogue 2.6 [Q]: parallel first pings to two replicas make one check per slug, with one Created', async (t) => {
+test('parallel first pings to two replicas create one check per slug, with one Created', async (t) => {
   const running = await build(t)
   const replica = await build(t, { DATABASE_URL: running.databaseUrl })
   for (let round = 0; round < 8; round++) {
@@ -450,7 +450,7 @@ test('catalogue 2.6 [Q]: parallel first pings to two replicas make one check per
   }
 })
 
-test('product 4: a provisioned check has a name-based id, and none is given twice', async (t) => {
+test('a check that a ping creates has a name-based id, and no id is given twice', async (t) => {
   const running = await build(t)
   const [project] = await sql<{ id: string }>(running.databaseUrl, "SELECT id FROM projects WHERE name = 'default'")
   const [secret] = await sql<{ namespace: string }>(running.databaseUrl, 'SELECT namespace FROM provisioning_namespace')
@@ -482,7 +482,7 @@ function nameBased(namespace: string, name: string): string {
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-test('a ping key opens its own project alone, and an API key is no ping key', async (t) => {
+test('a ping key opens only its own project, and an API key is not a ping key', async (t) => {
   const running = await build(t)
   await createCheck(running, { slug: 'job' })
   const made = await running.call(
@@ -501,7 +501,7 @@ test('a ping key opens its own project alone, and an API key is no ping key', as
   )
 })
 
-test('product 3: a limit that its owner sets answers 429, records nothing, and holds over replicas', async (t) => {
+test('pings over the limit of their check are answered 429 and not recorded, over all replicas', async (t) => {
   const running = await build(t)
   const replica = await build(t, { DATABASE_URL: running.databaseUrl })
   const { uuid } = await createCheck(running, { max_pings_per_minute: 10, slug: 'job' })
@@ -525,7 +525,7 @@ test('product 3: a limit that its owner sets answers 429, records nothing, and h
   assert.equal((await ping(running, `/ping/${uuid}`)).status, 200)
 })
 
-test('track_runs watches every run over the API, and is absent until set', async (t) => {
+test('track_runs watches every run, and is absent until set', async (t) => {
   const running = await build(t)
   const plain = await createCheck(running, { grace: 1 })
   const tracked = await createCheck(running, { grace: 1, track_runs: true })

@@ -19,7 +19,7 @@ const addressesOf = (uuid: string) => [
   `/${uuid}`,
 ]
 
-test('a state sets the signal on every ping address and by every method', async (t) => {
+test('a state sets the kind of a ping at every address and for every method', async (t) => {
   const running = await build(t)
   const { call } = running
   const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
@@ -36,7 +36,7 @@ test('a state sets the signal on every ping address and by every method', async 
   assert.deepEqual(await pingsOf(running, uuid), expected)
 })
 
-test('a state that is unknown or contradicts the address is refused and not recorded', async (t) => {
+test('an unknown state, or one that contradicts the address, is refused and not recorded', async (t) => {
   const running = await build(t)
   const { call } = running
   const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
@@ -59,7 +59,7 @@ test('a state that is unknown or contradicts the address is refused and not reco
   assert.deepEqual(await pingsOf(running, uuid), [])
 })
 
-test('a state that agrees with the address leaves its exit status, and the last of several counts', async (t) => {
+test('a state that agrees with the address keeps the exit status, and the last of several counts', async (t) => {
   const running = await build(t)
   const { call } = running
   const uuid = String((await call('POST', '/api/v3/checks/', { slug: 'job' })).json().uuid)
@@ -68,7 +68,7 @@ test('a state that agrees with the address leaves its exit status, and the last 
   assert.deepEqual(await pingsOf(running, uuid), ['fail', 'success', 'start', 'fail'])
 })
 
-test('a refused state makes no check, and a known one makes it with its signal', async (t) => {
+test('a refused state creates no check, and a known one creates it with its signal', async (t) => {
   const running = await build(t)
   const { call } = running
   const address = `/ping/${keys.ping_key}/made?create=1&state=`

@@ -37,13 +37,13 @@ test('a mailbox is a uuid, or a ping key and a slug', () => {
     assert.deepEqual(parseRecipient(address, domain), recipient, `${address} ${domain}`)
 })
 
-test('the sender is named as the history can hold it', () => {
+test('the sender is stored in the length that the history can hold', () => {
   assert.equal(userAgentOf('cron@example.org'), 'Email from cron@example.org')
   assert.equal(userAgentOf(''), 'Email from ')
   assert.doesNotMatch(userAgentOf('a\0b'), /\0/)
 })
 
-test('an envelope is read as Postfix reads it', () => {
+test('an envelope is parsed as Postfix parses it', () => {
   const rows: [command: string, address: string | null, parameters?: string][] = [
     ['MAIL FROM:<a@b.c>', 'a@b.c'],
     ['MAIL FROM:<a@b.c> SIZE=10 BODY=8BITMIME', 'a@b.c', 'SIZE=10 BODY=8BITMIME'],

@@ -64,7 +64,7 @@ async function dial(t: TestContext, port: number) {
   }
 }
 
-test('catalogue 2.7, 2.4: a message to a check is a success, kept whole, with what is known of its sender', async (t) => {
+test('a message to a check is a success and is stored whole, with its sender', async (t) => {
   const mailing = await start(t)
   const { uuid } = await createCheck(mailing)
   const named = await createCheck(mailing, { slug: 'night-ly_1' })
@@ -89,7 +89,7 @@ test('catalogue 2.7, 2.4: a message to a check is a success, kept whole, with wh
   assert.match(body, /^From: cron@example\.org\r\n[\s\S]*Subject: report\r\n[\s\S]*\r\n\r\nline one\r\n\.line two\r\n/)
 })
 
-test('catalogue 2.7: which recipients are refused, and that an unknown check is not', async (t) => {
+test('malformed recipients are refused, and unknown checks are not', async (t) => {
   const mailing = await start(t, { PING_EMAIL_DOMAIN: 'ping.example.org' })
   const { uuid } = await createCheck(mailing, { slug: 'job' })
   const rows: [to: string, answer: string][] = [
@@ -120,7 +120,7 @@ test('catalogue 2.7: which recipients are refused, and that an unknown check is 
   assert.equal(checks.length, 1, 'no auto-provisioning')
 })
 
-test('catalogue 2.7: keywords of subject and body decide the kind of a message', async (t) => {
+test('keywords in subject and body decide the kind of a message', async (t) => {
   const mailing = await start(t)
   const words = { failure_kw: 'ERROR, kaputt', success_kw: 'success, fertig für heute', start_kw: 'begin' }
   const bySubject = { ...words, filter_subject: true }
@@ -178,7 +178,7 @@ test('catalogue 2.7: keywords of subject and body decide the kind of a message',
   assert.deepEqual(await kindsOf(mailing, uuid), ['ign'], 'paused, to be resumed by its owner')
 })
 
-test('a message over the limit is kept cut, and one over the size is refused', async (t) => {
+test('a message over the body limit is cut, and one over the size limit is refused', async (t) => {
   const mailing = await start(t, {
     FLATLINE__INGEST__MAIL_LIMIT_BYTES: '2000',
     FLATLINE__LIMITS__MAIL_MAX_BYTES: '100000',
@@ -234,7 +234,7 @@ test('whatever a client sends, its message is recorded once and whole, or not at
   assert.equal((await kindsOf(mailing, uuid)).length, 7)
 })
 
-test('one message is one heartbeat of a check, however its recipients are spelled', async (t) => {
+test('one message is one heartbeat of a check, in whatever spelling its recipients are', async (t) => {
   const mailing = await start(t)
   const { uuid } = await createCheck(mailing, { slug: 'job' })
   const other = await createCheck(mailing)
@@ -288,7 +288,7 @@ test('the service accepts every envelope that Postfix accepts', async (t) => {
   assert.equal((await kindsOf(mailing, uuid)).length, senders.length)
 })
 
-test('mail to a ping key with capitals finds its project in lower case, too', async (t) => {
+test('mail to the lower-case form of a ping key with capitals finds its project', async (t) => {
   const pingKey = 'AbCdEfGhIjKlMnOpQr-_12'
   const mailing = await start(t, { BOOTSTRAP_PING_KEY: pingKey })
   const { uuid } = await createCheck(mailing, { slug: 'job' })
@@ -299,7 +299,7 @@ test('mail to a ping key with capitals finds its project in lower case, too', as
   assert.equal((await fetch(address)).status, 404, 'over HTTP the case matters')
 })
 
-test('a message that arrives slowly gives way where there is no room, and is told to come again', async (t) => {
+test('a slow message is refused temporarily if memory runs out', async (t) => {
   const mailing = await start(t, {
     FLATLINE__INGEST__MAIL_LIMIT_BYTES: '100000',
     FLATLINE__LIMITS__MAIL_HELD_MAX_BYTES: '150000',
@@ -320,7 +320,7 @@ test('a message that arrives slowly gives way where there is no room, and is tol
   assert.equal(await send(mailing, { to: `${uuid}@localhost`, text: 'y'.repeat(80_000) }), '250 OK')
 })
 
-test('an alert about a message quotes what it says, not how it is encoded', async (t) => {
+test('an alert about a message quotes its text, not its encoding', async (t) => {
   const heard = new Map<string, string>()
   const far = await listen(t, async (request, response) => {
     const chunks: Buffer[] = []
@@ -343,7 +343,7 @@ test('an alert about a message quotes what it says, not how it is encoded', asyn
   assert.match(raw, /=\?UTF-8\?/i, 'the history keeps it as it came')
 })
 
-test('many messages at once are all counted', async (t) => {
+test('many simultaneous messages are all counted', async (t) => {
   const mailing = await start(t, { FLATLINE__LIMITS__MAIL_CONNECTIONS_MAX: '200' })
   const { uuid } = await createCheck(mailing, { slug: 'job' })
   const to = [`${uuid}@localhost`, `${keys.ping_key}+job@localhost`]
@@ -352,7 +352,7 @@ test('many messages at once are all counted', async (t) => {
   assert.equal((await kindsOf(mailing, uuid)).length, 60)
 })
 
-test('product 3: the limit of a check refuses a message for good', async (t) => {
+test('the ping limit of a check refuses a message permanently', async (t) => {
   const mailing = await start(t)
   const { uuid } = await createCheck(mailing, { max_pings_per_minute: 1 })
   assert.equal(await send(mailing, { to: `${uuid}@localhost` }), '250 OK')
@@ -360,7 +360,7 @@ test('product 3: the limit of a check refuses a message for good', async (t) => 
   assert.deepEqual(await kindsOf(mailing, uuid), ['success'])
 })
 
-test('without a spool, while the database is away, a message is not taken, and can be sent again', async (t) => {
+test('without a spool, a message is refused temporarily while the database is unavailable', async (t) => {
   const proxy = await createFaultProxy(t, await createDatabase(t))
   const mailing = await start(t, { DATABASE_URL: proxy.url, INGEST_MODE: 'consistent' })
   const { uuid } = await createCheck(mailing)
@@ -374,7 +374,7 @@ test('without a spool, while the database is away, a message is not taken, and c
   )
 })
 
-test('connections are limited, and one network has half of them at most', async (t) => {
+test('connections are limited, and one network has at most half of them', async (t) => {
   const mailing = await start(t, { FLATLINE__LIMITS__MAIL_CONNECTIONS_MAX: '4' })
   const clients = [await dial(t, mailing.port), await dial(t, mailing.port)]
   for (const client of clients) await client.says('', /^220 /)
@@ -389,7 +389,7 @@ test('connections are limited, and one network has half of them at most', async 
   })
 })
 
-test('an orderly end lets a message finish, ends the idle connections, and exits 0', async (t) => {
+test('a shutdown lets a message finish, closes the idle connections, and exits 0', async (t) => {
   const mailing = await start(t)
   const { uuid } = await createCheck(mailing)
   const idle = await dial(t, mailing.port)
@@ -409,7 +409,7 @@ test('an orderly end lets a message finish, ends the idle connections, and exits
   assert.deepEqual(await kindsOf(mailing, uuid), ['success'])
 })
 
-test('an SMTP_PORT that is taken stops the start with one line that names it', async (t) => {
+test('an SMTP_PORT in use stops the start with one line that names it', async (t) => {
   const squatter = createServer()
   await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve))
   t.after(() => squatter.close())
@@ -419,7 +419,7 @@ test('an SMTP_PORT that is taken stops the start with one line that names it', a
   assert.match(service.output(), new RegExp(`port ${port} on 127.0.0.1 is taken: set SMTP_PORT to another one`))
 })
 
-test('before the service is ready messages are told to come again, and without SMTP_PORT nothing listens', async (t) => {
+test('messages are refused temporarily before the service is ready; without SMTP_PORT nothing listens', async (t) => {
   const service = await startService(t, {
     ready: false,
     env: { SMTP_PORT: '0', DATABASE_URL: 'postgres://x@127.0.0.1:9/x' },

@@ -15,7 +15,7 @@ type PingRow = {
   body_url: string | null
 }
 
-test('a ping is OK with the headers of the protocol, by every method that pings', async (t) => {
+test('every ping method answers OK with the headers of the protocol', async (t) => {
   const { call } = await build(t, { PING_BODY_LIMIT: '10' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   for (const method of ['GET', 'HEAD', 'POST', 'PUT']) {
@@ -31,7 +31,7 @@ test('a ping is OK with the headers of the protocol, by every method that pings'
   assert.equal((await call('GET', `/api/v3/checks/${uuid}`)).json().n_pings, 4)
 })
 
-test('addresses: what each means, and what each refuses', async (t) => {
+test('every ping address records its kind, and wrong addresses are refused', async (t) => {
   const { call, databaseUrl } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { grace: 3600 })).json()
   const cases: [string, number, string][] = [
@@ -86,7 +86,7 @@ test('addresses: what each means, and what each refuses', async (t) => {
   )
 })
 
-test('bodies are kept as they came, cut at the limit, whatever their content type', async (t) => {
+test('bodies are stored as they came, cut at the limit, whatever their content type', async (t) => {
   const { url, call } = await build(t, { PING_BODY_LIMIT: '8' })
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const bytes = Buffer.from([0xff, 0x00, 0xfe, 0x41])
@@ -147,7 +147,7 @@ test('the history lists the newest first, with runs and their durations', async 
   assert.equal((await call('GET', `/api/v3/checks/${uuid}/pings/?limit=0`)).status, 400)
 })
 
-test('filters decide what a ping means', async (t) => {
+test('filters decide the kind of a ping', async (t) => {
   const { call } = await build(t)
   const settings = {
     methods: 'POST',
@@ -164,7 +164,7 @@ test('filters decide what a ping means', async (t) => {
   assert.deepEqual(pings.map(({ type }) => type).reverse(), ['ign', 'fail', 'success', 'start', 'ign', 'ign'])
 })
 
-test('a paused check that only its owner resumes ignores everything; another one comes up by a success', async (t) => {
+test('a paused check that only its owner resumes ignores every ping; a success resumes any other', async (t) => {
   const { call } = await build(t)
   for (const [manual, status] of [
     [true, 'paused'],
@@ -177,7 +177,7 @@ test('a paused check that only its owner resumes ignores everything; another one
   }
 })
 
-test('many parallel pings are all counted, without a gap and without a lost one', async (t) => {
+test('many parallel pings are all counted, without gap or loss', async (t) => {
   const { call, databaseUrl } = await build(t)
   const ids = await Promise.all(
     Array.from({ length: 5 }, async () => String((await call('POST', '/api/v3/checks/', {})).json().uuid)),
@@ -222,7 +222,7 @@ test('a steady success touches no index of checks', async (t) => {
   assert.ok((after?.deadline as Date) > (after?.look_at as Date))
 })
 
-test('a body that is sent with GET is kept too', async (t) => {
+test('the body of a GET is stored too', async (t) => {
   const { url, call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   await new Promise<void>((resolve, reject) => {
@@ -234,7 +234,7 @@ test('a body that is sent with GET is kept too', async (t) => {
   assert.equal((await call('GET', `/api/v3/checks/${uuid}/pings/1/body`)).text, 'getbody')
 })
 
-test('a sender’s address with an endless zone harms nobody', async (t) => {
+test('an endless zone in the address of a sender harms nobody', async (t) => {
   const { call } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const zoned = { 'x-forwarded-for': `fe80::1%${'a'.repeat(500)}` }
@@ -243,7 +243,7 @@ test('a sender’s address with an endless zone harms nobody', async (t) => {
   assert.equal(ping?.remote_addr, 'fe80::1')
 })
 
-test('a day without its partition gets one when the first heartbeat comes', async (t) => {
+test('a day without a partition gets one when its first heartbeat comes', async (t) => {
   const { call, databaseUrl } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
   const today = new Date().toISOString().slice(0, 10).replaceAll('-', '')

@@ -31,7 +31,7 @@ const uploads: Record<string, [text: string, entries: number | null]> = {
 
 suite('an upload of 16 MB holds nobody up', () => {
   for (const [name, [text, entries]] of Object.entries(uploads))
-    test(`of ${name}`, async () => {
+    test(`an upload of 16 MB blocks nobody: ${name}`, async () => {
       // Flat, as it is read from a request.
       const body = Buffer.from(text).toString()
       assert.ok(body.length <= size && body.length > 0.9 * size, `${body.length}`)
@@ -44,7 +44,7 @@ suite('an upload of 16 MB holds nobody up', () => {
       assert.ok(parsing < heldMaxMs, `${parsing} ms for an entry`)
     })
 
-  test('from outside, whatever it is answered', async (t) => {
+  test('an upload of 16 MB over HTTP blocks nobody, whatever its answer', async (t) => {
     const { call, url } = await build(t)
     await call('POST', '/api/v3/checks/', { name: 'job', slug: 'job' })
     const answers: Record<string, number> = {

@@ -8,18 +8,18 @@ import { sql } from '../../postgres.ts'
 const path = '/api/v3/heartbeats/'
 const now = Date.UTC(2026, 10, 24, 12)
 
-test('an array is split at its own commas, whatever its strings hold', () => {
+test('an array is split at its own commas, whatever its strings contain', () => {
   const elements = ['{"a":"],[\\"{"}', ' [1,[2,{"b":3}]] ', '"x,\\\\"', '4']
   assert.deepEqual(splitEntries(` [${elements.join(',')}]\n`), elements)
   assert.deepEqual(splitEntries('[]'), [])
 })
 
-test('an array that is not whole is none', () => {
+test('an incomplete array is refused', () => {
   for (const text of ['[', '[1', '[1,]', '[,1]', '[1]]', '[1] x', '[{"a":}]', '[{"a":1]', '["x', '[1 2]'])
     assert.equal(splitEntries(text), null, text)
 })
 
-test('every rule for an entry is told by the name of its field', () => {
+test('an entry that breaks a rule is rejected with the name of its field', () => {
   const check = 'job'
   const cases: [unknown, string][] = [
     [7, 'must be an object'],
@@ -40,7 +40,7 @@ test('every rule for an entry is told by the name of its field', () => {
   assert.deepEqual(parseEntry('{"check"', now), { error: 'is not JSON' })
 })
 
-test('an exit status says what it was, and a clock that is fast says now', () => {
+test('an exit status sets the kind, and a time slightly in the future counts as now', () => {
   const kindOf = (entry: object) =>
     parseEntry(JSON.stringify({ check: 'job', ...entry }), now) as { kind: string; at: number | null }
   assert.equal(kindOf({}).kind, 'success')
@@ -51,7 +51,7 @@ test('an exit status says what it was, and a clock that is fast says now', () =>
   assert.equal(kindOf({ at: '2026-11-24T12:04:00Z' }).at, now)
 })
 
-test('by uuid, by slug, with an array or with lines, with an API key or the ping key', async (t) => {
+test('an upload works by uuid or slug, as an array or as lines, with an API key or the ping key', async (t) => {
   const running = await build(t)
   const uuid = await createCheck(running, 'nightly')
   const entries = [{ check: uuid }, { check: 'nightly', kind: 'fail' }, { check: 'nowhere' }]
@@ -67,7 +67,7 @@ test('by uuid, by slug, with an array or with lines, with an API key or the ping
   )
 })
 
-test('an upload that is tried again counts once, also within itself and at the same time', async (t) => {
+test('a retried upload counts once, also within one upload and in parallel', async (t) => {
   const running = await build(t)
   const uuid = await createCheck(running, 'device')
   const entries = Array.from({ length: 300 }, (_, i) => ({
@@ -92,7 +92,7 @@ test('an upload that is tried again counts once, also within itself and at the s
   assert.deepEqual(row, { rows: '250', n: '250' })
 })
 
-test('what a device sent while it was offline is history: the newest decides', async (t) => {
+test('heartbeats from the past become history, and the latest one decides the status', async (t) => {
   const running = await build(t)
   const uuid = await createCheck(running, 'sensor')
   const at = (minutesAgo: number) => new Date(Date.now() - minutesAgo * 60_000).toISOString()
@@ -110,7 +110,7 @@ test('what a device sent while it was offline is history: the newest decides', a
   assert.ok(Number(row?.days) >= 2)
 })
 
-test('what is too much, broken or nothing is refused before anything is stored', async (t) => {
+test('an upload that is too large, malformed or empty is refused before anything is stored', async (t) => {
   const running = await build(t)
   const uuid = await createCheck(running, 'job')
   const status = async (body: string) => (await running.call('POST', path, body)).status
@@ -122,7 +122,7 @@ test('what is too much, broken or nothing is refused before anything is stored',
   assert.deepEqual(await sql(running.databaseUrl, 'SELECT 1 FROM heartbeats'), [])
 })
 
-test('a check of another project is not found, and a read-only key may not', async (t) => {
+test('an entry for a check of another project is rejected, and a read-only key is refused', async (t) => {
   const running = await build(t)
   const uuid = await createCheck(running, 'mine')
   const admin = { authorization: 'Bearer test-admin-token-000000000000000000' }
@@ -143,7 +143,7 @@ async function createCheck({ call }: Running, slug: string): Promise<string> {
   return String((await call('POST', '/api/v3/checks/', { name: slug, slug, timeout: 3600, grace: 3600 })).json().uuid)
 }
 
-test('an upload of what its sender kept for days does not hold back time while it waits for the database', async (t) => {
+test('an upload of old heartbeats does not hold back detection while it waits for the database', async (t) => {
   const running = await build(t)
   const { app, databaseUrl } = running
   const uuid = await createCheck(running, 'nightly')

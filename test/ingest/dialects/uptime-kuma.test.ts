@@ -15,7 +15,7 @@ const make = async ({ call }: Running, settings: object = {}) =>
 
 const statusOf = async ({ call }: Running, uuid: unknown) => (await call('GET', `/api/v3/checks/${uuid}`)).json().status
 
-test('a push is up or down by its status alone, whatever its method', async (t) => {
+test('only the status of a push decides between up and down, whatever its method', async (t) => {
   const running = await build(t)
   const { uuid } = await make(running)
   const cases: [method: string, query: string, status: string][] = [
@@ -44,7 +44,7 @@ test('a push is up or down by its status alone, whatever its method', async (t) 
   assert.equal(body.text, 'disk full')
 })
 
-test('every refusal of a push is a 404 in the words of Uptime Kuma', async (t) => {
+test('every refused push is a 404 in the words of Uptime Kuma', async (t) => {
   const running = await build(t)
   const { uuid } = await make(running)
   const answers: [path: string, text: string][] = [
@@ -65,7 +65,7 @@ test('every refusal of a push is a 404 in the words of Uptime Kuma', async (t) =
   assert.equal(await statusOf(running, uuid), 'paused')
 })
 
-test('a push token is unique, bounded, shown to read-write keys only, and stays with its project', async (t) => {
+test('a push token is unique, bounded, shown only to read-write keys, and stays with its project', async (t) => {
   const databaseUrl = await createDatabase(t)
   const running = await build(t, { DATABASE_URL: databaseUrl })
   const { call, url } = running
@@ -94,7 +94,7 @@ test('a push token is unique, bounded, shown to read-write keys only, and stays 
   assert.equal((await call('POST', '/api/v3/checks/', { push_token: `${token}2` })).status, 201)
 })
 
-test('a push that is acknowledged while the database is away is recorded later', async (t) => {
+test('a push that is acknowledged while the database is unavailable is recorded later', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxy = await createFaultProxy(t, databaseUrl)
   const running = await build(t, { DATABASE_URL: proxy.url })

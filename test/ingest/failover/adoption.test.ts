@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAdoption } from '../../../src/ingest/failover/adoption.ts'
 
-test('a process whose spool was taken over in an outage is forgotten once the database is back', async () => {
+test('a process whose spool was adopted in an outage is removed once the database is back', async () => {
   const found = [['a'], ['b'], []]
   const forgotten: (readonly string[])[] = []
   let isAway = true

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { decodeAll, decodeHeartbeat, encodeHeartbeat, recordOf } from '../../../src/ingest/failover/heartbeat-record.ts'
 import { spoolEntry } from './spool-entry.ts'
 
-test('a heartbeat comes back as it was written, body and all', () => {
+test('a heartbeat is read as it was written, body included', () => {
   const heartbeats = [
     spoolEntry(),
     spoolEntry({ body: Buffer.from([0, 255, 10]) }),
@@ -15,12 +15,12 @@ test('a heartbeat comes back as it was written, body and all', () => {
   assert.deepEqual(decodeAll(heartbeats.map(recordOf)), { heartbeats: acknowledged, unreadable: [] })
 })
 
-test('the record of an upload carries the time at which it was accepted', () => {
+test('the record of an upload contains the time at which it was accepted', () => {
   assert.equal(recordOf(spoolEntry({ at: 3 })).at, 3)
   assert.equal(recordOf(spoolEntry({ at: 3, acceptedAt: 60 })).at, 60)
 })
 
-test('a payload that is no heartbeat is kept as it is', () => {
+test('a payload that is not a heartbeat is kept unchanged', () => {
   const payload = Buffer.from('no heartbeat')
   assert.equal(decodeHeartbeat(payload), null)
   assert.deepEqual(decodeAll([{ at: 1, payload }]), { heartbeats: [], unreadable: [payload] })

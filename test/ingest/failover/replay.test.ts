@@ -20,7 +20,7 @@ const stored = (url: string) =>
      FROM heartbeats ORDER BY check_id, n`,
   )
 
-test('what a segment holds is stored once, however much of it was before', async (t) => {
+test('the records of a segment are stored once, however many of them were stored before', async (t) => {
   const databaseUrl = await createDatabase(t)
   const { url } = await build(t, { DATABASE_URL: databaseUrl })
   const checks: string[] = []

@@ -61,7 +61,7 @@ async function arrive({ failover, stored }: Awaited<ReturnType<typeof open>>, n:
   )
 }
 
-test('heartbeats that never cease do not keep the spool in use for ever, and none overtakes another', async (t) => {
+test('a constant stream of heartbeats does not keep the spool in use, and none overtakes another', async (t) => {
   const world = await open(t, { isAway: false, writeMs: 15 })
   const arriving: Promise<void>[] = []
   let n = 0
@@ -123,7 +123,7 @@ test('a replica that gives its spool to another one tries its own database again
   assert.deepEqual(world.stored, [2])
 })
 
-test('an outage during the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {
+test('an outage at the end of a replay sends the heartbeats that wait for it into the spool', async (t) => {
   const database = { isAway: false, writeMs: 30 }
   const world = await open(t, database)
   await arrive(world, 1)
@@ -142,7 +142,7 @@ test('an outage during the end of a replay sends the heartbeats that wait for it
   assert.ok(!world.failover.active)
 })
 
-test('a replay that fails while the database answers is reported and does not hold detection back', async (t) => {
+test('a replay that fails while the database answers is reported and does not block detection', async (t) => {
   const database = { isAway: false, writeMs: 1 }
   const world = await open(t, database)
   await arrive(world, 1)
@@ -167,7 +167,7 @@ test('a replay that fails while the database answers is reported and does not ho
   assert.equal(world.failover.oldestExpected(), null)
 })
 
-test('strangers who fill their share keep out no known check or key, and a project no other project', async (t) => {
+test('unknown senders who fill their share block no known check, and a project no other project', async (t) => {
   const { failover } = await open(t, { isAway: true, writeMs: 1 }, 200_000)
   const isTaken = (given: Parameters<typeof received>[0]) => failover.push(received({ checkId, ...given }), () => {})
   const bySlug = (keyHash: string): Partial<Received> => ({

@@ -34,7 +34,7 @@ async function tried(intake: ReturnType<typeof createWriteProbe>): Promise<boole
   return intake.isOpen()
 }
 
-test('after a refusal a trial decides whether heartbeats can be stored', async () => {
+test('after a refusal a test write decides whether heartbeats can be stored', async () => {
   const { state, intake } = world()
   assert.equal(await tried(intake), true)
   assert.equal(state.trials, 0)
@@ -52,7 +52,7 @@ test('after a refusal a trial decides whether heartbeats can be stored', async (
   assert.deepEqual(state.closed, [1_000_100], 'from the first one on')
 })
 
-test('a refusal by a database that is only slow makes no time blind', async () => {
+test('a refusal by a slow database causes no blind time', async () => {
   const { state, intake } = world()
   state.now = 500
   intake.refused(full, 100, 1_000_100)
@@ -64,7 +64,7 @@ test('a refusal by a database that is only slow makes no time blind', async () =
   assert.deepEqual(state.closed, [])
 })
 
-test('a refusal among heartbeats that are stored concerns that heartbeat alone', async () => {
+test('a refusal among stored heartbeats affects only that heartbeat', async () => {
   const { state, intake } = world()
   state.works = false
   state.now = 500
@@ -81,7 +81,7 @@ test('a refusal among heartbeats that are stored concerns that heartbeat alone',
   assert.deepEqual(state.closed, [1_000_600])
 })
 
-test('time in which the database answers and stores no heartbeat is blind', async (t) => {
+test('time in which the database answers but stores no heartbeat is blind', async (t) => {
   const { app, call, databaseUrl, url } = await build(t, { INGEST_MODE: 'consistent' })
   // Shorter than the lock is held on a quiet machine.
   const timeout = Math.ceil(patience(3000) / 1000)

@@ -34,7 +34,7 @@ const settled = (running: Running) =>
     return kept === counted && kept === used && { kept }
   })
 
-test('a check keeps its newest bodies within its quota, by whatever way they came; no heartbeat is lost', async (t) => {
+test('a check keeps its newest bodies within its quota, whatever their source, and every heartbeat', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK: '20000' })
   const { call } = running
   const uuid = await makeCheck(running)
@@ -72,7 +72,7 @@ test('a check keeps its newest bodies within its quota, by whatever way they cam
   })
 })
 
-test('a flood of bodies is bounded before the oldest are removed', async (t) => {
+test('a flood of bodies is limited before the oldest are removed', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK: '100000' })
   const { call } = running
   const uuid = await makeCheck(running)
@@ -92,7 +92,7 @@ test('a flood of bodies is bounded before the oldest are removed', async (t) => 
   assert.ok(last?.body_url)
 })
 
-test('a project over its quota keeps its heartbeats without their bodies until there is room', async (t) => {
+test('a project over its quota keeps its heartbeats without bodies until there is room', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES: '5000' })
   const { call, databaseUrl } = running
   const uuid = await makeCheck(running)
@@ -125,7 +125,7 @@ test('a project over its quota keeps its heartbeats without their bodies until t
   assert.ok((await call('GET', `/ping/${keys.ping_key}/x`, undefined, {})).status === 404)
 })
 
-test('a count that is too large after retention is corrected and removes no body', async (t) => {
+test('a count that is too large after retention is corrected, and no body is removed', async (t) => {
   const running = await build(t, { FLATLINE__QUOTAS__BODY_BYTES_PER_CHECK: '10000' })
   const { call, databaseUrl } = running
   const uuid = await makeCheck(running)
@@ -136,7 +136,7 @@ test('a count that is too large after retention is corrected and removes no body
   assert.equal((await settled(running)).kept, 1500)
 })
 
-test('bodies that arrive while the oldest are removed are counted once', async (t) => {
+test('bodies that arrive while the oldest are being removed are counted once', async (t) => {
   const running = await build(t)
   const { app, call } = running
   const uuid = await makeCheck(running)

@@ -61,7 +61,7 @@ async function planOf(url: string, limit: number) {
   return { rows, scans, pages: Number(root['Shared Hit Blocks']) + Number(root['Shared Read Blocks']) }
 }
 
-test('the newest 100 of one check are read by an index from the partitions that hold them, and no others', async (t) => {
+test('the newest 100 heartbeats of a check are read by an index, only from their partitions', async (t) => {
   const url = await createDatabase(t)
   await createHistory(url, 150)
   const { rows, scans, pages } = await planOf(url, 100)
@@ -78,7 +78,7 @@ test('the newest 100 of one check are read by an index from the partitions that 
   assert.ok(pages < 500, `${pages} pages`)
 })
 
-test('the start of a run is found behind what the list shows, also when much lies between', async (t) => {
+test('the start of a run is found before the listed heartbeats, also with many in between', async (t) => {
   const url = await createDatabase(t)
   await createHistory(url, 1)
   const run = crypto.randomUUID()

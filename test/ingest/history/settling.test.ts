@@ -7,7 +7,7 @@ import { sql } from '../../postgres.ts'
 
 type FlipRow = { seq: number; at: Date; from: string; to: string; reason: string }
 
-test('heartbeats that a device uploads late correct a false outage, visibly and in order', async (t) => {
+test('late uploads of a device correct a false outage, visibly and in order', async (t) => {
   const { call, databaseUrl } = await build(t)
   const receiver = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
@@ -67,7 +67,7 @@ test('a late failure between two successes becomes an outage with alerts', async
   assert.deepEqual([document.status, document.n_pings], ['up', 3])
 })
 
-test('a check whose history cannot be judged again does not block others and stays watched', async (t) => {
+test('a check whose history cannot be evaluated again blocks no other check and stays monitored', async (t) => {
   const { app, call, databaseUrl } = await build(t)
   const ids: string[] = []
   for (let i = 0; i < 2; i++) ids.push(String((await call('POST', '/api/v3/checks/', { timeout: 60 })).json().uuid))

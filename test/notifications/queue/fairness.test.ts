@@ -12,7 +12,7 @@ const hangingChannels = 120
 const outagesEach = 20
 const otherAlerts = 16
 
-test('the alerts of one tenant go at once while 120 destinations of another hang with 2,400 alerts', async (t) => {
+test('alerts of one tenant are sent at once while 120 destinations of another hang with 2,400 alerts', async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica({ requestTimeoutMs: 300_000 })
   let held = 0
@@ -51,7 +51,7 @@ test('the alerts of one tenant go at once while 120 destinations of another hang
   t.after(() => replica.notifications.drain(0))
 })
 
-test('a check with ten thousand changes and hundreds of channels keeps no other tenant waiting', async (t) => {
+test('a check with ten thousand changes and hundreds of channels delays no other tenant', async (t) => {
   const world = await createWorld(t)
   const replica = await world.replica()
   const channels: string[] = []

@@ -44,7 +44,7 @@ const stateOf = async (world: Awaited<ReturnType<typeof createWorld>>) =>
   (await world.deliveries()).map(({ status, attempts }) => `${status} ${attempts}`)
 
 suite('a lease', () => {
-  test('that ran out while the sender was frozen makes the sender not send twice', async (t) => {
+  test('a sender whose lease expired while it was frozen does not send twice', async (t) => {
     const world = await createWorld(t)
     const sender = await world.replica({ requestTimeoutMs: 60_000 })
     const { url, keys, answers } = await createSlowSide(t)
@@ -60,7 +60,7 @@ suite('a lease', () => {
     assert.deepEqual(await stateOf(world), ['sent 1'])
   })
 
-  test('that ran out before the request leaves the delivery to the other, and the first sends nothing', async (t) => {
+  test('a lease that expires before the request leaves the delivery to the other replica alone', async (t) => {
     const { kinds, gates, open } = gated()
     const world = await createWorld(t, kinds)
     const [frozen, other] = [await world.replica(), await world.replica()]
@@ -79,7 +79,7 @@ suite('a lease', () => {
     assert.deepEqual([frozen.outcomes, other.outcomes], [[], ['webhook sent']])
   })
 
-  test('is short before the request: a delivery of a lost replica is late by seconds', async (t) => {
+  test('a lease is short before the request: a lost replica delays its delivery by seconds', async (t) => {
     const world = await createWorld(t)
     const [dead, other] = [await world.replica(), await world.replica()]
     const far = await createReceiver(t)
@@ -95,7 +95,7 @@ suite('a lease', () => {
     assert.equal(far.received.length, 1)
   })
 
-  test('is renewed for as long as a request takes, and no other sends it meanwhile', async (t) => {
+  test('a lease is renewed as long as a request takes, and no other replica sends meanwhile', async (t) => {
     const world = await createWorld(t)
     const [sender, other] = [await world.replica({ requestTimeoutMs: 60_000 }), await world.replica()]
     const { url, keys, answers } = await createSlowSide(t)
@@ -114,7 +114,7 @@ suite('a lease', () => {
     assert.deepEqual(await stateOf(world), ['sent 1'])
   })
 
-  test('that was lost after the request does not lose its success: no replica retries', async (t) => {
+  test('a lease that is lost after the request keeps its success: no replica retries', async (t) => {
     const world = await createWorld(t)
     const [frozen, other] = [await world.replica({ requestTimeoutMs: 60_000 }), await world.replica()]
     const { url, keys, answers } = await createSlowSide(t)
@@ -136,7 +136,7 @@ suite('a lease', () => {
     assert.equal(keys.length, 2)
   })
 
-  test('a success counts also where the delivery was given up meanwhile', async (t) => {
+  test('a success counts even if the delivery was given up meanwhile', async (t) => {
     const world = await createWorld(t)
     const sender = await world.replica({ requestTimeoutMs: 60_000 })
     const { url, answers } = await createSlowSide(t)

@@ -4,7 +4,7 @@ import { listen } from '../../far-side.ts'
 import { createWorld } from '../world.ts'
 
 suite('the pace of a destination', () => {
-  test('is kept before the vendor has to refuse, without spending attempts, and others do not wait', async (t) => {
+  test('the pace is kept before the vendor refuses, without spending attempts, and delays no others', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica({ concurrency: 160 })
     const seen: string[] = []
@@ -31,7 +31,7 @@ suite('the pace of a destination', () => {
     assert.deepEqual([...new Set((await world.deliveries()).map(({ attempts }) => attempts))], [1])
   })
 
-  test('is kept by all replicas together, and by a replica that starts later', async (t) => {
+  test('all replicas keep one pace together, including one that starts later', async (t) => {
     const world = await createWorld(t)
     const replicas = await Promise.all([1, 2, 3].map(() => world.replica({ concurrency: 160 })))
     const [first] = replicas as [(typeof replicas)[number]]
@@ -53,7 +53,7 @@ suite('the pace of a destination', () => {
     assert.ok((await world.deliveries()).every(({ attempts }) => attempts <= 1))
   })
 
-  test('asked for, holds for everything that is to be sent there', async (t) => {
+  test('a requested pause applies to everything that goes to the destination', async (t) => {
     const world = await createWorld(t)
     const replica = await world.replica()
     let asked = 0
@@ -77,7 +77,7 @@ suite('the pace of a destination', () => {
     const tried = await replica.channels.test(world.projectId, channel, new AbortController().signal)
     assert.equal(tried.delivered, true)
   })
-  test('asked for of one replica, is kept by all, and by one that starts later, until settings change', async (t) => {
+  test('all replicas keep a requested pause, also one that starts later, until settings change', async (t) => {
     const world = await createWorld(t)
     const [first, second] = [await world.replica(), await world.replica()]
     let asked = 0

@@ -53,7 +53,7 @@ async function createFamily(t: TestContext) {
 const wasQuiet = 'down suppressed the parent check was down'
 const quiet = [wasQuiet]
 
-test('an outage that begins while a parent is down is suppressed, and so is its end', async (t) => {
+test('an outage that begins while a parent is down is suppressed, and so is its recovery', async (t) => {
   const family = await createFamily(t)
   await family.set(family.parent, 'down')
   await family.flip('down')
@@ -120,7 +120,7 @@ test('a child that stays down after its parent recovers gets one reminder, after
   assert.deepEqual(family.told(), ['reminder', 'up'], 'who was told of the outage is told of its end')
 })
 
-test('a child that beats in time sends no alert, and a parent that goes down again keeps it quiet', async (t) => {
+test('a child in time sends no alert, and a parent that goes down again suppresses it again', async (t) => {
   const family = await createFamily(t)
   await family.set(family.parent, 'down')
   await family.flip('down')
@@ -145,7 +145,7 @@ test('a child that beats in time sends no alert, and a parent that goes down aga
   assert.deepEqual(family.told(), [])
 })
 
-test('from outside: the alert of the parent is sent, that of the child suppressed, both are listed', async (t) => {
+test('the API lists the sent alert of the parent and the suppressed one of the child', async (t) => {
   const running = await build(t)
   const { call } = running
   const far = await createReceiver(t)
@@ -167,7 +167,7 @@ test('from outside: the alert of the parent is sent, that of the child suppresse
   )
 })
 
-test('a parent is a check of the project, no descendant, and gone with its deletion', async (t) => {
+test('a parent must be a check of the project and no descendant, and is removed when it is deleted', async (t) => {
   const running = await build(t)
   const { call } = running
   const make = async (name: string) => String((await call('POST', '/api/v3/checks/', { name })).json().uuid)

@@ -57,7 +57,7 @@ async function createHouse(t: TestContext, alerts?: WantedAlerts) {
 
 const iso = (at: number) => new Date(at).toISOString()
 
-test('a maintenance window suppresses an outage; if it goes on, a reminder and the recovery follow', async (t) => {
+test('maintenance suppresses an outage; if it lasts longer, a reminder and the recovery follow', async (t) => {
   const house = await createHouse(t)
   const { maintenance } = house.notifications
   const now = house.clock.now
@@ -72,7 +72,7 @@ test('a maintenance window suppresses an outage; if it goes on, a reminder and t
   assert.deepEqual(house.told(), ['a reminder', 'a up'])
 })
 
-test('an outage that begins and ends within a maintenance window is suppressed and on record', async (t) => {
+test('an outage that begins and ends within maintenance is suppressed and listed', async (t) => {
   const house = await createHouse(t)
   const window = { name: 'nights', cron: '* * * * *', duration: 3600, tags: ['other'] }
   const { id } = await house.notifications.maintenance.create(house.caller, window)
@@ -88,7 +88,7 @@ test('an outage that begins and ends within a maintenance window is suppressed a
   ])
 })
 
-test('the recovery of an outage that was sent is sent, whatever would suppress it by then', async (t) => {
+test('the recovery of a sent outage is sent, whatever would suppress it by then', async (t) => {
   const house = await createHouse(t, { severities: ['critical'] })
   await house.flip('down')
   await house.notifications.acknowledgements.snooze(house.caller, house.check, 3600)
@@ -97,7 +97,7 @@ test('the recovery of an outage that was sent is sent, whatever would suppress i
   assert.deepEqual(house.told(), ['a down', 'a up'])
 })
 
-test('a snoozed check is quiet until the end of the snooze, or until it is ended', async (t) => {
+test('a snoozed check sends no alerts until the end of the snooze, or until it is cancelled', async (t) => {
   const house = await createHouse(t)
   await house.notifications.acknowledgements.snooze(house.caller, house.check, 3600)
   await house.flip('down')
@@ -107,7 +107,7 @@ test('a snoozed check is quiet until the end of the snooze, or until it is ended
   assert.deepEqual(house.told(), ['a reminder'])
 })
 
-test('quiet hours suppress alerts, and their end sends a reminder of what is still down', async (t) => {
+test('quiet hours suppress alerts, and their end sends a reminder for each check still down', async (t) => {
   const now = Date.now()
   const clock = (ms: number) => new Date(ms).toISOString().slice(11, 16)
   const house = await createHouse(t, {
@@ -119,7 +119,7 @@ test('quiet hours suppress alerts, and their end sends a reminder of what is sti
   assert.deepEqual(house.told(), ['a reminder'])
 })
 
-test('a channel gets the directions and the severities that it wants', async (t) => {
+test('a channel gets only its chosen directions and severities', async (t) => {
   const house = await createHouse(t, { events: ['up'] })
   await house.flip('down')
   await house.flip('up')
@@ -142,7 +142,7 @@ test('a channel gets the directions and the severities that it wants', async (t)
   ])
 })
 
-test('a flapping check is quiet after its tenth outage within an hour, until it is calmer', async (t) => {
+test('a flapping check sends no alerts after its tenth outage within an hour, until it is calmer', async (t) => {
   const house = await createHouse(t)
   for (let n = 0; n < 10; n++) {
     await house.flip('down')
@@ -157,7 +157,7 @@ test('a flapping check is quiet after its tenth outage within an hour, until it 
   assert.deepEqual(house.told().slice(20), ['a reminder'])
 })
 
-test('reminders come while an outage lasts and nobody has acknowledged it, each under a key of its own', async (t) => {
+test('reminders come while an unacknowledged outage lasts, each with its own key', async (t) => {
   const house = await createHouse(t, { remind_every: 3600 })
   await house.flip('down')
   await house.pass(hour - 1)
@@ -176,7 +176,7 @@ test('reminders come while an outage lasts and nobody has acknowledged it, each 
   assert.deepEqual(house.told().slice(3), ['a up', 'a down', 'a up'], 'and end with it')
 })
 
-test('an outage that is not acknowledged is escalated, and so is its recovery', async (t) => {
+test('an unacknowledged outage is escalated, and so is its recovery', async (t) => {
   const house = await createHouse(t)
   const next = await house.make('b')
   const { channels } = house
@@ -227,7 +227,7 @@ test('a channel whose escalation was not sent does not get the recovery', async 
   assert.deepEqual(house.told(), ['a down', 'a up'])
 })
 
-test('from outside: windows are made, refused, listed and deleted, and the deliveries say why', async (t) => {
+test('the API creates, refuses, lists and deletes windows, and deliveries say why they are suppressed', async (t) => {
   const { call, databaseUrl } = await build(t)
   const path = '/api/v3/maintenance/'
   const far = await createReceiver(t)
@@ -275,7 +275,7 @@ test('from outside: windows are made, refused, listed and deleted, and the deliv
   )
 })
 
-test('from outside: a link in an alert shows a page that changes nothing; its buttons do', async (t) => {
+test('the link in an alert shows a page that changes nothing; only its buttons do', async (t) => {
   const { call, url } = await build(t)
   const far = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: far.url } })

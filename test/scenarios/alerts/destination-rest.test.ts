@@ -7,7 +7,7 @@ import { call, eventually } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
 import { startService } from '../service.ts'
 
-test('a destination that asks one process for rest is left alone by the other one, too', async (t) => {
+test('a pause that a destination asks of one process is kept by the other one, too', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t) }
   const services = await Promise.all([startService(t, { env }), startService(t, { env })])
   const [{ url }] = services

@@ -61,7 +61,7 @@ async function createSlowSide(t: TestContext) {
   }
 }
 
-test('another process sends again what a killed one was sending, under the same key and in order', async (t) => {
+test('another process resends what a killed one was sending, with the same key and in order', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), FLATLINE__ALERTING__LEASE_MS: String(patience(5000)) }
   const services: Service[] = await Promise.all([0, 1, 2].map(() => startService(t, { env })))
   const urlOf = (index: number) => (services[index % 3] as Service).url

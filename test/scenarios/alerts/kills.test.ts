@@ -11,7 +11,7 @@ const auth = { 'x-api-key': keys.api_key }
 const rounds = 8
 const checkCount = 12
 
-test('three processes, one killed in every round, lose no alert, keep their order, and use one key each', async (t) => {
+test('three processes, one killed per round, lose no alert, keep the order, and use one key each', async (t) => {
   const env = {
     DATABASE_URL: await createDatabase(t),
     // A claim of a killed process runs out after the time-out and a quarter of a minute.

@@ -112,7 +112,7 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   assert.equal(await service.stop(), 0)
 }
 
-test('a long outage alerts no check that beats, and is named in the alerts of those that do not', {
+test('a long outage alerts no check in time, and the alerts of silent checks name it', {
   concurrency: true,
 }, async (t) => {
   const ways = { 'of PostgreSQL': 'database', 'of PostgreSQL and the service': 'both' } as const

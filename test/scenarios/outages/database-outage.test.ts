@@ -102,7 +102,7 @@ test('without a spool acknowledged pings are stored although PostgreSQL restarts
   assert.equal(await service.stop(), 0)
 })
 
-test('without a spool a long outage of PostgreSQL is answered with a time to try again', async (t) => {
+test('without a spool a long outage of PostgreSQL is answered 503 with Retry-After', async (t) => {
   const postgres = await ownPostgres(t)
   const service = await startService(t, { env: { DATABASE_URL: postgres.url, INGEST_MODE: 'consistent' } })
   const [check] = await createChecks(service, 1)
@@ -181,7 +181,7 @@ test('a process killed in an outage and again in the replay leaves every heartbe
   assert.equal(await third.stop(), 0)
 })
 
-test('heartbeats before there is a database are accepted; those without a check are dropped and logged', async (t) => {
+test('heartbeats before the first database are accepted; those without a check are dropped and logged', async (t) => {
   const postgres = await ownPostgres(t)
   const pingKey = 'test-ping-key-00000000'
   const env = { DATABASE_URL: postgres.url, BOOTSTRAP_PING_KEY: pingKey }

@@ -8,7 +8,7 @@ import { sql } from '../../postgres.ts'
 import { startService } from '../service.ts'
 import { ownPostgres } from './own-postgres.ts'
 
-test('an upload before there is a database outlives the process and counts once, for its own project only', async (t) => {
+test('an upload before the first database survives a restart and counts once, for its own project', async (t) => {
   const postgres = await ownPostgres(t)
   const env = { DATABASE_URL: postgres.url, DATA_DIR: await scratchDir(t) }
   const before = await startService(t, { env })

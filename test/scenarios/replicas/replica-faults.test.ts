@@ -75,7 +75,7 @@ function inOrder(beats: readonly Heartbeat[], windows: readonly BlindWindow[], u
   return { state, flips }
 }
 
-test('replicas whose database connections fail at random raise no false alarm and agree with the core', async (t) => {
+test('replicas whose connections fail at random raise no false alert and agree with the core', async (t) => {
   const databaseUrl = await createDatabase(t)
   const proxies = await Promise.all([1, 2, 3].map(() => createFaultProxy(t, databaseUrl)))
   const services = await Promise.all(proxies.map(({ url }) => startService(t, { env: { DATABASE_URL: url } })))

@@ -20,7 +20,7 @@ const expansion = {
     '-- flatline: without transaction\nCREATE INDEX CONCURRENTLY checks_owner_idx ON checks (owner);',
 }
 
-test('a version that adds to the schema is rolled out while the old one serves, and rolled back', {
+test('a version that expands the schema is rolled out while the old one serves, and rolled back', {
   skip,
   timeout,
 }, async (t) => {
@@ -66,7 +66,7 @@ test('a version that adds to the schema is rolled out while the old one serves, 
   assert.deepEqual(owners, [{ owner: 'nobody' }])
 })
 
-test('a version whose migration fails does not start, says why, and does not disturb the running one', async (t) => {
+test('a version whose migration fails exits with the reason, and does not disturb the running one', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const broken = await makeVersion(t, '99.0.0', {
@@ -92,7 +92,7 @@ test('a version whose migration fails does not start, says why, and does not dis
   assert.deepEqual(columns, [])
 })
 
-test('after a contract the version that cannot live with it says so instead of starting', async (t) => {
+test('after a contract migration an incompatible version says so instead of starting', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const contract = await makeVersion(t, '99.0.0', {
@@ -103,7 +103,7 @@ test('after a contract the version that cannot live with it says so instead of s
   assert.equal(await refused.exited, 1)
   assert.match(
     refused.output(),
-    /cannot start: this database needs a newer Flatline: it asks for migration 29990101_contract/,
+    /cannot start: this database needs a newer Flatline: it requires migration 29990101_contract/,
   )
   assert.equal((await call(newer.url, 'GET', '/health/ready')).status, 200)
   assert.equal(await newer.stop(), 0)

@@ -15,7 +15,7 @@ const load = { pingsPerSecond: 80, storiesPerSecond: 4, slowEvery: 25 }
 /** As shipped: how long a replica goes on serving is what lets the balancer notice in time. */
 const shipped = { DRAIN_MS: '' }
 
-test('three replicas are replaced twice under load: nobody notices; one is killed: what it was at fails', {
+test('replacing three replicas twice under load fails no request, and killing one fails only its own', {
   skip,
   timeout,
 }, async (t) => {
@@ -57,7 +57,7 @@ test('three replicas are replaced twice under load: nobody notices; one is kille
   assert.deepEqual(alarms.map((flip) => flip.check_id).sort(), silences.checks, 'no check that beats was alarmed')
 })
 
-test('without a drain it would be noticed: the balancer goes on sending to a replica that is gone', {
+test('without a drain the load balancer still sends requests to a replica that is gone', {
   skip,
 }, async (t) => {
   const databaseUrl = await createDatabase(t)
@@ -78,7 +78,7 @@ test('without a drain it would be noticed: the balancer goes on sending to a rep
   await assertKept(databaseUrl, [report])
 })
 
-test('a second fleet takes over at once, gives back at once, and takes over for good', { skip }, async (t) => {
+test('a second fleet takes over at once, returns at once, and takes over for good', { skip }, async (t) => {
   const databaseUrl = await createDatabase(t)
   const fleet = await startFleet(t, { ...shipped, DRAIN_MS: '1000', DATABASE_URL: databaseUrl })
   const { balancer } = fleet

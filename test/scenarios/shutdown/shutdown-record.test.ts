@@ -51,7 +51,7 @@ async function hang(t: TestContext, { url }: Service): Promise<void> {
 
 const timeOf = async (service: Service, event: string) => Date.parse(String((await service.event(event)).time))
 
-test('a shutdown on request is told at once, and a SIGTERM that follows shortens nothing', async (t) => {
+test('a shutdown on request is recorded at once, and a later SIGTERM shortens nothing', async (t) => {
   const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: '1500' } })
   assert.equal((await askToEnd(service)).status, 202)
   await service.event('shutdown.drain')
@@ -61,7 +61,7 @@ test('a shutdown on request is told at once, and a SIGTERM that follows shortens
   assert.ok(drained >= 1490, `told ${drained} ms before the listener closed`)
 })
 
-test('a shutdown on request is forced after its time-out, and so is on record with its cause', async (t) => {
+test('a shutdown on request is forced after its time-out, and recorded with its cause', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), SHUTDOWN_TIMEOUT_MS: '3000', DATA_DIR: await scratchDir(t) }
   const service = await startService(t, { env })
   await hang(t, service)
@@ -83,7 +83,7 @@ test('a shutdown on request is forced after its time-out, and so is on record wi
   next.child.kill('SIGKILL')
 })
 
-test('a second signal is on record after the next start, and no graceful shutdown', async (t) => {
+test('a second signal is recorded at the next start, and is not a graceful shutdown', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), DRAIN_MS: '10000', DATA_DIR: await scratchDir(t) }
   const service = await startService(t, { env })
   service.child.kill('SIGTERM')
@@ -97,7 +97,7 @@ test('a second signal is on record after the next start, and no graceful shutdow
   next.child.kill('SIGKILL')
 })
 
-test('a process that never got as far as serving has its end on record, too', async (t) => {
+test('the end of a process that never became ready is recorded, too', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: await scratchDir(t) }
   const unreachable = { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
   const service = await startService(t, { env: unreachable, ready: false })
@@ -111,7 +111,7 @@ test('a process that never got as far as serving has its end on record, too', as
   assert.equal(await next.stop(), 0)
 })
 
-test('a shutdown that is on record already is not recorded again from its file', async (t) => {
+test('a shutdown that is already recorded is not recorded again from its file', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: await scratchDir(t) }
   assert.equal(await (await startService(t, { env })).stop(), 0)
   const [detail] = await entries(env.DATABASE_URL)
@@ -122,7 +122,7 @@ test('a shutdown that is on record already is not recorded again from its file',
   assert.equal(await next.stop(), 0)
 })
 
-test('an unusable data directory that is not needed prevents neither the start nor the end', async (t) => {
+test('an unusable data directory that is not needed prevents neither start nor end', async (t) => {
   const file = join(await scratchDir(t), 'file')
   await writeFile(file, '')
   const env = { DATABASE_URL: await createDatabase(t), DATA_DIR: join(file, 'data'), INGEST_MODE: 'consistent' }

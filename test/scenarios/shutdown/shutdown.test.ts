@@ -82,7 +82,7 @@ test('SIGTERM under load loses no acknowledged heartbeat and drops no request in
   assert.deepEqual(order, ['shutdown.start', 'shutdown.drain', 'shutdown.closed', 'shutdown.complete'])
 })
 
-test('kill -9 under load loses no acknowledged heartbeat, on a database of its own too', async (t) => {
+test('kill -9 under load loses no acknowledged heartbeat, also with the embedded database', async (t) => {
   const env = { DATA_DIR: await scratchDir(t) }
   const service = await startService(t, { env })
   const pings = load(service.url, await createChecks(service, 20), 30)
@@ -97,7 +97,7 @@ test('kill -9 under load loses no acknowledged heartbeat, on a database of its o
   assert.equal(await next.stop(), 0)
 })
 
-test('while draining: ready and health are 503, live 200, work is served with Connection: close', async (t) => {
+test('while draining, readiness and health are 503, liveness is 200, and requests are served', async (t) => {
   const service = await startService(t, {
     env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1500)) },
   })
@@ -116,7 +116,7 @@ test('while draining: ready and health are 503, live 200, work is served with Co
   assert.equal(await ended, 0)
 })
 
-test('every cause takes the same path: exit codes and the audit entry', async (t) => {
+test('every cause of a shutdown has its exit code and its audit entry', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl }
   const causes: [string, (service: Service) => unknown, number][] = [
@@ -144,7 +144,7 @@ test('every cause takes the same path: exit codes and the audit entry', async (t
   )
 })
 
-test('an uncaught exception and an unhandled rejection end it in order, with exit code 1', async (t) => {
+test('an uncaught exception and an unhandled rejection end the process in order, with exit code 1', async (t) => {
   for (const fault of ["throw new Error('planted')", "Promise.reject(new Error('planted'))"]) {
     const env = {
       DATABASE_URL: await createDatabase(t),
@@ -158,7 +158,7 @@ test('an uncaught exception and an unhandled rejection end it in order, with exi
   }
 })
 
-test('SIGHUP is ignored, a second signal ends it at once, a request that hangs is cut after the time-out', async (t) => {
+test('SIGHUP is ignored, a second signal ends at once, and a hanging request is cut after the time-out', async (t) => {
   const env = { DATABASE_URL: await createDatabase(t), SHUTDOWN_TIMEOUT_MS: '1500' }
   const service = await startService(t, { env })
   service.child.kill('SIGHUP')
@@ -190,7 +190,7 @@ test('SIGHUP is ignored, a second signal ends it at once, a request that hangs i
   await second.event('shutdown.second_signal').catch(() => assert.fail(second.output()))
 })
 
-test('a shutdown while the database is away is in the audit log after the next start', async (t) => {
+test('a shutdown while the database is unavailable is in the audit log after the next start', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl, DATA_DIR: await scratchDir(t) }
   const service = await startService(t, { env })
@@ -206,7 +206,7 @@ test('a shutdown while the database is away is in the audit log after the next s
   await next.stop()
 })
 
-test('a shutdown that can be recorded nowhere finishes what it is at all the same', async (t) => {
+test('a shutdown that cannot be recorded finishes its work nevertheless', async (t) => {
   const databaseUrl = await createDatabase(t)
   const env = { DATABASE_URL: databaseUrl, DATA_DIR: await scratchDir(t) }
   const service = await startService(t, { env })
@@ -221,7 +221,7 @@ test('a shutdown that can be recorded nowhere finishes what it is at all the sam
   assert.equal(await next.stop(), 0, next.output())
 })
 
-test('a call that waits for a destination is given the whole drain, and given up when the listener closes', async (t) => {
+test('a call that waits for a destination has the whole drain, and is given up when the listener closes', async (t) => {
   let answer = () => {}
   const far = createServer((request, response) => {
     if (request.url === '/slow') answer = () => response.end()
@@ -251,13 +251,13 @@ test('a call that waits for a destination is given the whole drain, and given up
   assert.equal(await ended, 0)
 })
 
-test('a start that is broken off while the embedded database starts ends in order', async (t) => {
+test('a stop while the embedded database starts ends in order', async (t) => {
   const service = await startService(t, { ready: false })
   assert.equal(await service.stop(), 0, service.output())
   assert.ok(!service.lines().some(({ level }) => level === 'fatal'))
 })
 
-test('SIGTERM after a requested shutdown, as from an orchestrator, is not a second signal while it drains', async (t) => {
+test('SIGTERM during a requested shutdown, as from an orchestrator, is not a second signal', async (t) => {
   const service = await startService(t, {
     env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1000)) },
   })
@@ -269,7 +269,7 @@ test('SIGTERM after a requested shutdown, as from an orchestrator, is not a seco
   assert.equal(service.lines().filter(({ event }) => event === 'shutdown.start').length, 1)
 })
 
-test('silence is not judged once the listener has closed, however long the rest takes', async (t) => {
+test('no silence is detected once the listener has closed, however long the rest takes', async (t) => {
   const databaseUrl = await createDatabase(t)
   const service = await startService(t, { env: { DATABASE_URL: databaseUrl } })
   const hanging = createServer(() => {}).listen(0, '127.0.0.1')

@@ -18,7 +18,7 @@ async function startOnOwnDatabase(t: Parameters<typeof startService>[0], env: Re
   return { service, databaseIsGone: () => eventually('the database ended', () => !isAlive(database), 20_000) }
 }
 
-test('Ctrl-C under npm start, which comes two times, is one signal and ends the database, too', {
+test('Ctrl-C under npm start, which arrives twice, is one signal and also ends the database', {
   skip: !posix,
 }, async (t) => {
   const dataDir = await scratchDir(t)
@@ -41,7 +41,7 @@ test('Ctrl-C under npm start, which comes two times, is one signal and ends the 
   await eventually('the database ended', () => !isAlive(database))
 })
 
-test('under npm the same signal within a second is the same wish; another one, or a later one, is not', (t) => {
+test('under npm the same signal within a second is an echo; another or a later one is not', (t) => {
   let now = 0
   const seen: string[] = []
   const note = (what: string) => (signal: string) => void seen.push(`${what} ${signal}`)
@@ -64,7 +64,7 @@ test('under npm the same signal within a second is the same wish; another one, o
   assert.deepEqual(seen, ['first SIGINT', 'echo SIGINT', 'echo SIGINT', 'second SIGTERM', 'second SIGINT'])
 })
 
-test('a second signal ends the service at once, and its database', async (t) => {
+test('a second signal ends the service and its database at once', async (t) => {
   const { service, databaseIsGone } = await startOnOwnDatabase(t, { DRAIN_MS: '60000', SHUTDOWN_TIMEOUT_MS: '90000' })
   service.child.kill('SIGTERM')
   await service.event('shutdown.start')
@@ -74,7 +74,7 @@ test('a second signal ends the service at once, and its database', async (t) => 
   await databaseIsGone()
 })
 
-test('a service whose output nobody reads any more goes on, and ends in order', { skip: !posix }, async (t) => {
+test('a service whose output is closed continues, and ends in order', { skip: !posix }, async (t) => {
   const { service, databaseIsGone } = await startOnOwnDatabase(t, { LOG_LEVEL: 'debug' })
   service.child.stdout?.destroy()
   service.child.stderr?.destroy()

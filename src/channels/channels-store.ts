@@ -1,7 +1,7 @@
 // Channels. Their settings are encrypted before they come here.
 
 import type { Queryable } from '../database/connection/client.ts'
-import { statement as registered } from '../database/sql.ts'
+import { statement } from '../database/sql.ts'
 import type { WantedAlerts } from './wanted-alerts.ts'
 
 export type Channel = {
@@ -9,7 +9,7 @@ export type Channel = {
   projectId: string
   kind: string
   name: string
-  settings: Uint8Array<ArrayBuffer>
+  settings: Buffer<ArrayBuffer>
   /** Epoch milliseconds. */
   disabledAt: number | null
   disabledReason: string | null
@@ -18,10 +18,19 @@ export type Channel = {
   recipientConfirmed: boolean
 }
 
-const statement = (name: string, text: string) => registered(`channels_${name}`, text)
-
-const byIds = statement(
-  'by_ids',
+const byIds = statement<Channel>(
+  'channels_by_ids',
+  {
+    id: 'uuid',
+    projectId: 'uuid',
+    kind: 'text',
+    name: 'text',
+    settings: 'bytea',
+    disabledAt: 'timestamptz?',
+    disabledReason: 'text?',
+    alerts: 'jsonb?',
+    recipientConfirmed: 'bool',
+  },
   `SELECT id, project_id AS "projectId", kind, name, settings, disabled_at AS "disabledAt", disabled_reason AS "disabledReason", alerts,
      recipient_confirmed AS "recipientConfirmed"
    FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
@@ -33,7 +42,7 @@ export async function findChannels(
   projectId: string | null,
   ids: readonly string[],
 ): Promise<Channel[]> {
-  return on.query<Channel>(byIds, [ids, projectId])
+  return on.query(byIds, [ids, projectId])
 }
 
 /** Null if there is none. */
@@ -57,8 +66,21 @@ export type ChannelSummary = {
   alerts: WantedAlerts | null
 }
 
-const summaries = statement(
-  'summaries',
+const summaries = statement<ChannelSummary>(
+  'channels_summaries',
+  {
+    id: 'uuid',
+    kind: 'text',
+    name: 'text',
+    createdAt: 'timestamptz',
+    disabledAt: 'timestamptz?',
+    disabledReason: 'text?',
+    checks: 'int8',
+    lastSent: 'timestamptz?',
+    lastError: 'text?',
+    lastErrorAt: 'timestamptz?',
+    alerts: 'jsonb?',
+  },
   `SELECT c.id, c.kind, c.name, c.created_at AS "createdAt", c.disabled_at AS "disabledAt", c.disabled_reason AS "disabledReason",
      (SELECT count(*) FROM check_channels mc WHERE mc.channel_id = c.id) AS checks,
      (SELECT max(d.finished_at) FROM deliveries d WHERE d.channel_id = c.id AND d.status = 'sent') AS "lastSent",
@@ -71,11 +93,11 @@ const summaries = statement(
 
 /** Of all channels of the project in the order of creation, or of one. */
 export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
-  return on.query<ChannelSummary>(summaries, [projectId, id ?? null])
+  return on.query(summaries, [projectId, id ?? null])
 }
 
 const insert = statement(
-  'insert',
+  'channels_insert',
   'INSERT INTO channels (id, project_id, kind, name, settings, alerts, recipient_confirmed) VALUES ($1, $2, $3, $4, $5, $6, $7)',
 )
 
@@ -89,7 +111,8 @@ export async function insertChannel(
 }
 
 const update = statement(
-  'update',
+  'channels_update',
+  { id: 'uuid' },
   `UPDATE channels SET name = coalesce($3, name), settings = coalesce($4, settings),
      alerts = CASE WHEN $6 THEN $5::jsonb ELSE alerts END, recipient_confirmed = coalesce($7, recipient_confirmed),
      disabled_at = CASE WHEN $4::bytea IS NULL THEN disabled_at END,
@@ -116,7 +139,11 @@ export async function updateChannel(
   return (await tx.query(update, [id, projectId, ...values])).length > 0
 }
 
-const remove = statement('delete', 'DELETE FROM channels WHERE id = $1 AND project_id = $2 RETURNING id')
+const remove = statement(
+  'channels_delete',
+  { id: 'uuid' },
+  'DELETE FROM channels WHERE id = $1 AND project_id = $2 RETURNING id',
+)
 
 /** False if there is none. */
 export async function deleteChannel(tx: Queryable, projectId: string, id: string): Promise<boolean> {
@@ -124,7 +151,8 @@ export async function deleteChannel(tx: Queryable, projectId: string, id: string
 }
 
 const disable = statement(
-  'disable',
+  'channels_disable',
+  { id: 'uuid' },
   `UPDATE channels SET disabled_at = now(), disabled_reason = left($4, 200)
    WHERE id = $1 AND project_id = $2 AND settings = $3 AND disabled_at IS NULL RETURNING id`,
 )
@@ -134,14 +162,14 @@ export async function disableChannel(tx: Queryable, channel: Channel, reason: st
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
 }
 
-const projectName = statement('project_name', 'SELECT name FROM projects WHERE id = $1')
+const projectName = statement('channels_project_name', { name: 'text' }, 'SELECT name FROM projects WHERE id = $1')
 
 /** Empty if there is no such project. */
 export async function selectProjectName(on: Queryable, id: string): Promise<string> {
-  return (await on.query<{ name: string }>(projectName, [id]))[0]?.name ?? ''
+  return (await on.query(projectName, [id]))[0]?.name ?? ''
 }
 
-const unconfirm = statement('unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
+const unconfirm = statement('channels_unconfirm', 'UPDATE channels SET recipient_confirmed = false WHERE id = $1')
 
 /** The recipient of the channel has to confirm again. */
 export async function unconfirmRecipient(tx: Queryable, id: string): Promise<void> {
@@ -149,7 +177,8 @@ export async function unconfirmRecipient(tx: Queryable, id: string): Promise<voi
 }
 
 const unreachable = statement(
-  'unreachable_projects',
+  'channels_unreachable_projects',
+  { count: 'int4' },
   `SELECT count(DISTINCT c.project_id)::int AS count FROM channels c
    WHERE c.disabled_at IS NOT NULL AND EXISTS (SELECT FROM check_channels mc WHERE mc.channel_id = c.id)
      AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
@@ -157,30 +186,36 @@ const unreachable = statement(
 
 /** Of all projects: how many have checks with channels, and no channel that is switched on. */
 export async function countUnreachableProjects(on: Queryable): Promise<number> {
-  return (await on.query<{ count: number }>(unreachable))[0]?.count ?? 0
+  return (await on.query(unreachable))[0]?.count ?? 0
 }
 
 const byKey = statement(
-  'by_key',
+  'channels_by_key',
+  { keyId: 'text', count: 'int4' },
   `SELECT encode(substring(settings FROM 2 FOR 4), 'hex') AS "keyId", count(*)::int AS count FROM channels GROUP BY 1 ORDER BY 1`,
 )
 
 /** Of all projects: how many channels are encrypted with which key. */
 export async function countByKey(on: Queryable): Promise<{ keyId: string; count: number }[]> {
-  return on.query<{ keyId: string; count: number }>(byKey)
+  return on.query(byKey)
 }
 
 export type Box = { id: string; settings: Buffer<ArrayBuffer> }
 
-const boxes = statement('boxes', 'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2')
+const boxes = statement<Box>(
+  'channels_boxes',
+  { id: 'uuid', settings: 'bytea' },
+  'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2',
+)
 
 /** Of all projects, for the operator: in the order of their ids, from the one after `after` on. */
 export async function selectBoxes(on: Queryable, after: string, limit: number): Promise<Box[]> {
-  return on.query<Box>(boxes, [after, limit])
+  return on.query(boxes, [after, limit])
 }
 
 const exchange = statement(
-  'exchange',
+  'channels_exchange',
+  { id: 'uuid' },
   `UPDATE channels SET settings = b.after FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS b(id, before, after)
    WHERE channels.id = b.id AND channels.settings = b.before RETURNING channels.id`,
 )

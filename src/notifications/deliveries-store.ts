@@ -2,10 +2,8 @@
 
 import type { FlipReason, Status } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { instant, statement as registered } from '../database/sql.ts'
+import { instant, statement } from '../database/sql.ts'
 import type { DeliveryKind, DeliveryStatus, SubjectKind, SuppressionCode } from './queue/delivery-columns.ts'
-
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 export type DeliveryPosition = { createdAt: number; flipSeq: number; id: string }
 export type DeliveryFilter = {
@@ -31,12 +29,37 @@ export type DeliveryRow = DeliveryPosition & {
   retryAfterAt: number | null
   suppression: SuppressionCode | null
   detail: string | null
+  /** The flip; null of a delivery about no flip, or one that is no longer on record. */
   at: number | null
-  from: Status
-  to: Status
-  reason: FlipReason
+  from: Status | null
+  to: Status | null
+  reason: FlipReason | null
   requestId: string | null
 }
+
+const rowTypes = {
+  id: 'uuid',
+  subjectKind: 'text',
+  subjectId: 'uuid',
+  channelId: 'uuid',
+  flipSeq: 'int4',
+  kind: 'text',
+  ordinal: 'int4',
+  status: 'text',
+  attempts: 'int4',
+  nextAttemptAt: 'timestamptz?',
+  leaseUntil: 'timestamptz?',
+  channelKind: 'text?',
+  retryAfterAt: 'timestamptz?',
+  suppression: 'text?',
+  detail: 'text?',
+  createdAt: 'timestamptz',
+  at: 'timestamptz?',
+  from: 'text?',
+  to: 'text?',
+  reason: 'text?',
+  requestId: 'text?',
+} as const
 
 const columns = `d.id, d.subject_kind AS "subjectKind", d.subject_id AS "subjectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.kind, d.ordinal, d.status, d.attempts,
      d.next_attempt_at AS "nextAttemptAt", d.lease_until AS "leaseUntil", c.kind AS "channelKind", c.retry_after_at AS "retryAfterAt", d.suppression, d.detail, d.created_at AS "createdAt",
@@ -44,8 +67,9 @@ const columns = `d.id, d.subject_kind AS "subjectKind", d.subject_id AS "subject
 
 const joined = `LEFT JOIN flips f ON f.check_id = d.subject_id AND f.seq = d.flip_seq LEFT JOIN channels c ON c.id = d.channel_id`
 
-const list = statement(
-  'list',
+const list = statement<DeliveryRow>(
+  'notifications_list',
+  rowTypes,
   `SELECT ${columns}
    FROM deliveries d ${joined}
    WHERE d.project_id = $1 AND ($2::uuid IS NULL OR d.subject_id = $2) AND ($3::uuid IS NULL OR d.channel_id = $3)
@@ -62,13 +86,17 @@ export async function selectDeliveries(
   limit: number,
 ): Promise<DeliveryRow[]> {
   const position = [after?.createdAt ?? null, after?.flipSeq ?? null, after?.id ?? null]
-  return on.query<DeliveryRow>(list, [projectId, check ?? null, channel ?? null, status ?? null, ...position, limit])
+  return on.query(list, [projectId, check ?? null, channel ?? null, status ?? null, ...position, limit])
 }
 
-const channelIds = statement('channel_ids', 'SELECT id FROM channels WHERE project_id = $1')
+const channelIds = statement(
+  'notifications_channel_ids',
+  { id: 'uuid' },
+  'SELECT id FROM channels WHERE project_id = $1',
+)
 
 export async function selectChannelIds(on: Queryable, projectId: string): Promise<string[]> {
-  return (await on.query<{ id: string }>(channelIds, [projectId])).map(({ id }) => id)
+  return (await on.query(channelIds, [projectId])).map(({ id }) => id)
 }
 
 export type Resendable = {
@@ -80,8 +108,9 @@ export type Resendable = {
   outdated: boolean
 }
 
-const forResend = statement(
-  'for_resend',
+const forResend = statement<Resendable>(
+  'notifications_for_resend',
+  { subjectId: 'uuid', id: 'uuid', status: 'text', channelOff: 'bool', outdated: 'bool' },
   `SELECT d.subject_id AS "subjectId", d.id, d.status,
      NOT EXISTS (SELECT FROM channels c WHERE c.id = d.channel_id AND c.project_id = d.project_id AND c.disabled_at IS NULL) AS "channelOff",
      d.subject_kind = 'check' AND NOT EXISTS (SELECT FROM checks m WHERE m.id = d.subject_id AND m.flip_seq = d.flip_seq) AS outdated
@@ -89,11 +118,12 @@ const forResend = statement(
 )
 
 export async function selectForResend(on: Queryable, projectId: string, id: string): Promise<Resendable | null> {
-  return (await on.query<Resendable>(forResend, [projectId, id]))[0] ?? null
+  return (await on.query(forResend, [projectId, id]))[0] ?? null
 }
 
-const again = statement(
-  'resend',
+const again = statement<DeliveryRow>(
+  'notifications_resend',
+  rowTypes,
   `WITH d AS (
      UPDATE deliveries SET status = 'pending', next_attempt_at = ${instant('$3')}, resent_at = ${instant('$3')}, finished_at = NULL
      WHERE subject_id = $1 AND id = $2 AND status = 'dead' RETURNING *)
@@ -106,5 +136,5 @@ export async function resend(
   { subjectId, id }: Pick<Resendable, 'subjectId' | 'id'>,
   now: number,
 ): Promise<DeliveryRow | null> {
-  return (await tx.query<DeliveryRow>(again, [subjectId, id, now]))[0] ?? null
+  return (await tx.query(again, [subjectId, id, now]))[0] ?? null
 }

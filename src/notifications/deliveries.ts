@@ -123,6 +123,7 @@ async function idOf(
 
 function deliveryDocument(row: store.DeliveryRow, waitingFor: WaitReason | null, readOnly: boolean): DeliveryDocument {
   const { at, from, to, reason } = row
+  const hasFlip = at !== null && from !== null && to !== null && reason !== null
   const nextAttemptAt = nextAttemptOf(row)
   const shown = (id: string) => (readOnly ? uniqueKey(id) : id)
   return {
@@ -130,7 +131,7 @@ function deliveryDocument(row: store.DeliveryRow, waitingFor: WaitReason | null,
     check: row.subjectKind === 'check' ? shown(row.subjectId) : null,
     channel: shown(row.channelId),
     event: eventOf(row),
-    flip: at === null ? null : { at: isoMillis(at), from, to, reason },
+    flip: hasFlip ? { at: isoMillis(at), from, to, reason } : null,
     status: row.status,
     attempts: row.attempts,
     next_attempt: nextAttemptAt === null ? null : isoMillis(nextAttemptAt),

@@ -13,7 +13,7 @@ import { deleteOldQuarantined } from '../ingest/failover/quarantine-store.ts'
 import { deleteUsageBefore } from '../ingest/history/bodies-store.ts'
 import { type DayPartition, dropPartition, selectPartitionsBefore } from '../ingest/history/partitions-store.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
-import { deleteOldDeliveries } from '../notifications/queue/queue-store.ts'
+import { deleteOldDeliveries } from '../notifications/queue/deletion-store.ts'
 import { lockSweep } from './store.ts'
 
 /** Tables of which old rows are deleted; those with partitions lose these. */

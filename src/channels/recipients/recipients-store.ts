@@ -2,16 +2,15 @@
 // Addresses are kept as hashes. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
-
-const statement = (name: string, text: string) => registered(`recipients_${name}`, text)
+import { instant, statement } from '../../database/sql.ts'
 
 /** `hash` is made of the project and the address. */
 export type MailRecipient = { projectId: string; hash: Buffer }
 
 const confirmed = statement(
-  'confirmed',
-  'SELECT project_id FROM mail_recipients WHERE project_id = $1 AND address_hash = $2 AND confirmed_at IS NOT NULL',
+  'recipients_confirmed',
+  { projectId: 'uuid' },
+  'SELECT project_id AS "projectId" FROM mail_recipients WHERE project_id = $1 AND address_hash = $2 AND confirmed_at IS NOT NULL',
 )
 
 export async function isConfirmed(on: Queryable, { projectId, hash }: MailRecipient): Promise<boolean> {
@@ -19,13 +18,14 @@ export async function isConfirmed(on: Queryable, { projectId, hash }: MailRecipi
 }
 
 const ask = statement(
-  'ask',
+  'recipients_ask',
+  { projectId: 'uuid' },
   `INSERT INTO mail_recipients (project_id, address_hash, asked_at)
    SELECT $1::uuid, $2::bytea, ${instant('$3')}
    WHERE (SELECT count(*) FROM mail_recipients WHERE project_id = $1 AND asked_at > ${instant('$4')}) < $5::int
    ON CONFLICT (address_hash) DO UPDATE SET asked_at = EXCLUDED.asked_at
      WHERE mail_recipients.confirmed_at IS NULL AND mail_recipients.asked_at <= ${instant('$4')}
-   RETURNING project_id`,
+   RETURNING project_id AS "projectId"`,
 )
 
 /** False if the recipient was asked after `since` or has confirmed, or the project has asked `most` addresses since then. */
@@ -38,7 +38,8 @@ export async function askRecipient(
 }
 
 const asking = statement(
-  'asking',
+  'recipients_asking',
+  { name: 'text' },
   `SELECT p.name FROM mail_recipients r JOIN projects p ON p.id = r.project_id
    WHERE r.address_hash = $1 AND r.asked_at <= ${instant('$2')}`,
 )
@@ -48,11 +49,12 @@ export type RecipientLink = { hash: Buffer; madeAt: number }
 
 /** The name of the project that asked; null if none did, or if it has asked again or was refused since then. */
 export async function selectAskingProject(on: Queryable, { hash, madeAt }: RecipientLink): Promise<string | null> {
-  return (await on.query<{ name: string }>(asking, [hash, madeAt]))[0]?.name ?? null
+  return (await on.query(asking, [hash, madeAt]))[0]?.name ?? null
 }
 
 const confirm = statement(
-  'confirm',
+  'recipients_confirm',
+  { projectId: 'uuid' },
   `UPDATE mail_recipients SET confirmed_at = ${instant('$2')} WHERE address_hash = $1 AND asked_at <= ${instant('$3')}
    RETURNING project_id AS "projectId"`,
 )
@@ -63,11 +65,11 @@ export async function confirmRecipient(
   { hash, madeAt }: RecipientLink,
   now: number,
 ): Promise<string | null> {
-  return (await tx.query<{ projectId: string }>(confirm, [hash, now, madeAt]))[0]?.projectId ?? null
+  return (await tx.query(confirm, [hash, now, madeAt]))[0]?.projectId ?? null
 }
 
 const revoke = statement(
-  'revoke',
+  'recipients_revoke',
   `INSERT INTO mail_recipients (project_id, address_hash, asked_at) VALUES ($1, $2, ${instant('$3')})
    ON CONFLICT (address_hash) DO UPDATE SET confirmed_at = NULL, asked_at = EXCLUDED.asked_at`,
 )
@@ -78,12 +80,13 @@ export async function revokeRecipient(tx: Queryable, { projectId, hash }: MailRe
 }
 
 const spend = statement(
-  'spend',
+  'recipients_spend',
+  { projectId: 'uuid' },
   `INSERT INTO mail_allowances AS a (project_id, mails_left, at) VALUES ($1, $2::float8 - 1, ${instant('$3')})
    ON CONFLICT (project_id) DO UPDATE SET at = EXCLUDED.at,
      mails_left = least($2, a.mails_left + $2 * greatest(0, extract(epoch FROM EXCLUDED.at - a.at)::float8) / 3600) - 1
      WHERE least($2, a.mails_left + $2 * greatest(0, extract(epoch FROM EXCLUDED.at - a.at)::float8) / 3600) >= 1
-   RETURNING project_id`,
+   RETURNING project_id AS "projectId"`,
 )
 
 /** Spends one of the `perHour` mails that all replicas together may send for the project; false if none is left. */

@@ -2,24 +2,23 @@
 // asked. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { statement as registered } from '../../database/sql.ts'
+import { statement } from '../../database/sql.ts'
 import type { Allowance } from '../../kit/pace.ts'
 
-const statement = (name: string, text: string) => registered(`channels_${name}`, text)
-
 const lock = statement(
-  'lock_pace',
+  'channels_lock_pace',
+  { id: 'uuid', left: 'float8?', at: 'timestamptz?' },
   'SELECT id, pace_left AS "left", pace_at AS at FROM channels WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE',
 )
 
 /** Of those that have been sent to; the others have their whole burst. In the order of ids, so that replicas cannot deadlock. */
 export async function lockAllowances(tx: Queryable, channelIds: readonly string[]): Promise<Map<string, Allowance>> {
-  const rows = await tx.query<{ id: string; left: number | null; at: number | null }>(lock, [channelIds])
+  const rows = await tx.query(lock, [channelIds])
   return new Map(rows.flatMap(({ id, left, at }) => (left === null || at === null ? [] : [[id, { left, at }]])))
 }
 
 const write = statement(
-  'write_pace',
+  'channels_write_pace',
   `UPDATE channels c SET pace_left = p.left_over, pace_at = to_timestamp(p.at / 1000)
    FROM unnest($1::uuid[], $2::float8[], $3::float8[]) AS p(id, left_over, at) WHERE c.id = p.id`,
 )
@@ -30,7 +29,7 @@ export async function writeAllowances(tx: Queryable, allowances: ReadonlyMap<str
 }
 
 const delay = statement(
-  'delay',
+  'channels_delay',
   'UPDATE channels SET retry_after_at = greatest(retry_after_at, to_timestamp($2::float8 / 1000)) WHERE id = $1',
 )
 

@@ -3,9 +3,8 @@
 
 import type { FlipReason, Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
-
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
+import { instant, statement } from '../../database/sql.ts'
+import { unfinished } from '../queue/queue-store.ts'
 
 /** A change of a check. */
 export type FlipKey = { checkId: string; flipSeq: number }
@@ -34,8 +33,20 @@ export function placed<Row extends { place: number }>(rows: readonly Row[], coun
 const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(check_id, seq, place)
      JOIN LATERAL (SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq OFFSET 0) f ON true`
 
-const flips = statement(
-  'flips',
+const flips = statement<ComposedFlip & { place: number }>(
+  'notifications_flips',
+  {
+    place: 'int8',
+    at: 'timestamptz',
+    from: 'text',
+    to: 'text',
+    reason: 'text',
+    blindFrom: 'timestamptz?',
+    blindTo: 'timestamptz?',
+    unheardReplica: 'text?',
+    unheardFrom: 'timestamptz?',
+    project: 'text',
+  },
   `SELECT w.place, f.at, f."from", f."to", f.reason, f.blind_from AS "blindFrom", f.blind_to AS "blindTo",
      f.unheard_replica AS "unheardReplica", f.unheard_from AS "unheardFrom",
      coalesce((SELECT p.name FROM projects p WHERE p.id = f.project_id), '') AS project
@@ -44,14 +55,15 @@ const flips = statement(
 
 export async function selectFlips(on: Queryable, keys: readonly FlipKey[]): Promise<(ComposedFlip | null)[]> {
   const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
-  return placed(await on.query<ComposedFlip & { place: number }>(flips, values), keys.length)
+  return placed(await on.query(flips, values), keys.length)
 }
 
 /** The body is as received; `isMail` says that it is an e-mail message. */
 export type LastPing = { exitStatus: number | null; body: Buffer | null; isMail: boolean }
 
-const lastPings = statement(
-  'last_pings',
+const lastPings = statement<LastPing & { place: number }>(
+  'notifications_last_pings',
+  { place: 'int8', exitStatus: 'int4?', body: 'bytea?', isMail: 'bool' },
   `SELECT w.place, h.exit_status AS "exitStatus", b.body, (h.scheme = 'email' AND h.method = '') AS "isMail"
    FROM ${asked}
      JOIN LATERAL (
@@ -62,7 +74,7 @@ const lastPings = statement(
 /** The newest heartbeat up to each change. */
 export async function selectLastPings(on: Queryable, keys: readonly FlipKey[]): Promise<(LastPing | null)[]> {
   const values = [keys.map(({ checkId }) => checkId), keys.map(({ flipSeq }) => flipSeq)]
-  const rows = await on.query<LastPing & { place: number }>(lastPings, values)
+  const rows = await on.query(lastPings, values)
   return placed(rows, keys.length).map(
     (row) => row && { exitStatus: row.exitStatus, body: row.body, isMail: row.isMail },
   )
@@ -70,8 +82,9 @@ export async function selectLastPings(on: Queryable, keys: readonly FlipKey[]): 
 
 export type EndedOutage = { at: number; reason: FlipReason; untold: boolean }
 
-const outages = statement(
-  'outages',
+const outages = statement<EndedOutage & { place: number }>(
+  'notifications_outages',
+  { place: 'int8', at: 'timestamptz', reason: 'text', untold: 'bool' },
   `SELECT w.place, f.at, f.reason, EXISTS (
        SELECT FROM deliveries d WHERE d.subject_id = f.check_id AND d.flip_seq = f.seq AND d.channel_id = w.channel_id AND d.kind = 'down'
          AND (d.status = 'dead' OR d.suppression = 'coalesced')) AS untold
@@ -90,7 +103,7 @@ export async function selectOutages(
     recoveries.map(({ channelId }) => channelId),
     recoveries.map(({ flipSeq }) => flipSeq),
   ]
-  const rows = await on.query<EndedOutage & { place: number }>(outages, values)
+  const rows = await on.query(outages, values)
   return placed(rows, recoveries.length).map((row) => row && { at: row.at, reason: row.reason, untold: row.untold })
 }
 
@@ -98,10 +111,9 @@ export async function selectOutages(
 
 export const coalescedText = 'coalesced with its recovery'
 
-const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
-
 const combine = statement(
-  'combine',
+  'notifications_combine',
+  { id: 'uuid' },
   `UPDATE deliveries d SET status = 'suppressed', suppression = 'coalesced', detail = '${coalescedText}', next_attempt_at = NULL, lease_until = NULL,
      finished_at = ${instant('$2')}
    WHERE d.subject_id = ANY($1::uuid[]) AND d.kind = 'down' AND ${unfinished('d')}
@@ -123,17 +135,17 @@ export async function leaveToRecovery(
   now: number,
   claimed: readonly string[] = [],
 ): Promise<Set<string>> {
-  const left = await on.query<{ id: string }>(combine, [checkIds, now, claimed])
+  const left = await on.query(combine, [checkIds, now, claimed])
   return new Set(left.map(({ id }) => id))
 }
 
 const takeBack = statement(
-  'take_back',
+  'notifications_take_back',
   `UPDATE deliveries SET status = 'pending', suppression = NULL, detail = NULL, finished_at = NULL, next_attempt_at = ${instant('$4')}
    WHERE subject_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND kind = 'down' AND suppression = 'coalesced'`,
 )
 
-/** The recovery `seq` will not be sent, so the outage that was to go with it has to be sent by itself. */
+/** The recovery will not be sent, so the outage that it was to report has to be sent by itself. */
 export async function takeBackOutage(
   tx: Queryable,
   { checkId, channelId, flipSeq }: { checkId: string; channelId: string; flipSeq: number },

@@ -1,13 +1,11 @@
 // Deliveries that follow from an attempt: the next reminder, the escalation to another channel, and what a group forwards to its channels.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 import type { ClaimedDelivery } from '../queue/queue-store.ts'
 
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
-
 const follow = statement(
-  'follow',
+  'notifications_follow',
   `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, ordinal, status, next_attempt_at, created_at)
    SELECT $1::uuid, gen_random_uuid(), c.project_id, c.id, $4::int, $5::text, $8::int, 'pending', ${instant('$6')}, ${instant('$7')}
    FROM channels c WHERE c.id = $3 AND c.project_id = $2 AND c.disabled_at IS NULL
@@ -38,7 +36,8 @@ const forwardedColumns =
   'subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, ordinal, status, notice, next_attempt_at, created_at'
 
 const forward = statement(
-  'forward',
+  'notifications_forward',
+  { count: 'int4' },
   `WITH living AS (
      SELECT id FROM channels WHERE project_id = $2 AND id = ANY($3::uuid[]) AND id <> $7 AND disabled_at IS NULL),
    forwarded AS (
@@ -66,6 +65,6 @@ export async function forwardDelivery(
   const { subjectId, subjectKind, projectId, channelId, flipSeq, deliveryKind, ordinal, notice } = delivery
   const text = notice === null ? null : JSON.stringify(notice)
   const values = [subjectId, projectId, channelIds, flipSeq, deliveryKind, now, channelId, text, ordinal, subjectKind]
-  const [row] = await tx.query<{ count: number }>(forward, values)
+  const [row] = await tx.query(forward, values)
   return row?.count ?? 0
 }

@@ -2,17 +2,16 @@
 
 import type { Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 import { channelOff } from '../queue/queue-store.ts'
-
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** A check with unprocessed flips. `turn` counts the checks of its project, `channels` how many deliveries each of its flips makes. */
 export type CheckWithFlips = { id: string; turn: number; channels: number }
 
 // From check to check by the index, because one of them may have thousands of changes.
-const pick = statement(
-  'pick',
+const pick = statement<CheckWithFlips>(
+  'notifications_pick',
+  { id: 'uuid', turn: 'int4', channels: 'int4' },
   `WITH RECURSIVE waiting AS (
      (SELECT check_id, 1 AS n FROM flips WHERE processed_at IS NULL AND check_id > $1::uuid ORDER BY check_id LIMIT 1)
      UNION ALL
@@ -25,13 +24,14 @@ const pick = statement(
 
 /** Checks with unprocessed flips, in the order of their ids, at most `limit` behind the one with id `after`. */
 export async function pickChecksWithFlips(on: Queryable, after: string, limit: number): Promise<CheckWithFlips[]> {
-  return on.query<CheckWithFlips>(pick, [after, limit])
+  return on.query(pick, [after, limit])
 }
 
 export type ClaimedFlip = { checkId: string; seq: number; projectId: string; to: Status }
 
-const claimFlips_ = statement(
-  'claim_flips',
+const claim = statement<ClaimedFlip>(
+  'notifications_claim_flips',
+  { checkId: 'uuid', seq: 'int4', projectId: 'uuid', to: 'text' },
   `WITH oldest AS MATERIALIZED (
      SELECT w.id, o.seq FROM unnest($1::uuid[], $2::int[]) AS w(id, most), LATERAL (
        SELECT seq FROM flips WHERE check_id = w.id AND processed_at IS NULL ORDER BY seq LIMIT w.most) o)
@@ -48,12 +48,13 @@ export async function claimFlips(
   tx: Queryable,
   checks: readonly { id: string; most: number }[],
 ): Promise<ClaimedFlip[]> {
-  const flips = await tx.query<ClaimedFlip>(claimFlips_, [checks.map(({ id }) => id), checks.map(({ most }) => most)])
+  const flips = await tx.query(claim, [checks.map(({ id }) => id), checks.map(({ most }) => most)])
   return flips.sort((a, b) => (a.checkId === b.checkId ? a.seq - b.seq : a.checkId < b.checkId ? -1 : 1))
 }
 
-const recent = statement(
-  'recent_flips',
+const recent = statement<RecentFlips & { id: string }>(
+  'notifications_recent_flips',
+  { id: 'uuid', count: 'int8', since: 'timestamptz?' },
   `SELECT p.id, f.count, f.since FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL (
      SELECT count(*) AS count, min(at) AS since FROM (
        SELECT max(d.created_at) AS at FROM deliveries d
@@ -71,14 +72,15 @@ export async function countRecentFlips(
   since: number,
   limit: number,
 ): Promise<Map<string, RecentFlips>> {
-  const rows = await on.query<RecentFlips & { id: string }>(recent, [projectIds, since, limit])
+  const rows = await on.query(recent, [projectIds, since, limit])
   return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
 }
 
 // OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
 // channels, or everything that was ever sent.
 const insert = statement(
-  'insert',
+  'notifications_insert',
+  { status: 'text' },
   `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, created_at, status, suppression, detail, finished_at,
      next_attempt_at, group_id)
    SELECT f.check_id, gen_random_uuid(), f.project_id, c.id, f.seq, f.kind, ${instant('$5')},
@@ -114,7 +116,7 @@ export async function insertDeliveries(
   now: number,
   group: { span: number; due: number; kinds: readonly string[] } = { span: 0, due: now, kinds: [] },
 ): Promise<number> {
-  const made = await tx.query<{ status: string }>(insert, [
+  const made = await tx.query(insert, [
     flips.map(({ checkId }) => checkId),
     flips.map(({ seq }) => seq),
     flips.map(({ projectId }) => projectId),

@@ -3,8 +3,9 @@
 import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
 import type { Queryable } from '../../database/connection/client.ts'
 import { endFlipsOfProject } from '../outbox/outbox-store.ts'
+import { deleteOfCheck } from './deletion-store.ts'
 import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
-import { cancelDeliveries, deleteOfCheck } from './queue-store.ts'
+import { cancelDeliveries } from './queue-store.ts'
 
 export const deliveryQueue = {
   insertProjectNotice: insertNotice,

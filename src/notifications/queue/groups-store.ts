@@ -2,16 +2,15 @@
 // is fixed under the id of one of its deliveries, which is its idempotency key.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
-import { type ClaimedDelivery, claimedColumns, type DueDelivery, precedes } from './queue-store.ts'
-
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
+import { instant, statement } from '../../database/sql.ts'
+import { type ClaimedDelivery, claimedColumns, claimedTypes, type DueDelivery, precedes } from './queue-store.ts'
 
 /** In one message. */
 const groupMax = 200
 
-const claim = statement(
-  'claim_group',
+const claim = statement<ClaimedDelivery>(
+  'notifications_claim_group',
+  claimedTypes,
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$6')}, lease_until = ${instant('$6')},
      group_id = CASE WHEN d.attempts = 0 THEN $1::uuid ELSE d.group_id END
    FROM (
@@ -35,5 +34,5 @@ export async function claimGroup(
   leaseUntil: number,
 ): Promise<ClaimedDelivery[]> {
   const { id, groupId, channelId, attempts } = leader
-  return tx.query<ClaimedDelivery>(claim, [id, groupId, channelId, attempts, now, leaseUntil])
+  return tx.query(claim, [id, groupId, channelId, attempts, now, leaseUntil])
 }

@@ -1,13 +1,12 @@
 // Operator notices and requests for confirmation: messages about no check, which are deliveries too and are retried like them.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
-
 const insert = statement(
-  'insert_notice',
+  'notifications_insert_notice',
+  { id: 'uuid' },
   `INSERT INTO deliveries (subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, status, notice, next_attempt_at, created_at)
    SELECT $2::uuid, gen_random_uuid(), $8, c.project_id, c.id, $3::int, 'notice', 'pending', $4::jsonb, ${instant('$5')}, ${instant('$5')}
    FROM channels c WHERE ($1::uuid IS NULL OR c.project_id = $1) AND c.disabled_at IS NULL AND ($6::uuid[] IS NULL OR c.id = ANY($6))
@@ -36,7 +35,7 @@ export async function insertNotice(
 }
 
 const insertRequest = statement(
-  'insert_confirmation_request',
+  'notifications_insert_confirmation_request',
   `INSERT INTO deliveries (subject_id, id, subject_kind, project_id, channel_id, flip_seq, kind, status, notice, next_attempt_at, created_at)
    SELECT $2::uuid, gen_random_uuid(), 'channel', $1::uuid, $2::uuid, coalesce(max(d.flip_seq), 0) + 1, 'confirm', 'pending', $4::jsonb, ${instant('$3')},
      ${instant('$3')}

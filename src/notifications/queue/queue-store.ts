@@ -1,17 +1,15 @@
 // The deliveries. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { deletionOfOld } from '../../database/old-rows.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 import type { NoticeText } from '../../messages/message.ts'
 import type { DeliveryOutcome } from '../attempts/outcome.ts'
 import type { DeliveryKind, SubjectKind } from './delivery-columns.ts'
 
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 /** The detail of a delivery that is suppressed for this reason. */
 export const channelOff = 'the channel is switched off'
 
-const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
+export const unfinished = (row: string) => `${row}.status IN ('pending', 'retrying')`
 
 /** `kind` is the channel's, `unknown` if it has just been deleted. */
 export type DueDelivery = {
@@ -24,6 +22,16 @@ export type DueDelivery = {
   /** Of what goes out in one message with others. */
   groupId: string | null
 }
+
+const dueTypes = {
+  subjectId: 'uuid',
+  id: 'uuid',
+  projectId: 'uuid',
+  channelId: 'uuid',
+  kind: 'text',
+  attempts: 'int4',
+  groupId: 'uuid?',
+} as const
 
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
@@ -38,8 +46,9 @@ export const precedes = (row: string, now: string) =>
 const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
 
 // From channel to channel by the index, so that a backlog costs those no time who have none.
-const due = statement(
-  'due',
+const due = statement<DueDelivery & { due: number }>(
+  'notifications_due',
+  { ...dueTypes, due: 'timestamptz' },
   `WITH RECURSIVE waiting AS (
      (SELECT d.channel_id FROM deliveries d WHERE ${waits('d')} ORDER BY d.channel_id LIMIT 1)
      UNION ALL
@@ -72,7 +81,7 @@ export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly 
  */
 export async function selectDue(on: Queryable, now: number, busy: Busy, limits: DueLimits): Promise<DueDelivery[]> {
   const { channels, kinds, projects, pairs } = busy
-  return on.query<DueDelivery>(due, [now, channels, limits.ofAll, limits.ofChannel, kinds, projects, pairs])
+  return on.query(due, [now, channels, limits.ofAll, limits.ofChannel, kinds, projects, pairs])
 }
 
 export type ClaimedDelivery = DueDelivery & {
@@ -90,14 +99,28 @@ export type ClaimedDelivery = DueDelivery & {
   remindEveryS: number | null
 }
 
+export const claimedTypes = {
+  ...dueTypes,
+  subjectKind: 'text',
+  flipSeq: 'int4',
+  deliveryKind: 'text',
+  ordinal: 'int4',
+  createdAt: 'timestamptz',
+  leaseUntil: 'timestamptz',
+  notice: 'jsonb?',
+  requestId: 'text?',
+  remindEveryS: 'int4?',
+} as const
+
 export const claimedColumns = `d.subject_id AS "subjectId", d.id, d.channel_id AS "channelId", ${kind}, d.attempts,
      d.project_id AS "projectId", d.subject_kind AS "subjectKind", d.flip_seq AS "flipSeq", d.kind AS "deliveryKind", d.ordinal, coalesce(d.resent_at, d.created_at) AS "createdAt", d.notice,
      d.lease_until AS "leaseUntil", d.group_id AS "groupId",
      (SELECT f.request_id FROM flips f WHERE f.check_id = d.subject_id AND f.seq = d.flip_seq) AS "requestId",
      (SELECT m.remind_every_s FROM checks m WHERE m.id = d.subject_id) AS "remindEveryS"`
 
-const claim = statement(
-  'claim',
+const claim = statement<ClaimedDelivery>(
+  'notifications_claim',
+  claimedTypes,
   `UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = ${instant('$5')}, lease_until = ${instant('$5')}
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS seen(subject_id, id, attempts)
    WHERE d.subject_id = seen.subject_id AND d.id = seen.id AND d.attempts = seen.attempts
@@ -112,7 +135,7 @@ export async function claimDeliveries(
   now: number,
   leaseUntil: number,
 ): Promise<ClaimedDelivery[]> {
-  return tx.query<ClaimedDelivery>(claim, [
+  return tx.query(claim, [
     seen.map(({ subjectId }) => subjectId),
     seen.map(({ id }) => id),
     seen.map(({ attempts }) => attempts),
@@ -122,7 +145,8 @@ export async function claimDeliveries(
 }
 
 const extend = statement(
-  'extend_leases',
+  'notifications_extend_leases',
+  { id: 'uuid' },
   `UPDATE deliveries d SET next_attempt_at = ${instant('$4')}, lease_until = ${instant('$4')}
    FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS own(subject_id, id, attempts)
    WHERE d.subject_id = own.subject_id AND d.id = own.id AND d.attempts = own.attempts AND d.lease_until IS NOT NULL AND ${unfinished('d')}
@@ -135,7 +159,7 @@ export async function extendLeases(
   claimed: readonly Pick<DueDelivery, 'subjectId' | 'id' | 'attempts'>[],
   until: number,
 ): Promise<boolean[]> {
-  const rows = await tx.query<{ id: string }>(extend, [
+  const rows = await tx.query(extend, [
     claimed.map(({ subjectId }) => subjectId),
     claimed.map(({ id }) => id),
     claimed.map(({ attempts }) => attempts),
@@ -148,7 +172,8 @@ export async function extendLeases(
 // A message that has arrived counts as sent, whichever process holds the delivery by now and whatever the outcome of
 // another attempt.
 const finish = statement(
-  'finish',
+  'notifications_finish',
+  { id: 'uuid' },
   `UPDATE deliveries d SET status = v.status, next_attempt_at = ${instant('v.next_attempt_at')}, detail = v.detail,
      lease_until = NULL, suppression = v.suppression, finished_at = CASE WHEN v.status <> 'retrying' THEN ${instant('v.at')} END
    FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::float8[], $6::text[], $7::text[], $8::float8[])
@@ -168,7 +193,7 @@ export type ConcludedAttempt = {
 /** For each delivery, false if it has ended already, or if the attempt failed and is no longer the latest. */
 export async function writeOutcomes(tx: Queryable, all: readonly ConcludedAttempt[]): Promise<boolean[]> {
   const column = <T>(pick: (one: ConcludedAttempt) => T): T[] => all.map(pick)
-  const rows = await tx.query<{ id: string }>(finish, [
+  const rows = await tx.query(finish, [
     column(({ delivery }) => delivery.subjectId),
     column(({ delivery }) => delivery.id),
     column(({ delivery }) => delivery.attempts),
@@ -189,8 +214,17 @@ export type ExpiredDelivery = Pick<
   detail: string
 }
 
-const expire = statement(
-  'expire',
+const expire = statement<ExpiredDelivery>(
+  'notifications_expire',
+  {
+    id: 'uuid',
+    projectId: 'uuid',
+    channelId: 'uuid',
+    kind: 'text',
+    attempts: 'int4',
+    detail: 'text',
+    requestId: 'text?',
+  },
   `UPDATE deliveries d SET status = 'dead', next_attempt_at = NULL, lease_until = NULL, finished_at = ${instant('$3')},
      detail = coalesce(d.detail, $4)
    FROM (SELECT subject_id, id FROM deliveries d
@@ -212,7 +246,7 @@ export async function expireDeliveries(
   now: number,
   detail: string,
 ): Promise<ExpiredDelivery[]> {
-  return tx.query<ExpiredDelivery>(expire, [channelIds, createdUntil, now, detail, expiredMax])
+  return tx.query(expire, [channelIds, createdUntil, now, detail, expiredMax])
 }
 
 const cancelDetails = {
@@ -231,7 +265,7 @@ const cancelBy = {
 
 function cancelStatement(name: string, column: string) {
   return statement(
-    `cancel_by_${name}`,
+    `notifications_cancel_by_${name}`,
     `UPDATE deliveries d SET status = 'suppressed', suppression = $2, detail = $3, next_attempt_at = NULL, finished_at = ${instant('$4')}
      WHERE d.${column} = ANY($1::uuid[]) AND d.status IN ('pending', 'retrying')
        AND ($5::text[] IS NULL OR d.kind = ANY($5) AND (d.lease_until IS NULL OR d.lease_until <= ${instant('$4')}))`,
@@ -251,24 +285,12 @@ export async function cancelDeliveries(
   await tx.query(cancelBy[of.by], [of.ids, reason, cancelDetails[reason], now, of.kinds ?? null])
 }
 
-const count = statement('count', `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`)
-
-export async function countUnfinished(on: Queryable): Promise<number> {
-  return (await on.query<{ count: number }>(count))[0]?.count ?? 0
-}
-
-export const deleteOldDeliveries = deletionOfOld(
-  'deliveries',
-  (before) => `DELETE FROM deliveries WHERE (subject_id, id) IN (
-     SELECT subject_id, id FROM deliveries WHERE finished_at < ${before} ORDER BY finished_at LIMIT $2)`,
+const count = statement(
+  'notifications_count',
+  { count: 'int8' },
+  `SELECT count(*) AS count FROM deliveries d WHERE ${unfinished('d')}`,
 )
 
-const remove = [
-  registered('notifications_delete_acknowledgements', 'DELETE FROM acknowledgements WHERE check_id = $1'),
-  registered('notifications_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
-]
-
-/** Deletes what was sent about a check, and what people said about it. */
-export async function deleteOfCheck(tx: Queryable, checkId: string): Promise<void> {
-  for (const each of remove) await tx.query(each, [checkId])
+export async function countUnfinished(on: Queryable): Promise<number> {
+  return (await on.query(count))[0]?.count ?? 0
 }

@@ -1,9 +1,7 @@
 // Acknowledged outages and snoozed checks. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
-
-const statement = (name: string, text: string) => registered(`acknowledgements_${name}`, text)
+import { instant, statement } from '../../database/sql.ts'
 
 export type CheckOutage = {
   projectId: string
@@ -17,7 +15,16 @@ export type CheckOutage = {
 }
 
 const findOutage = statement(
-  'find',
+  'acknowledgements_find',
+  {
+    projectId: 'uuid',
+    name: 'text',
+    project: 'text',
+    isDown: 'bool',
+    flipSeq: 'int4',
+    ackedSeq: 'int4?',
+    snoozedUntil: 'timestamptz?',
+  },
   `SELECT m.project_id AS "projectId", coalesce(nullif(m.name, ''), nullif(m.slug, ''), 'A check without a name') AS name, p.name AS project,
      m.status = 'down' AS "isDown", m.flip_seq AS "flipSeq",
      a.acked_seq AS "ackedSeq", a.snoozed_until AS "snoozedUntil"
@@ -31,15 +38,17 @@ export async function selectOutage(
   projectId: string | null,
   checkId: string,
 ): Promise<CheckOutage | null> {
-  return (await on.query<CheckOutage>(findOutage, [checkId, projectId]))[0] ?? null
+  return (await on.query(findOutage, [checkId, projectId]))[0] ?? null
 }
 
 const acknowledge = statement(
-  'acknowledge',
+  'acknowledgements_acknowledge',
+  { checkId: 'uuid' },
   `INSERT INTO acknowledgements (check_id, project_id, acked_seq, acked_at)
    SELECT m.id, m.project_id, $3::int, ${instant('$4')} FROM checks m
    WHERE m.id = $1 AND m.project_id = $2 AND m.status = 'down' AND m.flip_seq = $3
-   ON CONFLICT (check_id) DO UPDATE SET acked_seq = EXCLUDED.acked_seq, acked_at = EXCLUDED.acked_at RETURNING check_id`,
+   ON CONFLICT (check_id) DO UPDATE SET acked_seq = EXCLUDED.acked_seq, acked_at = EXCLUDED.acked_at
+   RETURNING check_id AS "checkId"`,
 )
 
 /** False if the outage that began with flip `seq` is over. */
@@ -54,15 +63,16 @@ export async function acknowledgeOutage(
 }
 
 const snooze = statement(
-  'snooze',
+  'acknowledgements_snooze',
+  { checkId: 'uuid' },
   `INSERT INTO acknowledgements (check_id, project_id, snoozed_until)
    SELECT m.id, m.project_id, ${instant('$3')} FROM checks m
    WHERE m.id = $1 AND m.project_id = $2 AND ($4::int IS NULL OR m.status = 'down' AND m.flip_seq = $4)
-   ON CONFLICT (check_id) DO UPDATE SET snoozed_until = EXCLUDED.snoozed_until RETURNING check_id`,
+   ON CONFLICT (check_id) DO UPDATE SET snoozed_until = EXCLUDED.snoozed_until RETURNING check_id AS "checkId"`,
 )
 
 const wake = statement(
-  'wake_held',
+  'acknowledgements_wake_held',
   `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
    WHERE subject_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND suppression = 'snooze'`,
 )

@@ -2,11 +2,9 @@
 
 import type { MaintenanceScope, MaintenanceTime } from '../../core/alerting/maintenance.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 
 export type MaintenanceWindow = { id: string; name: string; time: MaintenanceTime; scope: MaintenanceScope }
-
-const statement = (name: string, text: string) => registered(`maintenance_${name}`, text)
 
 type WindowRow = {
   id: string
@@ -20,18 +18,34 @@ type WindowRow = {
   checks: string[] | null
 }
 
+const rowTypes = {
+  id: 'uuid',
+  name: 'text',
+  from: 'timestamptz?',
+  to: 'timestamptz?',
+  cron: 'text?',
+  durationS: 'int4?',
+  tz: 'text?',
+  tags: 'text[]?',
+  checks: 'text[]?',
+} as const
 const columns = `id, name, from_at AS "from", to_at AS "to", cron, duration_s AS "durationS", tz, tags, checks::text[] AS checks`
-const one = statement('one', `SELECT ${columns} FROM maintenance_windows WHERE project_id = $1 AND id = $2`)
+const one = statement(
+  'maintenance_one',
+  rowTypes,
+  `SELECT ${columns} FROM maintenance_windows WHERE project_id = $1 AND id = $2`,
+)
 
 export async function selectWindow(on: Queryable, projectId: string, id: string): Promise<MaintenanceWindow | null> {
-  const [row] = await on.query<WindowRow>(one, [projectId, id])
+  const [row] = await on.query(one, [projectId, id])
   return row ? toWindow(row) : null
 }
 
 export type WindowPosition = { createdAt: number; id: string }
 
 const page = statement(
-  'page',
+  'maintenance_page',
+  { createdAt: 'timestamptz', ...rowTypes },
   `SELECT created_at AS "createdAt", ${columns} FROM maintenance_windows
    WHERE project_id = $1 AND ($2::float8 IS NULL OR (created_at, id) > (${instant('$2')}, $3::uuid))
    ORDER BY created_at, id LIMIT $4`,
@@ -45,13 +59,14 @@ export async function selectWindows(
   limit: number,
 ): Promise<{ windows: MaintenanceWindow[]; last: WindowPosition | null }> {
   const values = [projectId, after?.createdAt ?? null, after?.id ?? null, limit]
-  const rows = await on.query<WindowRow & { createdAt: number }>(page, values)
+  const rows = await on.query(page, values)
   const last = rows.at(-1)
   return { windows: rows.map(toWindow), last: last ? { createdAt: last.createdAt, id: last.id } : null }
 }
 
 const sizes = statement(
-  'sizes',
+  'maintenance_sizes',
+  { windows: 'int4', names: 'int4' },
   `SELECT count(*)::int AS windows, coalesce(sum(coalesce(cardinality(checks), 0) + coalesce(cardinality(tags), 0)), 0)::int AS names
    FROM maintenance_windows WHERE project_id = $1 AND id <> $2`,
 )
@@ -62,11 +77,11 @@ export async function countOthers(
   projectId: string,
   id: string,
 ): Promise<{ windows: number; names: number }> {
-  const [row] = await tx.query<{ windows: number; names: number }>(sizes, [projectId, id])
+  const [row] = await tx.query(sizes, [projectId, id])
   return row as { windows: number; names: number }
 }
 
-const serial = statement('serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+const serial = statement('maintenance_serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
 /** Until the end of the transaction no other transaction makes or changes a window of this project. */
 export async function serialiseWindows(tx: Queryable, projectId: string): Promise<void> {
@@ -75,7 +90,8 @@ export async function serialiseWindows(tx: Queryable, projectId: string): Promis
 
 // Of what a window names, which may be a thousand checks, only that which concerns the check. A tag that it has is somewhere in its text.
 const current = statement(
-  'current',
+  'maintenance_current',
+  { place: 'int8', ...rowTypes },
   `SELECT w.place, m.id, m.name, m.from_at AS "from", m.to_at AS "to", m.cron, m.duration_s AS "durationS", m.tz,
      CASE WHEN m.checks IS NOT NULL THEN CASE WHEN w.check_id = ANY(m.checks) THEN ARRAY[w.check_id::text] ELSE '{}' END END AS checks,
      CASE WHEN m.tags IS NOT NULL THEN ARRAY(SELECT tag FROM unnest(m.tags) AS tag WHERE strpos(c.tags, tag) > 0) END AS tags
@@ -97,9 +113,7 @@ export async function selectCurrentWindows(
   at: number,
 ): Promise<MaintenanceWindow[][]> {
   const values = [checks.map(({ projectId }) => projectId), checks.map(({ checkId }) => checkId), at]
-  const byPlace = Map.groupBy(await on.query<WindowRow & { place: number }>(current, values), ({ place }) =>
-    Number(place),
-  )
+  const byPlace = Map.groupBy(await on.query(current, values), ({ place }) => place)
   return checks.map((_, index) => (byPlace.get(index + 1) ?? []).map(toWindow))
 }
 
@@ -112,7 +126,7 @@ function toWindow({ id, name, from, to, cron, durationS, tz, tags, checks }: Win
 }
 
 const write = statement(
-  'write',
+  'maintenance_write',
   `INSERT INTO maintenance_windows (id, project_id, name, from_at, to_at, cron, duration_s, tz, tags, checks)
    VALUES ($1, $2, $3, ${instant('$4')}, ${instant('$5')}, $6, $7, $8, $9, $10::uuid[])
    ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, from_at = EXCLUDED.from_at, to_at = EXCLUDED.to_at, cron = EXCLUDED.cron,
@@ -129,14 +143,18 @@ export async function writeWindow(tx: Queryable, projectId: string, window: Main
   await tx.query(write, [id, projectId, name, ...when, scope.tags, scope.checks])
 }
 
-const remove = statement('delete', 'DELETE FROM maintenance_windows WHERE id = $1 AND project_id = $2 RETURNING id')
+const remove = statement(
+  'maintenance_delete',
+  { id: 'uuid' },
+  'DELETE FROM maintenance_windows WHERE id = $1 AND project_id = $2 RETURNING id',
+)
 
 export async function deleteWindow(tx: Queryable, projectId: string, id: string): Promise<boolean> {
   return (await tx.query(remove, [id, projectId])).length > 0
 }
 
 const wake = statement(
-  'wake_held',
+  'maintenance_wake_held',
   `UPDATE deliveries SET next_attempt_at = ${instant('$2')}
    WHERE project_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND suppression = 'maintenance'`,
 )
@@ -146,9 +164,13 @@ export async function recheckSuppressed(tx: Queryable, projectId: string, now: n
   await tx.query(wake, [projectId, now])
 }
 
-const known = statement('known', 'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])')
+const known = statement(
+  'maintenance_known',
+  { id: 'uuid' },
+  'SELECT id FROM checks WHERE project_id = $1 AND id = ANY($2::uuid[])',
+)
 
 /** Which of these checks the project has. */
 export async function selectKnownChecks(on: Queryable, projectId: string, ids: readonly string[]): Promise<string[]> {
-  return (await on.query<{ id: string }>(known, [projectId, ids])).map(({ id }) => id)
+  return (await on.query(known, [projectId, ids])).map(({ id }) => id)
 }

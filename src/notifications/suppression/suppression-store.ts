@@ -2,7 +2,7 @@
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import { instant, statement as registered } from '../../database/sql.ts'
+import { instant, statement } from '../../database/sql.ts'
 import { placed } from '../attempts/compose-store.ts'
 import {
   type DeliveryKind,
@@ -10,8 +10,6 @@ import {
   type Suppression,
   type SuppressionCode,
 } from '../queue/delivery-columns.ts'
-
-const statement = (name: string, text: string) => registered(`notifications_${name}`, text)
 
 /** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
 const underOutage = (check: string) => `EXISTS (
@@ -42,8 +40,20 @@ const passing = passingSuppressions.map((code) => `'${code}'`).join(', ')
 const outageAlert = `(SELECT CASE WHEN bool_or(d.status IN ('sent', 'dead')) THEN 'sent' WHEN bool_or(d.suppression IN (${passing})) THEN 'suppressed' ELSE 'none' END
     FROM deliveries d WHERE ${ofOutage})`
 
-const facts = statement(
-  'facts',
+const facts = statement<Facts & { place: number }>(
+  'notifications_facts',
+  {
+    place: 'int8',
+    tags: 'text',
+    severity: 'text?',
+    goesOn: 'bool',
+    acknowledged: 'bool',
+    parentIsDown: 'bool',
+    snoozedUntil: 'timestamptz?',
+    outages: 'int8',
+    alerts: 'jsonb?',
+    outageAlert: 'text',
+  },
   `SELECT w.place, m.tags, m.severity, m.status = 'down' AND m.flip_seq = w.seq AS "goesOn",
      coalesce(a.acked_seq = w.seq, false) AS acknowledged, ${underOutage('m.id')} AS "parentIsDown", a.snoozed_until AS "snoozedUntil",
      (SELECT count(*) FROM flips f WHERE f.check_id = m.id AND f.seq > m.flip_seq - 200 AND f."to" = 'down'
@@ -68,7 +78,7 @@ export async function selectFacts(
     outages.map(({ seq }) => seq),
     since,
   ]
-  return placed(await on.query<Facts & { place: number }>(facts, values), outages.length)
+  return placed(await on.query(facts, values), outages.length)
 }
 
 export type SuppressedAlert = {
@@ -84,8 +94,19 @@ export type SuppressedAlert = {
   over: boolean
 }
 
-const releasable = statement(
-  'releasable',
+const releasable = statement<SuppressedAlert>(
+  'notifications_releasable',
+  {
+    checkId: 'uuid',
+    id: 'uuid',
+    projectId: 'uuid',
+    channelId: 'uuid',
+    flipSeq: 'int4',
+    kind: 'text',
+    ordinal: 'int4',
+    suppression: 'text',
+    over: 'bool',
+  },
   `SELECT d.subject_id AS "checkId", d.id, d.project_id AS "projectId", d.channel_id AS "channelId", d.flip_seq AS "flipSeq", d.kind, d.ordinal,
      d.suppression,
      (m.id IS NULL OR m.status <> 'down' OR m.flip_seq <> d.flip_seq) AS over
@@ -96,11 +117,12 @@ const releasable = statement(
 
 /** Suppressed deliveries whose reason may not hold any more, the longest due first. */
 export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<SuppressedAlert[]> {
-  return on.query<SuppressedAlert>(releasable, [now, limit])
+  return on.query(releasable, [now, limit])
 }
 
 const settle = statement(
-  'update_suppressed',
+  'notifications_update_suppressed',
+  { id: 'uuid' },
   `UPDATE deliveries d SET next_attempt_at = ${instant('h.until')}, detail = coalesce(h.detail, d.detail),
      suppression = coalesce(h.suppression, d.suppression)
    FROM unnest($1::uuid[], $2::uuid[], $3::float8[], $4::text[], $5::text[]) AS h(subject_id, id, until, detail, suppression)
@@ -120,11 +142,11 @@ export async function updateSuppressed(
     all.map(({ renewed }) => renewed?.detail ?? null),
     all.map(({ renewed }) => renewed?.code ?? null),
   ]
-  return (await tx.query<{ id: string }>(settle, values)).map(({ id }) => id)
+  return (await tx.query(settle, values)).map(({ id }) => id)
 }
 
 const remind = statement(
-  'remind',
+  'notifications_remind',
   `INSERT INTO deliveries (subject_id, id, project_id, channel_id, flip_seq, kind, ordinal, status, next_attempt_at, created_at)
    SELECT check_id, gen_random_uuid(), project_id, channel_id, flip_seq, 'reminder', ordinal, 'pending', ${instant('due')}, ${instant('$6')}
    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::float8[], $7::int[])

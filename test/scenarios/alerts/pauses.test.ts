@@ -46,7 +46,13 @@ async function createSlowSide(t: TestContext) {
 async function underWay(t: TestContext, env: Record<string, string>) {
   const far = await createSlowSide(t)
   const service = await startService(t, {
-    env: { INGEST_MODE: 'consistent', FLATLINE__ALERTING__LEASE_MS: String(leaseMs), ...env },
+    env: {
+      INGEST_MODE: 'consistent',
+      FLATLINE__ALERTING__LEASE_MS: String(leaseMs),
+      // A frozen sender must not take its own pause for a destination that does not answer.
+      CIRCUIT_BREAKER_REQUEST_TIMEOUT_MS: String(10 * leaseMs),
+      ...env,
+    },
   })
   const channel = { kind: 'webhook', name: 'hook', settings: { url: far.url } }
   assert.equal((await call(service.url, 'POST', '/api/v3/channels/', channel, auth)).status, 201)

@@ -228,7 +228,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
  * While only this replica cannot reach the database, another one writes what is in the spool. New heartbeats arrive meanwhile: only as
  * many are given as were there at first, so that this replica tries its own database again.
  */
-async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<boolean> {
+async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<void> {
   let left = spool.backlog().records
   let isTaken = true
   const give = async (records: readonly SpoolRecord[]) => {
@@ -240,10 +240,9 @@ async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<bool
   }
   try {
     while (left > 0 && (await spool.replay(give)));
-    return await handOver(Buffer.alloc(0))
+    await handOver(Buffer.alloc(0))
   } catch (error) {
     if (isTaken) throw error
-    return false
   }
 }
 

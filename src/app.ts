@@ -1,5 +1,5 @@
-// The whole service in order of dependence. Start steps run from top to bottom once the listener answers, and closing runs from
-// bottom to top: senders stop, then the detector, then ingest flushes, and the database closes last.
+// The whole service in order of dependence. Start steps run from top to bottom once the listener answers, and closing
+// runs from bottom to top: senders stop, then the detector, then ingest writes its queue, and the database closes last.
 
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { authPlugin } from './accounts/plugin.ts'
@@ -53,11 +53,11 @@ import { recordMaxBytes } from './spool/records.ts'
 export type AppOptions = {
   config: Config
   stdoutIsTTY?: boolean
-  /** Called with keys that were generated at this start and can never be shown again. */
+  /** Called with keys that were generated at this start and cannot be shown again. */
   announceKeys?: (keys: Partial<Keys>) => void | Promise<void>
-  /** Begins the end of the process. */
+  /** Begins the shutdown of the process. */
   shutdown?: () => void
-  /** Sees the app before anything is registered. */
+  /** Called with the app before anything is registered. */
   observe?: (app: FastifyInstance) => void
 }
 
@@ -67,7 +67,7 @@ const aboutChecks = {
   deleteHistory: [deleteHeartbeats, deliveryQueue.deleteOfCheck],
 }
 
-/** How often clients that send too slowly are looked for. */
+/** How often the server checks for clients that send too slowly. */
 const slowClientsEveryMs = 1000
 const keepAliveProbeMs = 30_000
 
@@ -136,7 +136,8 @@ function serverOptions({ trustProxy, headersTimeoutMs, requestTimeoutMs, ...limi
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit: limits.bodyLimitBytes,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // What still arrives on an open connection while the listener closes is served, and that connection ends with it.
+    // A request that still arrives on an open connection while the listener closes is served, and then that connection
+    // ends.
     return503OnClosing: false,
     requestTimeout: requestTimeoutMs,
     schemaController: { compilersFactory: { buildSerializer } },
@@ -145,19 +146,19 @@ function serverOptions({ trustProxy, headersTimeoutMs, requestTimeoutMs, ...limi
       headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
       requestTimeout: requestTimeoutMs,
       connectionsCheckingInterval: slowClientsEveryMs,
-      // Finds peers that are gone without a word.
+      // Detects peers that are gone without closing the connection.
       keepAlive: true,
       keepAliveInitialDelay: keepAliveProbeMs,
     },
   }
 }
 
-/** A segment grows beyond its size only by a single heartbeat. */
+/** Only a single large heartbeat makes a segment larger than its limit. */
 function handoverMaxBytes({ segmentBytes }: Config['spool']): number {
   return segmentBytes + recordMaxBytes
 }
 
-/** Connections to the database and to destinations, and what Node, the log and a start keep open. */
+/** Connections to the database and to destinations, and the files that Node, the log and a start keep open. */
 function openFilesNeeded({ database, alerting }: Config): number {
   return database.poolMax + alerting.concurrency + 100
 }

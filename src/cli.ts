@@ -1,4 +1,5 @@
-// The same service for the command line. Each command loads what it needs: a health check every few seconds must not cost what a start does.
+// The command line. Each command loads only what it needs: a health check every few seconds must not cost as much as a
+// start.
 
 const usage = async () => `usage: flatline <command>
 
@@ -33,7 +34,7 @@ async function healthcheck(): Promise<void> {
   if (!ready) process.exitCode = 1
 }
 
-/** Errors whose message says everything. */
+/** Errors whose message is sufficient without a stack. */
 const expected = ['ConfigError', 'MigrationError', 'CommandError']
 
 const [name = 'serve', ...args] = process.argv.slice(2)

@@ -18,8 +18,9 @@ import { npmEchoMs, onStopSignals, type StopSignal } from './lifecycle/stop-sign
 import { alwaysLog } from './logging/logger.ts'
 
 export async function serve(): Promise<void> {
-  // What waits for a batch survives a few scavenges, so that V8 would soon make its like in old space at once. There each dead one holds its
-  // whole request until the next major collection: a flood of heartbeats cost half as much again, and 100 MB.
+  // Objects that wait for a batch survive several scavenges, so V8 would soon allocate similar ones in old space at
+  // once. There each dead one keeps its whole request until the next major collection: a flood of heartbeats cost half
+  // as much again, and 100 MB.
   setFlagsFromString('--no-allocation-site-pretenuring')
   const resolved = configOrExit()
   const { config } = resolved
@@ -34,7 +35,7 @@ export async function serve(): Promise<void> {
   const changed = reportConfig(resolved).filter(({ origin }) => origin !== 'default')
   const summary = Object.fromEntries(changed.map(({ path, value, origin }) => [path, { value, origin }]))
   log.info({ event: 'config.summary', environment: config.environment, settings: summary }, 'configuration')
-  // Registered last, so it runs first: the listener is closed and every request answered, the modules still run.
+  // Registered last, so it runs first: the listener is closed and every request answered, but the modules still run.
   app.addHook('onClose', async () => log.info({ event: 'shutdown.closed' }, 'Server closed, cleaning up resources...'))
 
   let started: Promise<void> = Promise.resolve()
@@ -47,7 +48,7 @@ export async function serve(): Promise<void> {
     await started
     if (app.lifecycle.phase === 'ready') log.info({ event: 'server.ready', url: app.siteUrl() }, 'ready')
   } catch (error) {
-    // A start that was broken off by a signal is not one that failed.
+    // A start that a signal interrupted has not failed.
     if (app.lifecycle.signal.aborted) return
     await giveUp(app, error as Error & { code?: string }, config)
   }
@@ -66,7 +67,7 @@ async function assemble(config: Config, options: Omit<AppOptions, 'config'>): Pr
   }
 }
 
-/** The log goes nowhere when its terminal has been closed; that must not cut an orderly end short. */
+/** If its terminal has been closed the log has no target; that must not interrupt an orderly end. */
 function surviveLostTerminal(app: FastifyInstance): void {
   const stream: NodeJS.EventEmitter | undefined = Reflect.get(app.log, pino.symbols.streamSym)
   stream?.on?.('error', () => {})
@@ -84,11 +85,13 @@ function configOrExit(): ReturnType<typeof resolveConfig> {
   }
 }
 
-/** Handles signals and uncaught errors from here on; returns what begins the same end on request, once. */
+/**
+ * Handles signals and uncaught errors from here on; returns a function that begins the same shutdown on request, once.
+ */
 function endGracefully(app: FastifyInstance, config: Config, started: () => Promise<void>): () => void {
   const { drainMs, shutdownTimeoutMs } = config.server
   const log = alwaysLog(app.log)
-  // A terminal that goes away, or a logrotate script, must not stop a service.
+  // A closed terminal, or a logrotate script, must not stop a service.
   process.on('SIGHUP', () => log.info({ event: 'signal.ignored' }, 'SIGHUP ignored'))
 
   let cause = ''
@@ -109,7 +112,7 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
     log.info({ event: 'shutdown.complete', cause }, 'Graceful shutdown complete')
   }
 
-  /** Who comes second waits for the end that the first has begun. */
+  /** A second caller waits for the shutdown that the first has begun. */
   function begin(why: string): Promise<void> {
     cause ||= why
     ending ??= end().catch((err) => {
@@ -134,7 +137,7 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
     {
       delay: shutdownTimeoutMs,
       logger: false,
-      // To close-with-grace any repetition would be a second signal.
+      // close-with-grace would treat any repetition as a second signal.
       skip: ['SIGHUP', 'SIGINT', 'SIGTERM'],
       onTimeout: forced,
       onSecondSignal: (signal) => onSecond('signal', { signal }),
@@ -164,7 +167,8 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
     second: exitAtOnce,
   }
   onStopSignals(on, startedByNpm() ? npmEchoMs : 0)
-  // Not through close-with-grace, to which the SIGTERM that an orchestrator sends after such a request would be a second signal.
+  // Not through close-with-grace, which would treat the SIGTERM that an orchestrator sends after such a request as a
+  // second signal.
   return () => {
     if (ending) return
     setTimeout(() => {
@@ -178,14 +182,14 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
   }
 }
 
-/** One line says what waiting cannot mend. */
+/** Prints one line for an error that waiting cannot solve. */
 async function giveUp(
   app: FastifyInstance,
   error: Error & { code?: string; port?: number },
   config: Config,
 ): Promise<never> {
   const { host } = config.server
-  // There may be three: the error knows which of them it is about.
+  // There may be three listeners: the error says which one failed.
   const port = error.port ?? config.server.port
   const { metricsPort, smtpPort } = config.features
   const setting = port === metricsPort ? 'METRICS_PORT' : port === smtpPort ? 'SMTP_PORT' : 'PORT'
@@ -205,7 +209,7 @@ function countResources(): Record<string, number> {
   return Object.fromEntries([...byType].map(([type, all]) => [type, all.length]))
 }
 
-/** Generated keys go to the terminal once, never through the logger; where nobody watches a terminal, into a private file. */
+/** Generated keys go to the terminal once, never through the logger; without a terminal, into a private file. */
 function announceKeys(app: FastifyInstance, config: Config, keys: Partial<Keys>): void {
   const text = Object.entries(keys).map(([kind, key]) => `${kind}=${key}\n`)
   if (config.environment !== 'local') {

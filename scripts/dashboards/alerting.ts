@@ -4,13 +4,18 @@ const rate = (metric: string, by: string) => `sum by (${by}) (rate(${metric}{${s
 const quantile = (share: number, metric: string, by = 'le') =>
   `histogram_quantile(${share}, ${rate(`${metric}_bucket`, by)})`
 
-export const alerting = dashboard('alerting', 'Detection and alerting', 'Noticing silence and telling people.', [
+export const alerting = dashboard('alerting', 'Detection and alerting', 'Detecting silence and sending alerts.', [
   {
     title: 'Now',
     height: 4,
     panels: [
-      stat('Since the detector looked', 's', `time() - max(detector_last_run_timestamp_seconds{${scope}})`, [5, 30]),
-      stat('Silence noticed after (p99, 1 h)', 's', lateness('1h'), [1, 2]),
+      stat(
+        'Since the last run of the detector',
+        's',
+        `time() - max(detector_last_run_timestamp_seconds{${scope}})`,
+        [5, 30],
+      ),
+      stat('Silence detected after (p99, 1 h)', 's', lateness('1h'), [1, 2]),
       stat('Alerts waiting', 'none', `max(queue_length{${scope}, queue="deliveries"})`, [20, 100]),
       stat('Sent (1 h)', 'none', increase('sent', '1h')),
       stat('Given up (24 h)', 'none', increase('dead', '24h'), [1, 10]),
@@ -20,19 +25,21 @@ export const alerting = dashboard('alerting', 'Detection and alerting', 'Noticin
     title: 'Detection',
     panels: [
       heatmap(
-        'From a deadline to noticing it',
+        'From a deadline to its detection',
         's',
         `sum by (le) (increase(detector_lateness_seconds_bucket{${scope}}[$__rate_interval]))`,
       ),
-      graph('Noticed after', 's', [
+      graph('Detected after', 's', [
         [quantile(0.5, 'detector_lateness_seconds'), 'p50'],
         [quantile(0.99, 'detector_lateness_seconds'), 'p99'],
       ]),
-      graph('Time of one look', 's', [
+      graph('Time of one detector run', 's', [
         [quantile(0.5, 'detector_duration_seconds'), 'p50'],
         [quantile(0.99, 'detector_duration_seconds'), 'p99'],
       ]),
-      graph('Since the last look', 's', [[`time() - detector_last_run_timestamp_seconds{${scope}}`, '{{instance}}']]),
+      graph('Since the last detector run', 's', [
+        [`time() - detector_last_run_timestamp_seconds{${scope}}`, '{{instance}}'],
+      ]),
     ],
   },
   {

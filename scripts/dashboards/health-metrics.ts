@@ -72,9 +72,9 @@ export const healthMetrics = dashboard(
       title: 'Detection and alerts',
       panels: [
         graph('Status changes', 'cps', [[rate('flips_total', 'to'), 'to {{to}}']]),
-        graph('Detector: lateness and time of a look (average)', 's', [
+        graph('Detector: lateness and time of a run (average)', 's', [
           [average('detector_lateness_seconds'), '{{instance}} late by'],
-          [average('detector_duration_seconds'), '{{instance}} look'],
+          [average('detector_duration_seconds'), '{{instance}} run'],
         ]),
         graph('Deliveries', 'cps', [[rate('deliveries_total', 'outcome'), '{{outcome}}']]),
         graph('Time of a delivery (average)', 's', [[average('delivery_duration_seconds'), '{{instance}}']]),

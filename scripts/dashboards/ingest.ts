@@ -79,7 +79,8 @@ export const ingest = dashboard('ingest', 'Ingest', 'Receiving heartbeats and wr
       graph('Bytes on disk', 'bytes', [[`spool_bytes{${scope}}`, '{{instance}}']]),
       graph('Bodies not kept', 'cps', [[rate('bodies_dropped_total', 'quota'), '{{quota}}']]),
       graph('Blind time', 's', [[`max(flatline:blind_time_seconds:max{${scope}})`, 'kept windows']], {
-        description: 'Nobody could accept heartbeats; deadlines are moved by it. A step up is a new window.',
+        description:
+          'Time in which no replica could accept heartbeats; deadlines move by it. A step up is a new window.',
       }),
     ],
   },

@@ -24,7 +24,12 @@ export const overview = dashboard('overview', 'Overview', 'Is Flatline well, and
       stat('Replicas ready', 'none', `sum(app_ready{${scope}})`, [2, 1]),
       stat('Checks down', 'none', `max(monitors{${scope}, status="down"})`),
       stat('Error budget left (30 days)', 'percentunit', errorBudgetLeft(), [0.25, 0]),
-      stat('Since the detector looked', 's', `time() - max(detector_last_run_timestamp_seconds{${scope}})`, [5, 30]),
+      stat(
+        'Since the last run of the detector',
+        's',
+        `time() - max(detector_last_run_timestamp_seconds{${scope}})`,
+        [5, 30],
+      ),
       stat('Alerts waiting', 'none', `max(queue_length{${scope}, queue="deliveries"})`, [20, 100]),
       stat(
         'Alerts given up (24 h)',

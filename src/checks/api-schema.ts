@@ -1,4 +1,4 @@
-// The calls on checks: what they take, what they answer, and examples. The fields come from fields.ts.
+// The calls on checks: their parameters, their answers, and examples. The fields come from fields.ts.
 
 import { type TSchema, Type } from 'typebox'
 import {
@@ -25,7 +25,7 @@ const optional = (schemas: Schemas): Schemas =>
 const schemasOf = (list: typeof wireFields): Schemas =>
   Object.fromEntries(list.map(({ name, type, about }) => [name, type.schema({ description: about })]))
 
-/** What Healthchecks knows, without the schedule; the schedule; and what is ours. */
+/** The fields of Healthchecks without the schedule; the schedule; and Flatline's own fields. */
 export const settings = schemasOf(wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule))
 export const schedule = optional(schemasOf(wireFields.filter(({ isSchedule }) => isSchedule)))
 export const extensions = optional(schemasOf(wireFields.filter(({ isOurs }) => isOurs)))
@@ -46,21 +46,21 @@ const Check = Type.Object(
       description: '`started` in version 1 only, while a run is open',
     }),
     started: Type.Boolean({ description: 'A run is open' }),
-    last_ping: nullable('When the last success or failure came'),
-    next_ping: nullable('When the next is due'),
+    last_ping: nullable('Time of the last success or failure'),
+    next_ping: nullable('Time at which the next one is due'),
     ...schemasOf(documentParts.acceptance),
     ...keywords,
     ...schemasOf(documentParts.filters),
     badge_url: text('Its badge'),
-    last_duration: Type.Optional(Type.Integer({ description: 'Seconds of the last run, if known' })),
+    last_duration: Type.Optional(Type.Integer({ description: 'Duration of the last run in seconds, if known' })),
     ...optional({
-      uuid: text('For a read-write key only, like the addresses'),
-      ping_url: text('Where heartbeats go'),
-      update_url: text('Where the check is changed'),
-      pause_url: text('Where it is paused'),
-      resume_url: text('Where it is resumed'),
+      uuid: text('Only for a read-write key, like the addresses'),
+      ping_url: text('Address for heartbeats'),
+      update_url: text('Address to change the check'),
+      pause_url: text('Address to pause the check'),
+      resume_url: text('Address to resume the check'),
       channels: text('Ids of its channels, joined by commas'),
-      unique_key: text('For a read-only key, in place of the above'),
+      unique_key: text('For a read-only key, instead of the uuid and the addresses'),
     }),
     ...schedule,
     ...extensions,
@@ -81,7 +81,7 @@ const CheckSettings = Type.Object(
     ...optional(
       Object.fromEntries(Object.entries(extensions).map(([name, schema]) => [name, Type.Union([schema, Type.Null()])])),
     ),
-    ...optional({ channels, unique, api_key: text('In place of the header X-Api-Key') }),
+    ...optional({ channels, unique, api_key: text('Instead of the header X-Api-Key') }),
   },
   { description: 'Everything is optional. `null` takes a field of our own away again.' },
 )
@@ -139,23 +139,31 @@ const EitherId = Type.Object({
   ),
 })
 
-const limit = withExample(Type.Integer({ minimum: 1, maximum: 1000 }), 100, 'How many at most, 100 without it')
+const limit = withExample(
+  Type.Integer({ minimum: 1, maximum: 1000 }),
+  100,
+  'The largest number of checks, by default 100',
+)
 const unixSeconds = Type.Integer({ minimum: 0, maximum: 10_000_000_000 })
 const cursor = Buffer.from('1795478400000.b6589fc6ab0dc82cf12099d1c2d40ab994e8410c').toString('base64url')
 const ListQuery = Type.Object({
   tag: Type.Optional(
-    withExample(Type.Array(Type.String()), ['db'], 'Those with this tag; given several times, with all of them'),
+    withExample(
+      Type.Array(Type.String()),
+      ['db'],
+      'Only checks with this tag; if given several times, with all of them',
+    ),
   ),
-  slug: Type.Optional(withExample(Type.String(), 'nightly-backup', 'Those with this slug')),
+  slug: Type.Optional(withExample(Type.String(), 'nightly-backup', 'Only checks with this slug')),
   limit: Type.Optional(limit),
   after: Type.Optional(withExample(Type.String({ pattern: '^[A-Za-z0-9_-]+$' }), cursor, '`next` of the page before')),
 })
 const FlipQuery = Type.Object({
   seconds: Type.Optional(
-    withExample(Type.Integer({ minimum: 0, maximum: 31_536_000 }), 86_400, 'Those of the last so many seconds'),
+    withExample(Type.Integer({ minimum: 0, maximum: 31_536_000 }), 86_400, 'Only flips of the last so many seconds'),
   ),
-  start: Type.Optional(withExample(unixSeconds, 1_795_478_400, 'Those from then on, in unix seconds')),
-  end: Type.Optional(withExample(unixSeconds, 1_795_478_400, 'Those before then, in unix seconds')),
+  start: Type.Optional(withExample(unixSeconds, 1_795_478_400, 'Only flips from this time on, in unix seconds')),
+  end: Type.Optional(withExample(unixSeconds, 1_795_478_400, 'Only flips before this time, in unix seconds')),
 })
 
 /** The calls of a version; the newest has the plain names. */
@@ -194,7 +202,7 @@ function collectionCalls(version: ApiVersion, call: DescribeOperation) {
       summary: 'Create a check, or update the one that `unique` finds',
       description:
         version === 3
-          ? 'A schedule makes it follow the schedule, else it is a timeout. An empty body will do.'
+          ? 'With a schedule the check follows it, otherwise it has a timeout. The body may be empty.'
           : 'A name also sets the slug, unless one is given.',
       body: body({
         name: 'nightly backup',
@@ -224,31 +232,31 @@ function singleCalls(call: DescribeOperation) {
     update: {
       ...call('updateCheck'),
       summary: 'Change a check',
-      description: 'What is not given stays as it is.',
+      description: 'Fields that are not given stay unchanged.',
       params: Id,
       body: body({ grace: 900, max_runtime: null, channels: '*' }),
-      response: { 200: check('As it is now') },
+      response: { 200: check('The check after the call') },
       refusals: { ...healthchecksRefusals(400, 401, 404, 429), ...taken },
     },
     remove: {
       ...call('deleteCheck'),
       summary: 'Delete a check',
       params: Id,
-      response: { 200: check('As it was') },
+      response: { 200: check('The deleted check') },
       refusals,
     },
     pause: {
       ...call('pauseCheck'),
-      summary: 'Stop watching a check, until it is resumed or the next heartbeat',
+      summary: 'Pause a check until it is resumed or the next heartbeat comes',
       params: Id,
-      response: { 200: check('As it is now') },
+      response: { 200: check('The check after the call') },
       refusals,
     },
     resume: {
       ...call('resumeCheck'),
-      summary: 'Watch a paused check again',
+      summary: 'Resume a paused check',
       params: Id,
-      response: { 200: check('As it is now') },
+      response: { 200: check('The check after the call') },
       refusals: healthchecksRefusals(401, 404, 409, 429),
     },
     flips: {
@@ -261,7 +269,7 @@ function singleCalls(call: DescribeOperation) {
           flips: [{ timestamp: '2026-11-24T03:16:10+00:00', up: 1 }],
         }),
       },
-      refusals: { ...refusals, 400: nothing('A parameter is no whole number, or out of range') },
+      refusals: { ...refusals, 400: nothing('A parameter is not a whole number, or out of range') },
     },
   }
 }

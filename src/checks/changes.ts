@@ -10,7 +10,10 @@ export type Changes = { before: Record<string, unknown>; after: Record<string, u
 
 const textMax = 200
 
-/** What a write changes: settings, channels (undefined leaves them as they are) and the status, which a pause or a resume changes. */
+/**
+ * The changes of a write: settings, channels (undefined leaves them unchanged) and the status, which a pause or a
+ * resume changes.
+ */
 export async function changesOf(
   tx: Queryable,
   before: Check,

@@ -1,5 +1,5 @@
-// The document of a check in the three versions of the Healthchecks API (https://healthchecks.io/docs/api/). The fields that Healthchecks
-// does not know come last, and only if they are set.
+// The document of a check in the three versions of the Healthchecks API (https://healthchecks.io/docs/api/). Flatline's
+// own fields come last, and only if they are set.
 
 import type { BlindWindow } from '../core/blind-time.ts'
 import { rulesOf } from '../core/check.ts'
@@ -14,7 +14,10 @@ export type CheckDocument = Record<string, string | number | boolean | null>
 
 export type DocumentContext = { siteUrl: string; now: number; windows: readonly BlindWindow[] }
 
-/** Who reads. `readOnly` leaves out what a read-only key must not show: uuids, which are ping credentials, and addresses that hold one. */
+/**
+ * The reader. `readOnly` leaves out what a read-only key must not see: uuids, which are ping credentials, and addresses
+ * that contain one.
+ */
 export type View = { version: ApiVersion; readOnly: boolean }
 
 const theirs = wireFields.filter(({ isOurs, isSchedule }) => !isOurs && !isSchedule)
@@ -31,7 +34,7 @@ export function checkDocument(check: CheckWithChannels, context: DocumentContext
   const { settings, state } = check
   const reading = readingAt(rulesOf(settings), state, context.now, context.windows)
   const { started, nextPing } = reading
-  // Version 1 shows an open run in place of the status.
+  // Version 1 shows an open run instead of the status.
   const status = view.version === 1 && reading.running ? 'started' : reading.status
   return {
     ...valuesOf(documentParts.about, settings),
@@ -70,7 +73,7 @@ function addresses(check: CheckWithChannels, siteUrl: string, version: ApiVersio
   }
 }
 
-/** Those that are set. The uuid of the parent is a ping credential, too. */
+/** The own fields that are set. The uuid of the parent is a ping credential, too. */
 function extensions(settings: Settings, { readOnly }: View): CheckDocument {
   const document: CheckDocument = {}
   for (const field of ourFields)

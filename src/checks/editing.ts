@@ -1,5 +1,5 @@
-// What people change about checks: settings, channels, pause, resume, creation and deletion. Each change is one transaction, with its audit
-// row.
+// Changes by people: settings, channels, pause, resume, creation and deletion. Each change is one transaction, with its
+// audit entry.
 
 import { randomUUID } from 'node:crypto'
 import { parse as uuidBytes } from 'uuid'
@@ -43,7 +43,7 @@ export type EditInput = Pick<CheckInput, 'settings'> &
 
 export type Editor = Actor & { projectId: string }
 
-/** Ends the unfinished deliveries of a check that is being deleted. */
+/** Cancels the unfinished deliveries of a check that is being deleted. */
 export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => Promise<void>
 
 /** Deletes what another room holds about an earlier check with the same uuid. */
@@ -72,7 +72,10 @@ export function createEditing(options: EditingOptions) {
     return wanted.length === 0 ? [] : channelFinder(await selectChannelNames(database, projectId))(wanted)
   }
 
-  /** A parent is of the same project, and no descendant is an ancestor. The caller holds the lock, so that two at once close no circle. */
+  /**
+   * A parent must be of the same project, and no descendant may be an ancestor. The caller holds the lock, so two
+   * simultaneous calls cannot close a circle.
+   */
   async function checkParent(tx: Queryable, projectId: string, id: string | null, parent: string): Promise<void> {
     const { known, circle } = await selectPlaceBelow(tx, projectId, parent, id)
     const problem = known ? circle && 'would be its own descendant' : 'is not a check of this project'
@@ -89,7 +92,9 @@ export function createEditing(options: EditingOptions) {
     throw new AppError('unavailable', 'the database took too long, try again', { retryAfterS: 1 })
   }
 
-  /** Returns null and changes nothing if the lock took so long that what is known of blind time is too old to decide by. */
+  /**
+   * Returns null and changes nothing if the lock took so long that the record of blind time is too old to decide by.
+   */
   async function saveIn(
     tx: Queryable,
     caller: Editor,
@@ -102,7 +107,7 @@ export function createEditing(options: EditingOptions) {
     if (before === null) throw new AppError('not_found', 'not found')
     if (!blindTime.isCurrent()) return null
     const after = { ...before, settings: changed(before.settings, edit) }
-    // Time first, by the rules that held until now; a tightened schedule takes effect at once.
+    // Deadlines first, by the old rules; a stricter schedule takes effect at once.
     const reschedule = rescheduling.some((key) => after.settings[key] !== before.settings[key])
     const alter = (state: State) => {
       const change = edit.alter?.(state) ?? { state, flip: null }
@@ -135,8 +140,8 @@ export function createEditing(options: EditingOptions) {
   }
 
   /**
-   * An id that the caller provides may have been another check's. If that was in the same project, its history must not
-   * become the history of this check. If it was in another project, its jobs may still send there, so the id stays
+   * An id from the caller may have belonged to another check. If that was in the same project, its history must not
+   * become the history of this check. If it was in another project, its jobs may still send to it, so the id stays
    * reserved for that project.
    */
   async function makeWay(
@@ -173,7 +178,7 @@ export function createEditing(options: EditingOptions) {
   }
 
   return {
-    /** `identity` is that of a check which moves here, or comes back. */
+    /** `identity` is the identity of a check that moves here, or comes back. */
     async create(
       caller: Editor,
       input: EditInput & Pick<CheckInput, 'match'>,
@@ -224,7 +229,7 @@ export function createEditing(options: EditingOptions) {
       await save(caller, id, 'resume', { settings: { pausedUntil: null }, alter: (paused) => onResume(paused, now()) })
     },
 
-    /** Returns what was deleted. */
+    /** Returns the deleted check. */
     async remove(caller: Editor, id: string): Promise<CheckWithChannels> {
       const check = await find(caller.projectId, id)
       await database.transaction(async (tx) => {

@@ -1,4 +1,4 @@
-// Reading checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
+// Reads checks: one, many, page by page, and their flips. Instants in epoch milliseconds.
 
 import type { Status } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
@@ -30,7 +30,7 @@ export async function selectOwnCheck(on: Queryable, projectId: string, id: strin
 
 const exists = statement('checks_exists', { id: 'uuid' }, 'SELECT id FROM checks WHERE id = $1')
 
-/** Looks in all projects: for pings, whose address is the credential. */
+/** Searches all projects: for pings, whose address is the credential. */
 export async function selectExists(on: Queryable, id: string): Promise<boolean> {
   return (await on.query(exists, [id])).length > 0
 }
@@ -40,7 +40,7 @@ const many = statement(
   `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`,
 )
 
-/** Of any project, in no order: those of these ids that there are. */
+/** The checks with these ids, of any project and in no particular order. */
 export async function selectChecks(on: Queryable, ids: readonly string[]): Promise<CheckWithChannels[]> {
   return (await on.query<ListedRow>(many, [ids])).map(withChannels)
 }
@@ -90,7 +90,7 @@ const writeKeys = statement(
    WHERE m.id = k.id AND m.unique_key IS NULL`,
 )
 
-/** Gives their key to checks that an older version made, at most `limit`; returns how many there were. */
+/** Fills in the unique keys of checks that an older version created, at most `limit`; returns their number. */
 export async function fillUniqueKeys(tx: Queryable, projectId: string, limit: number): Promise<number> {
   const ids = (await tx.query(withoutKey, [projectId, limit])).map(({ id }) => id).sort()
   if (ids.length > 0) await tx.query(writeKeys, [ids, ids.map(uniqueKey)])
@@ -100,7 +100,8 @@ export async function fillUniqueKeys(tx: Queryable, projectId: string, limit: nu
 export type Position = { createdAt: number; id: string }
 export type ListFilter = { slug: string | null; tags: readonly string[]; after: Position | null }
 
-// A tag that a check has is somewhere in its text: the database drops what cannot match, the caller looks at whole words.
+// The tag of a check is somewhere in its text: the database excludes what cannot match, the caller compares whole
+// words.
 const pageOf = (name: string, channels: string) =>
   statement(
     name,
@@ -114,8 +115,8 @@ const page = pageOf('checks_page', channels)
 const pageOfReadings = pageOf('checks_page_of_readings', "'' AS channels")
 
 /**
- * In order of creation, after a position. Some may only contain the text of a tag of the filter within another tag. Without channels it
- * costs half as much.
+ * In order of creation, after a position. Some rows may only contain a tag of the filter within another tag. Without
+ * channels it costs half as much.
  */
 export async function selectPage(
   on: Queryable,
@@ -149,7 +150,7 @@ export async function selectIdByFields(
 
 export type FlipRow = { seq: number; at: number; to: Status }
 
-/** `from` is inclusive, `to` exclusive; `before` is the seq of the last one that is known. */
+/** `from` is inclusive, `to` exclusive; `before` is the seq of the last known flip. */
 export type FlipFilter = { from: number | null; to: number | null; before: number | null }
 
 const flips = statement<FlipRow>(
@@ -182,7 +183,8 @@ export async function selectOwned(on: Queryable, projectId: string, ids: readonl
   return new Set((await on.query(owned, [projectId, ids])).map(({ id }) => id))
 }
 
-// No constraint can keep the keys apart on a distributed database: of two that were brought here at once the older keeps its badge.
+// No constraint can keep the keys unique on a distributed database: if two checks get the same key at once, the older
+// one keeps its badge.
 const byBadgeKey = statement(
   'checks_by_badge_key',
   { id: 'uuid', projectId: 'uuid' },

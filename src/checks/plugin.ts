@@ -10,7 +10,7 @@ declare module 'fastify' {
   }
 }
 
-/** Counting looks at every check. */
+/** Counting reads every check. */
 const countEveryMs = 15_000
 const statuses = ['new', 'up', 'down', 'paused']
 

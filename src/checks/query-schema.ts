@@ -7,7 +7,7 @@ import type { CheckFilter } from './reading.ts'
 const secondsMax = 31_536_000
 const timestampMax = 10_000_000_000
 
-/** `page` is null unless the caller asks for pages, which Healthchecks does not know. */
+/** `page` is null unless the caller asks for pages, which Healthchecks does not have. */
 export function parseListQuery(query: Query): {
   filter: CheckFilter
   page: { limit: number; after: string | null } | null
@@ -18,7 +18,7 @@ export function parseListQuery(query: Query): {
   return { filter, page: { limit: parseLimit(query.limit), after } }
 }
 
-/** In epoch milliseconds, `to` exclusive. The original answers anything else with 400 and nothing more. */
+/** In epoch milliseconds, `to` exclusive. Like Healthchecks, answers anything else with 400 and an empty body. */
 export function parseFlipRange(query: Query, now: number): { from: number | null; to: number | null } {
   const start = parseInteger(last(query.start), timestampMax)
   const end = parseInteger(last(query.end), timestampMax)

@@ -14,7 +14,7 @@ import type { Check } from './fields/fields.ts'
 import * as store from './listing-store.ts'
 import type { CheckView } from './view.ts'
 
-/** `tags` are whole words, and all of them must be there. */
+/** `tags` are whole words, and a check must have all of them. */
 export type CheckFilter = { tags: readonly string[]; slug: string | null }
 
 /** How a check stands. */
@@ -23,7 +23,7 @@ export type CheckReading = Pick<Reading, 'status' | 'started'> &
 
 export type FlipDocument = { timestamp: string; up: 0 | 1 }
 
-/** Making the documents of so many blocks the event loop for a moment only. */
+/** Making this many documents blocks the event loop only for a moment. */
 const pageSize = 200
 const fillMax = 1000
 
@@ -38,7 +38,7 @@ export function createCheckReader(options: {
 
   /**
    * A check of the caller's project. Another project's check is answered like one that does not exist, by the same
-   * statement: the 403 of Healthchecks, and a difference in time, would tell strangers which uuids exist.
+   * statement: Healthchecks' 403, or a difference in time, would reveal which uuids exist.
    */
   async function find(projectId: string, id: string, on: Queryable = database): Promise<store.CheckWithChannels> {
     const check = isUuid(id) ? await store.selectOwnCheck(on, projectId, id) : null
@@ -63,7 +63,10 @@ export function createCheckReader(options: {
     return find(projectId, isUniqueKey(id) ? ((await idOf(projectId, id)) ?? '') : id)
   }
 
-  /** The place of a check that is gone stands before all others of its millisecond, so that none is left out. */
+  /**
+   * If the check of a position is deleted, the position comes before all others of its millisecond, so that none is
+   * left out.
+   */
   async function positionAt(projectId: string, cursor: string): Promise<store.Position> {
     const { createdAt, key } = parseCursor(cursor)
     return { createdAt, id: (await idOf(projectId, key)) ?? '00000000-0000-0000-0000-000000000000' }
@@ -129,7 +132,7 @@ export function createCheckReader(options: {
 
     exists: async (id: string): Promise<boolean> => store.selectExists(database, id),
 
-    /** How each check of a project stands, page by page. */
+    /** The states of all checks of a project, page by page. */
     async *readings(projectId: string): AsyncGenerator<CheckReading[], void, undefined> {
       for await (const page of pages(projectId, { tags: [], slug: null }, null, false)) yield page.map(readingOf)
     },
@@ -141,7 +144,7 @@ export function createCheckReader(options: {
       return document(await findByEither(projectId, id), view)
     },
 
-    /** In their order; null of a check that its project does not have. */
+    /** In their order; null for a check that its project does not have. */
     async views(checks: readonly { projectId: string; id: string }[]): Promise<(CheckView | null)[]> {
       const found = await store.selectChecks(database, [...new Set(checks.map(({ id }) => id))])
       const byId = new Map(found.map((check) => [check.id, check]))
@@ -155,7 +158,7 @@ export function createCheckReader(options: {
       for await (const page of pages(projectId, filter)) yield page.map((check) => document(check, view))
     },
 
-    /** At most `limit`; `next` is the `after` of the page behind, null if this is the last. */
+    /** At most `limit`; `next` is the `after` of the following page, null if this is the last. */
     async listPage(
       projectId: string,
       filter: CheckFilter,
@@ -173,7 +176,7 @@ export function createCheckReader(options: {
       return { checks: shown.map((check) => document(check, view)), next }
     },
 
-    /** The newest first, page by page; `id` is a uuid or a unique key. */
+    /** Newest first, page by page; `id` is a uuid or a unique key. */
     async flips(
       projectId: string,
       id: string,
@@ -203,7 +206,7 @@ const isUniqueKey = (id: string) => /^[0-9a-f]{40}$/.test(id)
 
 const hasAll = (own: readonly string[], wanted: readonly string[]) => wanted.every((tag) => own.includes(tag))
 
-/** Names no uuid: a read-only key gets it too. */
+/** Contains no uuid, because a read-only key gets it too. */
 function cursor({ createdAt, id }: store.Position): string {
   return Buffer.from(`${createdAt}.${uniqueKey(id)}`).toString('base64url')
 }

@@ -1,5 +1,5 @@
-// Healthchecks' calls on checks in their three versions (https://healthchecks.io/docs/api/). Slashes matter as they do there: collections
-// end in one, single checks do not.
+// Healthchecks' calls on checks in their three versions (https://healthchecks.io/docs/api/). Slashes matter as they do
+// there: addresses of collections end in one, those of single checks do not.
 
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { sendList } from '../http/body/json-list.ts'
@@ -96,5 +96,5 @@ export const checkRoutes: FastifyPluginAsync<{ checks: Checks }> = async (app, {
   }
 }
 
-/** The unique key alone only allows reading. */
+/** The unique key allows only reading. */
 const byKey = ':id(^[0-9a-f]{40}$)'

@@ -21,7 +21,7 @@ export type Decision = {
   unsettled?: Unsettled | null
 }
 
-/** Decides about checks that are locked, in one transaction; `within` is done beside writing the decisions. */
+/** Decides about locked checks, in one transaction; `within` runs together with writing the decisions. */
 export type Plan = (
   locked: readonly WatchedCheck[],
   tx: Queryable,
@@ -59,27 +59,27 @@ export function createChecks(options: {
   }
 
   /**
-   * The one path on which heartbeats and deadlines change a status: locks the checks, lets `plan` decide, writes the
-   * decisions with their flips. `plan` runs again if PostgreSQL breaks the transaction off. `limitMs` replaces the
-   * usual time limit of each statement, to wait less for a lock.
+   * The only path on which heartbeats and deadlines change a status: locks the checks, lets `plan` decide, writes the
+   * decisions with their flips. `plan` runs again if PostgreSQL aborts the transaction. `limitMs` replaces the usual
+   * time limit of each statement, to wait less for a lock.
    */
   async function change(ids: readonly string[], plan: Plan, limitMs?: number): Promise<void> {
     await refreshBlindTime()
     const written = await database.transaction(async (tx) => {
       const { decisions, within } = await plan(await store.lockChecks(tx, ids), tx)
-      // At once, not one after the other: they share a round trip.
+      // In parallel, so that they share a round trip.
       await Promise.all([decisions.length > 0 && store.writeChanges(tx, decisions.map(withDeadline)), within?.()])
       return decisions
     }, limitMs)
     announce(written)
   }
 
-  /** After an outage the first heartbeat may come before the gap is known, and must not be judged without it. */
+  /** After an outage the first heartbeat may come before the gap is recorded, and must not be evaluated without it. */
   async function refreshBlindTime(): Promise<void> {
     if (!blindTime.isCurrent()) await blindTime.record()
   }
 
-  /** `look_at` moves only where it must, because it is indexed and `deadline` is not. */
+  /** `look_at` moves only when necessary, because it is indexed and `deadline` is not. */
   function withDeadline(decision: Decision): store.DecidedChange {
     const { check, state } = decision
     const deadline = deadlineOf(rulesOf(check.settings), state, windows())
@@ -114,7 +114,7 @@ export function createChecks(options: {
     ...createSlugs(options),
     change,
 
-    /** Called after flips have been committed: a hint, the outbox is the truth. */
+    /** Called after flips have been committed: a hint, because the outbox is the truth. */
     onFlips(listener: () => void): void {
       listeners.push(listener)
     },

@@ -11,7 +11,7 @@ const bySlugs = statement(
      LATERAL (SELECT id FROM checks WHERE project_id = s.project_id AND slug = s.slug LIMIT 2) m`,
 )
 
-/** Up to two checks of each slug: a second one means that the slug is ambiguous. */
+/** Up to two checks per slug: a second one means that the slug is ambiguous. */
 export async function selectBySlugs(on: Queryable, slugs: readonly Slug[]): Promise<(Slug & { id: string })[]> {
   return on.query(bySlugs, [slugs.map(({ projectId }) => projectId), slugs.map(({ slug }) => slug)])
 }
@@ -22,7 +22,7 @@ const byTokens = statement(
   `SELECT push_token::text AS token, id, project_id AS "projectId", status = 'paused' AS "isPaused" FROM checks WHERE push_token = ANY($1::text[])`,
 )
 
-/** The checks that have these tokens, in no order. */
+/** The checks that have these tokens, in no particular order. */
 export async function selectByTokens(
   on: Queryable,
   tokens: readonly string[],
@@ -36,7 +36,7 @@ const namespace = statement(
   'SELECT namespace FROM provisioning_namespace WHERE id = 1',
 )
 
-/** Of ids that are made from names. */
+/** The namespace of ids that are made from names. */
 export async function selectNamespace(on: Queryable): Promise<string> {
   const [row] = await on.query(namespace)
   if (row === undefined) throw new Error('the database has no provisioning namespace')
@@ -45,7 +45,7 @@ export async function selectNamespace(on: Queryable): Promise<string> {
 
 const used = statement('slugs_used_ids', { id: 'uuid' }, 'SELECT id FROM provisioned_checks WHERE id = ANY($1::uuid[])')
 
-/** Which of these ids a check has or had. */
+/** Which of these ids belong or belonged to a check. */
 export async function selectUsedIds(on: Queryable, ids: readonly string[]): Promise<Set<string>> {
   return new Set((await on.query(used, [ids])).map(({ id }) => id))
 }
@@ -56,7 +56,7 @@ const claim = statement(
   'INSERT INTO provisioned_checks (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
 )
 
-/** False if the id is claimed already. */
+/** False if the id was already claimed. */
 export async function claimId(tx: Queryable, id: string): Promise<boolean> {
   return (await tx.query(claim, [id])).length > 0
 }

@@ -1,6 +1,7 @@
-// Finds checks by their slug, and makes those that do not exist yet. Any number of first pings, on any number of replicas, make one
-// check: creation within a project is serialised, and its id follows from project, slug and a counter, so that a second one could not even
-// be stored. An id that was used once is not used again, or the history and the alerts of a deleted check would come to life.
+// Finds checks by their slug, and creates those that do not exist yet. Any number of first pings, on any number of
+// replicas, create one check: creation within a project is serialised, and the id is derived from project, slug and a
+// counter, so a second one could not even be stored. An id is never used again, because a new check would then continue
+// the history and the alerts of a deleted one.
 
 import { randomUUID } from 'node:crypto'
 import { v5 as uuidv5 } from 'uuid'
@@ -19,15 +20,14 @@ import { insertCheck, serialise } from './store.ts'
 export type SlugAddress = Slug & { create: boolean; requestId: string; address: string }
 
 /**
- * `created` is true for the one address whose check was made now; a refusal means that the project may not have
+ * `created` is true for the one address whose check was created now; a refusal means that the project may not have
  * another check.
  */
 export type Located = { id: string; created: boolean } | QuotaRefusal | 'unknown' | 'ambiguous'
 
 const idsAtOnce = 64
 /**
- * The time limit of each statement of a creation: whatever holds a project's lock for long must not delay the
- * heartbeats of others.
+ * The time limit of each statement of a creation: a long lock of one project must not delay the heartbeats of others.
  */
 const serialisedLimitMs = 2000
 const foreignKeyViolation = '23503'
@@ -47,7 +47,7 @@ export function createSlugs(options: {
     return found
   }
 
-  /** One transaction for each project: the others of a batch do not wait for a lock that is not theirs. */
+  /** One transaction for each project: the others of a batch do not wait for its lock. */
   async function provision(addresses: readonly SlugAddress[]): Promise<Map<string, Located>> {
     const made = new Map<string, Located>()
     for (const [projectId, ofProject] of Map.groupBy(addresses, (address) => address.projectId)) {
@@ -63,7 +63,7 @@ export function createSlugs(options: {
           return found
         }, serialisedLimitMs)
         .catch((error: { code?: string }) => {
-          // The project was deleted while its key was still remembered.
+          // The project was deleted while its key was still cached.
           if (error.code === foreignKeyViolation) return new Map<string, Located>()
           throw error
         })
@@ -88,7 +88,7 @@ export function createSlugs(options: {
     return id
   }
 
-  /** Of the smallest counter that was never used. */
+  /** The id with the smallest counter that was never used. */
   async function unusedId(tx: Queryable, projectId: string, slug: string): Promise<string> {
     const namespace = await selectNamespace(tx)
     for (let first = 0; ; first += idsAtOnce) {
@@ -99,7 +99,7 @@ export function createSlugs(options: {
   }
 
   return {
-    /** Where each address leads. */
+    /** The check of each address. */
     async locate(addresses: readonly SlugAddress[]): Promise<Located[]> {
       const distinct = new Map(addresses.map((address) => [keyOf(address), address]))
       const found = await find(database, [...distinct.values()])

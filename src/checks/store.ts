@@ -15,10 +15,10 @@ import {
 } from './fields/columns.ts'
 import { type AnyField, allFields, type Check, type Settings } from './fields/fields.ts'
 
-/** A flip and the request that caused it; time alone has none. */
+/** A flip and the request that caused it; a deadline has no request. */
 export type CausedFlip = Flip & { requestId?: string | undefined }
 
-/** A decided change of one check: what was read, what is to be, and the flips in between. */
+/** A decided change of one check: the state that was read, the new state, and the flips in between. */
 export type DecidedChange = {
   check: WatchedCheck
   state: State
@@ -33,12 +33,12 @@ const lock = (name: string, columns: string) =>
 const lockWatched = lock('lock', watchedColumns)
 const lockWhole = lock('lock_whole', checkColumns)
 
-/** Locks in id order, so that two replicas with the same checks in hand cannot deadlock. */
+/** Locks in id order, so that two replicas with the same checks cannot deadlock. */
 export async function lockChecks(tx: Queryable, ids: readonly string[]): Promise<WatchedCheck[]> {
   return (await tx.query<WatchedRow>(lockWatched, [ids])).map(toWatchedCheck)
 }
 
-/** Locks one, with everything that can be set. */
+/** Locks one check, and reads all its settings. */
 export async function lockCheck(tx: Queryable, id: string): Promise<Check | null> {
   const [row] = await tx.query<CheckRow>(lockWhole, [[id]])
   return row ? toCheck(row) : null
@@ -57,7 +57,7 @@ export async function selectProjectIds(
   return on.query(projectIds, [ids])
 }
 
-/** Whether a check looks at the subject of a message, and at its texts. */
+/** Whether a check filters by the subject of a message, and by its texts. */
 export type MailFilters = { id: string; filterSubject: boolean; filterBody: boolean }
 
 const mailFilters = statement<MailFilters>(
@@ -100,8 +100,8 @@ const writeFlip = statement(
 )
 
 /**
- * The only statement that writes a status, with its flips in the same transaction. Compare-and-set on what was read: throws if
- * any of the rows has changed since.
+ * The only statement that writes a status, with its flips in the same transaction. Compares and sets: throws if any of
+ * the rows has changed since it was read.
  */
 export async function writeChanges(tx: Queryable, changes: readonly DecidedChange[]): Promise<void> {
   const column = <T>(pick: (change: DecidedChange) => T): T[] => changes.map(pick)
@@ -178,7 +178,7 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE check_id = $1 AND processed_at IS NULL',
 )
 
-/** Deletes the row. Its flips make no more alerts, and the addresses stay reserved for the project. */
+/** Deletes the row. Its flips cause no more alerts, and the addresses stay reserved for the project. */
 export async function deleteCheck(tx: Queryable, projectId: string, id: string): Promise<void> {
   await retireCheck(tx, projectId, id)
   await tx.query(remove, [id, projectId])
@@ -197,7 +197,7 @@ const due = statement(
   `SELECT id FROM checks WHERE look_at <= ${instant('$1')} AND unsettled_to IS NULL ORDER BY look_at LIMIT $2`,
 )
 
-/** Ids of checks whose `look_at` has passed, the oldest first, without those whose history is to be judged again. */
+/** Ids of checks whose `look_at` has passed, the oldest first, without those whose history is to be evaluated again. */
 export async function selectDue(on: Queryable, now: number, limit: number): Promise<string[]> {
   return (await on.query(due, [now, limit])).map(({ id }) => id)
 }
@@ -211,7 +211,10 @@ const unsettled = statement(
    ORDER BY turn, unsettled_to LIMIT $2`,
 )
 
-/** Ids of checks whose history can be judged again when all heartbeats until `through` are in the database; projects take turns. */
+/**
+ * Ids of checks whose history can be evaluated again once the database holds all heartbeats until `through`; projects
+ * take turns.
+ */
 export async function selectUnsettled(on: Queryable, through: number, limit: number): Promise<string[]> {
   return (await on.query(unsettled, [through, limit])).map(({ id }) => id)
 }
@@ -221,7 +224,7 @@ const leaveUnsettled = statement(
   'UPDATE checks SET unsettled_from = NULL, unsettled_to = NULL WHERE id = $1',
 )
 
-/** A history that cannot be judged again stays as it is, so that it does not hold up the others. */
+/** A history that cannot be evaluated again stays as it is, so that it does not block the others. */
 export async function clearUnsettled(on: Queryable, id: string): Promise<void> {
   await on.query(leaveUnsettled, [id])
 }
@@ -268,7 +271,7 @@ const lastFlip = statement(
      SELECT check_id, at FROM flips WHERE check_id = m.id ORDER BY seq DESC LIMIT 1) f`,
 )
 
-/** When the last flip of each check was, by its id. */
+/** The time of the last flip of each check, by its id. */
 export async function selectLastFlips(tx: Queryable, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
   const rows = await tx.query(lastFlip, [ids])
@@ -287,7 +290,7 @@ export async function countByStatus(on: Queryable): Promise<{ status: string; co
 
 const lockProject = statement('checks_lock_project', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Serialises writes that depend on a read, within one project. Take it before any row is locked. */
+/** Serialises writes that depend on a read, within one project. Call it before any row is locked. */
 export async function serialise(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(lockProject, [`checks/${projectId}`])
 }

@@ -1,5 +1,5 @@
-// A check as alerts and pages show it: typed, with instants in epoch milliseconds. Its document, which programs read, is made last, by the
-// code that sends it.
+// A check as alerts and pages need it: typed, with instants in epoch milliseconds. The code that sends it makes the
+// JSON document last.
 
 import type { Reading } from '../core/status.ts'
 import type { Schedule } from '../schedule/schedule.ts'
@@ -20,6 +20,9 @@ export type CheckView = {
   started: boolean
   lastPing: number | null
   nextPing: number | null
-  /** The document of version 3 with the status of the change that it reports, although the check may have another one by now. */
+  /**
+   * The document of version 3 with the status after the change that it reports, although the check may have another one
+   * by now.
+   */
   document(status: string): CheckDocument
 }

@@ -1,5 +1,5 @@
-// Changes a project's checks to what a document says, check by check. A check that is refused leaves the others unchanged. To apply a
-// document again changes nothing.
+// Changes a project's checks to what a document says, check by check. A refused check does not affect the others.
+// Applying a document twice has the same result as applying it once.
 
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -25,7 +25,7 @@ import {
 
 type ApplyAction = 'created' | 'updated' | 'unchanged' | 'deleted' | 'failed'
 
-/** `index` is the place in the document, null for a check that is deleted because no place names it. */
+/** `index` is the position in the document, null for a check that is deleted because no document names it. */
 export type AppliedCheck = {
   index: number | null
   uuid: string | null
@@ -44,7 +44,7 @@ export type ApplyAnswer = {
 
 type How = { dryRun: boolean; findChannels: FindChannels }
 
-/** Each check is a transaction of its own; so many run at once. */
+/** Each check is a transaction of its own; this many run in parallel. */
 const atOnce = 8
 /** Steps between two pauses in which the event loop can do other work. */
 const turnEvery = 100
@@ -56,7 +56,7 @@ export function createApplying(options: {
 }) {
   const { database, reading, editing } = options
 
-  /** Loads the checks that a definition may mean or refer to; a project may have many more. */
+  /** Loads the checks that a definition may name or refer to; a project may have many more. */
   async function candidatesOf(projectId: string, definitions: readonly Definition[]): Promise<Existing[]> {
     const words = definitions.flatMap(({ uuid, parent, settings }) => [uuid, parent, settings.slug, settings.name])
     const meant = new Set(words.filter((word) => word !== null && word !== ''))
@@ -88,7 +88,7 @@ export function createApplying(options: {
     return result
   }
 
-  /** Takes steps whose parents come earlier. Steps that do not depend on each other run at once. */
+  /** Takes steps whose parents come earlier. Independent steps run in parallel. */
   async function takeAll(caller: Editor, steps: readonly PlannedStep[], how: How): Promise<AppliedCheck[]> {
     const results: AppliedCheck[] = []
     for (let at = 0; at < steps.length; ) {
@@ -111,7 +111,9 @@ export function createApplying(options: {
     return results
   }
 
-  /** A uuid is the credential of one check: a uuid that another project has or had is refused, with the same text. */
+  /**
+   * A uuid is the credential of one check: a uuid that another project has or had is refused, both with the same text.
+   */
   async function refuseForeign(projectId: string, steps: readonly PlannedStep[]): Promise<RefusedDefinition[]> {
     const created = steps.filter(({ before, definition }) => before === null && definition.uuid !== null)
     const ids = created.map(({ uuid }) => uuid)
@@ -123,7 +125,7 @@ export function createApplying(options: {
     })
   }
 
-  /** Deletes only checks that existed at the beginning: a check that was made meanwhile is not in the document. */
+  /** Deletes only checks that existed at the beginning: a check that was created meanwhile is not in the document. */
   async function prune(
     caller: Editor,
     meant: ReadonlySet<string | null>,
@@ -151,7 +153,10 @@ export function createApplying(options: {
         yield page.map((check) => toDefinition(check, names, reading.now()))
     },
 
-    /** With `prune`, checks that no definition means are deleted; not if one was refused, because it may mean any of them. */
+    /**
+     * With `prune`, checks without a definition are deleted; not if a definition was refused, because it may name any
+     * of them.
+     */
     async apply(
       caller: Editor,
       read: readonly ({ definition: Definition } | { name: string; error: string })[],
@@ -186,7 +191,7 @@ export function createApplying(options: {
   }
 }
 
-/** The steps from `at` on that can run at once: up to the first one whose parent is among them. */
+/** The steps from `at` on that can run in parallel: up to the first one whose parent is among them. */
 function groupAt(steps: readonly PlannedStep[], at: number): PlannedStep[] {
   const group: PlannedStep[] = []
   for (const step of steps.slice(at, at + atOnce)) {

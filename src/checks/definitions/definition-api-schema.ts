@@ -1,4 +1,4 @@
-// The calls on definitions: what they take, what they answer, and examples.
+// The calls on definitions: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nullable, ref, refusals, withExample } from '../../http/schemas/api-schema.ts'
@@ -16,7 +16,7 @@ const Definition = Type.Object(
     ...extensions,
     uuid: Type.Optional(
       Type.String({
-        description: 'Which check is meant, and the one that a new check gets; without it the slug or the name says so',
+        description: 'The uuid of the check, also of a new one; without it the slug or the name identifies the check',
       }),
     ),
     badge_key: Type.Optional(Type.String({ description: 'The uuid in the address of its badge' })),
@@ -28,7 +28,7 @@ const Definition = Type.Object(
   {
     ...closed,
     description:
-      'A uuid, a slug or a name is needed. What is not said has its default; channels, paused and paused_until are left as they are.',
+      'A uuid, a slug or a name is needed. A missing field gets its default, except channels, paused and paused_until, which stay unchanged.',
   },
 )
 
@@ -36,7 +36,7 @@ const Changed = Type.Object({}, { additionalProperties: true })
 const ApplyResult = Type.Object(
   {
     index: Type.Union([Type.Integer(), Type.Null()]),
-    uuid: nullable('Of the check; null for one that was refused'),
+    uuid: nullable('uuid of the check; null for one that was refused'),
     name: Type.String(),
     action: Type.String({ enum: ['created', 'updated', 'unchanged', 'deleted', 'failed'] }),
     changes: Type.Optional(Type.Object({ before: Changed, after: Changed }, closed)),
@@ -63,7 +63,7 @@ const definition = {
 export const exportDefinitions = {
   operationId: 'exportDefinitions',
   tags: ['definitions'],
-  summary: 'All checks as documents; what is not said has its default',
+  summary: 'All checks as documents; a missing field has its default',
   response: {
     200: json('The checks', Type.Object({ checks: Type.Array(ref<DefinitionDocument>('Definition')) }), {
       checks: [definition],
@@ -72,7 +72,7 @@ export const exportDefinitions = {
   refusals: refusals(401, 429),
 }
 
-/** Each document is validated on its own (definition-schema.ts), so that a wrong one leaves the others alone. */
+/** Each document is validated on its own (definition-schema.ts), so that an invalid one does not affect the others. */
 const Body = Type.Object(
   {
     checks: Type.Array(Type.Unknown(), { maxItems: checksMax }),
@@ -84,7 +84,7 @@ const Body = Type.Object(
 const DescribedBody = Type.Object(
   {
     checks: Type.Array(ref('Definition'), { maxItems: checksMax }),
-    dry_run: Type.Optional(Type.Boolean({ description: 'Say what would be done, and do nothing' })),
+    dry_run: Type.Optional(Type.Boolean({ description: 'Report what would change, and change nothing' })),
     prune: Type.Optional(Type.Boolean()),
   },
   closed,
@@ -93,9 +93,9 @@ const DescribedBody = Type.Object(
 export const applyDefinitions = {
   operationId: 'applyDefinitions',
   tags: ['definitions'],
-  summary: 'Make checks be what documents say',
+  summary: 'Apply documents to checks',
   description:
-    'Each means the check with its uuid, else with its slug, else with its name, and a new one if there is none. One that is refused leaves the others alone. `prune` deletes checks that no document means, unless one was refused. `parent` refers to a check by uuid, slug or name, `channels` are ids and names.',
+    'Each document applies to the check with its uuid, else with its slug, else with its name, else to a new one. A refused document does not affect the others. `prune` deletes checks without a document, unless one was refused. `parent` refers to a check by uuid, slug or name, `channels` are ids and names.',
   body: Body,
   described: {
     body: withExample(DescribedBody, {
@@ -105,12 +105,12 @@ export const applyDefinitions = {
   },
   response: {
     200: json(
-      'What was done, in the order of the documents',
+      'The results, in the order of the documents',
       Type.Object({
         results: Type.Array(ref<AppliedCheck>('ApplyResult')),
         summary: Type.Record(Type.String(), Type.Integer()),
         dry_run: Type.Boolean(),
-        pruned: Type.Boolean({ description: 'Whether checks were looked for that no document means' }),
+        pruned: Type.Boolean({ description: 'Whether checks without a document were deleted' }),
       }),
       {
         results: [

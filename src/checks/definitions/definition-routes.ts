@@ -8,12 +8,12 @@ import { applyDefinitions, definitionSchemas, exportDefinitions } from './defini
 import { parseDefinition } from './definition-schema.ts'
 
 const bodyLimit = 8_388_608
-/** Validating so many blocks the event loop for some milliseconds. */
+/** Validating this many blocks the event loop for some milliseconds. */
 const sliceSize = 200
 
 type Read = { definition: Definition } | { name: string; error: string }
 
-/** A project's checks as documents that people keep, and back. */
+/** Exports and imports a project's checks as documents, for files. */
 export const definitionRoutes: FastifyPluginAsyncTypebox<{
   checks: Pick<Checks, 'definitions' | 'apply'>
 }> = async (app, { checks }) => {

@@ -1,5 +1,5 @@
-// Reads a definition. Its fields have the rules of the API. Unknown fields are refused: a misspelt field that is ignored would leave a
-// setting at its default without a word.
+// Validates a definition. Its fields have the rules of the API. Unknown fields are refused: otherwise a misspelt field
+// would silently leave a setting at its default.
 
 import { AppError } from '../../core/errors.ts'
 import { isUuid } from '../../kit/identifier.ts'
@@ -7,7 +7,7 @@ import { defaultSettings } from '../fields/fields.ts'
 import { parseCheck, rules } from '../fields/schema.ts'
 import type { Definition } from './definition.ts'
 
-/** Fields of the API that a document writes otherwise, or has no use for. */
+/** Fields of the API that a document writes differently, or does not have. */
 const elsewhere = ['channels', 'unique', 'subject', 'subject_fail', 'parent']
 const own = ['uuid', 'badge_key', 'parent', 'channels', 'paused']
 const known = [...own, ...Object.keys(rules).filter((field) => !elsewhere.includes(field))]
@@ -46,7 +46,7 @@ function readSettings(values: Record<string, unknown>) {
     const { parent: _none, ...settings } = parseCheck(values, 3).settings
     return settings
   } catch (error) {
-    // The API's own texts begin in the words of the original.
+    // The API's own texts begin with the words of Healthchecks.
     if (error instanceof AppError)
       throw new AppError(error.code, error.message.replace('json validation error: ', ''), { field: error.field ?? '' })
     throw error

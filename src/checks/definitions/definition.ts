@@ -1,5 +1,5 @@
-// A check as a document that people keep. A field that the document does not have gets its default, so that the document determines all
-// settings. Three fields stay as they are if the document does not have them, because they are often set in other ways than by documents:
+// A check as a document for a file. A field that is not in the document gets its default, so the document determines
+// all settings. Three fields stay unchanged if they are not in the document, because they are often set in other ways:
 // the channels, whether the check is paused, and until when.
 
 import { isoMillis } from '../../kit/instant.ts'
@@ -17,14 +17,14 @@ export type Definition = {
   settings: Omit<Settings, 'parent' | 'pausedUntil'> & { pausedUntil?: number | null }
 }
 
-/** As it is written. */
+/** The document as it is written. */
 export type DefinitionDocument = Record<string, unknown>
 
 const plainFields = wireFields.filter(
   ({ isSchedule, isSpecialInDefinitions }) => !isSchedule && !isSpecialInDefinitions,
 )
 
-/** `channelNames` gives a channel's name by its id where that name means no other. */
+/** `channelNames` gives a channel's name by its id if no other channel has that name. */
 export function toDefinition(
   { id, badgeKey, settings, state, channels }: CheckWithChannels,
   channelNames: ReadonlyMap<string, string>,
@@ -49,15 +49,15 @@ export function toDefinition(
 
 const parentShownMax = 100
 
-/** What is known of the checks that a document may mean. */
+/** The part of existing checks that a document may refer to. */
 export type Existing = Pick<CheckWithChannels, 'id' | 'settings' | 'state'>
 
 export type Step = { index: number; definition: Definition; uuid: string; before: Existing | null }
 export type RefusedDefinition = { index: number; error: string }
 
 /**
- * Which check each definition means: the one with its uuid, else with its slug, else with its name; a new one if there is none. Two that
- * mean the same check are an error of the second.
+ * Finds the check of each definition: the one with its uuid, else with its slug, else with its name, else a new one. If
+ * two definitions have the same check, the second is refused.
  */
 export function planSteps(
   definitions: readonly { index: number; definition: Definition }[],
@@ -98,7 +98,7 @@ export function planSteps(
 
 export type PlannedStep = Step & { parentId: string | null }
 
-/** Finds the parents that are meant, and an order in which each comes after its own. */
+/** Finds the parents, and an order in which each check comes after its parent. */
 export function orderByParents(
   steps: readonly Step[],
   existing: readonly Existing[],
@@ -131,7 +131,7 @@ export function orderByParents(
   return { ordered, refusals }
 }
 
-/** Orders steps by generation, and leaves out those that are their own descendants and what descends from them. */
+/** Orders steps by generation, and leaves out those that are their own descendants, with their descendants. */
 function parentsFirst(steps: readonly PlannedStep[]): PlannedStep[] {
   const open = new Set(steps.map(({ uuid }) => uuid))
   const children = Map.groupBy(steps, ({ parentId }) => parentId)
@@ -141,7 +141,7 @@ function parentsFirst(steps: readonly PlannedStep[]): PlannedStep[] {
   return ordered
 }
 
-/** What a step changes; `settings` are those that differ. `had` and `has` are ids of channels. */
+/** The changes of a step; `settings` are those that differ. `had` and `has` are ids of channels. */
 export function changesOfStep(
   { definition, before, parentId }: PlannedStep,
   { had, has }: { had: readonly string[]; has: readonly string[] | undefined },

@@ -1,4 +1,4 @@
-// How a check lies in its row.
+// Converts between a check and its row.
 
 import { createHash } from 'node:crypto'
 import type { WatchedCheck } from '../../core/check.ts'
@@ -49,7 +49,7 @@ const columnOf: Record<Property, string> = {
   unsettledTo: 'unsettled_to',
 }
 
-/** Heartbeats and deadlines are decided without these. */
+/** Settings that do not influence decisions about heartbeats and deadlines. */
 const notDeciding = new Set<Property>([
   ...allFields.filter(({ decides }) => !decides).map(({ setting }) => setting),
   'badgeKey',
@@ -59,11 +59,11 @@ const notDeciding = new Set<Property>([
 const properties = Object.keys(columnOf) as Property[]
 const selectList = (list: readonly Property[]) => list.map((name) => `m.${columnOf[name]} AS "${name}"`).join(', ')
 
-/** The select lists that `toCheck` and `toWatchedCheck` read: each column under the name of its property. */
+/** The select lists for `toCheck` and `toWatchedCheck`: each column under the name of its property. */
 export const checkColumns = selectList(properties)
 export const watchedColumns = selectList(properties.filter((name) => !notDeciding.has(name)))
 
-/** Most checks have no run open beside the latest: null. */
+/** Null for most checks, which have no open run beside the latest. */
 type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }
 
 export type WatchedRow = DecidingFields &
@@ -76,7 +76,10 @@ export type CheckRow = WatchedRow & Settings & Pick<Check, 'badgeKey' | 'created
 
 const noRuns: State['openRuns'] = []
 
-/** A row has the properties of all three parts, flat; picking them apart by hand keeps this off the profile of every heartbeat. */
+/**
+ * A row has the properties of all three parts, flat; selecting them by hand keeps this out of the profile of every
+ * heartbeat.
+ */
 export function toWatchedCheck(row: WatchedRow): WatchedCheck {
   const { id, projectId, deadline, lookAt, unsettledFrom: from, unsettledTo: to } = row
   return {

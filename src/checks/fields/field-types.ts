@@ -1,5 +1,5 @@
-// What a field of a check can hold: the rule for a value that somebody writes, its schema for the description of the API, and how the
-// value is read and shown where the wire and the program differ.
+// What a field of a check can contain: the rule for a value, its schema for the description of the API, and the
+// conversion if wire and program differ.
 
 import { type TSchema, Type } from 'typebox'
 import { isUuid } from '../../kit/identifier.ts'
@@ -7,18 +7,20 @@ import { isoMillis, isoSeconds, parseInstant } from '../../kit/instant.ts'
 import { readZone } from '../../schedule/legacy-zones.ts'
 import { isValidExpression } from '../../schedule/schedule.ts'
 
-/** Returns what is wrong with a value, as a sentence without its subject, the field; undefined if nothing is. */
+/**
+ * Returns what is wrong with a value, as a sentence without its subject, the field; undefined if the value is valid.
+ */
 export type FieldRule = (value: unknown) => string | undefined
 
 export type Wire = string | number | boolean | null
 
-/** Instants are shown with seconds in documents of the Healthchecks API, with milliseconds elsewhere. */
+/** Instants have seconds in documents of the Healthchecks API, and milliseconds elsewhere. */
 export type Precision = 'seconds' | 'milliseconds'
 
 export type FieldType<Value> = {
   rule: FieldRule
   schema: (options: { description: string }) => TSchema
-  /** Of a value that follows the rule; without it the value is kept as it is written. */
+  /** Converts a value that follows the rule; without it the value is stored as it is written. */
   read?(value: string): Value
   show?(value: Value, precision: Precision): Wire
   /** Kept as epoch milliseconds, in a column of type timestamptz. */
@@ -29,34 +31,37 @@ export type CheckField = {
   /** On the wire. */
   name: string
   column: string
-  /** Null if nobody reads or writes the field on the wire. */
+  /** The name on the wire; null if nobody reads or writes the field there. */
   type: FieldType<unknown> | null
   default: unknown
-  /** What the description of the API says about it. */
+  /** The text in the description of the API. */
   about: string
-  /** Healthchecks does not know it. Its default is null, and a document leaves out null. */
+  /** Not a field of Healthchecks. Its default is null, and a document leaves out null. */
   isOurs?: true
   /** The status of a check depends on it (core/check.ts). */
   decides?: true
   /** A document has either the timeout, or the expression and the zone. */
   isSchedule?: true
-  /** Definitions read and write it in a way of their own (checks/definitions/definition.ts). */
+  /** Definitions read and write it in their own way (checks/definitions/definition.ts). */
   isSpecialInDefinitions?: true
 }
 
-/** A field that Healthchecks does not know: not set by default. */
+/** A field of Flatline's own: not set by default. */
 export function ours<const Given extends Omit<CheckField, 'default' | 'isOurs'>>(given: Given) {
   return { ...given, default: null, isOurs: true } as const
 }
 
 export const longestS = 365 * 86_400
 
-/** A text of at most so many characters, in the words of Healthchecks. */
+/** A text of at most so many characters, with the error text of Healthchecks. */
 export function text(maxLength: number): FieldType<string> {
   return { rule: string(maxLength), schema: (options) => Type.String({ maxLength, ...options }) }
 }
 
-/** A text that Healthchecks accepts at any length. The limit is ours, so that the error names it; every reader of a list loads these. */
+/**
+ * A text that Healthchecks accepts at any length. The limit is Flatline's own, so the error contains it; every reader
+ * of a list loads these texts.
+ */
 export function boundedText(maxLength: number): FieldType<string> {
   const rule: FieldRule = (value) =>
     typeof value === 'string' && exceeds(value, maxLength)
@@ -102,10 +107,10 @@ export const flag: FieldType<boolean> = {
   schema: (options) => Type.Boolean(options),
 }
 
-/** A length in seconds, in the words of Healthchecks. */
+/** A length in seconds, with the error texts of Healthchecks. */
 export const seconds: FieldType<number> = {
   rule: (value) => {
-    // Python's booleans are the integers 0 and 1, which are less than the original allows.
+    // Python's booleans are the integers 0 and 1, which are below Healthchecks' minimum.
     if (typeof value === 'boolean') return 'is too small'
     if (!Number.isInteger(value)) return 'is not a number'
     if ((value as number) < 1) return 'is too small'
@@ -114,7 +119,7 @@ export const seconds: FieldType<number> = {
   schema: (options) => Type.Integer({ minimum: 1, maximum: longestS, ...options }),
 }
 
-/** A whole number of a field of ours: the texts of Healthchecks do not name the limit. */
+/** A whole number of an own field: Healthchecks' texts do not contain the limit. */
 export function within(minimum: number, maximum: number): FieldType<number> {
   const rule: FieldRule = (value) => {
     if (!Number.isInteger(value)) return 'is not a whole number'
@@ -154,14 +159,14 @@ function string(maxLength?: number, then?: (value: string) => string | undefined
   return (value) => {
     if (typeof value !== 'string') return 'is not a string'
     if (maxLength !== undefined && exceeds(value, maxLength)) return 'is too long'
-    // PostgreSQL stores any character but this one, and whole ones only.
+    // PostgreSQL stores any character except this one, but no half of a surrogate pair.
     if (value.includes('\0')) return 'contains a NUL character'
     if (!value.isWellFormed()) return 'contains half of a surrogate pair'
     return then?.(value)
   }
 }
 
-/** A character has at most two units, so a text that is far too long need not be counted. */
+/** A character has at most two units, so a much longer text need not be counted. */
 function exceeds(value: string, maxLength: number): boolean {
   return value.length > 2 * maxLength || (value.length > maxLength && [...value].length > maxLength)
 }

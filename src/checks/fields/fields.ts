@@ -33,7 +33,7 @@ const thresholdMax = 720
 export const fields = {
   name: { name: 'name', column: 'name', type: text(100), default: '', about: 'Name' },
   slug: { name: 'slug', column: 'slug', type: slug, default: '', about: 'Name in addresses' },
-  tags: { name: 'tags', column: 'tags', type: text(500), default: '', about: 'Words between spaces' },
+  tags: { name: 'tags', column: 'tags', type: text(500), default: '', about: 'Words separated by spaces' },
   desc: { name: 'desc', column: '"desc"', type: boundedText(10_000), default: '', about: 'Description' },
   graceS: {
     name: 'grace',
@@ -49,7 +49,7 @@ export const fields = {
     type: flag,
     default: false,
     decides: true,
-    about: 'Only a resume ends a pause; heartbeats are ignored until then',
+    about: 'If true, only a resume ends a pause, and heartbeats are ignored until then',
   },
   methods: {
     name: 'methods',
@@ -89,7 +89,7 @@ export const fields = {
     type: flag,
     default: false,
     decides: true,
-    about: 'Look for keywords in the subject of e-mails',
+    about: 'Whether keywords are searched in the subject of e-mails',
   },
   filterBody: {
     name: 'filter_body',
@@ -97,7 +97,7 @@ export const fields = {
     type: flag,
     default: false,
     decides: true,
-    about: 'Look for keywords in the body of e-mails',
+    about: 'Whether keywords are searched in the body of e-mails',
   },
   filterHttpBody: {
     name: 'filter_http_body',
@@ -105,7 +105,7 @@ export const fields = {
     type: flag,
     default: false,
     decides: true,
-    about: 'Look for keywords in the body of requests',
+    about: 'Whether keywords are searched in the body of requests',
   },
   filterDefaultFail: {
     name: 'filter_default_fail',
@@ -113,7 +113,7 @@ export const fields = {
     type: flag,
     default: false,
     decides: true,
-    about: 'A request without a keyword is a failure; else it is ignored',
+    about: 'Whether a request without a keyword is a failure; otherwise it is ignored',
   },
   kind: {
     name: 'kind',
@@ -122,7 +122,7 @@ export const fields = {
     default: 'simple' as Schedule['kind'],
     decides: true,
     isSchedule: true,
-    about: 'Follows from whether there is a timeout or an expression',
+    about: 'Derived: whether the check has a timeout or an expression',
   },
   timeoutS: {
     name: 'timeout',
@@ -140,7 +140,7 @@ export const fields = {
     default: '* * * * *',
     decides: true,
     isSchedule: true,
-    about: 'Cron or OnCalendar expression, in place of a timeout',
+    about: 'Cron or OnCalendar expression, instead of a timeout',
   },
   tz: {
     name: 'tz',
@@ -156,61 +156,62 @@ export const fields = {
     column: 'max_runtime_s',
     type: within(1, longestS),
     decides: true,
-    about: 'A run may take so many seconds; without it the grace time',
+    about: 'How many seconds a run may take; without it the grace time',
   }),
   minRuntimeS: ours({
     name: 'min_runtime',
     column: 'min_runtime_s',
     type: within(1, longestS),
     decides: true,
-    about: 'A run that takes less is a failure',
+    about: 'A run that takes fewer seconds is a failure',
   }),
   failureThreshold: ours({
     name: 'failure_threshold',
     column: 'failure_threshold',
     type: within(1, thresholdMax),
     decides: true,
-    about: 'So many failures in a row make it down',
+    about: 'How many consecutive failures make it down',
   }),
   recoveryThreshold: ours({
     name: 'recovery_threshold',
     column: 'recovery_threshold',
     type: within(1, thresholdMax),
     decides: true,
-    about: 'So many successes in a row make it up again',
+    about: 'How many consecutive successes make it up again',
   }),
   trackRuns: ours({
     name: 'track_runs',
     column: 'track_runs',
     type: flag,
     decides: true,
-    about: 'Watch every overlapping run by its rid, not just the latest',
+    about: 'Whether every overlapping run is watched by its rid, not only the latest',
   }),
   maxPingsPerMinute: ours({
     name: 'max_pings_per_minute',
     column: 'max_pings_per_minute',
     type: within(1, 6000),
     decides: true,
-    about: 'More pings than that are answered 429 and not recorded',
+    about: 'Most pings per minute; further ones are answered 429 and not recorded',
   }),
   severity: ours({
     name: 'severity',
     column: 'severity',
     type: oneOf(['info', 'warning', 'critical']),
-    about: 'How much an outage matters, for channels that choose',
+    about: 'Severity of an outage, by which channels filter',
   }),
   remindEveryS: ours({
     name: 'remind_every',
     column: 'remind_every_s',
     type: within(60, longestS),
-    about: 'Seconds between reminders of an outage, on every channel that was told; without it as each channel says',
+    about:
+      'Seconds between reminders of an outage, on every channel that got the alert; without it as each channel says',
   }),
   earlyToleranceS: ours({
     name: 'early_tolerance',
     column: 'early_tolerance_s',
     type: within(1, longestS),
     decides: true,
-    about: 'A heartbeat that comes so many seconds before its slot counts for it',
+    about: 'How many seconds before its slot a heartbeat still counts for the slot',
   }),
   pausedUntil: ours({
     name: 'paused_until',
@@ -218,7 +219,7 @@ export const fields = {
     type: instant,
     decides: true,
     isSpecialInDefinitions: true,
-    about: 'Paused until then, ISO 8601 with a zone',
+    about: 'End of the pause, ISO 8601 with a zone',
   }),
   pushToken: ours({
     name: 'push_token',
@@ -231,7 +232,8 @@ export const fields = {
     column: 'parent_id',
     type: checkId,
     isSpecialInDefinitions: true,
-    about: 'The check while whose outage nobody is told about this one: its uuid, for a read-only key its unique key',
+    about:
+      'The parent check: while it is down, this check sends no alerts; its uuid, for a read-only key its unique key',
   }),
 } satisfies Record<string, CheckField>
 
@@ -243,15 +245,15 @@ export type Settings = { -readonly [Name in keyof Fields]: FieldValue<Fields[Nam
 type FieldValue<Row extends CheckField> =
   Row['type'] extends FieldType<infer Value> ? (Row extends { isOurs: true } ? Value | null : Value) : Row['default']
 
-/** Those on which a status depends. */
+/** The settings on which a status depends. */
 export type DecidingFields = {
   [Name in keyof Fields as Fields[Name] extends { decides: true } ? Name : never]: Settings[Name]
 }
 
-/** The whole of a check. */
+/** A check with all its settings. */
 export type Check = WatchedCheck & { badgeKey: string; createdAt: number; settings: Settings }
 
-/** One field, for those who treat all alike. */
+/** One field, for code that treats all fields alike. */
 export type AnyField = CheckField & { setting: keyof Settings }
 
 export const allFields: readonly AnyField[] = Object.entries(fields).map(([setting, field]) => ({
@@ -259,7 +261,7 @@ export const allFields: readonly AnyField[] = Object.entries(fields).map(([setti
   ...(field as CheckField),
 }))
 
-/** Those that are read and written on the wire. */
+/** The fields that are read and written on the wire. */
 export const wireFields = allFields.filter(
   (field): field is AnyField & { type: FieldType<unknown> } => field.type !== null,
 )
@@ -268,7 +270,7 @@ export const defaultSettings: Settings = Object.fromEntries(
   allFields.map(({ setting, default: value }) => [setting, value]),
 ) as { [Name in keyof Fields]: Fields[Name]['default'] }
 
-/** The value of a setting as it stands on the wire. */
+/** The value of a setting on the wire. */
 export function wireValue(field: AnyField, settings: Settings, precision: Precision): Wire {
   const value = settings[field.setting]
   return value !== null && field.type?.show ? field.type.show(value, precision) : value

@@ -1,5 +1,5 @@
-// What a check's document may say when it is written: Healthchecks' fields with its rules, order and error texts (its catalogue, section
-// 4.6), then ours. Unknown fields are ignored, as the original does.
+// Validates a check's document on write: Healthchecks' fields with its rules, order and error texts
+// (https://healthchecks.io/docs/api/), then Flatline's own. Unknown fields are ignored, as Healthchecks does.
 
 import { AppError } from '../../core/errors.ts'
 import type { ApiVersion } from '../../http/schemas/healthchecks-api.ts'
@@ -8,9 +8,9 @@ import { boundedText, type FieldRule, nullable, slugMax } from './field-types.ts
 import { fields, type Settings, wireFields } from './fields.ts'
 
 /**
- * `derived` computes settings from those that the check has so far; they override `settings`. `channels` as written:
- * `*`, or ids and names joined by commas. `match` is what an existing check must have to be updated in place of making
- * one; null if nothing is.
+ * `derived` computes settings from the current ones; they override `settings`. `channels` is as written: `*`, or ids
+ * and names joined by commas. `match` are the values by which an existing check is updated instead of creating one;
+ * null if there are none.
  */
 export type CheckInput = {
   settings: Partial<Settings>
@@ -19,10 +19,10 @@ export type CheckInput = {
   match: Partial<Settings> | null
 }
 
-/** What `unique` may name, and the setting of each. */
+/** The fields that `unique` may contain, and the setting of each. */
 const uniqueFields = { name: 'name', slug: 'slug', tags: 'tags', timeout: 'timeoutS', grace: 'graceS' } as const
 
-/** All channels that a project may have, by their longest names, with room to spare. */
+/** The longest possible list of channels: all channels of a project by their longest names, with room to spare. */
 const channelsMax = 100_000
 
 const theirRules: Record<string, FieldRule> = {
@@ -33,7 +33,7 @@ const theirRules: Record<string, FieldRule> = {
   unique: (value) => (Array.isArray(value) ? undefined : 'is not an array'),
 }
 
-/** Healthchecks looks at its fields in the order of the alphabet. */
+/** Healthchecks validates its fields in alphabetical order. */
 export const rules: Record<string, FieldRule> = {
   ...sorted(theirRules),
   ...sorted(rulesOf(wireFields.filter(({ isOurs }) => isOurs))),
@@ -47,7 +47,10 @@ function sorted(all: Record<string, FieldRule>): Record<string, FieldRule> {
   return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Reads the body of a create or update call of one version of the API. Throws AppError('bad_request') for the first broken rule. */
+/**
+ * Reads the body of a create or update call of one version of the API. Throws AppError('bad_request') for the first
+ * broken rule.
+ */
 export function parseCheck(values: Record<string, unknown>, version: ApiVersion): CheckInput {
   for (const [field, rule] of Object.entries(rules)) {
     const problem = values[field] === undefined ? undefined : rule(values[field])
@@ -66,7 +69,7 @@ export function parseCheck(values: Record<string, unknown>, version: ApiVersion)
   return { settings, derived: derivedSettings(values), channels: values.channels as string | undefined, match }
 }
 
-/** As Django does it: what is left of the letters in ASCII, with hyphens for spaces. */
+/** As Django does: the letters that remain in ASCII, with hyphens for spaces. */
 function slugify(name: string): string {
   return name
     .normalize('NFKD')
@@ -80,7 +83,7 @@ function slugify(name: string): string {
 
 function toSettings(values: Record<string, unknown>): Partial<Settings> {
   const settings: Record<string, unknown> = {}
-  // The newer name of a keyword wins over the older one.
+  // The newer name of a keyword overrides the older one.
   if (values.subject !== undefined) settings.successKw = values.subject
   if (values.subject_fail !== undefined) settings.failureKw = values.subject_fail
   for (const { setting, name, type } of wireFields) {
@@ -89,15 +92,15 @@ function toSettings(values: Record<string, unknown>): Partial<Settings> {
   }
   if (values.schedule !== undefined) {
     settings.kind = detectKind(values.schedule as string)
-    // An expression wins over a timeout.
+    // An expression overrides a timeout.
     delete settings.timeoutS
   } else if (values.timeout !== undefined) settings.kind = 'simple'
   return settings as Partial<Settings>
 }
 
 /**
- * The older names of the two keywords also switch the filter of subjects: on while either keyword is set, even by an
- * earlier call. A filter that the same call sets stays as set. (Healthchecks, hc/api/views.py, `_update`.)
+ * The older names of the two keywords also switch the subject filter: it is on while either keyword is set, even by an
+ * earlier call. If the same call sets the filter, it stays as set. (Healthchecks, hc/api/views.py, `_update`.)
  */
 function derivedSettings(values: Record<string, unknown>): CheckInput['derived'] {
   const { subject, subject_fail, filter_subject } = values

@@ -5,10 +5,10 @@ import { AppError } from '../../core/errors.ts'
 const identifierShownMax = 100
 const listedMax = 20
 
-/** Ids of the channels that a list means, or a text in which ids and names are joined by commas, each once. */
+/** Ids of the channels in a list, or in a text in which ids and names are joined by commas, each once. */
 export type FindChannels = (wanted: string | readonly string[]) => string[]
 
-/** Among these channels of a project, which are indexed once. */
+/** Searches these channels of a project, which are indexed once. */
 export function channelFinder(known: readonly { id: string; name: string }[]): FindChannels {
   let index: Map<string, Set<string>> | undefined
 
@@ -38,7 +38,10 @@ function channelIndex(known: readonly { id: string; name: string }[]): Map<strin
   return index
 }
 
-/** Sorted ids joined by commas. Of a long list the first ids and the number of the others: one answer may hold ten thousand changes. */
+/**
+ * Sorted ids joined by commas. A long list is shortened to its first ids and the number of the others: one answer may
+ * contain ten thousand changes.
+ */
 export function channelsText(ids: readonly string[]): string {
   const sorted = [...ids].sort()
   const listed = sorted.slice(0, listedMax).join(',')

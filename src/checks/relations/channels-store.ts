@@ -1,4 +1,4 @@
-// Which channels a check's alerts go to.
+// Which channels get the alerts of a check.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { statement } from '../../database/sql.ts'

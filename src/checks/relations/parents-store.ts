@@ -14,8 +14,8 @@ const place = statement(
 )
 
 /**
- * Whether the project knows the check `parent`, and whether `id` is it or one of its ancestors. A new check has no id
- * and no descendants, so without `id` the ancestors, which may be thousands, are not read.
+ * Whether the check `parent` belongs to the project, and whether `id` is it or one of its ancestors. A new check has no
+ * id and no descendants, so without `id` the ancestors, which may be thousands, are not read.
  */
 export async function selectPlaceBelow(
   on: Queryable,
@@ -32,7 +32,7 @@ const clear = statement(
   'UPDATE checks SET parent_id = NULL WHERE project_id = $1 AND parent_id = $2',
 )
 
-/** The children of a check that is deleted have none any more. */
+/** The children of a deleted check have no parent any more. */
 export async function clearParent(tx: Queryable, projectId: string, id: string): Promise<void> {
   await tx.query(clear, [projectId, id])
 }

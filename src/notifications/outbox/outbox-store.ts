@@ -131,7 +131,7 @@ export async function insertDeliveries(
 }
 
 const endFlips = statement(
-  'end_flips',
+  'notifications_end_flips',
   'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
 )
 

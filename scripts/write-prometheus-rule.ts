@@ -11,7 +11,8 @@ export function renderPrometheusRule(): string {
   const resource = {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PrometheusRule',
-    metadata: { name: 'flatline', labels: { 'app.kubernetes.io/name': 'flatline' } },
+    // By `release` the Prometheus of a default kube-prometheus-stack selects its rules and its monitors.
+    metadata: { name: 'flatline', labels: { 'app.kubernetes.io/name': 'flatline', release: 'kube-prometheus-stack' } },
     spec: { groups: files.flatMap((path) => parse(readFileSync(new URL(path, root), 'utf8')).groups) },
   }
   const heading = '# Written by scripts/write-prometheus-rule.ts from monitoring/prometheus/rules; a test compares.\n'

@@ -42,6 +42,17 @@ for (const name of overlays) {
     assert.deepEqual(strays.map(nameOf), [])
   })
 
+  // The chart's values `serviceMonitorSelectorNilUsesHelmValues`, `podMonitor…` and `rule…` are true by default:
+  // https://github.com/prometheus-community/helm-charts/tree/main/charts/kube-prometheus-stack
+  test(`${name}: the Prometheus of a default kube-prometheus-stack selects the rules and monitors`, rendering, () => {
+    const selected = ['PrometheusRule', 'ServiceMonitor', 'PodMonitor'].flatMap((kind) => ofKind(overlay(name), kind))
+    assert.ok(selected.some(({ kind }) => kind === 'PrometheusRule'))
+    assert.deepEqual(
+      selected.filter(({ metadata }) => metadata.labels?.release !== 'kube-prometheus-stack').map(nameOf),
+      [],
+    )
+  })
+
   test(`${name}: images have exact versions, and that of the service is set by kustomize`, rendering, () => {
     const images = workloads(overlay(name)).flatMap(({ pod }) =>
       pod.containers.map(({ image }: { image: string }) => image),

@@ -64,7 +64,7 @@ profile: ${profiles.map((profile) => `\`${profile}\``).join(', ')}. An empty var
 - Every secret can be read from a file: \`ADMIN_TOKEN_FILE=/run/secrets/admin-token\`. One newline at its end is dropped.
 - Times are milliseconds, or text such as \`30s\`, \`5m\`, \`1h\`, \`2d\`. Flags are true, false, 1, 0, yes or no.
   Lists are separated by commas, or a JSON array.
-- An unknown \`FLATLINE__*\` variable and an unknown key in a profile file are errors. All mistakes are reported at once,
+- An unknown \`FLATLINE_*\` variable and an unknown key in a profile file are errors. All mistakes are reported at once,
   without the values of secrets, and the process exits 1.`
 
 function renderSection({ key, description, settings: inside }: Section): string {

@@ -100,12 +100,20 @@ function readEnvironment(draft: Draft, env: Record<string, string | undefined>, 
   const known = new Set(
     settings.flatMap(({ variable, secret }) => (secret ? [variable, `${variable}_FILE`] : [variable])),
   )
-  // Only names with a double underscore are Flatline's: Kubernetes sets FLATLINE_PORT and the like for a service named
-  // flatline.
-  for (const name of Object.keys(env).filter((key) => key.startsWith('FLATLINE__') && env[key] && !known.has(key))) {
+  const isUnknown = (name: string, text: string) =>
+    name.startsWith('FLATLINE_') && !known.has(name) && !ofTools.includes(name) && !ofServices.test(`${name}=${text}`)
+  for (const [name, text] of Object.entries(env)) {
+    if (!text || !isUnknown(name, text)) continue
     draft.problems.push(`${name}: unknown setting${suggestion(name, variableSpellings)}`)
   }
 }
+
+/** docker-compose.yml, scripts and examples read these from the same environment. */
+const ofTools = ['ADDRESS', 'API_KEY', 'IMAGE', 'PORT', 'REPLICAS', 'URL'].map((name) => `FLATLINE_${name}`)
+
+/** Kubernetes sets these in each pod for every service whose name begins with flatline. */
+const ofServices =
+  /^FLATLINE_([A-Z0-9]+_)*(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)=|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=|PORT=(tcp|udp|sctp):)/
 
 function written(draft: Draft, setting: Setting, name: string, env: Record<string, string | undefined>, cwd: string) {
   const text = env[name]

@@ -95,7 +95,7 @@ test('an encryption key is the same in hex and base64, and a list keeps its orde
   assert.deepEqual(read(env, 'security.encryptionKey'), [other.toString('hex'), key])
 })
 
-test('an unknown FLATLINE__ variable is refused, with the closest one as a suggestion', () => {
+test('an unknown FLATLINE_ variable is refused, with the closest one as a suggestion', () => {
   const table: [string, string | undefined][] = [
     ['FLATLINE__SERVER__PROT', 'FLATLINE__SERVER__PORT'],
     ['FLATLINE__PORT', 'FLATLINE__SERVER__PORT'],
@@ -104,6 +104,9 @@ test('an unknown FLATLINE__ variable is refused, with the closest one as a sugge
     ['FLATLINE__SECURITY__ADMIN_TOKN_FILE', 'FLATLINE__SECURITY__ADMIN_TOKEN_FILE'],
     ['FLATLINE__SERVER__PORT_FILE', undefined],
     ['FLATLINE__SOMETHING__ELSE', undefined],
+    ['FLATLINE_LOG_LEVEL', 'FLATLINE__LOG__LEVEL'],
+    ['FLATLINE_SERVER_PORT', 'FLATLINE__SERVER__PORT'],
+    ['FLATLINE_SMTP_HOST', undefined],
   ]
   for (const [name, meant] of table) {
     const hint = meant ? `; did you mean ${meant}?` : ''
@@ -114,7 +117,22 @@ test('an unknown FLATLINE__ variable is refused, with the closest one as a sugge
 })
 
 test('variables that Kubernetes sets for a service named flatline are ignored', () => {
-  assert.deepEqual(problemsOf({ FLATLINE_PORT: 'tcp://10.0.0.1:8000', FLATLINE_SERVICE_HOST: '10.0.0.1' }), [])
+  const set = {
+    FLATLINE_PORT: 'tcp://10.0.0.1:8000',
+    FLATLINE_PORT_8000_TCP: 'tcp://10.0.0.1:8000',
+    FLATLINE_PORT_8000_TCP_ADDR: '10.0.0.1',
+    FLATLINE_PORT_8000_TCP_PORT: '8000',
+    FLATLINE_PORT_8000_TCP_PROTO: 'tcp',
+    FLATLINE_SERVICE_HOST: '10.0.0.1',
+    FLATLINE_SERVICE_PORT: '8000',
+    FLATLINE_SERVICE_PORT_HTTP: '8000',
+    FLATLINE_REPLICAS_SERVICE_HOST: '10.0.0.2',
+  }
+  assert.deepEqual(problemsOf(set), [])
+})
+
+test('variables of the same .env file that are for Compose are ignored', () => {
+  assert.deepEqual(problemsOf({ FLATLINE_ADDRESS: '0.0.0.0', FLATLINE_IMAGE: 'a:b', FLATLINE_REPLICAS: '5' }), [])
 })
 
 test('a short and a long variable for the same setting must agree', () => {

@@ -87,7 +87,7 @@ export const badgeOfTag = {
   summary: 'The badge of the checks with a tag',
   params: Type.Object({
     key,
-    // The rest of it is not looked at, but for the one text that has a meaning.
+    // The rest of the header is ignored, except for the one text that has a meaning.
     signature: text(`^${signaturePattern}`, statesAbout, '7mVm1SBm-2'),
     file: text(`^.+${formatPattern}$`, 'The tag, encoded twice, and the format', 'prod.svg'),
   }),

@@ -1,4 +1,4 @@
-// The calls on channels: what they take, what they answer, and examples.
+// The calls on channels: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import {
@@ -22,18 +22,18 @@ const Channel = Type.Object(
     name: Type.String(),
     kind: Type.String(),
     disabled: Type.Optional(nullable('Why it is switched off')),
-    alerts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'Which alerts it wants' })),
+    alerts: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'Which alerts it gets' })),
     created: Type.Optional(Type.String()),
     disabled_at: Type.Optional(nullable('When it was switched off')),
     checks: Type.Optional(Type.Integer({ description: 'How many checks alert through it' })),
-    last_sent: Type.Optional(nullable('When something was last sent')),
+    last_sent: Type.Optional(nullable('When a message was last sent')),
     last_error: Type.Optional(
       Type.Union([Type.Object({ at: Type.String(), error: Type.String() }, closed), Type.Null()], {
         description: 'Of the newest delivery that has failed',
       }),
     ),
     settings: Type.Optional(
-      Type.Unknown({ description: 'With secrets masked; a mask that is sent back stands for what it hides' }),
+      Type.Unknown({ description: 'With secrets masked; a mask that is sent back keeps the secret' }),
     ),
   },
   closed,
@@ -77,7 +77,7 @@ export const updateChannel = {
   description: 'New settings switch a channel on again that was switched off.',
   params,
   body: withExample(ChannelChange, { name: 'on call, second line' }),
-  response: { 200: channel('As it is now', { ...example, name: 'on call, second line' }) },
+  response: { 200: channel('The channel after the change', { ...example, name: 'on call, second line' }) },
   refusals: refusals(400, 401, 404, 429),
 }
 
@@ -96,7 +96,7 @@ export const testChannel = {
   summary: 'Try a channel out',
   params,
   response: {
-    200: json('What came of it', Type.Object({ delivered: Type.Boolean(), error: nullable() }), {
+    200: json('The result of the test', Type.Object({ delivered: Type.Boolean(), error: nullable() }), {
       delivered: true,
       error: null,
     }),

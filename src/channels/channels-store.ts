@@ -1,4 +1,4 @@
-// Channels. Their settings are encrypted before they come here.
+// Stores channels. Their settings are already encrypted here.
 
 import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
@@ -36,7 +36,7 @@ const byIds = statement<Channel>(
    FROM channels WHERE id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR project_id = $2) ORDER BY created_at, id`,
 )
 
-/** Those of these ids that the project has; `null` is any project, for callers who have proved that they may. */
+/** The channels with these ids that the project has; `null` is any project, for callers that are allowed to. */
 export async function findChannels(
   on: Queryable,
   projectId: string | null,
@@ -57,10 +57,10 @@ export type ChannelSummary = {
   createdAt: number
   disabledAt: number | null
   disabledReason: string | null
-  /** How many checks alert through it. */
+  /** The number of checks that alert through it. */
   checks: number
   lastSent: number | null
-  /** Of the newest delivery that has failed, and when that was made. */
+  /** The newest failed delivery, and when it was created. */
   lastError: string | null
   lastErrorAt: number | null
   alerts: WantedAlerts | null
@@ -91,7 +91,7 @@ const summaries = statement<ChannelSummary>(
    WHERE c.project_id = $1 AND ($2::uuid IS NULL OR c.id = $2) ORDER BY c.created_at, c.id`,
 )
 
-/** Of all channels of the project in the order of creation, or of one. */
+/** All channels of the project in the order of creation, or one. */
 export async function selectSummaries(on: Queryable, projectId: string, id?: string): Promise<ChannelSummary[]> {
   return on.query(summaries, [projectId, id ?? null])
 }
@@ -121,7 +121,10 @@ const update = statement(
    WHERE id = $1 AND project_id = $2 RETURNING id`,
 )
 
-/** Undefined leaves a value as it is. New settings switch the channel on again, and may lead to a destination that has not asked for a pause. */
+/**
+ * Undefined leaves a value unchanged. New settings switch the channel on again, and remove the pause of the old
+ * destination.
+ */
 export async function updateChannel(
   tx: Queryable,
   projectId: string,
@@ -157,7 +160,9 @@ const disable = statement(
    WHERE id = $1 AND project_id = $2 AND settings = $3 AND disabled_at IS NULL RETURNING id`,
 )
 
-/** Compare-and-set on the settings that failed: false if they have been changed since, or the channel is off already. */
+/**
+ * Compares and sets by the settings that failed: false if they have been changed since, or the channel is already off.
+ */
 export async function disableChannel(tx: Queryable, channel: Channel, reason: string): Promise<boolean> {
   return (await tx.query(disable, [channel.id, channel.projectId, channel.settings, reason])).length > 0
 }
@@ -184,7 +189,7 @@ const unreachable = statement(
      AND NOT EXISTS (SELECT FROM channels o WHERE o.project_id = c.project_id AND o.disabled_at IS NULL)`,
 )
 
-/** Of all projects: how many have checks with channels, and no channel that is switched on. */
+/** For all projects: how many have checks with channels, and no channel that is switched on. */
 export async function countUnreachableProjects(on: Queryable): Promise<number> {
   return (await on.query(unreachable))[0]?.count ?? 0
 }
@@ -195,7 +200,7 @@ const byKey = statement(
   `SELECT encode(substring(settings FROM 2 FOR 4), 'hex') AS "keyId", count(*)::int AS count FROM channels GROUP BY 1 ORDER BY 1`,
 )
 
-/** Of all projects: how many channels are encrypted with which key. */
+/** For all projects: how many channels are encrypted with which key. */
 export async function countByKey(on: Queryable): Promise<{ keyId: string; count: number }[]> {
   return on.query(byKey)
 }
@@ -208,7 +213,7 @@ const boxes = statement<Box>(
   'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2',
 )
 
-/** Of all projects, for the operator: in the order of their ids, from the one after `after` on. */
+/** For all projects, for the operator: in the order of their ids, after the one with id `after`. */
 export async function selectBoxes(on: Queryable, after: string, limit: number): Promise<Box[]> {
   return on.query(boxes, [after, limit])
 }
@@ -220,7 +225,7 @@ const exchange = statement(
    WHERE channels.id = b.id AND channels.settings = b.before RETURNING channels.id`,
 )
 
-/** Compare-and-set: settings that were changed in the meantime stay. Returns how many were exchanged. */
+/** Compares and sets: settings that were changed meanwhile stay. Returns how many were replaced. */
 export async function exchangeBoxes(
   tx: Queryable,
   changes: readonly { before: Box; after: Buffer }[],

@@ -1,4 +1,4 @@
-// What people do with channels. Secrets in their settings go in and never come out.
+// What people do with channels. Secrets in their settings are stored and never returned.
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
@@ -24,7 +24,7 @@ import type { Capabilities, Transport } from './wire/transport.ts'
 
 export type ChannelDocument = { id: string; kind: string; name: string }
 
-/** The state of a channel. `last_error` is null unless a delivery that is still on record failed, for good or for now. */
+/** The state of a channel. `last_error` is null unless a stored delivery failed, finally or temporarily. */
 export type ChannelState = ChannelDocument & {
   created: string
   /** Why it was switched off. */
@@ -33,11 +33,11 @@ export type ChannelState = ChannelDocument & {
   checks: number
   last_sent: string | null
   last_error: { at: string; error: string } | null
-  /** Which alerts it wants; absent is every alert, once. */
+  /** Which alerts it gets; absent means every alert, once. */
   alerts?: WantedAlerts
 }
 
-/** Of the link in a mail with which its recipient unsubscribes. */
+/** From the link in a mail with which its recipient unsubscribes. */
 type UnsubscribeParams = { id: string; signature: string }
 
 export type Channels = ReturnType<typeof createChannels>
@@ -109,7 +109,7 @@ export function createChannels(options: ChannelsOptions) {
       refuse('escalate.to', 'is not a channel of this project')
   }
 
-  /** Null if they cannot be read with the keys of this process. */
+  /** Null if they cannot be decrypted with the keys of this process. */
   function opened(channel: store.Channel): unknown {
     try {
       return JSON.parse(encryption.decrypt(channel.settings, settingsContext(channel.id)))
@@ -173,7 +173,7 @@ export function createChannels(options: ChannelsOptions) {
       return (await store.selectSummaries(database, projectId)).map(stateOf)
     },
 
-    /** Secrets are masked; `settings` is null where no key of ours opens them. */
+    /** Secrets are masked; `settings` is null if no key of this process decrypts them. */
     async get(projectId: string, id: string): Promise<ChannelState & { settings: unknown }> {
       const channel = await find(projectId, id)
       const [summary] = await store.selectSummaries(database, projectId, id)
@@ -203,7 +203,7 @@ export function createChannels(options: ChannelsOptions) {
           throw notFound()
         if (recipient !== undefined && !recipientConfirmed) await recipients.ask(tx, before, recipient)
         const renamed = input.name !== undefined && input.name !== before.name
-        // Settings hold secrets, so that the audit log says only that they were replaced.
+        // Settings contain secrets, so the audit log only says that they were replaced.
         const detail = {
           ...(renamed && { before: { name: before.name }, after: { name: input.name } }),
           ...(alerts !== undefined && { alerts: { before: before.alerts, after: alerts } }),

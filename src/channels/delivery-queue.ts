@@ -1,9 +1,13 @@
-// What channels need of the queue of deliveries, which belongs to notifications/. Every function runs in the caller's transaction.
+// What channels need from the queue of deliveries, which belongs to notifications/. Every function runs in the caller's
+// transaction.
 
 import type { Queryable } from '../database/connection/client.ts'
 import type { NoticeText } from '../messages/message.ts'
 
-/** For each enabled channel of the project that has one of these kinds. Notices with the same `about` are sent in the order of `seq`. */
+/**
+ * For each enabled channel of the project of one of these kinds. Notices with the same `about` are sent in the order of
+ * `seq`.
+ */
 type ProjectNotice = {
   projectId: string
   about: string
@@ -22,6 +26,6 @@ export type DeliveryQueue = {
     text: NoticeText,
     now: number,
   ): Promise<void>
-  /** Ends the unfinished deliveries of a channel that is being deleted. */
+  /** Cancels the unfinished deliveries of a channel that is being deleted. */
   cancelOfChannel(tx: Queryable, id: string, now: number): Promise<void>
 }

@@ -18,7 +18,7 @@ declare module 'fastify' {
   }
 }
 
-/** Counting asks the database, and every replica is scraped. */
+/** Counting queries the database, and every replica is scraped. */
 const countEveryMs = 15_000
 
 /** `queue` is the queue of deliveries, which belongs to notifications/. */

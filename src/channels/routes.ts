@@ -16,7 +16,7 @@ import type { ChannelService } from './service.ts'
 
 const channelsPath = '/api/v3/channels'
 
-/** `stopping` gives up tests of channels that are under way. */
+/** `stopping` cancels tests of channels in progress. */
 export const channelRoutes: FastifyPluginAsyncTypebox<{
   channels: Pick<ChannelService, 'create' | 'get' | 'update' | 'remove' | 'test' | 'reencrypt'>
   stopping: AbortSignal

@@ -91,10 +91,10 @@ export function createChannelService(options: ChannelServiceOptions) {
     /** How many projects cannot be alerted, because all of their channels are switched off. */
     unreachableProjects: () => countUnreachableProjects(database),
 
-    /** Throws if what is encrypted now cannot be read again. */
+    /** Throws if a freshly encrypted value cannot be decrypted. */
     testEncryption(): void {
       if (encryption.decrypt(encryption.encrypt('test', 'test'), 'test') !== 'test')
-        throw new Error('encryption does not give back what it was given')
+        throw new Error('decryption does not return what was encrypted')
     },
   }
 }

@@ -1,5 +1,5 @@
-// Settings of a channel as people give and see them: checked by the transport's schema, and with its secrets masked. A
-// mask that comes back unchanged keeps the stored secret, as long as every address keeps its origin.
+// Settings of a channel as people write and read them: validated by the transport's schema, and with masked secrets. A
+// mask that is sent back unchanged keeps the stored secret, as long as every address keeps its origin.
 
 import type { TSchema } from 'typebox'
 import { Errors } from 'typebox/value'
@@ -23,7 +23,7 @@ type Annotated = {
   items?: Annotated
 }
 
-/** The first rule that they break; undefined if they are good. */
+/** The first broken rule; undefined if the settings are valid. */
 export function settingsProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   return (
     sizeProblem(transport.settings as Annotated, settings) ??
@@ -34,8 +34,8 @@ export function settingsProblem(transport: Transport, settings: unknown): Settin
 }
 
 /**
- * Sizes are checked before anything else: to find duplicates among a hundred thousand items takes a time that grows
- * with the square of their number.
+ * Sizes are checked first: finding duplicates among a hundred thousand items takes time that grows with the square of
+ * their number.
  */
 function sizeProblem({ properties = {} }: Annotated, settings: unknown): SettingsProblem | undefined {
   if (typeof settings !== 'object' || settings === null) return undefined
@@ -55,7 +55,7 @@ function sizeProblem({ properties = {} }: Annotated, settings: unknown): Setting
   return undefined
 }
 
-/** A pattern finds what cannot be an address, but not which host is invalid. */
+/** A pattern finds what cannot be an address, but does not say which host is invalid. */
 function addressProblem(
   { properties = {} }: Annotated,
   settings: Record<string, unknown>,
@@ -68,7 +68,7 @@ function addressProblem(
 }
 
 function schemaProblem(schema: TSchema, settings: unknown): SettingsProblem | undefined {
-  // An unknown field is reported two times, and the terse one comes first.
+  // An unknown field is reported twice, and the less helpful message comes first.
   const error = Errors(schema, settings).find(({ keyword }) => keyword !== 'boolean')
   if (error === undefined) return undefined
   const params = error.params as {
@@ -101,7 +101,7 @@ export function masked(transport: Transport, settings: unknown): unknown {
 
 /**
  * The given settings, with each mask replaced by the secret in `stored`. If an address has another origin than before,
- * no mask is replaced: somebody who may change a channel must not learn its secrets by sending them elsewhere.
+ * no mask is replaced: a caller who may change a channel must not learn its secrets by having them sent elsewhere.
  */
 export function unmasked(transport: Transport, given: unknown, stored: unknown): unknown {
   if (leadsElsewhere(transport.settings as Annotated, given, stored)) return given
@@ -123,7 +123,7 @@ function leadsElsewhere({ properties = {} }: Annotated, given: unknown, stored: 
   })
 }
 
-/** A mask that was not replaced, because an address was changed for example, would be stored as the secret. */
+/** A mask that was not replaced, for example because an address was changed, would be stored as the secret. */
 export function maskProblem(transport: Transport, settings: unknown): SettingsProblem | undefined {
   const left: string[] = []
   mapped(transport.settings as Annotated, settings, (_schema, value, path) => {
@@ -142,7 +142,7 @@ function maskOf(schema: Annotated, value: unknown): unknown {
   return origin === undefined || origin === 'null' ? mask : `${origin}/${mask}`
 }
 
-/** With `change` made of each value that is secret. */
+/** Applies `change` to each secret value. */
 function mapped(
   schema: Annotated,
   value: unknown,

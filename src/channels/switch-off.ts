@@ -1,5 +1,5 @@
-// Switches off a channel whose destination is gone for good, in one transaction with an entry of the audit log and a notice to the other
-// channels of the project.
+// Switches off a channel whose destination is permanently gone, in one transaction with an audit entry and a notice to
+// the other channels of the project.
 
 import type { Actor, WriteAudit } from '../audit/store.ts'
 import type { Queryable } from '../database/connection/client.ts'
@@ -21,7 +21,7 @@ export function createSwitchOff(options: {
   const kinds = kindsOf(takesNotices)
   const lastResort = kindsOf((_kind, category) => category === 'incident')
 
-  /** False if its settings have changed since, or it is off already. */
+  /** False if its settings have changed since, or it is already off. */
   return async function switchOff(
     tx: Queryable,
     channel: Channel,
@@ -46,7 +46,9 @@ export function createSwitchOff(options: {
   }
 }
 
-/** Phones get no notices, and incident tools only if no other channel would get one. The channels of a group get their own. */
+/**
+ * Phones get no notices, and incident tools only if no other channel gets one. The channels of a group get their own.
+ */
 function takesNotices(kind: string, category: Transport['category']): boolean {
   return category !== 'phone' && category !== 'incident' && kind !== 'group' && kind !== 'shell'
 }

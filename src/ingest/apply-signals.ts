@@ -30,7 +30,7 @@ export type Surroundings = {
 /**
  * Applies a check's signals in the order of their receipt, each after the deadlines that had passed by then. If a
  * signal is older than what was applied before, or follows a deadline that cannot be applied yet, the history from
- * there on is to be judged again.
+ * there on is to be evaluated again.
  */
 export function applySignals(check: WatchedCheck, received: readonly Received[], around: Surroundings): Applied {
   const { maxPingsPerMinute } = check.settings

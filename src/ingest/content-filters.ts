@@ -23,7 +23,7 @@ export function createPauses(): Pause {
   }
 }
 
-/** By the ids of the heartbeats of one check; empty where no filter looks at any. */
+/** By the ids of the heartbeats of one check; empty if no filter reads any. */
 export async function kindsByContent(
   filters: SignalFilters,
   received: readonly Received[],

@@ -77,7 +77,7 @@ export const ingestPlugin = fp<{ config: Config }>(
     const loops = [trimming, ...backgroundLoops(app, heartbeats, config.ingest.partitionsAheadDays)]
     app.lifecycle.onStart('heartbeats', async () => {
       await ensurePartitions(database, config.ingest.partitionsAheadDays)
-      // No check may be judged down before the spools of processes that are gone are known.
+      // No check may go down before the spools of processes that are gone are known.
       if (heartbeats.failover) await app.blindTime.forget(await heartbeats.failover.maintain())
       for (const loop of loops) loop.start()
     })

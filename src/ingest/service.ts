@@ -152,7 +152,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
       return taken
     },
     queueLength: () => batcher.length,
-    /** Whether heartbeats can be stored, as far as the last ones tell. */
+    /** Whether heartbeats can be stored, as far as the last ones show. */
     isTaking: writeProbe.isOpen,
     /** Null where there is no spool. */
     failover,
@@ -176,7 +176,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     },
   }
 
-  /** Counts what becomes of the heartbeat, and tells the probe whether heartbeats can be stored. */
+  /** Counts the outcome of the heartbeat, and reports to the probe whether heartbeats can be stored. */
   function watched({ kind, acceptedAt }: Received, done: Done<Outcome>): Done<Outcome> {
     const since = clock.monotonic()
     return (error, outcome) => {

@@ -1,4 +1,4 @@
-// A message in plain words: the same facts for every transport, which only lays them out. Pure.
+// A message in plain words: the same facts for every transport, which only formats them. Pure.
 
 import type { CheckView } from '../checks/view.ts'
 import type { FlipReason } from '../core/status.ts'
@@ -13,28 +13,31 @@ type AlertLink = { label: string; url: string }
 
 export type Alert = {
   severity: Severity
-  /** What: one line. */
+  /** The title: what happened, in one line. */
   title: string
-  /** Why: a sentence or two. */
+  /** The text: why it happened, in one or two sentences. */
   text: string
   facts: Fact[]
-  /** The end of what the job printed last. */
+  /** The end of the job's last output. */
   output: string | null
   links: AlertLink[]
   /** Epoch milliseconds. */
   at: number
-  /** What it is about: the check's name, or Flatline. */
+  /** The subject: the name of the check, or Flatline. */
   source: string
-  /** The name of its project; empty if it is about none. */
+  /** The name of its project; empty if it has none. */
   project: string
   tags: string[]
   incident: string
-  /** Whether it opens the incident, ends it or only informs. */
+  /** Whether the message opens the incident, ends it or only informs. */
   phase: 'open' | 'resolved' | 'info'
   deliveryId: string
 }
 
-/** What a channel's owner wrote instead of our words, with placeholders. A body replaces everything below the title. */
+/**
+ * The text of the channel's owner in place of Flatline's, with placeholders. A body replaces everything below the
+ * title.
+ */
 export type Templates = { title?: string | undefined; body?: string | undefined }
 
 const outputMax = 1000
@@ -50,8 +53,8 @@ export function alertOf(message: Message, now: number, templates: Templates = {}
 }
 
 /**
- * A template that is blank once it is filled in (the job printed nothing, say) replaces nothing: vendors refuse blank
- * messages.
+ * A template that is blank after filling in (for example because the job printed nothing) replaces nothing: vendors
+ * refuse blank messages.
  */
 function overridden(message: CheckMessage, { title = '', body = '' }: Templates): Partial<Alert> {
   const fill = placeholdersOf(message, message.event === 'up' ? 'up' : 'down')
@@ -104,7 +107,7 @@ function checkAlert(message: CheckMessage, now: number): Alert {
 
 // --- what ---------------------------------------------------------------------------------------------------------
 
-const testText = 'This is a test. When a check goes down or recovers, you will be told here.'
+const testText = 'This is a test. When a check goes down or recovers, you will be notified here.'
 
 function titleOf({ event, check, outage }: CheckMessage): string {
   if (event === 'test') return 'Test of this channel'
@@ -187,7 +190,7 @@ function groupFacts(message: CheckMessage, others: NonNullable<CheckMessage['oth
   return all.length > namedMax ? [...named, { label: 'And', value: `${all.length - namedMax} more` }] : named
 }
 
-/** Acknowledging the first would look like acknowledging all. */
+/** A link to acknowledge the first would look like one to acknowledge all. */
 function groupLinks({ check, links }: CheckMessage): AlertLink[] {
   return links?.check ? [{ label: `Open ${nameOf(check)}`, url: links.check }] : []
 }
@@ -198,7 +201,7 @@ export function expectation({ schedule, graceS }: Pick<CheckView, 'schedule' | '
   return `every ${durationText(schedule.timeoutS * 1000).replace(/^1 (?=\w+$)/, '')}${grace}`
 }
 
-/** A check that is down has a next moment only by a calendar; otherwise its heartbeat is overdue. */
+/** A check that is down has a next moment only if it follows a calendar; otherwise its heartbeat is overdue. */
 function nextExpected({ event, check }: CheckMessage, now: number): string | undefined {
   if (event === 'up') return check.nextPing === null ? undefined : instantText(check.nextPing)
   if (check.schedule.kind === 'simple') return undefined
@@ -207,7 +210,7 @@ function nextExpected({ event, check }: CheckMessage, now: number): string | und
 }
 
 function outputOf(body: Buffer): string {
-  // A character has four bytes at most; what was cut in half at the start is dropped.
+  // A character has at most four bytes; half a character at the start is dropped.
   const end = body.subarray(Math.max(0, body.length - 4 * outputMax))
   return tail(readable(end.toString('utf8').replace(/^\uFFFD+/, '')), outputMax)
 }

@@ -1,14 +1,14 @@
-// Making an alert short enough for a destination: the last output goes first, then facts from the end, then the end of the text. What
-// is cut is the alert, not what was written from it, so that no markup, JSON or entity is ever cut in half.
+// Shortens an alert to the limit of a destination: the last output first, then facts from the end, then the end of the
+// text. The alert is cut, not the text made from it, so that no markup, JSON or entity is ever cut in half.
 
 import type { Alert } from './alert.ts'
 import { cut, tail } from './text.ts'
 
-/** Shorter than this, an excerpt says nothing. */
+/** A shorter excerpt says nothing. */
 const outputMin = 40
 const titleMin = 60
 
-/** What `write` makes of as much of the alert as `size` finds no larger than `max`. */
+/** The result of `write` for the longest part of the alert whose `size` is not larger than `max`. */
 export function fit<T>(alert: Alert, max: number, write: (alert: Alert) => T, size: (written: T) => number): T {
   const fits = (candidate: Alert) => size(write(candidate)) <= max
   if (fits(alert)) return write(alert)
@@ -26,17 +26,17 @@ export function fit<T>(alert: Alert, max: number, write: (alert: Alert) => T, si
   return write({ ...short, title: cut(alert.title, titleMin), text: '', links: [] })
 }
 
-/** Of a text that is measured in UTF-16 units. */
+/** For a text that is measured in UTF-16 units. */
 export function fitText(alert: Alert, max: number, write: (alert: Alert) => string): string {
   return fit(alert, max, write, (text) => text.length)
 }
 
-/** Of a document that is measured in bytes of its JSON. */
+/** For a document that is measured in bytes of its JSON. */
 export function fitJson<T>(alert: Alert, maxBytes: number, write: (alert: Alert) => T): T {
   return fit(alert, maxBytes, write, (document) => Buffer.byteLength(JSON.stringify(document)))
 }
 
-/** What `write` makes of as much of a text as is not longer than `max` then. */
+/** The result of `write` for the longest part of a text whose result is not longer than `max`. */
 export function within(max: number, text: string, write: (text: string) => string): string {
   const whole = write(text)
   if (whole.length <= max) return whole
@@ -51,7 +51,7 @@ export function within(max: number, text: string, write: (text: string) => strin
   )
 }
 
-/** The largest number up to `max` that will do, 0 if none will: what will do for a number does for every smaller one. */
+/** The largest number up to `max` that fits, 0 if none does. If a number fits, every smaller one must fit. */
 function largest(max: number, willDo: (n: number) => boolean): number {
   let [low, high] = [0, max]
   while (low < high) {

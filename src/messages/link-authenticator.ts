@@ -9,7 +9,7 @@ type LinkOptions<Params> = {
   permission: Permission
   /** Names the caller in the audit log. */
   label: string
-  /** Throws the answer to a link that is not one of ours, or has expired. */
+  /** Throws the answer to a link that is invalid or has expired. */
   verify: (params: Params) => unknown
 }
 

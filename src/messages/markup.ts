@@ -1,5 +1,5 @@
-// The ways in which chat services, mail and push write emphasis, links and code, and one layout for those who take a
-// single text. Every function takes plain text and escapes it: the result has no markup of the text's own, mentions
+// The ways in which chat services, mail and push write emphasis, links and code, and one layout for services that take
+// a single text. Every function takes plain text and escapes it: the result contains no markup from the text, mentions
 // nobody, and has no character that the format lacks. So no caller can forget to escape; never pass the result of one
 // function to another.
 
@@ -21,24 +21,24 @@ export type Markup = {
 const invisible = '\u200b'
 
 /**
- * Keeps an at sign from mentioning a person, everybody or a room. Vendors differ in what may precede a mention, but
+ * Prevents an at sign from mentioning a person, everybody or a room. Vendors differ in what may precede a mention, but
  * after a letter or a digit, as in an e-mail address, no vendor sees one.
  */
 export const unmentioned = (text: string) => text.replace(/(?<![A-Za-z0-9])@/g, `@${invisible}`)
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
-/** For HTML and XML, in text and in attributes. */
+/** Escapes for HTML and XML, in text and in attributes. */
 export const xml = (text: string) => printable(text).replace(/[&<>"]/g, (character) => entities[character] as string)
 
-/** No run of backticks in it can begin a fence, or end the one around it. */
+/** Breaks runs of backticks, so that none can begin a fence, or end the one around it. */
 const unfenced = (text: string) => text.replace(/`{3,}/g, spread)
 const spread = (run: string) => [...run].join(invisible)
 const fenced = (text: string) => `\`\`\`\n${unfenced(text)}\n\`\`\``
 
 const oneLined = (text: string) => text.replace(/[\r\n]+/g, ' ').trim()
 
-/** Blanks at the start of a line, which a renderer would leave out or take for code. */
+/** Blanks at the start of a line, which a renderer would leave out or show as code. */
 const nonBreaking = (blanks: string) => '\u00a0'.repeat(blanks.length)
 
 /** Any of these characters could end the address of a link. */
@@ -163,7 +163,7 @@ function joinedLines(lines: readonly string[]): string {
   })
 }
 
-/** Stands out in a list of messages where there is no colour. */
+/** Makes outages visible in a list of messages without colours. */
 export const marks: Record<Severity, string> = { critical: '🔴', warning: '🟠', info: '🔵', resolved: '🟢' }
 
 export const colours: Record<Severity, string> = {

@@ -21,7 +21,7 @@ export type CheckMessage = Envelope & {
   flip: { at: string; from: Status; to: Status; reason: FlipReason }
   /** Critical for an outage, unless this says otherwise. */
   severity?: Severity
-  /** With a recovery: the outage that it ended. `untold`: no alert of the outage was sent. */
+  /** In a recovery: the outage that it ended. `untold`: no alert of the outage was sent. */
   outage?: { at: string; reason: FlipReason; untold?: boolean }
   /** How many reminders of the outage were sent, this one included. */
   reminder?: number
@@ -33,11 +33,11 @@ export type CheckMessage = Envelope & {
   blind?: { from: string; to: string }
   /** A replica that may have acknowledged a heartbeat and has not reported since. */
   unheard?: { replica: string; since: string }
-  /** The last one before the flip. */
+  /** The last ping before the flip. */
   lastPing?: { body: Buffer | null; exitStatus: number | null }
 }
 
-/** Of something else than a check: a channel that was switched off, the service itself. */
+/** A message about something other than a check: a channel that was switched off, or the service itself. */
 export type NoticeMessage = Envelope & {
   event: 'notice'
   /** In a mail that asks its recipient for confirmation: the hash of the address that is asked. */
@@ -46,16 +46,16 @@ export type NoticeMessage = Envelope & {
 }
 
 type Envelope = {
-  /** Names what lasts from an outage to its recovery: the same in both, another for the next outage. */
+  /** Identifies an incident from an outage to its recovery: the same in both, another one for the next outage. */
   incident: string
   /** `id` is the same on every attempt. */
   delivery: { id: string; attempt: number }
-  /** Of the request that caused the message. */
+  /** The id of the request that caused the message. */
   requestId?: string
   links?: { check?: string; acknowledge?: string; snooze?: string; unsubscribe?: string; confirm?: string }
 }
 
-/** `seq` is of the flip that began the outage. */
+/** `seq` is the number of the flip that began the outage. */
 export function incidentKey(checkId: string, seq: number): string {
   return `flatline-${uniqueKey(checkId)}-${seq}`
 }

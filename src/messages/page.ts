@@ -1,5 +1,5 @@
-// The few pages that links in messages lead to: no script, nothing from elsewhere, one style sheet for light and dark
-// schemes and narrow screens, which the content security policy names by its hash.
+// The few pages behind the links in messages: no script, nothing from elsewhere, one style sheet for light and dark
+// schemes and narrow screens, which the content security policy allows by its hash.
 
 import { createHash } from 'node:crypto'
 import { printable } from '../kit/characters.ts'

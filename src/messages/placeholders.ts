@@ -1,7 +1,7 @@
-// The placeholders of Healthchecks' webhooks (its catalogue, section 7). One pass: a value is never searched for
-// further placeholders, and unknown names are left as they are. A short template can contain the whole output two
-// hundred times, so the result is bounded while it is filled in: values that do not fit are cut, and JSON is cut so
-// that it stays valid.
+// The placeholders of Healthchecks' webhooks (https://healthchecks.io/docs/configuring_notifications/). One pass: a
+// value is never searched for further placeholders, and unknown names are left as they are. A short template can
+// contain the whole output two hundred times, so the result is limited while it is filled in: values that do not fit
+// are cut, and JSON is cut so that it stays valid.
 
 import { jsonText } from '../kit/characters.ts'
 import { isoSeconds } from '../kit/instant.ts'
@@ -9,21 +9,21 @@ import { within } from './fit.ts'
 import type { CheckMessage, Message, NoticeMessage } from './message.ts'
 import { cut } from './text.ts'
 
-// Longer names first; a tag's number is taken whole, so that $TAG10 is never the first tag and a zero.
+// Longer names first; a tag's number is read completely, so that $TAG10 is never the first tag followed by a zero.
 const names = /\$(NAME_JSON|BODY_JSON|EXITSTATUS|STATUS|TAG\d+|TAGS|CODE|NAME|SLUG|BODY|JSON|NOW)/g
 
-/** In UTF-16 units. The first two are what servers accept of an address and of all headers together. */
+/** In UTF-16 units. The first two are the lengths that servers accept for an address and for all headers together. */
 const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 
-/** The placeholders that hold the text of a notice. */
+/** The placeholders that contain the text of a notice. */
 const noticeTexts = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
 
-/** Whether these templates can carry a notice: without a place for its text it would look like an outage. */
+/** Whether these templates can contain a notice: without a place for its text it would look like an outage. */
 export function canTellNotice(templates: readonly (string | undefined)[]): boolean {
   return templates.some((template) => template !== undefined && noticeTexts.test(template))
 }
 
-/** As much of a value as takes at most `room` once `write` has escaped it. */
+/** The longest part of a value that takes at most `room` after `write` has escaped it. */
 type BoundedText = (room: number, write: (text: string) => string) => string
 
 /** `status` is the direction of the alert, which a test may choose. */
@@ -41,7 +41,7 @@ export function placeholdersOf(message: Message, status: 'down' | 'up') {
   return {
     url: (template: string) =>
       fill(template, values, filledMax.url, (value) => encodeURIComponent(value.toWellFormed())),
-    /** `count` is how many headers there are. */
+    /** `count` is the number of headers. */
     header: (template: string, count = 1) => fill(template, values, Math.floor(filledMax.headers / count), headerText),
     /** At most `max` units, by default as much as a webhook sends. */
     body: (template: string, max = filledMax.body) => fill(template, bodies, max, (value) => value),
@@ -120,7 +120,7 @@ function valuesOfNotice({ notice, incident }: NoticeMessage) {
   }
 }
 
-/** Control characters would end the header, and what comes after them would be the next one. */
+/** A control character would end the header, and the text after it would become the next one. */
 function headerText(value: string): string {
   return [...value].map((character) => headerCharacter(character.codePointAt(0) as number, character)).join('')
 }

@@ -3,16 +3,16 @@
 import { stripVTControlCharacters } from 'node:util'
 import { printable } from '../kit/characters.ts'
 
-/** Half of a character that is written as two units. */
+/** Half of a character that consists of two units. */
 const halfAtEnd = /[\uD800-\uDBFF]$/
 const halfAtStart = /^[\uDC00-\uDFFF]/
 
-/** At most `max` UTF-16 units: who counts code points counts fewer. A character is never cut in half. */
+/** Cuts to at most `max` UTF-16 units; code points are never more than that. Never cuts a character in half. */
 export function cut(text: string, max: number): string {
   return text.length <= max ? text : `${text.slice(0, Math.max(0, max - 1)).replace(halfAtEnd, '')}…`
 }
 
-/** The end of it. */
+/** The end of a text, at most `max` units. */
 export function tail(text: string, max: number): string {
   return text.length <= max ? text : `…${text.slice(text.length - max + 1).replace(halfAtStart, '')}`
 }
@@ -25,7 +25,7 @@ export function oneLine(text: string): string {
     .trim()
 }
 
-/** Text of several lines without control characters, colours of terminals and blank ends. */
+/** Text of several lines without control characters, terminal colours and trailing blanks. */
 export function readable(text: string): string {
   return stripVTControlCharacters(text.toWellFormed())
     .replace(/\r\n?/g, '\n')
@@ -46,7 +46,7 @@ const units: [seconds: number, name: string][] = [
   [1, 'second'],
 ]
 
-/** Its two largest units: `2 hours 5 minutes`. */
+/** The two largest units of a duration: `2 hours 5 minutes`. */
 export function durationText(ms: number): string {
   let left = Math.max(0, Math.round(ms / 1000))
   const parts = units.map(([seconds, name]) => {

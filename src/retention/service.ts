@@ -16,7 +16,7 @@ import { isDatabaseAway } from '../kit/availability.ts'
 import { deleteOldDeliveries } from '../notifications/queue/deletion-store.ts'
 import { lockSweep } from './store.ts'
 
-/** Tables of which old rows are deleted; those with partitions lose these. */
+/** Tables whose old rows are deleted; partitioned tables drop partitions instead. */
 const deletions = {
   flips: deleteOldFlips,
   deliveries: deleteOldDeliveries,

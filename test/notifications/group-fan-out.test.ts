@@ -180,7 +180,7 @@ suite('a channel that is switched off', () => {
     assert.equal(told.length, 2)
     const suppressed = (await world.deliveries()).filter(({ status }) => status === 'suppressed')
     assert.deepEqual(suppressed.map(({ last_error }) => last_error).sort(), [
-      'a notice, and the channel has no $NAME, $BODY or $JSON that could tell it',
+      'a notice, and the channel has no $NAME, $BODY or $JSON for its text',
       'the channel has no url_down',
     ])
   })

@@ -4,7 +4,7 @@
 import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement } from '../../database/sql.ts'
 
-/** `hash` is made of the project and the address. */
+/** `hash` is a hash of the project and the address. */
 export type MailRecipient = { projectId: string; hash: Buffer }
 
 const confirmed = statement(
@@ -44,10 +44,10 @@ const asking = statement(
    WHERE r.address_hash = $1 AND r.asked_at <= ${instant('$2')}`,
 )
 
-/** What a link says: for whom it is, and when it was made. */
+/** The content of a link: its recipient, and when it was made. */
 export type RecipientLink = { hash: Buffer; madeAt: number }
 
-/** The name of the project that asked; null if none did, or if it has asked again or was refused since then. */
+/** The name of the project that asked; null if none did, or if it has asked again or was refused since. */
 export async function selectAskingProject(on: Queryable, { hash, madeAt }: RecipientLink): Promise<string | null> {
   return (await on.query(asking, [hash, madeAt]))[0]?.name ?? null
 }

@@ -44,7 +44,7 @@ export function createRecipients(options: {
     try {
       parts = encryption.decrypt(Buffer.from(token, 'base64url'), purpose).split('.')
     } catch {
-      throw new AppError('not_found', 'this link is not one of ours')
+      throw new AppError('not_found', 'this link is not valid')
     }
     const [hash = '', untilS = ''] = parts
     const until = Number.parseInt(untilS, 36) * 1000
@@ -104,9 +104,12 @@ export function createRecipients(options: {
   }
 }
 
-const notAsked = () => new AppError('not_found', 'this address is not asked for confirmation any more')
+const notAsked = () => new AppError('not_found', 'this address no longer has to confirm')
 
-/** Addresses are compared without case. The hash is cut so that the token of a link fits into one segment of a path. */
+/**
+ * Addresses are compared case-insensitively. The hash is shortened so that the token of a link fits into one segment of
+ * a path.
+ */
 function hashOf(projectId: string, address: string): Buffer {
   return createHash('sha256').update(`${projectId} ${address.toLowerCase()}`).digest().subarray(0, 16)
 }

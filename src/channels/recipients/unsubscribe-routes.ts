@@ -13,7 +13,7 @@ import type { Channels } from '../channels.ts'
 
 const params = Type.Object({
   id: withExample(Uuid, exampleChannel, 'uuid of the channel'),
-  signature: withExample(Type.String({ maxLength: 100 }), 'Rk1fVG9rZW5TaWduYXR1cmU', 'What makes the link one of ours'),
+  signature: withExample(Type.String({ maxLength: 100 }), 'Rk1fVG9rZW5TaWduYXR1cmU', 'The signature of the link'),
 })
 const show = pageCall('showUnsubscribing', {
   summary: 'The page of the link in a mail with which its recipient ends it; changes nothing',

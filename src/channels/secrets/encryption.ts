@@ -1,5 +1,6 @@
-// Secrets at rest: AES-256-GCM. A box is version (1 byte), key id (4), nonce (12), tag (16), ciphertext. `context` names the row that
-// the box belongs to and is authenticated with it, so that a box copied into another row does not open there.
+// Secrets at rest: AES-256-GCM. A ciphertext is version (1 byte), key id (4), nonce (12), tag (16), encrypted text.
+// `context` names the row and is authenticated with it, so that a ciphertext copied into another row cannot be
+// decrypted there.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,7 +21,7 @@ const ciphertextStart = tagStart + 16
 export function createEncryption(keys: readonly Buffer[]) {
   const [current] = keys
   if (current === undefined || keys.some((key) => key.length !== keyBytes))
-    throw new Error('encryption needs keys of 32 bytes')
+    throw new Error('encryption requires keys of 32 bytes')
 
   return {
     encrypt(plain: string, context: string): Buffer<ArrayBuffer> {
@@ -30,10 +31,10 @@ export function createEncryption(keys: readonly Buffer[]) {
       return Buffer.concat([Buffer.of(version), keyId(current), nonce, cipher.getAuthTag(), ciphertext])
     },
 
-    /** Whether a box was made with the first key. */
+    /** Whether a ciphertext was made with the first key. */
     isCurrent: (box: Uint8Array): boolean => keyId(current).equals(Buffer.from(box).subarray(1, 5)),
 
-    /** Throws if no key fits, the box was changed or it belongs to another context. */
+    /** Throws if no key fits, the ciphertext was changed or it belongs to another context. */
     decrypt(box: Uint8Array, context: string): string {
       const bytes = Buffer.from(box)
       const key = keys.find((candidate) => keyId(candidate).equals(bytes.subarray(1, 5)))
@@ -47,19 +48,19 @@ export function createEncryption(keys: readonly Buffer[]) {
   }
 }
 
-/** Identifies a key without revealing it; each box begins with the id of its key. */
+/** Identifies a key without revealing it; each ciphertext contains the id of its key. */
 export function keyId(key: Buffer): Buffer {
   return createHash('sha256').update(key).digest().subarray(0, 4)
 }
 
 type KeySource = { encryptionKey?: readonly string[] | undefined; dataDir: string }
 
-/** The configured keys, or the one generated under `dataDir`, where only the local profile gets. */
+/** The configured keys, or the one generated under `dataDir`, which only the local profile allows. */
 export function loadKeys(options: KeySource): Buffer[] {
   return configuredKeys(options) ?? [localKey(options.dataDir)]
 }
 
-/** The same, but none is generated: empty where there is none yet. */
+/** The same, but generates no key: empty if there is none yet. */
 export function existingKeys(options: KeySource): Buffer[] {
   const configured = configuredKeys(options)
   if (configured) return configured
@@ -75,7 +76,7 @@ export function localKeyFile(dataDir: string): string {
   return join(dataDir, 'encryption.key')
 }
 
-/** A file under its final name is always whole: link, unlike rename, lets the first of two processes win. */
+/** A file under its final name is always complete: link, unlike rename, lets the first of two processes win. */
 function localKey(dataDir: string): Buffer {
   const file = localKeyFile(dataDir)
   try {
@@ -98,7 +99,7 @@ function localKey(dataDir: string): Buffer {
 
 function readKey(file: string): Buffer {
   const hex = readFileSync(file, 'utf8').trim()
-  // Never replaced by a new one: what was encrypted with the right one would be lost.
+  // Never replaced by a new one: everything that was encrypted with the right key would be lost.
   if (!/^[0-9a-f]{64}$/i.test(hex)) throw new Error(`${file} does not hold 64 hex digits; restore it from a backup`)
   return Buffer.from(hex, 'hex')
 }

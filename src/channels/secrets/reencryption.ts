@@ -1,12 +1,13 @@
-// Replacing the key that guards channels' settings: whatever older keys of the list encrypted is encrypted with the first one, after
-// which they can go. Any number of operators may ask for it at once, and channels may be changed meanwhile.
+// Replaces the key that encrypts channels' settings: everything that older keys of the list encrypted is encrypted with
+// the first one, after which the older keys can be removed. Several operators may call it at once, and channels may be
+// changed meanwhile.
 
 import type { Actor, WriteAudit } from '../../audit/store.ts'
 import type { Database } from '../../database/service.ts'
 import { type Box, exchangeBoxes, selectBoxes } from '../channels-store.ts'
 import { type Encryption, settingsContext } from './encryption.ts'
 
-/** `unreadable` were encrypted with a key that is not in the list: dropping it has lost them. */
+/** `unreadable` were encrypted with a key that is not in the list: they are lost unless it is added again. */
 export type Reencrypted = { channels: number; reencrypted: number; unreadable: number }
 
 const pageMax = 500
@@ -15,7 +16,7 @@ const first = '00000000-0000-0000-0000-000000000000'
 export function createReencryption(options: { database: Database; encryption: Encryption; writeAudit: WriteAudit }) {
   const { database, encryption, writeAudit } = options
 
-  /** Null if no key of the list opens it. */
+  /** Null if no key of the list decrypts it. */
   function reencrypt({ id, settings }: Box): Buffer | null {
     const context = settingsContext(id)
     try {

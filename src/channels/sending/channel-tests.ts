@@ -43,8 +43,8 @@ export function createChannelTests(options: {
   const allowances = new LRUCache<string, Allowance>(atMost(projectsMax))
 
   /**
-   * Counts messages of a project. `inAdvance` may take more than is left: a group counts as many messages as it has
-   * channels, and is tested while anything is left.
+   * Counts messages of a project. `inAdvance` may use more than is left: a group counts as many messages as it has
+   * channels, and is tested if anything is left.
    */
   function spend(projectId: string, messages: number, inAdvance = false): void {
     const allowance = allowanceAt(pace, allowances.get(projectId), now())

@@ -1,5 +1,5 @@
-// What holds for the destination of a channel on all replicas together: how many more messages it takes, and the pause for which it has
-// asked. Instants in epoch milliseconds.
+// What all replicas share about the destination of a channel: how many more messages it accepts, and the pause that it
+// has asked for. Instants in epoch milliseconds.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { statement } from '../../database/sql.ts'
@@ -11,7 +11,10 @@ const lock = statement(
   'SELECT id, pace_left AS "left", pace_at AS at FROM channels WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE',
 )
 
-/** Of those that have been sent to; the others have their whole burst. In the order of ids, so that replicas cannot deadlock. */
+/**
+ * Only channels that have been used; the others have their whole burst. In the order of ids, so that replicas cannot
+ * deadlock.
+ */
 export async function lockAllowances(tx: Queryable, channelIds: readonly string[]): Promise<Map<string, Allowance>> {
   const rows = await tx.query(lock, [channelIds])
   return new Map(rows.flatMap(({ id, left, at }) => (left === null || at === null ? [] : [[id, { left, at }]])))

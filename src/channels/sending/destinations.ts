@@ -1,6 +1,7 @@
-// What keeps messages from the destination of a channel: its circuit breaker, the pause for which it has asked (Retry-After), and the pace of
-// its vendor. Circuit breakers are each replica's own. A pause is in the database for all replicas, and here as well until it is written. The
-// pace holds for all replicas together: the database counts what is left, under a lock, in the transaction that claims the deliveries.
+// What prevents messages to the destination of a channel: its circuit breaker, the pause that it has asked for
+// (Retry-After), and the pace of its vendor. Each replica has its own circuit breakers. A pause is in the database for
+// all replicas, and also here until it is written. All replicas share the pace: the database counts what is left, under
+// a lock, in the transaction that claims the deliveries.
 
 import { createHash } from 'node:crypto'
 import type { Breaker, BreakerCall, CircuitBreakers } from '../../circuit-breakers/service.ts'
@@ -22,7 +23,7 @@ export function createDestinations(options: {
   /** Circuit breakers that were not closed when last seen, by channel. */
   const unhealthy = new Map<string, Breaker>()
   const delayedUntil = new Map<string, number>()
-  /** Channels of which the pace allows nothing, until when. Another replica may know of more. */
+  /** Channels whose pace allows no message, and until when. Another replica may know of more. */
   const overPaceUntil = new Map<string, number>()
 
   const breakerOf = ({ id, kind }: Destination) => breakers.get(breakerName({ id, kind }), kind)
@@ -44,7 +45,7 @@ export function createDestinations(options: {
   }
 
   return {
-    /** Channels whose circuit breaker refuses now, and until when. */
+    /** Channels whose circuit breaker currently refuses, and until when. */
     broken(): [channelId: string, until: number | null][] {
       for (const [id, breaker] of unhealthy) note(id, breaker)
       return [...unhealthy].flatMap(([id, breaker]) => (breaker.admits() ? [] : [[id, breaker.retryAt()]]))
@@ -55,12 +56,12 @@ export function createDestinations(options: {
       return current(delayedUntil, now())
     },
 
-    /** Channels of which the pace allows nothing, and until when. */
+    /** Channels whose pace allows no message, and until when. */
     overPace(): [channelId: string, until: number][] {
       return current(overPaceUntil, now())
     },
 
-    /** Which of these the pace of their vendors allows now, in their order. Counts only if the transaction does. */
+    /** Which of these the pace of their vendors allows now, in their order. The count is part of the transaction. */
     async keepPace<One extends Destined>(tx: Queryable, wanted: readonly One[]): Promise<One[]> {
       const at = now()
       const paced = new Map(wanted.flatMap(({ channelId, kind }) => entryOf(channelId, paceOf(kind))))
@@ -104,7 +105,7 @@ export function createDestinations(options: {
 
     requestTimeoutMs: (destination: Destination): number => breakerOf(destination).settings.requestTimeoutMs,
 
-    /** The channel is gone, or leads somewhere else now. */
+    /** The channel is gone, or has another destination now. */
     forget(destination: Destination): void {
       unhealthy.delete(destination.id)
       delayedUntil.delete(destination.id)
@@ -113,7 +114,7 @@ export function createDestinations(options: {
   }
 }
 
-/** Those whose time has not come; forgets the others. */
+/** The channels whose time has not come; drops the others. */
 function current(until: Map<string, number>, at: number): [channelId: string, until: number][] {
   for (const [id, end] of until) if (end <= at) until.delete(id)
   return [...until]

@@ -1,4 +1,5 @@
-// One exchange with the destination of a channel: opens the settings, checks that a recipient wants mails, and lets the transport send.
+// One exchange with the destination of a channel: decrypts the settings, checks that a recipient wants mails, and lets
+// the transport send.
 
 import { LRUCache } from 'lru-cache'
 import type { BreakerCall } from '../../circuit-breakers/service.ts'
@@ -16,8 +17,8 @@ import type { Destinations } from './destinations.ts'
 import { delayChannel } from './destinations-store.ts'
 
 /**
- * Interrupted: the process stops, and nobody knows whether the destination has the message, or the process was paused for so long that
- * its lease ran out. Forwarded: other channels are to send the message.
+ * Interrupted: the process stops, and it is unknown whether the destination has the message, or the process was paused
+ * for so long that its lease expired. Forwarded: other channels are to send the message.
  */
 export type SendResult =
   | { kind: 'sent' }
@@ -54,7 +55,7 @@ export type MessageSender = ReturnType<typeof createSender>
 
 const unreadableHint =
   "a channel's settings cannot be decrypted here: give every process on this database the same ENCRYPTION_KEY"
-/** For so long its deliveries are left to processes that may have the right key. */
+/** How long its deliveries are left to processes that may have the right key. */
 const unreadableForMs = 300_000
 const unreadableMax = 10_000
 /** How long mails wait after their project has reached its limit of the hour. */
@@ -62,7 +63,7 @@ const mailPauseMs = 60_000
 
 export function createSender(options: SenderOptions) {
   const { database, encryption, transports, destinations, now, log } = options
-  /** When each may be tried again here, by channel. */
+  /** When each channel may be tried again here. */
   const unreadable = new LRUCache<string, number>({ ...atMost(unreadableMax), ttl: unreadableForMs })
 
   async function delay(channel: Channel, ms: number): Promise<void> {
@@ -82,7 +83,7 @@ export function createSender(options: SenderOptions) {
     lease: SendLease,
   ): Promise<SendResult> {
     const timeoutMs = destinations.requestTimeoutMs(channel)
-    // A process that was paused does not know that another one has taken the delivery over, and would send it a second
+    // A process that was paused does not know that another one has taken over the delivery, and would send it a second
     // time.
     const beforeSend = () => {
       if (lease.isOver()) throw new LeaseOverError()
@@ -175,7 +176,10 @@ export function createSender(options: SenderOptions) {
   }
 }
 
-/** What a result says of the destination: it works, it does not and why, or nothing. A refusal of the request is an answer. */
+/**
+ * What a result says about the destination: it works, it fails and why, or nothing. A refusal of the request is an
+ * answer.
+ */
 function healthOf(result: SendResult): { works: true } | { works: false; reason: string } | null {
   if (result.kind === 'sent') return { works: true }
   if (result.kind !== 'failed') return null

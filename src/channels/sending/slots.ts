@@ -1,8 +1,8 @@
 // Every message to a destination that a user chose takes a slot. A channel begins with a few slots and gets another
-// with each message that arrives, up to a quarter of all; a channel that fails has a single one until it works. No kind
-// takes more than three quarters, so that there is room for the others when a vendor is away. A project has at most
-// twice as many slots as it leaves free, of all and of each kind, and the last one is for a project that has none:
-// however many destinations of other projects hang, a project that begins to send finds a slot.
+// with each message that arrives, up to a quarter of all; a channel that fails has a single slot until it works. No
+// kind takes more than three quarters, so that slots remain for the others when a vendor is unavailable. A project has
+// at most twice as many slots as it leaves free, of all and of each kind, and the last one is for a project that has
+// none: however many destinations of other projects hang, a project that begins to send finds a slot.
 
 import type { BreakerCall } from '../../circuit-breakers/service.ts'
 
@@ -17,7 +17,7 @@ export function createSlots(all: number) {
   const firstWidth = Math.max(1, Math.floor(all / 16))
   const ofKindMax = Math.max(1, Math.ceil((all * 3) / 4))
   const testsMax = Math.max(1, Math.floor(all / 4))
-  /** Only of channels that have something under way. */
+  /** Only channels with a message in progress. */
   const shares = new Map<string, SlotShare>()
   const ofKind = createCounts()
   const ofProject = createCounts()
@@ -79,7 +79,7 @@ export function createSlots(all: number) {
       return underWay < width && hasRoom(request)
     },
 
-    /** What has its share of the slots; `pairs` are a project's id and a kind, with a slash between. */
+    /** The owners of shares of the slots; `pairs` are a project's id and a kind, joined by a slash. */
     busy: () => ({
       channels: [...shares].flatMap(([id, { underWay, width }]) => (underWay >= width ? [id] : [])),
       kinds: ofKind.full((count) => count >= ofKindMax),
@@ -116,8 +116,8 @@ export function createSlots(all: number) {
     },
 
     /**
-     * Waits in turn for a slot for a test; tests have a quarter of all slots, whatever the channel's share. Resolves
-     * with the function that gives the slot back, or with null once the signal has aborted.
+     * Waits in turn for a slot for a test; tests use at most a quarter of all slots, whatever the channel's share.
+     * Resolves with the function that returns the slot, or with null once the signal has aborted.
      */
     async waitForTest(request: SlotRequest, signal: AbortSignal): Promise<(() => void) | null> {
       if (signal.aborted) return null

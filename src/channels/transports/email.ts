@@ -1,4 +1,5 @@
-// E-mail to one address, by the mail server that the operator has named: plain text and HTML, all mails of an outage in one thread.
+// E-mail to one address, through the mail server of the operator: plain text and HTML, all mails of an outage in one
+// thread.
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../../messages/alert.ts'
@@ -20,7 +21,9 @@ const Settings = settingsOf({
 })
 
 const unavailable = ({ smtp }: Capabilities) =>
-  smtp === null ? 'needs a mail server, and the operator of this service has named none (SMTP_RELAY_HOST)' : undefined
+  smtp === null
+    ? 'needs a mail server, and the operator of this service has configured none (SMTP_RELAY_HOST)'
+    : undefined
 
 export const email: Transport<Static<typeof Settings>> = {
   kind: 'email',
@@ -64,7 +67,7 @@ function headers(unsubscribe: string | undefined): Record<string, string> {
   }
 }
 
-/** All of the output, where the mail shows its end only. */
+/** The whole output, if the mail shows only its end. */
 function attachments(
   message: Message,
   { output }: Alert,

@@ -1,4 +1,4 @@
-// A group tells through other channels of the project: each of them gets a delivery of its own, with its own attempts.
+// A group sends through other channels of the project: each of them gets its own delivery, with its own attempts.
 
 import { type Static, Type } from 'typebox'
 import { uuidPattern } from '../../kit/identifier.ts'

@@ -1,6 +1,6 @@
-// A command on the machine that Flatline runs on, off unless the operator allows it. What is known of the check goes into the command's
-// environment and never into its text, so that nothing a job says can become a command. Of our own environment, which holds secrets, it
-// gets nothing.
+// A command on the machine of Flatline, off unless the operator allows it. The facts about the check are in the
+// command's environment and never in its text, so no output of a job can become a command. The environment of Flatline
+// itself, which contains secrets, is not passed on.
 
 import { spawn } from 'node:child_process'
 import { type Static, Type } from 'typebox'
@@ -52,7 +52,7 @@ function checkVariables(message: Message, direction: 'down' | 'up'): Record<stri
   return Object.fromEntries(variables.filter(([name, value]) => value !== `$${name}`))
 }
 
-/** The command and all that it started end with the time-out. */
+/** The time-out kills the command and all that it started. */
 async function run(
   command: string,
   env: Record<string, string>,
@@ -67,7 +67,7 @@ async function run(
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     } catch {
-      // Over already.
+      // Already ended.
     }
   }
   giveUp.addEventListener('abort', end, { once: true })

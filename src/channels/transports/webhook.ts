@@ -1,5 +1,6 @@
-// A plain webhook, in one of two styles: `url` gets our own JSON document for every event, signed if there is a secret; `url_down` and
-// `url_up` get what the user wrote, with Healthchecks' placeholders. Only 410 means that the destination is gone for good.
+// A plain webhook, in one of two styles: `url` gets Flatline's own JSON document for every event, signed if there is a
+// secret; `url_down` and `url_up` get the user's own text, with Healthchecks' placeholders. Only 410 means that the
+// destination is permanently gone.
 
 import { createHmac } from 'node:crypto'
 import { type Static, Type } from 'typebox'
@@ -42,7 +43,7 @@ const directions = ['down', 'up'] as const
 const permanentStatuses = [410]
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
-/** The connection's, and those that say who we are. */
+/** Headers of the connection, and those that identify Flatline. */
 const reservedHeaders =
   /^(connection|content-length|expect|host|idempotency-key|keep-alive|te|trailer|transfer-encoding|upgrade|x-flatline-signature)$/i
 
@@ -88,7 +89,7 @@ function directionProblem(direction: 'down' | 'up', settings: WebhookSettings): 
   return urlProblem(url, settings[url]) ?? headersProblem(headers, settings[headers])
 }
 
-// The parser drops them without a word.
+// The parser removes them silently.
 const controlCharacter = /\p{Cc}/u
 
 function urlProblem(field: string, text: string | undefined): SettingsProblem | undefined {
@@ -110,7 +111,7 @@ function headersProblem(field: string, headers: Record<string, string> = {}): Se
   return undefined
 }
 
-/** Everybody may read the address, so a receiver that has the secret can tell who sent the document, and when. */
+/** The address may be known to others: with the secret the receiver can verify who sent the document, and when. */
 function ownRequest(message: Message, settings: WebhookSettings, now: number): Request {
   const body = jsonText(documentOf(message, now))
   const headers = merged({ 'content-type': 'application/json' }, settings.headers)
@@ -125,8 +126,13 @@ function ownRequest(message: Message, settings: WebhookSettings, now: number): R
 function documentOf(message: Message, now: number): object {
   const { event, incident, delivery, links } = message
   const alert = alertOf(message, now)
-  const told = { incident, title: alert.title, text: bodyOf({ ...alert, links: [] }, plain), ...(links && { links }) }
-  if (message.event === 'notice') return { event, notice: message.notice, ...told, delivery }
+  const content = {
+    incident,
+    title: alert.title,
+    text: bodyOf({ ...alert, links: [] }, plain),
+    ...(links && { links }),
+  }
+  if (message.event === 'notice') return { event, notice: message.notice, ...content, delivery }
   const { check, flip, severity, outage, escalated, reminder, others, blind, lastPing } = message
   return {
     event,
@@ -139,7 +145,7 @@ function documentOf(message: Message, now: number): object {
     ...(others && { others: others.map((one) => ({ check: one.check.document(one.flip.to), flip: one.flip })) }),
     ...(blind && { blind }),
     ...(lastPing && { last_ping: { exit_status: lastPing.exitStatus, output: alert.output } }),
-    ...told,
+    ...content,
     delivery,
   }
 }
@@ -154,7 +160,7 @@ function styledRequest(message: Message, settings: WebhookSettings): Request | {
   const headers = Object.entries(settings[`headers_${direction}`] ?? {})
   const templates = [url, body, ...headers.map(([, value]) => value)]
   if (message.event === 'notice' && !canTellNotice(templates))
-    return { suppressed: 'a notice, and the channel has no $NAME, $BODY or $JSON that could tell it' }
+    return { suppressed: 'a notice, and the channel has no $NAME, $BODY or $JSON for its text' }
   return {
     url: fill.url(url),
     method,
@@ -165,7 +171,7 @@ function styledRequest(message: Message, settings: WebhookSettings): Request | {
 
 function directionOf(message: Message, settings: WebhookSettings): 'down' | 'up' {
   if (message.event === 'notice') return message.notice.severity === 'resolved' ? 'up' : 'down'
-  // A test of a channel that tells only recoveries tells one.
+  // A test of a channel that only gets recoveries is a recovery.
   return message.event === 'up' || (message.event === 'test' && !settings.url_down) ? 'up' : 'down'
 }
 

@@ -1,10 +1,10 @@
-// The attachment that Mattermost and Rocket.Chat took over from Slack's older messages.
+// The attachment that Mattermost and Rocket.Chat adopted from Slack's older messages.
 
 import type { Alert } from '../../messages/alert.ts'
 import { fitJson, fitText } from '../../messages/fit.ts'
 import { bodyOf, chatMarkdown, chatText, colours, messageOf, unmentioned } from '../../messages/markup.ts'
 
-/** Mattermost keeps attachments beside the text, in a place that holds little in older versions. */
+/** Mattermost stores attachments beside the text, in a field that is small in older versions. */
 const attachmentMaxBytes = 7500
 /** The limit of a message's text in older versions. */
 const textMax = 4000

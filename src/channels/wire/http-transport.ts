@@ -1,5 +1,6 @@
-// What transports over HTTP have in common: an alert becomes one request, and the answer says whether it was taken, is to be tried again,
-// will never be taken, or whether the destination is gone. Retrying what cannot succeed would keep the recovery behind it waiting.
+// What transports over HTTP have in common: an alert becomes one request, and the answer says whether it was accepted,
+// is to be retried, will never be accepted, or whether the destination is gone. Retrying what cannot succeed would make
+// the following recovery wait.
 
 import type { Static, TSchema } from 'typebox'
 import { jsonText } from '../../kit/characters.ts'
@@ -24,13 +25,13 @@ type AnswerMeaning = {
   says?: string | undefined
   retryAfterMs?: number | undefined
   /**
-   * The vendor itself says that the destination is gone for good. A status alone says nothing: any proxy on the way can
-   * answer any status.
+   * The vendor itself says that the destination is permanently gone. A status alone proves nothing: any proxy on the
+   * way can answer any status.
    */
   gone?: boolean | undefined
-  /** It was not taken, whatever the status says. */
+  /** The message was not accepted, whatever the status says. */
   failed?: boolean | undefined
-  /** What looks like refused credentials is none. */
+  /** The answer looks like refused credentials, but is not. */
   busy?: boolean | undefined
 }
 
@@ -39,9 +40,9 @@ export type VendorAnswers = {
   read?(body: unknown, response: FetchResponse, now: number): AnswerMeaning
 }
 
-/** Refused credentials may be a passing fault of the vendor. If it lasts, only new credentials help. */
+/** Refused credentials may be a temporary fault of the vendor. If it lasts, only new credentials help. */
 const refusedCredentials = [401, 403]
-/** The same request will be refused for ever. */
+/** The same request would always be refused. */
 const refusedRequests = [400, 405, 406, 411, 413, 414, 415, 422, 431]
 
 /** The statuses with which vendors refuse a request that they cannot parse. */
@@ -96,7 +97,7 @@ export async function exchange(
   throw failure(response, reading, now())
 }
 
-/** As `exchange`, with one more attempt without markup: a mistake of ours in the markup must not lose an alert. */
+/** As `exchange`, with one more attempt without markup: a fault in Flatline's markup must not lose an alert. */
 export async function exchangeMarked(
   asked: ApiRequest,
   plainly: (() => ApiRequest | undefined) | undefined,

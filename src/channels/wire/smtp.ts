@@ -1,5 +1,5 @@
-// The mail server that the operator has named. One connection for each mail: alerts are few, and a connection that idles is closed by
-// the other side at the wrong moment.
+// The mail server of the operator. One connection for each mail: alerts are few, and a server may close an idle
+// connection at the wrong moment.
 
 import { Readable } from 'node:stream'
 import { failureReason } from '../../core/failure-reason.ts'
@@ -9,7 +9,7 @@ import { DeliveryError } from './transport.ts'
 export type SmtpRelay = {
   host: string
   port: number
-  /** tls: from the start; starttls: at once, or not at all; opportunistic: if it is offered; none: never. */
+  /** tls: from the start; starttls: required; opportunistic: if the server offers it; none: never. */
   security: 'tls' | 'starttls' | 'opportunistic' | 'none'
   from: string
   login: { user: string; pass: string } | undefined
@@ -56,7 +56,7 @@ export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
         requireTLS: security === 'starttls',
         ignoreTLS: security === 'none',
         ...(login && { auth: login }),
-        // Longer than ours, which then says what it was.
+        // Longer than Flatline's own limit, whose error message is better.
         connectionTimeout: timeoutMs + libraryMarginMs,
         greetingTimeout: timeoutMs + libraryMarginMs,
         socketTimeout: timeoutMs + libraryMarginMs,
@@ -106,13 +106,13 @@ const timedOut = (timeoutMs: number, cause: unknown) =>
     cause,
   })
 
-/** Without an enhanced code the bare status may also come from the policy of a server on the way. */
+/** Without an enhanced code the status may also come from the policy of an intermediate server. */
 const noMailboxWords =
   /(unknown|no such|invalid) (user|local|mailbox|recipient|address)|(user|mailbox|recipient|address)\b.*\b(unknown|unavailable|not (found|local|known)|does not exist|rejected: undeliverable|syntax)/i
 
 /**
- * Only a mailbox that does not exist is gone for good. Everything else may be put right on the server, by its operator or with time: no
- * access, a full mailbox, a list of senders of spam.
+ * Only a mailbox that does not exist is permanently gone. Everything else may be corrected on the server, by its
+ * operator or with time: no access, a full mailbox, a list of spam senders.
  */
 function mailError(cause: unknown): DeliveryError {
   const { responseCode, response, command, code } = cause as {
@@ -122,7 +122,7 @@ function mailError(cause: unknown): DeliveryError {
     code?: string
   }
   if (code === 'EAUTH')
-    return new DeliveryError('the mail server does not accept our login', { retryable: true, cause })
+    return new DeliveryError('the mail server does not accept the login', { retryable: true, cause })
   if (responseCode === undefined)
     return new DeliveryError('the mail server cannot be reached', {
       retryable: true,
@@ -139,7 +139,7 @@ function mailError(cause: unknown): DeliveryError {
   return new DeliveryError(`the mail server answered ${says}`, { permanent, retryable: !permanent, cause })
 }
 
-/** The library puts codes of its own in place of the system's, which it leaves in the message. */
+/** The library replaces the system's codes with its own, and leaves the system's in the message. */
 function unreachableReason(cause: unknown): string {
   const { code = '', message = '' } = cause as { code?: string; message?: string }
   const own: Record<string, string> = { ECONNECTION: 'reset', EDNS: 'unresolved', ETLS: 'tls' }

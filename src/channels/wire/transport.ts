@@ -1,5 +1,5 @@
-// A transport turns one Message into one exchange with one kind of destination. Retries, time-outs, limits and the guard against private
-// addresses are around it, once for all kinds.
+// A transport turns one Message into one exchange with one kind of destination. Retries, time-outs, limits and the
+// guard against private addresses are implemented once for all kinds, outside of the transports.
 
 import { STATUS_CODES } from 'node:http'
 import { type TProperties, type TSchema, Type } from 'typebox'
@@ -9,14 +9,14 @@ import type { FetchResponse, GuardedFetch } from '../../outbound/guarded-fetch.t
 import type { WantedAlerts } from '../wanted-alerts.ts'
 import type { Smtp } from './smtp.ts'
 
-/** What the operator has provided for channels that need it. */
+/** What the operator has configured for channels that need it. */
 export type Capabilities = { smtp: Smtp | null; shell: boolean }
 
 export type SendContext = {
   fetch: GuardedFetch
   signal: AbortSignal
   now: () => number
-  /** For the whole of an exchange that is not made by `fetch`. */
+  /** The time limit of an exchange that does not use `fetch`. */
   timeoutMs: number
   /**
    * Throws if the message must not be sent any more. `fetch` calls it; a transport without `fetch` calls it right
@@ -41,11 +41,11 @@ export type Transport<Settings = never> = {
   settings: TSchema
   /** Which alerts a channel of the kind wants, unless its owner says otherwise. */
   alerts?: WantedAlerts
-  /** How fast the vendor lets one channel go, where it says so. */
+  /** The rate that the vendor documents for one channel, if any. */
   pace?: Pace
-  /** What the schema cannot say about settings that pass it. */
+  /** Rules that the schema cannot express, for settings that match it. */
   problem?(settings: Settings): SettingsProblem | undefined
-  /** What the operator would have to provide before there can be channels of this kind. */
+  /** What the operator would have to configure before channels of this kind can exist. */
   unavailable?(capabilities: Capabilities): string | undefined
   /** The address that gets the mails, for kinds that send mail. */
   recipient?(settings: Settings): string
@@ -55,7 +55,7 @@ export type Transport<Settings = never> = {
   send(message: Message, settings: Settings, context: SendContext): Promise<Sent>
 }
 
-/** Settings of every kind that sends our texts. */
+/** Settings of every kind that sends Flatline's texts. */
 const common = {
   title: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })),
   body: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
@@ -74,7 +74,7 @@ export const token = () => secret({ pattern: '^[!-~]+$', rule: 'must be printabl
 const urlPattern = '^[Hh][Tt][Tt][Pp][Ss]?://[^\\s@\\u0000-\\u001f\\u007f]+$'
 const urlRule = 'must be an http:// or https:// URL without spaces or credentials'
 
-/** Where to send. With `secret` it is a credential: only its host is ever shown. */
+/** The destination. With `secret` it is a credential: only its host is ever shown. */
 export const address = (extra: { secret?: 'url'; default?: string } = {}) =>
   Type.String({ maxLength: 1000, pattern: urlPattern, rule: urlRule, url: true, ...extra })
 
@@ -117,7 +117,10 @@ export class DeliveryError extends Error {
   }
 }
 
-/** Of an HTTP answer that is not a success. `permanent` lists the statuses that the destination means for good. */
+/**
+ * The error for an HTTP answer that is not a success. `permanent` lists the statuses that the vendor uses for permanent
+ * failures.
+ */
 export function refusal(response: FetchResponse, permanent: readonly number[], now: number): DeliveryError {
   const { status } = response
   const isPermanent = permanent.includes(status)

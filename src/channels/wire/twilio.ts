@@ -1,5 +1,5 @@
-// What text messages and calls by Twilio have in common. A number that does not exist, cannot receive or does not want to is gone for
-// good.
+// What text messages and calls by Twilio have in common. A number that does not exist, cannot receive or has
+// unsubscribed is permanently gone.
 
 import { type Static, Type } from 'typebox'
 import { type ApiRequest, basic, pick, type VendorAnswers, words } from './http-transport.ts'
@@ -18,7 +18,7 @@ export const account = {
 
 const Account = Type.Object(account)
 
-/** No such account; a number that is invalid, unreachable, unsubscribed, no mobile. */
+/** No such account; a number that is invalid, unreachable, unsubscribed, or not mobile. */
 const goneCodes = [20_404, 21_211, 21_214, 21_217, 21_265, 21_401, 21_421, 21_610, 21_614]
 
 export const twilioAnswers: VendorAnswers = {

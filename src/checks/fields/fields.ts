@@ -1,4 +1,4 @@
-// The fields of a check that its owner sets, one row each. From the row come the type and the default of the setting, its column, what is
+// The settings of a check, one row each. From the row come the type and the default of the setting, its column, what is
 // accepted for it, and its place in the documents of the API, in definitions, in the audit log, in the description of the API and in the
 // import from Healthchecks. A new field is a row here, a migration, and the code that acts on it.
 

@@ -1,4 +1,4 @@
-// Finds the channels that people name by id or by name, and writes a list of channels as the audit log shows it.
+// Finds the channels that people name by id or by name, and formats a list of channels for the audit log.
 
 import { AppError } from '../../core/errors.ts'
 

@@ -85,7 +85,7 @@ export function createAttempts(options: AttemptOptions) {
       // Only changes of checks are grouped.
       else if (message.event !== 'notice') composed.push(message)
     }
-    // A reader who looks at colour, sound and the first names must not take an outage for a recovery.
+    // A reader who only notices colour, sound and the first names must not mistake an outage for a recovery.
     composed.sort((a, b) => urgency(a) - urgency(b))
     const [first, ...rest] = composed
     const [leader] = group as [store.ClaimedDelivery]

@@ -42,7 +42,7 @@ export function decide(
       disable: null,
       suppression: result.code,
     }
-  // Free for another replica at once; the idempotency key tells the destination that it may have it already.
+  // Free for another replica at once; the idempotency key lets the destination recognise a duplicate.
   if (result.kind === 'interrupted')
     return {
       status: 'retrying',

@@ -27,7 +27,7 @@ export function createCheckLinks(options: { encryption: Encryption; siteUrl: () 
     try {
       return encryption.decrypt(Buffer.from(token, 'base64url'), purposes[purpose])
     } catch {
-      throw new AppError('not_found', 'this link is not one of ours')
+      throw new AppError('not_found', 'this link is not valid')
     }
   }
 

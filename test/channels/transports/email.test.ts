@@ -229,7 +229,7 @@ suite('answers to email', () => {
       .send(down, { to }, contextFor({ ...relay, login: { user: 'me', pass: 'wrong' } }))
       .catch((e: unknown) => e)
     assert.ok(error instanceof DeliveryError && error.retryable)
-    assert.equal(error.message, 'the mail server does not accept our login')
+    assert.equal(error.message, 'the mail server does not accept the login')
   })
 
   test('email: a server that is unreachable, hangs or closes the connection is retried', async (t) => {

@@ -1,4 +1,4 @@
-// Discord: an incoming webhook with one embed. Nobody can be mentioned by what a job's name or output says.
+// Discord: an incoming webhook with one embed. The name and the output of a job cannot mention anybody.
 
 import type { Alert } from '../../../messages/alert.ts'
 import { fit, fitText, within } from '../../../messages/fit.ts'
@@ -67,7 +67,7 @@ function embed(alert: Alert): Embed {
   }
 }
 
-/** 1 is as much as Discord takes. */
+/** 1 is the largest value that Discord accepts. */
 function fullness({ title, description, fields }: Embed): number {
   const all = fields.reduce((sum, { name, value }) => sum + name.length + value.length, title.length)
   return Math.max((all + description.length) / embedMax, description.length / descriptionMax)

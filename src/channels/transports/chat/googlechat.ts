@@ -1,4 +1,5 @@
-// Google Chat: an incoming webhook of a space. A card, because its text can be made harmless; plain text could mention everybody.
+// Google Chat: an incoming webhook of a space. It sends a card, whose text can be escaped; plain text could mention
+// everybody.
 
 import type { Alert } from '../../../messages/alert.ts'
 import { fitJson, fitText } from '../../../messages/fit.ts'

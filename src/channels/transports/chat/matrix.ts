@@ -1,5 +1,5 @@
-// Matrix: a message into a room that the user of the token has joined. The delivery's id is the transaction's, so that a message
-// which is sent again appears one time.
+// Matrix: a message to a room that the user of the token has joined. The delivery's id is the transaction id, so a
+// message that is sent again appears once.
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../../../messages/alert.ts'

@@ -1,4 +1,4 @@
-// Rocket.Chat: an incoming webhook. A busy server says in milliseconds of the epoch when it will listen again.
+// Rocket.Chat: an incoming webhook. A busy server says in epoch milliseconds when to retry.
 
 import { Type } from 'typebox'
 import { attachmentOf, textOf } from '../../wire/attachment.ts'

@@ -1,4 +1,4 @@
-// Signal, by way of one's own signal-cli-rest-api.
+// Signal, through a self-hosted signal-cli-rest-api.
 
 import { Type } from 'typebox'
 import { fitText } from '../../../messages/fit.ts'

@@ -1,5 +1,5 @@
-// Slack, and what understands its incoming webhooks. The title is the text, which notifications show; the rest is an attachment of
-// blocks, because only attachments have a colour.
+// Slack, and services that accept its incoming webhooks. The title is the text, which notifications show; the rest is
+// an attachment of blocks, because only attachments have a colour.
 
 import type { Alert } from '../../../messages/alert.ts'
 import { fitText, within } from '../../../messages/fit.ts'
@@ -33,7 +33,7 @@ export const slack = httpTransport({
       attachments: [{ color: colours[alert.severity], fallback: unmentioned(alert.text), blocks: blocks(alert) }],
     },
   }),
-  // Without blocks, too, links and mentions in the text have to be escaped.
+  // Links and mentions in the text must also be escaped outside of blocks.
   plainly: (alert, { url }) => ({
     url,
     json: { text: fitText(alert, textMax, (part) => mrkdwn.text(messageOf(part, plain))), mrkdwn: false },

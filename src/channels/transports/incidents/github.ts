@@ -1,5 +1,5 @@
-// GitHub: an issue for each outage, which its recovery comments on and closes. A comment in the issue's source names the incident; by
-// that it is found again, through a search that needs a moment to know new issues.
+// GitHub: an issue for each outage; the recovery comments on it and closes it. A comment in the issue's source names
+// the incident, by which the issue is found again, through a search that takes a moment to index new issues.
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../../../messages/alert.ts'
@@ -27,7 +27,7 @@ import {
 const vendor = 'https://api.github.com'
 const titleMax = 256
 const bodyMax = 65_000
-/** So often a recovery looks for the issue of its outage. */
+/** How often a recovery searches for the issue of its outage. */
 const looksMax = 6
 
 const Settings = settingsOf({

@@ -12,7 +12,7 @@ const messageMax = 130
 const descriptionMax = 15_000
 const tagsMax = 20
 const tagMax = 50
-/** Of all details together. */
+/** The limit of all details together. */
 const detailsMax = 8000
 const detailMax = 700
 const noteMax = 25_000

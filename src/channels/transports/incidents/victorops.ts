@@ -1,5 +1,5 @@
-// Splunk On-Call, formerly VictorOps: its REST endpoint, whose address holds the key and the routing. It answers 200 also to what it
-// does not take, and says so in the body.
+// Splunk On-Call, formerly VictorOps: its REST endpoint, whose address contains the key and the routing. It also
+// answers 200 to what it does not accept, and says so in the body.
 
 import { fitText } from '../../../messages/fit.ts'
 import { bodyOf, plain } from '../../../messages/markup.ts'

@@ -1,4 +1,4 @@
-// Everything else, by way of an Apprise API server: addresses kept there under a key, or given along.
+// Other services, through an Apprise API server: with addresses stored there under a key, or sent along.
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../../../messages/alert.ts'

@@ -1,4 +1,4 @@
-// Gotify: a message of an application on one's own server.
+// Gotify: a message of an application on a self-hosted server.
 
 import { type Static, Type } from 'typebox'
 import type { Alert } from '../../../messages/alert.ts'

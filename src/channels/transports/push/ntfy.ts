@@ -1,4 +1,4 @@
-// ntfy: a message to a topic, on the public server or one's own.
+// ntfy: a message to a topic, on the public or a self-hosted server.
 
 import { Type } from 'typebox'
 import { fit } from '../../../messages/fit.ts'
@@ -15,7 +15,7 @@ const titleMax = 250
 const actionsMax = 3
 
 const Priority = (fallback: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 5, default: fallback }))
-/** Names of emoji that stand before the title. */
+/** Names of emoji that appear before the title. */
 const tags: Record<Severity, string> = {
   critical: 'red_circle',
   warning: 'orange_circle',

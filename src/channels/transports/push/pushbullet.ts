@@ -1,4 +1,4 @@
-// Pushbullet: a note to the devices of the token's owner, or to one of them. The delivery's id makes repetitions one.
+// Pushbullet: a note to the devices of the token's owner, or to one of them. The delivery's id prevents duplicates.
 
 import { Type } from 'typebox'
 import { fitText } from '../../../messages/fit.ts'

@@ -62,7 +62,7 @@ function splitLines(text: string, begin: number, max: number): string[] {
  */
 const outsideMax = 1000
 
-/** Finds the elements of an array by its brackets, commas and quotes; what is between them is not looked at. */
+/** Finds the elements of an array by its brackets, commas and quotes; what is between them is ignored. */
 function splitArray(text: string, open: number, max: number): string[] | null {
   const parts: string[] = []
   let [depth, outside] = [0, 0]

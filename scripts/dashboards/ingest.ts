@@ -3,7 +3,7 @@ import { dashboard, graph, heatmap, scope, stat } from './dashboard.ts'
 
 /** Of the labels of routes, what comes before their first parameter. */
 const labels = dialects.flatMap((dialect) =>
-  dialect.door === 'pings' ? dialect.routes.map(({ label }) => label.slice(0, label.indexOf(':'))) : [],
+  dialect.kind === 'pings' ? dialect.routes.map(({ label }) => label.slice(0, label.indexOf(':'))) : [],
 )
 const pings = `${scope}, route=~"${[...new Set(labels)].map((label) => `${label}:.*`).join('|')}"`
 const rate = (metric: string, by: string, matchers = scope) =>

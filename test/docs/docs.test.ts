@@ -40,7 +40,7 @@ test('docs/protocols.md has a row for each dialect, with its source and its addr
     const { name, source } = dialect
     const row = rows.find((one) => one.startsWith(`| ${name} |`)) ?? ''
     assert.ok(row.includes(source), name)
-    const paths = dialect.door === 'listener' ? [] : dialect.routes.filter(({ isAlias }) => !isAlias)
+    const paths = dialect.kind === 'listener' ? [] : dialect.routes.filter(({ isAlias }) => !isAlias)
     for (const { path } of paths) assert.ok(row.includes(path.split(':', 1)[0] ?? path), `${name}: ${path}`)
   }
   // The parameter of Cronitor is a part of the first.

@@ -10,5 +10,5 @@ export const dialects: readonly Dialect[] = [healthchecks, uptimeKuma, uploads, 
 
 /** Patterns of the addresses whose first parameter is a credential, which the log must not show. */
 export const secretAddresses: readonly string[] = dialects.flatMap((dialect) =>
-  dialect.door === 'pings' ? dialect.routes.map(({ path }) => path) : [],
+  dialect.kind === 'pings' ? dialect.routes.map(({ path }) => path) : [],
 )

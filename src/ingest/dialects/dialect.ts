@@ -1,5 +1,5 @@
-// A dialect is one way in which heartbeats are sent, as one value: how they arrive, what they say, and how they are answered. It has one of
-// three doors. `pings`: a request is one heartbeat, and its address is the credential. `uploads`: a request holds many heartbeats, and a key
+// A dialect is one way in which heartbeats are sent, as one value: how they arrive, what they say, and how they are answered. There are
+// three kinds. `pings`: a request is one heartbeat, and its address is the credential. `uploads`: a request holds many heartbeats, and a key
 // of their project. `listener`: a server of another protocol. The mount (mount/mount.ts) derives access, limits of rate, body, preflights,
 // load shedding, the label of the metrics, the request log and the entry in the description of the API; the log derives what it must not show
 // (logging/redaction.ts). A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md.
@@ -28,7 +28,7 @@ type Served = Named & { methods: readonly string[]; routes: readonly DialectRout
 type DialectRoute = { path: string; label: string; schema: FastifySchema; isAlias: boolean }
 
 export type PingDialect = Served & {
-  door: 'pings'
+  kind: 'pings'
   /** `kept` up to the limit, or read and dropped. */
   body: 'kept' | 'ignored'
   /** Failures at addresses that match are answered in this dialect, even if there is no route. */
@@ -38,7 +38,7 @@ export type PingDialect = Served & {
 }
 
 export type UploadDialect = Served & {
-  door: 'uploads'
+  kind: 'uploads'
   bodyMaxBytes: number
   /** The text of each heartbeat. They are parsed one by one, so that a large body never is as many objects at once. */
   split: (body: string) => readonly string[]
@@ -49,7 +49,7 @@ export type UploadDialect = Served & {
 }
 
 export type ListenerDialect = Named & {
-  door: 'listener'
+  kind: 'listener'
   /** Null where it is switched off. */
   open: (app: FastifyInstance, config: Config) => Promise<Listener | null>
 }

@@ -40,7 +40,7 @@ const push = {
 }
 
 export const uptimeKuma: PingDialect = {
-  door: 'pings',
+  kind: 'pings',
   name: 'Uptime Kuma push',
   source: 'https://github.com/louislam/uptime-kuma/blob/master/server/routers/api-router.js',
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],

@@ -14,9 +14,9 @@ import { build } from '../../helper.ts'
 
 const read = (path: string) => readFileSync(join(import.meta.dirname, '../../..', path), 'utf8')
 
-const served = dialects.filter((dialect) => dialect.door !== 'listener')
-const routes = served.flatMap(({ name, door, methods, routes }) =>
-  routes.map((route) => ({ name, door, methods, route })),
+const served = dialects.filter((dialect) => dialect.kind !== 'listener')
+const routes = served.flatMap(({ name, kind, methods, routes }) =>
+  routes.map((route) => ({ name, kind, methods, route })),
 )
 /** The Ingress has none of the bare root: a path of `/` would let the world reach everything else. */
 const isOnRoot = (path: string) => path.startsWith('/:')
@@ -56,8 +56,8 @@ test('compose/haproxy.cfg limits no address of a dialect', () => {
 
 test('the log shows no credential that an address of a dialect holds', () => {
   const clean = createLineCleaner(loadConfig({ env: {} }), secretAddresses)
-  for (const { name, door, route } of routes) {
-    if (door !== 'pings') continue
+  for (const { name, kind, route } of routes) {
+    if (kind !== 'pings') continue
     const { address, values } = examplesOf(route)
     const [credential = ''] = values
     for (const line of [`GET ${address} HTTP/1.1`, `{"msg":"https://beats.example.org${address}?x=1"}`]) {

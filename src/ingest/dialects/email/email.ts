@@ -6,7 +6,7 @@ import type { Listener, ListenerDialect } from '../dialect.ts'
 import { createMailRecipients } from './mail-recipients.ts'
 
 export const email: ListenerDialect = {
-  door: 'listener',
+  kind: 'listener',
   name: 'Healthchecks by e-mail',
   source: 'https://healthchecks.io/docs/email/',
   open,

@@ -30,7 +30,7 @@ const suffixes = [
 ] as const
 
 export const healthchecks: PingDialect = {
-  door: 'pings',
+  kind: 'pings',
   name: 'Healthchecks over HTTP',
   source: 'https://healthchecks.io/docs/http_api/',
   methods,

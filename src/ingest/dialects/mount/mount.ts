@@ -1,4 +1,4 @@
-// Opens the door of a dialect: makes signals of what comes, gives them to the service, and answers. An answer of success is sent only once the
+// Serves a dialect: makes signals of what is sent, gives them to the service, and answers. An answer of success is sent only once the
 // heartbeat is on disk.
 
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
@@ -6,13 +6,13 @@ import type { Config } from '../../../config/load.ts'
 import { answersPreflights } from '../../../http/admission/cross-origin.ts'
 import { neverShed } from '../../../http/admission/pressure.ts'
 import type { Dialect, ListenerDialect } from '../dialect.ts'
-import { pingDoor } from './pings.ts'
-import { uploadDoor } from './uploads.ts'
+import { routeOfPings } from './pings.ts'
+import { routeOfUploads } from './uploads.ts'
 
 /** Encapsulated, so that each dialect reads bodies in its own way. */
 export const mount: FastifyPluginAsync<{ dialect: Dialect; config: Config }> = async (app, { dialect, config }) => {
-  if (dialect.door === 'listener') return openListener(app, dialect, config)
-  const door = dialect.door === 'pings' ? pingDoor(app, dialect, config) : uploadDoor(app, dialect, config)
+  if (dialect.kind === 'listener') return openListener(app, dialect, config)
+  const route = dialect.kind === 'pings' ? routeOfPings(app, dialect, config) : routeOfUploads(app, dialect, config)
   const methods = [...dialect.methods]
   for (const { path: url, label, schema, isAlias } of dialect.routes) {
     const shared = {
@@ -23,8 +23,8 @@ export const mount: FastifyPluginAsync<{ dialect: Dialect; config: Config }> = a
       undocumented: isAlias,
       ...neverShed,
     }
-    const routeConfig = { ...shared, ...door.config }
-    app.route({ method: methods, url, schema, exposeHeadRoute: false, ...door, config: routeConfig })
+    const routeConfig = { ...shared, ...route.config }
+    app.route({ method: methods, url, schema, exposeHeadRoute: false, ...route, config: routeConfig })
     if (!answersPreflights(url))
       app.options(url, { config: routeConfig }, (_request, reply) =>
         reply.headers(preflightOf(methods)).code(204).send(),

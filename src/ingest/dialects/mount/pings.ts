@@ -8,10 +8,10 @@ import { prepare } from '../../../http/errors.ts'
 import type { Target } from '../../signal.ts'
 import type { PingAddress, PingDialect, PingRequest, Refusal, Result, Said } from '../dialect.ts'
 import { createOwnerOf } from './ping-key-owner.ts'
-import { type Door, receive, signalOf } from './receive.ts'
+import { type RouteOfKind, receive, signalOf } from './receive.ts'
 import { senderOf } from './sender.ts'
 
-export function pingDoor(app: FastifyInstance, dialect: PingDialect, config: Config): Door {
+export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config: Config): RouteOfKind {
   const { heartbeats, checks } = app
   const ownerOf = createOwnerOf(app, config)
   const { parse } = dialect

@@ -3,8 +3,8 @@ import type { Heartbeats } from '../../service.ts'
 import type { Sender, Signal, Target } from '../../signal.ts'
 import type { Refusal, Result, Said } from '../dialect.ts'
 
-/** What the routes of a dialect have because of its door. */
-export type Door = { handler: RouteHandlerMethod; config: FastifyContextConfig; bodyLimit?: number }
+/** What the routes of a dialect have because of its kind. */
+export type RouteOfKind = { handler: RouteHandlerMethod; config: FastifyContextConfig; bodyLimit?: number }
 
 const notStored: Refusal = { status: 503, text: 'the heartbeat could not be stored, try again shortly', retryAfterS: 1 }
 const queueFull: Refusal = { status: 503, text: 'too many heartbeats, try again shortly', retryAfterS: 1 }

@@ -8,14 +8,14 @@ import { AppError } from '../../../core/errors.ts'
 import { statusOf } from '../../../http/errors.ts'
 import { type ProjectRef, type Sender, uploadKinds } from '../../signal.ts'
 import type { ParsedHeartbeat, Result, UploadDialect } from '../dialect.ts'
-import { type Door, receive, signalOf } from './receive.ts'
+import { type RouteOfKind, receive, signalOf } from './receive.ts'
 import { senderOf } from './sender.ts'
 
 /** Entries, and characters of entries, that are recorded at a time. */
 const atOnce = 250
 const lengthAtOnce = 500_000
 
-export function uploadDoor(app: FastifyInstance, dialect: UploadDialect, config: Config): Door {
+export function routeOfUploads(app: FastifyInstance, dialect: UploadDialect, config: Config): RouteOfKind {
   const { heartbeats } = app
   const { clock } = app.database
   const { split, parse, answer } = dialect

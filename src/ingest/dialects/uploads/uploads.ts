@@ -13,7 +13,7 @@ const entriesMax = 10_000
 const notStored = 'could not be stored, try again shortly'
 
 export const uploads: UploadDialect = {
-  door: 'uploads',
+  kind: 'uploads',
   name: 'Uploads',
   source: 'api.md',
   methods: ['POST'],

@@ -1,11 +1,11 @@
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config/load.ts'
+import { shippedOverrides } from '../config/work.ts'
 import { type BreakerPhase, breakerNumbers } from '../core/alerting/breaker.ts'
 import { atMost } from '../kit/cache.ts'
 import { circuitBreakerRoutes } from './routes.ts'
-import { type BreakerChange, type CircuitBreakers, createCircuitBreakers } from './service.ts'
-import { createSettingsOf } from './settings.ts'
+import { type BreakerChange, type BreakerSettings, type CircuitBreakers, createCircuitBreakers } from './service.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -82,3 +82,11 @@ export const circuitBreakerRoutesPlugin = fp(
   },
   { name: 'circuit-breaker-routes', dependencies: ['circuit-breakers', 'audit', 'auth', 'http-pressure'] },
 )
+
+/** The settings of a breaker: overrides for its exact name win over those for its kind. */
+export function createSettingsOf({ overrides, ...base }: Config['breakers']) {
+  const layers: Record<string, Partial<BreakerSettings>>[] = [shippedOverrides, overrides]
+  const settings = (key: string) => layers.map((layer) => (Object.hasOwn(layer, key) ? layer[key] : undefined))
+  return (kind: string, name: string): BreakerSettings =>
+    Object.assign({}, base, ...settings(kind), ...(name === kind ? [] : settings(name)))
+}

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { neverShed } from '../http/admission/pressure.ts'
+import { apiVersions, speakHealthchecks } from '../http/schemas/healthchecks-api.ts'
 import { bothForms } from '../http/slashes.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'
@@ -111,4 +112,17 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
 
 function servicesOf({ checks }: HealthReport): Record<string, string> {
   return Object.fromEntries(Object.entries(checks).map(([name, { status }]) => [name, status]))
+}
+
+/** Healthchecks' own probe: `OK` once the database has answered. */
+export const statusRoutes: FastifyPluginAsync<{ ping: () => Promise<void> }> = async (app, { ping }) => {
+  speakHealthchecks(app)
+  const config = { requires: 'public', quiet: true } as const
+  for (const version of apiVersions) {
+    const url = `/api/v${version}/status/`
+    app.get(url, { exposeHeadRoute: false, config, schema: schemas.status(version) }, async (_request, reply) => {
+      await ping()
+      return reply.header('cache-control', 'no-store').type('text/plain; charset=utf-8').send('OK')
+    })
+  }
 }

@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import type { Health } from '../health/service.ts'
 import { createLoop } from '../kit/loop.ts'
-import { beat } from './heartbeat.ts'
 import { serviceAlertRoutes } from './routes.ts'
 import type { Measurements } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
@@ -101,4 +100,27 @@ async function readHealth(health: Health): Promise<Pick<Measurements, 'health' |
     ([, check]) => check.status === 'degraded' || check.status === 'unhealthy',
   )
   return { health: status, ailing: ailing.map(([name]) => name) }
+}
+
+/**
+ * The service's own heartbeat to an external monitor, as long as the service is healthy. The monitor alerts on silence,
+ * so a failed heartbeat is not retried.
+ */
+async function beat(options: {
+  url: string
+  isWell: () => Promise<boolean>
+  signal: AbortSignal
+  log: { warn(o: object, message: string): void }
+}): Promise<void> {
+  const { url, isWell, signal, log } = options
+  if (!(await isWell())) return
+  try {
+    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
+    await response.body?.cancel()
+    if (!response.ok) log.warn({ event: 'self.heartbeat_refused', status: response.status }, 'own heartbeat refused')
+  } catch (error) {
+    if (signal.aborted) return
+    const { code } = ((error as Error).cause ?? error) as { code?: string }
+    log.warn({ event: 'self.heartbeat_refused', reason: code ?? (error as Error).name }, 'own heartbeat not delivered')
+  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { createSettingsOf } from '../../src/circuit-breakers/plugin.ts'
 import { type BreakerChange, BreakerOpenError, createCircuitBreakers } from '../../src/circuit-breakers/service.ts'
-import { createSettingsOf } from '../../src/circuit-breakers/settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { isDatabaseAway } from '../../src/kit/availability.ts'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import client from '@prometheus-io/client'
+import { createTenantLabels } from '../../src/metrics/domain.ts'
 import { createObservedGauges } from '../../src/metrics/observed.ts'
 import { createServiceLevel } from '../../src/metrics/service-level.ts'
-import { createTenantLabels } from '../../src/metrics/tenants.ts'
 import { eventually } from '../helper.ts'
 import { within } from '../patience.ts'
 

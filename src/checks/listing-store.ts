@@ -3,7 +3,7 @@
 import type { Status } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import { deletionOfOld } from '../database/old-rows.ts'
-import { instant, statement } from '../database/sql.ts'
+import { type ColumnsOf, instant, statement } from '../database/sql.ts'
 import { type CheckRow, checkColumns, toCheck, uniqueKey } from './fields/columns.ts'
 import type { Check, Settings } from './fields/fields.ts'
 
@@ -14,17 +14,20 @@ type ListedRow = CheckRow & { channels: string }
 
 const withChannels = (row: ListedRow): CheckWithChannels => ({ ...toCheck(row), channels: row.channels })
 
+const columns: ColumnsOf<ListedRow> = { ...checkColumns.types, channels: 'text' }
+
 const channels = `coalesce((SELECT string_agg(mc.channel_id::text, ',' ORDER BY mc.channel_id::text)
   FROM check_channels mc WHERE mc.check_id = m.id), '') AS channels`
 
-const one = statement(
+const one = statement<ListedRow>(
   'checks_select_one',
-  `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = $1 AND m.project_id = $2`,
+  columns,
+  `SELECT ${checkColumns.list}, ${channels} FROM checks m WHERE m.id = $1 AND m.project_id = $2`,
 )
 
 /** Null if the project has no check with this id. */
 export async function selectOwnCheck(on: Queryable, projectId: string, id: string): Promise<CheckWithChannels | null> {
-  const [row] = await on.query<ListedRow>(one, [id, projectId])
+  const [row] = await on.query(one, [id, projectId])
   return row ? withChannels(row) : null
 }
 
@@ -35,14 +38,15 @@ export async function selectExists(on: Queryable, id: string): Promise<boolean> 
   return (await on.query(exists, [id])).length > 0
 }
 
-const many = statement(
+const many = statement<ListedRow>(
   'checks_select_many',
-  `SELECT ${checkColumns}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`,
+  columns,
+  `SELECT ${checkColumns.list}, ${channels} FROM checks m WHERE m.id = ANY($1::uuid[])`,
 )
 
 /** The checks with these ids, of any project and in no particular order. */
 export async function selectChecks(on: Queryable, ids: readonly string[]): Promise<CheckWithChannels[]> {
-  return (await on.query<ListedRow>(many, [ids])).map(withChannels)
+  return (await on.query(many, [ids])).map(withChannels)
 }
 
 const badgeKeyTaken = statement(
@@ -103,9 +107,10 @@ export type ListFilter = { slug: string | null; tags: readonly string[]; after: 
 // The tag of a check is somewhere in its text: the database excludes what cannot match, the caller compares whole
 // words.
 const pageOf = (name: string, channels: string) =>
-  statement(
+  statement<ListedRow>(
     name,
-    `SELECT ${checkColumns}, ${channels} FROM checks m
+    columns,
+    `SELECT ${checkColumns.list}, ${channels} FROM checks m
    WHERE m.project_id = $1 AND ($2::text IS NULL OR m.slug = $2)
      AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS tag WHERE strpos(m.tags, tag) = 0)
      AND ($4::float8 IS NULL OR (m.created_at, m.id) > (${instant('$4')}, $5::uuid))
@@ -126,7 +131,7 @@ export async function selectPage(
   { withChannels: isWhole = true } = {},
 ): Promise<CheckWithChannels[]> {
   const values = [projectId, slug, tags, after?.createdAt ?? null, after?.id ?? null, limit]
-  return (await on.query<ListedRow>(isWhole ? page : pageOfReadings, values)).map(withChannels)
+  return (await on.query(isWhole ? page : pageOfReadings, values)).map(withChannels)
 }
 
 const byFields = statement(

@@ -28,19 +28,19 @@ export type DecidedChange = {
   flips: readonly CausedFlip[]
 }
 
-const lock = (name: string, columns: string) =>
-  statement(`checks_${name}`, `SELECT ${columns} FROM checks m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`)
-const lockWatched = lock('lock', watchedColumns)
-const lockWhole = lock('lock_whole', checkColumns)
+const lock = (columns: string) =>
+  `SELECT ${columns} FROM checks m WHERE m.id = ANY($1::uuid[]) ORDER BY m.id FOR UPDATE`
+const lockWatched = statement<WatchedRow>('checks_lock', watchedColumns.types, lock(watchedColumns.list))
+const lockWhole = statement<CheckRow>('checks_lock_whole', checkColumns.types, lock(checkColumns.list))
 
 /** Locks in id order, so that two replicas with the same checks cannot deadlock. */
 export async function lockChecks(tx: Queryable, ids: readonly string[]): Promise<WatchedCheck[]> {
-  return (await tx.query<WatchedRow>(lockWatched, [ids])).map(toWatchedCheck)
+  return (await tx.query(lockWatched, [ids])).map(toWatchedCheck)
 }
 
 /** Locks one check, and reads all its settings. */
 export async function lockCheck(tx: Queryable, id: string): Promise<Check | null> {
-  const [row] = await tx.query<CheckRow>(lockWhole, [[id]])
+  const [row] = await tx.query(lockWhole, [[id]])
   return row ? toCheck(row) : null
 }
 
@@ -146,7 +146,8 @@ export async function writeChanges(tx: Queryable, changes: readonly DecidedChang
   ])
 }
 
-const placeholder = ({ type }: AnyField, index: number) => (type?.isInstant ? instant(`$${index}`) : `$${index}`)
+const placeholder = ({ type }: AnyField, index: number) =>
+  type?.sql === 'timestamptz' ? instant(`$${index}`) : `$${index}`
 const valuesOf = (settings: Settings) => allFields.map(({ setting }) => settings[setting])
 
 const insert = statement(

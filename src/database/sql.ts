@@ -17,7 +17,7 @@ type Values = {
   'uuid[]': string[]
 }
 
-type SqlType = keyof Values
+export type SqlType = keyof Values
 
 /** The type of a column, with `?` if it can be null. */
 type SqlColumn = SqlType | `${SqlType}?`
@@ -35,7 +35,7 @@ type RowOf<C extends Columns> = { -readonly [Name in keyof C]: ValueOf<C[Name]> 
 type ColumnOf<Value> = {
   [T in SqlType]: NonNullable<Value> extends Values[T] ? (null extends Value ? `${T}?` : T) : never
 }[SqlType]
-type ColumnsOf<Row> = { [Name in keyof Row]-?: ColumnOf<Row[Name]> }
+export type ColumnsOf<Row> = { [Name in keyof Row]-?: ColumnOf<Row[Name]> }
 
 declare const row: unique symbol
 

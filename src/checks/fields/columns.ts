@@ -3,76 +3,71 @@
 import { createHash } from 'node:crypto'
 import type { WatchedCheck } from '../../core/check.ts'
 import type { State } from '../../core/status.ts'
-import { allFields, type Check, type DecidingFields, type Settings } from './fields.ts'
-
-const stateColumns = {
-  status: 'status',
-  n: 'n',
-  flipSeq: 'flip_seq',
-  lastPing: 'last_ping',
-  lastStart: 'last_start',
-  lastStartRid: 'last_start_rid',
-  lastDurationMs: 'last_duration_ms',
-  openRuns: 'open_runs',
-  failures: 'failures',
-  successes: 'successes',
-  missed: 'missed',
-} satisfies Record<keyof State, string>
-
-type Property =
-  | keyof Settings
-  | keyof State
-  | 'id'
-  | 'projectId'
-  | 'badgeKey'
-  | 'createdAt'
-  | 'deadline'
-  | 'lookAt'
-  | 'unsettledFrom'
-  | 'unsettledTo'
-
-const settingColumns = Object.fromEntries(allFields.map(({ setting, column }) => [setting, column])) as Record<
-  keyof Settings,
-  string
->
-
-const columnOf: Record<Property, string> = {
-  ...settingColumns,
-  ...stateColumns,
-  id: 'id',
-  projectId: 'project_id',
-  badgeKey: 'badge_key',
-  createdAt: 'created_at',
-  deadline: 'deadline',
-  lookAt: 'look_at',
-  unsettledFrom: 'unsettled_from',
-  unsettledTo: 'unsettled_to',
-}
-
-/** Settings that do not influence decisions about heartbeats and deadlines. */
-const notDeciding = new Set<Property>([
-  ...allFields.filter(({ decides }) => !decides).map(({ setting }) => setting),
-  'badgeKey',
-  'createdAt',
-])
-
-const properties = Object.keys(columnOf) as Property[]
-const selectList = (list: readonly Property[]) => list.map((name) => `m.${columnOf[name]} AS "${name}"`).join(', ')
-
-/** The select lists for `toCheck` and `toWatchedCheck`: each column under the name of its property. */
-export const checkColumns = selectList(properties)
-export const watchedColumns = selectList(properties.filter((name) => !notDeciding.has(name)))
+import type { ColumnsOf } from '../../database/sql.ts'
+import { type AnyField, allFields, type Check, type DecidingFields, type Settings } from './fields.ts'
 
 /** Null for most checks, which have no open run beside the latest. */
 type StateRow = Omit<State, 'openRuns'> & { openRuns: State['openRuns'] | null }
 
-export type WatchedRow = DecidingFields &
-  StateRow &
+type WatchedOnly = StateRow &
   Pick<WatchedCheck, 'id' | 'projectId' | 'deadline' | 'lookAt'> & {
     unsettledFrom: number | null
     unsettledTo: number | null
   }
-export type CheckRow = WatchedRow & Settings & Pick<Check, 'badgeKey' | 'createdAt'>
+type WholeOnly = Pick<Check, 'badgeKey' | 'createdAt'>
+
+export type WatchedRow = DecidingFields & WatchedOnly
+export type CheckRow = WatchedRow & Settings & WholeOnly
+
+/** The column of each property, and the type of that column. */
+type StoredAs<Row> = { [Name in keyof Row]: readonly [column: string, type: ColumnsOf<Row>[Name]] }
+
+const watchedOnly: StoredAs<WatchedOnly> = {
+  id: ['id', 'uuid'],
+  projectId: ['project_id', 'uuid'],
+  deadline: ['deadline', 'timestamptz?'],
+  lookAt: ['look_at', 'timestamptz?'],
+  unsettledFrom: ['unsettled_from', 'timestamptz?'],
+  unsettledTo: ['unsettled_to', 'timestamptz?'],
+  status: ['status', 'text'],
+  n: ['n', 'int8'],
+  flipSeq: ['flip_seq', 'int4'],
+  lastPing: ['last_ping', 'timestamptz?'],
+  lastStart: ['last_start', 'timestamptz?'],
+  lastStartRid: ['last_start_rid', 'uuid?'],
+  lastDurationMs: ['last_duration_ms', 'int8?'],
+  openRuns: ['open_runs', 'jsonb?'],
+  failures: ['failures', 'int4'],
+  successes: ['successes', 'int4'],
+  missed: ['missed', 'int4'],
+}
+const wholeOnly: StoredAs<WholeOnly> = { badgeKey: ['badge_key', 'uuid'], createdAt: ['created_at', 'timestamptz'] }
+
+/** A setting of ours is null by default, and a setting without a type on the wire is a text. */
+const settings = (list: readonly AnyField[]) =>
+  Object.fromEntries(
+    list.map(({ setting, column, type, isOurs }) => [setting, [column, `${type?.sql ?? 'text'}${isOurs ? '?' : ''}`]]),
+  )
+
+const watched = {
+  ...settings(allFields.filter(({ decides }) => decides)),
+  ...watchedOnly,
+} as unknown as StoredAs<WatchedRow>
+const whole = { ...settings(allFields), ...watchedOnly, ...wholeOnly } as unknown as StoredAs<CheckRow>
+
+/** What `toWatchedCheck` reads: all that influences decisions about heartbeats and deadlines. */
+export const watchedColumns = selectionOf(watched)
+/** What `toCheck` reads. */
+export const checkColumns = selectionOf(whole)
+
+/** The select list, each column under the name of its property, and the types of these columns. */
+function selectionOf<Row>(columns: StoredAs<Row>): { list: string; types: ColumnsOf<Row> } {
+  const all = Object.entries(columns) as [name: string, [column: string, type: string]][]
+  return {
+    list: all.map(([name, [column]]) => `m.${column} AS "${name}"`).join(', '),
+    types: Object.fromEntries(all.map(([name, [, type]]) => [name, type])) as ColumnsOf<Row>,
+  }
+}
 
 const noRuns: State['openRuns'] = []
 

@@ -2,6 +2,7 @@
 // conversion if wire and program differ.
 
 import { type TSchema, Type } from 'typebox'
+import type { SqlType } from '../../database/sql.ts'
 import { isUuid } from '../../kit/identifier.ts'
 import { isoMillis, isoSeconds, parseInstant } from '../../kit/instant.ts'
 import { readZone } from '../../schedule/legacy-zones.ts'
@@ -18,13 +19,13 @@ export type Wire = string | number | boolean | null
 export type Precision = 'seconds' | 'milliseconds'
 
 export type FieldType<Value> = {
+  /** The type of its column; an instant is kept as epoch milliseconds here. */
+  sql: SqlType
   rule: FieldRule
   schema: (options: { description: string }) => TSchema
   /** Converts a value that follows the rule; without it the value is stored as it is written. */
   read?(value: string): Value
   show?(value: Value, precision: Precision): Wire
-  /** Kept as epoch milliseconds, in a column of type timestamptz. */
-  isInstant?: true
 }
 
 export type CheckField = {
@@ -55,7 +56,7 @@ export const longestS = 365 * 86_400
 
 /** A text of at most so many characters, with the error text of Healthchecks. */
 export function text(maxLength: number): FieldType<string> {
-  return { rule: string(maxLength), schema: (options) => Type.String({ maxLength, ...options }) }
+  return { sql: 'text', rule: string(maxLength), schema: (options) => Type.String({ maxLength, ...options }) }
 }
 
 /**
@@ -67,18 +68,20 @@ export function boundedText(maxLength: number): FieldType<string> {
     typeof value === 'string' && exceeds(value, maxLength)
       ? `is too long, at most ${maxLength} characters are possible`
       : string()(value)
-  return { rule, schema: (options) => Type.String({ maxLength, ...options }) }
+  return { sql: 'text', rule, schema: (options) => Type.String({ maxLength, ...options }) }
 }
 
 export const slugMax = 100
 
 export const slug: FieldType<string> = {
+  sql: 'text',
   rule: string(slugMax, (value) => (/^[a-z0-9-_]*$/.test(value) ? undefined : 'does not match pattern')),
   schema: (options) => Type.String({ maxLength: slugMax, pattern: '^[a-z0-9-_]*$', ...options }),
 }
 
 /** A credential in an address. */
 export const token: FieldType<string> = {
+  sql: 'text',
   rule: (value) =>
     typeof value === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(value)
       ? undefined
@@ -87,28 +90,33 @@ export const token: FieldType<string> = {
 }
 
 export const expression: FieldType<string> = {
+  sql: 'text',
   rule: string(100, (value) => (isValidExpression(value) ? undefined : 'is not a valid cron or OnCalendar expression')),
   schema: (options) => Type.String({ maxLength: 100, ...options }),
 }
 
 export const timeZone: FieldType<string> = {
+  sql: 'text',
   rule: string(undefined, (value) => (readZone(value) ? undefined : 'is not a valid timezone')),
   schema: (options) => Type.String({ maxLength: 36, ...options }),
   read: (value) => readZone(value) ?? value,
 }
 
 export const methods: FieldType<string> = {
+  sql: 'text',
   rule: (value) => (value === '' || value === 'POST' ? undefined : 'has unexpected value'),
   schema: (options) => Type.String({ enum: ['', 'POST'], ...options }),
 }
 
 export const flag: FieldType<boolean> = {
+  sql: 'bool',
   rule: (value) => (typeof value === 'boolean' ? undefined : 'is not a boolean'),
   schema: (options) => Type.Boolean(options),
 }
 
 /** A length in seconds, with the error texts of Healthchecks. */
 export const seconds: FieldType<number> = {
+  sql: 'int4',
   rule: (value) => {
     // Python's booleans are the integers 0 and 1, which are below Healthchecks' minimum.
     if (typeof value === 'boolean') return 'is too small'
@@ -126,27 +134,29 @@ export function within(minimum: number, maximum: number): FieldType<number> {
     if ((value as number) < minimum) return `is too small, at least ${minimum} is needed`
     return (value as number) > maximum ? `is too large, at most ${maximum} is possible` : undefined
   }
-  return { rule, schema: (options) => Type.Integer({ minimum, maximum, ...options }) }
+  return { sql: 'int4', rule, schema: (options) => Type.Integer({ minimum, maximum, ...options }) }
 }
 
 export function oneOf<const Word extends string>(words: readonly Word[]): FieldType<Word> {
   return {
+    sql: 'text',
     rule: (value) => (words.includes(value as Word) ? undefined : `is not one of ${words.join(', ')}`),
     schema: (options) => Type.String({ enum: [...words], ...options }),
   }
 }
 
 export const instant: FieldType<number> = {
+  sql: 'timestamptz',
   rule: string(undefined, (value) =>
     parseInstant(value) === null ? 'is not an ISO 8601 instant with a zone' : undefined,
   ),
   schema: (options) => Type.String(options),
   read: (value) => parseInstant(value) ?? 0,
   show: (value, precision) => (precision === 'seconds' ? isoSeconds(value) : isoMillis(value)),
-  isInstant: true,
 }
 
 export const checkId: FieldType<string> = {
+  sql: 'uuid',
   rule: string(undefined, (value) => (isUuid(value) ? undefined : 'is not a uuid')),
   schema: (options) => Type.String(options),
 }

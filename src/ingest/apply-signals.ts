@@ -14,10 +14,10 @@ import type { Recorded } from './store.ts'
 export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; forMs: number }[] }
 
 /**
- * What is known beside the check's row. `contents`: what the filters say of the signals, by their ids. `watermark`:
+ * Facts beside the check's row. `contents`: the kinds that the filters decided, by the ids of the signals. `watermark`:
  * other replicas may hold heartbeats received later than this, so no later deadline is applied. `lastFlipAt`: the
- * instant of the last recorded flip, where a signal may be older. `recent`: the instants of the last minute's
- * heartbeats, for a check whose owner limits their number.
+ * instant of the last recorded flip, if a signal may be older. `recent`: the instants of the heartbeats of the last
+ * minute, for a check with a ping limit.
  */
 export type Surroundings = {
   windows: readonly BlindWindow[]
@@ -80,8 +80,8 @@ function newestOf({ lastPing, lastStart }: State, lastFlipAt: number | null): nu
 }
 
 /**
- * A late success changes nothing if the check has been up since before it, with no failures counted, no open run, and
- * none that it may have ended.
+ * A late success changes nothing if the check has been up since before it, without counted failures, without an open
+ * run, and without a run that it may have ended.
  */
 function mayMatter(state: State, kind: string, at: number, lastFlipAt: number | null): boolean {
   const isCalm =

@@ -2,7 +2,7 @@ import type { Queryable } from '../database/connection/client.ts'
 import { deletionOfOld } from '../database/old-rows.ts'
 import { statement } from '../database/sql.ts'
 
-/** The key by which the sender of a heartbeat makes its check count it once. */
+/** The key that a sender gives a heartbeat so that the check counts it once. */
 export type DedupeKey = { checkId: string; key: string }
 
 const known = statement(
@@ -12,7 +12,7 @@ const known = statement(
    JOIN heartbeat_keys k ON k.check_id = given.check_id AND k.key = given.key`,
 )
 
-/** Those that have been recorded already. Sure only while the checks are locked. */
+/** The keys that have already been recorded. Reliable only while the checks are locked. */
 export async function selectKnownKeys(tx: Queryable, keys: readonly DedupeKey[]): Promise<DedupeKey[]> {
   if (keys.length === 0) return []
   return tx.query(known, [keys.map(({ checkId }) => checkId), keys.map(({ key }) => key)])

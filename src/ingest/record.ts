@@ -25,7 +25,7 @@ type RecordedBatch = {
   counts: { kind: HeartbeatKind; projectId: string; count: number }[]
 }
 
-/** A heartbeat that was received longer ago may be older than the last flip of a check that is up. */
+/** A heartbeat that was received longer ago than this may be older than the last flip of a check that is up. */
 const lateAfterMs = 1000
 
 const recordedSuccess: Outcome = { recorded: 'success', created: false }
@@ -34,13 +34,13 @@ export function createRecorder(options: {
   database: Database
   checks: Pick<Checks, 'change' | 'lastFlips'>
   resolve: Resolver
-  /** Whether `windows` is all there is to know about blind time. */
+  /** Whether `windows` is complete. */
   isCurrent: () => boolean
   windows: () => readonly BlindWindow[]
-  /** Until when all heartbeats that other replicas acknowledged are in the database. */
+  /** Until when the database holds all heartbeats that other replicas acknowledged. */
   watermark: () => Watermark
   bodies: BodyAccount
-  /** `projectId` is empty where it is not known. */
+  /** `projectId` is empty if it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
   /** Called for each check that exists, with its project if the sender named it. */
   onExisting: (checkId: string, projectId: string | null) => void
@@ -52,7 +52,8 @@ export function createRecorder(options: {
     const blindUntil = windows().at(-1)?.to ?? 0
     const isPlain = (signal: Received) => isPlainSuccess(signal) && signal.at >= blindUntil
     const plain = new Map([...byCheck].filter(([, received]) => received.every(isPlain)))
-    // Looked up beforehand, because a key that is known fails the whole statement; one that becomes known meanwhile does.
+    // Looked up beforehand, because a known key fails the whole statement, and so does one that becomes known
+    // meanwhile.
     for (const checkId of (await repeatedOf(database, plain)).values()) plain.delete(checkId)
     if (plain.size === 0) return byCheck
     const closed = bodies.closed()
@@ -66,7 +67,7 @@ export function createRecorder(options: {
     return plain.size === byCheck.size ? none : new Map([...byCheck].filter(([checkId]) => !plain.has(checkId)))
   }
 
-  /** With `again` some may be there already. */
+  /** With `again` some may already be stored. */
   async function decide(
     { byCheck, isCreator }: Resolved,
     again: boolean,
@@ -139,7 +140,7 @@ export function createRecorder(options: {
     }
   }
 
-  /** What was recorded within the last minute of those checks whose owner limits that; for all others nothing is queried. */
+  /** The heartbeats of the last minute, for checks with a ping limit; nothing is queried for the others. */
   async function recentOf(
     tx: Queryable,
     locked: readonly WatchedCheck[],
@@ -222,7 +223,10 @@ function withoutIds(byCheck: ByCheck, ids: ReadonlySet<unknown>): ByCheck {
   return new Map([...byCheck].map(([checkId, received]) => [checkId, received.filter(({ id }) => !ids.has(id))]))
 }
 
-/** The ids of heartbeats whose key their check has seen before, in the database or among these, with the id of the check. */
+/**
+ * The ids of heartbeats whose key is known to their check, from the database or from among these, with the id of the
+ * check.
+ */
 async function repeatedOf(on: Queryable, byCheck: ByCheck): Promise<Map<string, string>> {
   const repeated = new Map<string, string>()
   const named = [...byCheck].flatMap(([checkId, received]) =>

@@ -5,13 +5,13 @@ import type { DatedKey } from '../accounts/service.ts'
 import type { Checks } from '../checks/service.ts'
 import { type ByCheck, type Outcome, type ProjectRef, projectRefOf, type Received, type Target } from './signal.ts'
 
-/** Null for a project whose key is not known, or may not do this. */
+/** Null for a project whose key is not known, or does not allow this. */
 type ProjectOf = (received: Received) => string | null
 
 /** The projects and kinds of the keys with these hashes, and until when they were valid; unknown hashes have no entry. */
 export type OwnersOfKeys = (hashes: readonly string[]) => Promise<ReadonlyMap<string, DatedKey>>
 
-/** The heartbeats that have a check, which of them made it, and why the others have none. */
+/** The heartbeats that have a check, which of them created it, and why the others have none. */
 export type Resolved = { byCheck: ByCheck; isCreator: (received: Received) => boolean; outcomes: Map<string, Outcome> }
 
 export type Resolver = ReturnType<typeof createResolver>
@@ -26,11 +26,11 @@ export function createResolver({
   /** Called for each token of a check, with the project of the check. */
   onToken: (token: string, projectId: string) => void
 }) {
-  /** A batch may be tried again, and then finds the check that its first attempt has made. */
+  /** A retried batch finds the check that its first attempt created. */
   const creators = new WeakSet<Received>()
   const isCreator = (received: Received) => creators.has(received)
 
-  /** The key of a heartbeat counts as it was when the heartbeat was accepted. */
+  /** A key counts as it was when the heartbeat was accepted. */
   async function findProjects(entries: readonly Received[]): Promise<ProjectOf> {
     const refs = entries.flatMap(({ target }) => projectRefOf(target) ?? [])
     const hashes = new Set(refs.flatMap((ref) => ('keyHash' in ref ? [ref.keyHash] : [])))

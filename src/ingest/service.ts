@@ -25,21 +25,20 @@ import { createBatchWriter } from './write-batch.ts'
 export type Heartbeats = ReturnType<typeof createHeartbeats>
 
 /**
- * A batch whose commit failed or whose outcome is unknown is tried again; the ids make that safe. A restart of the
- * database takes a second or two: the client waits that long for its OK, which is no longer than the usual time-out of
- * clients.
+ * A batch whose commit failed or whose outcome is unknown is retried; the ids make that safe. A restart of the database
+ * takes a second or two: the client waits that long for its OK, which is not longer than the usual time-out of clients.
  */
 const retryPauseMs = 100
 const holdForMs = 5000
 /** The limit of the bodies in one statement, unless a single one is larger. */
 const batchMaxBytes = 16 * 2 ** 20
-/** Beside its body, about what an entry keeps in memory. */
+/** The approximate memory of an entry beside its body. */
 const entryBytes = 500
 
 export type HeartbeatsOptions = {
   database: Database
   checks: Pick<Checks, 'change' | 'locate' | 'locateTokens' | 'owned' | 'projectsOf' | 'lastFlips'>
-  /** Null where nothing is accepted without the database. */
+  /** Null if nothing is accepted without the database. */
   spool: Spool | null
   ownersOfKeys: OwnersOfKeys
   writeAudit: WriteAudit
@@ -48,13 +47,13 @@ export type HeartbeatsOptions = {
   /** Keeps bodies within their quotas. */
   bodies: BodyAccount
   windows: () => readonly BlindWindow[]
-  /** Whether `windows` is all there is to know about blind time. */
+  /** Whether `windows` is complete. */
   isCurrent: () => boolean
-  /** Through which instant all heartbeats that other replicas acknowledged are in the database. */
+  /** The instant through which the database holds all heartbeats that other replicas acknowledged. */
   watermark: () => Watermark
-  /** Called when heartbeats that arrived at this instant were refused, and none is stored any more. */
+  /** Called when heartbeats that arrived at this instant were refused, and none has been stored since. */
   onClosed: (since: number) => void
-  /** Called when heartbeats were refused for want of the database. */
+  /** Called when heartbeats were refused because of the database. */
   onRefused: () => void
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
@@ -105,7 +104,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     }
   }
 
-  /** Without a spool, heartbeats wait for a database that is only restarted. */
+  /** Without a spool, heartbeats wait for a database that is only restarting. */
   async function writeLive(entries: Received[]): Promise<(Outcome | Error)[]> {
     for (let again = false; ; again = true) {
       try {
@@ -132,7 +131,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     return results
   }
 
-  /** One line for a batch: an outage would otherwise write one for every heartbeat. */
+  /** One line per batch: otherwise an outage would write one for every heartbeat. */
   function reported(err: Error, refused: number): Error {
     if (isDatabaseAway(err)) options.onRefused()
     options.log.warn({ err, event: 'heartbeat.refused', refused }, 'heartbeats could not be stored')
@@ -158,8 +157,8 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     failover,
     quarantine,
     /**
-     * When the heartbeat was accepted that has waited longest for the database; null if none waits. The rest of a
-     * replay that makes no progress does not count: detection must not wait for it.
+     * When the heartbeat that has waited longest for the database was accepted; null if none waits. The rest of a
+     * replay without progress does not count: detection must not wait for it.
      */
     oldestWaiting: () =>
       earlier(writeProbe.suspectedSince(), earlier(acceptedAtOf(batcher.oldest()), failover?.oldestExpected() ?? null)),
@@ -194,7 +193,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
   }
 }
 
-/** The failover is made after the writer, and remembers what the writer finds. */
+/** The failover is created after the writer, and remembers what the writer finds. */
 function writerOf(options: HeartbeatsOptions, failover: () => SpoolFailover | null) {
   const { record } = createRecorder({
     ...options,
@@ -208,7 +207,7 @@ function writerOf(options: HeartbeatsOptions, failover: () => SpoolFailover | nu
   return createBatchWriter({ ...options, record, projectsOf: options.checks.projectsOf })
 }
 
-/** Null for what is counted where it is recorded. */
+/** Null for heartbeats that are counted when they are recorded. */
 function countedAs(error: Error | null, outcome: Outcome | undefined): HeartbeatOutcome | null {
   if (error || outcome === undefined) return 'refused'
   if (typeof outcome === 'string') return outcome === 'duplicate' ? 'duplicate' : 'unknown'

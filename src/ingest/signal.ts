@@ -1,4 +1,4 @@
-// What a dialect makes of a request, and what becomes of it on its way into the database.
+// The result of a dialect for a request, and its stages on the way into the database.
 
 import type { KeyKind } from '../accounts/store.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
@@ -8,8 +8,8 @@ import type { QuotaRefusal } from '../quotas/limits.ts'
 export type ProjectRef = { id: string } | { keyHash: string; kinds: readonly KeyKind[] }
 
 /**
- * The check that a signal is for. `within` is the project that it must belong to; null where the address itself is the
- * credential. `create` makes the check if there is none. A token is the `push_token` of a check.
+ * The check that a signal is for. `within` is the project that it must belong to; null if the address itself is the
+ * credential. `create` creates the check if there is none. A token is the `push_token` of a check.
  */
 export type Target =
   | { by: 'id'; checkId: string; within: ProjectRef | null }
@@ -17,8 +17,8 @@ export type Target =
   | { by: 'token'; token: string }
 
 /**
- * `address` is the one that limits count: the socket's, or that which a trusted proxy names. `remoteAddr` and `scheme`
- * are what the headers claim, as the history shows them.
+ * `address` is the one that limits count: that of the socket, or the one that a trusted proxy reports. `remoteAddr` and
+ * `scheme` are what the headers claim, for the history.
  */
 export type Sender = { address: string; remoteAddr: string; scheme: string; method: string; ua: string }
 
@@ -27,27 +27,27 @@ export type Signal = {
   kind: SignalKind
   exitStatus: number | null
   rid: string | null
-  /** When it was sent, by its sender and within limits, in epoch milliseconds; null for now. */
+  /** When it was sent, according to its sender and within limits, in epoch milliseconds; null for now. */
   sentAt: number | null
-  /** What its sender calls it, to be counted once however often it is sent. */
+  /** The sender's own id for it, so that it counts once however often it is sent. */
   dedupeKey: string | null
   body: Buffer | null
   /** The texts of an e-mail. */
   mail: MailText | null
   sender: Sender
-  /** Of the request that carried it, for the flip that it causes. */
+  /** The id of its request, for the flip that it causes. */
   requestId: string
 }
 
 /**
- * A signal with its id, a uuid v7. `at` is the time that counts for the check, `acceptedAt` that at which the service
- * took it; they differ if the sender says when it was sent. Epoch milliseconds by the database's clock.
+ * A signal with its id, a uuid v7. `at` is the time that counts for the check, `acceptedAt` the time at which the
+ * service received it; they differ if the sender says when it was sent. Epoch milliseconds by the database's clock.
  */
 export type Received = Omit<Signal, 'sentAt'> & {
   id: string
   at: number
   acceptedAt: number
-  /** True for a heartbeat out of a spool, which was answered with success already. */
+  /** True for a heartbeat from a spool, which was already answered with success. */
   isAcknowledged?: true
 }
 
@@ -80,19 +80,19 @@ export type HeartbeatOutcome =
 export const pingKinds: readonly KeyKind[] = ['ping_key']
 export const uploadKinds: readonly KeyKind[] = ['ping_key', 'api_key']
 
-/** The project that the sender named or proved; null where the address is the credential. */
+/** The project that the sender named or proved; null if the address is the credential. */
 export function projectRefOf(target: Target): ProjectRef | null {
   if (target.by === 'token') return null
   return target.by === 'slug' ? target.project : target.within
 }
 
-/** Names the address in logs and among equals: the id of the check, its slug or its token. */
+/** Identifies the address in logs and among others: the id of the check, its slug or its token. */
 export function addressOf(target: Target): string {
   if (target.by === 'token') return target.token
   return target.by === 'id' ? target.checkId : target.slug
 }
 
-/** Null where it is not known yet. */
+/** Null if it is not known yet. */
 export function projectIdOf(target: Target): string | null {
   const ref = projectRefOf(target)
   return ref !== null && 'id' in ref ? ref.id : null

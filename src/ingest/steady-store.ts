@@ -1,7 +1,8 @@
-// The identity case of the state machine in SQL: success on a check that is up, by a simple schedule, before its deadline, without
-// a run, a missed slot or a filter. It changes no status and makes no flip, and it is nearly every heartbeat there is, so
-// one statement locks, checks, moves the deadline and writes the history, without the rows travelling here and back. Anything else it leaves
-// alone, and core/status.ts decides. test/ingest/steady.test.ts holds the two equal.
+// The identity case of the state machine in SQL: success on a check that is up, with a simple schedule, before its
+// deadline, without a run, a missed slot or a filter. It changes no status and makes no flip, and nearly every
+// heartbeat is of this kind, so one statement locks, checks, moves the deadline and writes the history, without
+// transferring the rows. It leaves all others alone, and core/status.ts decides about them. test/ingest/steady.test.ts
+// checks that both are equal.
 
 import { floatArray, intArray, uuidArray } from '../database/arrays.ts'
 import type { Queryable } from '../database/connection/client.ts'
@@ -9,14 +10,14 @@ import { instant, statement } from '../database/sql.ts'
 import { type ClosedToBodies, openToBodies, type Total } from './history/bodies-store.ts'
 import type { ByCheck, Received, Sender } from './signal.ts'
 
-// Locked in the order of ids, like every batch, and no harder than the update will: what refers to a check is written
-// meanwhile. A statement that waited for a lock checks its conditions again on the new row. The ids are said twice:
-// from a join alone the planner reads the whole table as long as it is small. Heartbeats name their check and their
-// sender by their places in $1 and in $13 to $16, because those of a batch have few of either. What few batches have,
-// bodies and names, is a part of its own, left out where there are none. A name that was given before makes all of it
-// fail, with a violation of the key's uniqueness. With bodies, their bytes are counted on the row of the check, which
-// is written anyway; the projects in the last parameter keep none. A row of the result is a project with its count, a check that was left
-// alone, or a check with the bytes of its bodies.
+// Locked in the order of ids, like every batch, and only as strongly as the update needs: rows that refer to a check
+// can be written meanwhile. A statement that waited for a lock checks its conditions again on the new row. The ids are
+// given twice: with a join alone the planner reads the whole table as long as it is small. Heartbeats refer to their
+// check and their sender by positions in $1 and in $13 to $16, because a batch has few of either. Bodies and keys,
+// which few batches have, are a separate part, left out if there are none. A known key fails the whole statement,
+// because the key must be unique. With bodies, their bytes are counted on the row of the check, which is written
+// anyway; the projects in the last parameter keep none. A row of the result is a project with its count, a check that
+// was left alone, or a check with the bytes of its bodies.
 const record = (...parts: StatementPart[]) => {
   const hasBodies = parts.includes(bodies)
   const bodiesOnly = (text: string) => (hasBodies ? text : '')
@@ -79,7 +80,7 @@ const keys: StatementPart = {
      WHERE h.key IS NOT NULL)`,
 }
 
-/** By which of the parts it has, each as a bit. */
+/** By the parts that it has, each as a bit. */
 const parts = [bodies, keys]
 const statements = [record(), record(bodies), record(keys), record(...parts)]
 
@@ -134,12 +135,12 @@ export async function recordSteady(
   }
 }
 
-/** `unnest` fills up what is missing with nulls, and of nothing there is nothing to send. */
+/** `unnest` pads missing values with nulls, so an empty array can be sent instead. */
 function unlessEmpty<T>(column: (T | null)[]): (T | null)[] | null {
   return column.some((value) => value !== null) ? column : null
 }
 
-/** The distinct senders, and for each heartbeat the place of its sender among them, from 1. */
+/** The distinct senders, and for each heartbeat the position of its sender among them, from 1. */
 function sendersOf(heartbeats: readonly Received[]): { distinct: Sender[]; places: number[] } {
   const known = new Map<string, number>()
   const distinct: Sender[] = []

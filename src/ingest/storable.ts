@@ -1,5 +1,5 @@
-// Checks every heartbeat of every dialect before it joins a batch, and again when it comes out of a spool. This page
-// names the column of each field; what a column can hold is in core/columns.ts, which is made from the schema.
+// Checks every heartbeat of every dialect before it joins a batch, and again when it is read from a spool. This file
+// names the column of each field; core/columns.ts, which is generated from the schema, says what a column can hold.
 
 import { isIP } from 'node:net'
 import { columns } from '../core/columns.ts'
@@ -22,7 +22,10 @@ export function problemOf(received: Received): { field: string; rule: string } |
   )
 }
 
-/** Cleans values that the sender does not choose; throws `bad_request` with field and rule for values that it does. */
+/**
+ * Cleans values that the sender does not choose; throws `bad_request` with field and rule for values that the sender
+ * chooses.
+ */
 export function storable(received: Received): Received {
   const problem = problemOf(received)
   if (problem !== null) throw new AppError('bad_request', `${problem.field} ${problem.rule}`, { field: problem.field })
@@ -40,7 +43,7 @@ function targetRule(target: Target): string | null {
     : brokenRule(columns.heartbeats.check_id, target.checkId)
 }
 
-/** The last sender: the heartbeats of an upload share one. */
+/** The last sender, cached because the heartbeats of an upload share one. */
 let lastSender: { given: Sender; cleaned: Sender } | null = null
 
 function cleanSender(given: Sender): Sender {

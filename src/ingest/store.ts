@@ -3,7 +3,7 @@ import type { Queryable } from '../database/connection/client.ts'
 import { statement } from '../database/sql.ts'
 import type { ByCheck, Received } from './signal.ts'
 
-/** A heartbeat as it is kept: what was received, its number within its check, and its kind by the state machine. */
+/** A heartbeat as it is stored: what was received, its number within its check, and its kind by the state machine. */
 export type Recorded = {
   checkId: string
   received: Received
@@ -65,7 +65,7 @@ export async function insertHeartbeats(
 
 const removeTrial = statement('heartbeats_remove_trial', 'DELETE FROM heartbeats WHERE check_id = $1 AND id = $1')
 
-/** Stores a heartbeat of no check, received at `at`, and removes it again. `id` is a new uuid. */
+/** Stores a heartbeat without a check, received at `at`, and removes it again. `id` is a new uuid. */
 export async function tryInsert(tx: Queryable, id: string, at: number): Promise<void> {
   const sender = { scheme: '', method: '', remoteAddr: '', ua: '' }
   const received = { id, at, exitStatus: null, rid: null, body: null, sender } as Received
@@ -73,7 +73,8 @@ export async function tryInsert(tx: Queryable, id: string, at: number): Promise<
   await tx.query(removeTrial, [id])
 }
 
-// One look-up in the index for each, whatever the planner estimates: it has no statistics of today's partition, and would read all of it.
+// One look-up in the index for each, whatever the planner estimates: it has no statistics of today's partition, and
+// would read all of it.
 const existing = statement(
   'heartbeats_existing',
   { id: 'uuid' },
@@ -82,7 +83,7 @@ const existing = statement(
      WHERE check_id = r.check_id AND received_at = to_timestamp(r.at / 1000)::timestamptz(3) AND id = r.id LIMIT 1) h`,
 )
 
-/** Which of these have been recorded already, by a commit whose outcome was not known. */
+/** Which of these have already been recorded, by a commit whose outcome was unknown. */
 export async function selectRecorded(tx: Queryable, byCheck: ByCheck): Promise<Set<string>> {
   const received = [...byCheck.values()].flat()
   const rows = await tx.query(existing, [

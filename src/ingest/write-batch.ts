@@ -1,6 +1,7 @@
-// Writes a batch, and finds the heartbeats that cannot be stored. If the database is away the whole batch fails: an outage. If only a
-// statement fails something in the batch cannot be stored, and is found by halves, tenant by tenant first, so that only
-// its own project waits for it. Each half gets little time, so that a statement that hangs does not hold up the rest.
+// Writes a batch, and finds the heartbeats that cannot be stored. If the database is unavailable the whole batch fails:
+// an outage. If only a statement fails, something in the batch cannot be stored, and is found by halving, tenant by
+// tenant first, so that only its own project waits for it. Each half gets little time, so that a statement that hangs
+// does not delay the rest.
 
 import { isDatabaseAway } from '../kit/availability.ts'
 import { addressOf, type Outcome, projectRefOf, type Received } from './signal.ts'
@@ -11,14 +12,14 @@ export type Results = Map<string, Outcome | Error>
 export type BatchWriterOptions = {
   /** With `again` some may be recorded already; `limitMs` is for each statement. */
   record: (entries: readonly Received[], again: boolean, limitMs?: number) => Promise<ReadonlyMap<string, Outcome>>
-  /** The projects of these checks, as far as there are any. */
+  /** The projects of these checks, for those that have one. */
   projectsOf: (checkIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
   /** Makes the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
 }
 
 const attemptsMax = 3
-/** The time limit of each statement during the search: live, and out of a spool. */
+/** The time limit of each statement during the search: live, and from a spool. */
 const limitMs = { hasty: 500, patient: 5000 }
 /** Enough to find a dozen bad heartbeats of one project in a batch. */
 const failuresMax = 128
@@ -124,8 +125,10 @@ function halvesOf<T>(some: T[]): [T[], T[]] {
 }
 
 /**
- * A day without a partition, after the machine slept for long for example: "no partition of relation found for row".
+ * A day without a partition, for example after the machine slept for long: "no partition of relation found for row".
  */
 const missingPartition = '23514'
-/** "Duplicate key value violates unique constraint": a replay that was cut short is repeated, or another was faster. */
+/**
+ * "Duplicate key value violates unique constraint": an interrupted replay is repeated, or another replica was faster.
+ */
 const alreadyThere = '23505'

@@ -1,4 +1,4 @@
-// The calls on deliveries: what they take, what they answer, and examples.
+// The calls on deliveries: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nullable, ref, refusals, withExample } from '../http/schemas/api-schema.ts'
@@ -9,7 +9,7 @@ import { ById, DeliveryQuery } from './schema.ts'
 const Delivery = Type.Object(
   {
     id: Type.String(),
-    check: nullable('Null for a notice, which is about no check; the unique key for a read-only key'),
+    check: nullable('The check; null for a notice; the unique key for a read-only key'),
     channel: Type.String({ description: 'The unique key, made like that of a check, for a read-only key' }),
     event: Type.String({ description: 'down, up, escalation, notice, reminder, reminder:1 and so on' }),
     flip: Type.Union([
@@ -18,13 +18,13 @@ const Delivery = Type.Object(
     ]),
     status: Type.String({ enum: ['pending', 'sent', 'retrying', 'dead', 'suppressed'] }),
     attempts: Type.Integer(),
-    next_attempt: nullable('When it is tried again'),
+    next_attempt: nullable('Time of the next attempt'),
     waiting_for: Type.Union(
       [Type.String({ enum: ['slot', 'circuit_breaker', 'retry_after', 'pace', 'encryption_key'] }), Type.Null()],
-      { description: 'What keeps its channel from sending it now' },
+      { description: 'Why its channel cannot send it now' },
     ),
-    last_error: nullable('What went wrong, or why it was not sent'),
-    request_id: nullable('Of the request that caused the flip'),
+    last_error: nullable('The last error, or why it was not sent'),
+    request_id: nullable('Id of the request that caused the flip'),
   },
   closed,
 )
@@ -52,7 +52,7 @@ export const idOf = (what: string, id: string) =>
 export const listDeliveries = {
   operationId: 'listDeliveries',
   tags: ['channels'],
-  summary: 'Every alert and what became of it, the newest first',
+  summary: 'Every alert and its outcome, the newest first',
   querystring: DeliveryQuery,
   response: {
     200: json(
@@ -70,10 +70,10 @@ export const listDeliveries = {
 export const resendDelivery = {
   operationId: 'resendDelivery',
   tags: ['channels'],
-  summary: 'Begin another day of attempts at an alert that was given up',
+  summary: 'Retry a dead alert for another day',
   params: idOf('delivery', example.id),
   response: {
-    200: json('As it is now', ref<DeliveryDocument>('Delivery'), {
+    200: json('The delivery after the call', ref<DeliveryDocument>('Delivery'), {
       ...example,
       status: 'pending',
       attempts: 31,

@@ -29,7 +29,7 @@ export type DeliveryRow = DeliveryPosition & {
   retryAfterAt: number | null
   suppression: SuppressionCode | null
   detail: string | null
-  /** The flip; null of a delivery about no flip, or one that is no longer on record. */
+  /** The flip; null for a delivery without a flip, or if the flip is no longer stored. */
   at: number | null
   from: Status | null
   to: Status | null
@@ -78,7 +78,7 @@ const list = statement<DeliveryRow>(
    ORDER BY d.created_at DESC, d.flip_seq DESC, d.id DESC LIMIT $8`,
 )
 
-/** Newest first, behind the position `after`. */
+/** Newest first, after the position `after`. */
 export async function selectDeliveries(
   on: Queryable,
   projectId: string,
@@ -104,7 +104,7 @@ export type Resendable = {
   id: string
   status: DeliveryStatus
   channelOff: boolean
-  /** It is about a change of a check that is not the latest. */
+  /** The delivery is about a change of a check that is not the latest. */
   outdated: boolean
 }
 

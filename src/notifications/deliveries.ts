@@ -1,4 +1,4 @@
-// The deliveries as people see them, and another day of attempts for one that was given up.
+// The deliveries as people see them, and the retry of a dead one for another day.
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { Editor } from '../checks/editing.ts'
@@ -25,10 +25,10 @@ export type DeliveryDocument = {
   status: DeliveryStatus
   attempts: number
   next_attempt: string | null
-  /** What keeps the channel from sending it, where that is not its own next attempt. */
+  /** Why the channel cannot send it, if it does not wait for its own next attempt. */
   waiting_for: WaitReason | null
   last_error: string | null
-  /** Of the request that caused the flip; null if time did. */
+  /** The id of the request that caused the flip; null for a deadline. */
   request_id: string | null
 }
 
@@ -55,7 +55,8 @@ export function createDeliveries(options: {
     if (!isUnfinished || isBeingSent || kind === null || nextAttemptAt === null) return null
     const wait = gate.waitOf({ channelId, kind, projectId }, row.retryAfterAt, at)
     if (wait === null) return null
-    // A pause for which a destination has asked ends just before the attempt that it delays: compared in whole seconds.
+    // The pause that a destination asked for ends just before the attempt that it delays, so whole seconds are
+    // compared.
     return Math.ceil((wait.until ?? at) / 1000) >= Math.floor(nextAttemptAt / 1000) ? wait.reason : null
   }
 
@@ -91,8 +92,8 @@ export function createDeliveries(options: {
     },
 
     /**
-     * Begins another day of attempts at a delivery that was given up, under the same key. Only the latest change of a check can be sent
-     * again; a recovery reports the outage before it if no alert of that was sent.
+     * Retries a dead delivery for another day, with the same key. Only the latest change of a check can be sent again;
+     * a recovery reports the outage before it if no alert about that was sent.
      */
     async resend(caller: Editor, id: string): Promise<DeliveryDocument> {
       const { projectId } = caller
@@ -100,7 +101,7 @@ export function createDeliveries(options: {
         const dead = await store.selectForResend(tx, projectId, id)
         if (dead === null) throw new AppError('not_found', 'delivery not found')
         if (dead.status !== 'dead') throw new AppError('conflict', `the delivery is ${dead.status}, not dead`)
-        if (dead.channelOff) throw new AppError('conflict', 'the channel is switched off or deleted: mend it first')
+        if (dead.channelOff) throw new AppError('conflict', 'the channel is switched off or deleted: repair it first')
         if (dead.outdated) throw new AppError('conflict', 'the check has changed or was deleted since: send its latest')
         const sent = await store.resend(tx, dead, now())
         if (sent === null) throw new AppError('conflict', 'the delivery is not dead any more')
@@ -141,7 +142,7 @@ function deliveryDocument(row: store.DeliveryRow, waitingFor: WaitReason | null,
   }
 }
 
-/** Nothing is sent before the pause is over that the destination has asked for. */
+/** Nothing is sent before the end of the pause that the destination has asked for. */
 function nextAttemptOf({ status, nextAttemptAt, retryAfterAt }: store.DeliveryRow): number | null {
   if (status !== 'pending' && status !== 'retrying') return nextAttemptAt
   return nextAttemptAt === null ? retryAfterAt : Math.max(nextAttemptAt, retryAfterAt ?? 0)

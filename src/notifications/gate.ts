@@ -1,6 +1,6 @@
-// Whether a channel may send now, and if not, until when and why. What has to wait is not claimed, so that no attempt is spent on it.
-// Slots, circuit breakers and settings that cannot be decrypted are each replica's own; pauses that destinations ask for (Retry-After) and
-// the pace of vendors hold for all replicas together, by the database.
+// Whether a channel may send now, and if not, until when and why. A delivery that has to wait is not claimed, so it
+// spends no attempt. Slots, circuit breakers and undecryptable settings are known to each replica alone; the database
+// coordinates pauses that destinations ask for (Retry-After) and the pace of vendors for all replicas.
 
 import type { Destinations } from '../channels/sending/destinations.ts'
 import type { MessageSender } from '../channels/sending/send.ts'
@@ -11,10 +11,10 @@ import type { Busy } from './queue/queue-store.ts'
 
 export type WaitReason = 'slot' | 'circuit_breaker' | 'retry_after' | 'pace' | 'encryption_key'
 
-/** `until` is null if the time is not known, as of a slot. */
+/** `until` is null if the time is not known, for example for a slot. */
 export type SendWait = { reason: WaitReason; until: number | null }
 
-/** The right to send one message: `call` reports the result, `leave` gives the slot back. */
+/** The right to send one message: `call` reports the result, `leave` returns the slot. */
 export type SendPermit = { call: BreakerCall; leave: () => void }
 
 export type Gate = ReturnType<typeof createGate>
@@ -26,7 +26,7 @@ export function createGate(options: {
 }) {
   const { slots, destinations, sender } = options
 
-  /** Channels that wait for something else than a slot. Where several reasons hold, the one that is added last is shown. */
+  /** Channels that wait for something other than a slot. If several reasons apply, the last one added is shown. */
   function waits(): Map<string, SendWait> {
     const all = new Map<string, SendWait>()
     const add = (reason: WaitReason, channels: Iterable<[channelId: string, until: number | null]>) => {
@@ -48,7 +48,9 @@ export function createGate(options: {
       return slots.isFree(request) ? null : { reason: 'slot', until: null }
     },
 
-    /** What nothing is claimed for now: channels, and kinds, projects and pairs of both that have their share of the slots. */
+    /**
+     * What cannot be claimed now: channels, and kinds, projects and pairs of both that use their share of the slots.
+     */
     closed(): Busy {
       const busy = slots.busy()
       return { ...busy, channels: [...busy.channels, ...waits().keys()] }
@@ -66,7 +68,7 @@ export function createGate(options: {
       return { call: watched, leave }
     },
 
-    /** Which of these the pace of their vendors allows now. Counts only if the transaction does. */
+    /** Which of these the pace of their vendors allows now. The count is part of the transaction. */
     keepPace: <One extends SlotRequest>(tx: Queryable, wanted: readonly One[]): Promise<One[]> =>
       destinations.keepPace(tx, wanted),
   }

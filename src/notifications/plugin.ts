@@ -15,16 +15,16 @@ declare module 'fastify' {
   }
 }
 
-/** Counting asks the database, and every replica is scraped. */
+/** Counting queries the database, and every replica is scraped. */
 const countEveryMs = 15_000
 
-/** How often suppressed alerts are checked again whose reason may have passed. */
+/** How often suppressed alerts whose reason may have passed are checked again. */
 const releaseEveryMs = 15_000
 
-/** One renewal may fail without the lease being lost. */
+/** One renewal may fail without losing the lease. */
 const renewalsPerLease = 3
 
-/** A longer wait for a destination that hangs would use up the time that the other steps of the shutdown need. */
+/** Waiting longer for a destination that hangs would use the time of the other steps of the shutdown. */
 const drainMs = 5000
 
 export const notificationsPlugin = fp<{ config: Config['alerting'] }>(

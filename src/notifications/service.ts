@@ -1,5 +1,5 @@
-// Notifications. Detection writes flips and knows nothing of this; the outbox turns flips into deliveries, and the worker claims due
-// deliveries and sends them. Neither changes a status.
+// Notifications. Detection writes flips and does not know this room; the outbox turns flips into deliveries, and the
+// worker claims due deliveries and sends them. Neither changes a status.
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { ChannelService } from '../channels/service.ts'
@@ -32,7 +32,7 @@ export type NotificationLimits = {
   retryMaxMs: number
   retryForMs: number
   suspectMs: number
-  /** More outages of one check within an hour are flapping; 0 is never. */
+  /** A check with more outages within an hour is flapping; 0 means never. */
   flappingOutages: number
   stormSingly: number
   stormGatherMs: number
@@ -94,7 +94,7 @@ export function createNotifications(options: NotificationOptions) {
       { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
     ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
 
-    /** How many deliveries are not finished. */
+    /** The number of unfinished deliveries. */
     queueLength: () => store.countUnfinished(database),
   }
 }

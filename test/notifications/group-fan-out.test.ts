@@ -88,7 +88,7 @@ suite('a group', () => {
     await world.flips(await world.check(replica, [group]), ['down'])
     await replica.turn()
     const [{ status, last_error } = {}] = await world.deliveries()
-    assert.deepEqual([status, last_error], ['dead', 'none of its channels is there any more and switched on'])
+    assert.deepEqual([status, last_error], ['dead', 'none of its channels exists and is switched on'])
   })
 
   test('a test of a group tests all of its channels', async (t) => {

@@ -1,4 +1,4 @@
-// The dialects that are spoken.
+// The supported dialects.
 
 import type { Dialect } from './dialect.ts'
 import { email } from './email/email.ts'

@@ -13,9 +13,9 @@ import type { Outcome, ProjectRef, Signal, Target } from '../signal.ts'
 export type Dialect = PingDialect | UploadDialect | ListenerDialect
 
 type Named = {
-  /** Unique; a row of docs/protocols.md bears it. */
+  /** Unique; the name of a row of docs/protocols.md. */
   name: string
-  /** The page that says how it is spoken: its public address, or the page of docs/ for one of Flatline's own. */
+  /** The page that specifies it: a public address, or a page of docs/ for one of Flatline's own. */
   source: string
 }
 
@@ -40,7 +40,9 @@ export type PingDialect = Served & {
 export type UploadDialect = Served & {
   kind: 'uploads'
   bodyMaxBytes: number
-  /** The text of each heartbeat. They are parsed one by one, so that a large body never is as many objects at once. */
+  /**
+   * The text of each heartbeat. They are parsed one by one, so that a large body never becomes as many objects at once.
+   */
   split: (body: string) => readonly string[]
   /** `now` in epoch milliseconds. */
   parse: (text: string, to: { project: ProjectRef; now: number }) => ParsedHeartbeat
@@ -50,27 +52,30 @@ export type UploadDialect = Served & {
 
 export type ListenerDialect = Named & {
   kind: 'listener'
-  /** Null where it is switched off. */
+  /** Null if it is switched off. */
   open: (app: FastifyInstance, config: Config) => Promise<Listener | null>
 }
 
-/** It listens before the main listener does, so that a port which cannot be had stops the start. */
+/** It listens before the main listener does, so that a port that is in use stops the start. */
 export type Listener = { listen: () => Promise<void>; close: () => Promise<void> }
 
-/** The check as a ping names it. The mount looks up whose ping key it is. */
+/** The check as a ping names it. The mount looks up the owner of the ping key. */
 export type PingAddress =
   | Extract<Target, { by: 'id' | 'token' }>
   | { by: 'slug'; pingKey: string; slug: string; create: boolean }
 
 export type PingRequest = { params: Readonly<Record<string, string | undefined>>; query: Query }
 
-/** What a heartbeat says; the rest of the signal comes from its request. A body that is absent is that of the request. */
+/**
+ * The content of a heartbeat; the rest of the signal comes from its request. Without a body, that of the request
+ * counts.
+ */
 export type Said = Pick<Signal, 'kind' | 'exitStatus' | 'rid'> & Partial<Pick<Signal, 'sentAt' | 'dedupeKey' | 'body'>>
 
 /** Why a heartbeat is not recorded, in the words of the dialect. */
 export type Refusal = { status: number; text: string; retryAfterS?: number }
 
-/** What became of a heartbeat. */
+/** The outcome of a heartbeat. */
 export type Result = Outcome | Refusal
 
 /** A refusal with an address is given only if there is such a check; otherwise the outcome is `unknown`. */

@@ -1,7 +1,8 @@
-// The push monitor of Uptime Kuma (its server/routers/api-router.js): GET /api/push/<token>?status=up&msg=OK&ping=, by any method. The token is
-// that of a check (`push_token`), and the only credential. Whatever is not exactly `up` is a failure; `ping`, a number of milliseconds, is
-// validated before the token is looked up, and not kept. A paused check answers as if there were none. Every refusal is a 404 with `ok: false`,
-// but what could not be stored is a 503, so that clients that retry do.
+// The push monitor of Uptime Kuma (https://github.com/louislam/uptime-kuma/blob/master/server/routers/api-router.js):
+// GET /api/push/<token>?status=up&msg=OK&ping=, by any method. The token is the `push_token` of a check, and the only
+// credential. Any status but exactly `up` is a failure; `ping`, a number of milliseconds, is validated before the token
+// is looked up, and not kept. A paused check answers as if it did not exist. Every refusal is a 404 with `ok: false`,
+// except that a heartbeat that could not be stored is a 503, so that clients retry.
 
 import { Type } from 'typebox'
 import { json, withExample } from '../../http/schemas/api-schema.ts'
@@ -72,7 +73,7 @@ function parse({ params, query }: PingRequest): ParsedPing {
 
 function answer(result: Result): Reply {
   if (result === 'unknown' || result === 'ambiguous') return refuse(notFound)
-  // An address that no route can have: 400 elsewhere.
+  // An address that no route can have, which is a 400 elsewhere.
   if (typeof result === 'object' && 'status' in result) return refuse(result.status === 400 ? notFound : result)
   if (typeof result === 'object' && 'limitedForMs' in result)
     return refuse({ status: 429, text: 'rate limit exceeded', retryAfterS: Math.ceil(result.limitedForMs / 1000) })

@@ -1,10 +1,10 @@
-// Once the spool of a process that is gone has been taken over, the other replicas need not wait for that process any more.
-// The database may be away at that moment, so the ids are kept until it knows.
+// Once the spool of a process that is gone has been adopted, the other replicas need not wait for that process any
+// more. The database may be unavailable at that moment, so the ids are kept until it has them.
 
 export function createAdoption(options: {
-  /** Takes spools over; returns the ids of their owners. */
+  /** Adopts spools; returns the ids of their owners. */
   adopt: () => Promise<string[]>
-  /** Reports this replica, which holds their heartbeats now, before the owners are forgotten. */
+  /** Reports this replica, which holds their heartbeats now, before the owners are removed. */
   record: () => Promise<void>
   forget: (replicaIds: readonly string[]) => Promise<void>
 }) {

@@ -1,5 +1,5 @@
-// How a heartbeat lies in a spool and in the quarantine: the length of the JSON (32 bits, little-endian), the JSON, and the
-// body. A payload that another version wrote is read if it has what this version needs.
+// The format of a heartbeat in a spool and in the quarantine: the length of the JSON (32 bits, little-endian), the
+// JSON, and the body. A payload of another version is read if it contains what this version needs.
 
 import { isUuid } from '../../kit/identifier.ts'
 import type { SpoolRecord } from '../../spool/records.ts'
@@ -33,7 +33,7 @@ export function decodeHeartbeat(payload: Buffer): Received | null {
   }
 }
 
-/** The heartbeats of a segment, and copies of the payloads that are none. */
+/** The heartbeats of a segment, and copies of the payloads that are not heartbeats. */
 export function decodeAll(records: readonly SpoolRecord[]): { heartbeats: Received[]; unreadable: Buffer[] } {
   const heartbeats: Received[] = []
   const unreadable: Buffer[] = []

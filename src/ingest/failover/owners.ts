@@ -1,4 +1,5 @@
-// Finds the owner of a heartbeat while the database is away, from the checks, keys and tokens that were used before.
+// Finds the owner of a heartbeat while the database is unavailable, from the checks, keys and tokens that were used
+// before.
 
 import { networkOf } from '../../kit/network.ts'
 import type { RecordOwner } from '../../spool/spool.ts'

@@ -1,4 +1,4 @@
-// The calls about heartbeats that were acknowledged and that the database refuses: what they take, what they answer, and examples.
+// The calls about acknowledged heartbeats that the database refuses: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nothing, nullable, refusals, withExample } from '../../http/schemas/api-schema.ts'
@@ -35,7 +35,7 @@ const Quarantined = Type.Object({
 export const listQuarantine = {
   operationId: 'listQuarantine',
   tags: ['service'],
-  summary: 'Heartbeats that were acknowledged and that the database refuses, the newest first',
+  summary: 'Acknowledged heartbeats that the database refuses, the newest first',
   querystring: Type.Object(
     { limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }), after: Type.Optional(Uuid) },
     closed,
@@ -57,11 +57,11 @@ const Retry = Type.Object(
 export const retryQuarantine = {
   operationId: 'retryQuarantine',
   tags: ['service'],
-  summary: 'Try some of them again, or the oldest thousand',
+  summary: 'Retry some of them, or the oldest thousand',
   body: withExample(Retry, { ids: [example.id] }),
   response: {
     200: json(
-      'How many were recorded, dropped because they are for no check, and are still refused',
+      'How many were recorded, dropped because they have no check, and are still refused',
       Type.Object({ recorded: Type.Integer(), dropped: Type.Integer(), kept: Type.Integer() }),
       { recorded: 1, dropped: 0, kept: 0 },
     ),
@@ -74,6 +74,6 @@ export const discardQuarantined = {
   tags: ['service'],
   summary: 'Discard one of them for good',
   params: Type.Object({ id: withExample(Uuid, example.id, 'Its id in the list') }),
-  response: { 204: nothing('It is gone') },
+  response: { 204: nothing('It was discarded') },
   refusals: refusals(400, 401, 404, 429),
 }

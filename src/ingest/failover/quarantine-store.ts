@@ -16,7 +16,7 @@ export type Quarantined = {
 
 export type QuarantineRow = Quarantined & { quarantinedAt: number; attempts: number }
 
-// A replay that is repeated finds its entries there already.
+// A repeated replay finds its entries already stored.
 const insert = statement(
   'quarantine_insert',
   { id: 'uuid' },
@@ -58,7 +58,7 @@ const page = statement<QuarantineRow>(
    ORDER BY quarantined_at DESC, id DESC LIMIT $1`,
 )
 
-/** The newest first, behind the one with id `after`. */
+/** Newest first, after the one with id `after`. */
 export async function selectPage(on: Queryable, limit: number, after: string | null): Promise<QuarantineRow[]> {
   return on.query(page, [limit, after])
 }
@@ -100,7 +100,7 @@ const remove = statement(
   'DELETE FROM quarantined_heartbeats WHERE id = ANY($1::uuid[]) RETURNING id',
 )
 
-/** Returns those that were there. */
+/** Returns those that existed. */
 export async function deleteQuarantined(on: Queryable, ids: readonly string[]): Promise<string[]> {
   return (await on.query(remove, [ids])).map(({ id }) => id)
 }

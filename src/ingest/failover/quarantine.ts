@@ -1,6 +1,7 @@
-// Keeps acknowledged heartbeats that the database refuses even one at a time. They are kept as they were in the spool, so that
-// nothing is lost and nothing waits for them; the operator can list, retry (after an update, say) or discard them.
-// Those that failed only because of a time limit, behind a lock for example, are retried automatically.
+// Keeps acknowledged heartbeats that the database refuses even one at a time. They are kept as they were in the spool,
+// so that nothing is lost and nothing waits for them; the operator can list them, retry them (for example after an
+// update) or discard them. Those that failed only because of a time limit, for example behind a lock, are retried
+// automatically.
 
 import { createHash } from 'node:crypto'
 import { v5 as uuidv5 } from 'uuid'
@@ -96,14 +97,14 @@ export function createQuarantine(options: {
     entries = await store.countQuarantined(database)
     const summary = { recorded, dropped: done.length - recorded, kept: rows.length - removed.length }
     if (done.length > 0)
-      log.info({ event: 'quarantine.retried', ...summary }, 'heartbeats of the quarantine were tried again')
+      log.info({ event: 'quarantine.retried', ...summary }, 'heartbeats of the quarantine were retried')
     return summary
   }
 
   function reasonOf(error: Error): { code: string; rule: string; nextAttemptAt: number | null } {
     const { code } = error as { code?: unknown }
     const nextAttemptAt = isOutOfTime(error) ? database.clock.now() + retryEveryMs : null
-    const rule = isOutOfTime(error) ? 'the database did not get to it in time' : 'the database refuses it'
+    const rule = isOutOfTime(error) ? 'the database did not finish in time' : 'the database refuses it'
     return { code: cleanText(columns.quarantined_heartbeats.code, String(code ?? '')), rule, nextAttemptAt }
   }
 
@@ -146,7 +147,7 @@ export function createQuarantine(options: {
       }
     },
 
-    /** Tries some of them again, or the oldest thousand. */
+    /** Retries some of them, or the oldest thousand. */
     async retry(by: By, ids: readonly string[] | undefined): Promise<RetrySummary> {
       const rows = await (ids === undefined
         ? store.selectOldest(database, retryMax)
@@ -189,7 +190,7 @@ function rowOf(received: Received): Pick<store.Quarantined, 'id' | 'receivedAt' 
 }
 
 function unreadableRow(payload: Buffer): store.Quarantined {
-  const rule = 'the record makes no heartbeat'
+  const rule = 'the record is not a heartbeat'
   const nothing = { receivedAt: null, projectId: null, checkId: null, nextAttemptAt: null }
   return { id: idOf(payload), ...nothing, code: '', rule, payload }
 }

@@ -1,7 +1,8 @@
-// Sends heartbeats to the spool while the database is away. Once one is in the spool, all later ones go there too until the spool has been
-// replayed; otherwise a success could overtake a failure that was reported before it. Under load new heartbeats arrive during every replay:
-// once few are left, new ones go to the database again, and wait for those few. A spool takes heartbeats faster than a database: while more comes than is replayed, answers
-// are given later, so that the spool empties.
+// Sends heartbeats to the spool while the database is unavailable. Once one is in the spool, all later ones go there
+// too until the spool has been replayed; otherwise a success could overtake a failure that was reported before it.
+// Under load new heartbeats arrive during every replay: once few are left, new ones go to the database again, and wait
+// for those few. A spool accepts heartbeats faster than a database: while more arrive than are replayed, answers are
+// delayed, so that the spool empties.
 
 import { AppError } from '../../core/errors.ts'
 import type { HeartbeatKind } from '../../core/heartbeat.ts'
@@ -17,19 +18,17 @@ import type { Quarantine } from './quarantine.ts'
 
 export type SpoolFailover = ReturnType<typeof createSpoolFailover>
 
-/** What this replica needs from the others. A single replica has none to wait for and none to give its records to. */
+/** What this replica needs from the others. A single replica waits for none and hands its records to none. */
 export type Relay = {
-  /** Calls `answer` once a heartbeat that is in the spool may be acknowledged. */
+  /** Calls `answer` once a spooled heartbeat may be acknowledged. */
   hold: (answer: () => void) => void
-  /** Gives records to another replica, and reports to it; true once one has written them into the database. */
+  /** Hands records to another replica, and reports to it; true once it has written them into the database. */
   handOver: (records: Buffer) => Promise<boolean>
 }
 
 export type SpoolFailoverOptions = OwnerLookups & {
   spool: Spool
-  /**
-   * Writes heartbeats and skips those that the database has already; rejects if the database cannot be reached.
-   */
+  /** Writes heartbeats and skips those that are already stored; rejects if the database cannot be reached. */
   record: (entries: Received[]) => Promise<(Outcome | Error)[]>
   /** Keeps what cannot be recorded; rejects if the database cannot be reached. */
   quarantine: Pick<Quarantine, 'add' | 'addUnfit'>
@@ -41,11 +40,11 @@ export type SpoolFailoverOptions = OwnerLookups & {
 
 const replayMax = 500
 const replayMaxBytes = 16 * 2 ** 20
-/** Later heartbeats wait for these: a few batches. */
+/** Later heartbeats wait until no more than this many are left: a few batches. */
 const handoverMax = 2000
 const listedMax = 100
 const stalledAfterMs = 60_000
-/** Clients that wait for an answer before they send again send less often then. */
+/** The delay of answers: clients that wait for an answer before they send again then send less often. */
 const slowedAnswerMs = 250
 /** How long detection waits for a spool while the database answers. */
 const patienceMs = 300_000
@@ -55,7 +54,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   // Until the start is done there is no database.
   let active = true
   let since = performance.now()
-  /** While the last of the spool is moved on; rejects if that fails. */
+  /** Set while the rest of the spool is replayed; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
   // Since when the replay has not ended, and since when it has failed, while the database answers; whether it has left more than it found.
@@ -88,7 +87,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     })
   }
 
-  /** Records that cannot be written must not keep the others from being written. */
+  /** Records that cannot be written must not block the others. */
   async function replaySegment(records: readonly SpoolRecord[]): Promise<void> {
     const { heartbeats, unreadable } = decodeAll(records)
     const unfit = heartbeats.filter((received) => problemOf(received) !== null)
@@ -107,7 +106,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     }
   }
 
-  /** While the database was away it was not known that these have no check, or none of their uploader's. */
+  /** While the database was unavailable it was unknown that these have no check, or none of their uploader's. */
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
@@ -123,7 +122,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     log.warn({ event: 'spool.begin' }, 'heartbeats go to the spool until the database has all of them')
   }
 
-  /** Moves on the last of the spool, while nothing is added to it. */
+  /** Replays the rest of the spool, while nothing is added to it. */
   async function empty(): Promise<void> {
     active = false
     try {
@@ -151,7 +150,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
 
     push,
 
-    /** Heartbeats that were on their way to the database when it went away. Some may have got there. */
+    /** For heartbeats that were on their way to the database when it went away. Some may have been stored. */
     divert(entries: readonly Received[], cause: Error): Promise<(Outcome | Error)[]> {
       begin()
       return Promise.all(
@@ -168,7 +167,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     ...{ rememberCheck: owners.rememberCheck, rememberToken: owners.rememberToken },
     lookUpProjects: owners.lookUpProjects,
 
-    /** Resolves when nothing is left that must come before what comes now; rejects if there still is. */
+    /** Resolves when nothing is left that must come before new heartbeats; rejects if something is. */
     async drained(): Promise<void> {
       // Whatever stopped the replay, heartbeats that wait for it go to the spool, too.
       await handover?.catch((cause) => {
@@ -176,7 +175,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
       })
     },
 
-    /** Moves on what is in the spool; true if there may be more. */
+    /** Replays the spool; true if there may be more. */
     async replay(): Promise<boolean> {
       if (!active) return false
       replayingSince ??= performance.now()
@@ -208,7 +207,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     oldestExpected: (): number | null =>
       isStalled() || elapsedMs(replayingSince) > patienceMs ? null : spool.backlog().oldestAt,
 
-    /** Takes over the heartbeats of processes that are gone; returns the ids of those. */
+    /** Adopts the heartbeats of processes that are gone; returns the ids of those. */
     async maintain(): Promise<string[]> {
       const gone = await spool.maintain()
       if (!spool.isEmpty()) begin()
@@ -225,8 +224,9 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
 }
 
 /**
- * While only this replica cannot reach the database, another one writes what is in the spool. New heartbeats arrive meanwhile: only as
- * many are given as were there at first, so that this replica tries its own database again.
+ * While only this replica cannot reach the database, another one writes the contents of the spool. New heartbeats
+ * arrive meanwhile: only as many are handed over as there were at first, so that this replica tries its own database
+ * again.
  */
 async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<void> {
   let left = spool.backlog().records
@@ -268,7 +268,7 @@ function isLimited(outcome: Outcome | Error | undefined): boolean {
   return typeof outcome === 'object' && 'limitedForMs' in outcome
 }
 
-/** The heartbeat has no check, and none is made for it. */
+/** The heartbeat has no check, and none is created for it. */
 function isHomeless(outcome: Outcome | Error | undefined): boolean {
   if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
   return 'quota' in outcome

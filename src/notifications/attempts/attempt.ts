@@ -30,7 +30,7 @@ export type AttemptOptions = {
 }
 
 const writeRetry = { baseMs: 100, maxMs: 2000 }
-/** For failures other than an outage of the database. */
+/** The pause after a failure other than an outage of the database. */
 const writeFailuresMax = 10
 
 export type Attempts = ReturnType<typeof createAttempts>
@@ -100,8 +100,8 @@ export function createAttempts(options: AttemptOptions) {
 
   return {
     /**
-     * Never rejects: an error around the sending itself is logged, and the claim expires. The outcome is recorded even
-     * if it comes late.
+     * Never rejects: an error outside of the sending itself is logged, and the claim expires. The outcome is recorded
+     * even if it comes late.
      */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: BreakerCall): Promise<void> {
       const lease = options.leases.hold([delivery])
@@ -142,7 +142,10 @@ export function createAttempts(options: AttemptOptions) {
       }
     },
 
-    /** Gives up old deliveries that wait for the open circuit breakers of these channels: without attempts, nothing else ends them. */
+    /**
+     * Gives up old deliveries that wait for the open circuit breakers of these channels: they make no attempts, so
+     * nothing else would end them.
+     */
     async expire(channelIds: readonly string[]): Promise<void> {
       const at = now()
       const detail = 'the destination has failed for too long'
@@ -174,8 +177,9 @@ const suppressed = (code: SuppressionCode, detail: string): AttemptResult => ({
 })
 
 /**
- * A message that was sent must not be sent again because the database failed when its outcome was to be recorded: the write is retried until
- * the database is back. Rejects with the error of `write` once the signal has aborted, or if waiting does not help.
+ * A message that was sent must not be sent again because the database fails while its outcome is recorded: the write is
+ * retried until the database is back. Rejects with the error of `write` once the signal has aborted, or if waiting does
+ * not help.
  */
 async function retryWrite(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let failures = 1; ; failures++) {

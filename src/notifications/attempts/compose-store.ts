@@ -1,5 +1,5 @@
-// What the messages of deliveries say, read for many at once, and which outages are left for the message of their recovery. Instants in
-// epoch milliseconds.
+// Reads the contents of messages for many deliveries at once, and decides which outages are reported by the message of
+// their recovery. Instants in epoch milliseconds.
 
 import type { FlipReason, Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/connection/client.ts'
@@ -22,14 +22,15 @@ export type ComposedFlip = {
   unheardFrom: number | null
 }
 
-/** The rows in the order in which they were asked for, by `place`; null where none was found. */
+/** The rows in the requested order, by `place`; null if none was found. */
 export function placed<Row extends { place: number }>(rows: readonly Row[], count: number): (Row | null)[] {
   const places = new Array<Row | null>(count).fill(null)
   for (const row of rows) places[row.place - 1] = row
   return places
 }
 
-// OFFSET 0: each by its key. What PostgreSQL makes of a join before it has analysed a table that grows is to read all of it.
+// OFFSET 0 forces a look-up by key for each: for a join PostgreSQL would read all of a growing table that it has not
+// analysed yet.
 const asked = `unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS w(check_id, seq, place)
      JOIN LATERAL (SELECT * FROM flips f WHERE f.check_id = w.check_id AND f.seq = w.seq OFFSET 0) f ON true`
 
@@ -145,7 +146,7 @@ const takeBack = statement(
    WHERE subject_id = $1 AND channel_id = $2 AND flip_seq = $3 - 1 AND kind = 'down' AND suppression = 'coalesced'`,
 )
 
-/** The recovery will not be sent, so the outage that it was to report has to be sent by itself. */
+/** The recovery will not be sent, so the outage that it was to report must be sent by itself. */
 export async function takeBackOutage(
   tx: Queryable,
   { checkId, channelId, flipSeq }: { checkId: string; channelId: string; flipSeq: number },

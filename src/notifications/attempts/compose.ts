@@ -1,4 +1,4 @@
-// The message of a delivery at the moment of an attempt.
+// Composes the message of a delivery at the moment of an attempt.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CheckView } from '../../checks/view.ts'
@@ -17,7 +17,7 @@ export type Compose = (delivery: ClaimedDelivery) => Promise<Message | Suppressi
 
 export type ComposerOptions = {
   database: Database
-  /** In their order; null of a check that the project does not have any more. */
+  /** In their order; null for a check that the project no longer has. */
   checkViews: (checks: readonly { projectId: string; id: string }[]) => Promise<(CheckView | null)[]>
   suppressions: Pick<Suppressions, 'why'>
   links: Pick<CheckLinks, 'page' | 'acknowledgement'>
@@ -103,14 +103,14 @@ async function readable(lastPing: store.LastPing | null): Promise<CheckMessage['
   const { exitStatus, body, isMail } = lastPing
   if (body === null || !isMail) return { exitStatus, body }
   const { readableMessage } = await import('../../mail/message.ts')
-  // The one before may have been as long.
+  // The previous message may have been as long.
   await turn()
   return { exitStatus, body: Buffer.from(readableMessage(body)) }
 }
 
 const never = (code: SuppressionCode, detail: string): Suppression => ({ code, detail, until: null })
 
-/** One without a severity of its own is taken seriously. */
+/** A check without a severity counts as critical. */
 function severityOf({ severity }: CheckView): Severity {
   return severity ?? 'critical'
 }

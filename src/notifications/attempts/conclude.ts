@@ -73,7 +73,7 @@ export function createConclude(options: {
     outcome: DeliveryOutcome,
   ): Promise<DeliveryOutcome> {
     if ((await forwardDelivery(tx, delivery, channelIds, now())) > 0) return outcome
-    return { ...outcome, status: 'dead', detail: 'none of its channels is there any more and switched on' }
+    return { ...outcome, status: 'dead', detail: 'none of its channels exists and is switched on' }
   }
 
   return async (delivery, channel, result, at, chance) => {
@@ -101,18 +101,18 @@ function concernsOnlyItself(
   return channel === null || !mayBeFollowed(delivery, channel)
 }
 
-/** Whether a reminder or an escalation may follow once this alert was sent, or given up. */
+/** Whether a reminder or an escalation may follow after this alert was sent, or given up. */
 function mayBeFollowed(delivery: ClaimedDelivery, { alerts }: Channel): boolean {
   if (delivery.deliveryKind === 'up' || delivery.notice !== null) return false
   return remindEvery(delivery, alerts) !== undefined || alerts?.escalate !== undefined
 }
 
-/** In seconds. The setting of a check holds for all of its channels. */
+/** In seconds. The setting of a check applies to all of its channels. */
 function remindEvery({ remindEveryS }: ClaimedDelivery, alerts: Channel['alerts']): number | undefined {
   return remindEveryS ?? alerts?.remind_every
 }
 
-/** Queues the next reminder and the next escalation of an outage that goes on and that nobody has acknowledged. */
+/** Queues the next reminder and the next escalation of an outage that lasts and that nobody has acknowledged. */
 async function insertFollowUps(tx: Queryable, delivery: ClaimedDelivery, channel: Channel, at: number): Promise<void> {
   if (!mayBeFollowed(delivery, channel)) return
   const { subjectId: checkId, projectId, flipSeq, deliveryKind, ordinal } = delivery
@@ -129,7 +129,7 @@ async function insertFollowUps(tx: Queryable, delivery: ClaimedDelivery, channel
   }
 }
 
-/** One line for what came of an attempt. */
+/** One log line for the outcome of an attempt. */
 export function report(
   log: NotificationLog,
   delivery: Pick<ClaimedDelivery, 'id' | 'channelId' | 'kind' | 'attempts' | 'requestId'>,

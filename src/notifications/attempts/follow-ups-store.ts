@@ -15,7 +15,7 @@ const follow = statement(
 )
 
 /**
- * Due later, if the outage goes on; one that is over by then is not sent. A channel that gets the outage anyway gets no
+ * Due later, if the outage lasts; if it is over by then, nothing is sent. A channel that gets the outage anyway gets no
  * escalation of it.
  */
 export async function insertFollowUp(

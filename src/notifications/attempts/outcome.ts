@@ -1,10 +1,10 @@
-// What one attempt means for its delivery: a pure decision.
+// Decides the outcome of one attempt for its delivery. Pure.
 
 import type { SendResult } from '../../channels/sending/send.ts'
 import { type RetryPolicy, retryDelayMs } from '../../kit/backoff.ts'
 import type { Suppression, SuppressionCode } from '../queue/delivery-columns.ts'
 
-/** What one attempt resulted in. `until` is when the reason for suppressing may have passed. */
+/** The result of one attempt. `until` is when the reason for suppressing may have passed. */
 export type AttemptResult = SendResult | ({ kind: 'suppressed' } & Suppression)
 
 /** `disable` is why the channel is switched off. Instants in epoch milliseconds. */
@@ -17,7 +17,10 @@ export type DeliveryOutcome = {
   suppression: SuppressionCode | null
 }
 
-/** Tries again for `forMs` after the delivery was made. A destination that is only suspected to be gone is believed after `suspectMs`. */
+/**
+ * Retries for `forMs` after the delivery was created. A destination that is only suspected to be gone counts as gone
+ * after `suspectMs`.
+ */
 export type DeliveryPolicy = RetryPolicy & { forMs: number; suspectMs: number }
 
 const errorMaxLength = 500

@@ -7,7 +7,7 @@ import { AppError } from '../../core/errors.ts'
 
 const goodForMs = 7 * 86_400_000
 
-/** What a link is for keeps it from being taken for one of another kind. */
+/** The purpose of a link, so that it cannot be used for another one. */
 const purposes = { page: 'link to a check', acknowledgement: 'link to acknowledge' }
 
 type Purpose = keyof typeof purposes
@@ -32,14 +32,14 @@ export function createCheckLinks(options: { encryption: Encryption; siteUrl: () 
   }
 
   return {
-    /** Where people see the status of a check. */
+    /** The page with the status of the check. */
     page: (checkId: string) => `${siteUrl()}/checks/${seal('page', checkId, 0)}`,
 
-    /** Where people acknowledge the outage that began with the flip. */
+    /** The page on which people acknowledge the outage that began with the flip. */
     acknowledgement: ({ checkId, flipSeq }: { checkId: string; flipSeq: number }) =>
       `${siteUrl()}/acknowledge/${seal('acknowledgement', checkId, flipSeq)}`,
 
-    /** What the token of a link says. Throws if it is not valid or has expired. */
+    /** The content of a link's token. Throws if it is not valid or has expired. */
     open(purpose: Purpose, token: string): { checkId: string; flipSeq: number } {
       const [id = '', untilS = '', flipSeq] = opened(purpose, token).split('.')
       if (Number.parseInt(untilS, 36) * 1000 < now()) throw new AppError('gone', 'this link is too old')

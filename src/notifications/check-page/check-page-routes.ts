@@ -17,7 +17,7 @@ const statusTexts: Record<CheckView['status'], string> = {
 }
 
 const show = pageCall('lookAtCheck', {
-  summary: 'How a check stands, for who has the link of an alert; changes nothing',
+  summary: 'The state of a check, for the reader of an alert; changes nothing',
   page: 'A page with the status, since when, what is expected and the last heartbeats',
   params: LinkToken,
   statuses: [404, 410],

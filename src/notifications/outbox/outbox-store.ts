@@ -1,4 +1,4 @@
-// From flips to deliveries. Instants in epoch milliseconds.
+// Turns flips into deliveries. Instants in epoch milliseconds.
 
 import type { Status } from '../../core/status.ts'
 import type { Queryable } from '../../database/connection/client.ts'
@@ -8,7 +8,7 @@ import { channelOff } from '../queue/queue-store.ts'
 /** A check with unprocessed flips. `turn` counts the checks of its project, `channels` how many deliveries each of its flips makes. */
 export type CheckWithFlips = { id: string; turn: number; channels: number }
 
-// From check to check by the index, because one of them may have thousands of changes.
+// Goes from check to check by the index, because one of them may have thousands of changes.
 const pick = statement<CheckWithFlips>(
   'notifications_pick',
   { id: 'uuid', turn: 'int4', channels: 'int4' },
@@ -41,8 +41,8 @@ const claim = statement<ClaimedFlip>(
 )
 
 /**
- * The oldest unprocessed flips of these checks, of each at most so many, in order. Who claims a later flip while an earlier one is in
- * another's hands waits for that one to commit, so that no recovery is visible before its outage.
+ * The oldest unprocessed flips of these checks, at most so many of each, in order. A replica that claims a later flip
+ * while another holds an earlier one waits for that one to commit, so that no recovery is visible before its outage.
  */
 export async function claimFlips(
   tx: Queryable,
@@ -62,7 +62,7 @@ const recent = statement<RecentFlips & { id: string }>(
        GROUP BY d.subject_id, d.flip_seq ORDER BY at DESC LIMIT $3) newest) f`,
 )
 
-/** How many, no further than was asked, and when the first of these was made; null of none. */
+/** The count, up to the requested limit, and when the first of them was created; null if there are none. */
 export type RecentFlips = { count: number; since: number | null }
 
 /** How many flips of each project became deliveries since then, of the newest `limit`. */
@@ -135,7 +135,7 @@ const endFlips = statement(
   'UPDATE flips SET processed_at = now() WHERE project_id = $1 AND processed_at IS NULL',
 )
 
-/** The flips of a project make no deliveries any more. */
+/** The flips of a project cause no deliveries any more. */
 export async function endFlipsOfProject(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(endFlips, [projectId])
 }

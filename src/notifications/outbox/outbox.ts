@@ -1,7 +1,8 @@
-// Step one: flips become deliveries. The claim and the deliveries are one transaction, so that a replica which dies in between leaves the
-// flips for the next, and two at once make each delivery one time. Flips that the database refuses keep only those of their own check back.
-// A step makes a bounded number of deliveries, and projects take turns, so that a project which uploads ten thousand changes of a check with
-// hundreds of channels does not delay the alerts of other projects.
+// Step one: flips become deliveries. The claim and the deliveries are one transaction, so a replica that dies in
+// between leaves the flips for the next, and two simultaneous replicas create each delivery once. If the database
+// refuses the flips of a check, only those wait. A step creates a limited number of deliveries, and projects take
+// turns, so that a project that uploads ten thousand changes of a check with hundreds of channels does not delay the
+// alerts of other projects.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
@@ -10,10 +11,10 @@ import { leaveToRecovery } from '../attempts/compose-store.ts'
 import { cancelDeliveries } from '../queue/queue-store.ts'
 import * as store from './outbox-store.ts'
 
-/** A step counts the channels of at most so many checks. */
+/** A step counts the channels of at most this many checks. */
 const scannedMax = 1000
 const checksMax = 200
-/** Deliveries of a step, unless a single flip has more. */
+/** The most deliveries of a step, unless a single flip has more. */
 const rowsMax = 5000
 const first = '00000000-0000-0000-0000-000000000000'
 
@@ -61,7 +62,7 @@ export function createOutbox(options: {
     }
   }
 
-  /** Continues behind the checks of the last step, so that every check gets its turn, whatever its id. */
+  /** Continues after the checks of the last step, so that every check gets its turn, whatever its id. */
   async function nextWaiting(): Promise<store.CheckWithFlips[]> {
     const waiting = await store.pickChecksWithFlips(database, after, scannedMax)
     const wrapped = after === first || waiting.length === scannedMax ? [] : await restart(scannedMax - waiting.length)
@@ -100,7 +101,7 @@ export function createOutbox(options: {
       if (flips.length === 0) return 0
       const flipped = [...new Set(flips.map(({ checkId }) => checkId))]
       const at = now()
-      // A recovery would have to wait for the reminders that wait.
+      // Otherwise a recovery would have to wait for pending reminders.
       await cancelDeliveries(tx, { by: 'check', ids: flipped, kinds: ['reminder', 'escalation'] }, 'recovered', at)
       const projects = [...new Set(flips.map(({ projectId }) => projectId))]
       const recent = await countRecent(tx, projects, at)
@@ -112,7 +113,7 @@ export function createOutbox(options: {
   }
 }
 
-/** Projects take turns; with what is left each of the chosen may have a few more flips. */
+/** Projects take turns; the rest of the limit is divided among them. */
 function sharesOf(waiting: readonly store.CheckWithFlips[]): OutboxShare[] {
   const chosen: store.CheckWithFlips[] = []
   let rows = 0

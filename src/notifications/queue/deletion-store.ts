@@ -1,4 +1,4 @@
-// What is deleted of deliveries: those that are old, and those about a check that is deleted.
+// Deletes deliveries: old ones, and those about a deleted check.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { deletionOfOld } from '../../database/old-rows.ts'
@@ -15,7 +15,7 @@ const remove = [
   statement('notifications_delete_deliveries', 'DELETE FROM deliveries WHERE subject_id = $1'),
 ]
 
-/** Deletes what was sent about a check, and what people said about it. */
+/** Deletes the deliveries about a check, and its acknowledgements. */
 export async function deleteOfCheck(tx: Queryable, checkId: string): Promise<void> {
   for (const each of remove) await tx.query(each, [checkId])
 }

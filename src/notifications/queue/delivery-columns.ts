@@ -12,10 +12,13 @@ export type SubjectKind = (typeof subjectKinds)[number]
 export const deliveryStatuses = ['pending', 'sent', 'retrying', 'dead', 'suppressed'] as const
 export type DeliveryStatus = (typeof deliveryStatuses)[number]
 
-/** Reasons that can pass: the alert is checked again, and an outage that still goes on is sent as a reminder. */
+/** Temporary reasons: the alert is checked again, and if the outage still lasts a reminder is sent. */
 export const passingSuppressions = ['parent', 'maintenance', 'snooze', 'flapping', 'quiet_hours'] as const
 
-/** Why a delivery is not sent. `coalesced`: its recovery reports the outage as well. `settings`: the channel's own settings ask for it. */
+/**
+ * Why a delivery is not sent. `coalesced`: its recovery reports the outage as well. `settings`: the channel's own
+ * settings exclude it.
+ */
 export const suppressionCodes = [
   ...passingSuppressions,
   'unwanted',
@@ -33,7 +36,7 @@ export const suppressionCodes = [
 ] as const
 export type SuppressionCode = (typeof suppressionCodes)[number]
 
-/** `detail` is the reason in words. `until` is when to check again, null if the reason does not pass. */
+/** `detail` is the reason in words. `until` is when to check again, null if the reason is permanent. */
 export type Suppression = { code: SuppressionCode; detail: string; until: number | null }
 
 /** The name of a delivery's message in the API: `reminder:2` is the second numbered reminder of an outage. */

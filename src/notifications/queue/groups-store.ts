@@ -1,11 +1,11 @@
-// Alerts of a storm that go out in one message. Until the first attempt a group is whatever gathered in one span of time; from then on it
-// is fixed under the id of one of its deliveries, which is its idempotency key.
+// Alerts of a storm that are sent in one message. Until the first attempt a group is whatever was collected in one span
+// of time; after that it is fixed under the id of one of its deliveries, which is its idempotency key.
 
 import type { Queryable } from '../../database/connection/client.ts'
 import { instant, statement } from '../../database/sql.ts'
 import { type ClaimedDelivery, claimedColumns, claimedTypes, type DueDelivery, precedes } from './queue-store.ts'
 
-/** In one message. */
+/** The largest number of alerts in one message. */
 const groupMax = 200
 
 const claim = statement<ClaimedDelivery>(
@@ -26,7 +26,9 @@ const claim = statement<ClaimedDelivery>(
    RETURNING ${claimedColumns}`,
 )
 
-/** Compare-and-set, as for single deliveries: claims those of the leader's group that no other replica has claimed. */
+/**
+ * Compares and sets, as for single deliveries: claims those of the leader's group that no other replica has claimed.
+ */
 export async function claimGroup(
   tx: Queryable,
   leader: DueDelivery,

@@ -1,7 +1,7 @@
-// A delivery that this process has claimed belongs to it while the process renews the lease. The lease of a claim is
-// short: a process that dies or freezes before the request goes out delays the delivery by seconds. Once the request
-// may have gone out the lease is longer, because the process that takes the delivery over sends it a second time. A
-// delivery that is held here is not claimed here again, even if its lease has expired: its outcome is known soon.
+// A delivery that this process has claimed belongs to it while it renews the lease. The lease of a claim is short: a
+// process that dies or freezes before the request is sent delays the delivery by seconds. Once the request may have
+// been sent the lease is longer, because the process that takes over sends the message a second time. A delivery that
+// this process holds is not claimed here again, even if its lease has expired: its outcome will be known soon.
 
 import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
@@ -13,7 +13,7 @@ const claimMaxMs = 5000
 const marginMs = 500
 
 export type Lease = {
-  /** Confirms in the database that the deliveries are still ours, and extends the lease of those that are: returns these. */
+  /** Confirms in the database which deliveries this process still holds, extends their leases, and returns them. */
   begin(): Promise<ClaimedDelivery[]>
   isOver(): boolean
   /** Call it when the outcome of the deliveries is recorded, or can no longer be recorded. */

@@ -17,8 +17,8 @@ const insert = statement(
 )
 
 /**
- * One delivery for each channel of the project that is switched on and of one of these kinds, or of these, whatever
- * their project. Notices with the same `about` are sent in the order of `seq`. Returns how many were made.
+ * One delivery for each enabled channel of the project of one of these kinds, or for each of these channels of any
+ * project. Notices with the same `about` are sent in the order of `seq`. Returns the number of deliveries.
  */
 export async function insertNotice(
   tx: Queryable,

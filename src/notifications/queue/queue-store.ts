@@ -19,7 +19,7 @@ export type DueDelivery = {
   channelId: string
   kind: string
   attempts: number
-  /** Of what goes out in one message with others. */
+  /** For deliveries that are sent in one message with others. */
   groupId: string | null
 }
 
@@ -36,16 +36,16 @@ const dueTypes = {
 const kind = `coalesce((SELECT c.kind FROM channels c WHERE c.id = d.channel_id), 'unknown') AS kind`
 
 /**
- * What a later delivery of its check and channel waits for. A reminder or an escalation whose time has not come is not: one that was made
- * while its outage ended would hold back the recovery until then.
+ * The earlier deliveries for which a later one of the same check and channel waits. A reminder or an escalation before
+ * its time does not count: one that was created while its outage ended would delay the recovery until then.
  */
 export const precedes = (row: string, now: string) =>
   `${unfinished(row)} AND (${row}.kind IN ('down', 'up', 'notice') OR ${row}.lease_until > ${now})`
 
-/** In the words of the index by channel. */
+/** Written as in the index by channel, so that PostgreSQL uses it. */
 const waits = (row: string) => `${unfinished(row)} AND ${row}.next_attempt_at IS NOT NULL`
 
-// From channel to channel by the index, so that a backlog costs those no time who have none.
+// Goes from channel to channel by the index, so that a backlog delays only its own channel.
 const due = statement<DueDelivery & { due: number }>(
   'notifications_due',
   { ...dueTypes, due: 'timestamptz' },
@@ -69,10 +69,10 @@ const due = statement<DueDelivery & { due: number }>(
    ORDER BY row_number() OVER (PARTITION BY found."projectId" ORDER BY found.due), found.due LIMIT $3`,
 )
 
-/** `ofChannel` is the most of one channel, `ofAll` of all together. */
+/** `ofChannel` is the limit for one channel, `ofAll` for all together. */
 export type DueLimits = { ofChannel: number; ofAll: number }
 
-/** What has its share of the slots; `pairs` are a project's id and a kind, with a slash between. */
+/** The owners of shares of the slots; `pairs` are a project's id and a kind, joined by a slash. */
 export type Busy = Record<'channels' | 'kinds' | 'projects' | 'pairs', readonly string[]>
 
 /**
@@ -89,13 +89,13 @@ export type ClaimedDelivery = DueDelivery & {
   flipSeq: number
   deliveryKind: DeliveryKind
   ordinal: number
-  /** When it was made, or sent again by hand. */
+  /** When it was created, or resent by hand. */
   createdAt: number
   leaseUntil: number
   notice: NoticeText | null
-  /** Of the request that caused the flip; null if time did. */
+  /** The id of the request that caused the flip; null for a deadline. */
   requestId: string | null
-  /** As its check says, whatever the channel does. */
+  /** As its check says, whatever the channel says. */
   remindEveryS: number | null
 }
 
@@ -128,7 +128,7 @@ const claim = statement<ClaimedDelivery>(
    RETURNING ${claimedColumns}`,
 )
 
-/** Compare-and-set on what was seen: returns those that no other replica has claimed meanwhile. They are ours until `leaseUntil`. */
+/** Compares and sets: returns those that no other replica has claimed. This process holds them until `leaseUntil`. */
 export async function claimDeliveries(
   tx: Queryable,
   seen: readonly DueDelivery[],
@@ -153,7 +153,7 @@ const extend = statement(
    RETURNING d.id`,
 )
 
-/** Compare-and-set: for each delivery, whether this attempt still holds it, and then holds it until `until`. */
+/** Compares and sets: for each delivery, whether this attempt still holds it; if so, it holds it until `until`. */
 export async function extendLeases(
   tx: Queryable,
   claimed: readonly Pick<DueDelivery, 'subjectId' | 'id' | 'attempts'>[],
@@ -238,7 +238,10 @@ const expire = statement<ExpiredDelivery>(
 
 const expiredMax = 1000
 
-/** Ends deliveries of these channels that were made up to `createdUntil` and that no replica has claimed, a bounded number. */
+/**
+ * Ends a limited number of deliveries of these channels that were created up to `createdUntil` and that no replica has
+ * claimed.
+ */
 export async function expireDeliveries(
   tx: Queryable,
   channelIds: readonly string[],
@@ -256,7 +259,7 @@ const cancelDetails = {
   recovered: 'the check recovered',
 }
 
-// A statement for each, so that each searches by an index of its own.
+// One statement per condition, so that each uses its own index.
 const cancelBy = {
   channel: cancelStatement('channel', 'channel_id'),
   check: cancelStatement('check', 'subject_id'),
@@ -272,10 +275,7 @@ function cancelStatement(name: string, column: string) {
   )
 }
 
-/**
- * Ends unfinished deliveries that are not to be sent any more. With `kinds`, other kinds and deliveries that a replica is sending at this
- * moment are left alone.
- */
+/** Ends unfinished deliveries. With `kinds`, other kinds and deliveries that a replica is sending are left alone. */
 export async function cancelDeliveries(
   tx: Queryable,
   of: { by: keyof typeof cancelBy; ids: readonly string[]; kinds?: readonly DeliveryKind[] },

@@ -90,7 +90,7 @@ function buttonsOf(content: Awaited<ReturnType<Acknowledgements['readLink']>>, a
     ? '<p>Somebody has acknowledged this outage.</p>'
     : `<p>It is down. If you acknowledge the outage, its reminders and its escalation end.</p>${button('Acknowledge', address)}`
   const snoozing = snoozeHours.map((hours) => button(`Snooze for ${hours} h`, `${address}/snooze/${hours}`)).join('')
-  return `${begin}${acknowledging}${snoozedText(until)}<p>A snooze holds back all alerts of this check.</p>${snoozing}`
+  return `${begin}${acknowledging}${snoozedText(until)}<p>A snooze suppresses all alerts of this check.</p>${snoozing}`
 }
 
 function snoozedText(until: string | null): string {

@@ -78,8 +78,8 @@ const wake = statement(
 )
 
 /**
- * A null `until` ends the snooze, and the alerts that it suppressed become due. With `seq` it is set only while the
- * outage lasts that began with that flip. False if there is no such check or outage.
+ * A null `until` ends the snooze, and the alerts that it suppressed become due. With `seq` it is only set while the
+ * outage that began with that flip lasts. False if there is no such check or outage.
  */
 export async function snoozeCheck(
   tx: Queryable,

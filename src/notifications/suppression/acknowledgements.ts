@@ -69,7 +69,7 @@ export function createAcknowledgements(options: {
   }
 
   return {
-    /** What the page of a link shows. It changes nothing, because mail scanners open links. */
+    /** The content of the page of a link. It changes nothing, because mail scanners open links. */
     async readLink(
       token: string,
     ): Promise<{ name: string; project: string; goesOn: boolean } & AcknowledgementDocument> {

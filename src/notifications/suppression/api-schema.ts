@@ -1,4 +1,4 @@
-// The calls on what holds alerts back: what they take, what they answer, and examples.
+// The calls on suppression: their parameters, their answers, and examples.
 
 import { Type } from 'typebox'
 import { closed, json, nothing, nullable, ref, refusals, withExample } from '../../http/schemas/api-schema.ts'
@@ -20,7 +20,7 @@ const Maintenance = Type.Object(
     tz: Type.Optional(Type.String()),
     checks: Type.Optional(Type.Array(Type.String())),
     tags: Type.Optional(Type.Array(Type.String())),
-    open: Type.Boolean({ description: 'Whether it holds now' }),
+    open: Type.Boolean({ description: 'Whether it is open now' }),
   },
   closed,
 )
@@ -74,7 +74,7 @@ export const replaceMaintenance = {
   operationId: 'replaceMaintenance',
   summary: 'Replace a maintenance window',
   body: withExample(NewMaintenance, input),
-  response: { 200: window('As it is now') },
+  response: { 200: window('The window after the change') },
   refusals: refusals(400, 401, 404, 429),
 }
 
@@ -98,21 +98,21 @@ const ofCheck = {
 export const getAttention = {
   ...ofCheck,
   operationId: 'getAttention',
-  summary: 'Whether somebody has seen the outage, and until when the check is snoozed',
+  summary: 'Whether the outage is acknowledged, and until when the check is snoozed',
   refusals: refusals(400, 401, 404, 429),
 }
 
 export const acknowledge = {
   ...ofCheck,
   operationId: 'acknowledge',
-  summary: 'End the reminders and the escalation of the outage that lasts',
+  summary: 'End the reminders and the escalation of the current outage',
   refusals: refusals(400, 401, 404, 409, 429),
 }
 
 export const snooze = {
   ...ofCheck,
   operationId: 'snooze',
-  summary: 'Suppress the alerts of the check for so many seconds; 0 ends it',
+  summary: 'Suppress the alerts of the check for a number of seconds; 0 ends that',
   body: withExample(Snooze, { for: 3600 }),
   refusals: refusals(400, 401, 404, 429),
 }

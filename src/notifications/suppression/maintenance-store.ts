@@ -51,7 +51,7 @@ const page = statement(
    ORDER BY created_at, id LIMIT $4`,
 )
 
-/** In order of creation, behind a position, with the position of the last. */
+/** In order of creation, after a position, with the position of the last. */
 export async function selectWindows(
   on: Queryable,
   projectId: string,
@@ -71,7 +71,7 @@ const sizes = statement(
    FROM maintenance_windows WHERE project_id = $1 AND id <> $2`,
 )
 
-/** How many other windows the project has, and how many checks and tags these name together. */
+/** How many other windows the project has, and how many checks and tags they name together. */
 export async function countOthers(
   tx: Queryable,
   projectId: string,
@@ -83,7 +83,7 @@ export async function countOthers(
 
 const serial = statement('maintenance_serialise', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
 
-/** Until the end of the transaction no other transaction makes or changes a window of this project. */
+/** Until the end of the transaction no other transaction creates or changes a window of this project. */
 export async function serialiseWindows(tx: Queryable, projectId: string): Promise<void> {
   await tx.query(serial, [`maintenance/${projectId}`])
 }
@@ -134,7 +134,7 @@ const write = statement(
    WHERE maintenance_windows.project_id = $2`,
 )
 
-/** Makes it, or replaces the one of this id. */
+/** Creates the window, or replaces the one with this id. */
 export async function writeWindow(tx: Queryable, projectId: string, window: MaintenanceWindow): Promise<void> {
   const { id, name, time, scope } = window
   const once = time.kind === 'once' ? time : null
@@ -159,7 +159,7 @@ const wake = statement(
    WHERE project_id = $1 AND status = 'suppressed' AND next_attempt_at IS NOT NULL AND suppression = 'maintenance'`,
 )
 
-/** A window has changed: alerts that it suppressed are checked again. */
+/** A window has changed, so alerts that it suppressed are checked again. */
 export async function recheckSuppressed(tx: Queryable, projectId: string, now: number): Promise<void> {
   await tx.query(wake, [projectId, now])
 }

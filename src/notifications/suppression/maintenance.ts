@@ -1,4 +1,4 @@
-// Maintenance windows, as people make and read them.
+// Maintenance windows as people write and read them.
 
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../../audit/store.ts'
@@ -12,7 +12,10 @@ import { parseCron } from '../../schedule/cron.ts'
 import { readZone } from '../../schedule/legacy-zones.ts'
 import * as store from './maintenance-store.ts'
 
-/** Either `from` and `to`, or `cron` and `duration` (seconds). `checks` and `tags` say whose; neither is all. */
+/**
+ * Either `from` and `to`, or `cron` and `duration` (seconds). `checks` and `tags` select checks; without both it
+ * applies to all.
+ */
 export type MaintenanceInput = {
   name: string
   from?: string | undefined
@@ -26,9 +29,9 @@ export type MaintenanceInput = {
 
 export type MaintenanceDocument = MaintenanceInput & { id: string; open: boolean }
 
-/** Of a project at once; more are refused. */
+/** The most windows of a project at once. */
 const windowsMax = 1000
-/** The checks and tags that all windows of a project name: each alert is compared with them. */
+/** The most checks and tags that all windows of a project name: each alert is compared with them. */
 const namesMax = 20_000
 /** A window may name a thousand checks. */
 const pageSize = 20
@@ -94,7 +97,7 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
   }
 }
 
-/** Of two at once the second sees the first. */
+/** If two are created at once the second sees the first. */
 async function admit(
   tx: Queryable,
   projectId: string,

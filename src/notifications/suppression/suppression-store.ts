@@ -11,14 +11,14 @@ import {
   type SuppressionCode,
 } from '../queue/delivery-columns.ts'
 
-/** Whether any ancestor of the check is down. A parent that is gone or in another project is none. */
+/** Whether any ancestor of the check is down. A deleted parent, or one in another project, does not count. */
 const underOutage = (check: string) => `EXISTS (
     WITH RECURSIVE up AS (
       SELECT c.parent_id, c.project_id FROM checks c WHERE c.id = ${check} AND c.parent_id IS NOT NULL
       UNION SELECT p.parent_id, p.project_id FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id)
     SELECT FROM up JOIN checks p ON p.id = up.parent_id AND p.project_id = up.project_id WHERE p.status = 'down')`
 
-/** Whether an alert of the outage was sent, was suppressed for a reason that passes, or neither. */
+/** Whether an alert of the outage was sent, was suppressed for a temporary reason, or neither. */
 export type OutageAlert = 'sent' | 'suppressed' | 'none'
 
 export type Facts = {
@@ -66,7 +66,7 @@ const facts = statement<Facts & { place: number }>(
 /** A channel, and the outage of a check that began with flip `seq`. */
 export type OutageOnChannel = { checkId: string; channelId: string; seq: number }
 
-/** `since` is from when on outages are counted. Null of a check that is gone. */
+/** `since` is the beginning of the time in which outages are counted. Null for a deleted check. */
 export async function selectFacts(
   on: Queryable,
   outages: readonly OutageOnChannel[],
@@ -90,7 +90,7 @@ export type SuppressedAlert = {
   kind: DeliveryKind
   ordinal: number
   suppression: SuppressionCode
-  /** The outage is over, or its check was paused or deleted: no alert is owed any more. */
+  /** The outage is over, or its check was paused or deleted: no alert is to be sent any more. */
   over: boolean
 }
 
@@ -115,7 +115,7 @@ const releasable = statement<SuppressedAlert>(
    ORDER BY d.next_attempt_at LIMIT $2`,
 )
 
-/** Suppressed deliveries whose reason may not hold any more, the longest due first. */
+/** Suppressed deliveries whose reason may have passed, the longest due first. */
 export async function selectReleasable(on: Queryable, now: number, limit: number): Promise<SuppressedAlert[]> {
   return on.query(releasable, [now, limit])
 }
@@ -130,7 +130,10 @@ const settle = statement(
    RETURNING d.id`,
 )
 
-/** Sets when each is checked again: never if no reason holds. Compare-and-set: returns those that no other replica has updated meanwhile. */
+/**
+ * Sets when each is checked again: never if no reason applies. Compares and sets: returns those that no other replica
+ * has updated meanwhile.
+ */
 export async function updateSuppressed(
   tx: Queryable,
   all: readonly (SuppressedAlert & { renewed: Suppression | null })[],

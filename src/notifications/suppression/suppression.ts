@@ -1,8 +1,9 @@
-// Whether an alert is suppressed, and what follows when the reason has passed. Some reasons pass, and an alert that was suppressed for one is
-// checked again then: if the check is still down when no reason holds any more, a reminder follows, because no alert of the outage was sent;
-// after a parent's outage only once its next heartbeat should have come, because a job that was only cut off beats before that. A recovery
-// whose outage was suppressed is suppressed too. Any other goes to every channel that got its outage, whatever would suppress it now, or an
-// incident would stay open for ever.
+// Decides whether an alert is suppressed, and what follows when the reason has passed. An alert that was suppressed for
+// a temporary reason is checked again: if the check is still down when no reason applies any more, a reminder follows,
+// because no alert of the outage was sent. After a parent's outage the reminder waits until the check's next heartbeat
+// is due, because a job that was only cut off sends one before that. A recovery whose outage was suppressed is
+// suppressed too. Any other recovery goes to every channel that got its outage, whatever would suppress it now;
+// otherwise an incident would stay open for ever.
 
 import type { CheckSeverity, WantedAlerts } from '../../channels/wanted-alerts.ts'
 import type { Settings } from '../../checks/fields/fields.ts'
@@ -17,10 +18,10 @@ import { selectCurrentWindows } from './maintenance-store.ts'
 import * as store from './suppression-store.ts'
 
 const releaseMax = 100
-/** A job that runs once a day is not waited for until tomorrow. */
+/** The reminder of a job that runs once a day does not wait until tomorrow. */
 const patienceMs = 3_600_000
 const flappingWindowMs = 3_600_000
-/** A check without one is taken seriously. */
+/** A check without a severity counts as critical. */
 const severityDefault: CheckSeverity = 'critical'
 const parentPauseMs = 15_000
 const flappingPauseMs = 60_000
@@ -31,9 +32,9 @@ type AlertChange = { checkId: string; channelId: string; projectId: string; flip
 
 export function createSuppressions(options: {
   database: Database
-  /** Rejects for a check that is gone. */
+  /** Rejects for a deleted check. */
   settingsOf: (projectId: string, id: string) => Promise<Settings>
-  /** More outages within an hour are flapping; 0 is never. */
+  /** A check with more outages within an hour is flapping; 0 means never. */
   outagesMax: number
   now: () => number
 }) {
@@ -45,7 +46,7 @@ export function createSuppressions(options: {
     selectCurrentWindows(database, checks, now()),
   )
 
-  /** Null if it is to be sent, or if the check is gone. */
+  /** Null if it is to be sent, or if the check is deleted. */
   async function why(change: AlertChange): Promise<Suppression | null> {
     const { checkId, channelId, projectId, flipSeq, kind } = change
     const at = now()

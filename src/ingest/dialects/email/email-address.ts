@@ -5,7 +5,7 @@ import { domainToASCII } from 'node:url'
 import { isUuid } from '../../../kit/identifier.ts'
 import type { PingRecipient } from '../healthchecks/ping-address.ts'
 
-/** `rejected`: not a domain that is served here. `invalid`: no mailbox that a check could have. */
+/** `rejected`: not a domain of this server. `invalid`: not a mailbox that a check could have. */
 export type RecipientProblem = 'rejected' | 'invalid'
 
 /**
@@ -21,7 +21,7 @@ export function parseRecipient(address: string, domain: string | undefined): Pin
   return pingKey === undefined || slug === undefined ? 'invalid' : { pingKey, slug }
 }
 
-/** `"a\b"@…` is another way to write `ab@…`. */
+/** `"a\b"@…` is another spelling of `ab@…`. */
 function unquoted(mailbox: string): string {
   const [, quoted] = /^"(.*)"$/.exec(mailbox) ?? []
   return quoted === undefined ? mailbox : quoted.replace(/\\(.)/g, '$1')
@@ -33,7 +33,7 @@ function canonical(domain: string): string {
   return domainToASCII(name) || name
 }
 
-/** The user agent that the history shows. The address is what the sender claims; it is empty for a bounce. */
+/** The user agent in the history. The address is what the sender claims; it is empty for a bounce. */
 export function userAgentOf(sender: string): string {
   return `Email from ${sender}`.replace(/\p{Cc}/gu, '')
 }

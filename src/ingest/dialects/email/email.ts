@@ -1,4 +1,4 @@
-// Heartbeats by e-mail, as Healthchecks takes them: the mailbox is the uuid of a check, or a ping key and a slug.
+// Heartbeats by e-mail, as Healthchecks accepts them: the mailbox is the uuid of a check, or a ping key and a slug.
 
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../../config/load.ts'
@@ -16,7 +16,7 @@ async function open(app: FastifyInstance, config: Config): Promise<Listener | nu
   const { features, ingest, limits, server } = config
   const { smtpPort } = features
   if (smtpPort === undefined) return null
-  // Its libraries are loaded only where it is switched on.
+  // Its libraries are only loaded if it is switched on.
   const { createMailListener } = await import('./smtp-server.ts')
   const listener = createMailListener({
     heartbeats: app.heartbeats,

@@ -1,5 +1,5 @@
-// Looks up the recipients of a message while its envelope is received: a message without a check need not be kept, and
-// of other messages only what the filters of their checks use need be read.
+// Looks up the recipients of a message while its envelope is received: a message without a check is not kept, and of
+// other messages only the parts that the filters need are read.
 
 import type { Located, SlugAddress } from '../../../checks/slugs.ts'
 import type { MailFilters } from '../../../checks/store.ts'
@@ -7,7 +7,7 @@ import { isDatabaseAway } from '../../../kit/availability.ts'
 import type { PingRecipient } from '../healthchecks/ping-address.ts'
 
 export type MailRecipientsOptions = {
-  /** The project of a ping key, as mail servers may have written it; null if there is none. */
+  /** The project of a ping key in the spelling of a mail server; null if there is none. */
   projectOf: (pingKey: string) => Promise<string | null>
   locate: (addresses: readonly SlugAddress[]) => Promise<readonly Located[]>
   /** The filters of those checks that exist. */

@@ -37,7 +37,7 @@ class LenientConnection extends SMTPConnection {
   }
 }
 
-/** The address and what follows it; null if the command is another. The address of `<>` is empty. */
+/** The address and the rest of the command; null for another command. The address of `<>` is empty. */
 export function readEnvelope(name: string, command: string): { address: string; parameters: string } | null {
   const colon = command.indexOf(':')
   const said = command.slice(0, Math.max(0, colon)).trim().replace(/\s+/g, ' ').toLowerCase()
@@ -48,7 +48,7 @@ export function readEnvelope(name: string, command: string): { address: string; 
   const whole = bracketed ?? bare
   if (bracketed === undefined && bare === '') return null
   const address = whole.trim().replace(/^@[^:]*:/, '')
-  // In a log or in the history such an address would have no visible end.
+  // Otherwise such an address would have no visible end in a log or in the history.
   if (address.length > addressMax || /[\p{Cc}\u2028\u2029]/u.test(address)) return null
   const end = bracketed === undefined ? bare.length : quoted.length + bracketed.length + 2
   return { address, parameters: rest.slice(end).trim() }

@@ -1,5 +1,5 @@
-// Heartbeats by e-mail: the SMTP server. It takes messages for checks, forwards none, and answers 250 only once what a
-// message says is on disk; a mail server tries again later after a 4xx. The connection is plain, as it is between most
+// The SMTP server for heartbeats by e-mail. It accepts messages for checks, forwards none, and answers 250 only once
+// the heartbeat is on disk; a mail server retries later after a 4xx. The connection is not encrypted, as usual between
 // mail servers on one network.
 
 import { once } from 'node:events'
@@ -23,11 +23,11 @@ export type MailListenerOptions = {
   recipients: MailRecipients
   /** Whether heartbeats can be accepted at all. */
   accepting: () => boolean
-  /** Without one, any is served. */
+  /** Without one, every domain is served. */
   domain: string | undefined
-  /** Of each message; more is read and not kept. */
+  /** How much of each message is kept; the rest is read and dropped. */
   keptBytes: number
-  /** The limit of all messages that have not been answered; further ones are refused for now. */
+  /** The limit of all unanswered messages together; further ones are refused temporarily. */
   heldMaxBytes: number
   /** A larger message is refused. */
   messageMaxBytes: number
@@ -37,21 +37,21 @@ export type MailListenerOptions = {
 
 const recipientsMax = 100
 const idleMs = 60_000
-/** However busy it is: a client that sends a byte a minute must not keep a place for ever. */
+/** A limit also for active connections: a client that sends a byte a minute must not keep a place for ever. */
 const sessionMs = 300_000
-/** How long the messages under way get when the service ends. */
+/** How long messages in progress may take when the service ends. */
 const lastMessagesMs = 5000
 
 export function createMailListener(options: MailListenerOptions) {
   const { heartbeats, recipients, accepting, domain, log } = options
-  /** Messages, until their answer is written. */
+  /** The messages in progress, until their answer is written. */
   const underWay = new Set<Promise<void>>()
   /** The result of the look-up of each address in the current envelope. */
   const envelopes = new WeakMap<SMTPServerSession, Map<string, FoundRecipient>>()
   const room = createBodyRoom(options.heldMaxBytes)
   const inTurn = createTurns()
   const sessions = new Map<string, { network: string; deadline: NodeJS.Timeout }>()
-  // As Postfix has it (smtpd_client_connection_count_limit): one network alone cannot keep all others out.
+  // As in Postfix (smtpd_client_connection_count_limit): one network alone cannot block all others.
   const ofNetworkMax = Math.max(1, Math.floor(options.connectionsMax / 2))
   let closing = false
 
@@ -110,7 +110,7 @@ export function createMailListener(options: MailListenerOptions) {
   })
   server.on('error', failed)
 
-  /** Of one connection. A client that is gone is no concern of ours. */
+  /** An error of one connection. A client that is gone needs no handling. */
   function failed(err: Error): void {
     log.debug({ err, event: 'mail.connection_error' }, 'a connection of the mail listener failed')
   }
@@ -129,7 +129,7 @@ export function createMailListener(options: MailListenerOptions) {
     }
   }
 
-  /** The checks that the message is for. A check counts once, however many of its addresses are named. */
+  /** The checks of the message. A check counts once, however many of its addresses are named. */
   function recipientsOf(session: SMTPServerSession, requestId: string): string[] {
     const ids = new Set<string>()
     for (const { address } of session.envelope.rcptTo) {
@@ -171,7 +171,7 @@ export function createMailListener(options: MailListenerOptions) {
         return receive({ ...signal, target: { by: 'id', checkId, within: null }, mail })
       }),
     )
-    // A sender that tries again sends to all recipients: a heartbeat that counts twice is better than one that is lost.
+    // A sender that retries sends to all recipients: a heartbeat that counts twice is better than one that is lost.
     if (outcomes.includes(null)) throw notStored()
     if (outcomes.every((outcome) => typeof outcome === 'object' && outcome !== null && 'limitedForMs' in outcome))
       throw reply(550, '5.7.1 Rate limit exceeded')
@@ -194,13 +194,13 @@ export function createMailListener(options: MailListenerOptions) {
   }
 
   return {
-    /** Resolves with the port; rejects where it cannot be had. */
+    /** Resolves with the port; rejects if it cannot listen there. */
     async listen(host: string, port: number): Promise<number> {
       const listening = server.listen(port, host)
       await once(listening, 'listening')
       return (listening.address() as AddressInfo).port
     },
-    /** Takes no more messages, and waits a little for those that are under way. */
+    /** Accepts no more messages, and waits a little for those in progress. */
     async close(): Promise<void> {
       closing = true
       const closed = new Promise<void>((resolve) => server.close(resolve))
@@ -228,7 +228,7 @@ function mailTextOf(raw: Buffer, texts: boolean): MailText {
   return { subject, text: `${plain}\n${html}` }
 }
 
-/** Runs one piece of work after the other, and lets the event loop do other work between two of them. */
+/** Runs one piece of work after the other, and lets the event loop do other work in between. */
 function createTurns(): <T>(work: () => T) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
@@ -238,7 +238,7 @@ function createTurns(): <T>(work: () => T) => Promise<T> {
   }
 }
 
-/** Keeps the first bytes of a message, until it has to give way for others: then null. Reads it to its end. */
+/** Keeps the first bytes of a message; null if they were dropped for others. Reads the message to its end. */
 async function collect(
   stream: SMTPServerDataStream,
   keptBytes: number,

@@ -1,4 +1,5 @@
-// Pings, described and not validated: the schemas of a call that comes thousands of times a second would cost it time.
+// The schemas of pings, which describe but do not validate: validation would cost time on a call that comes thousands
+// of times a second.
 
 import { Type } from 'typebox'
 import { text, withExample } from '../../../http/schemas/api-schema.ts'
@@ -33,12 +34,12 @@ const shapes = {
   '/': { id: 'pingSlash', summary: 'The job succeeded' },
   '/:second': {
     id: 'pingAction',
-    summary: 'A run begins, fails, ends or says something; or by slug: it succeeded',
+    summary: 'A run begins, fails, ends or logs; or by slug: the job succeeded',
   },
-  '/:second/:third': { id: 'pingSlugAction', summary: 'A run begins, fails, ends or says something, by slug' },
+  '/:second/:third': { id: 'pingSlugAction', summary: 'A run begins, fails, ends or logs, by slug' },
 }
 
-/** Of one shape of the address, behind /ping/ or on the bare root. */
+/** For one form of the address, below /ping/ or on the bare root. */
 export function pingCall(prefix: string, suffix: keyof typeof shapes) {
   const { id, summary } = shapes[suffix]
   const names = Object.keys(parts) as (keyof typeof parts)[]
@@ -54,11 +55,11 @@ export function pingCall(prefix: string, suffix: keyof typeof shapes) {
     },
     response: {
       200: text('Recorded: the heartbeat is on disk', 'OK'),
-      201: text('Recorded, and the check was made', 'Created'),
+      201: text('Recorded, and the check was created', 'Created'),
     },
     refusals: {
       400: text('The address, `rid` or `state` is malformed', 'invalid uuid format'),
-      404: text('There is no such check', 'not found'),
+      404: text('The check does not exist', 'not found'),
       409: text('Several checks have the slug', 'ambiguous slug'),
       429: text("More than the check's owner allows; Retry-After says when to try again", 'rate limit exceeded'),
       503: text('Not recorded; Retry-After says when to try again', 'too many heartbeats, try again shortly'),

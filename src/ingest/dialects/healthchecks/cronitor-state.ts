@@ -12,7 +12,7 @@ const kinds: Record<string, PingAction['kind']> = {
   fail: 'fail',
 }
 
-/** The text of the answer to a state that is refused. */
+/** The answer to a refused state. */
 export const stateProblem = `invalid state, it is one of ${Object.keys(kinds).join(', ')} and does not contradict the address`
 
 /**

@@ -1,6 +1,6 @@
-// The pings of Healthchecks (https://healthchecks.io/docs/http_api/): by uuid, or by ping key and slug; under /ping/ and on the bare root.
-// The order in which the original looks for faults is part of the dialect: a slug that cannot be one, then the key, then
-// the rest, which is refused only where there is a check.
+// The pings of Healthchecks (https://healthchecks.io/docs/http_api/): by uuid, or by ping key and slug; below /ping/
+// and on the bare root. The order in which Healthchecks checks for errors is part of the dialect: an impossible slug
+// first, then the key, then the rest, which is refused only if there is a check.
 
 import { last, type Query } from '../../../http/schemas/query.ts'
 import type { ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result, Said } from '../dialect.ts'
@@ -17,7 +17,8 @@ const accepted = { ...refused, 'access-control-allow-origin': '*' }
 const notFound: Refusal = { status: 404, text: 'not found' }
 const expires = createExpires()
 
-// On the bare root everything else lives too, so that only what has the length of a ping key or of a uuid is taken for one.
+// All other addresses are on the bare root too, so only a part with the length of a ping key or of a uuid counts as
+// one.
 const prefixes = [
   { prefix: '/ping/:first', label: '/ping/:id' },
   { prefix: '/:first(^(?:[\\w-]{22}|[\\w-]{36})$)', label: '/:id' },
@@ -43,7 +44,7 @@ export const healthchecks: PingDialect = {
     })),
   ),
   body: 'kept',
-  // Only ping addresses look so, whether or not a check has them.
+  // Only ping addresses have this form, whether or not a check has them.
   claims: /^\/(?:ping(?:\/|$)|(?:[\w-]{22}|[\w-]{36})(?:[/?]|$))/,
   parse,
   answer,
@@ -66,7 +67,7 @@ function parse({ params, query }: PingRequest): ParsedPing {
   return 'text' in said ? { to: target, refusal: said } : { to: target, said }
 }
 
-/** What the ping says, or why it is refused. */
+/** The content of the ping, or why it is refused. */
 function readSignal({ action, isPlain }: NonNullable<ReturnType<typeof parseAddress>>, query: Query): Said | Refusal {
   if (action === 'invalid') return invalid('invalid url format')
   const rid = parseRid(last(query.rid))
@@ -103,7 +104,7 @@ function refuse({ status, text, retryAfterS }: Refusal): Reply {
   return { status, headers, body: text }
 }
 
-/** The time as headers show it; it is formatted again only when the second has changed. */
+/** The time in the format of headers, formatted again only when the second has changed. */
 function createExpires(): () => string {
   let second = 0
   let text = ''

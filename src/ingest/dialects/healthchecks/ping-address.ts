@@ -1,10 +1,10 @@
-// The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/; its catalogue, section 2): the recipient
-// of a ping, and what it says.
+// The ping addresses of Healthchecks (https://healthchecks.io/docs/http_api/): the recipient of a ping, and its
+// content.
 
 import type { SignalKind } from '../../../core/heartbeat.ts'
 import { isUuid } from '../../../kit/identifier.ts'
 
-/** What the last part of a ping address says. An exit status above 255 is none, which the caller must answer. */
+/** The meaning of the last part of a ping address. An exit status above 255 has none, and the caller must refuse it. */
 export type PingAction = { kind: SignalKind; exitStatus: number | null }
 
 const named: Record<string, PingAction> = {
@@ -20,8 +20,8 @@ export type PingRecipient = { checkId: string } | { pingKey: string; slug: strin
 const word = /^[A-Za-z0-9_-]+$/
 
 /**
- * Reads the parts of a path behind the ping endpoint; null if it is no ping address. What could be two things is a uuid
- * and an action. `isPlain`: the address names no action, and so means success.
+ * Reads the parts of a path after the ping endpoint; null if it is not a ping address. An ambiguous path is a uuid and
+ * an action. `isPlain`: the address names no action, and so means success.
  */
 export function parseAddress(
   first: string,
@@ -32,7 +32,7 @@ export function parseAddress(
     const action = parseAction(second)
     if (action !== null) return { to: { checkId: first }, action, isPlain: !second }
   }
-  // Behind a slug no slash may follow.
+  // No slash may follow a slug.
   if (second === undefined || third === '' || !word.test(first) || !word.test(second)) return null
   const action = parseAction(third)
   return action === null ? null : { to: { pingKey: first, slug: second }, action, isPlain: third === undefined }
@@ -45,7 +45,7 @@ export function isSlug(text: string): boolean {
   return text.length <= slugMax && !/[A-Z]/.test(text)
 }
 
-/** Null if no ping address ends so; `invalid` for an exit status out of range. Leading zeros are allowed. */
+/** Null if no ping address ends like this; `invalid` for an exit status out of range. Leading zeros are allowed. */
 function parseAction(text: string | undefined): PingAction | 'invalid' | null {
   if (text === undefined || text === '') return success
   if (Object.hasOwn(named, text)) return named[text] as PingAction
@@ -54,7 +54,7 @@ function parseAction(text: string | undefined): PingAction | 'invalid' | null {
   return exitStatus > 255 ? 'invalid' : { kind: exitStatus === 0 ? 'success' : 'fail', exitStatus }
 }
 
-/** The run id, lower-cased; null if absent, undefined if it is no uuid. */
+/** The run id, lower-cased; null if absent, undefined if it is not a uuid. */
 export function parseRid(rid: string | undefined): string | null | undefined {
   if (rid === undefined) return null
   const lower = rid.toLowerCase()

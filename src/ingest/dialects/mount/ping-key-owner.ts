@@ -4,13 +4,13 @@ import { isDatabaseAway } from '../../../kit/availability.ts'
 import { type ProjectRef, pingKinds } from '../../signal.ts'
 import { withDeadline } from '../../with-deadline.ts'
 
-/** Whose ping key this is; null if nobody's. */
+/** The owner of this ping key; null if there is none. */
 export type OwnerOf = (pingKey: string) => Promise<ProjectRef | null>
 
 /** The limit of a look-up while heartbeats are spooled anyway. */
 const spoolingLookupMs = 250
 
-/** The hash of a key takes the place of its owner while the owner cannot be looked up, or not soon enough. */
+/** The hash of a key replaces its owner while the owner cannot be looked up, or not soon enough. */
 export function createOwnerOf({ projects, heartbeats }: FastifyInstance, { ingest }: Config): OwnerOf {
   const { failover } = heartbeats
   return async (pingKey) => {

@@ -1,4 +1,5 @@
-// A request is one heartbeat, and its address is the credential. Thousands come a second: nothing here waits, but for the owner of a ping key.
+// A request is one heartbeat, and its address is the credential. Thousands come per second: nothing here waits, except
+// for the owner of a ping key.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../../../config/load.ts'
@@ -70,7 +71,7 @@ export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config:
     return send(reply, located === 'unknown' && !to.create ? located : refusal)
   }
 
-  // The bodies that have not arrived as a whole hold no more than the queue may.
+  // Incomplete bodies may use no more memory than the queue.
   if (dialect.body === 'kept') keepBodies(app, limits.bodyLimitBytes, config.ingest.queueMaxBytes)
   else ignoreBodies(app)
   app.knownAddresses.claim(dialect.claims, answer)

@@ -9,7 +9,10 @@ export type RouteOfKind = { handler: RouteHandlerMethod; config: FastifyContextC
 const notStored: Refusal = { status: 503, text: 'the heartbeat could not be stored, try again shortly', retryAfterS: 1 }
 const queueFull: Refusal = { status: 503, text: 'too many heartbeats, try again shortly', retryAfterS: 1 }
 
-/** Calls back with what became of the signal; `recorded` means that it is on disk. Throws `bad_request` like the service. */
+/**
+ * Calls back with the outcome of the signal; `recorded` means that it is on disk. Throws `bad_request` like the
+ * service.
+ */
 export function receive(
   heartbeats: Pick<Heartbeats, 'receive'>,
   signal: Signal,

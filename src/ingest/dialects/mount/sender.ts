@@ -2,7 +2,9 @@ import type { FastifyRequest } from 'fastify'
 import { addressIn } from '../../../http/admission/client-address.ts'
 import type { Sender } from '../../signal.ts'
 
-/** The sender as a proxy names it, for information only; anything that is no address falls back to the socket's. */
+/**
+ * The sender as a proxy reports it, for information only; for text that is not an address, the address of the socket.
+ */
 export function senderOf(request: FastifyRequest): Sender {
   const { headers, method } = request
   const [forwarded = ''] = String(headers['x-forwarded-for'] ?? '').split(',', 1)

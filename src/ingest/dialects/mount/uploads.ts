@@ -1,5 +1,5 @@
-// A request holds many heartbeats, and a key of their project. They are recorded some at a time, and between two times the process does other
-// work.
+// A request contains many heartbeats, and a key of their project. They are recorded in parts, and the process does
+// other work in between.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -11,7 +11,7 @@ import type { ParsedHeartbeat, Result, UploadDialect } from '../dialect.ts'
 import { type RouteOfKind, receive, signalOf } from './receive.ts'
 import { senderOf } from './sender.ts'
 
-/** Entries, and characters of entries, that are recorded at a time. */
+/** The most entries, and characters of entries, in one part. */
 const atOnce = 250
 const lengthAtOnce = 500_000
 
@@ -54,7 +54,7 @@ export function routeOfUploads(app: FastifyInstance, dialect: UploadDialect, con
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request, payload, done) => app.readBody(request, payload, done))
-  // While the database is away a key counts as valid until the replay.
+  // While the database is unavailable a key counts as valid until the replay.
   const unverified = heartbeats.failover !== null
   return {
     handler,
@@ -68,7 +68,7 @@ function projectOf({ caller, principal: { keyHash } }: FastifyRequest): ProjectR
   return keyHash === undefined ? { id: caller.projectId } : { keyHash, kinds: uploadKinds }
 }
 
-/** The next texts from this place on, at least one. */
+/** The next texts from this position on, at least one. */
 function nextOf(texts: readonly string[], from: number): readonly string[] {
   let [to, length] = [from, 0]
   while (to < texts.length && to < from + atOnce && (to === from || length < lengthAtOnce))

@@ -1,4 +1,5 @@
-// The upload of many heartbeats: what it takes, what it answers, and examples. Entries are validated one by one (entries.ts).
+// The upload of many heartbeats: its parameters, its answers, and examples. Entries are validated one by one
+// (entries.ts).
 
 import { Type } from 'typebox'
 import { closed, json, refusals, withExample } from '../../../http/schemas/api-schema.ts'
@@ -38,7 +39,7 @@ export const uploadHeartbeats = {
   },
   response: {
     200: json(
-      'What became of them, also where all are rejected',
+      'The outcomes, also if all entries are rejected',
       Type.Object({
         accepted: Type.Integer(),
         duplicates: Type.Integer(),

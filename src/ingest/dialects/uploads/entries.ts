@@ -1,5 +1,6 @@
-// Many heartbeats in one request: a JSON array, or one JSON object a line. An array is checked as a whole before anything of it counts; a line
-// stands for itself. Entries are made into objects one after the other, so that 16 MB of text never are 16 MB of objects at once.
+// Many heartbeats in one request: a JSON array, or one JSON object per line. An array is checked as a whole before any
+// of it counts; each line stands alone. Entries become objects one after the other, so that 16 MB of text never become
+// 16 MB of objects at once.
 
 import { columns } from '../../../core/columns.ts'
 import { type SignalKind, signalKinds } from '../../../core/heartbeat.ts'
@@ -18,10 +19,10 @@ type UploadEntry = {
   id: string | null
 }
 
-/** An entry, or why it is none. */
+/** An entry, or why it is invalid. */
 export type ParsedEntry = UploadEntry | { error: string }
 
-/** Before and after now, in milliseconds. */
+/** The allowed distance from now, in milliseconds. */
 const earliestMs = 7 * 86_400_000
 const latestMs = 5 * 60_000
 const shownMax = 100
@@ -93,7 +94,7 @@ function splitArray(text: string, open: number, max: number): string[] | null {
 
 const [quote, backslash, comma, bracket, bracketEnd, brace, braceEnd] = [...'"\\,[]{}'].map((c) => c.charCodeAt(0))
 
-/** Where the string that begins at `start` ends; the end of the text if it does not. */
+/** Where the string that begins at `start` ends; the end of the text if it does not end. */
 function endOfString(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -119,7 +120,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** `now` in epoch milliseconds. An instant in the near future is a clock that is fast, and counts as now. */
+/** `now` in epoch milliseconds. An instant slightly in the future means a fast clock, and counts as now. */
 export function parseEntry(text: string, now: number): ParsedEntry {
   if (isTooComplex(text)) return { error: `has more than ${outsideMax} characters outside of its texts` }
   let value: unknown

@@ -1,5 +1,5 @@
-// Flatline's own upload of many heartbeats, for devices that were offline and clients with much to say. Its failures are those of the API. 200
-// also where some or all entries are rejected; 503 where none could be stored.
+// Flatline's own upload of many heartbeats, for devices that were offline and clients with many heartbeats. Its errors
+// are those of the API. It answers 200 even if some or all entries are rejected, and 503 if none could be stored.
 
 import { AppError } from '../../../core/errors.ts'
 import { isUuid } from '../../../kit/identifier.ts'
@@ -60,7 +60,7 @@ function answer(results: readonly Result[]): object {
   return { accepted: results.length - rejected.length - duplicates, duplicates, rejected }
 }
 
-/** Null for what is recorded. */
+/** Null for a recorded heartbeat. */
 function problemOf(result: Result): string | null {
   if (result === 'unknown') return 'check not found'
   if (result === 'ambiguous') return 'several checks have this slug'

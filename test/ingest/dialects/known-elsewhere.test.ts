@@ -59,10 +59,15 @@ test('the log shows no credential that an address of a dialect holds', () => {
   for (const { name, kind, route } of routes) {
     if (kind !== 'pings') continue
     const { address, values } = examplesOf(route)
-    const [credential = ''] = values
-    for (const line of [`GET ${address} HTTP/1.1`, `{"msg":"https://beats.example.org${address}?x=1"}`]) {
-      assert.ok(line.includes(credential))
-      assert.ok(!clean(line).includes(credential), `${name}: ${clean(line)} (src/logging/redaction.ts)`)
+    const [example = ''] = values
+    // The rule for the ids of checks knows some examples, and no other rule knows this text.
+    const credentials = isOnRoot(route.path) ? [example] : [example, 'pl4nt3d-s3cret']
+    for (const credential of credentials) {
+      const sent = address.replace(example, credential)
+      for (const line of [`GET ${sent} HTTP/1.1`, `{"msg":"https://beats.example.org${sent}?x=1"}`]) {
+        assert.ok(line.includes(credential))
+        assert.ok(!clean(line).includes(credential), `${name}: ${clean(line)} (src/logging/redaction.ts)`)
+      }
     }
   }
 })

@@ -6,7 +6,7 @@ import type { Database } from '../database/service.ts'
 import type { GuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createChannels } from './channels.ts'
-import { countUnreachableProjects } from './channels-store.ts'
+import { countUnreachableProjects, findChannels } from './channels-store.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import { createRecipients } from './recipients/recipients.ts'
 import { createUnsubscribeLinks } from './recipients/unsubscribe-links.ts'
@@ -89,6 +89,11 @@ export function createChannelService(options: ChannelServiceOptions) {
     },
 
     /** How many projects cannot be alerted, because all of their channels are switched off. */
+    /** Those of these ids that no channel of any project has. */
+    missingOf: async (ids: readonly string[]): Promise<string[]> => {
+      const found = (await findChannels(database, null, ids)).map(({ id }) => id)
+      return ids.filter((id) => !found.includes(id.toLowerCase()))
+    },
     unreachableProjects: () => countUnreachableProjects(database),
 
     /** Throws if a freshly encrypted value cannot be decrypted. */

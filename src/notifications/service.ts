@@ -8,7 +8,6 @@ import type { Settings } from '../checks/fields/fields.ts'
 import type { CheckView } from '../checks/view.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import type { Database } from '../database/service.ts'
-import type { NoticeText } from '../messages/message.ts'
 import { createAttempts } from './attempts/attempt.ts'
 import { createComposer } from './attempts/compose.ts'
 import { createConclude, type NotificationLog } from './attempts/conclude.ts'
@@ -19,7 +18,8 @@ import { createDeliveries } from './deliveries.ts'
 import { createGate } from './gate.ts'
 import { createOutbox, type StormPolicy } from './outbox/outbox.ts'
 import { createLeases } from './queue/leases.ts'
-import { insertNotice } from './queue/operator-notices-store.ts'
+import { notifyOperators } from './queue/operator-notices.ts'
+import type { Notice } from './queue/operator-notices-store.ts'
 import * as store from './queue/queue-store.ts'
 import { createAcknowledgements } from './suppression/acknowledgements.ts'
 import { createMaintenance } from './suppression/maintenance.ts'
@@ -88,11 +88,9 @@ export function createNotifications(options: NotificationOptions) {
     renewLeases: leases.renew,
     drain: worker.drain,
 
-    /** Queues a notice for these channels, of any project, in the caller's transaction. */
-    notify: (
-      tx: Queryable,
-      { about, seq, text, channelIds }: { about: string; seq: number; text: NoticeText; channelIds: readonly string[] },
-    ): Promise<number> => insertNotice(tx, { projectId: null, about, seq, text, channelIds }, now()),
+    /** Queues a notice about Flatline itself for these channels, of any project, in the caller's transaction. */
+    notify: (tx: Queryable, notice: Notice & { channelIds: readonly string[] }): Promise<number> =>
+      notifyOperators(tx, notice, now()),
 
     /** The number of unfinished deliveries. */
     queueLength: () => store.countUnfinished(database),

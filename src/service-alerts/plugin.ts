@@ -71,6 +71,8 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       },
     })
     app.lifecycle.onStart('service-alerts', async () => {
+      const missing = await channels.missingOf(channelIds)
+      if (missing.length > 0) throw new Error(`SERVICE_ALERT_CHANNELS: no channel has the id ${missing.join(', ')}`)
       look.start()
       if (url !== undefined) heart.start()
     })

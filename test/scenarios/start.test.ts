@@ -161,3 +161,10 @@ test('a DATA_DIR that cannot be written ends the start with one line that names 
   assert.match(service.output(), /cannot start: .*\(DATA_DIR must be a writable directory\)|DATA_DIR/)
   assert.ok(!service.output().includes('    at '), 'no stack')
 })
+
+test('a start with a service alert channel that does not exist fails and names it', async (t) => {
+  const id = 'b1f7b7c0-58f9-4c5b-b5cf-0d7a1b3c5e7f'
+  const service = await spawnService(t, { DATABASE_URL: await createDatabase(t), SERVICE_ALERT_CHANNELS: id })
+  assert.equal(await service.exited, 1)
+  assert.match(service.output(), /cannot start: SERVICE_ALERT_CHANNELS: no channel has the id b1f7b7c0-/)
+})

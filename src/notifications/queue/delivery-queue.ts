@@ -4,11 +4,11 @@ import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
 import type { Queryable } from '../../database/connection/client.ts'
 import { endFlipsOfProject } from '../outbox/outbox-store.ts'
 import { deleteOfCheck } from './deletion-store.ts'
-import { insertConfirmationRequest, insertNotice } from './operator-notices-store.ts'
+import { insertConfirmationRequest, insertProjectNotice } from './operator-notices-store.ts'
 import { cancelDeliveries } from './queue-store.ts'
 
 export const deliveryQueue = {
-  insertProjectNotice: insertNotice,
+  insertProjectNotice,
   insertConfirmationRequest,
   cancelOfChannel: (tx: Queryable, id: string, now: number): Promise<void> =>
     cancelDeliveries(tx, { by: 'channel', ids: [id] }, 'channel_deleted', now),

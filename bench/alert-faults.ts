@@ -87,7 +87,7 @@ function overlap({ flippedAt, at }: Arrival, { times }: Outages): number {
   return times.reduce((sum, { from, to }) => sum + Math.max(0, Math.min(at, to) - Math.max(flippedAt, from)), 0)
 }
 
-/** Until one of them, chosen anew each time, answers that it is stored. */
+/** Retries at a random one each time, until it answers that the heartbeat is stored. */
 async function sendThroughAny(replicas: readonly Replica[], { check, kind }: Beat): Promise<void> {
   for (;;) {
     const { service } = replicas[randomInt(replicas.length)] as Replica

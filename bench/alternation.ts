@@ -23,7 +23,7 @@ export function createAlternation(options: {
   async function next(): Promise<void> {
     const at = sent++
     const { checks } = tenant
-    // All fail before the first recovers: an outage and its recovery so close together might be told as one.
+    // All fail before the first recovers: an outage and its recovery so close together might be coalesced.
     const isDown = Math.floor(at / checks.length) % 2 === 0
     await send({ check: checks[at % checks.length] as string, kind: isDown ? 'fail' : 'success' })
   }
@@ -45,7 +45,7 @@ export function createAlternation(options: {
   }
 }
 
-/** More outages of one check within an hour would be flapping, and no more told. */
+/** With more outages of one check within an hour the check would be flapping, and its alerts suppressed. */
 const outagesMax = 8
 /** A check recovers so many changes after it has failed, which is later than any client tries again. */
 const checksMin = 40

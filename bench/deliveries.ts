@@ -24,7 +24,7 @@ type Told = { changes: number; seconds: number; latenciesMs: number[] }
 
 const tenantCount = 10
 const batchSize = 10
-/** More within an hour would be flapping, and no more told. */
+/** With more within an hour the check would be flapping, and its alerts suppressed. */
 const outagesMax = 9
 const settleTimeoutMs = 180_000
 const options = readNumbers({ rate: 1000, seconds: 40, pairs: 2 })

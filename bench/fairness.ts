@@ -61,7 +61,7 @@ async function observe(service: Server, paths: readonly string[], forSeconds: nu
   return observed
 }
 
-/** One ping and then none: the time from the deadline until the flip is there to be told, with what the asking takes. */
+/** One ping and then none: the time from the deadline until the flip is in the outbox, including the polling. */
 async function waitForDown(service: Server, { lateMs }: Observed): Promise<void> {
   const made = await fetch(`${service.url}/api/v3/checks/`, {
     method: 'POST',

@@ -11,7 +11,7 @@ export type FarSide = {
   url: string
   /** Of messages that were answered, each once. */
   arrivals: Arrival[]
-  /** How many changes they told. */
+  /** How many changes they reported. */
   told: () => number
   /** Messages that came again after they had been answered. */
   repeated: () => number

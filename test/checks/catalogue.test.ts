@@ -1,4 +1,4 @@
-// The management API as Healthchecks' catalogue describes it, case by case, in its three versions.
+// Healthchecks' management API (https://healthchecks.io/docs/api/), case by case, in its three versions.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -240,7 +240,7 @@ const refusals: [body: string, problem: string][] = [
   ['{"unique": ["status"]}', "an item in 'unique' has unexpected value"],
   ['{"unique": [["name"]]}', "an item in 'unique' has unexpected value"],
   ['{"unique": ["constructor"]}', "an item in 'unique' has unexpected value"],
-  // The first problem only, in the order of the catalogue.
+  // The first problem only, in Healthchecks' order.
   ['{"tz": 1, "timeout": 1.5, "channels": 1, "name": 1}', 'channels is not a string'],
   ['{"tz": 1, "timeout": 1.5, "name": 1, "grace": "x"}', 'grace is not a number'],
   ['{"unique": 1, "tz": 1, "tags": 1, "success_kw": 1}', 'success_kw is not a string'],

@@ -166,7 +166,7 @@ test('paused_until pauses at once, and an instant in the past is refused', async
 test('a change that waits for a lock as long as an outage lasts is retried instead of refused', async (t) => {
   const { call, databaseUrl } = await build(t)
   const { uuid } = (await call('POST', '/api/v3/checks/', { name: 'before' })).json()
-  // Nobody can record that heartbeats are accepted, and whoever wants the check has to wait.
+  // Acceptance of heartbeats cannot be recorded, and callers that need the check have to wait.
   const hold = async (statement: string) => {
     const holder = new pg.Client({ connectionString: databaseUrl })
     await holder.connect()

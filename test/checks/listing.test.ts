@@ -1,4 +1,4 @@
-// Lists of checks: pages for whoever asks for them, and long lists that keep nobody waiting.
+// Lists of checks: pages on request, and long lists that block nobody.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

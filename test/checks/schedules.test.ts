@@ -1,4 +1,4 @@
-// Schedules as they are written over the API (the Healthchecks catalogue, sections 3.8 and 4.6).
+// Schedules as they are written over the API (https://healthchecks.io/docs/api/).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -65,7 +65,7 @@ test('an outage logs the opening, the first trial and the end, and the other tri
   await outage()
   assert.deepEqual(told, expected)
   await outage()
-  assert.deepEqual(told, [...expected, ...expected], 'the next outage is told anew')
+  assert.deepEqual(told, [...expected, ...expected], 'the next outage is logged again')
 })
 
 test('the metrics contain the breakers, those of destinations under their kind only', async (t) => {

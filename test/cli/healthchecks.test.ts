@@ -1,4 +1,4 @@
-// Moving in from a Healthchecks server: a small one made from its catalogue, and Flatline itself, which speaks as it does.
+// Importing from a Healthchecks server: a small fake of one, and Flatline itself, which has the same API.
 
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -74,7 +74,7 @@ const checks = [
   document('3c2ea6a5-5a2c-4f5b-9a57-0b2f2b6c9c04', { name: 'Elsewhere', timeout: 5, tz: 'UTC', grace: 0 }),
 ]
 
-/** Answers as the catalogue says; `versions` are those that it knows. */
+/** Answers as Healthchecks does; `versions` are the supported ones. */
 async function createSource(t: TestContext, versions = ['v1', 'v2', 'v3']): Promise<string> {
   const server = createServer((request, response) => {
     const [, version = '', what] = /^\/api\/(v\d)\/(checks|channels)\/$/.exec(request.url ?? '') ?? []

@@ -1,4 +1,4 @@
-// A model of several replicas with outages: heartbeats reach the history late and in any order, and the check is judged
+// A model of several replicas with outages: heartbeats reach the history late and in any order, and the check is evaluated
 // again. Its status, its state and its flips are then those of one replica that received everything in order.
 
 import assert from 'node:assert/strict'
@@ -169,9 +169,9 @@ const sentBy = (replica: number, gapMs: number, kind: string, run: string | null
 })
 const cut = (replica: number, fromMs: number, lengthMs: number) => ({ replica, fromMs, lengthMs })
 
-/** What was once judged wrongly. */
+/** Flips that were once decided wrongly. */
 const examples = [
-  // Deadlines that were missed before the part that is judged again count, too.
+  // Deadlines that were missed before the re-evaluated part count, too.
   {
     signals: [sentBy(0, 1, 'success'), sentBy(0, 3000, 'fail'), sentBy(0, 1, 'start'), sentBy(0, 1000, 'success')],
     cuts: [],
@@ -192,7 +192,7 @@ const examples = [
     cuts: [cut(2, 11_002, 2)],
     settings: { ...thresholds, timeoutS: 1, graceS: 1 },
   },
-  // A deadline that is judged later may have passed before the correction was made.
+  // A deadline that is applied later may have passed before the correction was made.
   {
     signals: [sentBy(1, 1, 'success'), sentBy(0, 1, 'fail'), sentBy(1, 1, 'success'), sentBy(0, 1, 'success')],
     cuts: [cut(0, 5, 2001), cut(1, 0, 2005)],

@@ -1,4 +1,4 @@
-// Runs by their rid (the Healthchecks catalogue, sections 3.3 and 3.4), with and without track_runs.
+// Runs by their rid (https://healthchecks.io/docs/measuring_script_run_time/), with and without track_runs.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

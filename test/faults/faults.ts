@@ -97,7 +97,7 @@ async function cutCommits({ proxy }: World): Promise<void> {
   }
 }
 
-/** Many more arrive at once than usual, and the process is told to end while it serves them. */
+/** Many more arrive at once than usual, and the process gets SIGTERM while it serves them. */
 async function endInSpike(world: World, load: Client): Promise<void> {
   const place = world.anyPlace()
   const service = world.services[place]
@@ -123,7 +123,7 @@ async function fillSpools(world: World): Promise<void> {
   await pause(randomInt(spoolingMs))
 }
 
-/** One of the replicas dies with part of its spool in the database; its spool is taken over by whoever finds it. */
+/** One of the replicas dies with part of its spool in the database; another replica adopts its spool. */
 async function killInReplay(world: World): Promise<void> {
   await fillSpools(world)
   const place = world.anyPlace()

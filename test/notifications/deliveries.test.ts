@@ -310,7 +310,7 @@ suite('sending', () => {
       answer = () => response.end()
     })
     const id = await world.check(sender, [await world.webhook(sender, { url })])
-    // As whoever writes the reminder still sees the check.
+    // The state of the check that the writer of the reminder still sees.
     const down = "UPDATE checks SET status = 'down', flip_seq = 1, remind_every_s = 86400 WHERE id = $1"
     await sql(world.url, down, [id])
     await world.flips(id, ['down'])

@@ -199,7 +199,7 @@ suite('redirects', () => {
         () => console.log('followed'),
         (error) => console.log(error.message),
       )`
-    // Only a process of its own can be told to trust the certificate.
+    // Only a separate process can be configured to trust the certificate.
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
       env: { ...process.env, NODE_EXTRA_CA_CERTS: await certificateFile(t) },
     })

@@ -84,7 +84,7 @@ test('every row of every table is restored as it was, also unusual values', asyn
   const [entry] = await sql(url, "SELECT actor, target FROM audit WHERE action = 'database.restore'")
   assert.equal((entry as { actor: string }).actor, 'operator')
 
-  // Over what is there now only if told so, and then nothing of it is left.
+  // Existing data is only replaced on request, and then completely.
   const again = await run(t, flatline('restore', file), { DATABASE_URL: url, ...secret })
   assert.equal(again.code, 1)
   assert.match(again.err, /the database is not empty/)

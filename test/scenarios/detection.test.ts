@@ -56,7 +56,7 @@ test('three processes on one database make one flip and one delivery for each ou
       checks.map(({ path }, i) => call((services[(i + round) % 3] as Service).url, 'GET', path, undefined, {})),
     )
     const wanted = checks.length * (2 * round - 1)
-    // Told before the next ones come: an outage that is over before it is told is told together with its end.
+    // Alerted before the next ones come: an outage that is over before its alert is sent is coalesced with its recovery.
     await eventually(
       `${wanted} flips`,
       async () => receiver.received.length >= wanted && (await flips()).length >= wanted,

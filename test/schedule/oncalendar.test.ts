@@ -1,4 +1,4 @@
-// systemd's calendar expressions as the Healthchecks catalogue takes them (its section 3.8), against a table, a slow search and systemd's
+// systemd's calendar expressions as Healthchecks accepts them, against a table, a slow search and systemd's
 // own program.
 
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-// What one project may name in one call is told of in a bounded answer, and is kept in a bounded entry.
+// However much one project names in one call, the answer and the audit entry are bounded.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

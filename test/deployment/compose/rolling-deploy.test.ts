@@ -14,7 +14,7 @@ const backup = gzipSync(`${text}-- sha256: ${createHash('sha256').update(text).d
 
 type Container = { id: string; image: string; published: boolean }
 
-/** An engine and its Compose: what it is told changes what it answers. An image's id is its version here. */
+/** A fake engine with Compose: its commands change its answers. An image's id is its version here. */
 const usual = {
   engine: true,
   migrates: true,

@@ -1,4 +1,4 @@
-// A Kubernetes cluster as deploy.sh sees it through kubectl: what it is told changes what it answers.
+// A fake Kubernetes cluster behind kubectl, for deploy.sh: its commands change its answers.
 
 import { readFileSync } from 'node:fs'
 import { failed, type Said, said } from '../stand-in.ts'

@@ -1,4 +1,4 @@
-// scripts/deploy.sh against a cluster that is a program on PATH: what it is told, in which order, and what happens when something fails.
+// scripts/deploy.sh against a cluster that is a program on PATH: which commands it gets, in which order, and what happens on failures.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

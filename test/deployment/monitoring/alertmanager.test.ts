@@ -1,4 +1,4 @@
-// Alertmanager: that it takes its configuration, who is told of what, and that it starts where no secret has been given yet.
+// Alertmanager: it accepts its configuration, sends each alert to its receivers, and starts without secrets.
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// The files under monitoring/, read, and the programs that judge them.
+// Reads the files under monitoring/, and runs the programs that check them.
 
 import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'

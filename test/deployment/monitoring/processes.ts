@@ -74,7 +74,7 @@ async function freePort(): Promise<number> {
 
 export type Told = { path: string; body: Record<string, unknown> }
 
-/** Answers as Slack and PagerDuty do, and keeps what it was told. */
+/** Answers as Slack and PagerDuty do, and keeps the requests. */
 export async function startVendors(t: TestContext): Promise<{ url: string; told: Told[] }> {
   const told: Told[] = []
   const server = createHttpServer((request, response) => {

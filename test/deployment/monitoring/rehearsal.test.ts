@@ -1,4 +1,4 @@
-// From end to end, with the real programs and the shipped configuration: the database of a service stops, on-call is paged and told of the
+// From end to end, with the real programs and the shipped configuration: the database of a service stops, on-call is paged, and notified of the
 // end; Prometheus stops, and the service tells. Intervals are short, and addresses those of this test; rules, routes, inhibitions, templates
 // and the reading of secrets are as shipped.
 

@@ -1,4 +1,4 @@
-// Heartbeats by e-mail over the wire: the Healthchecks catalogue, section 2.7. A real client library sends, and where it is too well-behaved
+// Heartbeats by e-mail over the wire: https://healthchecks.io/docs/email/. A real client library sends, and where it is too well-behaved
 // a bare socket.
 
 import assert from 'node:assert/strict'

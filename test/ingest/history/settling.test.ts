@@ -1,4 +1,4 @@
-// Heartbeats that arrive after later ones were judged.
+// Heartbeats that arrive after later ones were evaluated.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

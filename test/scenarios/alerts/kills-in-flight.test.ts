@@ -1,4 +1,4 @@
-// kill -9 while the far side has the request and has not answered: it can only be told again, under the same key, and nothing overtakes it.
+// kill -9 while the far side has the request and has not answered: it can only be sent again, with the same key, and nothing overtakes it.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ const rounds = 3
 
 type Heard = { key: string; check: string; event: string; answered: boolean }
 
-/** Keeps every request without an answer until it is told to answer; says which broke off before that. */
+/** Keeps every request without an answer until it may answer; says which were aborted before that. */
 async function createSlowSide(t: TestContext) {
   const heard: Heard[] = []
   const held = new Map<ServerResponse, Heard>()

@@ -1,4 +1,4 @@
-// kill -9 at random moments: whatever the service has noticed is told all the same, in order, and under one key for each alert.
+// kill -9 at random moments: every recorded change is alerted nevertheless, in order, and with one key for each alert.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

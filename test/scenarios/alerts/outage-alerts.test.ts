@@ -1,5 +1,5 @@
-// An outage and those who beat through it: whoever beats by its schedule before and after, and tries again, is nobody's alert, however long it
-// takes; whoever has fallen silent is told of at the deadline that the outage has moved, and the alert names the outage.
+// A long outage: a job that follows its schedule before and after it, and retries, raises no alert, however long the outage takes; a job that
+// has fallen silent is alerted at the deadline that the outage has moved, and the alert names the outage.
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
@@ -23,7 +23,7 @@ const retryMs = 250
 type Flip = { id: string; waited: number; blind: number; reason: string; from: Date; to: Date }
 type Alert = { event: string; check: { uuid: string }; blind?: { from: string; to: string } }
 
-/** Beats every `timeout` seconds until told to stop, and until it is answered OK, as `curl --retry` does. */
+/** Sends a heartbeat every `timeout` seconds until stopped, and retries each until it is answered OK, as `curl --retry` does. */
 function beatBySchedule(url: () => string, id: string, timeoutS: number): () => Promise<void> {
   let going = true
   const beats = (async () => {

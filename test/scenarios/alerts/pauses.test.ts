@@ -14,7 +14,7 @@ const auth = { 'x-api-key': keys.api_key }
 const leaseMs = patience(3000)
 const checkCount = 6
 
-/** Keeps every request until it is told to answer. */
+/** Keeps every request until it may answer. */
 async function createSlowSide(t: TestContext) {
   const counts = new Map<string, number>()
   const held = new Set<ServerResponse>()

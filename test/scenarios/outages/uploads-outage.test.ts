@@ -1,5 +1,5 @@
 // Uploads while the database is away: nobody can tell whose key it is and whose checks are named. What is answered OK is on disk, and
-// what proves not to be the uploader's is dropped when that can be told.
+// what proves not to be the uploader's is dropped when that can be checked.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -28,7 +28,7 @@ export type Balancer = {
 }
 
 /**
- * How servers are judged, as docs/operations.md says and as shipped: found down 1 to 2 s after readiness has turned 503, which must be less
+ * How servers are checked, as docs/operations.md says and as shipped: found down 1 to 2 s after readiness has turned 503, which must be less
  * than the drain of the service (DRAIN_MS, 5 s), and up within a second after it has turned 200.
  */
 const checks = 'check inter 1s fall 2 rise 1'

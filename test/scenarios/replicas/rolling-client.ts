@@ -1,5 +1,5 @@
 // A client of the fleet, as a process of its own: heartbeats and management calls at a constant rate, whatever becomes of them. Nothing is
-// sent twice. What was acknowledged and what was not is told to the parent at the end.
+// sent twice. At the end it reports to the parent what was acknowledged and what was not.
 
 import { randomUUID } from 'node:crypto'
 import { Agent, type IncomingMessage, request } from 'node:http'

@@ -128,7 +128,7 @@ function assertInFlight({ failures }: Report, balancer: Balancer, server: string
   }
 }
 
-/** Checks that fall silent so many seconds from now, whoever is there to notice. */
+/** Checks that fall silent so many seconds from now, whichever replicas run then. */
 async function watchSilence(t: TestContext, { service }: Fleet, afterSeconds: readonly number[]) {
   const receiver = await createReceiver(t)
   const auth = { 'x-api-key': keys.api_key }
@@ -143,13 +143,13 @@ async function watchSilence(t: TestContext, { service }: Fleet, afterSeconds: re
   checks.sort()
   return {
     checks,
-    /** Each silence was told once, and soon. */
+    /** Each silence was alerted once, and soon. */
     async assertTold(): Promise<void> {
       await eventually('an alarm for each silence', () => receiver.received.length >= checks.length)
       const told = receiver.received.map(({ body, at }) => ({ ...JSON.parse(body), at }))
       assert.deepEqual(told.map(({ check }) => check.uuid).sort(), checks)
       const lateMs = told.map(({ at, flip }) => at - Date.parse(flip.at))
-      t.diagnostic(`silence was told after ${lateMs.join(', ')} ms`)
+      t.diagnostic(`silence was alerted after ${lateMs.join(', ')} ms`)
       assert.ok(Math.max(...lateMs) < patience(10_000), `told after ${lateMs} ms`)
     },
   }

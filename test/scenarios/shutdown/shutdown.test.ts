@@ -22,7 +22,7 @@ async function createChecks(service: Service, count: number): Promise<string[]> 
 type Load = { acknowledged: number; refused: number; dropped: string[]; stop: () => Promise<void> }
 
 /**
- * Pings from `clients` keep-alive connections until stopped. A client that is told `Connection: close` goes away, as a load
+ * Pings from `clients` keep-alive connections until stopped. A client that gets `Connection: close` disconnects, as a load
  * balancer does; one that was cut off in flight counts as dropped, unless its idle connection was closed under the request.
  */
 function load(url: string, paths: string[], clients: number): Load {

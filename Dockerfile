@@ -6,7 +6,7 @@
 # registry shows for it:  --build-arg NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:…
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
-# Where a proxy replaces TLS certificates, hand in the bundle that knows it; no layer keeps it:
+# If a proxy replaces TLS certificates, pass the bundle that contains its authority; it is not stored in any layer:
 #   docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt -t flatline .
 
 # --- what building takes; also what the development profile of docker-compose.yml runs

@@ -1,6 +1,6 @@
-// How late alerts are, and how many are sent twice, while three replicas are paused and lose their connections to the database, at random and
-// often at the same time: node bench/alert-faults.ts [--seconds 120] [--calm 20], where each mode of INGEST_MODE has `seconds` of faults. All
-// of it on this machine. Prints figures; it never passes or fails.
+// How late alerts are, and how many are sent twice, while three replicas on this machine are paused and lose their
+// connections to the database, at random and often at the same time: node bench/alert-faults.ts [--seconds 120]
+// [--calm 20], where each mode of INGEST_MODE has `seconds` of faults. Prints figures; it never passes or fails.
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createFaultProxy, type Fault, type FaultProxy } from '../test/fault-proxy.ts'
 import { createScope, type Scope } from '../test/faults/scope.ts'
 import { checksFor, createAlternation, latencyHeader, latencyRow } from './alternation.ts'
-import { type Arrival, startFarSide } from './far-side.ts'
+import { type Arrival, startFakeDestination } from './fake-destination.ts'
 import { startPostgres } from './postgres.ts'
 import { bench, readNumbers, type Server, stop } from './service.ts'
 import { type Beat, createTenant, startForTenants, until, untilAllTold } from './tenants.ts'
@@ -58,7 +58,7 @@ async function startReplicas(scope: Scope, dir: string, mode: string, databaseUr
 
 async function measure(mode: string, replicas: readonly Replica[]): Promise<void> {
   const [{ service }] = replicas as [Replica]
-  const far = await startFarSide()
+  const far = await startFakeDestination()
   const tenant = await createTenant(service, [far.url], checksFor(calm + seconds))
   const { run } = createAlternation({
     tenant,

@@ -1,7 +1,7 @@
-// The checks of a tenant that fail and recover one after the other, and how late its destination hears of it.
+// The checks of a tenant, which fail and recover one after the other, and how late its destination gets each alert.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FarSide } from './far-side.ts'
+import type { FakeDestination } from './fake-destination.ts'
 import { percentile } from './service.ts'
 import type { Beat, Tenant } from './tenants.ts'
 
@@ -13,7 +13,7 @@ const pauseMs = 500
  */
 export function createAlternation(options: {
   tenant: Tenant
-  far: FarSide
+  far: FakeDestination
   send: (beat: Beat) => Promise<void>
   heard: (owed: number) => Promise<void>
 }) {

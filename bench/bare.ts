@@ -1,4 +1,4 @@
-// What the pings are measured against: one Fastify route that answers the same word to the same address and does nothing.
+// The baseline of the ping benchmark: one Fastify route that answers `OK` at the same address and does nothing.
 
 import Fastify from 'fastify'
 

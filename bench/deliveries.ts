@@ -3,7 +3,7 @@
 // within one run. Prints figures; it never passes or fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Arrival, type FarSide, startFarSide } from './far-side.ts'
+import { type Arrival, type FakeDestination, startFakeDestination } from './fake-destination.ts'
 import { bench, percentile, readNumbers, type Server } from './service.ts'
 import {
   adminToken,
@@ -17,7 +17,7 @@ import {
   untilAllTold,
 } from './tenants.ts'
 
-type Watched = Tenant & { far: FarSide; flips: number }
+type Watched = Tenant & { far: FakeDestination; flips: number }
 type Phase = { offered: number; late: number; healthy: Told; hanging: Told }
 /** Of what was offered within a phase: what arrived, within how many seconds from its beginning, and how long after the flip. */
 type Told = { changes: number; seconds: number; latenciesMs: number[] }
@@ -39,7 +39,7 @@ async function measure(scratch: string): Promise<void> {
   const service = await startForTenants(scratch)
   const tenants: Watched[] = []
   for (let n = 1; n <= tenantCount; n++) {
-    const far = await startFarSide()
+    const far = await startFakeDestination()
     tenants.push({ ...(await createTenant(service, [far.url], checksEach)), far, flips: 0 })
   }
   console.log(

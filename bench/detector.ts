@@ -1,6 +1,6 @@
-// Whether looking for what is due costs what is due or what exists: node bench/detector.ts [--few 10000] [--many 1000000] [--due 1000]
-// [--rounds 10]. In each round `due` checks at once pass their deadlines; how long after it each is seen to be down. Prints figures; it
-// never passes or fails.
+// Whether the cost of detection grows with the checks that are due or with all checks: node bench/detector.ts [--few
+// 10000] [--many 1000000] [--due 1000] [--rounds 10]. In each round the deadlines of `due` checks pass at once, and
+// the time until each is detected is measured. Prints figures; it never passes or fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'

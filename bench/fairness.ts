@@ -1,6 +1,6 @@
-// Whether a flood of pings starves what else the service does: node bench/fairness.ts [--seconds 20] [--connections 128]. How long a
-// management call takes, and how long after its deadline a silent check is seen to be down, without load and during a flood. Prints
-// figures; it never passes or fails.
+// Whether a flood of pings delays other work: node bench/fairness.ts [--seconds 20] [--connections 128]. Measures how
+// long a management call takes, and how long after its deadline a silent check is detected, without load and during a
+// flood. Prints figures; it never passes or fails.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

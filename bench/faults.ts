@@ -1,5 +1,6 @@
-// The faults of test/faults for as long as one likes, and a table of what has come of every heartbeat:
-// node bench/faults.ts [--rounds 15] [--outage 30000] [--only WORD] [--mode MODE]. Exit status 1 if a promise was broken.
+// The faults of test/faults for any length of time, and a table of the fate of every heartbeat: node bench/faults.ts
+// [--rounds 15] [--outage 30000] [--only WORD] [--mode MODE]. Exit status 1 if an acknowledged heartbeat was lost or
+// altered.
 
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'

@@ -1,10 +1,10 @@
-// Alerts of one tenant while many destinations of another hang, by the service as shipped, all on this machine:
-// node bench/hanging.ts [--destinations 120] [--outages 20] [--seconds 60]. The one has a failure and a recovery a second, first alone and then
-// with all destinations of the other hanging and `outages` alerts waiting at each. Takes at most two minutes more than twice `seconds`. Prints
-// figures; it never passes or fails.
+// Alerts of one tenant while many destinations of another hang, by the service as shipped, all on this machine: node
+// bench/hanging.ts [--destinations 120] [--outages 20] [--seconds 60]. The first tenant has a failure and a recovery a
+// second, first alone and then with all destinations of the other hanging and `outages` alerts waiting at each. Takes
+// at most two minutes more than twice `seconds`. Prints figures; it never passes or fails.
 
 import { checksFor, createAlternation, latencyHeader, latencyRow } from './alternation.ts'
-import { startFarSide } from './far-side.ts'
+import { startFakeDestination } from './fake-destination.ts'
 import { bench, readNumbers } from './service.ts'
 import { beat, createTenant, startForTenants, until } from './tenants.ts'
 
@@ -17,7 +17,7 @@ process.exit()
 
 async function measure(scratch: string): Promise<void> {
   const service = await startForTenants(scratch)
-  const [far, hanging] = await Promise.all([startFarSide(), startFarSide()])
+  const [far, hanging] = await Promise.all([startFakeDestination(), startFakeDestination()])
   hanging.hang()
   const one = await createTenant(service, [far.url], checksFor(2 * seconds + warmUpS))
   const urls = Array.from({ length: destinations }, (_, n) => `${hanging.url}${n}`)

@@ -1,4 +1,4 @@
-// The embedded PostgreSQL as a server of its own, for benches that ask it themselves or take it away.
+// The embedded PostgreSQL as a server of its own, for benches that query it themselves or stop it.
 
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ export async function startPostgres(scratch: string): Promise<Postgres> {
   return { url, stop: postgres.stop }
 }
 
-/** A service whose database the bench asks, too; stops the database when `work` is done. */
+/** A service on a database that the bench can query; stops the database when `work` is done. */
 export async function withDatabase(
   scratch: string,
   work: (service: Server, client: pg.Client) => Promise<void>,

@@ -13,7 +13,7 @@ export const adminToken = randomBytes(32).toString('hex')
 export const startForTenants = (scratch: string, env: Record<string, string> = {}): Promise<Server> =>
   startService(scratch, { ADMIN_TOKEN: adminToken, ...env })
 
-/** A project with a webhook for each of `urls`, and `count` checks that tell all of them. */
+/** A project with a webhook for each of `urls`, and `count` checks that alert through all of them. */
 export async function createTenant(service: Server, urls: readonly string[], count: number): Promise<Tenant> {
   const project = await post(service, '/api/v3/projects/', adminToken, { name: 'tenant' })
   const key = String(project.api_key)

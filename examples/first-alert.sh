@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The main job from end to end: a job sends heartbeats, goes silent, and somebody is told; it comes back, and they are told again.
+# An example from the first heartbeat to the alert: a job sends heartbeats and falls silent, and an alert is sent; it recovers, and the
+# recovery is reported.
 #
 #   examples/first-alert.sh
 #
-# starts Flatline with a database of its own in a temporary directory, and takes both away at the end. Against a service that
+# starts Flatline with a database of its own in a temporary directory, and removes both at the end. Against a service that
 # runs already: FLATLINE_URL=http://… FLATLINE_API_KEY=… examples/first-alert.sh. It must be allowed to call this machine.
 set -euo pipefail
 

@@ -6,7 +6,7 @@ umask 077
 [ $# -eq 2 ] || { echo 'usage: archive-wal.sh <segment> <new file>' >&2 && exit 2; }
 segment=$1 target=$2
 
-# PostgreSQL asks again for what it does not remember to have been told: the same is success, anything else somebody else's archive.
+# PostgreSQL may archive a segment again after a crash: an identical file is success, a different one belongs to another server.
 if [ -e "$target" ]; then
   cmp --silent "$segment" "$target" && exit
   echo "archive-wal.sh: $target exists with other contents" >&2

@@ -60,7 +60,7 @@ export type AppOptions = {
   observe?: (app: FastifyInstance) => void
 }
 
-/** What other rooms hold about a check. */
+/** How other modules cancel and delete what they store about a check. */
 const aboutChecks = {
   cancelDeliveries: deliveryQueue.cancelOfCheck,
   deleteHistory: [deleteHeartbeats, deliveryQueue.deleteOfCheck],
@@ -100,7 +100,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(metricsPlugin, { config })
   await app.register(readBodyPlugin, {
     maxBytes: config.limits.bodiesMaxBytes,
-    strangersMaxBytes: Math.ceil(config.limits.bodiesMaxBytes / 8),
+    unknownCallersMaxBytes: Math.ceil(config.limits.bodiesMaxBytes / 8),
   })
   await app.register(connectionsPlugin, { max: config.server.maxConnections, reserved: openFilesNeeded(config) })
   await app.register(circuitBreakersPlugin, { config })

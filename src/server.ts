@@ -162,7 +162,7 @@ function endGracefully(app: FastifyInstance, config: Config, started: () => Prom
       grace.close()
     },
     echo(signal: StopSignal) {
-      log.info({ event: 'signal.ignored', signal }, `${signal} once more, it is being obeyed already`)
+      log.info({ event: 'signal.ignored', signal }, `${signal} again within a second: already shutting down`)
     },
     second: exitAtOnce,
   }

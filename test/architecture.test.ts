@@ -1,5 +1,5 @@
-// Holds the direction of imports (ARCHITECTURE.md): the file's name says its layer, its folder says its domain. Texts are
-// searched, not parsed: the formatter makes one statement look one way, and nothing here needs to know more.
+// Checks the rules of ARCHITECTURE.md: the name of a file gives its layer, its folder gives its module. The sources
+// are searched as text, not parsed, because the formatter writes each statement in one way.
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
@@ -37,8 +37,8 @@ const layers: [pattern: RegExp, layer: number][] = [
 /** Their answers depend on their arguments alone. */
 const isPure = /^src\/(core|schedule)\//
 
-/** Which rooms each room uses, for types too. A new arrow is a decision, and stands here. */
-const arrows: Record<string, string[]> = {
+/** Which modules each module uses, also for types. A new dependency is a decision, and is added here. */
+const dependencies: Record<string, string[]> = {
   kit: [],
   mail: [],
   outbound: [],
@@ -114,14 +114,15 @@ const arrows: Record<string, string[]> = {
 }
 
 /**
- * Whose each table is. `writers` and `readers` are rooms that name it in their own SQL although it is not theirs:
- * - One statement reads what it decides by: what is due for a channel depends on its check, its flip and its project.
+ * The owner of each table. `writers` and `readers` are other modules that name the table in their SQL:
+ * - One statement reads all that a decision needs: which delivery is due depends on its check, flip and project.
  * - `ingest` moves the deadline of a check in the statement that writes the heartbeat, and counts the bytes of its bodies.
  * - `notifications` marks a flip in the transaction that makes its deliveries.
  * - `accounts` retires the addresses of the checks of a project, in the transaction that deletes them.
- * - `quotas` owns one column of the project, and counts what it limits. Those who add something ask it, so it cannot ask them.
+ * - `quotas` owns one column of the project, and counts what it limits. The modules that add something use it, so it cannot
+ *   use them.
  * - `database/backup` asks whether a database is in use, also in the text of a backup, which psql runs.
- * - The function of an owner is the way for everything else. Where a room below needs one above it, app.ts hands it over.
+ * - Everything else uses a function of the owner. If a lower module needs a function of a higher one, app.ts passes it.
  */
 const tables: Record<string, { owner: string; writers?: string[]; readers?: string[] }> = {
   acceptance: { owner: 'blind-time' },
@@ -208,20 +209,23 @@ test('a file imports only its own layer or lower', () => {
   )
 })
 
-test('a room uses only the rooms that it declares', () => {
+test('a module uses only the modules that it declares', () => {
   const used = new Map<string, Set<string>>()
   for (const { from, to } of edges(({ references }) => references)) {
-    const [own, other] = [roomOf(from), roomOf(to)]
+    const [own, other] = [moduleOf(from), moduleOf(to)]
     if (own === null || other === null || own === other) continue
     used.set(own, (used.get(own) ?? new Set()).add(other))
   }
-  const rooms = [...new Set(sources.flatMap(({ path }) => roomOf(path) ?? []))]
-  assert.deepEqual(Object.fromEntries(rooms.map((room) => [room, [...(used.get(room) ?? [])].sort()])), arrows)
+  const modules = [...new Set(sources.flatMap(({ path }) => moduleOf(path) ?? []))]
+  assert.deepEqual(
+    Object.fromEntries(modules.map((module) => [module, [...(used.get(module) ?? [])].sort()])),
+    dependencies,
+  )
 })
 
-test('the rooms form no circle of imports', () => {
-  const circles = Object.keys(arrows).flatMap((room) => (reachable(room).has(room) ? [room] : []))
-  assert.deepEqual(circles, [])
+test('the modules have no cycle of imports', () => {
+  const cycles = Object.keys(dependencies).flatMap((module) => (reachable(module).has(module) ? [module] : []))
+  assert.deepEqual(cycles, [])
 })
 
 test('core and schedule import nothing but each other and kit', () => {
@@ -270,7 +274,7 @@ test('only stores and database/ know SQL and the generated client', () => {
   )
 })
 
-test('every table has one owner, and another room names it in SQL only if that is declared', () => {
+test('every table has one owner, and another module names it in SQL only if that is declared', () => {
   const schema = readFileSync(join(root, 'prisma/schema.prisma'), 'utf8')
   const all = [...schema.matchAll(/@@map\("(\w+)"\)/g)].map(([, name]) => String(name))
   assert.deepEqual(Object.keys(tables), all.sort())
@@ -281,10 +285,10 @@ test('every table has one owner, and another room names it in SQL only if that i
   )
   const foreign = (sql: RegExp) =>
     Object.fromEntries(
-      all.map((table) => [table, roomsWith(sql, table).filter((room) => room !== tables[table]?.owner)]),
+      all.map((table) => [table, modulesWith(sql, table).filter((module) => module !== tables[table]?.owner)]),
     )
-  const declared = (rooms: 'writers' | 'readers') =>
-    Object.fromEntries(Object.entries(tables).map(([table, one]) => [table, one[rooms] ?? []]))
+  const declared = (modules: 'writers' | 'readers') =>
+    Object.fromEntries(Object.entries(tables).map(([table, one]) => [table, one[modules] ?? []]))
   assert.deepEqual(foreign(/\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)/g), declared('writers'))
   assert.deepEqual(foreign(/(?<!\bDELETE )\b(?:FROM|JOIN)\s+(\w+)/g), declared('readers'))
 })
@@ -369,25 +373,25 @@ function layerOf(path: string): number | undefined {
   return layers.find(([pattern]) => pattern.test(path))?.[1]
 }
 
-/** Null for the process and the assembly, which use everything. The embedded server and the backups are rooms within a room. */
-function roomOf(path: string): string | null {
+/** Null for the process and the assembly, which use everything. The embedded server and the backups are modules within a module. */
+function moduleOf(path: string): string | null {
   return /^src\/(database\/(?:embedded|backup)|[\w-]+)\//.exec(path)?.[1] ?? null
 }
 
-/** The rooms in which the table stands where the pattern catches one; a statement may go over several lines. */
-function roomsWith(sql: RegExp, table: string): string[] {
+/** The modules whose SQL has this table where the pattern captures one; a statement may have several lines. */
+function modulesWith(sql: RegExp, table: string): string[] {
   const found = sources.filter(({ text }) => [...text.matchAll(sql)].some(([, name]) => name === table))
-  return [...new Set(found.flatMap(({ path }) => roomOf(path) ?? []))].sort()
+  return [...new Set(found.flatMap(({ path }) => moduleOf(path) ?? []))].sort()
 }
 
-/** The rooms that a room needs, and those that they need. */
-function reachable(room: string): Set<string> {
+/** The modules that a module uses, directly or indirectly. */
+function reachable(module: string): Set<string> {
   const found = new Set<string>()
-  const waiting = [...(arrows[room] ?? [])]
+  const waiting = [...(dependencies[module] ?? [])]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (found.has(next)) continue
     found.add(next)
-    waiting.push(...(arrows[next] ?? []))
+    waiting.push(...(dependencies[next] ?? []))
   }
   return found
 }

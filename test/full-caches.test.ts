@@ -1,4 +1,4 @@
-// A cache that is full makes room for one entry. One that empties itself makes all tenants ask the database again at the same moment.
+// A full cache drops some entries, never all: otherwise all tenants would query the database at the same moment.
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'

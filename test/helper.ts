@@ -1,4 +1,4 @@
-// What tests share: the whole app on a database of its own, and a far side. How they wait is in patience.ts.
+// What tests share: the whole app on a database of its own, and a fake destination. patience.ts says how they wait.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
@@ -95,7 +95,7 @@ export async function call(
 
 export type Received = { method: string; url: string; headers: IncomingMessage['headers']; body: string; at: number }
 
-/** A far side: an HTTP server that keeps what it receives and answers as `respond` says (200 by default). */
+/** A fake destination: an HTTP server that keeps what it receives and answers as `respond` says (200 by default). */
 export async function createReceiver(
   t: Scope,
   respond: (request: Received, count: number) => number = () => 200,

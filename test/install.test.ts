@@ -1,4 +1,5 @@
-// What README.md says of a fresh machine: any Node.js from 20 will do, because the install brings the one that runs.
+// What README.md says about a fresh machine: any Node.js from 20 will do, because the installation includes the one
+// that runs.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

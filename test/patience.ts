@@ -9,7 +9,7 @@ export const slowness = Math.max(1, Number(process.env.TEST_SLOWNESS) || 1)
 /** A limit of `ms` on a quiet machine, in ms on this one. For time-outs of tests, child processes, sockets and requests. */
 export const patience = (ms: number): number => Math.ceil(ms * slowness)
 
-/** The interval, in seconds, of a client that beats once a second on a quiet machine. */
+/** The interval, in seconds, of a client that sends one heartbeat per second on a quiet machine. */
 export const beatS = Math.ceil(slowness)
 
 const generousMs = 60_000
@@ -39,7 +39,7 @@ export async function eventually<T>(
   return within(what, poll(), limitMs + 5000)
 }
 
-/** The result of `promise`, or an error that says what was waited for, after `limitMs` on a quiet machine and later on a slow one. */
+/** The result of `promise`, or an error that contains `what`, after `limitMs` on a quiet machine and later on a slow one. */
 export async function within<T>(what: string, promise: Promise<T>, limitMs = generousMs): Promise<T> {
   const stop = new AbortController()
   const late = sleep(patience(limitMs), undefined, { signal: stop.signal }).then(() => {
@@ -53,7 +53,7 @@ export async function within<T>(what: string, promise: Promise<T>, limitMs = gen
   }
 }
 
-/** Lets real time pass: the length of an outage, the pause of a client. Never to wait for something that can be observed. `stop` ends it. */
+/** Waits in real time, for the length of an outage or the pause of a client; never for a state that can be observed. `stop` ends it. */
 export const pause = (ms: number, stop?: AbortSignal): Promise<void> =>
   sleep(ms, undefined, stop && { signal: stop }).catch(() => undefined)
 

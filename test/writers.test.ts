@@ -81,7 +81,7 @@ test('alerts about the service itself are written after a refused one', async (t
     node: 'test',
     targets: { availability: 0.9, latencyP95Ms: 500, maxStalenessMs: 1000 },
     calmMs: 0,
-    read: async () => ({ ...figures, openBreakers, health: 'healthy', ailing: [] }),
+    read: async () => ({ ...figures, openBreakers, health: 'healthy', unhealthyChecks: [] }),
     notify: async () => {},
     log: { info() {}, warn() {}, error: (line) => void logged.push(line) },
     now: Date.now,

@@ -5,7 +5,7 @@ import type { Projects } from './service.ts'
 
 const base = '/api/v3/projects'
 
-/** Projects and their keys, for the administrator. Keys are shown in the answer that makes them and never again. */
+/** Projects and their keys, for the operator. A key is shown once, in the answer to the call that creates it. */
 export const projectRoutes: FastifyPluginAsyncTypebox<{ projects: Projects }> = async (app, { projects }) => {
   for (const slash of ['', '/']) {
     const undocumented = slash === ''

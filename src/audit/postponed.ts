@@ -20,7 +20,7 @@ export function createPostponed(options: {
   let waiting: AuditEntry[] = []
 
   function postpone(entry: AuditEntry, err: unknown): void {
-    if (waiting.length >= waitingMax || !mayHeal(err)) {
+    if (waiting.length >= waitingMax || !isTemporary(err)) {
       lose(entry, err)
       return
     }
@@ -36,7 +36,7 @@ export function createPostponed(options: {
     for (let entry = waiting[0]; entry !== undefined; entry = waiting[0]) {
       const first = entry
       await writeAudit(database, first).catch((err) => {
-        if (mayHeal(err)) throw err
+        if (isTemporary(err)) throw err
         lose(first, err)
       })
       waiting.shift()
@@ -71,6 +71,6 @@ export function createPostponed(options: {
  * Whether waiting can help: the database is unavailable or not open yet. An entry that it refuses would always be
  * refused.
  */
-function mayHeal(err: unknown): boolean {
+function isTemporary(err: unknown): boolean {
   return isDatabaseAway(err) || (err as { code?: string }).code === 'unavailable'
 }

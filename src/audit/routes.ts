@@ -15,7 +15,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<{ trail: Pick<AuditTrail, 'l
       const { projectId } = request.caller
       const { limit, project, from, to, ...filter } = request.query
       if (projectId !== '' && project !== undefined && project !== projectId)
-        throw new AppError('forbidden', 'project is another than that of the key', { field: 'project' })
+        throw new AppError('forbidden', 'project is not the project of the key', { field: 'project' })
       const own = projectId === '' ? project : projectId
       const range = { from: instant('from', from), to: instant('to', to) }
       if (range.from !== undefined && range.to !== undefined && range.from >= range.to)

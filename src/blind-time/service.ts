@@ -1,5 +1,5 @@
 import type { BlindWindow } from '../core/blind-time.ts'
-import { openWatermark, type Patience, type Watermark, watermarkOf } from '../core/watermark.ts'
+import { openWatermark, type WaitLimits, type Watermark, watermarkOf } from '../core/watermark.ts'
 import type { Database } from '../database/service.ts'
 import * as store from './store.ts'
 
@@ -32,7 +32,7 @@ export function createBlindTime(options: {
   database: Database
   blindAfterMs: number
   acceptanceIntervalMs: number
-  patience: Patience
+  patience: WaitLimits
 }) {
   const { database, blindAfterMs, acceptanceIntervalMs, patience } = options
   const { clock } = database
@@ -165,7 +165,7 @@ export function createBlindTime(options: {
       return recording
     },
 
-    /** For times in which no heartbeat can be stored here: the replicas still hear of each other. */
+    /** For times in which no heartbeat can be stored here: reads what the other replicas report, and records nothing. */
     async reportOnly(): Promise<void> {
       await Promise.all([report(monotonic()), refreshWatermark()])
     },

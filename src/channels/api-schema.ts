@@ -50,7 +50,8 @@ export const createChannel = {
   operationId: 'createChannel',
   tags,
   summary: 'Create a channel',
-  description: 'Settings go in and never come out. With `checks` it is attached to all checks that there are.',
+  description:
+    'Secrets in the settings are never returned. With `checks` the channel is attached to all existing checks.',
   body: withExample(NewChannel, {
     kind: 'webhook',
     name: 'on call',
@@ -93,7 +94,7 @@ export const deleteChannel = {
 export const testChannel = {
   operationId: 'testChannel',
   tags,
-  summary: 'Try a channel out',
+  summary: 'Send a test message through a channel',
   params,
   response: {
     200: json('The result of the test', Type.Object({ delivered: Type.Boolean(), error: nullable() }), {

@@ -205,17 +205,21 @@ export async function countByKey(on: Queryable): Promise<{ keyId: string; count:
   return on.query(byKey)
 }
 
-export type Box = { id: string; settings: Buffer<ArrayBuffer> }
+export type EncryptedSettings = { id: string; settings: Buffer<ArrayBuffer> }
 
-const boxes = statement<Box>(
+const encryptedSettings = statement<EncryptedSettings>(
   'channels_boxes',
   { id: 'uuid', settings: 'bytea' },
   'SELECT id, settings FROM channels WHERE id > $1 ORDER BY id LIMIT $2',
 )
 
 /** For all projects, for the operator: in the order of their ids, after the one with id `after`. */
-export async function selectBoxes(on: Queryable, after: string, limit: number): Promise<Box[]> {
-  return on.query(boxes, [after, limit])
+export async function selectEncryptedSettings(
+  on: Queryable,
+  after: string,
+  limit: number,
+): Promise<EncryptedSettings[]> {
+  return on.query(encryptedSettings, [after, limit])
 }
 
 const exchange = statement(
@@ -226,9 +230,9 @@ const exchange = statement(
 )
 
 /** Compares and sets: settings that were changed meanwhile stay. Returns how many were replaced. */
-export async function exchangeBoxes(
+export async function replaceEncryptedSettings(
   tx: Queryable,
-  changes: readonly { before: Box; after: Buffer }[],
+  changes: readonly { before: EncryptedSettings; after: Buffer }[],
 ): Promise<number> {
   const ids = changes.map(({ before }) => before.id)
   const rows = await tx.query(exchange, [

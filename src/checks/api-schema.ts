@@ -83,7 +83,7 @@ const CheckSettings = Type.Object(
     ),
     ...optional({ channels, unique, api_key: text('Instead of the header X-Api-Key') }),
   },
-  { description: 'Everything is optional. `null` takes a field of our own away again.' },
+  { description: 'Everything is optional. `null` removes a field that Healthchecks does not have.' },
 )
 
 const Flip = Type.Object({ timestamp: Type.String(), up: Type.Integer({ minimum: 0, maximum: 1 }) }, closed)

@@ -46,7 +46,7 @@ export type Editor = Actor & { projectId: string }
 /** Cancels the unfinished deliveries of a check that is being deleted. */
 export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => Promise<void>
 
-/** Deletes what another room holds about an earlier check with the same uuid. */
+/** Deletes what another module stores about an earlier check with the same uuid. */
 export type DeleteHistory = (tx: Queryable, checkId: string) => Promise<void>
 
 export type EditingOptions = {
@@ -74,11 +74,11 @@ export function createEditing(options: EditingOptions) {
 
   /**
    * A parent must be of the same project, and no descendant may be an ancestor. The caller holds the lock, so two
-   * simultaneous calls cannot close a circle.
+   * simultaneous calls cannot create a cycle.
    */
   async function checkParent(tx: Queryable, projectId: string, id: string | null, parent: string): Promise<void> {
-    const { known, circle } = await selectPlaceBelow(tx, projectId, parent, id)
-    const problem = known ? circle && 'would be its own descendant' : 'is not a check of this project'
+    const { known, cycle } = await selectPlaceBelow(tx, projectId, parent, id)
+    const problem = known ? cycle && 'would be its own descendant' : 'is not a check of this project'
     if (problem) throw new AppError('bad_request', `json validation error: parent ${problem}`, { field: 'parent' })
   }
 

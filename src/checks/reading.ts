@@ -17,7 +17,7 @@ import type { CheckView } from './view.ts'
 /** `tags` are whole words, and a check must have all of them. */
 export type CheckFilter = { tags: readonly string[]; slug: string | null }
 
-/** How a check stands. */
+/** The status of a check, and what lists, badges and metrics show beside it. */
 export type CheckReading = Pick<Reading, 'status' | 'started'> &
   Pick<Check, 'id' | 'state' | 'deadline'> & { name: string; slug: string; tags: string[]; tagText: string }
 

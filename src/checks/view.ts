@@ -1,5 +1,5 @@
-// A check as alerts and pages need it: typed, with instants in epoch milliseconds. The code that sends it makes the
-// JSON document last.
+// A check as alerts and pages need it: typed, with instants in epoch milliseconds. It becomes JSON only
+// when it is sent.
 
 import type { Reading } from '../core/status.ts'
 import type { Schedule } from '../schedule/schedule.ts'

@@ -26,7 +26,7 @@ export const circuitBreakerRoutes: FastifyPluginAsyncTypebox<{
   async function record(request: FastifyRequest, action: string, target: string, detail: AuditEntry['detail']) {
     const { actor, requestId, address } = request.caller
     const line = { event: 'admin.breaker_reset', breaker: target, action, detail }
-    alwaysLog(request.log).info(line, 'circuit breaker reset by the administrator')
+    alwaysLog(request.log).info(line, 'circuit breaker reset by the operator')
     await writeAudit({ actor, action, target, detail, requestId, address })
   }
 

@@ -3,7 +3,7 @@
 
 import {
   admit,
-  admitAnyway,
+  admitForced,
   type BreakerPhase,
   type BreakerPolicy,
   type BreakerState,
@@ -233,7 +233,7 @@ function createEntry(options: EntryOptions): BreakerEntry {
     begin,
     beginAnyway() {
       options.use(entry)
-      move(admitAnyway(state, monotonic()), 'tried by hand')
+      move(admitForced(state, monotonic()), 'tried by hand')
       return begun()
     },
     async run(work, isFailure) {

@@ -56,7 +56,7 @@ export async function importHealthchecks(
   const dryRun = values['dry-run'] ?? false
   report((await target.post('/api/v3/definitions/', { checks: definitions, dry_run: dryRun })) as ApplyAnswer)
   if (keys && !dryRun) await adoptKeys(target, keys)
-  tellMissing(channels, isKnown)
+  printMissingChannels(channels, isKnown)
 }
 
 function readOptions(args: readonly string[]) {
@@ -147,7 +147,7 @@ async function adoptKeys(target: Server, keys: ImportKeys): Promise<void> {
   )
 }
 
-function tellMissing(channels: readonly HealthchecksChannel[], isKnown: (name: string) => boolean): void {
+function printMissingChannels(channels: readonly HealthchecksChannel[], isKnown: (name: string) => boolean): void {
   const missing = channels.filter(({ name }) => !isKnown(name))
   if (missing.length === 0) return
   const names = missing.map(({ name, kind }) => `${name || '(no name)'} (${kind})`).join(', ')

@@ -66,7 +66,7 @@ async function load(file: string, config: Config, replace: boolean, signal: Abor
   }
 }
 
-/** A missing key loses nothing, as long as somebody knows that it is missing. */
+/** Warns if the keys of this installation cannot decrypt the restored channels: the right key can still be added. */
 async function warnOfUnreadable(store: Queryable, { security, server }: Config): Promise<void> {
   const keys = existingKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir })
   const ids = keys.map((key) => keyId(key).toString('hex'))

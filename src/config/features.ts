@@ -18,7 +18,7 @@ export const features = Type.Object(
         env: 'SMTP_PORT',
         minimum: 0,
         maximum: 65_535,
-        description: 'Takes heartbeats by e-mail on this port; without it none; 0 picks a free one and logs it',
+        description: 'Port for heartbeats by e-mail; without it none are accepted; 0 picks a free port and logs it',
       }),
     ),
     pingEmailDomain: Type.Optional(

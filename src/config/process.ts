@@ -62,7 +62,7 @@ export const server = Type.Object(
     ),
     maxConnections: integer(
       20_000,
-      'Most client connections at once; further ones are closed; fewer are accepted where the system allows fewer open files',
+      'Maximum number of client connections at once; further ones are closed; fewer are accepted where the system allows fewer open files',
     ),
     keepAliveTimeoutMs: milliseconds(
       72_000,
@@ -92,7 +92,7 @@ export const database = Type.Object(
         description: 'PostgreSQL 15 or newer; without it an embedded one runs under DATA_DIR',
       }),
     ),
-    poolMax: integer(20, 'Most connections of this process', { maximum: 1000 }),
+    poolMax: integer(20, 'Maximum number of connections of this process', { maximum: 1000 }),
     replicas: integer(
       1,
       'Processes that share the database server; only for the warning at the start that it has too few connections',
@@ -139,7 +139,7 @@ export const limits = Type.Object(
     }),
     bodiesMaxBytes: integer(
       67_108_864,
-      'Most bytes of bodies of management calls and uploads in memory at once; more are answered 503; an eighth of it is for callers whose key is in the body',
+      'Maximum number of bytes of bodies of management calls and uploads in memory at once; more are answered 503; an eighth of it is for callers whose key is in the body',
       { minimum: 16_777_216 },
     ),
     bodyWithKeyMaxBytes: integer(
@@ -154,10 +154,17 @@ export const limits = Type.Object(
       minimum: 0,
     }),
     mailMaxBytes: integer(26_214_400, 'Largest e-mail that is taken; a larger one is refused'),
-    mailHeldMaxBytes: integer(33_554_432, 'Most bytes of e-mails in progress; further ones are refused temporarily'),
-    mailConnectionsMax: integer(100, 'Most connections of mail servers at once; more are refused temporarily', {
-      maximum: 10_000,
-    }),
+    mailHeldMaxBytes: integer(
+      33_554_432,
+      'Maximum number of bytes of e-mails in progress; further ones are refused temporarily',
+    ),
+    mailConnectionsMax: integer(
+      100,
+      'Maximum number of connections of mail servers at once; more are refused temporarily',
+      {
+        maximum: 10_000,
+      },
+    ),
     authFailuresPerMinute: integer(
       300,
       'Failed authentications of one address within a minute; more are answered 429; 0 is off',

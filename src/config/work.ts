@@ -27,9 +27,12 @@ export const ingest = Type.Object(
         maximum: 16_777_216,
       },
     ),
-    queueMaxEntries: integer(20_000, 'Most heartbeats waiting for the database; more are answered 503'),
-    queueMaxBytes: integer(67_108_864, 'Most bytes of heartbeats waiting for the database; more are answered 503'),
-    batchMax: integer(500, 'Most heartbeats in one transaction'),
+    queueMaxEntries: integer(20_000, 'Maximum number of heartbeats waiting for the database; more are answered 503'),
+    queueMaxBytes: integer(
+      67_108_864,
+      'Maximum number of bytes of heartbeats waiting for the database; more are answered 503',
+    ),
+    batchMax: integer(500, 'Maximum number of heartbeats in one transaction'),
     partitionsAheadDays: integer(7, 'How many days ahead the partitions of the history are created', { maximum: 366 }),
   },
   { description: 'Receiving heartbeats' },
@@ -39,16 +42,19 @@ export const spool = Type.Object(
   {
     maxBytes: integer(
       1_073_741_824,
-      'Most bytes of heartbeats in the spool while the database is away; when it is full they are answered 503',
+      'Maximum number of bytes of heartbeats in the spool while the database is away; when it is full they are answered 503',
     ),
     segmentBytes: integer(4_194_304, 'Size of one file of the spool, which is replayed and removed as a whole', {
       minimum: 4096,
       maximum: 268_435_456,
     }),
-    queueMaxEntries: integer(20_000, 'Most heartbeats waiting for the disk of the spool; more are answered 503'),
+    queueMaxEntries: integer(
+      20_000,
+      'Maximum number of heartbeats waiting for the disk of the spool; more are answered 503',
+    ),
     quarantineMaxEntries: integer(
       10_000,
-      'Most heartbeats in the quarantine: acknowledged, and refused by the database; more are dropped, with a log line',
+      'Maximum number of heartbeats in the quarantine: acknowledged, and refused by the database; more are dropped, with a log line',
     ),
   },
   { description: 'The spool: heartbeats on disk while the database is away' },
@@ -57,13 +63,13 @@ export const spool = Type.Object(
 export const detector = Type.Object(
   {
     intervalMs: milliseconds(250, 'Pause between two queries for checks that are due'),
-    batchMax: integer(500, 'Most checks in one run of the detector'),
+    batchMax: integer(500, 'Maximum number of checks in one run of the detector'),
     acceptanceIntervalMs: milliseconds(500, 'How often this replica records that it can accept heartbeats', {
       maximum: 1000,
     }),
     blindAfterMs: milliseconds(2000, 'Longest gap in the record of acceptance; a longer one is a blind window'),
   },
-  { description: 'Noticing silence' },
+  { description: 'Detecting silence' },
 )
 
 export const alerting = Type.Object(
@@ -73,10 +79,10 @@ export const alerting = Type.Object(
       'Whether alerts may go to private, loopback and link-local addresses',
     ),
     intervalMs: milliseconds(500, 'Pause between two queries for deliveries that are due'),
-    concurrency: integer(64, 'Most deliveries sent at once', { maximum: 1000 }),
+    concurrency: integer(64, 'Maximum number of deliveries sent at once', { maximum: 1000 }),
     testsPerMinute: integer(
       10,
-      'Most channel tests per minute, for each project on this replica; more are answered 429',
+      'Maximum number of channel tests per minute, for each project on this replica; more are answered 429',
       { maximum: 1000 },
     ),
     leaseMs: milliseconds(
@@ -89,14 +95,14 @@ export const alerting = Type.Object(
     retryMaxMs: milliseconds(3_600_000, 'Longest pause between two retries'),
     flappingOutages: integer(
       10,
-      'Most outages of one check per hour that are alerted; above it the check is flapping and its alerts are suppressed; 0 is off',
+      'Maximum number of outages of one check per hour that are alerted; above it the check is flapping and its alerts are suppressed; 0 is off',
       {
         minimum: 0,
       },
     ),
     stormSingly: integer(
       25,
-      'Most alerts of one project per minute that are sent singly; the rest are grouped, on channels that can group',
+      'Maximum number of alerts of one project per minute that are sent singly; the rest are grouped, on channels that can group',
     ),
     stormGatherMs: milliseconds(10_000, 'How long the alerts of a storm are collected for one message'),
     retryForMs: milliseconds(86_400_000, 'How long a delivery is retried; then it is dead'),
@@ -157,7 +163,7 @@ export const alerting = Type.Object(
       description:
         'Whether an address must confirm, by a link in a mail, that it wants the mails of a project before it gets alerts',
     }),
-    mailsPerHour: integer(200, 'Most mails per hour of all e-mail channels of one project; more wait'),
+    mailsPerHour: integer(200, 'Maximum number of mails per hour of all e-mail channels of one project; more wait'),
     smtpFrom: Type.Optional(
       Type.String({
         env: 'SMTP_RELAY_FROM',
@@ -182,20 +188,25 @@ const share = (fallback: number, description: string) =>
 
 export const quotas = Type.Object(
   {
-    ...quota('checks', 2_000_000, 10_000_000, 'Most checks of a project'),
-    ...quota('channels', 500, 10_000, 'Most channels of a project'),
-    ...quota('newChecksPerHour', 5000, 1_000_000, 'Most checks of a project that pings create (create=1) per hour'),
+    ...quota('checks', 2_000_000, 10_000_000, 'Maximum number of checks of a project'),
+    ...quota('channels', 500, 10_000, 'Maximum number of channels of a project'),
+    ...quota(
+      'newChecksPerHour',
+      5000,
+      1_000_000,
+      'Maximum number of checks of a project that pings create (create=1) per hour',
+    ),
     ...quota(
       'bodyBytes',
       4_294_967_296,
       1_099_511_627_776,
-      'Most bytes of bodies kept for a project (beyond it heartbeats are kept without their bodies)',
+      'Maximum number of bytes of bodies kept for a project (beyond it heartbeats are kept without their bodies)',
     ),
     ...quota(
       'bodyBytesPerCheck',
       16_777_216,
       1_073_741_824,
-      'Most bytes of bodies kept for a check (beyond it the oldest are removed)',
+      'Maximum number of bytes of bodies kept for a check (beyond it the oldest are removed)',
     ),
     spoolShare: share(0.8, 'Share of a spool that one project may fill, unless the operator sets another value for it'),
     spoolShareMax: share(1, 'The largest value of spoolShare that a project can be given'),

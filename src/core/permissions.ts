@@ -49,7 +49,7 @@ const all = Object.keys(rolesOf) as Permission[]
 
 /**
  * The requirement of a route without a permission. public: none. probe: none, because it says whether the process
- * works. ingest: an address that is the credential.
+ * works. ingest: no permission, because the address of the request is the credential.
  */
 export type Requirement = Permission | 'public' | 'probe' | 'ingest'
 
@@ -64,6 +64,6 @@ export function permissionsOf(role: Role): readonly Permission[] {
 /** Whether routes that require this permission have a rate limit. A limit would lose heartbeats. */
 export const isLimited = (permission: Permission): boolean => permission !== 'heartbeats:write'
 
-export function isForOperatorsAlone(requirement: Requirement): boolean {
+export function isOperatorOnly(requirement: Requirement): boolean {
   return isPermission(requirement) && rolesOf[requirement].every((role) => role === 'operator')
 }

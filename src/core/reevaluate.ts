@@ -44,7 +44,7 @@ export function* reevaluateInSteps(
   until: number,
   windows: readonly BlindWindow[],
 ): Generator<undefined, Reevaluated, undefined> {
-  let state = warmUp(rules, current, history, from, windows)
+  let state = stateBefore(rules, current, history, from, windows)
   let unsettled: Unsettled | null = null
   const flips: Flip[] = []
 
@@ -143,7 +143,7 @@ function correction(current: State, recorded: readonly Flip[], evaluated: Reeval
  * deadlines, with the recorded status. A flip that was not recorded did not happen, even if today's rules would make
  * one.
  */
-function warmUp(
+function stateBefore(
   rules: Rules,
   current: State,
   { heartbeats, flips }: History,

@@ -1,7 +1,7 @@
 // The runs of a check that have started and not ended. A run is named by its rid; all runs without a rid share one
 // name. `lastStart` is the run that started last, and the one that is watched for taking too long. `openRuns` are the
-// others, in the order of their starts. Normally they only wait for their end, which tells their duration, even after a
-// later run, a failure or a pause has ended the watch. If every run is to be watched, each that still is says so.
+// others, in the order of their starts. They are kept so that their end gives their duration, even after a later run, a
+// failure or a pause has ended the watch. With `track_runs` those of them that are still watched have `watched` set.
 
 type OpenRun = { rid: string | null; at: number; watched: boolean }
 

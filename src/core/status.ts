@@ -9,8 +9,8 @@
 // Thresholds count consecutive failures (reported, overrun, too short or missed) and consecutive successes; below the
 // threshold the status does not change. A missed slot below the threshold moves the deadline to the next slot.
 //
-// The rules are those of Healthchecks (https://healthchecks.io/docs/), plus what a field of the rules switches on, plus
-// one repair: when a heartbeat brings a check up, a run that overran while the check was down is over. Otherwise its
+// The rules are those of Healthchecks (https://healthchecks.io/docs/), plus what a field of the rules switches on, and
+// with one exception: when a heartbeat brings a check up, a run that overran while the check was down is over. Otherwise its
 // deadline would lie before the flip that it follows.
 
 import type { Schedule } from '../schedule/schedule.ts'
@@ -147,10 +147,10 @@ export function onHeartbeat(
   const { runs, lengthMs, lastDurationMs } = endRuns(rules, counted, kind, rid, at, windows)
   const durationMs = lengthMs !== null && lengthMs <= pairingMs ? lengthMs : null
   const tooShort = rules.minRuntimeS !== null && lengthMs !== null && lengthMs < rules.minRuntimeS * 1000
-  const heard: State = { ...runs, lastPing: at, lastDurationMs, missed: 0 }
-  if (kind === 'fail') return { ...onFailure(rules, heard, at, failureReason(heartbeat)), durationMs }
-  if (tooShort) return { ...onFailure(rules, heard, at, 'too_short'), durationMs }
-  return { ...onSuccess(rules, state, heard, at, windows), durationMs }
+  const updated: State = { ...runs, lastPing: at, lastDurationMs, missed: 0 }
+  if (kind === 'fail') return { ...onFailure(rules, updated, at, failureReason(heartbeat)), durationMs }
+  if (tooShort) return { ...onFailure(rules, updated, at, 'too_short'), durationMs }
+  return { ...onSuccess(rules, state, updated, at, windows), durationMs }
 }
 
 /** Pauses until resumed. The caller has applied onTime at `now`. Changes nothing if already paused. */
@@ -216,19 +216,19 @@ function endRuns(
   return { runs, lengthMs, lastDurationMs: ended.wasLatest || rules.trackRuns ? lengthMs : null }
 }
 
-function onSuccess(rules: Rules, before: State, heard: State, at: number, windows: readonly BlindWindow[]): Change {
-  const up: State = { ...heard, status: 'up', failures: 0, successes: 0 }
-  if (heard.status === 'up') return { state: up, flip: null }
-  if (heard.status !== 'down') return flipTo(up, heard, at, 'recovered', true)
-  const successes = 1 + (wentSilent(rules, before, at, windows) ? 0 : heard.successes)
-  if (successes >= (rules.recoveryThreshold ?? 1)) return flipTo(up, heard, at, 'recovered', false)
-  return { state: { ...heard, failures: 0, successes }, flip: null }
+function onSuccess(rules: Rules, before: State, updated: State, at: number, windows: readonly BlindWindow[]): Change {
+  const up: State = { ...updated, status: 'up', failures: 0, successes: 0 }
+  if (updated.status === 'up') return { state: up, flip: null }
+  if (updated.status !== 'down') return flipTo(up, updated, at, 'recovered', true)
+  const successes = 1 + (wentSilent(rules, before, at, windows) ? 0 : updated.successes)
+  if (successes >= (rules.recoveryThreshold ?? 1)) return flipTo(up, updated, at, 'recovered', false)
+  return { state: { ...updated, failures: 0, successes }, flip: null }
 }
 
-function onFailure(rules: Rules, heard: State, at: number, reason: FlipReason): Change {
-  const failures = heard.failures + 1
-  const failed = { ...heard, failures, successes: 0 }
-  if (heard.status === 'down') return { state: { ...failed, failures: 0 }, flip: null }
+function onFailure(rules: Rules, updated: State, at: number, reason: FlipReason): Change {
+  const failures = updated.failures + 1
+  const failed = { ...updated, failures, successes: 0 }
+  if (updated.status === 'down') return { state: { ...failed, failures: 0 }, flip: null }
   if (failures < (rules.failureThreshold ?? 1)) return { state: failed, flip: null }
   return flipTo({ ...failed, status: 'down' }, failed, at, reason, false)
 }

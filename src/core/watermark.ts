@@ -23,7 +23,7 @@ export type Outage = { from: number; to: number }
  * How long to wait for a replica: after an outage that all replicas saw, and when only this one does not report.
  * Milliseconds.
  */
-export type Patience = { afterOutageMs: number; unheardMs: number }
+export type WaitLimits = { afterOutageMs: number; unheardMs: number }
 
 /**
  * A replica that is not waited for any more, and the time in which it may have acknowledged heartbeats that the
@@ -45,7 +45,7 @@ const commitMs = 5000
 export function watermarkOf(
   replicas: readonly ReplicaReport[],
   outage: Outage | null,
-  patience: Patience,
+  patience: WaitLimits,
   now: number,
 ): Watermark {
   let through = Number.POSITIVE_INFINITY
@@ -58,7 +58,7 @@ export function watermarkOf(
   return { through, unheard }
 }
 
-function waitEnd(replica: ReplicaReport, outage: Outage | null, patience: Patience, now: number): number {
+function waitEnd(replica: ReplicaReport, outage: Outage | null, patience: WaitLimits, now: number): number {
   const { heardThrough, seenAt, canSpool } = replica
   if (!canSpool) return heardThrough + commitMs
   const wasThere = outage !== null && seenAt > outage.from - patience.unheardMs

@@ -13,7 +13,7 @@ const giveUpAfterMs = 2500
 /** Deadlock and serialisation failure: PostgreSQL has rolled back and asks for a retry. */
 const conflicts = ['40001', '40P01']
 
-export async function persist<T>(work: () => Promise<T>, isSafe: (error: unknown) => boolean): Promise<T> {
+export async function retryWhileSafe<T>(work: () => Promise<T>, isSafe: (error: unknown) => boolean): Promise<T> {
   const began = performance.now()
   for (let attempt = 1; ; attempt++) {
     try {

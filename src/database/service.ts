@@ -11,8 +11,8 @@ import { type ConnectionOptions, createClient, type DatabaseClient, type Queryab
 import { checkConnections } from './connection/connections.ts'
 import { DatabaseRefusedError, requireSupportedServer } from './connection/server-version.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts'
+import { createHangDetector, type HangDetector } from './hang-detector.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
-import { createPulse, type Pulse } from './pulse.ts'
 import { statement } from './sql.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
@@ -56,7 +56,7 @@ export function createDatabase(options: {
   const telemetry = createTelemetry({ metrics, log, slowQueryMs, monotonic: clock.monotonic })
   let client: DatabaseClient | undefined
   let embedded: EmbeddedPostgres | undefined
-  let pulse: Pulse | undefined
+  let hangDetector: HangDetector | undefined
 
   function opened(): DatabaseClient {
     if (client) return client
@@ -66,7 +66,7 @@ export function createDatabase(options: {
   async function guard<T>(work: () => Promise<T>): Promise<T> {
     try {
       const run = () => breaker.run(work, isDatabaseAway)
-      const result = await (pulse === undefined ? run() : pulse.unlessHanging(run))
+      const result = await (hangDetector === undefined ? run() : hangDetector.unlessHanging(run))
       telemetry.answered()
       return result
     } catch (error) {
@@ -97,7 +97,7 @@ export function createDatabase(options: {
     query: (statement, values) => opened().query(statement, values),
     transaction: (work, limitMs) => opened().transaction(work, limitMs),
     synchronise,
-    isHanging: () => pulse?.isHanging() ?? false,
+    isHanging: () => hangDetector?.isHanging() ?? false,
 
     async open(signal) {
       if (config.database.url === undefined)
@@ -112,18 +112,18 @@ export function createDatabase(options: {
         statement: telemetry.statement,
         guard,
       })
-      pulse = createPulse({
+      hangDetector = createHangDetector({
         connection: settings.connection,
         hangAfterMs: config.database.hangAfterMs,
         onChange: telemetry.hanging,
       })
-      pulse.start()
+      hangDetector.start()
       await synchronise()
       await checkConnections(client, config.database, log)
     },
 
     async close() {
-      pulse?.stop()
+      hangDetector?.stop()
       const closing = client
       client = undefined
       await closing?.close()

@@ -29,12 +29,13 @@ const severity: HealthStatus[] = ['healthy', 'degraded', 'unknown', 'unhealthy']
 export function createHealth(options: { monotonic: () => number }) {
   const { monotonic } = options
   const registered: HealthCheck[] = []
-  const wellAt = new Map<string, number>()
+  const lastWellAt = new Map<string, number>()
   let remembered: { at: number; report: Promise<HealthReport> } | undefined
 
   async function look(): Promise<HealthReport> {
     const findings = await Promise.all(registered.map((check) => timed(check, monotonic)))
-    for (const [i, { name }] of registered.entries()) if (isWell(findings[i]?.status)) wellAt.set(name, monotonic())
+    for (const [i, { name }] of registered.entries())
+      if (isHealthyOrDegraded(findings[i]?.status)) lastWellAt.set(name, monotonic())
     return {
       status: overall(registered.map(({ critical }, i) => ({ critical, status: findings[i]?.status ?? 'unknown' }))),
       checks: Object.fromEntries(registered.map(({ name }, i) => [name, findings[i] as (typeof findings)[number]])),
@@ -47,7 +48,7 @@ export function createHealth(options: { monotonic: () => number }) {
     },
     /** Whether a check was found healthy or degraded within that time. */
     wellWithin: (name: string, ms: number): boolean =>
-      monotonic() - (wellAt.get(name) ?? Number.NEGATIVE_INFINITY) <= ms,
+      monotonic() - (lastWellAt.get(name) ?? Number.NEGATIVE_INFINITY) <= ms,
     /** Drops the cached results: the next report runs the checks again. */
     forget(): void {
       remembered = undefined
@@ -61,7 +62,7 @@ export function createHealth(options: { monotonic: () => number }) {
   }
 }
 
-function isWell(status: HealthStatus | undefined): boolean {
+function isHealthyOrDegraded(status: HealthStatus | undefined): boolean {
   return status === 'healthy' || status === 'degraded'
 }
 

@@ -43,11 +43,11 @@ export function answerFailure(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  const answer = app.knownAddresses.answerOf(request) ?? answerOurs
+  const answer = app.knownAddresses.answerOf(request) ?? answerAsJson
   answer(toAppError(error), request, reply)
 }
 
-function answerOurs(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+function answerAsJson(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   prepare(error, request, reply)
   reply.send(bodyOf(error))
 }

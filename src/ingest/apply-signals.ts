@@ -19,7 +19,7 @@ export type Applied = Decision & { recorded: Recorded[]; limited: { id: string; 
  * instant of the last recorded flip, if a signal may be older. `recent`: the instants of the heartbeats of the last
  * minute, for a check with a ping limit.
  */
-export type Surroundings = {
+export type SignalContext = {
   windows: readonly BlindWindow[]
   watermark: Watermark
   lastFlipAt: number | null
@@ -32,19 +32,19 @@ export type Surroundings = {
  * signal is older than what was applied before, or follows a deadline that cannot be applied yet, the history from
  * there on is to be evaluated again.
  */
-export function applySignals(check: WatchedCheck, received: readonly Received[], around: Surroundings): Applied {
+export function applySignals(check: WatchedCheck, received: readonly Received[], context: SignalContext): Applied {
   const { maxPingsPerMinute } = check.settings
   const rules = rulesOf(check.settings)
   const flips: CausedFlip[] = []
   const recorded: Recorded[] = []
   const limited: Applied['limited'] = []
   let { state, unsettled } = check
-  let newest = newestOf(state, around.lastFlipAt)
+  let newest = newestOf(state, context.lastFlipAt)
   for (const signal of received) {
     const { at, rid, exitStatus, requestId } = signal
     if (maxPingsPerMinute !== null) {
       const forMs = pingLimitPauseMs(
-        [...around.recent, ...recorded.map((row) => row.received.at)],
+        [...context.recent, ...recorded.map((row) => row.received.at)],
         maxPingsPerMinute,
         at,
       )
@@ -54,23 +54,23 @@ export function applySignals(check: WatchedCheck, received: readonly Received[],
       }
     }
     if (at < newest) {
-      const kind = decideKind(check.settings, state.status, contentOf(signal), around.contents.get(signal.id))
-      if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, around.lastFlipAt)) {
+      const kind = decideKind(check.settings, state.status, contentOf(signal), context.contents.get(signal.id))
+      if (kind !== 'log' && kind !== 'ign' && mayMatter(state, kind, at, context.lastFlipAt)) {
         unsettled = widened(unsettled, at, at)
       }
       state = { ...state, n: state.n + 1 }
       recorded.push({ checkId: check.id, received: signal, n: state.n, kind, durationMs: null })
       continue
     }
-    const timed = onTime(rules, state, Math.min(at, around.watermark.through), around.windows)
-    const kind = decideKind(check.settings, timed.state.status, contentOf(signal), around.contents.get(signal.id))
-    const heard = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, around.windows)
-    if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, around.windows)
-    if (timed.flip) flips.push(nameUnheard(timed.flip, around.watermark.unheard))
-    if (heard.flip) flips.push({ ...heard.flip, requestId })
-    state = heard.state
-    newest = newestOf(state, Math.max(newest, heard.flip?.at ?? newest))
-    recorded.push({ checkId: check.id, received: signal, n: state.n, kind, durationMs: heard.durationMs })
+    const timed = onTime(rules, state, Math.min(at, context.watermark.through), context.windows)
+    const kind = decideKind(check.settings, timed.state.status, contentOf(signal), context.contents.get(signal.id))
+    const changed = onHeartbeat(rules, timed.state, { kind, at, rid, exitStatus }, context.windows)
+    if (kind !== 'log' && kind !== 'ign') unsettled = stillUnsettled(rules, timed.state, at, unsettled, context.windows)
+    if (timed.flip) flips.push(nameUnheard(timed.flip, context.watermark.unheard))
+    if (changed.flip) flips.push({ ...changed.flip, requestId })
+    state = changed.state
+    newest = newestOf(state, Math.max(newest, changed.flip?.at ?? newest))
+    recorded.push({ checkId: check.id, received: signal, n: state.n, kind, durationMs: changed.durationMs })
   }
   return { check, state, flips, recorded, limited, unsettled }
 }

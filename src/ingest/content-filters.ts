@@ -1,5 +1,6 @@
-// Applies the filters of checks to the contents of heartbeats, before the state machine decides. Hundreds of keywords in bodies of a hundred
-// kilobytes, or in one message to a hundred checks, take seconds, so the event loop does other work in between.
+// Applies the filters of checks to the contents of heartbeats, before the state machine decides. Hundreds of keywords in
+// bodies of a hundred kilobytes, or in one message to a hundred checks, take seconds, so the event loop does other work
+// in between.
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { type HeartbeatKind, kindByContent, type SignalContent, type SignalFilters } from '../core/heartbeat.ts'

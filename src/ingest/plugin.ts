@@ -144,7 +144,7 @@ function spoolLoops(app: FastifyInstance, failover: SpoolFailover): Loop[] {
   const adopt = createAdoption({ adopt: failover.maintain, record: blindTime.record, forget: blindTime.forget })
   const step = async () => {
     await adopt()
-    await failover.lookUpProjects().catch(unlessAway)
+    await failover.lookUpProjects().catch(ignoreUnavailable)
     return false
   }
   return [
@@ -153,6 +153,6 @@ function spoolLoops(app: FastifyInstance, failover: SpoolFailover): Loop[] {
   ]
 }
 
-function unlessAway(error: unknown): void {
+function ignoreUnavailable(error: unknown): void {
   if (!isDatabaseAway(error)) throw error
 }

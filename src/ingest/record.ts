@@ -94,14 +94,14 @@ export function createRecorder(options: {
       for (const check of locked) {
         const received = (unrecorded.get(check.id) ?? []).filter(({ id }) => !repeated.has(id))
         const contents = await kindsByContent(check.settings, received, pause)
-        const around = {
+        const context = {
           windows: windows(),
           watermark: options.watermark(),
           lastFlipAt: lastFlips.get(check.id) ?? null,
           recent: recent.get(check.id) ?? [],
           contents,
         }
-        decided.push(applySignals(check, received.sort(byTime), around))
+        decided.push(applySignals(check, received.sort(byTime), context))
         await pause()
       }
       const rows = decided.flatMap(({ recorded }) => recorded)

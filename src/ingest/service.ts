@@ -59,7 +59,7 @@ export type HeartbeatsOptions = {
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
   observeBatch: (entries: number, seconds: number) => void
-  /** Makes the day partitions of these instants. */
+  /** Creates the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
   log: {
     info(o: object, message: string): void

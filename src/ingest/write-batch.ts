@@ -14,7 +14,7 @@ export type BatchWriterOptions = {
   record: (entries: readonly Received[], again: boolean, limitMs?: number) => Promise<ReadonlyMap<string, Outcome>>
   /** The projects of these checks, for those that have one. */
   projectsOf: (checkIds: readonly string[]) => Promise<ReadonlyMap<string, string>>
-  /** Makes the day partitions of these instants. */
+  /** Creates the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
 }
 

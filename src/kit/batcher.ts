@@ -122,7 +122,7 @@ export function createBatcher<Entry, Result>(options: {
       if (queue.length >= queueMaxEntries || queuedBytes + bytes > queueMaxBytes) return false
       queue.push({ entry, bytes, done })
       queuedBytes += bytes
-      // In the same turn of the event loop more entries may follow and shall share the first batch. A flood of entries
+      // In the same turn of the event loop more entries may follow, and they join the first batch. A flood of entries
       // must not keep the database waiting until the turn is over.
       if (queue.length === 1) setImmediate(next)
       else if (queue.length >= amongMany) next()

@@ -22,7 +22,7 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
   let wasReady = false
 
   /** A database that goes away during the start is waited for, as if it had not been there yet. */
-  async function persist({ name, run }: StartStep): Promise<void> {
+  async function runWithRetries({ name, run }: StartStep): Promise<void> {
     for (;;) {
       try {
         return await run(stopping.signal)
@@ -59,12 +59,12 @@ export function createLifecycle(log: { warn(o: object, message: string): void })
     onStart(name: string, run: StartStep['run']): void {
       steps.push({ name, run })
     },
-    /** Rejects with the error of the first step that fails for a reason that waiting cannot mend. */
+    /** Rejects with the error of the first step that fails for a reason that waiting cannot solve. */
     async start(): Promise<void> {
       for (const step of steps) {
         if (stopping.signal.aborted) return
         current = step.name
-        await persist(step)
+        await runWithRetries(step)
       }
       current = ''
       if (phase === 'starting') {

@@ -64,7 +64,7 @@ export const linkToken = (maxLength: number) =>
 /** The configuration of every such route: browsers get a page for failures. */
 export const linkConfig = { answer }
 
-/** The person who opened a link, for the audit log. The link says of what project it is. */
+/** The person who opened a link, for the audit log. The link determines the project. */
 export type Visitor = { actor: string; requestId: string; address?: string }
 
 export const visitorOf = ({ caller: { actor, requestId, address } }: FastifyRequest): Visitor => ({

@@ -1,4 +1,4 @@
-// The ways in which chat services, mail and push write emphasis, links and code, and one layout for services that take
+// How chat services, mail and push services write emphasis, links and code, and one layout for services that take
 // a single text. Every function takes plain text and escapes it: the result contains no markup from the text, mentions
 // nobody, and has no character that the format lacks. So no caller can forget to escape; never pass the result of one
 // function to another.

@@ -6,7 +6,10 @@ import type { FlipReason, Status } from '../core/status.ts'
 
 export type Severity = 'critical' | 'warning' | 'info' | 'resolved'
 
-/** The text of an operator notice. `asks` is set in a mail that asks its recipient for confirmation: the hash of the address that is asked. */
+/**
+ * The text of an operator notice. In a mail that asks its recipient for confirmation, `asks` is the hash of the address
+ * that is asked.
+ */
 export type NoticeText = { severity: Severity; title: string; text: string; asks?: string }
 
 /** Instants are ISO 8601 with milliseconds and +00:00. */

@@ -19,7 +19,7 @@ const filledMax = { url: 8000, headers: 8000, body: 1_000_000 }
 const noticeTexts = /\$(NAME_JSON|NAME|BODY_JSON|BODY|JSON)/
 
 /** Whether these templates can contain a notice: without a place for its text it would look like an outage. */
-export function canTellNotice(templates: readonly (string | undefined)[]): boolean {
+export function canContainNotice(templates: readonly (string | undefined)[]): boolean {
   return templates.some((template) => template !== undefined && noticeTexts.test(template))
 }
 

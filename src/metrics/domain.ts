@@ -32,7 +32,7 @@ const observed = {
   },
   database_connections_active: { help: 'Database connections in use' },
   database_connections_idle: { help: 'Database connections open and not in use' },
-  database_connections_max: { help: 'Most database connections that this process opens' },
+  database_connections_max: { help: 'Maximum number of database connections that this process opens' },
   database_connections_waiting: { help: 'Callers waiting for a database connection' },
   error_rate_ratio: { help: 'Share of requests answered 5xx over a window (5m, 1h, 24h)', labels: ['window'] },
   health_check_duration_seconds: { help: 'Time that a check of /health took', labels: ['check'] },

@@ -102,7 +102,11 @@ export function createDeliveries(options: {
         if (dead === null) throw new AppError('not_found', 'delivery not found')
         if (dead.status !== 'dead') throw new AppError('conflict', `the delivery is ${dead.status}, not dead`)
         if (dead.channelOff) throw new AppError('conflict', 'the channel is switched off or deleted: repair it first')
-        if (dead.outdated) throw new AppError('conflict', 'the check has changed or was deleted since: send its latest')
+        if (dead.outdated)
+          throw new AppError(
+            'conflict',
+            'the check has changed since, or was deleted: only its latest alert can be resent',
+          )
         const sent = await store.resend(tx, dead, now())
         if (sent === null) throw new AppError('conflict', 'the delivery is not dead any more')
         await writeAudit(tx, { ...caller, action: 'delivery.resend', target: id })

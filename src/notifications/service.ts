@@ -1,4 +1,4 @@
-// Notifications. Detection writes flips and does not know this room; the outbox turns flips into deliveries, and the
+// Notifications. Detection writes flips and does not depend on this module; the outbox turns flips into deliveries, and the
 // worker claims due deliveries and sends them. Neither changes a status.
 
 import type { WriteAudit } from '../audit/store.ts'

@@ -1,5 +1,6 @@
-// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts): if the process dies, another
-// one claims the delivery once the lease has expired. Nothing is claimed for a channel that the gate (gate.ts) keeps waiting.
+// Step two: due deliveries are claimed and sent. A claim is a compare-and-set that takes a lease (leases.ts): if the
+// process dies, another one claims the delivery once the lease has expired. Nothing is claimed for a channel that may not
+// send now (gate.ts).
 
 import type { Slots } from '../channels/sending/slots.ts'
 import type { Database } from '../database/service.ts'

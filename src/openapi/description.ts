@@ -9,7 +9,7 @@ export const tags = {
   checks: 'Checks, in the shapes of the Healthchecks API',
   definitions: 'Checks as documents, for files',
   channels: 'Destinations of alerts, and their deliveries',
-  badges: 'Pictures and metrics for pages and dashboards',
+  badges: 'Badges and metrics of checks, for pages and dashboards',
   projects: 'Tenants and their keys',
   service: 'The service itself: probes, metrics, operation',
 } as const
@@ -21,7 +21,7 @@ export function securitySchemesOf(authenticators: readonly Authenticator[]): Rec
   return Object.assign({}, ...usualFirst(authenticators).map(({ schemes }) => schemes))
 }
 
-/** The schemes of which any one opens a route. */
+/** The security schemes of a route: any one of them is enough. */
 function securityOf(requires: Requirement, authenticators: readonly Authenticator[]): Record<string, string[]>[] {
   if (!isPermission(requires)) return []
   const accepting = authenticators.filter(({ permissions }) => permissions.includes(requires))

@@ -52,7 +52,7 @@ const metrics: Metric[] = [
   {
     name: 'hc_check_seconds_until_deadline',
     type: 'gauge',
-    help: 'Time until the check changes its status if it hears nothing; absent while there is no such time',
+    help: 'Time until the check changes its status if no heartbeat comes; absent if it would not change',
     value: ({ deadline }, now) => (deadline === null ? null : seconds(deadline - now)),
   },
   {

@@ -116,7 +116,7 @@ const provisioned = statement(
      ceil(extract(epoch FROM ${hour} + interval '1 hour' - now()))::int AS "leftS"`,
 )
 
-/** How many checks were made by ping key in this hour, and how many seconds it still has. */
+/** How many checks were created by ping key in this hour, and how many seconds of the hour are left. */
 export async function selectProvisioned(on: Queryable, projectId: string): Promise<{ created: number; leftS: number }> {
   const [row] = await on.query(provisioned, [projectId])
   return row as { created: number; leftS: number }

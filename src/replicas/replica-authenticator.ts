@@ -1,4 +1,5 @@
-// Another replica. Each stores the hash of its token in the database while it can, and shows the token to the others when it cannot any more.
+// Another replica. Each stores the hash of its token in the database, and authenticates with the token at other replicas
+// when it cannot reach the database.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { BlindTime } from '../blind-time/service.ts'

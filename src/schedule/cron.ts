@@ -2,8 +2,8 @@
 // month, month, weekday; lists, ranges, steps, names; L and LW for days, 5L and MON#2 for weekdays. The beginning of an
 // expression decides how it behaves when the clocks change. If neither minute nor hour begins with `*`, the expression
 // names times of the day, and each of them happens once: at its first instant, or at the end of the gap that skipped
-// it. That takes one question to the calendar between two to the zone: the next match after the latest wall time shown
-// so far, and the first instant at which the clock reaches it. Otherwise the expression means an interval and follows
+// it. To find it, take the latest wall time that the clock has shown so far, the next match after it, and the first
+// instant at which the clock reaches that match. Otherwise the expression means an interval and follows
 // elapsed time: it matches whenever the clock shows a match, so the calendar is searched again in each span of one
 // offset.
 //
@@ -78,12 +78,12 @@ export const parseCron = memo(EXPRESSION_LIMIT, (expression: string): Cron | nul
 
 /** The first match strictly after the instant `after` in the zone `tz`, or null if there is none within 50 years. */
 export function nextCronMatch(cron: Cron, after: number, tz: string): number | null {
-  if (!cron.timesOfDay) return nextBeat(cron, after, tz)
+  if (!cron.timesOfDay) return nextIntervalMatch(cron, after, tz)
   const wall = nextWallTime(cron, latestWallTime(tz, after))
   return wall === null ? null : firstInstant(tz, wall)
 }
 
-function nextBeat(cron: Cron, after: number, tz: string): number | null {
+function nextIntervalMatch(cron: Cron, after: number, tz: string): number | null {
   const horizon = after + HORIZON_YEARS * 366 * dayMs
   for (let span = spanAt(tz, after); span.from < horizon; span = spanAt(tz, span.until)) {
     const wall = nextWallTime(cron, Math.max(after, span.from - 1) + span.offset)

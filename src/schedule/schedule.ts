@@ -9,7 +9,10 @@ export type Schedule =
   | { kind: 'simple'; timeoutS: number }
   | { kind: 'cron' | 'oncalendar'; schedule: string; tz: string }
 
-/** The first scheduled moment strictly after `after`, or null when there are no more. Throws for an expression or zone that is not valid. */
+/**
+ * The first scheduled moment strictly after `after`, or null when there are no more. Throws for an invalid expression or
+ * zone.
+ */
 export function nextDue(schedule: Schedule, after: number): number | null {
   if (schedule.kind === 'simple') return after + schedule.timeoutS * 1000
   const gaps = gapsOf(`${schedule.kind}\n${schedule.tz}\n${schedule.schedule}`)

@@ -60,13 +60,13 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         return false
       },
     })
-    const isWell = async () => (await health.report()).status !== 'unhealthy'
-    const heart = createLoop({
+    const isUp = async () => (await health.report()).status !== 'unhealthy'
+    const selfHeartbeat = createLoop({
       name: 'self-heartbeat',
       intervalMs: selfHeartbeatMs,
       log,
       step: async (signal) => {
-        if (url !== undefined) await beat({ url, isWell, signal, log })
+        if (url !== undefined) await sendOwnHeartbeat({ url, isUp, signal, log })
         return false
       },
     })
@@ -74,10 +74,10 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       const missing = await channels.missingOf(channelIds)
       if (missing.length > 0) throw new Error(`SERVICE_ALERT_CHANNELS: no channel has the id ${missing.join(', ')}`)
       look.start()
-      if (url !== undefined) heart.start()
+      if (url !== undefined) selfHeartbeat.start()
     })
     app.addHook('onClose', async () => {
-      await Promise.all([look.stop(), heart.stop()])
+      await Promise.all([look.stop(), selfHeartbeat.stop()])
     })
     await app.register(serviceAlertRoutes, { serviceAlerts })
   },
@@ -96,26 +96,26 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
   },
 )
 
-async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'ailing'>> {
+async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'unhealthyChecks'>> {
   const { status, checks } = await health.report()
-  const ailing = Object.entries(checks).filter(
+  const unhealthyChecks = Object.entries(checks).filter(
     ([, check]) => check.status === 'degraded' || check.status === 'unhealthy',
   )
-  return { health: status, ailing: ailing.map(([name]) => name) }
+  return { health: status, unhealthyChecks: unhealthyChecks.map(([name]) => name) }
 }
 
 /**
  * The service's own heartbeat to an external monitor, as long as the service is healthy. The monitor alerts on silence,
  * so a failed heartbeat is not retried.
  */
-async function beat(options: {
+async function sendOwnHeartbeat(options: {
   url: string
-  isWell: () => Promise<boolean>
+  isUp: () => Promise<boolean>
   signal: AbortSignal
   log: { warn(o: object, message: string): void }
 }): Promise<void> {
-  const { url, isWell, signal, log } = options
-  if (!(await isWell())) return
+  const { url, isUp, signal, log } = options
+  if (!(await isUp())) return
   try {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
     await response.body?.cancel()

@@ -20,7 +20,7 @@ export type Measurements = {
   unreachableProjects: number
   health: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
   /** Names of its checks that are not healthy. */
-  ailing: readonly string[]
+  unhealthyChecks: readonly string[]
 }
 
 export type Targets = { availability: number; latencyP95Ms: number; maxStalenessMs: number }
@@ -77,9 +77,9 @@ export const rules = {
   },
 
   /** Circuit breakers have their own rule: an unavailable destination is not a problem of this service. */
-  health({ health, ailing }) {
-    const others = ailing.filter((name) => name !== 'circuit_breakers')
-    if (health === 'healthy' || (others.length === 0 && ailing.length > 0)) return null
+  health({ health, unhealthyChecks }) {
+    const others = unhealthyChecks.filter((name) => name !== 'circuit_breakers')
+    if (health === 'healthy' || (others.length === 0 && unhealthyChecks.length > 0)) return null
     return {
       level: health === 'unhealthy' ? 'CRITICAL' : 'WARNING',
       text: [`/health says ${health}`, others.join(', ')].filter(Boolean).join(': '),

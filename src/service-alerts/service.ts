@@ -7,12 +7,12 @@ import type { Queryable } from '../database/connection/client.ts'
 import type { Database } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { isoMillis } from '../kit/instant.ts'
-import { createCalm } from './calm.ts'
+import { createClearDelay } from './clear-delay.ts'
 import { type AlertLevel, type AlertRule, type Measurements, rules, type Targets } from './rules.ts'
 import * as store from './store.ts'
 
 const pendingMax = 1000
-/** The last thousand entries are always kept. */
+/** Entries with an id that is older by this number are deleted; ids have gaps, so fewer entries may be kept. */
 const keptMax = 10_000
 
 export type ServiceAlertDocument = Omit<store.ServiceAlert, 'at'> & { at: string }
@@ -41,7 +41,7 @@ export function createServiceAlerts(options: {
   now: () => number
 }) {
   const { database, node, targets, notify, log, now } = options
-  const afterCalm = createCalm(options)
+  const reportable = createClearDelay(options)
   const levels = new Map<AlertRule, AlertLevel>()
   const pending: Omit<store.ServiceAlert, 'id'>[] = []
   let known = false
@@ -55,7 +55,7 @@ export function createServiceAlerts(options: {
 
   function evaluate(reading: Measurements): void {
     for (const [rule, evaluateRule] of Object.entries(rules) as [AlertRule, (typeof rules)[AlertRule]][]) {
-      const evaluation = afterCalm(rule, levels.get(rule), evaluateRule(reading, targets))
+      const evaluation = reportable(rule, levels.get(rule), evaluateRule(reading, targets))
       if (evaluation === undefined) continue
       const before = levels.get(rule)
       if (before === evaluation?.level) continue

@@ -23,10 +23,10 @@ type SpoolEntry = { at: number; record: Buffer; owner: RecordOwner }
  * Whose share of the spool a record uses. A known owner may fill its `share`, from 0 to 1; an `id` of null means that
  * the owner is known to exist, but not which one it is. Unknown senders share a small part.
  */
-export type RecordOwner = { id: string | null; share: number } | { stranger: string }
+export type RecordOwner = { id: string | null; share: number } | { unknownSender: string }
 
 /** The share of all unknown senders, so that made-up addresses cannot fill the spool. */
-const strangersShare = 0.1
+const unknownSendersShare = 0.1
 const groupMax = 2000
 const usualBytes = 1000
 
@@ -46,7 +46,7 @@ export async function openSpool(options: {
   const files = createSpoolFiles(directory.dir, limits.segmentBytes)
   let queuedBytes = 0
   let isWell = true
-  let strangersBytes = 0
+  let unknownSendersBytes = 0
   const bytesOf = new Map<string, number>()
   const unlisted: string[] = []
 
@@ -67,7 +67,7 @@ export async function openSpool(options: {
    */
   function hasShare(owner: RecordOwner, bytes: number): boolean {
     const held = bytesOf.get(nameOf(owner) ?? '') ?? 0
-    if ('stranger' in owner) return held + bytes <= limits.maxBytes * strangersShare - strangersBytes
+    if ('unknownSender' in owner) return held + bytes <= limits.maxBytes * unknownSendersShare - unknownSendersBytes
     return owner.id === null || held + bytes <= limits.maxBytes * owner.share
   }
 
@@ -88,7 +88,7 @@ export async function openSpool(options: {
   }
 
   function holdFor(owner: RecordOwner, bytes: number): void {
-    if ('stranger' in owner) strangersBytes = Math.max(0, strangersBytes + bytes)
+    if ('unknownSender' in owner) unknownSendersBytes = Math.max(0, unknownSendersBytes + bytes)
     const name = nameOf(owner)
     if (name !== null) bytesOf.set(name, Math.max(0, (bytesOf.get(name) ?? 0) + bytes))
   }
@@ -173,7 +173,7 @@ export async function openSpool(options: {
       }
       if (kept === null) await files.remove(segment)
       if (files.segments().length === 0) {
-        strangersBytes = 0
+        unknownSendersBytes = 0
         bytesOf.clear()
       }
       return true
@@ -216,6 +216,6 @@ export async function openSpool(options: {
 }
 
 function nameOf(owner: RecordOwner): string | null {
-  if ('stranger' in owner) return `stranger ${owner.stranger}`
+  if ('unknownSender' in owner) return `unknownSender ${owner.unknownSender}`
   return owner.id === null ? null : `owner ${owner.id}`
 }

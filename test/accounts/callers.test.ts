@@ -1,4 +1,4 @@
-// Which caller may call which route, and what it takes to add a kind of caller.
+// Which caller may call which route, and that a new kind of caller needs one authenticator only.
 
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'

@@ -155,5 +155,9 @@ test('failed authentications make one audit entry per address and minute, with t
   for (const { detail } of found)
     for (const [reason, count] of Object.entries(detail.reasons)) reasons[reason] = (reasons[reason] ?? 0) + count
   assert.deepEqual(reasons, { wrong_key: 2, missing: 2, wrong_token: 1, read_only: 1 })
-  assert.equal(found.filter(({ project_id }) => project_id !== null).length, 1, 'the key of a project is told to it')
+  assert.equal(
+    found.filter(({ project_id }) => project_id !== null).length,
+    1,
+    'a failure with the key of a project belongs to the project',
+  )
 })

@@ -43,7 +43,7 @@ function world(t: TestContext) {
     standStill: (ms: number) => {
       now += ms
     },
-    /** One record of which each answer takes so long; `then` says what comes of its last. */
+    /** One record in which every answer of the database takes this long; `then` is the result of the last one. */
     async record(answerMs: number, then: 'answered' | 'fails' = 'answered'): Promise<boolean> {
       let isCurrent = true
       let isDone = false

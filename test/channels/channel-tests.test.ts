@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import type { RequestListener } from 'node:http'
 import { suite, type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { build, eventually, keys } from '../helper.ts'
 
 const channels = '/api/v3/channels/'

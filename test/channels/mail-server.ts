@@ -1,4 +1,4 @@
-// A mail server on this machine that takes everything and keeps it.
+// A mail server on this machine that accepts and keeps every message.
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'

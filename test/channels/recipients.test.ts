@@ -130,7 +130,7 @@ suite('the recipient of mails', () => {
     // What was asked an hour ago, by a link that is good for a week.
     await sql(databaseUrl, "UPDATE mail_recipients SET asked_at = asked_at - interval '1 hour'")
     const decline = /List-Unsubscribe: <([^>]+)>/i.exec(mails.at(-1)?.replace(/\r\n\s+/g, ' ') ?? '')?.[1] ?? ''
-    // Links tell time in seconds.
+    // Links contain times in whole seconds.
     await sql(databaseUrl, 'SELECT pg_sleep(1.1)')
     assert.equal((await fetch(decline, { method: 'POST' })).status, 200)
     assert.equal((await fetch(confirm, { method: 'POST' })).status, 404, 'who has unsubscribed since stays so')

@@ -26,7 +26,7 @@ suite('a mail', () => {
     const link = /List-Unsubscribe: <([^>]+)>/i.exec(mails[0]?.replace(/\r\n\s+/g, ' ') ?? '')?.[1] ?? ''
     assert.ok(link.startsWith(`${url}${channels}${id}/unsubscribe/`), link)
 
-    // Programs that look at mails for their recipients open every address.
+    // Mail scanners open every address.
     const opened = await fetch(link)
     assert.deepEqual([opened.status, opened.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
     assert.match(await opened.text(), /<form method="post">/)

@@ -5,7 +5,7 @@ import { webhook } from '../../src/channels/transports/webhook.ts'
 import { DeliveryError } from '../../src/channels/wire/transport.ts'
 import { type CheckMessage, testMessage } from '../../src/messages/message.ts'
 import { createGuardedFetch } from '../../src/outbound/guarded-fetch.ts'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { createReceiver, type Received } from '../helper.ts'
 import { viewOf } from './transports/contract.ts'
 

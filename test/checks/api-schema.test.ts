@@ -1,4 +1,5 @@
-// The schema of a check against its documents. A serialiser leaves out what its schema does not have, and writes in the order of the schema.
+// Compares the schema of a check with its documents: a serialiser leaves out what its schema lacks, and writes in the
+// order of the schema.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-// What is remembered of a check: pings with their durations and bodies, and flips.
+// The history of a check over the API: pings with their durations and bodies, and flips.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -107,7 +107,7 @@ test('a start more than 72 hours earlier gives no duration', async (t) => {
   await sql(databaseUrl, "UPDATE heartbeats SET received_at = received_at - interval '72 hours 5 seconds'")
   await call('GET', `/ping/${uuid}/start?rid=${ridB}`, undefined, {})
   await call('GET', `/ping/${uuid}?rid=${ridA}`, undefined, {})
-  // What was reckoned when it came knows nothing of the start that this test has moved.
+  // The duration that was computed when the heartbeat came does not include the start that this test has moved.
   await sql(databaseUrl, 'UPDATE heartbeats SET duration_ms = NULL')
   const [end] = await pingsOf(running, uuid)
   assert.deepEqual([end?.type, end?.duration], ['success', undefined])

@@ -82,7 +82,7 @@ suite('what a caller may write is bounded', () => {
       assert.ok(took < heldMaxMs, `${took} ms`)
     })
 
-  test('a circle of parents is refused with all its descendants, and the others stay in order', () => {
+  test('a cycle of parents is refused with all its descendants, and the others stay in order', () => {
     const names: [string, string | null][] = [
       ['a', 'b'],
       ['b', 'a'],

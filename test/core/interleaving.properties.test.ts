@@ -80,7 +80,7 @@ function inOrder(settings: Settings, sent: readonly Sent[], end: number): { stat
   return { state, flips }
 }
 
-/** Three replicas: each applies what arrives by what it knows then; detection and settling go up to the watermark. */
+/** Three replicas: each applies heartbeats by what it knows at that time; detection and re-evaluation go up to the watermark. */
 function interleaved(settings: Settings, sent: readonly Sent[], cuts: Story['cuts'], end: number) {
   const rules = rulesOf(settings)
   let check: WatchedCheck = {

@@ -1,5 +1,5 @@
-// Outages of any length, as checks see them. A check that beats by its schedule, and sends again after an outage, never goes down. A check that
-// falls silent goes down once it has been silent for as long as it may, and its flip names the outage.
+// Outages of any length. A check whose job follows its schedule, and retries after an outage, never goes down. A check
+// that falls silent goes down after the length of its wait without the outage, and its flip names the outage.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -38,7 +38,7 @@ function windowsOf(pauses: readonly { pauseMs: number; lengthMs: number }[]): Bl
   })
 }
 
-/** A window is known when it is over; until then nobody looks, and no heartbeat is accepted. */
+/** A window is known when it is over; until then nothing is detected, and no heartbeat is accepted. */
 const knownAt = (windows: readonly BlindWindow[], at: number) => windows.filter(({ to }) => to <= at)
 const during = (windows: readonly BlindWindow[], at: number) => windows.find(({ from, to }) => from <= at && at < to)
 
@@ -64,7 +64,7 @@ function live({ timeoutS, graceS, lookEvery, retryShare, outages: pauses }: Life
   let looked = 0
   const lookUntil = (until: number) => {
     const everyMs = Math.max(1, Math.floor(timeoutS * 1000 * lookEvery))
-    // A check that beats each second would need too many passes for weeks.
+    // A check with a heartbeat each second would need too many steps for weeks.
     const from = Math.max(looked, until - 200 * everyMs)
     for (let at = from; at < until; at += everyMs) if (!during(windows, at)) pass(at)
     looked = until

@@ -1,4 +1,4 @@
-// How long judging again blocks the event loop, and that remembered moments of a schedule equal computed ones.
+// How long re-evaluation blocks the event loop, and that cached moments of a schedule equal computed ones.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

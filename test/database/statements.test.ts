@@ -1,5 +1,6 @@
-// Every statement of the service is prepared on the real schema, so that a wrong table, column or type shows here and not on the day when
-// the statement runs for the first time. What PostgreSQL says it returns is compared with the columns that TypeScript believes.
+// Every statement of the service is prepared on the real schema, so that a wrong table, column or type is found here
+// and not when the statement first runs. The columns that PostgreSQL reports are compared with those that the
+// TypeScript declares.
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
@@ -18,7 +19,7 @@ const sources = globSync('src/**/*.ts', { cwd: root })
 // Importing a file registers its statements.
 for (const { file, text } of sources) if (/\bstatement\(/.test(text)) await import(join(root, file))
 
-/** Each column with its type; the `?` of columns that can be null says nothing to PostgreSQL. */
+/** Each column with its type; without the `?` of columns that can be null. */
 const declared = (columns: Record<string, string>) =>
   Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, type.replace('?', '')]))
 
@@ -64,7 +65,7 @@ test('two statements cannot have one name', () => {
 
 type Columns = Record<string, string>
 
-/** Prepares texts on a migrated database and says what each returns, without running it; of functions that return `void`, nothing. */
+/** Prepares statements on a migrated database and returns the columns of each; none for functions that return `void`. */
 async function describer(t: Parameters<typeof createDatabase>[0]): Promise<(text: string) => Promise<Columns>> {
   const client = new pg.Client({ connectionString: await createDatabase(t) })
   await client.connect()

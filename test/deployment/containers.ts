@@ -1,4 +1,4 @@
-// Container tools, run for real. What they store lies below a temporary directory and goes with it.
+// Real container tools. They store everything in a temporary directory, which is removed with them.
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'

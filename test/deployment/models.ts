@@ -1,6 +1,6 @@
-// Are these documents what Kubernetes, and the operators that bring their own kinds, would accept? Two checks, because each alone is half
-// blind: the models validate formats (quantities, durations, patterns) and let a misspelt optional field pass; the compiler knows every
-// field and no format.
+// Whether Kubernetes, and the operators that define their own kinds, would accept these documents. There are two
+// checks, because each finds only some mistakes: the models validate formats (quantities, durations, patterns) but
+// accept a misspelt optional field; the compiler knows every field and no format.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// Manifests name each other in plain text, and nothing on the way to the cluster looks whether what is named exists. A line for each name that
-// leads nowhere.
+// Manifests refer to each other by name, and no tool before the cluster checks that the named object exists. Returns
+// one line for each name without an object.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// A program on PATH that asks this process what to answer: a shell is started in milliseconds, and the state is here, where the test sees it.
+// A program on PATH that asks the test process for its answers: a shell starts in milliseconds, and the test can read
+// the state, which is in its own process.
 
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'

@@ -1,6 +1,6 @@
-// Images under the names that docker-compose.yml asks a registry for. PostgreSQL, HAProxy, Prometheus, Alertmanager and Redis are
-// real, of npm or Debian; what is imitated is how their images are entered: user, command, environment and folders. Grafana is in
-// neither, and is a server that looks whether it finds what it would need.
+// Images under the names that docker-compose.yml pulls from a registry. PostgreSQL, HAProxy, Prometheus, Alertmanager
+// and Redis are real, from npm or Debian; only the interface of their images is imitated: user, command, environment
+// and folders. Grafana is in neither, and is replaced by a server that checks whether its files are there.
 
 import { copyFile, cp, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -70,7 +70,7 @@ createServer((request, response) => response.end('{"database":"ok"}')).listen(30
 process.on('SIGTERM', () => process.exit(0))
 `
 
-/** Builds one image for each of the services and gives it the name that the service asks for. */
+/** Builds one image for each service, under the name that the service uses. */
 export async function buildStandIns(
   { docker }: Docker,
   base: string,
@@ -106,7 +106,7 @@ export async function buildStandIns(
   }
 }
 
-/** Debian's pg_isready is a link to a script that looks for the newest PostgreSQL. */
+/** Debian's pg_isready is a link to a script that finds the newest PostgreSQL. */
 async function programOf(found: string): Promise<string> {
   const path = await realpath(found)
   if (!path.endsWith('pg_wrapper')) return path

@@ -1,5 +1,5 @@
-// A client by itself: sends heartbeats to an address over a few kept connections until it gets SIGTERM, and then says what was
-// answered.   node steady-pings.ts URL
+// A client process: sends heartbeats to an address over a few open connections until it gets SIGTERM, and then prints
+// the answers that it got.   node steady-pings.ts URL
 
 import { Agent, get } from 'node:http'
 import { pause } from '../patience.ts'

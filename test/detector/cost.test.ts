@@ -1,5 +1,5 @@
-// A look of the detector costs what is due, not what exists. Pages that the database reads are counted, because they do not depend on
-// how busy the machine is.
+// The cost of a detector run depends on the checks that are due, not on all checks. The pages that the database reads
+// are counted, because they do not depend on how busy the machine is.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

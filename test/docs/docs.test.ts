@@ -1,4 +1,4 @@
-// Documents that can be checked are: against the code that they list, and against the files that they point to.
+// Compares documents with the code and the files that they describe.
 
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'

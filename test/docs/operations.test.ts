@@ -1,4 +1,5 @@
-// docs/operations.md against what it speaks of: settings, metrics, and the load balancer's checks, which the rolling test uses too.
+// Compares docs/operations.md with the settings and metrics that it names, and with the load balancer's checks, which
+// the rolling test uses too.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -1,4 +1,4 @@
-// docs/requirements.md is only worth something if it is complete and points at what exists.
+// docs/requirements.md must be complete, and must name only files that exist.
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
-// A client that never stops, whatever becomes of its requests: single pings, each sent once and never again, and uploads of many
-// heartbeats, which are sent again under the same ids until they are answered, as a device would. Each heartbeat has a run id of its own,
-// by which the ledger finds it.
+// A client that never stops, whatever happens to its requests: single pings, each sent once, and uploads of many
+// heartbeats, which are sent again under the same ids until they are answered, as a device would. Each heartbeat has
+// its own run id, by which the ledger finds it.
 
 import { randomInt, randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
@@ -28,7 +28,7 @@ export type Client = { tally: Tally /** Waits for every answer. */; stop: () => 
 
 export type Target = { url: string }
 
-/** `mayRetry` says that it came with a time to come again. */
+/** `mayRetry`: the answer had a Retry-After. */
 type Answer = { status: number; text: string; mayRetry: boolean }
 
 const uploadMax = 60

@@ -1,5 +1,5 @@
-// Clocks that can be set while processes run: faketime's library reads from a file what they are off. The monotonic clock stays what it is, as
-// on a machine whose administrator, or ntpd, sets the time.
+// Clocks that can be set while processes run: faketime's library reads their offset from a file. The monotonic clock
+// is unaffected, as on a machine whose administrator, or ntpd, sets the time.
 
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'

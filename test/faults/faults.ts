@@ -1,5 +1,5 @@
-// The table of faults. Each begins in a world that is well and under load, and ends once it has mended what it broke; whatever the services
-// have to mend themselves is waited for afterwards.
+// The table of faults. Each begins with healthy services under load, and ends after it has undone its own damage; the
+// test then waits until the services have recovered from the rest.
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

@@ -1,4 +1,4 @@
-// The ledger tells a lost heartbeat, one that is there two times, one that is not what was sent, and numbers that leave one out.
+// The ledger detects a lost, a duplicated and an altered heartbeat, and a gap in the numbers.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

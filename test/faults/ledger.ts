@@ -1,4 +1,4 @@
-// Compares what a client was promised with what is in the database.
+// Compares the answers that a client got with the contents of the database.
 
 import { sql } from '../postgres.ts'
 import type { Tally } from './client.ts'

@@ -1,4 +1,4 @@
-// Rounds of faults in one world, and what has come of every heartbeat.
+// Rounds of faults under one load, and the fate of every heartbeat.
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

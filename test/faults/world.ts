@@ -1,4 +1,5 @@
-// What faults happen to: replicas that share a DATA_DIR, behind nothing, and a PostgreSQL behind a proxy that can fail.
+// The system under test: replicas that share a DATA_DIR, without a load balancer, and a PostgreSQL behind a proxy that
+// can fail.
 
 import { randomInt } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// Whether a heartbeat is there already is found by its key, never by reading a day's partition: the planner knows nothing of one that has
-// just been filled, and a replay asks for every batch.
+// Existing heartbeats are looked up by their key, never by scanning a day's partition, although the planner has no
+// statistics of a partition that was just filled, and a replay looks up every batch.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

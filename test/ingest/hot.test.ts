@@ -1,5 +1,5 @@
-// Steady heartbeats must not wear out the table of checks: an update that touches no index (HOT) leaves nothing behind that a vacuum would
-// have to take away. HOT_PINGS=1000000 makes it a million.
+// Steady heartbeats must not bloat the table of checks: an update that touches no index (HOT) leaves nothing for a
+// vacuum to remove. HOT_PINGS=1000000 makes it a million.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -56,7 +56,7 @@ test(`${pings.toLocaleString('en')} steady pings are HOT updates, and no index o
   }
   await beat(running, checks, settling)
   const updated = async (count: number) => {
-    // A connection tells the statistics what it did when it has been idle for ten seconds, or ends.
+    // A connection reports its statistics after ten idle seconds, or when it ends.
     await sql(
       databaseUrl,
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'",

@@ -6,7 +6,7 @@ type Given = Partial<Received> & Partial<Sender> & { checkId?: string }
 
 let made = 0
 
-/** A valid heartbeat, except for the given fields; each has its own id. `checkId` stands for a target by that id. */
+/** A valid heartbeat, except for the given fields; each has its own id. `checkId` is short for a target by that id. */
 export function received(given: Given = {}): Received {
   const { checkId = '', address, remoteAddr, scheme, method, ua, ...fields } = given
   const id = `00000000-0000-7000-8000-${String(++made).padStart(12, '0')}`

@@ -1,4 +1,4 @@
-// What the one statement for steady heartbeats takes upon itself, the state machine would have decided the same way.
+// The statement for steady heartbeats records a heartbeat only as the state machine would.
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

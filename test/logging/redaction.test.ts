@@ -1,4 +1,4 @@
-// Each kind of secret, pushed through each way into the log.
+// Each kind of secret, logged in each possible way.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

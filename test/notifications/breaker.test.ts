@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { breakerName } from '../../src/channels/sending/destinations.ts'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { adminToken, build, call, createReceiver, eventually } from '../helper.ts'
 import { pause } from '../patience.ts'
 import { sql } from '../postgres.ts'
@@ -93,7 +93,7 @@ suite('the circuit breaker of a destination', () => {
     world.clock.now += 60_000
     await replica.turn()
     assert.equal(breakerOf(replica, channel)?.state, 'closed')
-    await eventually('everything to be told', async () => {
+    await eventually('every alert to be sent', async () => {
       await replica.turn()
       return (await states(world)).every((state) => state.startsWith('sent'))
     })
@@ -256,7 +256,7 @@ test('a destination that fails opens its breaker and gets all alerts in order wh
   const told = "status = 'sent' OR suppression = 'coalesced'"
   const finished = async () =>
     (await sql<{ n: number }>(running.databaseUrl, `SELECT count(*)::int AS n FROM deliveries WHERE ${told}`))[0]?.n
-  await eventually('everything to be told', async () => (await finished()) === 2 * ids.length * perCheck)
+  await eventually('every alert to be sent', async () => (await finished()) === 2 * ids.length * perCheck)
   assert.deepEqual([...new Set((await listed()).map(({ state }) => state))], ['closed'])
   for (const path of ['/broken', '/healthy'])
     for (const id of ids) {

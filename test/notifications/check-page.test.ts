@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { build, createReceiver, eventually } from '../helper.ts'
 import { createWorld } from './world.ts'
 

@@ -4,7 +4,7 @@ import type { Queryable } from '../../src/database/connection/client.ts'
 import { ensurePartitions } from '../../src/ingest/history/partitions.ts'
 import * as outboxStore from '../../src/notifications/outbox/outbox-store.ts'
 import * as store from '../../src/notifications/queue/queue-store.ts'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { createReceiver, eventually } from '../helper.ts'
 import { patience, pause, within } from '../patience.ts'
 import { sql } from '../postgres.ts'
@@ -84,7 +84,7 @@ suite('from flips to deliveries', () => {
     const finished = async () => (await world.deliveries()).filter(({ status }) => status === 'sent').length
     for (const [index, to] of ['down', 'up', 'down', 'up'].entries()) {
       await Promise.all(checks.map((id) => world.flips(id, [to], index + 1)))
-      await eventually('all to be told', async () => (await finished()) >= 30 * 2 * (index + 1))
+      await eventually('all alerts to be sent', async () => (await finished()) >= 30 * 2 * (index + 1))
     }
     going = false
     await Promise.all(running)
@@ -240,7 +240,7 @@ suite('sending', () => {
     await replica.turn()
     await world.flips(id, ['up'], 4)
     await replica.turn()
-    assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.untold, false, 'this one was told of by itself')
+    assert.equal(JSON.parse(far.received.at(-1)?.body ?? '').outage.untold, false, 'this one was sent by itself')
   })
 
   test('a recovery waits while its outage is being sent, and includes it if that fails', async (t) => {
@@ -435,7 +435,7 @@ suite('sending', () => {
     world.clock.now += 10
     for (let index = 0; index < 20; index++) await world.flips(await world.check(replica, [live]), ['down'])
     await replica.notifications.relay()
-    await eventually('all of the others to be told', async () => {
+    await eventually('all alerts of the others to be sent', async () => {
       await replica.notifications.claim()
       return far.received.length === 20
     })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { suite, test } from 'node:test'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { build, createReceiver, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { createWorld } from './world.ts'

@@ -1,9 +1,9 @@
-// Deliveries that come from deliveries: a group's, and those that tell of a channel which was switched off.
+// Deliveries that follow from deliveries: those of a group, and the notices about a channel that was switched off.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { suite, test } from 'node:test'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { createReceiver } from '../helper.ts'
 import { sql } from '../postgres.ts'
 import { createWorld } from './world.ts'

@@ -12,7 +12,7 @@ import { createWorld } from './world.ts'
 
 const policy = { singly: 25, windowMs: 60_000, gatherMs: 10_000 }
 
-/** A kind of channel that can tell several changes at once; `hear` gets what it is sent, and may throw. */
+/** A kind of channel that can report several changes in one message; `hear` gets each message, and may throw. */
 function chatThat(hear: (message: CheckMessage) => void): Transport {
   return {
     kind: 'chat',
@@ -70,7 +70,7 @@ test('in a storm a chat gets 25 messages and one group, and a machine gets each 
     ...messages.slice(0, 25).map(({ check }) => check.name),
     ...[second, ...(second.others ?? [])].map(({ check }) => check.name),
   ]
-  assert.equal(new Set(names).size, 60, 'everything was told one time')
+  assert.equal(new Set(names).size, 60, 'every alert was sent once')
   const rows = await sql<{ status: string; n: number }>(
     world.url,
     'SELECT status, count(*)::int AS n FROM deliveries WHERE channel_id = $1 GROUP BY 1',

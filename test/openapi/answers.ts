@@ -1,9 +1,9 @@
-// Whether an answer is one of the document.
+// Checks whether an answer matches the document.
 
 import { type Operation, problems } from './described.ts'
 import type { Answered, Sent } from './requests.ts'
 
-/** What may be answered at any address, whatever the document says of it. */
+/** Answers that every address may give, whether or not the document lists them there. */
 const generic = [400, 404, 405, 413, 414, 415, 431]
 const leaks =
   /\bat \S+ \(|node:internal|\.ts:\d+|node_modules|\bSELECT\b|\bINSERT INTO\b|PrismaClient|SQLSTATE|syntax error at/

@@ -1,10 +1,10 @@
-// The bodies that a schema describes, one after the other and not at random: the smallest, the whole, and the smallest with each value at an
-// edge of each field.
+// The bodies that a schema describes, in a fixed order and not at random: the smallest, the complete one, and the
+// smallest with each value at a limit of its field.
 
 import fc from 'fast-check'
 import type { Schema } from './requests.ts'
 
-/** Values of a field of which the schema cannot say all: what must exist, or is written in a language of its own. */
+/** Values of fields that a schema cannot describe completely: references to objects, and expressions. */
 export type Real = (field: string) => readonly unknown[] | undefined
 
 const typicalText = 'Año 2️⃣ <b>&"😀'

@@ -1,4 +1,4 @@
-// What the document says of a part of a path is what its route holds the part to: a value that breaks it is never taken.
+// A route accepts only those path parameters that the document allows.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -47,7 +47,7 @@ test('no route accepts a path parameter that the document excludes', async (t) =
 /** Nobody has mails here: their links are in test/alerting. */
 const hasNone = ['showConfirmation', 'showUnsubscribing']
 
-/** Near to a value that leads somewhere, and not what the document says. */
+/** Values that are similar to a valid one, and that the document excludes. */
 function strangersTo({ schema }: Parameter, value: string): string[] {
   const { type } = schema as { type?: string }
   const near = [

@@ -97,7 +97,7 @@ function textOf({ pattern, maxLength = 60 }: Schema, minLength: number): fc.Arbi
   return fc.stringMatching(new RegExp(pattern)).filter(({ length }) => length >= minLength && length <= maxLength)
 }
 
-/** A valid body of which one thing is broken. */
+/** A valid body in which one value is made invalid. */
 function broken(schema: Schema): fc.Arbitrary<unknown> {
   const one = fc.constantFrom(...hostile)
   const changed = fc.tuple(valid(schema), fc.nat(), one).map(([body, at, value]) => changeOne(body, at, value))
@@ -183,7 +183,7 @@ function bodyOf(
   )
 }
 
-/** Sends a request as it stands: fetch would tidy `..` away and knows no TRACE. */
+/** Sends a request unchanged: fetch would normalise `..` and does not support TRACE. */
 export function exchange(url: string, { method, path, headers, body }: Sent): Promise<Answered> {
   const { hostname, port } = new URL(url)
   const answer = new Promise<Answered>((resolve, reject) => {

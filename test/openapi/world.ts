@@ -1,4 +1,4 @@
-// A service that a caller of its whole document has to do with, and the keys and ids that lead somewhere.
+// A running service, and the keys and ids that a caller of every call in the document needs.
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'

@@ -1,4 +1,4 @@
-// Every body that the document describes is taken, answered as the document says, and shown again as it was written.
+// Every body that the document describes is accepted, answered as the document says, and read back as it was written.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -44,7 +44,7 @@ test('every body that the document describes is accepted, and is read as it was 
   assert.deepEqual(found, [])
 })
 
-/** What each call needs that no schema says. */
+/** What each call needs beyond its schema. */
 function realValues(operationId: string, { known, receiver }: World): Record<string, readonly unknown[]> {
   const [check, parent] = known('/checks/{id}', 'id') as [string, string]
   const channels = known('/channels/{id}', 'id')

@@ -10,7 +10,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { isPublicAddress } from '../../src/outbound/addresses.ts'
 import { createGuardedFetch, FetchError, type Resolve } from '../../src/outbound/guarded-fetch.ts'
-import { listen } from '../far-side.ts'
+import { listen } from '../fake-destination.ts'
 import { createReceiver, eventually, scratchDir } from '../helper.ts'
 import { patience, pause } from '../patience.ts'
 

@@ -1,4 +1,4 @@
-// What a replica concludes from who answers at the address of another one.
+// What a replica concludes from the process that answers at the address of another replica.
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
@@ -15,7 +15,7 @@ const ownReport = {
   tokenHash: null,
 }
 
-/** Something at an address that answers as `answer` says; it can be closed. */
+/** A server that answers with `answer`; it can be closed. */
 async function somebody(t: TestContext, answer: () => { status: number; replica?: string }) {
   const server = createServer((request, response) => {
     request.resume().on('end', () => {

@@ -55,7 +55,7 @@ const left = async (url: string, text: string) =>
 async function removed(call: Running['call']): Promise<string[]> {
   const { text } = await call('GET', '/metrics', undefined, {})
   const counted = [...text.matchAll(/^retention_removed_total\{table="(\w+)"\} (\d+)$/gm)]
-  // The last one that a sweep looks at.
+  // The last table that a sweep reaches.
   const done = counted.some(([, table]) => table === 'heartbeat_keys')
   return done ? counted.map(([, table, n]) => `${table} ${n}`) : []
 }

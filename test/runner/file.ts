@@ -1,4 +1,4 @@
-// One test file in a process of its own, which has an end: when its time is over, or when its tests have ended and it has not, it is
+// Runs one test file in a process of its own. If it exceeds its time limit, or does not exit after its tests, it is
 // killed with everything that it started. Nothing that it started may outlive it.
 
 import { spawn } from 'node:child_process'

@@ -1,4 +1,4 @@
-// How long a file may take on a quiet machine; a slower one gives it more.
+// The time limit of each test file on a quiet machine; a slower machine multiplies it.
 
 export type Limits = {
   /** Of the whole file. */

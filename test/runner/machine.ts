@@ -1,4 +1,4 @@
-// How slow the machine is at the moment: what tests multiply their limits by.
+// Measures how slow the machine is at the moment: tests multiply their limits by it.
 
 import { spawnSync } from 'node:child_process'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'

@@ -1,4 +1,5 @@
-// One report of many files, by node:test's own reporter: each file's events in one piece, when it has ended, and the sum of all at the end.
+// One report of many files, by node:test's own reporter: the events of each file together, when it has ended, and the
+// totals at the end.
 
 import { spec } from 'node:test/reporters'
 import type { Machine } from './machine.ts'

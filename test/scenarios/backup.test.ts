@@ -140,7 +140,7 @@ test('a backup that cannot be restored is refused in one line, and changes nothi
     assert.match(refused.err.trimEnd(), reason)
     assert.equal(refused.err.trimEnd().split('\n').length, 1, refused.err)
   }
-  // Without a first look at the whole of it: from standard input, what was read before the damage is taken back.
+  // Standard input cannot be verified first: rows that were read before the damage are rolled back.
   const piped = await run(t, flatline('restore', '--replace', '-'), env, files['row.gz'])
   assert.match(piped.err, /is damaged: its SHA-256/)
   const later = await run(t, flatline('restore', '--replace', '-'), env, files['later.gz'])

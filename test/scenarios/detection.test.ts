@@ -77,7 +77,7 @@ test('three processes on one database make one flip and one delivery for each ou
       .map(parse)
       .filter(({ check }) => check.uuid === uuid)
       .map(({ event }) => event)
-    assert.deepEqual(heard, own, 'told in order')
+    assert.deepEqual(heard, own, 'sent in order')
   }
   const deliveryKeys = receiver.received.map(({ headers }) => headers['idempotency-key'])
   assert.equal(new Set(deliveryKeys).size, wanted)
@@ -109,7 +109,7 @@ test('a silent job is alerted once, with the document of the alert, and again wh
   assert.deepEqual([down?.event, down?.flip.from, down?.flip.to, down?.flip.reason], ['down', 'up', 'down', 'timeout'])
   assert.equal(Date.parse(String(down?.flip.at)), Date.parse(String(ping?.date)) + 2000, 'dated at the deadline')
   assert.deepEqual([up?.event, up?.check.name, up?.flip.reason], ['up', 'job 0', 'recovered'])
-  // The far side has it a moment before that is on record.
+  // The destination gets the message a moment before the outcome is recorded.
   await eventually('both are on record as sent', async () => {
     const { deliveries } = (await call(service.url, 'GET', `/api/v3/deliveries/?check=${uuid}`, undefined, auth)).json()
     const told = (deliveries as { status: string; attempts: number }[]).map((one) => `${one.status} ${one.attempts}`)

@@ -1,4 +1,4 @@
-// At the limit: clients that are slow, break off, or only sit there must not harm the others.
+// At the limits: clients that are slow, disconnect in the middle, or stay idle must not harm the others.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -22,7 +22,7 @@ function open(t: TestContext, service: Service): Promise<Socket> {
   })
 }
 
-/** Resolves when the far side has ended the connection, with what it said. */
+/** Resolves when the service has closed the connection, with what it answered. */
 function ended(socket: Socket): Promise<string> {
   let said = ''
   socket.setEncoding('utf8').on('data', (chunk) => (said += chunk))
@@ -106,7 +106,7 @@ test('clients beyond the limit of open files are refused, logged and counted, an
   const crowd = await Promise.all(Array.from({ length: 400 }, () => open(t, service)))
   for (const socket of crowd) socket.on('error', () => {})
   await service.event('connections.refused')
-  // Longer than anything that looks at the process's memory waits for its next look.
+  // Longer than the longest interval between two readings of the process's memory.
   await pause(2500)
   for (const socket of crowd) socket.destroy()
   await eventually('it serves again', async () => (await fetch(service.url + path)).status === 200)

@@ -95,7 +95,7 @@ test('the log level changes at run time, also for lines of requests, and is in t
     ['config.summary', 'server.listening', 'server.ready'].every((name) =>
       service.lines().some(({ event }) => event === name),
     ),
-    'how it starts is told at any level',
+    'how it starts is logged at any level',
   )
   const ask = (id: string) =>
     call(service.url, 'GET', '/api/v3/checks/', undefined, { 'x-api-key': keys.api_key, 'x-request-id': id })
@@ -136,7 +136,7 @@ test('the log level changes at run time, also for lines of requests, and is in t
   assert.deepEqual(
     service.lines().flatMap(({ event, requestId }) => (event === 'admin.log_level' ? [requestId] : [])),
     ['louder', 'back'],
-    'what the operator does is told at any level',
+    'what the operator does is logged at any level',
   )
 })
 

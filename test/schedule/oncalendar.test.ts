@@ -275,7 +275,7 @@ test('the next moment is strictly later, and the same from any instant before it
 
 const base = (at: number) => new Date(at).toISOString().slice(0, 19).replace('T', ' ')
 
-/** What systemd's own program says; null if it refuses the expression. */
+/** The answer of systemd-analyze; null if it refuses the expression. */
 function bySystemd(text: string, tz: string, from: number, count: number): number[] | null {
   try {
     const output = execFileSync(

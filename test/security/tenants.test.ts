@@ -1,4 +1,5 @@
-// Every route, tried with the keys of another project, with none and with wrong ones. Each is a test; a route that this table does not know fails, too.
+// Every route, called with the keys of another project, with none and with wrong ones. Each is a test; a route that is
+// missing in this table fails, too.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'

@@ -13,7 +13,7 @@ const well: Measurements = {
   stalenessMs: 0,
   unreachableProjects: 0,
   health: 'healthy',
-  ailing: [],
+  unhealthyChecks: [],
 }
 const failing = (errorRate: number, requests = 100) => ({ ...fine, requests, errorRate, availability: 1 - errorRate })
 
@@ -36,8 +36,8 @@ const table: [what: string, rule: AlertRule, change: Partial<Measurements>, leve
   ['very old heartbeats', 'staleness', { stalenessMs: 300_001 }, 'CRITICAL'],
   ['a project that nobody can be told of', 'channels', { unreachableProjects: 1 }, 'WARNING'],
   ['degraded', 'health', { health: 'degraded' }, 'WARNING'],
-  ['a destination away', 'health', { health: 'degraded', ailing: ['circuit_breakers'] }, undefined],
-  ['more than that', 'health', { health: 'degraded', ailing: ['disk', 'circuit_breakers'] }, 'WARNING'],
+  ['a destination away', 'health', { health: 'degraded', unhealthyChecks: ['circuit_breakers'] }, undefined],
+  ['more than that', 'health', { health: 'degraded', unhealthyChecks: ['disk', 'circuit_breakers'] }, 'WARNING'],
   ['unhealthy', 'health', { health: 'unhealthy' }, 'CRITICAL'],
 ]
 for (const [what, rule, change, level] of table)
@@ -46,6 +46,6 @@ for (const [what, rule, change, level] of table)
   })
 
 test('the health alert names the checks that are not healthy', () => {
-  const told = rules.health({ ...well, health: 'unhealthy', ailing: ['database', 'circuit_breakers', 'disk'] })
+  const told = rules.health({ ...well, health: 'unhealthy', unhealthyChecks: ['database', 'circuit_breakers', 'disk'] })
   assert.equal(told?.text, '/health says unhealthy: database, disk')
 })

@@ -87,12 +87,12 @@ test('a full spool takes no more and keeps its records', async (t) => {
 test('unknown senders get a tenth of the room, and each leaves some for the others', async (t) => {
   const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length })
   const taken = (owner: RecordOwner) => span(1001, 1200).filter((n) => spool.push(record(n), owner, () => {})).length
-  const addresses = Array.from({ length: 30 }, (_, i) => taken({ stranger: `192.0.2.${i}` }))
+  const addresses = Array.from({ length: 30 }, (_, i) => taken({ unknownSender: `192.0.2.${i}` }))
   assert.deepEqual(addresses.slice(0, 4), [10, 5, 3, 1])
   assert.ok(addresses.reduce((sum, n) => sum + n, 0) <= 20)
   await push(spool, 1)
   assert.equal((await replayAll(spool)).length, addresses.reduce((sum, n) => sum + n, 0) + 1)
-  assert.equal(taken({ stranger: '192.0.2.1' }), 10, 'an empty spool has room for them again')
+  assert.equal(taken({ unknownSender: '192.0.2.1' }), 10, 'an empty spool has room for them again')
 })
 
 test('an owner fills no more than its share', async (t) => {
@@ -105,7 +105,7 @@ test('an owner fills no more than its share', async (t) => {
 test('a record that could not be written uses no share', async (t) => {
   const root = await scratchDir(t)
   const spool = await open(t, { maxBytes: 200 * encodeRecord(record(1000)).length }, root)
-  const owners: RecordOwner[] = [{ id: 'a', share: 0.1 }, { stranger: '192.0.2.1' }]
+  const owners: RecordOwner[] = [{ id: 'a', share: 0.1 }, { unknownSender: '192.0.2.1' }]
   const write = (owner: RecordOwner) =>
     new Promise<string>((resolve) => {
       const taken = spool.push(record(1000), owner, (error) => resolve(error ? 'failed' : 'written'))

@@ -4,7 +4,7 @@
 
 import type { Actor, WriteAudit } from '../../audit/store.ts'
 import type { Database } from '../../database/service.ts'
-import { type Box, exchangeBoxes, selectBoxes } from '../channels-store.ts'
+import { type EncryptedSettings, replaceEncryptedSettings, selectEncryptedSettings } from '../channels-store.ts'
 import { type Encryption, settingsContext } from './encryption.ts'
 
 /** `unreadable` were encrypted with a key that is not in the list: they are lost unless it is added again. */
@@ -17,7 +17,7 @@ export function createReencryption(options: { database: Database; encryption: En
   const { database, encryption, writeAudit } = options
 
   /** Null if no key of the list decrypts it. */
-  function reencrypt({ id, settings }: Box): Buffer | null {
+  function reencrypt({ id, settings }: EncryptedSettings): Buffer | null {
     const context = settingsContext(id)
     try {
       return encryption.encrypt(encryption.decrypt(settings, context), context)
@@ -29,7 +29,7 @@ export function createReencryption(options: { database: Database; encryption: En
   return async function reencryptAll(by: Actor): Promise<Reencrypted> {
     const total = { channels: 0, reencrypted: 0, unreadable: 0 }
     for (let after = first; ; ) {
-      const page = await selectBoxes(database, after, pageMax)
+      const page = await selectEncryptedSettings(database, after, pageMax)
       const changes = page
         .filter(({ settings }) => !encryption.isCurrent(settings))
         .map((before) => ({ before, after: reencrypt(before) }))
@@ -38,7 +38,7 @@ export function createReencryption(options: { database: Database; encryption: En
       total.unreadable += changes.length - readable.length
       if (readable.length > 0) {
         total.reencrypted += await database.transaction(async (tx) => {
-          const reencrypted = await exchangeBoxes(tx, readable)
+          const reencrypted = await replaceEncryptedSettings(tx, readable)
           await writeAudit(tx, { ...by, action: 'channel.reencrypt', target: 'channels', detail: { reencrypted } })
           return reencrypted
         })

@@ -62,7 +62,7 @@ export function createChannelTests(options: {
     const request = { channelId: channel.id, kind: channel.kind, projectId: channel.projectId }
     const leave = await slots.waitForTest(request, waiting)
     if (leave === null)
-      throw new AppError('unavailable', 'too much is being sent, try again shortly', { retryAfterS: 10 })
+      throw new AppError('unavailable', 'too many messages are being sent, try again shortly', { retryAfterS: 10 })
     try {
       return await sender.send(channel, message, signal, destinations.beginAnyway(channel))
     } finally {

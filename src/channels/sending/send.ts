@@ -55,7 +55,7 @@ export type MessageSender = ReturnType<typeof createSender>
 
 const unreadableHint =
   "a channel's settings cannot be decrypted here: give every process on this database the same ENCRYPTION_KEY"
-/** How long its deliveries are left to processes that may have the right key. */
+/** How long deliveries of an undecryptable channel are left to processes that may have its key. */
 const unreadableForMs = 300_000
 const unreadableMax = 10_000
 /** How long mails wait after their project has reached its limit of the hour. */

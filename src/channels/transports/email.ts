@@ -6,7 +6,7 @@ import type { Alert } from '../../messages/alert.ts'
 import { bodyOf, colours, html, messageOf, plain, xml } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
 import { cut } from '../../messages/text.ts'
-import { wordsFor } from '../wire/http-transport.ts'
+import { alertFor } from '../wire/http-transport.ts'
 import { type Capabilities, DeliveryError, settingsOf, type Transport } from '../wire/transport.ts'
 
 const subjectMax = 200
@@ -36,7 +36,7 @@ export const email: Transport<Static<typeof Settings>> = {
     const { capabilities, signal, timeoutMs, beforeSend } = context
     const { smtp } = capabilities
     if (smtp === null) throw new DeliveryError(`e-mail ${unavailable(capabilities)}`, { retryable: true })
-    const alert = wordsFor(message, message.event === 'test' ? {} : templates, context)
+    const alert = alertFor(message, message.event === 'test' ? {} : templates, context)
     const unsubscribe = message.links?.unsubscribe
     const footer = unsubscribe && `Unsubscribe: ${unsubscribe}`
     await smtp.send(

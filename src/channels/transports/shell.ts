@@ -7,7 +7,7 @@ import { type Static, Type } from 'typebox'
 import { messageOf, plain } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
 import { placeholdersOf } from '../../messages/placeholders.ts'
-import { wordsFor } from '../wire/http-transport.ts'
+import { alertFor } from '../wire/http-transport.ts'
 import { type Capabilities, DeliveryError, type SettingsProblem, type Transport } from '../wire/transport.ts'
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -36,7 +36,7 @@ export const shell: Transport<Static<typeof Settings>> = {
     const direction = up ? 'up' : 'down'
     const command = settings[`cmd_${direction}`]
     if (!command) return { suppressed: `the channel has no cmd_${direction}` }
-    const alert = wordsFor(message, {}, context)
+    const alert = alertFor(message, {}, context)
     const env = { PATH: path, TITLE: alert.title, TEXT: messageOf(alert, plain), ...checkVariables(message, direction) }
     beforeSend()
     await run(command, env, signal, timeoutMs)

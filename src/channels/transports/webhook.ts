@@ -8,7 +8,7 @@ import { jsonText } from '../../kit/characters.ts'
 import { alertOf } from '../../messages/alert.ts'
 import { bodyOf, plain } from '../../messages/markup.ts'
 import type { Message } from '../../messages/message.ts'
-import { canTellNotice, placeholdersOf } from '../../messages/placeholders.ts'
+import { canContainNotice, placeholdersOf } from '../../messages/placeholders.ts'
 import type { FetchRequest } from '../../outbound/guarded-fetch.ts'
 import { refusal, type SettingsProblem, secret, type Transport } from '../wire/transport.ts'
 
@@ -159,7 +159,7 @@ function styledRequest(message: Message, settings: WebhookSettings): Request | {
   const body = method === 'GET' ? undefined : settings[`body_${direction}`]
   const headers = Object.entries(settings[`headers_${direction}`] ?? {})
   const templates = [url, body, ...headers.map(([, value]) => value)]
-  if (message.event === 'notice' && !canTellNotice(templates))
+  if (message.event === 'notice' && !canContainNotice(templates))
     return { suppressed: 'a notice, and the channel has no $NAME, $BODY or $JSON for its text' }
   return {
     url: fill.url(url),

@@ -66,7 +66,7 @@ export function httpTransport<S extends TSchema>(options: {
   return {
     ...rest,
     async send(message, settings, context) {
-      const alert = wordsFor(message, settings, context)
+      const alert = alertFor(message, settings, context)
       const asked = request(alert, settings)
       if ('suppressed' in asked) return asked
       await exchangeMarked(asked, plainly && (() => plainly(alert, settings)), answers, context)
@@ -75,7 +75,7 @@ export function httpTransport<S extends TSchema>(options: {
   }
 }
 
-export function wordsFor(message: Message, settings: unknown, { now }: Pick<SendContext, 'now'>): Alert {
+export function alertFor(message: Message, settings: unknown, { now }: Pick<SendContext, 'now'>): Alert {
   return alertOf(message, now(), settings as Templates)
 }
 

@@ -82,9 +82,10 @@ export const address = (extra: { secret?: 'url'; default?: string } = {}) =>
 export const base = (url: string) => url.replace(/\/+$/, '')
 
 /**
- * The message is shown to the channel's owner: short, without secrets or paths. `permanent`: the destination is gone for
- * good, the channel is switched off. `suspect`: so it is, if the answer stays the same for a while. `status` is what it answered,
- * `unreachable` in a word why it could not be reached; neither if it was not asked.
+ * The message is shown to the channel's owner: short, without secrets or paths. `permanent`: the destination is
+ * permanently gone, and the channel is switched off. `suspect`: the channel is switched off if this answer lasts for a
+ * while. `status` is the status of the answer, `unreachable` one word why there was none; both are absent if nothing was
+ * sent.
  */
 export class DeliveryError extends Error {
   override name = 'DeliveryError'

@@ -20,8 +20,8 @@ const channelsMax = 1000
 export function parseDefinition(value: unknown): Definition {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('', 'is not an object')
   const values = value as Record<string, unknown>
-  const stranger = Object.keys(values).find((field) => !known.includes(field))
-  if (stranger !== undefined) throw refused(stranger, 'is not a known field')
+  const unknownField = Object.keys(values).find((field) => !known.includes(field))
+  if (unknownField !== undefined) throw refused(unknownField, 'is not a known field')
   const { uuid = null, badge_key = null, parent = null, channels, paused, ...rest } = values
   for (const [field, id] of Object.entries({ uuid, badge_key }))
     if (id !== null && !(typeof id === 'string' && isUuid(id))) throw refused(field, 'is not a uuid')

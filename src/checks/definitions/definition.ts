@@ -126,8 +126,8 @@ export function orderByParents(
 
   const ordered = parentsFirst(waiting)
   const placed = new Set(ordered)
-  const circles = waiting.filter((step) => !placed.has(step))
-  refusals.push(...circles.map(({ index }) => ({ index, error: 'parent would be its own descendant' })))
+  const cycles = waiting.filter((step) => !placed.has(step))
+  refusals.push(...cycles.map(({ index }) => ({ index, error: 'parent would be its own descendant' })))
   return { ordered, refusals }
 }
 

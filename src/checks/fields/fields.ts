@@ -1,6 +1,6 @@
-// The settings of a check, one row each. From the row come the type and the default of the setting, its column, what is
-// accepted for it, and its place in the documents of the API, in definitions, in the audit log, in the description of the API and in the
-// import from Healthchecks. A new field is a row here, a migration, and the code that acts on it.
+// The settings of a check, one row each. From the row derive the type and the default of the setting, its column, its
+// validation, and its place in the documents of the API, in definitions, in the audit log, in the description of the API
+// and in the import from Healthchecks. A new field is a row here, a migration, and the code that uses it.
 
 import type { WatchedCheck } from '../../core/check.ts'
 import type { Schedule } from '../../schedule/schedule.ts'
@@ -191,7 +191,7 @@ export const fields = {
     column: 'max_pings_per_minute',
     type: within(1, 6000),
     decides: true,
-    about: 'Most pings per minute; further ones are answered 429 and not recorded',
+    about: 'Maximum number of pings per minute; further ones are answered 429 and not recorded',
   }),
   severity: ours({
     name: 'severity',

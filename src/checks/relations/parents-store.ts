@@ -5,12 +5,12 @@ import { statement } from '../../database/sql.ts'
 
 const place = statement(
   'checks_place_below',
-  { known: 'bool', circle: 'bool' },
+  { known: 'bool', cycle: 'bool' },
   `WITH RECURSIVE up AS (
      SELECT id, parent_id FROM checks WHERE id = $2 AND project_id = $1
      UNION SELECT m.id, m.parent_id FROM checks m JOIN up ON m.id = up.parent_id
        WHERE m.project_id = $1 AND $3::uuid IS NOT NULL)
-   SELECT count(*) > 0 AS known, coalesce(bool_or(id = $3), false) AS circle FROM up`,
+   SELECT count(*) > 0 AS known, coalesce(bool_or(id = $3), false) AS cycle FROM up`,
 )
 
 /**
@@ -22,9 +22,9 @@ export async function selectPlaceBelow(
   projectId: string,
   parent: string,
   id: string | null,
-): Promise<{ known: boolean; circle: boolean }> {
+): Promise<{ known: boolean; cycle: boolean }> {
   const [row] = await on.query(place, [projectId, parent, id])
-  return row ?? { known: false, circle: false }
+  return row ?? { known: false, cycle: false }
 }
 
 const clear = statement(

@@ -61,7 +61,7 @@ export function admit(policy: BreakerPolicy, state: BreakerState, now: number): 
 /**
  * Admits a call in any phase, for a user who waits for its result. Unless the breaker is closed, it counts as a trial.
  */
-export function admitAnyway(state: BreakerState, now: number): BreakerState {
+export function admitForced(state: BreakerState, now: number): BreakerState {
   return state.phase === 'closed' ? state : withTrial(state, now)
 }
 

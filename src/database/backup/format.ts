@@ -108,7 +108,7 @@ export async function* writeBackup(
   yield Buffer.from(`${sumMark}${hash.digest('hex')}\n`)
 }
 
-export type BackupTaker = {
+export type BackupReceiver = {
   begin(header: BackupHeader): Promise<void>
   /** Must take all of `rows`. */
   rows(table: BackupTable, rows: AsyncIterable<Buffer>): Promise<void>
@@ -120,17 +120,17 @@ export type BackupTaker = {
  */
 export async function readBackup(
   source: AsyncIterable<Buffer>,
-  taker: BackupTaker,
+  receiver: BackupReceiver,
 ): Promise<{ header: BackupHeader; rows: number }> {
   const reader = createLineReader(source)
   if ((await reader.line()) !== title) throw new BackupFileError('is not a backup made by flatline backup')
   const header = parseHeader(await reader.line())
-  await taker.begin(header)
+  await receiver.begin(header)
   let total = 0
   for (const table of header.tables) {
     if ((await reader.lineWith('COPY ')) !== copyLine(table)) throw damaged(`the rows of ${table.name} are missing`)
     const counted = { rows: 0 }
-    await taker.rows(table, reader.rows(counted))
+    await receiver.rows(table, reader.rows(counted))
     if ((await reader.line()) !== rowsMark + counted.rows)
       throw damaged(`${table.name} has other rows than were written`)
     total += counted.rows

@@ -83,7 +83,7 @@ function parentsFirst(found: FoundTable[]): BackupTable[] {
   const waiting = new Map(found.map((table) => [table.name, table]))
   while (waiting.size > 0) {
     const next = [...waiting.values()].find(({ parents }) => parents.every((parent) => !waiting.has(parent)))
-    if (next === undefined) throw new Error(`tables refer to each other in a circle: ${[...waiting.keys()].join(', ')}`)
+    if (next === undefined) throw new Error(`tables refer to each other in a cycle: ${[...waiting.keys()].join(', ')}`)
     const { parents: _, ...table } = next
     waiting.delete(next.name)
     sorted.set(next.name, table)

@@ -5,7 +5,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { PrismaClient } from '../generated/client.ts'
-import { isConflict, isTransient, persist } from '../retry.ts'
+import { isConflict, isTransient, retryWhileSafe } from '../retry.ts'
 import type { Statement } from '../sql.ts'
 
 export type ClientHooks = {
@@ -74,13 +74,13 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
     pool,
     prisma: observedPrisma(pool, hooks),
     query: (statement, values) =>
-      persist(
+      retryWhileSafe(
         () => hooks.guard(() => timed(pool, statement, values)),
         (error) => isRead(statement) && isTransient(error),
       ),
     transaction: (work, limitMs) => {
       const uncertain = new WeakSet<Error>()
-      return persist(
+      return retryWhileSafe(
         () => hooks.guard(() => transactionOnce(pool, timed, work, uncertain, limitMs)),
         (error) => isConflict(error) || (isTransient(error) && !uncertain.has(error as Error)),
       )

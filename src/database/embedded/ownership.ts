@@ -55,7 +55,7 @@ export async function takeCluster(claim: Claim): Promise<Ownership> {
     }
     // A server that still runs was taken for an orphan, and another process is stopping it; the next round finds out
     // who owns the cluster.
-    if (!server.isRunning()) await requirePassing(server, claim, deadline)
+    if (!server.isRunning()) await requireTemporary(server, claim, deadline)
     await sleep(100)
   }
 }
@@ -155,7 +155,7 @@ async function stopOrphan(client: pg.Client, cluster: Cluster, log: EmbeddedLog)
   await stopPostmaster(pid, cluster)
 }
 
-async function requirePassing(server: PostgresProcess, { cluster }: Claim, deadline: number): Promise<void> {
+async function requireTemporary(server: PostgresProcess, { cluster }: Claim, deadline: number): Promise<void> {
   const { line, passing } = await server.failure()
   if (passing && Date.now() < deadline) return
   throw new EmbeddedPostgresError(

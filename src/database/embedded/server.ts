@@ -124,7 +124,7 @@ async function regain({ process: server }: Ownership, claim: Claim): Promise<Own
     } catch (error) {
       if (signal.aborted || error instanceof ClusterTakenError) throw error
       const about = { event: 'embedded.retry', err: error, retryInMs: waitMs }
-      log.error(about, 'cannot bring the embedded database back yet')
+      log.error(about, 'the embedded database is not back yet, trying again')
     }
     await sleep(waitMs, undefined, { ref: false, signal })
   }

@@ -1,6 +1,6 @@
-// An authenticator is one way in which callers prove who they are, as one value. accounts/plugin.ts asks it at the routes whose permission
-// its principals can have; the limits of rate and the description of the API derive from it. A new one is a file and a line: in
-// accounts/authenticators/all.ts, or in the plugin of the room to which its secret belongs.
+// An authenticator is one way in which callers prove who they are. accounts/plugin.ts asks it at the routes whose
+// permission its principals can have; rate limits and the description of the API derive from it. A new one is a file and
+// a line: in accounts/authenticators/all.ts, or in the plugin of the module that owns its secret.
 
 import type { FastifyRequest } from 'fastify'
 import type { ErrorCode } from '../../core/errors.ts'

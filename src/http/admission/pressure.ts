@@ -1,7 +1,7 @@
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
 import { AppError } from '../../core/errors.ts'
-import { isForOperatorsAlone } from '../../core/permissions.ts'
+import { isOperatorOnly } from '../../core/permissions.ts'
 
 export type PressureOptions = { maxEventLoopDelayMs: number; maxEventLoopUtilization: number; maxRssBytes: number }
 
@@ -30,7 +30,7 @@ export const pressurePlugin = fp<PressureOptions>(
     // The operator is needed most under overload.
     app.addHook('onRoute', (route) => {
       const { config } = route
-      if (config?.requires && isForOperatorsAlone(config.requires)) Object.assign(config, neverShed)
+      if (config?.requires && isOperatorOnly(config.requires)) Object.assign(config, neverShed)
     })
     await app.register(underPressure, {
       maxEventLoopDelay: options.maxEventLoopDelayMs,

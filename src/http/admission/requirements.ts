@@ -39,7 +39,7 @@ export const requirementsPlugin = fp(
       if (!unguarded.includes(requires)) open.add(name(route))
     })
     app.addHook('onReady', async () => {
-      if (open.size > 0) throw new Error(`nobody guards ${[...open].join(', ')}`)
+      if (open.size > 0) throw new Error(`no plugin guards ${[...open].join(', ')}`)
     })
   },
   { name: 'http-requirements' },

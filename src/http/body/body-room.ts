@@ -23,7 +23,7 @@ const madeAtOnce = 1 / 16
 /** The share that the complete bodies of one holder may use together, if it has several. */
 const ofOneHolder = 1 / 2
 
-/** `holder` is only called if necessary; `giveWay` ends the body. */
+/** `holder` returns whose body it is, and is only called if necessary; `giveWay` drops the body. */
 export function createBodyRoom(maxBytes: number): BodyRoom {
   /** In the order of their beginning. */
   const bodies = new Map<HeldBody, () => string>()

@@ -1,5 +1,5 @@
 // Reads bodies for the few routes that need one, and for no others. The memory of all bodies together is limited, from
-// the first byte until the answer is sent, because what is made of a body lives as long. body-room.ts decides which
+// the first byte until the answer is sent, because the objects that are parsed from a body live as long. body-room.ts decides which
 // body is dropped.
 
 import type { Readable } from 'node:stream'
@@ -29,16 +29,16 @@ declare module 'fastify' {
   }
 }
 
-/** `maxBytes` limits all bodies together, `strangersMaxBytes` those of callers that are still unknown. */
-export type ReadBodyOptions = { maxBytes: number; strangersMaxBytes: number }
+/** `maxBytes` limits all bodies together, `unknownCallersMaxBytes` those of callers that are still unknown. */
+export type ReadBodyOptions = { maxBytes: number; unknownCallersMaxBytes: number }
 
-type HolderAccount = { isStranger: boolean; holds: Hold[]; giveWay: () => void; length: number }
+type HolderAccount = { isUnknownCaller: boolean; holds: Hold[]; giveWay: () => void; length: number }
 
 export const readBodyPlugin = fp<ReadBodyOptions>(
-  async (app, { maxBytes, strangersMaxBytes }) => {
+  async (app, { maxBytes, unknownCallersMaxBytes }) => {
     const accounts = new WeakMap<FastifyRequest, HolderAccount>()
     const room = createBodyRoom(maxBytes)
-    const strangers = createBodyRoom(strangersMaxBytes)
+    const unknownCallers = createBodyRoom(unknownCallersMaxBytes)
     app.decorateRequest('bodyMaxBytes', Number.POSITIVE_INFINITY)
     app.domainMetrics.observe('request_body_bytes', () => [{ value: room.held }])
 
@@ -47,11 +47,11 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
       route.config = { readsBody: route.schema?.body !== undefined, ...route.config }
       route.preParsing = (request, reply, _payload, done) => {
         if (!request.routeOptions.config.readsBody) return done()
-        const isStranger = Number.isFinite(request.bodyMaxBytes)
-        const account: HolderAccount = { isStranger, holds: [], giveWay: () => undefined, length: 0 }
-        const holder = () => holderOf(request, isStranger)
+        const isUnknownCaller = Number.isFinite(request.bodyMaxBytes)
+        const account: HolderAccount = { isUnknownCaller, holds: [], giveWay: () => undefined, length: 0 }
+        const holder = () => holderOf(request, isUnknownCaller)
         const giveWay = () => account.giveWay()
-        account.holds = (isStranger ? [strangers, room] : [room]).map((one) => one.begin(holder, giveWay))
+        account.holds = (isUnknownCaller ? [unknownCallers, room] : [room]).map((one) => one.begin(holder, giveWay))
         accounts.set(request, account)
         const release = () => {
           for (const hold of account.holds) hold.release()
@@ -91,14 +91,14 @@ export const readBodyPlugin = fp<ReadBodyOptions>(
 )
 
 /** Whose bodies count together: those of a project, of the operator, or, for an unknown sender, of its network. */
-function holderOf({ caller, clientAddress }: FastifyRequest, isStranger: boolean): string {
+function holderOf({ caller, clientAddress }: FastifyRequest, isUnknownCaller: boolean): string {
   const network = networkOf(clientAddress, 32, 64)
-  if (isStranger || !caller) return `network ${network}`
+  if (isUnknownCaller || !caller) return `network ${network}`
   return caller.projectId || `${caller.actor} ${network}`
 }
 
-function tooLarge(limit: number, { isStranger }: HolderAccount): AppError {
-  const hint = isStranger ? '; a larger one needs its key in the header X-Api-Key' : ''
+function tooLarge(limit: number, { isUnknownCaller }: HolderAccount): AppError {
+  const hint = isUnknownCaller ? '; a larger one needs its key in the header X-Api-Key' : ''
   return new AppError('payload_too_large', `the body is larger than ${limit} bytes${hint}`, { field: 'body' })
 }
 

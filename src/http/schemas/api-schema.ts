@@ -79,7 +79,7 @@ export const errorSchemas = {
 }
 
 const error = (description: string, example: object) => json(description, ref('Error'), example)
-const theirError = (description: string, message: string) =>
+const healthchecksError = (description: string, message: string) =>
   json(description, ref('HealthchecksError'), { error: message })
 
 const ours: Answers = {
@@ -112,11 +112,11 @@ const ours: Answers = {
 }
 
 const theirs: Answers = {
-  400: theirError(
+  400: healthchecksError(
     'A value breaks a rule; the first one, in the words of Healthchecks',
     'json validation error: timeout is too small',
   ),
-  401: theirError('No key, or one that may not make this call', 'wrong api key'),
+  401: healthchecksError('No key, or one that may not make this call', 'wrong api key'),
   403: json('The project has as many checks as its quota allows', ref('Error'), {
     error: 'quota exceeded: this project may have at most 1000 checks',
     code: 'quota_exceeded',
@@ -125,5 +125,5 @@ const theirs: Answers = {
   }),
   404: nothing('The check does not exist'),
   409: text('The check is not in the state that the call needs', 'check is not paused'),
-  429: theirError('Too many calls; Retry-After says when to try again', 'too many calls: at most 6000 a minute'),
+  429: healthchecksError('Too many calls; Retry-After says when to try again', 'too many calls: at most 6000 a minute'),
 }

@@ -1,4 +1,4 @@
-// Values that the examples of several rooms share.
+// Values that the examples of several modules share.
 
 export const exampleSite = 'https://beats.example.org'
 export const exampleProject = '0f7b1a52-51a5-4a4c-9f0e-8f3d8a6f5d11'

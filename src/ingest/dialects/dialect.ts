@@ -1,8 +1,9 @@
-// A dialect is one way in which heartbeats are sent, as one value: how they arrive, what they say, and how they are answered. There are
-// three kinds. `pings`: a request is one heartbeat, and its address is the credential. `uploads`: a request holds many heartbeats, and a key
-// of their project. `listener`: a server of another protocol. The mount (mount/mount.ts) derives access, limits of rate, body, preflights,
-// load shedding, the label of the metrics, the request log and the entry in the description of the API; the log derives what it must not show
-// (logging/redaction.ts). A new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md.
+// A dialect is one protocol in which heartbeats are sent: it says where they arrive, what they mean, and how they are
+// answered. There are three kinds. `pings`: a request is one heartbeat, and its address is the credential. `uploads`: a
+// request contains many heartbeats, and a key of their project. `listener`: a server of another protocol. mount/mount.ts
+// derives from it who may call, rate limits, how bodies are read, preflights, load shedding, the label of the metrics, the
+// request log and the entry in the description of the API; the log derives what it must redact (logging/redaction.ts). A
+// new dialect is a file here, a line in all.ts, a test and a row of docs/protocols.md.
 
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifySchema } from 'fastify'
@@ -67,10 +68,11 @@ export type PingAddress =
 export type PingRequest = { params: Readonly<Record<string, string | undefined>>; query: Query }
 
 /**
- * The content of a heartbeat; the rest of the signal comes from its request. Without a body, that of the request
- * counts.
+ * What a dialect reads from a request or an entry; the rest of the signal comes from the request. If `body` is absent,
+ * it is the body of the request.
  */
-export type Said = Pick<Signal, 'kind' | 'exitStatus' | 'rid'> & Partial<Pick<Signal, 'sentAt' | 'dedupeKey' | 'body'>>
+export type HeartbeatContent = Pick<Signal, 'kind' | 'exitStatus' | 'rid'> &
+  Partial<Pick<Signal, 'sentAt' | 'dedupeKey' | 'body'>>
 
 /** Why a heartbeat is not recorded, in the words of the dialect. */
 export type Refusal = { status: number; text: string; retryAfterS?: number }
@@ -79,8 +81,8 @@ export type Refusal = { status: number; text: string; retryAfterS?: number }
 export type Result = Outcome | Refusal
 
 /** A refusal with an address is given only if there is such a check; otherwise the outcome is `unknown`. */
-export type ParsedPing = { to: PingAddress; said: Said } | { to: PingAddress | null; refusal: Refusal }
+export type ParsedPing = { to: PingAddress; content: HeartbeatContent } | { to: PingAddress | null; refusal: Refusal }
 
-export type ParsedHeartbeat = { to: Target; said: Said } | { refusal: Refusal }
+export type ParsedHeartbeat = { to: Target; content: HeartbeatContent } | { refusal: Refusal }
 
 export type Reply = { status: number; headers: OutgoingHttpHeaders; body: string }

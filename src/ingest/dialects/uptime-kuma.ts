@@ -67,7 +67,7 @@ function parse({ params, query }: PingRequest): ParsedPing {
   const body = message === '' ? null : Buffer.from(message)
   return {
     to: { by: 'token', token },
-    said: { kind: isUp ? 'success' : 'fail', exitStatus: null, rid: null, body },
+    content: { kind: isUp ? 'success' : 'fail', exitStatus: null, rid: null, body },
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The checks that existed when their last heartbeat came, up to a limit, with their projects. There are two maps; the older one is
- * dropped when the newer one is full: with more checks than fit, the lru-cache of the other rooms takes three times as
- * long for each heartbeat. The project is null until it has been looked up.
+ * The checks that existed when their last heartbeat came, up to a limit, with their projects. There are two maps; the
+ * older one is dropped when the newer one is full. With more checks than fit, lru-cache, which other modules use, takes
+ * three times as long for each heartbeat. The project is null until it has been looked up.
  */
 export function createKnownChecks({ maxEntries }: { maxEntries: number }) {
   let newer = new Map<string, string | null>()

@@ -34,10 +34,10 @@ export function createSpoolOwners(options: OwnerLookups) {
       // A heartbeat with a key belongs to the owner of the key.
       if (ref !== null) {
         const projectId = 'id' in ref ? ref.id : options.projectOfKey(ref.keyHash)
-        return projectId === null ? strangerAt(sender.address) : projectOwner(projectId)
+        return projectId === null ? unknownSenderAt(sender.address) : projectOwner(projectId)
       }
       const projectId = checks.projectOf(target.by === 'token' ? tokenName(target.token) : addressOf(target))
-      if (projectId === undefined) return strangerAt(sender.address)
+      if (projectId === undefined) return unknownSenderAt(sender.address)
       return projectId === null ? { id: null, share: 1 } : projectOwner(projectId)
     },
 
@@ -54,6 +54,6 @@ export function createSpoolOwners(options: OwnerLookups) {
 /** Beside the uuids of checks. */
 const tokenName = (token: string) => `token ${token}`
 
-function strangerAt(address: string): RecordOwner {
-  return { stranger: networkOf(address, 32, 64) }
+function unknownSenderAt(address: string): RecordOwner {
+  return { unknownSender: networkOf(address, 32, 64) }
 }

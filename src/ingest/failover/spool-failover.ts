@@ -57,7 +57,8 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
   /** Set while the rest of the spool is replayed; rejects if that fails. */
   let handover: Promise<void> | null = null
   let others: Relay = { hold: (answer) => answer(), handOver: async () => false }
-  // Since when the replay has not ended, and since when it has failed, while the database answers; whether it has left more than it found.
+  // While the database answers: since when the replay has not ended, since when it has failed, and whether the spool grew
+  // although a segment was replayed.
   let replayingSince: number | null = null
   let failingSince: number | null = null
   let fallsBehind = false
@@ -102,11 +103,11 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
         }),
       )
       for (const [i, { kind }] of part.entries()) if (isLimited(outcomes[i])) count(kind, 'limited', 1)
-      dropped(part.filter((_, i) => isHomeless(outcomes[i])))
+      dropped(part.filter((_, i) => hasNoCheck(outcomes[i])))
     }
   }
 
-  /** While the database was unavailable it was unknown that these have no check, or none of their uploader's. */
+  /** Heartbeats without a check, or for a check of another project, which was unknown while the database was unavailable. */
   function dropped(entries: readonly Received[]): void {
     if (entries.length === 0) return
     for (const { kind } of entries) count(kind, 'dropped', 1)
@@ -192,7 +193,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
         replayingSince = null
         failingSince = null
         fallsBehind = false
-        await giveAway(spool, others.handOver)
+        await handOverSpool(spool, others.handOver)
         return false
       } finally {
         handover = null
@@ -228,7 +229,7 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
  * arrive meanwhile: only as many are handed over as there were at first, so that this replica tries its own database
  * again.
  */
-async function giveAway(spool: Spool, handOver: Relay['handOver']): Promise<void> {
+async function handOverSpool(spool: Spool, handOver: Relay['handOver']): Promise<void> {
   let left = spool.backlog().records
   let isTaken = true
   const give = async (records: readonly SpoolRecord[]) => {
@@ -269,7 +270,7 @@ function isLimited(outcome: Outcome | Error | undefined): boolean {
 }
 
 /** The heartbeat has no check, and none is created for it. */
-function isHomeless(outcome: Outcome | Error | undefined): boolean {
+function hasNoCheck(outcome: Outcome | Error | undefined): boolean {
   if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
   return 'quota' in outcome
 }

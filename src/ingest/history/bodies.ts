@@ -147,7 +147,7 @@ export function createBodies(options: {
       const projectIds = [...new Set([...[...looked.values()].map(({ projectId }) => projectId), ...closed.projects])]
       try {
         await flush()
-        // Not read from the cache again, which may have room for fewer.
+        // Kept in a variable, because the cache may hold fewer projects than these.
         const current = await quotas.ofMany(database, projectIds)
         for (const [id, quota] of current) limits.set(id, quota)
         for (const one of looked.values()) {

@@ -126,11 +126,12 @@ const combine = statement(
 )
 
 /**
- * Suppresses outages that wait while their recovery waits too, so that the recovery reports both. An outage that a replica is sending now is
- * left alone, unless the caller itself has claimed it (`claimed`). Returns the ids of those that were suppressed. Call it after the commit of a
- * recovery, or of an outage that is retried: two transactions at the same moment would not see each other's rows.
+ * Suppresses the alert of an outage that waits while its recovery waits too, so that the recovery reports both. One that
+ * a replica is sending now is left alone, unless the caller itself has claimed it (`claimed`). Returns the ids of the
+ * suppressed ones. Call it after the commit of a recovery, or of an outage that is retried: two transactions at the same
+ * moment would not see each other's rows.
  */
-export async function leaveToRecovery(
+export async function coalesceWithRecovery(
   on: Queryable,
   checkIds: readonly string[],
   now: number,
@@ -147,7 +148,7 @@ const takeBack = statement(
 )
 
 /** The recovery will not be sent, so the outage that it was to report must be sent by itself. */
-export async function takeBackOutage(
+export async function sendOutageSeparately(
   tx: Queryable,
   { checkId, channelId, flipSeq }: { checkId: string; channelId: string; flipSeq: number },
   now: number,

@@ -40,7 +40,7 @@ export function createComposer(options: ComposerOptions): Compose {
   const isLeftToRecovery = coalesce(async (outages: { checkId: string; id: string }[]) => {
     const checkIds = outages.map(({ checkId }) => checkId)
     const ids = outages.map(({ id }) => id)
-    const left = await database.transaction((tx) => store.leaveToRecovery(tx, checkIds, now(), ids))
+    const left = await database.transaction((tx) => store.coalesceWithRecovery(tx, checkIds, now(), ids))
     return ids.map((id) => left.has(id))
   })
 
@@ -103,7 +103,7 @@ async function readable(lastPing: store.LastPing | null): Promise<CheckMessage['
   const { exitStatus, body, isMail } = lastPing
   if (body === null || !isMail) return { exitStatus, body }
   const { readableMessage } = await import('../../mail/message.ts')
-  // The previous message may have been as long.
+  // Parsing a long message blocks the event loop, and the previous one may have been long, too.
   await turn()
   return { exitStatus, body: Buffer.from(readableMessage(body)) }
 }

@@ -1,6 +1,6 @@
-// Decides and writes the outcome of an attempt. Most outcomes change only their own row, and those of about the same time are written by one
-// statement. An outcome with follow-ups is written in one transaction with them: the next reminder, the escalation, the deliveries of a
-// group's channels.
+// Decides and writes the outcome of an attempt. Most outcomes change only their own row, and one statement writes those
+// of about the same time. An outcome with follow-ups is written in one transaction with them: the next reminder, the
+// escalation, the deliveries of a group's channels.
 
 import type { Channel } from '../../channels/channels-store.ts'
 import type { SwitchOff } from '../../channels/switch-off.ts'
@@ -9,7 +9,7 @@ import type { Database } from '../../database/service.ts'
 import { coalesce } from '../../kit/coalesce.ts'
 import { isoMillis } from '../../kit/instant.ts'
 import { type ClaimedDelivery, type ConcludedAttempt, writeOutcomes } from '../queue/queue-store.ts'
-import { leaveToRecovery, takeBackOutage } from './compose-store.ts'
+import { coalesceWithRecovery, sendOutageSeparately } from './compose-store.ts'
 import { forwardDelivery, insertFollowUp } from './follow-ups-store.ts'
 import { type AttemptResult, type DeliveryOutcome, type DeliveryPolicy, decide } from './outcome.ts'
 
@@ -39,7 +39,7 @@ export function createConclude(options: {
   const { database, policy, now, log } = options
   const writeAlone = coalesce((all: ConcludedAttempt[]) => database.transaction((tx) => writeOutcomes(tx, all)))
   const leaveOutage = coalesce(async (checkIds: string[]) => {
-    const left = await database.transaction((tx) => leaveToRecovery(tx, checkIds, now()))
+    const left = await database.transaction((tx) => coalesceWithRecovery(tx, checkIds, now()))
     return checkIds.map(() => left.size)
   })
 
@@ -57,12 +57,15 @@ export function createConclude(options: {
       if (written && channel !== null && ['sent', 'dead'].includes(outcome.status))
         await insertFollowUps(tx, delivery, channel, at)
       if (written && delivery.deliveryKind === 'up' && outcome.status === 'suppressed')
-        await takeBackOutage(tx, { ...delivery, checkId: delivery.subjectId }, at)
+        await sendOutageSeparately(tx, { ...delivery, checkId: delivery.subjectId }, at)
       const disabled = reason !== null && channel !== null && (await options.switchOff(tx, channel, reason))
       return { outcome, written, disabled }
     })
     if (disabled)
-      log.warn({ event: 'channel.disabled', channel: delivery.channelId, reason }, 'channel switched off for good')
+      log.warn(
+        { event: 'channel.disabled', channel: delivery.channelId, reason },
+        'channel switched off, its destination is gone',
+      )
     return { outcome, written }
   }
 

@@ -24,7 +24,7 @@ export type DeliveryOutcome = {
 export type DeliveryPolicy = RetryPolicy & { forMs: number; suspectMs: number }
 
 const errorMaxLength = 500
-/** Before that, time has passed for other reasons. */
+/** With fewer attempts the time may have passed without attempts, for example during an outage of this service. */
 const suspectAttempts = 5
 
 /** `attempts` counts the one that ended at `now`. `random` is uniform in [0, 1). */

@@ -76,8 +76,8 @@ export async function countRecentFlips(
   return new Map(rows.map(({ id, count, since }) => [id, { count, since }]))
 }
 
-// OFFSET 0 keeps the order: from the flips on, by the keys of checks. Where nothing was analysed yet PostgreSQL would rather go through all
-// channels, or everything that was ever sent.
+// OFFSET 0 keeps the order of the joins: from the flips on, by the keys of checks. Before the tables have been analysed
+// PostgreSQL would otherwise scan all channels, or all deliveries.
 const insert = statement(
   'notifications_insert',
   { status: 'text' },
@@ -106,9 +106,9 @@ const insert = statement(
 )
 
 /**
- * One delivery for each flip and channel of its check, suppressed if the channel is switched off. A recovery also goes to the channels to which
- * its outage was escalated. A grouped delivery waits for others of its span, on kinds of channels that can report several at once. Returns how
- * many are to be sent.
+ * One delivery for each flip and channel of its check, suppressed if the channel is switched off. A recovery also goes
+ * to the channels to which its outage was escalated. A grouped delivery waits for others of its span, on kinds of
+ * channels that can report several at once. Returns how many are to be sent.
  */
 export async function insertDeliveries(
   tx: Queryable,

@@ -7,7 +7,7 @@
 import type { Queryable } from '../../database/connection/client.ts'
 import type { Database } from '../../database/service.ts'
 import { isDatabaseAway } from '../../kit/availability.ts'
-import { leaveToRecovery } from '../attempts/compose-store.ts'
+import { coalesceWithRecovery } from '../attempts/compose-store.ts'
 import { cancelDeliveries } from '../queue/queue-store.ts'
 import * as store from './outbox-store.ts'
 
@@ -32,7 +32,7 @@ export function createOutbox(options: {
   log: { error(o: object, message: string): void }
 }) {
   const { database, now, storm, groupingKinds, log } = options
-  /** Projects that have had their single alerts for a while, until when: to count them all again for each change would cost a storm the most. */
+  /** Projects that have used up their single alerts, and until when: counting again for each flip would be slow in a storm. */
   const storming = new Map<string, number>()
   let after = first
 
@@ -108,7 +108,7 @@ export function createOutbox(options: {
       const group = { ...gathering(at, storm), kinds: groupingKinds }
       return store.insertDeliveries(tx, markGrouped(flips, recent, storm), at, group)
     })
-    if (recovered.length > 0) await database.transaction((tx) => leaveToRecovery(tx, recovered, now()))
+    if (recovered.length > 0) await database.transaction((tx) => coalesceWithRecovery(tx, recovered, now()))
     return { made, claimed }
   }
 }

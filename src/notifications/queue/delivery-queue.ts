@@ -1,4 +1,4 @@
-// The queue of deliveries as other rooms see it, in their own transactions.
+// The queue of deliveries as other modules use it, in their own transactions.
 
 import type { DeliveryQueue } from '../../channels/delivery-queue.ts'
 import type { Queryable } from '../../database/connection/client.ts'

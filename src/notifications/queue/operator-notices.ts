@@ -26,7 +26,7 @@ export async function notifyOperators(
   return timed.length === 0 ? 0 : insertOperatorNotices(tx, notice, timed, now)
 }
 
-/** As for checks: a channel with a filter of severities hears that a problem is over if it has heard of the problem. */
+/** As for checks: a channel with a filter of severities gets the end of a problem only if it got the problem. */
 function wants({ alerts, lastSeverity }: OperatorChannel, severity: Severity): boolean {
   const { events = ['down', 'up'], severities } = alerts ?? {}
   if (severity !== 'resolved') return events.includes('down') && (severities?.includes(severity) ?? true)

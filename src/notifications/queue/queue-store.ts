@@ -95,7 +95,7 @@ export type ClaimedDelivery = DueDelivery & {
   notice: NoticeText | null
   /** The id of the request that caused the flip; null for a deadline. */
   requestId: string | null
-  /** As its check says, whatever the channel says. */
+  /** The setting of the check, which overrides that of the channel. */
   remindEveryS: number | null
 }
 

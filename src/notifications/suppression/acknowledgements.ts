@@ -1,5 +1,5 @@
-// People acknowledge an outage, which ends its reminders and its escalation, or snooze a check for a while. They use an API key, or the link
-// of an alert, which is valid for one outage.
+// People acknowledge an outage, which ends its reminders and its escalation, or snooze a check for a while. They use an
+// API key, or the link of an alert, which is valid for one outage.
 
 import type { WriteAudit } from '../../audit/store.ts'
 import type { Editor } from '../../checks/editing.ts'

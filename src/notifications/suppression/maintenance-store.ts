@@ -88,7 +88,8 @@ export async function serialiseWindows(tx: Queryable, projectId: string): Promis
   await tx.query(serial, [`maintenance/${projectId}`])
 }
 
-// Of what a window names, which may be a thousand checks, only that which concerns the check. A tag that it has is somewhere in its text.
+// A window may name a thousand checks: only the part that may apply to the check is read. A tag of the check is somewhere
+// in the text of its tags.
 const current = statement(
   'maintenance_current',
   { place: 'int8', ...rowTypes },
@@ -104,8 +105,8 @@ const current = statement(
 )
 
 /**
- * Of each of these checks, in their order: windows that may concern it and are open at `at`, or may be, because they come again and again. Their
- * scope is the part that may concern it.
+ * For each of these checks, in their order: the windows that may apply to it and that are open at `at` or recur. Their
+ * scope is reduced to what may apply to the check.
  */
 export async function selectCurrentWindows(
   on: Queryable,

@@ -1,4 +1,5 @@
-// What tests of transports share: things to tell, a far side that answers as the real one, and what every answer has to mean.
+// What tests of transports share: messages, a fake destination that answers like the real one, and the meaning of
+// every answer.
 
 import assert from 'node:assert/strict'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
@@ -126,7 +127,7 @@ export type Reply = { status?: number; headers?: Record<string, string>; body?: 
 export type Asked = { method: string; url: string; headers: IncomingHttpHeaders; body: string }
 
 /** Answers every request as `reply` says, 200 without a body by default. */
-export async function farSide(
+export async function fakeDestination(
   t: Pick<TestContext, 'after'>,
   reply: (asked: Asked, count: number) => Reply | 'hang' | 'reset' = () => ({}),
 ): Promise<{ url: string; asked: Asked[] }> {
@@ -166,20 +167,20 @@ export function contextWith(options: Partial<SendContext> = {}): SendContext {
 
 export type Subject = {
   transport: Transport
-  /** `url` is the far side's. */
+  /** `url` is the destination's. */
   settings: (url: string) => object
   /** The real one's answer to what it takes. */
   taken: Reply
 }
 
-/** Sends one message, and gives what the far side was asked for. */
+/** Sends one message, and returns the requests that the destination got. */
 export async function asks(
   t: Pick<TestContext, 'after'>,
   { transport, settings, taken }: Subject,
   message: Parameters<Transport['send']>[0],
   own: object = {},
 ): Promise<Asked[]> {
-  const { url, asked } = await farSide(t, () => taken)
+  const { url, asked } = await fakeDestination(t, () => taken)
   const all = { ...settings(url), ...own }
   assert.equal(transport.problem?.(all as never), undefined)
   assert.equal(await transport.send(message, all as never, contextWith()), 'sent')
@@ -236,7 +237,7 @@ export function answersMean(subject: Subject, own: Case[]): void {
   ]
 
   suite(`answers to ${transport.kind}`, () => {
-    test('what it takes is sent', async (t) => assert.equal(await outcome(t, taken), 'sent'))
+    test('a message that the destination accepts is sent', async (t) => assert.equal(await outcome(t, taken), 'sent'))
 
     for (const [answer, meaning] of [...own, ...general.filter(([{ status: code }]) => !explained.has(code ?? 200))]) {
       test(`${status(answer)} ${JSON.stringify(answer.body ?? '')} means ${JSON.stringify(meaning)}`, async (t) => {
@@ -263,7 +264,7 @@ export function answersMean(subject: Subject, own: Case[]): void {
         })
 
     test('nothing is sent if beforeSend throws on an established connection', async (t) => {
-      const { url, asked } = await farSide(t, () => taken)
+      const { url, asked } = await fakeDestination(t, () => taken)
       const beforeSend = () => {
         throw new Error('somebody else sends it')
       }
@@ -272,19 +273,19 @@ export function answersMean(subject: Subject, own: Case[]): void {
       assert.equal(asked.length, 0)
     })
 
-    test('a connection that is reset is tried again', async (t) => {
+    test('a connection that is reset is retried', async (t) => {
       const error = await outcome(t, 'reset')
       assert.ok(error instanceof FetchError && !error.refused, String(error))
     })
 
-    test('none at all ends with the time-out', async (t) => {
+    test('a missing answer ends with the time-out', async (t) => {
       const error = await outcome(t, 'hang', 300)
       assert.ok(error instanceof FetchError && /no answer within 300 ms/.test(error.message), String(error))
     })
   })
 
   async function outcome(t: TestContext, answer: Reply | 'hang' | 'reset', timeoutMs?: number): Promise<Sent | Error> {
-    const { url } = await farSide(t, () => answer)
+    const { url } = await fakeDestination(t, () => answer)
     const context = contextWith(timeoutMs === undefined ? {} : { timeoutMs })
     return transport.send(down, settings(url) as never, context).catch((error: Error) => error)
   }

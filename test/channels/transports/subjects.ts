@@ -5,7 +5,7 @@ import { transports } from '../../../src/channels/transports.ts'
 import type { Mail, Smtp } from '../../../src/channels/wire/smtp.ts'
 import type { Sent, Transport } from '../../../src/channels/wire/transport.ts'
 import type { Message } from '../../../src/messages/message.ts'
-import { type Asked, contextWith, farSide, form, json, type Reply } from './contract.ts'
+import { type Asked, contextWith, fakeDestination, form, json, type Reply } from './contract.ts'
 import type { Format } from './rendered.ts'
 
 export type Part = [format: Format, text: string]
@@ -385,10 +385,10 @@ export async function tell(
   t: Pick<TestContext, 'after'>,
   name: keyof typeof kinds,
   message: Message,
-  { own = {}, reply }: { own?: object; reply?: Parameters<typeof farSide>[1] } = {},
+  { own = {}, reply }: { own?: object; reply?: Parameters<typeof fakeDestination>[1] } = {},
 ): Promise<{ asked: Asked[]; outcome: Sent | Error }> {
   const { settings, taken } = kinds[name]
-  const { url, asked } = await farSide(t, reply ?? (() => taken))
+  const { url, asked } = await fakeDestination(t, reply ?? (() => taken))
   const smtp: Smtp = {
     domain: 'flatline.example',
     async send(mail) {

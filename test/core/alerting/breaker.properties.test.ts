@@ -76,7 +76,7 @@ test('a breaker behaves like cockatiel’s, one call at a time', async (t) => {
         await theirs
           .execute(() => {
             called = true
-            if (next === 'failure') throw new Error('far side')
+            if (next === 'failure') throw new Error('destination')
           })
           .catch(() => undefined)
         assert.equal(ours.call(next), called)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import {
   admit,
-  admitAnyway,
+  admitForced,
   type BreakerState,
   closedBreaker,
   onFailure,
@@ -107,10 +107,10 @@ suite('a circuit breaker', () => {
 
   test('a forced call counts as a trial', () => {
     const { state, now } = play('FFFFF 1')
-    const tried = admitAnyway(state, now)
+    const tried = admitForced(state, now)
     assert.deepEqual([tried.phase, tried.trials], ['half_open', 1])
     const failed = onFailure(policy, tried, tried.epoch, now)
     assert.equal(stateAt(policy, failed, now + 59_999), 'open')
-    assert.equal(admitAnyway(closedBreaker, now), closedBreaker)
+    assert.equal(admitForced(closedBreaker, now), closedBreaker)
   })
 })

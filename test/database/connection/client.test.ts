@@ -38,7 +38,7 @@ test('a connection that is lost inside a transaction fails only that transaction
   const lost = client.transaction(async (tx) => {
     const [own] = await tx.query<{ pid: number }>(statement('SELECT pg_backend_pid() AS pid'))
     await sql(url, 'SELECT pg_terminate_backend($1)', [own?.pid])
-    // Nothing of ours is under way when the server says goodbye.
+    // No statement is in progress when the server closes the connection.
     await pause(200)
     return tx.query(statement('SELECT 1'))
   })

@@ -1,4 +1,5 @@
-// What an operator changes: another ingress controller, secrets out of a vault. Done to a copy, as README.md says.
+// What operators change in the manifests: another ingress controller, secrets from a vault. The tests apply the steps
+// of k8s/README.md to a copy.
 
 import assert from 'node:assert/strict'
 import { cp, readFile, writeFile } from 'node:fs/promises'

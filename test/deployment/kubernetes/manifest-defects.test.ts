@@ -1,5 +1,5 @@
-// The two checks of models.ts are worth something if they find what people get wrong. Each defect was seen in a manifest somewhere; none of
-// them stops `kubectl kustomize`, and the API server accepts a good part of them and does something else than was meant.
+// The two checks of models.ts must find common mistakes. Each planted defect was seen in a real manifest; `kubectl
+// kustomize` accepts all of them, and the API server accepts many and does something else than was meant.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

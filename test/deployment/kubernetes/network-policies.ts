@@ -1,5 +1,6 @@
-// What NetworkPolicies let pass. They only ever allow: a pod that no policy selects for a direction is open in it, one that is selected is closed
-// but for what any of its policies allows. A connection between two pods needs both ends' consent.
+// Computes which connections NetworkPolicies allow. A pod that no policy selects for a direction allows all
+// connections in that direction; a selected pod allows only those that one of its policies allows. A connection
+// between two pods must be allowed at both ends.
 
 import { BlockList, isIPv6 } from 'node:net'
 import { type Labels, type Manifest, type Node, selects } from './kustomize.ts'

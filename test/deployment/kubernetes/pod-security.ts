@@ -1,5 +1,5 @@
-// The Pod Security Standard "restricted", which includes "baseline", as a namespace with that label enforces it, and beyond it what this project
-// asks of every pod. A line for each violation.
+// Checks pods against the Pod Security Standard "restricted", which includes "baseline", and against this project's
+// further rules. Returns one line for each violation.
 
 import type { Node } from './kustomize.ts'
 

@@ -1,5 +1,5 @@
-// The dashboards as Grafana finds them. That their queries ask for what is there is in monitoring-queries.test.ts; that they have the shape
-// of Grafana's schema is a matter of types, because they are written from scripts/dashboards.
+// The dashboards as Grafana loads them. queries.test.ts checks that their queries use existing metrics; the types of
+// scripts/dashboards check that they match Grafana's schema.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

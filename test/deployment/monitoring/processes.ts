@@ -1,4 +1,5 @@
-// Prometheus and Alertmanager as processes on free ports of 127.0.0.1, and what they would tell: a server that stands for Slack and PagerDuty.
+// Prometheus and Alertmanager as processes on free ports of 127.0.0.1, and a server in place of Slack and PagerDuty
+// that keeps the notifications.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,5 @@
-// What a PromQL expression asks for: metrics, labels and values, held against what there is. Prometheus itself takes any name for a metric
-// and any label, and answers with nothing.
+// Finds the metrics, labels and values that a PromQL expression uses, and compares them with existing ones. Prometheus
+// itself accepts any name of a metric or label, and returns nothing for an unknown one.
 
 import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'

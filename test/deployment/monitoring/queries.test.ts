@@ -1,4 +1,5 @@
-// Rules and dashboards ask for what is there. Prometheus does not mind a metric that nobody has: the alert never fires, the panel is empty.
+// Rules and dashboards use only existing metrics. Prometheus accepts a metric that does not exist: the alert never
+// fires, and the panel is empty.
 
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

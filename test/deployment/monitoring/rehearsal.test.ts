@@ -1,6 +1,6 @@
-// From end to end, with the real programs and the shipped configuration: the database of a service stops, on-call is paged, and notified of the
-// end; Prometheus stops, and the service tells. Intervals are short, and addresses those of this test; rules, routes, inhibitions, templates
-// and the reading of secrets are as shipped.
+// End to end, with the real programs and the shipped configuration: the database of a service stops, and on-call is
+// paged and notified of the end; Prometheus stops, and the service alerts. Intervals and addresses are those of this
+// test; rules, routes, inhibitions, templates and the reading of secrets are as shipped.
 
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -109,7 +109,7 @@ function withShortIntervals(config: string, pagerdutyUrl: string): string {
   return `global:\n  pagerduty_url: ${pagerdutyUrl}\n${short}`
 }
 
-/** Scrapes the service twice a second, on a quiet machine. What alerts look back on and wait for is seconds. */
+/** Scrapes the service twice a second, on a quiet machine. Windows and delays of alerts are seconds. */
 function prometheusConfig(dir: string, target: string, alertmanager: string): string {
   const config = parse(read('monitoring/prometheus/prometheus.yml'))
   const scrape = `${patience(500)}ms`

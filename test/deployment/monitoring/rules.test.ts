@@ -1,4 +1,4 @@
-// The alert rules: that Prometheus takes them, that each fires when it should and only then, and that each leads to a runbook.
+// The alert rules: Prometheus accepts them, each fires when it should and only then, and each has a runbook.
 
 import assert from 'node:assert/strict'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { type Alert, alerts, isAlert, type RuleFile, read, root, ruleFiles, rule
 const skip = needsTool('promtool')
 const prometheus = join(root, 'monitoring/prometheus')
 
-/** What each founding document asks to be told of, by requirement, and the alert that tells. */
+/** The conditions that each requirement wants alerted, and the alert for each. */
 const asked: Record<string, string> = {
   '001-60 no metrics for a minute': 'FlatlineDown',
   '001-61 more than 10 % errors for two minutes': 'FlatlineHighErrorRate',
@@ -186,7 +186,7 @@ test('every alert has a runbook with meaning, first look, fix and verification',
 
 type TestGroup = { alert_rule_test?: { alertname: string; exp_alerts?: unknown[] }[] }
 
-/** A copy of monitoring/prometheus, or, with `change`, every alert changed by it and no recording rule, which would cost most of the time. */
+/** A copy of monitoring/prometheus; with `change` it has the changed alerts and no recording rules, which take most of the time. */
 async function copyOf(t: TestContext, change?: (alert: Alert) => Alert): Promise<string> {
   const copy = await scratchDir(t)
   cpSync(prometheus, copy, { recursive: true })

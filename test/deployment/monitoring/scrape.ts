@@ -1,4 +1,4 @@
-// What /metrics really has, taken from the whole service after it has done a little of everything.
+// A scrape of /metrics from the whole service, after it has done some of everything.
 
 import type { TestContext } from 'node:test'
 import client from '@prometheus-io/client'

@@ -1,4 +1,4 @@
-// The pinging API of Healthchecks, case by case (https://healthchecks.io/docs/http_api/).
+// The ping API of Healthchecks, case by case (https://healthchecks.io/docs/http_api/).
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,5 @@
-// What other files must know of each dialect. A dialect that one of them does not know fails here by its name.
+// Other files must list the addresses of each dialect. A dialect that is missing in one of them fails here by its
+// name.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -60,7 +61,7 @@ test('the log shows no credential that an address of a dialect holds', () => {
     if (kind !== 'pings') continue
     const { address, values } = examplesOf(route)
     const [example = ''] = values
-    // The rule for the ids of checks knows some examples, and no other rule knows this text.
+    // The rule for ids of checks would match some examples; no other rule matches this text.
     const credentials = isOnRoot(route.path) ? [example] : [example, 'pl4nt3d-s3cret']
     for (const credential of credentials) {
       const sent = address.replace(example, credential)

@@ -1,12 +1,12 @@
-// Heartbeats by e-mail over the wire: https://healthchecks.io/docs/email/. A real client library sends, and where it is too well-behaved
-// a bare socket.
+// Heartbeats by e-mail over SMTP: https://healthchecks.io/docs/email/. A real client library sends; a plain socket
+// sends what the library refuses to send.
 
 import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { createTransport, type SendMailOptions } from 'nodemailer'
-import { listen } from '../../far-side.ts'
+import { listen } from '../../fake-destination.ts'
 import { createFaultProxy } from '../../fault-proxy.ts'
 import { call, eventually, keys } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
@@ -45,7 +45,7 @@ async function kindsOf({ databaseUrl }: Mailing, uuid: string): Promise<string[]
   return rows.map(({ kind }) => kind)
 }
 
-/** A client that says what the test wants. */
+/** A client that sends the lines of the test. */
 async function dial(t: TestContext, port: number) {
   const socket: Socket = connect(port, '127.0.0.1')
   t.after(() => socket.destroy())

@@ -1,5 +1,5 @@
-// Everything that can be sent while the database is away must leave the spool again, in any order, however often the
-// replay is cut short; and what the database still refuses must not block other heartbeats.
+// Whatever is sent while the database is unavailable must leave the spool again, in any order, however often the
+// replay is interrupted; and what the database still refuses must not block other heartbeats.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

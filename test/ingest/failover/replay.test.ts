@@ -1,4 +1,5 @@
-// A replay that was cut short is repeated: what is in the database already is found to be, whether it is all of a segment, part of it, or one.
+// An interrupted replay is repeated and finds the heartbeats that are already stored, whether that is all of a
+// segment, part of it, or one.
 
 import assert from 'node:assert/strict'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-// A heartbeat as a spool holds it.
+// A heartbeat as it is stored in a spool.
 
 import { recordOf } from '../../../src/ingest/failover/heartbeat-record.ts'
 import type { Received } from '../../../src/ingest/signal.ts'

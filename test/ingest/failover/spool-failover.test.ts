@@ -101,7 +101,7 @@ test('clients that send as fast as they are answered do not outrun the replay fo
   assert.equal(new Set(world.stored).size, n)
 })
 
-test('a replica that gives its spool to another one tries its own database again although clients go on', async (t) => {
+test('a replica that hands over its spool tries its own database again although clients go on', async (t) => {
   const database = { isAway: true, writeMs: 1 }
   const world = await open(t, database)
   let n = 0

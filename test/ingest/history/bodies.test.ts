@@ -62,7 +62,7 @@ test('a check keeps its newest bodies within its quota, whatever their source, a
   const read = (n: number) => call('GET', `/api/v3/checks/${uuid}/pings/${n}/body`)
   assert.equal((await read(60)).text, body(60))
   assert.equal((await read(1)).status, 404)
-  // A look at the check that began before the last bodies came may still remove one.
+  // A step that began before the last bodies came may still remove one.
   await eventually('what people are told to agree with what is kept', async () => {
     const { quota } = (await call('GET', '/api/v3/quota/')).json() as { quota: Record<string, { used?: number }> }
     const metrics = (await call('GET', '/metrics', undefined, {})).text

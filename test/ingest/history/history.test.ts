@@ -1,4 +1,4 @@
-// Reading the newest heartbeats of one check costs what is listed, not what is kept.
+// The cost of reading the newest heartbeats of a check depends on those that are listed, not on all that are stored.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -11,7 +11,7 @@ const days = 30
 
 const dayOf = (daysAgo: number) => new Date(Date.now() - daysAgo * 86_400_000).toISOString().slice(0, 10)
 
-/** A check of which there are `each` heartbeats a day, among twenty times as many of another. */
+/** A check with `each` heartbeats a day, and another check with twenty times as many. */
 async function createHistory(url: string, each: number): Promise<void> {
   const project = '00000000-0000-4000-8000-000000000003'
   await sql(url, "INSERT INTO projects (id, name) VALUES ($1, 'p')", [project])

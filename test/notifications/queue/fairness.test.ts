@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { listen } from '../../far-side.ts'
+import { listen } from '../../fake-destination.ts'
 import { createReceiver, eventually } from '../../helper.ts'
 import { sql } from '../../postgres.ts'
 import { createWorld } from '../world.ts'
@@ -67,7 +67,7 @@ test('a check with ten thousand changes and hundreds of channels delays no other
   const settings = { url: 'http://b.example' }
   const caller = { ...world.caller, projectId: other }
   const { id: hook } = await replica.channels.create(caller, { kind: 'webhook', name: 'hook', settings })
-  // The first and the last in the order in which the outbox looks.
+  // The first and the last in the order in which the outbox reads checks.
   for (const check of ['00000000-0000-4000-8000-000000000001', 'ffffffff-ffff-4fff-bfff-ffffffffffff']) {
     const own = await world.check(replica, [], 'other')
     await sql(world.url, 'UPDATE checks SET id = $2, project_id = $3 WHERE id = $1', [own, check, other])

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { webhook } from '../../../src/channels/transports/webhook.ts'
 import type { Transport } from '../../../src/channels/wire/transport.ts'
-import { listen } from '../../far-side.ts'
+import { listen } from '../../fake-destination.ts'
 import { createReceiver, eventually } from '../../helper.ts'
 import { sql } from '../../postgres.ts'
 import { createWorld } from '../world.ts'
@@ -26,7 +26,7 @@ async function createSlowSide(t: TestContext): Promise<{ url: string; keys: stri
   return { url, keys, answers }
 }
 
-/** A webhook that waits at its gate before it asks for a connection. */
+/** A webhook that waits at a gate before it opens a connection. */
 function gated() {
   const gates: (() => void)[] = []
   let isOpen = false

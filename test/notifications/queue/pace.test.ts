@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { listen } from '../../far-side.ts'
+import { listen } from '../../fake-destination.ts'
 import { createWorld } from '../world.ts'
 
 suite('the pace of a destination', () => {

@@ -27,7 +27,7 @@ async function createFamily(t: TestContext) {
     grandparent,
     parent,
     child,
-    /** Once it is time to look again. */
+    /** Once suppressed alerts are checked again. */
     async release(on = replica) {
       world.clock.now += 15_000
       return on.notifications.release()
@@ -69,7 +69,7 @@ test('an outage that begins while a parent is down is suppressed, and so is its 
   await family.replica.turn()
   await family.flip('up')
   await family.replica.turn()
-  assert.deepEqual(family.told(), ['down', 'up'], 'and from now on it is told about as ever')
+  assert.deepEqual(family.told(), ['down', 'up'], 'and from now on its alerts are sent again')
 })
 
 test('a grandparent counts; a parent that is up, paused, deleted or of another project does not', async (t) => {
@@ -117,7 +117,7 @@ test('a child that stays down after its parent recovers gets one reminder, after
   assert.deepEqual(family.told(), ['reminder'])
   await family.flip('up')
   await family.replica.turn()
-  assert.deepEqual(family.told(), ['reminder', 'up'], 'who was told of the outage is told of its end')
+  assert.deepEqual(family.told(), ['reminder', 'up'], 'a channel that got the outage gets its end')
 })
 
 test('a child in time sends no alert, and a parent that goes down again suppresses it again', async (t) => {
@@ -190,8 +190,8 @@ test('a parent must be a check of the project and no descendant, and is removed 
   assert.ok(!('parent' in (await call('GET', `/api/v3/checks/${c}`)).json()))
   assert.equal((await set(c, a)).json().parent, a)
   assert.ok(!('parent' in (await set(c, null)).json()))
-  const circles = await Promise.all([set(a, c), set(c, a)])
-  assert.deepEqual(circles.map(({ status }) => status).sort(), [200, 400], 'two at once close no circle')
+  const cycles = await Promise.all([set(a, c), set(c, a)])
+  assert.deepEqual(cycles.map(({ status }) => status).sort(), [200, 400], 'two at once close no cycle')
 })
 
 async function deliveryOf({ call }: Running, check: string, status: string) {

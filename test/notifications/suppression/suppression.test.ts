@@ -43,7 +43,7 @@ async function createHouse(t: TestContext, alerts?: WantedAlerts) {
       await world.flips(check, [to], row?.seq)
       await replica.turn()
     },
-    /** Time passes, and both loops look. */
+    /** Moves the clock, and runs both loops once. */
     async pass(ms: number) {
       world.clock.now += ms
       await replica.notifications.release()

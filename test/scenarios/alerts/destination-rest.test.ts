@@ -1,8 +1,8 @@
-// Two processes on one database, and a destination that asks one of them for rest.
+// Two processes on one database, and a destination that asks one of them for a pause (Retry-After).
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listen } from '../../far-side.ts'
+import { listen } from '../../fake-destination.ts'
 import { call, eventually } from '../../helper.ts'
 import { createDatabase, sql } from '../../postgres.ts'
 import { startService } from '../service.ts'
@@ -33,7 +33,7 @@ test('a pause that a destination asks of one process is kept by the other one, t
   })
   for (let n = 0; n < 20; n++) {
     await fail(`job ${n}`)
-    await eventually('the other channel was told', () => count('/free') === n + 2)
+    await eventually('the other channel got its alert', () => count('/free') === n + 2)
   }
   const waiting = await sql<{ attempts: number; n: number }>(
     env.DATABASE_URL,
@@ -62,5 +62,5 @@ test('a pause that a destination asks of one process is kept by the other one, t
   await sql(env.DATABASE_URL, 'UPDATE channels SET retry_after_at = NULL')
   await Promise.all(services.map((service) => service.stop()))
   await startService(t, { env })
-  await eventually('what waited is told', () => count('/busy') >= 21)
+  await eventually('the waiting alerts are sent', () => count('/busy') >= 21)
 })

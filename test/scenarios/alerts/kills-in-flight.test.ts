@@ -1,4 +1,5 @@
-// kill -9 while the far side has the request and has not answered: it can only be sent again, with the same key, and nothing overtakes it.
+// kill -9 while the destination has the request and has not answered: it can only be sent again, with the same key,
+// and no later alert is sent before it.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -16,7 +17,7 @@ const rounds = 3
 
 type Heard = { key: string; check: string; event: string; answered: boolean }
 
-/** Keeps every request without an answer until it may answer; says which were aborted before that. */
+/** Answers no request until it is allowed to; records which were aborted before that. */
 async function createSlowSide(t: TestContext) {
   const heard: Heard[] = []
   const held = new Map<ServerResponse, Heard>()
@@ -94,12 +95,12 @@ test('another process resends what a killed one was sending, with the same key a
     }
     assert.ok(far.cut.length > before, 'a request was in flight when its process was killed')
     far.answer()
-    await eventually('everything to be told', async () => (await sent()) === (round + 1) * checkCount)
+    await eventually('every alert to be sent', async () => (await sent()) === (round + 1) * checkCount)
   }
 
   for (const { key } of far.cut) {
     const times = far.heard.filter((one) => one.key === key)
-    assert.ok(times.length > 1 && times.at(-1)?.answered, 'told again under the same key')
+    assert.ok(times.length > 1 && times.at(-1)?.answered, 'sent again with the same key')
   }
   for (const id of ids) {
     const own = far.heard.filter(({ check }) => check === id).map(({ event }) => event)

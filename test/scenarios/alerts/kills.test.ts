@@ -59,7 +59,7 @@ test('three processes, one killed per round, lose no alert, keep the order, and 
            + (SELECT count(*) FROM deliveries WHERE status IN ('pending', 'retrying'))::int AS n`,
       )
     )[0]?.n
-  await eventually('everything to be told', async () => (await unfinished()) === 0, 90_000)
+  await eventually('every alert to be sent', async () => (await unfinished()) === 0, 90_000)
 
   const rows = await sql<{
     check_id: string

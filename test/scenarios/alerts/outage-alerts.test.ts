@@ -1,5 +1,6 @@
-// A long outage: a job that follows its schedule before and after it, and retries, raises no alert, however long the outage takes; a job that
-// has fallen silent is alerted at the deadline that the outage has moved, and the alert names the outage.
+// A long outage: a job that follows its schedule before and after it, and retries, causes no alert, however long the
+// outage lasts; a job that fell silent is alerted at the deadline that the outage has moved, and the alert names the
+// outage.
 
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
@@ -19,7 +20,7 @@ const lives = [
 const outageMs = { min: 4500 * beatS, max: 7000 * beatS }
 const retryMs = 250
 
-/** `blind` is how long nobody could accept heartbeats while it waited, in seconds like `waited`; `from` and `to` are the window that it names. */
+/** `blind` is the blind time within the wait, in seconds like `waited`; `from` and `to` are the window that the alert names. */
 type Flip = { id: string; waited: number; blind: number; reason: string; from: Date; to: Date }
 type Alert = { event: string; check: { uuid: string }; blind?: { from: string; to: string } }
 
@@ -74,7 +75,7 @@ async function outage(t: TestContext, kill: 'database' | 'both'): Promise<void> 
   await postgres.start()
   if (kill === 'both') service = await startService(t, { env })
 
-  await eventually('the silent ones are told of', () => receiver.received.length >= silent.size)
+  await eventually('the silent checks are alerted', () => receiver.received.length >= silent.size)
   await pause(1000 * beatS)
   for (const stop of beating) await stop()
   const flips = await sql<Flip>(

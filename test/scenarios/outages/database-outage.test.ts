@@ -1,4 +1,5 @@
-// PostgreSQL goes away under load and comes back; the service stays. What was acknowledged is what is in the database.
+// PostgreSQL goes away under load and comes back; the service keeps running. Afterwards the database contains exactly
+// what was acknowledged.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -97,7 +98,7 @@ test('without a spool acknowledged pings are stored although PostgreSQL restarts
   assert.deepEqual(
     errors,
     [],
-    'an outage is told by its own lines, not by an error for everything that needed the database',
+    'an outage is logged by its own lines, not by an error for everything that needed the database',
   )
   assert.equal(await service.stop(), 0)
 })

@@ -1,4 +1,4 @@
-// A PostgreSQL of the test's own, which can be stopped and started.
+// A PostgreSQL server for one test, which can be stopped and started.
 
 import type { TestContext } from 'node:test'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../src/database/embedded/server.ts'

@@ -1,5 +1,5 @@
-// Uploads while the database is away: nobody can tell whose key it is and whose checks are named. What is answered OK is on disk, and
-// what proves not to be the uploader's is dropped when that can be checked.
+// Uploads while the database is unavailable: their key and their checks cannot be looked up. What is answered OK is on
+// disk, and what proves not to belong to the uploader is dropped at the replay.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -59,7 +59,7 @@ test('an upload before the first database survives a restart and counts once, fo
   await second.event('spool.end')
   const dropped = () =>
     second.lines().flatMap(({ event, heartbeats }) => (event === 'spool.dropped' ? [Number(heartbeats)] : []))
-  await eventually('what is not theirs is told', () => dropped().reduce((sum, n) => sum + n, 0) === 4)
+  await eventually('the dropped heartbeats are logged', () => dropped().reduce((sum, n) => sum + n, 0) === 4)
   const kept = await sql(
     postgres.url,
     `SELECT m.name, h.kind, h.exit_status, convert_from(b.body, 'UTF8') AS body, k.key FROM heartbeats h JOIN checks m ON m.id = h.check_id

@@ -1,5 +1,5 @@
-// HAProxy as a process of its own, in front of services that are replaced while it runs. Nothing in it hides a failure: it asks no second
-// server, so what goes wrong reaches the client. Every request is logged with the server that had it and how it ended.
+// HAProxy as a process, in front of services that are replaced while it runs. It does not retry with another server,
+// so every failure reaches the client. Every request is logged with its server and how it ended.
 
 import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
@@ -28,8 +28,8 @@ export type Balancer = {
 }
 
 /**
- * How servers are checked, as docs/operations.md says and as shipped: found down 1 to 2 s after readiness has turned 503, which must be less
- * than the drain of the service (DRAIN_MS, 5 s), and up within a second after it has turned 200.
+ * How servers are checked, as docs/operations.md says and as shipped: down 1 to 2 s after readiness has turned 503,
+ * which must be less than the drain of the service (DRAIN_MS, 5 s), and up within a second after it has turned 200.
  */
 const checks = 'check inter 1s fall 2 rise 1'
 const backends = ['kept', 'fresh', 'redispatching']
@@ -67,7 +67,7 @@ export async function startBalancer(t: TestContext, servers: Record<string, numb
       await command(`set server ${backends[0]}/${server} state ${state}`)
     },
     async waitFor(server, wanted) {
-      // On its way to another status it says how far it is: "UP 1/2".
+      // While the status changes it is shown with its progress: "UP 1/2".
       await eventually(`${server} to be ${wanted}`, async () => (await status(server)) === wanted)
     },
     handled: () => [...output.matchAll(/^request (\S+) (\S+) (-?\d+) (\S\S)$/gm)].map(toHandled),
@@ -80,8 +80,8 @@ export async function startBalancer(t: TestContext, servers: Record<string, numb
 }
 
 /**
- * A balancer, its servers and their clients have machines of their own; here they share one with whatever else is tested. A balancer that gets
- * no processor time for as long as a drain takes cannot notice it. Only root may do this; others share like everybody.
+ * In production a balancer has its own machine; here it shares one with its servers, their clients and other tests. A
+ * balancer that gets no processor time during a whole drain cannot detect it. Only root may raise the priority.
  */
 export function favour(pid: number | undefined): void {
   try {

@@ -1,4 +1,4 @@
-// Three services on one PostgreSQL behind HAProxy, and a client that never stops: what a deployment looks like from outside.
+// Three services on one PostgreSQL behind HAProxy, and a client that never stops: a deployment as its users see it.
 
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
@@ -33,7 +33,7 @@ const shared = {
   FLATLINE__DATABASE__POOL_MAX: '6',
 }
 
-/** The balancer knows this port as one where nobody is. */
+/** The balancer considers the server at this port down. */
 const nowhere = 1
 
 export async function startFleet(t: TestContext, env: Record<string, string>): Promise<Fleet> {
@@ -95,7 +95,7 @@ export async function createChecks({ service }: Fleet, count: number): Promise<s
 
 export type Load = {
   progress: () => Progress
-  /** Stops sending, waits for every answer, and tells what became of it all. */
+  /** Stops sending, waits for every answer, and returns the results. */
   stop: () => Promise<Report>
 }
 

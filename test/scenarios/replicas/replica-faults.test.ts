@@ -1,7 +1,7 @@
-// Three replicas, each with a connection to the database of its own that fails in the ways networks do, at random and
-// often at the same time. Checks beat in time through any replica that answers. There is no false alarm, and in the end
-// every check has the status that the state machine gives for its stored heartbeats in order, with its flips in the
-// order of their dates.
+// Three replicas, each with its own connection to the database, which fails at random in the ways networks do, often
+// at the same time as others. Checks send heartbeats in time through any replica that answers. There is no false
+// alert, and in the end every check has the status that the state machine computes from its stored heartbeats in
+// order, with its flips in the order of their dates.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
-// Several replicas in `available` mode, each with a spool that the others cannot see. A check whose heartbeats were all answered OK in time
-// is never alarmed, through whatever replica they came.
+// Several replicas in `available` mode, each with a spool that the others cannot see. A check whose heartbeats were
+// all answered OK in time causes no alert, whichever replicas received them.
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

@@ -228,7 +228,7 @@ test('a call that waits for a destination has the whole drain, and is given up w
   }).listen(0, '127.0.0.1')
   t.after(() => far.closeAllConnections())
   t.after(() => far.close())
-  await eventually('the far side', () => far.listening)
+  await eventually('the destination', () => far.listening)
   const base = `http://127.0.0.1:${(far.address() as AddressInfo).port}`
   const service = await startService(t, {
     env: { DATABASE_URL: await createDatabase(t), DRAIN_MS: String(patience(1500)) },
@@ -275,7 +275,7 @@ test('no silence is detected once the listener has closed, however long the rest
   const hanging = createServer(() => {}).listen(0, '127.0.0.1')
   t.after(() => hanging.closeAllConnections())
   t.after(() => hanging.close())
-  await eventually('the far side', () => hanging.listening)
+  await eventually('the destination', () => hanging.listening)
   const url = `http://127.0.0.1:${(hanging.address() as AddressInfo).port}/`
   await call(service.url, 'POST', '/api/v3/channels/', { kind: 'webhook', name: 'h', settings: { url } }, auth)
   const failing = (await call(service.url, 'POST', '/api/v3/checks/', { channels: '*' }, auth)).json()

@@ -1,4 +1,4 @@
-// Ways to stop the service with a database of its own, none of which may leave that behind.
+// Ways to stop the service together with its embedded database, which must never keep running.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

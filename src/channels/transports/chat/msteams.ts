@@ -52,7 +52,7 @@ const linesOf = (text: string) => text.split('\n').filter((line) => line !== '')
 
 function card({ title, text, severity, facts, output, links }: Alert): object {
   const block = (content: string, extra: object = {}) => ({ type: 'TextBlock', text: content, wrap: true, ...extra })
-  // Rich text knows no markup, so that output appears as it is.
+  // Rich text has no markup, so the output appears as it is.
   const run = { type: 'TextRun', text: output, fontType: 'Monospace', size: 'Small' }
   return cardOf({
     msteams: { width: 'Full' },

@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import { fitText } from '../../../messages/fit.ts'
 import { type Markup, marks, messageOf, simpleHtml, unmarked } from '../../../messages/markup.ts'
-import { exchangeMarked, pick, seconds, type VendorAnswers, words, wordsFor } from '../../wire/http-transport.ts'
+import { alertFor, exchangeMarked, pick, seconds, type VendorAnswers, words } from '../../wire/http-transport.ts'
 import { address, base, secret, settingsOf, type Transport } from '../../wire/transport.ts'
 
 const vendor = 'https://api.telegram.org'
@@ -44,7 +44,7 @@ export const telegram: Transport<Static<typeof Settings>> = {
 
   async send(message, settings, context) {
     const { token, chat_id, thread_id, silent_up, api_url = vendor } = settings
-    const alert = wordsFor(message, settings, context)
+    const alert = alertFor(message, settings, context)
     const textIn = (markup: Markup) =>
       fitText(alert, textMax, (part) => `${marks[part.severity]} ${messageOf(part, markup)}`)
     const request = (chat: string, text: object) => ({

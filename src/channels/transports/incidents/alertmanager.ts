@@ -9,7 +9,7 @@ import { type Static, Type } from 'typebox'
 import type { Alert } from '../../../messages/alert.ts'
 import { fitText } from '../../../messages/fit.ts'
 import { bodyOf, plain } from '../../../messages/markup.ts'
-import { basic, bearer, exchange, type VendorAnswers, words, wordsFor } from '../../wire/http-transport.ts'
+import { alertFor, basic, bearer, exchange, type VendorAnswers, words } from '../../wire/http-transport.ts'
 import { address, base, type SendContext, secret, settingsOf, type Transport, token } from '../../wire/transport.ts'
 
 const lastsMs = 30 * 86_400_000
@@ -44,7 +44,7 @@ export const alertmanager: Transport<Static<typeof Settings>> = {
       : undefined
   },
   async send(message, settings, context) {
-    const alert = wordsFor(message, settings, context)
+    const alert = alertFor(message, settings, context)
     const labels = labelsOf(alert, settings)
     const others = alert.phase === 'resolved' ? await activeLabels(alert, settings, context) : []
     const json = [labels, ...others.filter((other) => !isDeepStrictEqual(other, labels))].map((own) => ({
@@ -97,7 +97,7 @@ function labelsOf(
   }
 }
 
-/** A recovery begins when the outage did, which only its facts know; Alertmanager keeps the earlier of the two beginnings. */
+/** `startsAt` of a recovery is its own time, because Alertmanager keeps the earlier start, that of the outage. */
 function times({ at, phase }: Alert): { startsAt: string; endsAt: string } {
   const iso = (epochMs: number) => new Date(epochMs).toISOString()
   return { startsAt: iso(at), endsAt: iso(phase === 'resolved' ? at : at + lastsMs) }

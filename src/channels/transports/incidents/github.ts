@@ -7,12 +7,12 @@ import { fitText, within } from '../../../messages/fit.ts'
 import { bodyOf, markdown, messageOf, plain, unmentioned } from '../../../messages/markup.ts'
 import {
   type ApiRequest,
+  alertFor,
   bearer,
   exchangeMarked,
   pick,
   type VendorAnswers,
   words,
-  wordsFor,
 } from '../../wire/http-transport.ts'
 import {
   address,
@@ -61,10 +61,10 @@ export const github: Transport<Static<typeof Settings>> = {
   settings: Settings,
 
   async send(message, settings, context) {
-    const alert = wordsFor(message, settings, context)
+    const alert = alertFor(message, settings, context)
     const { attempt } = message.delivery
     const { repo, labels = [] } = settings
-    const ask = asker(settings, context)
+    const ask = createGithubCall(settings, context)
     if (alert.phase === 'resolved') {
       const number = await find(alert, repo, ask)
       if (number === undefined && attempt < looksMax)
@@ -99,7 +99,7 @@ type GithubCall = (
   plainly?: object,
 ) => Promise<unknown>
 
-function asker({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): GithubCall {
+function createGithubCall({ token, api_url = vendor }: Static<typeof Settings>, context: SendContext): GithubCall {
   const headers = { ...bearer(token), accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' }
   return async (method, path, json, plainly) => {
     const request = (body?: object) => ({ url: base(api_url) + path, method, headers, ...(body && { json: body }) })

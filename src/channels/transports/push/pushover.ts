@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox'
 import { fitText } from '../../../messages/fit.ts'
 import { bodyOf, type Markup, plain, simpleHtml } from '../../../messages/markup.ts'
 import { cut } from '../../../messages/text.ts'
-import { exchange, exchangeMarked, listed, pick, type VendorAnswers, wordsFor } from '../../wire/http-transport.ts'
+import { alertFor, exchange, exchangeMarked, listed, pick, type VendorAnswers } from '../../wire/http-transport.ts'
 import { address, base, secret, settingsOf, type Transport } from '../../wire/transport.ts'
 
 const vendor = 'https://api.pushover.net'
@@ -47,7 +47,7 @@ export const pushover: Transport<Static<typeof Settings>> = {
 
   async send(message, settings, context) {
     const { token, user, device, sound, priority_down = 1, priority_up = 0, api_url = vendor } = settings
-    const alert = wordsFor(message, settings, context)
+    const alert = alertFor(message, settings, context)
     const recovered = alert.phase === 'resolved'
     if (recovered && priority_down === emergency) {
       const url = `${base(api_url)}/1/receipts/cancel_by_tag/${alert.incident}.json`

@@ -37,7 +37,7 @@ async function open(app: FastifyInstance, config: Config): Promise<Listener | nu
   return {
     async listen() {
       const port = await listener.listen(server.host, smtpPort)
-      app.log.info({ event: 'mail.listening', port }, `taking heartbeats by e-mail on port ${port}`)
+      app.log.info({ event: 'mail.listening', port }, `accepting heartbeats by e-mail on port ${port}`)
     },
     close: listener.close,
   }

@@ -135,7 +135,11 @@ export function createMailListener(options: MailListenerOptions) {
     for (const { address } of session.envelope.rcptTo) {
       const found = envelopes.get(session)?.get(address) ?? 'unknown'
       if (typeof found === 'object') ids.add(found.id)
-      else log.info({ event: 'mail.undeliverable', outcome: found, requestId }, 'a message is for no check')
+      else
+        log.info(
+          { event: 'mail.undeliverable', outcome: found, requestId },
+          'a message is for an unknown check or an ambiguous slug',
+        )
     }
     return [...ids]
   }

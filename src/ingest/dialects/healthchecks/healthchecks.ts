@@ -3,7 +3,7 @@
 // first, then the key, then the rest, which is refused only if there is a check.
 
 import { last, type Query } from '../../../http/schemas/query.ts'
-import type { ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result, Said } from '../dialect.ts'
+import type { HeartbeatContent, ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result } from '../dialect.ts'
 import { pingCall } from './api-schema.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
 import { isSlug, parseAddress, parseRid } from './ping-address.ts'
@@ -55,20 +55,23 @@ function parse({ params, query }: PingRequest): ParsedPing {
   const address = parseAddress(first, second, third)
   if (address === null) return { to: null, refusal: notFound }
   const { to } = address
-  const said = readSignal(address, query)
+  const content = readSignal(address, query)
   if ('checkId' in to) {
     const target = { by: 'id', checkId: to.checkId, within: null } as const
-    return 'text' in said ? { to: target, refusal: said } : { to: target, said }
+    return 'text' in content ? { to: target, refusal: content } : { to: target, content }
   }
   const { pingKey, slug } = to
   if (!isSlug(slug)) return { to: null, refusal: invalid('invalid url format') }
   if (pingKey.length !== pingKeyLength) return { to: null, refusal: notFound }
   const target = { by: 'slug', pingKey, slug, create: last(query.create) === '1' } as const
-  return 'text' in said ? { to: target, refusal: said } : { to: target, said }
+  return 'text' in content ? { to: target, refusal: content } : { to: target, content }
 }
 
 /** The content of the ping, or why it is refused. */
-function readSignal({ action, isPlain }: NonNullable<ReturnType<typeof parseAddress>>, query: Query): Said | Refusal {
+function readSignal(
+  { action, isPlain }: NonNullable<ReturnType<typeof parseAddress>>,
+  query: Query,
+): HeartbeatContent | Refusal {
   if (action === 'invalid') return invalid('invalid url format')
   const rid = parseRid(last(query.rid))
   if (rid === undefined) return invalid('invalid uuid format')

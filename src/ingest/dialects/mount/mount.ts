@@ -1,5 +1,5 @@
-// Serves a dialect: makes signals of what is sent, gives them to the service, and answers. An answer of success is sent only once the
-// heartbeat is on disk.
+// Serves a dialect: converts each request into signals, passes them to the service, and answers. Success is answered only
+// once the heartbeat is on disk.
 
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Config } from '../../../config/load.ts'

@@ -7,7 +7,7 @@ import type { AnswerFailure } from '../../../http/admission/addresses.ts'
 import { ignoreBodies, keepBodies } from '../../../http/body/raw-body.ts'
 import { prepare } from '../../../http/errors.ts'
 import type { Target } from '../../signal.ts'
-import type { PingAddress, PingDialect, PingRequest, Refusal, Result, Said } from '../dialect.ts'
+import type { HeartbeatContent, PingAddress, PingDialect, PingRequest, Refusal, Result } from '../dialect.ts'
 import { createOwnerOf } from './ping-key-owner.ts'
 import { type RouteOfKind, receive, signalOf } from './receive.ts'
 import { senderOf } from './sender.ts'
@@ -27,30 +27,30 @@ export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config:
     send(reply, { status: reply.statusCode, text: failure.message })
   }
 
-  /** Returns nothing where the answer comes later by a callback: Fastify would listen for the end of a reply that is returned. */
+  /** Returns nothing if a callback answers later: for a returned reply Fastify would add a listener for its end. */
   function handler(request: FastifyRequest, reply: FastifyReply): undefined | Promise<FastifyReply> {
     const parsed = parse(request as PingRequest)
     const { to } = parsed
-    if (!('said' in parsed)) return refuse(to, parsed.refusal, request, reply)
-    if (to?.by === 'slug') return receiveBySlug(request, parsed.said, to, reply)
-    if (to !== null) record(request, parsed.said, to, reply)
+    if (!('content' in parsed)) return refuse(to, parsed.refusal, request, reply)
+    if (to?.by === 'slug') return receiveBySlug(request, parsed.content, to, reply)
+    if (to !== null) record(request, parsed.content, to, reply)
   }
 
   async function receiveBySlug(
     request: FastifyRequest,
-    said: Said,
+    content: HeartbeatContent,
     { pingKey, slug, create }: Extract<PingAddress, { by: 'slug' }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     const project = await ownerOf(pingKey)
     if (project === null) return send(reply, 'unknown')
-    record(request, said, { by: 'slug', project, slug, create }, reply)
+    record(request, content, { by: 'slug', project, slug, create }, reply)
     return reply
   }
 
-  function record(request: FastifyRequest, said: Said, target: Target, reply: FastifyReply): void {
-    const body = said.body === undefined ? ((request.body as Buffer | null | undefined) ?? null) : said.body
-    const signal = signalOf(request, said, target, body, senderOf(request))
+  function record(request: FastifyRequest, content: HeartbeatContent, target: Target, reply: FastifyReply): void {
+    const body = content.body === undefined ? ((request.body as Buffer | null | undefined) ?? null) : content.body
+    const signal = signalOf(request, content, target, body, senderOf(request))
     receive(heartbeats, signal, (result) => send(reply, result))
   }
 

@@ -1,7 +1,7 @@
 import type { FastifyContextConfig, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Heartbeats } from '../../service.ts'
 import type { Sender, Signal, Target } from '../../signal.ts'
-import type { Refusal, Result, Said } from '../dialect.ts'
+import type { HeartbeatContent, Refusal, Result } from '../dialect.ts'
 
 /** What the routes of a dialect have because of its kind. */
 export type RouteOfKind = { handler: RouteHandlerMethod; config: FastifyContextConfig; bodyLimit?: number }
@@ -26,7 +26,7 @@ export function receive(
 
 export function signalOf(
   { id: requestId }: FastifyRequest,
-  { kind, exitStatus, rid, sentAt = null, dedupeKey = null }: Said,
+  { kind, exitStatus, rid, sentAt = null, dedupeKey = null }: HeartbeatContent,
   target: Target,
   body: Buffer | null,
   sender: Sender,

@@ -40,8 +40,8 @@ export function routeOfUploads(app: FastifyInstance, dialect: UploadDialect, con
 
   function recordOne(request: FastifyRequest, entry: ParsedHeartbeat, sender: Sender): Result | Promise<Result> {
     if ('refusal' in entry) return entry.refusal
-    const { to, said } = entry
-    const signal = signalOf(request, said, to, said.body?.subarray(0, bodyLimitBytes) ?? null, sender)
+    const { to, content } = entry
+    const signal = signalOf(request, content, to, content.body?.subarray(0, bodyLimitBytes) ?? null, sender)
     return new Promise<Result>((resolve, reject) => {
       try {
         receive(heartbeats, signal, resolve)

@@ -46,7 +46,7 @@ function parse(text: string, { project, now }: { project: ProjectRef; now: numbe
     to: isUuid(check)
       ? { by: 'id', checkId: check, within: project }
       : { by: 'slug', project, slug: check, create: false },
-    said: { kind, exitStatus, rid, sentAt: at, dedupeKey: id, body: body === null ? null : Buffer.from(body) },
+    content: { kind, exitStatus, rid, sentAt: at, dedupeKey: id, body: body === null ? null : Buffer.from(body) },
   }
 }
 

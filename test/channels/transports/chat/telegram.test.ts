@@ -7,7 +7,7 @@ import {
   assertWhole,
   contextWith,
   down,
-  farSide,
+  fakeDestination,
   hostile,
   huge,
   hugeBody,
@@ -76,7 +76,7 @@ suite('telegram', () => {
   })
 
   test('telegram: the transport follows a group to its new number', async (t) => {
-    const { url, asked } = await farSide(t, ({ body }) =>
+    const { url, asked } = await fakeDestination(t, ({ body }) =>
       JSON.parse(body).chat_id === '-1009'
         ? subject.taken
         : {

@@ -15,7 +15,7 @@ import {
   changed,
   contextWith,
   down,
-  farSide,
+  fakeDestination,
   huge,
   hugeBody,
   incident,
@@ -56,7 +56,7 @@ suite('alertmanager', () => {
     const [{ labels }] = json(await asks(t, subject, { ...down, project: 'acme' }))
     assert.deepEqual([labels.check, labels.project], ['nightly backup', 'acme'])
     const stranger = { ...labels, incident: 'another' }
-    const { url, asked } = await farSide(t, ({ method }) =>
+    const { url, asked } = await fakeDestination(t, ({ method }) =>
       method === 'GET' ? { body: [{ labels }, { labels: stranger }, {}] } : {},
     )
     const renamed = { ...up, project: 'acme', check: changed(up.check, { name: 'weekly backup' }) }
@@ -71,7 +71,7 @@ suite('alertmanager', () => {
   })
 
   test('alertmanager: the project label is the project of the check', async (t) => {
-    const { url, asked } = await farSide(t)
+    const { url, asked } = await fakeDestination(t)
     const world = await createWorld(t)
     const replica = await world.replica()
     const checkId = await world.check(replica, [await world.channel(replica, 'alertmanager', { url })])
@@ -83,7 +83,7 @@ suite('alertmanager', () => {
 
   test('alertmanager: a recovery is sent even if the lookup of active alerts fails', async (t) => {
     for (const reply of [{ status: 404 }, { status: 500 }, { body: '<html>' }, { body: {} }, { body: [null] }]) {
-      const { url, asked } = await farSide(t, ({ method }) => (method === 'GET' ? reply : {}))
+      const { url, asked } = await fakeDestination(t, ({ method }) => (method === 'GET' ? reply : {}))
       assert.equal(await alertmanager.send(up, { url }, contextWith()), 'sent')
       assert.equal(json(asked).length, 1)
     }

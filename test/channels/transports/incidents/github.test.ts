@@ -8,7 +8,7 @@ import {
   assertWhole,
   contextWith,
   down,
-  farSide,
+  fakeDestination,
   hostile,
   huge,
   hugeBody,
@@ -48,7 +48,7 @@ suite('github', () => {
   })
 
   test('github: the recovery comments on the issue and closes it', async (t) => {
-    const { url, asked } = await farSide(t, repository([{ number: 42 }]))
+    const { url, asked } = await fakeDestination(t, repository([{ number: 42 }]))
     assert.equal(await github.send(up, settings(url), contextWith()), 'sent')
     assert.deepEqual(
       asked.map(({ method, url: path }) => `${method} ${path.split('?')[0]}`),
@@ -61,7 +61,7 @@ suite('github', () => {
   })
 
   test('github: a recovery retries the search for a recent issue, and then gives up', async (t) => {
-    const { url } = await farSide(t, repository([]))
+    const { url } = await fakeDestination(t, repository([]))
     const error = await github.send(up, settings(url), contextWith()).catch((thrown: unknown) => thrown)
     assert.ok(error instanceof DeliveryError && error.retryable)
     const last = { ...up, delivery: { ...up.delivery, attempt: 6 } }
@@ -72,10 +72,10 @@ suite('github', () => {
 
   test('github: a second attempt creates no second issue', async (t) => {
     const again = { ...down, delivery: { ...down.delivery, attempt: 2 } }
-    const known = await farSide(t, repository([{ number: 42 }]))
+    const known = await fakeDestination(t, repository([{ number: 42 }]))
     assert.equal(await github.send(again, settings(known.url), contextWith()), 'sent')
     assert.equal(known.asked.length, 1)
-    const unknown = await farSide(t, repository([]))
+    const unknown = await fakeDestination(t, repository([]))
     assert.equal(await github.send(again, settings(unknown.url), contextWith()), 'sent')
     assert.equal(unknown.asked.at(-1)?.url, '/repos/me/ops/issues')
   })

@@ -3,30 +3,30 @@
 
 import type { AlertLevel, Evaluation } from './rules.ts'
 
-/** `now` in milliseconds. */
-export function createCalm({ calmMs, now }: { calmMs: number; now: () => number }) {
+/** Delays the report of an improvement by `calmMs`; `now` in milliseconds. */
+export function createClearDelay({ calmMs, now }: { calmMs: number; now: () => number }) {
   /** Rules that are better than last reported: since when, and the worst evaluation since then. */
-  const calming = new Map<string, { since: number; worst: Evaluation }>()
+  const improving = new Map<string, { since: number; worst: Evaluation }>()
 
   /**
    * What to report for a rule that was last reported at level `before` and has this evaluation now; undefined if
    * nothing yet.
    */
-  return function afterCalm(
+  return function reportable(
     rule: string,
     before: AlertLevel | undefined,
     evaluation: Evaluation,
   ): Evaluation | undefined {
     if (rank(evaluation?.level) >= rank(before)) {
-      calming.delete(rule)
+      improving.delete(rule)
       return evaluation
     }
-    const calm = calming.get(rule) ?? { since: now(), worst: evaluation }
-    if (rank(evaluation?.level) >= rank(calm.worst?.level)) calm.worst = evaluation
-    calming.set(rule, calm)
-    if (now() - calm.since < calmMs) return undefined
-    calming.delete(rule)
-    return calm.worst
+    const improvement = improving.get(rule) ?? { since: now(), worst: evaluation }
+    if (rank(evaluation?.level) >= rank(improvement.worst?.level)) improvement.worst = evaluation
+    improving.set(rule, improvement)
+    if (now() - improvement.since < calmMs) return undefined
+    improving.delete(rule)
+    return improvement.worst
   }
 }
 

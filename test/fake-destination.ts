@@ -1,4 +1,4 @@
-// A destination on this machine that answers however a test wants.
+// A fake destination on this machine that answers as a test wants.
 
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'

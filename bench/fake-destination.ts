@@ -1,13 +1,13 @@
-// A destination of alerts on this machine, which answers at once or not at all.
+// A fake destination of alerts on this machine, which answers at once or not at all.
 
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Epoch milliseconds: when a message came, and when what it tells happened. An outage and its recovery may come as one. */
+/** Epoch milliseconds: when a message came, and when its event happened. An outage and its recovery may come as one message. */
 export type Arrival = { at: number; flippedAt: number; changes: number }
 
-export type FarSide = {
+export type FakeDestination = {
   url: string
   /** Of messages that were answered, each once. */
   arrivals: Arrival[]
@@ -22,7 +22,7 @@ export type FarSide = {
   answer: () => void
 }
 
-export async function startFarSide(): Promise<FarSide> {
+export async function startFakeDestination(): Promise<FakeDestination> {
   const arrivals: Arrival[] = []
   const keys = new Set<string>()
   const waiting = new Set<() => void>()

@@ -1,4 +1,4 @@
-// Whether the database answers at all, tested on a connection of its own. A slow statement, or a pool whose connections
+// Detects a database that hangs, by trivial queries on a connection of its own. A slow statement, or a pool whose connections
 // are all in use, does not mean that the database hangs; an unanswered trivial query does. While it hangs (a stopped
 // process, packets dropped by the network), new calls and waiting calls fail at once: otherwise each would wait for the
 // longest time-out.
@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import pg from 'pg'
 import { AppError } from '../core/errors.ts'
 
-export type Pulse = ReturnType<typeof createPulse>
+export type HangDetector = ReturnType<typeof createHangDetector>
 
 /** The interval between two queries. */
 const intervalMs = 500
@@ -23,7 +23,7 @@ class DatabaseHangsError extends AppError {
   }
 }
 
-export function createPulse(options: {
+export function createHangDetector(options: {
   connection: pg.ClientConfig
   hangAfterMs: number
   onChange: (isHanging: boolean) => void
@@ -63,7 +63,7 @@ export function createPulse(options: {
     ;(one as { connection?: { stream: Socket } } | null)?.connection?.stream.destroy()
   }
 
-  async function beat(): Promise<void> {
+  async function probe(): Promise<void> {
     const late = setTimeout(set, hangAfterMs, true)
     try {
       const used = client ?? (await connect())
@@ -75,12 +75,12 @@ export function createPulse(options: {
       if (!/timeout/i.test((error as Error).message)) set(false)
     } finally {
       clearTimeout(late)
-      if (!isStopped) timer = setTimeout(beat, intervalMs)
+      if (!isStopped) timer = setTimeout(probe, intervalMs)
     }
   }
 
   return {
-    start: (): void => void beat(),
+    start: (): void => void probe(),
 
     stop(): void {
       isStopped = true

@@ -1,5 +1,6 @@
-// The secrets of docker-compose.yml. `generate` writes those that are not there yet and changes no other, so that it can run
-// at every start; `show` prints the ones that people need. One folder below the directory for each service, a volume of its own.
+// The secrets of docker-compose.yml. `generate` writes those that the environment sets, and generates those that are not there yet; it changes
+// no other, so that it can run at every start. `show` prints the ones that people need. One folder below the directory for each service, a
+// volume of its own.
 //
 //   node secrets.mjs generate|show [directory]
 
@@ -26,6 +27,16 @@ const generators = {
   'grafana/admin-password': key('', 24),
 }
 
+/** By which variables the service reads them. */
+const variables = {
+  'flatline/database-url': 'DATABASE_URL',
+  'flatline/encryption-key': 'ENCRYPTION_KEY',
+  'flatline/admin-token': 'ADMIN_TOKEN',
+  'flatline/api-key': 'BOOTSTRAP_API_KEY',
+  'flatline/api-key-readonly': 'BOOTSTRAP_API_KEY_READONLY',
+  'flatline/ping-key': 'BOOTSTRAP_PING_KEY',
+}
+
 const shown = {
   'API key': 'flatline/api-key',
   'API key, read-only': 'flatline/api-key-readonly',
@@ -35,10 +46,16 @@ const shown = {
 }
 
 if (command === 'generate') {
-  const missing = Object.keys(generators).filter((name) => !existsSync(join(directory, name)))
-  // In the order of the table: the address of the database holds its password.
+  const exists = (name) => existsSync(join(directory, name))
+  const given = (name) => process.env[variables[name] ?? ''] || undefined
+  const set = Object.keys(generators).filter((name) => given(name) && !(exists(name) && read(name) === given(name)))
+  for (const name of set) write(name, given(name))
+  const missing = Object.keys(generators).filter((name) => !exists(name))
+  // In the order of the table: the address of the database contains its password.
   for (const name of missing) write(name, generators[name]())
-  process.stdout.write(missing.length === 0 ? 'all secrets are there\n' : `generated ${missing.join(', ')}\n`)
+  if (set.length > 0) process.stdout.write(`set ${set.join(', ')}\n`)
+  if (missing.length > 0) process.stdout.write(`generated ${missing.join(', ')}\n`)
+  if (set.length + missing.length === 0) process.stdout.write('all secrets are there\n')
 } else if (command === 'show') {
   for (const [title, name] of Object.entries(shown)) process.stdout.write(`${title.padEnd(20)} ${read(name)}\n`)
 } else {

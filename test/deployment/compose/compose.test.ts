@@ -145,7 +145,8 @@ test('secrets are files in volumes that no other container mounts, and no settin
   const settings = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment))
   const secret = settings.filter(([name]) => /PASSWORD|TOKEN|KEY|DATABASE_URL/.test(name))
   assert.ok(secret.length >= 8)
-  for (const [name, value] of secret) assert.match(`${name} ${value}`, /_FILE \/run\/secrets\/[\w-]+$/)
+  // An empty variable keeps the one of .env away: the file has its value.
+  for (const [name, value] of secret) assert.match(`${name} ${value}`, /(_FILE \/run\/secrets\/[\w-]+| )$/)
 })
 
 test('every setting in the file exists, and generated secrets are valid', {
@@ -169,6 +170,49 @@ test('every setting in the file exists, and generated secrets are valid', {
   assert.match(security.bootstrapApiKey ?? '', /^flw_/)
   assert.equal(await generate(), 'all secrets are there\n')
   assert.deepEqual(loadConfig({ env: Object.fromEntries(here) }).security, security)
+})
+
+test('a file .env beside docker-compose.yml sets any setting, and its secrets go to the files', { skip }, async (t) => {
+  const directory = await scratchDir(t)
+  const here = join(directory, 'docker-compose.yml')
+  writeFileSync(here, readFileSync(file, 'utf8'))
+  const token = 'a'.repeat(40)
+  const lines = {
+    ADMIN_TOKEN: token,
+    INGEST_MODE: 'consistent',
+    SMTP_RELAY_HOST: 'mail.example.org',
+    SMTP_RELAY_FROM: 'flatline@example.org',
+    SERVICE_ALERT_CHANNELS: 'b1f7b7c0-58f9-4c5b-b5cf-0d7a1b3c5e7f',
+    SITE_URL: 'https://beats.example.org',
+    FLATLINE__DATABASE__POOL_MAX: '7',
+    FLATLINE_REPLICAS: '2',
+    PORT: '9000',
+    HOST: '127.0.0.1',
+  }
+  const text = Object.entries(lines).map(([name, value]) => `${name}=${value}\n`)
+  writeFileSync(join(directory, '.env'), text.join(''))
+  const { flatline, secrets } = JSON.parse(await run('docker-compose', ['-f', here, 'config', '--format', 'json']))
+    .services as Project['services']
+  const { environment = {} } = flatline ?? {}
+  const { ADMIN_TOKEN, PORT, HOST, ...passed } = lines
+  for (const [name, value] of Object.entries(passed)) assert.equal(environment[name], value, name)
+  assert.deepEqual([environment.ADMIN_TOKEN, environment.PORT, environment.HOST], ['', '8000', '0.0.0.0'])
+  assert.equal(flatline?.deploy.replicas, 2)
+
+  const kept = join(directory, 'secrets')
+  const generate = (env = {}) => run(process.execPath, [join(root, 'compose/secrets.mjs'), 'generate', kept], { env })
+  assert.match(await generate(secrets?.environment), /^set flatline\/admin-token\ngenerated postgres\/password, /)
+  assert.equal(readFileSync(join(kept, 'flatline/admin-token'), 'utf8'), `${token}\n`)
+  assert.equal(await generate(secrets?.environment), 'all secrets are there\n')
+  assert.equal(await generate(), 'all secrets are there\n')
+  assert.equal(await generate({ ADMIN_TOKEN: 'b'.repeat(40) }), 'set flatline/admin-token\n')
+  const files = Object.entries(environment).map(([name, value]) => [
+    name,
+    value.replace('/run/secrets', join(kept, 'flatline')),
+  ])
+  const { security, ingest } = loadConfig({ env: Object.fromEntries(files) })
+  assert.equal(security.adminToken, 'b'.repeat(40))
+  assert.equal(ingest.mode, 'consistent')
 })
 
 test('all data is in named volumes', { skip }, async () => {

@@ -6,6 +6,7 @@ import { createAddressList } from '../http/admission/address-list.ts'
 import { isInternal } from '../http/admission/internal.ts'
 import * as checks from './checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from './limits.ts'
+import { createReadiness, type Readiness } from './readiness.ts'
 import { healthRoutes, statusRoutes } from './routes.ts'
 import { createHealth, type Health, type HealthCheck, type HealthReport, type HealthStatus } from './service.ts'
 import { pingDatabase } from './store.ts'
@@ -31,7 +32,14 @@ export const healthPlugin = fp<{ config: Config }>(
     for (const check of createChecks(app, config, { stalenessMs, limitBytes })) health.register(check)
     if (app.redis) health.register(checks.redisCheck(app.redis.ping))
 
-    observeHealth(app, health, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
+    const readiness = createReadiness({
+      health,
+      phase: () => lifecycle.phase,
+      needed: ['database'],
+      shown: ['circuit_breakers', 'redis'],
+      isStalled: () => heartbeats.failover?.isStalled() ?? false,
+    })
+    observeHealth(app, health, readiness, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
     // Results from before the database was open must not outlast the start.
     lifecycle.onStart('health', async () => health.forget())
 
@@ -40,9 +48,7 @@ export const healthPlugin = fp<{ config: Config }>(
     await app.register(healthRoutes, {
       health,
       phase: () => lifecycle.phase,
-      needed: ['database'],
-      isStalled: () => heartbeats.failover?.isStalled() ?? false,
-      shown: ['circuit_breakers', 'redis'],
+      readiness,
       about: { version, environment },
       seesDetails: detailsFor(detailAllowlist, environment),
       figures: async () => ({
@@ -117,6 +123,7 @@ const statusNumbers: Record<HealthStatus, number> = { healthy: 0, degraded: 1, u
 function observeHealth(
   app: FastifyInstance,
   health: Health,
+  readiness: () => Promise<Readiness>,
   figures: { stalenessMs: () => number; maxStalenessMs: number; limitBytes: number },
 ): void {
   const { observe } = app.domainMetrics
@@ -136,7 +143,8 @@ function observeHealth(
     each(({ responseTime }) => responseTime / 1000),
   )
   observe('health_status', async () => [{ value: statusNumbers[(await health.report()).status] }])
-  observe('app_ready', () => [{ value: Number(app.lifecycle.phase === 'ready') }])
+  observe('app_ready', async () => [{ value: Number((await readiness()).ready) }])
+  observe('app_started', () => [{ value: Number(app.lifecycle.phase === 'ready') }])
   observe('shutdown_phase', () => [{ value: Number(app.lifecycle.phase === 'draining') }])
   observe('data_staleness_ms', () => [{ value: figures.stalenessMs(), labels: { node } }])
   observe('data_staleness_seconds', () => [{ value: figures.stalenessMs() / 1000, labels: { node } }])

@@ -4,6 +4,7 @@ import { apiVersions, speakHealthchecks } from '../http/schemas/healthchecks-api
 import { bothForms } from '../http/slashes.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Phase } from '../lifecycle/service.ts'
+import type { Readiness } from './readiness.ts'
 import * as schemas from './schema.ts'
 import type { Health, HealthReport } from './service.ts'
 
@@ -19,12 +20,7 @@ type StatusFigures = {
 export type HealthRoutesOptions = {
   health: Health
   phase: () => Phase
-  /** Names of the checks without which the service cannot accept a heartbeat. */
-  needed: readonly string[]
-  /** Whether heartbeats that this replica accepts stay in its spool although the database answers. */
-  isStalled: () => boolean
-  /** Names of checks that the answer of readiness also shows; they do not make a replica unready. */
-  shown: readonly string[]
+  readiness: () => Promise<Readiness>
   about: { version: string; environment: string }
   figures: () => Promise<StatusFigures>
   /** Whether this caller may see more than the status. */
@@ -32,15 +28,9 @@ export type HealthRoutesOptions = {
 }
 
 const blindWindowsMax = 10
-/**
- * How long a replica stays ready without its critical checks: as long as heartbeats wait for the database. All replicas
- * share one database, and a restart of it, or a slow moment, would otherwise leave the load balancer without a backend.
- */
-const patienceMs = 5000
-
 /** Probes answer in every phase, under overload and to anybody, and write no log line. */
 export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app, options) => {
-  const { health, phase, needed, isStalled, shown, about, seesDetails } = options
+  const { health, phase, readiness, about, seesDetails } = options
   const config = { requires: 'probe', always: true, quiet: true, ...neverShed } as const
   const timestamp = () => new Date().toISOString()
   const uptime = () => Math.floor(process.uptime())
@@ -58,19 +48,8 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
   for (const { url, form } of bothForms('/health/ready', '/ready', '/readiness')) {
     const schema = schemas.readiness(form.statsId)
     app.get(url, { config: { ...config, ...form, statsId: '/health/ready' }, schema }, async (_request, reply) => {
-      const state = phase()
-      const checks: Record<string, string> = { server: state }
-      if (state === 'ready') {
-        const found = (await health.report()).checks
-        for (const name of needed) checks[name] = found[name]?.status ?? 'unknown'
-        for (const name of shown) if (found[name]) checks[name] = found[name].status
-      }
-      const reasons = Object.entries(checks)
-        .filter(([name, status]) => !shown.includes(name) && !['ready', 'healthy', 'degraded'].includes(status))
-        .filter(([name]) => !health.wellWithin(name, patienceMs))
-        .map(([name, status]) => `${name} is ${status}`)
-      if (isStalled()) reasons.push('the replay of the spool makes no progress')
-      return send(reply, reasons.length === 0, { ready: reasons.length === 0, timestamp: timestamp(), checks, reasons })
+      const { ready, checks, reasons } = await readiness()
+      return send(reply, ready, { ready, timestamp: timestamp(), checks, reasons })
     })
   }
 

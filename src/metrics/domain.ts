@@ -9,7 +9,8 @@ export type DomainMetrics = ReturnType<typeof createDomainMetrics>
 /** Gauges that are read at each scrape, by `observe`. */
 const observed = {
   active_connections: { help: 'Open connections of clients' },
-  app_ready: { help: 'Whether this process accepts work: 1 once started, 0 while starting and draining' },
+  app_ready: { help: 'Whether /health/ready of this process answers 200' },
+  app_started: { help: 'Whether this process has started and does not drain' },
   blind_time_seconds: { help: 'Total length of the stored blind windows, in which no replica could accept heartbeats' },
   blind_windows: { help: 'Stored blind windows, in which no replica could accept heartbeats' },
   build_info: {

@@ -173,6 +173,8 @@ test('without a spool an outage of the database moves deadlines by its length', 
   assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1'])
   await eventually('readiness to notice', async () => (await call(service.url, 'GET', '/health/ready')).status === 503)
   assert.equal((await call(service.url, 'GET', '/health/live')).status, 200)
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  assert.deepEqual(metrics.match(/^app_(ready|started) \d$/gm), ['app_ready 0', 'app_started 1'])
   // Longer than timeout and grace together: without blind time the check would be down at once.
   await pause(5000 * beatS)
   await admin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Config, version } from '../config/load.ts'
@@ -149,6 +150,8 @@ function observeHealth(
   observe('data_staleness_ms', () => [{ value: figures.stalenessMs(), labels: { node } }])
   observe('data_staleness_seconds', () => [{ value: figures.stalenessMs() / 1000, labels: { node } }])
   observe('max_staleness_ms', () => [{ value: figures.maxStalenessMs }])
+  const heapLimitBytes = getHeapStatistics().heap_size_limit
+  observe('heap_limit_bytes', () => [{ value: heapLimitBytes }])
   observe('container_memory_limit_bytes', () => [{ value: figures.limitBytes }])
   observe('cpu_limit_cores', () => [{ value: cores }])
 }

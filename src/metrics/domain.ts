@@ -42,6 +42,7 @@ const observed = {
     labels: ['check'],
   },
   health_status: { help: 'The status of /health: 0 healthy, 1 degraded, 2 unhealthy, 3 unknown' },
+  heap_limit_bytes: { help: 'Size of the JavaScript heap at which Node.js ends the process' },
   max_staleness_ms: { help: 'The configured limit of data_staleness_ms, in milliseconds' },
   memory_usage_bytes: {
     help: 'Memory of this process by type (rss, heap_used, heap_total, external)',

@@ -4,7 +4,7 @@
 
 import { lookup as resolveName } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { buildConnector, Dispatcher } from 'undici'
 import { isPublicAddress } from './addresses.ts'
 
 export type FetchRequest = {
@@ -64,16 +64,12 @@ export function createGuardedFetch(options: {
   const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
   const isExempt = options.isExempt ?? (() => false)
   const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address) || isExempt(address)
-  const connector = buildConnector({
-    lookup: checkedLookup(resolve, isAllowed),
-    timeout: connectTimeoutMs,
-    rejectUnauthorized: true,
-    // No TLS session is resumed: a session of one channel's destination must not serve another channel.
-    maxCachedSessions: 0,
-    allowH2: false,
-  })
+  let loaded: Promise<Http> | undefined
+  /** With the first request: a service that sends no alerts does not need the memory of the library. */
+  const load = () => (loaded ??= loadHttp(checkedLookup(resolve, isAllowed)))
 
   async function exchange({ url, ...hop }: Hop, signal: AbortSignal, beforeSend: () => void): Promise<FetchResponse> {
+    const { Client, connector } = await load()
     const connect = checkedConnector(connector, beforeSend)
     const client = new Client(url.origin, { connect, allowH2: false, pipelining: 0, headersTimeout: 0, bodyTimeout: 0 })
     const giveUp = () => void client.destroy(signal.reason as Error).catch(() => undefined)
@@ -119,6 +115,21 @@ export function createGuardedFetch(options: {
 class StoppedError extends Error {}
 
 type Connector = ReturnType<typeof buildConnector>
+
+type Http = Pick<typeof import('undici'), 'Client'> & { connector: Connector }
+
+async function loadHttp(lookup: LookupFunction): Promise<Http> {
+  const { buildConnector, Client } = await import('undici')
+  const connector = buildConnector({
+    lookup,
+    timeout: connectTimeoutMs,
+    rejectUnauthorized: true,
+    // No TLS session is resumed: a session of one channel's destination must not serve another channel.
+    maxCachedSessions: 0,
+    allowH2: false,
+  })
+  return { Client, connector }
+}
 
 function checkedConnector(connector: Connector, beforeSend: () => void): Connector {
   return (options, callback) =>

@@ -5,7 +5,7 @@
 // A probe of an address is proof about a replica only if that replica, and no other, has answered there before: behind
 // a load balancer, or in a network of containers, an address may belong to another process, or to the prober itself.
 
-import { Agent, request } from 'undici'
+import type { Agent } from 'undici'
 import type { BlindTime } from '../blind-time/service.ts'
 import type { Peer, Report } from '../blind-time/store.ts'
 
@@ -18,6 +18,13 @@ export const replicaHeader = 'flatline-replica'
 const probeTimeoutMs = 1000
 const handOverTimeoutMs = 10_000
 
+type Http = Pick<typeof import('undici'), 'request'> & { agent: Agent }
+
+async function loadHttp(): Promise<Http> {
+  const { Agent, request } = await import('undici')
+  return { request, agent: new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 }) }
+}
+
 export function createPeers(options: {
   token: string
   blindTime: Pick<BlindTime, 'peers' | 'selfReport' | 'reported' | 'forget' | 'markFrozen'>
@@ -29,7 +36,9 @@ export function createPeers(options: {
   log: { info(o: object, message: string): void; debug(o: object, message: string): void }
 }) {
   const { token, blindTime, now, monotonic, acknowledgeAfterMs, log } = options
-  const agent = new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 })
+  let loaded: Promise<Http> | undefined
+  /** With the first request: a single replica does not need the memory of the library. */
+  const load = () => (loaded ??= loadHttp())
   let taker: string | null = null
   /** When each other replica last reported to this one that it spools, in epoch milliseconds. */
   const spooling = new Map<string, number>()
@@ -39,6 +48,7 @@ export function createPeers(options: {
   async function offer(peer: Peer, own: Report, records: Buffer): Promise<'taken' | 'noted' | 'unreachable'> {
     const query = new URLSearchParams({ heard_through: String(own.heardThrough), spools: String(own.spools) })
     try {
+      const { agent, request } = await load()
       const answer = await request(`${peer.address}/replicas/${own.id}/heartbeats?${query}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
@@ -65,6 +75,7 @@ export function createPeers(options: {
    */
   async function whoAnswers(peer: Peer): Promise<'itself' | 'another' | 'nobody' | 'frozen' | 'unknown'> {
     try {
+      const { agent, request } = await load()
       const answer = await request(`${peer.address}/replicas/${peer.id}`, {
         dispatcher: agent,
         headersTimeout: probeTimeoutMs,
@@ -158,6 +169,8 @@ export function createPeers(options: {
       await Promise.all(reachable.map((peer) => (isSilent(peer) ? probe(peer) : verify(peer))))
     },
 
-    close: (): Promise<void> => agent.close(),
+    async close(): Promise<void> {
+      await (await loaded)?.agent.close()
+    },
   }
 }

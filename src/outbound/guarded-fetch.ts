@@ -64,9 +64,9 @@ export function createGuardedFetch(options: {
   const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
   const isExempt = options.isExempt ?? (() => false)
   const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address) || isExempt(address)
-  let loaded: Promise<Http> | undefined
+  let loaded: Promise<HopClient> | undefined
   /** With the first request: a service that sends no alerts does not need the memory of the library. */
-  const load = () => (loaded ??= loadHttp(checkedLookup(resolve, isAllowed)))
+  const load = () => (loaded ??= loadHopClient(checkedLookup(resolve, isAllowed)))
 
   async function exchange({ url, ...hop }: Hop, signal: AbortSignal, beforeSend: () => void): Promise<FetchResponse> {
     const { Client, connector } = await load()
@@ -116,9 +116,9 @@ class StoppedError extends Error {}
 
 type Connector = ReturnType<typeof buildConnector>
 
-type Http = Pick<typeof import('undici'), 'Client'> & { connector: Connector }
+type HopClient = Pick<typeof import('undici'), 'Client'> & { connector: Connector }
 
-async function loadHttp(lookup: LookupFunction): Promise<Http> {
+async function loadHopClient(lookup: LookupFunction): Promise<HopClient> {
   const { buildConnector, Client } = await import('undici')
   const connector = buildConnector({
     lookup,

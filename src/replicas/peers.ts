@@ -18,9 +18,9 @@ export const replicaHeader = 'flatline-replica'
 const probeTimeoutMs = 1000
 const handOverTimeoutMs = 10_000
 
-type Http = Pick<typeof import('undici'), 'request'> & { agent: Agent }
+type PeerClient = Pick<typeof import('undici'), 'request'> & { agent: Agent }
 
-async function loadHttp(): Promise<Http> {
+async function loadPeerClient(): Promise<PeerClient> {
   const { Agent, request } = await import('undici')
   return { request, agent: new Agent({ connect: { timeout: probeTimeoutMs }, keepAliveTimeout: 1000 }) }
 }
@@ -36,9 +36,9 @@ export function createPeers(options: {
   log: { info(o: object, message: string): void; debug(o: object, message: string): void }
 }) {
   const { token, blindTime, now, monotonic, acknowledgeAfterMs, log } = options
-  let loaded: Promise<Http> | undefined
+  let loaded: Promise<PeerClient> | undefined
   /** With the first request: a single replica does not need the memory of the library. */
-  const load = () => (loaded ??= loadHttp())
+  const load = () => (loaded ??= loadPeerClient())
   let taker: string | null = null
   /** When each other replica last reported to this one that it spools, in epoch milliseconds. */
   const spooling = new Map<string, number>()

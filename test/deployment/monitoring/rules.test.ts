@@ -126,7 +126,8 @@ test('the cases detect a changed threshold, time or label', { skip }, async (t) 
     ['rules/slo.yml', 'rate30m > 6 * 0.005', 'rate30m >= 0', 'FlatlineErrorBudgetBurn'],
     ['rules/alerting.yml', '== bool 1)', '== bool 2)', 'FlatlineCircuitBreakerOpen'],
     ['rules/alerting.yml', '.outcome="dead"', '.outcome="suppressed"', 'FlatlineDeliveryDead'],
-    ['rules/replicas.yml', '== 2\n        for: 1m', '== 2\n        for: 2m', 'FlatlineUnhealthy'],
+    ['rules/replicas.yml', '[2m:15s]) >= 4', '[2m:15s]) >= 5', 'FlatlineUnhealthy'],
+    ['rules/resources.yml', 'min_over_time(nodejs', 'max_over_time(nodejs', 'FlatlineHeapFull'],
     [
       'rules/replicas.yml',
       'unless on (namespace, job, instance) shutdown_phase{job="flatline"} > 0',

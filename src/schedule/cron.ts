@@ -25,7 +25,7 @@ export type Cron = {
   weekdays: ReadonlySet<number>
   /** a day must match both day fields, not just one */
   bothDays: boolean
-  /** names times of the day, each of which happens once, and not an interval */
+  /** names times of the day that happen once each, not an interval */
   timesOfDay: boolean
 }
 

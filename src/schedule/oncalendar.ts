@@ -1,5 +1,5 @@
 // Calendar expressions of systemd timers (systemd.time(7), "Calendar Events"), as far as Healthchecks accepts them: one
-// expression per line, of which the earliest match counts; [weekdays] [date] [time] [zone] or one of the words below;
+// expression per line (the earliest match counts); [weekdays] [date] [time] [zone] or one of the words below;
 // numbers from 1970 to 2199 for years, lists, ranges a..b, steps a/n and a..b/n, `~` for days from the end of the
 // month; whole seconds. The zone of an expression overrides that of the check.
 //

@@ -121,7 +121,7 @@ test('another project’s check and an unknown one are both answered 404 without
   assert.deepEqual((await call('GET', '/api/v3/checks/')).json(), { checks: [] })
 })
 
-test('the list filters by whole tags, all of which must match, and by slug', async (t) => {
+test('the list filters by slug and by whole tags, which must all match', async (t) => {
   const { call } = await build(t)
   for (const [name, tags, slug] of [
     ['a', 'x y', 's1'],

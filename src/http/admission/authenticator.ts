@@ -42,7 +42,7 @@ export type Authenticator = {
   permissions: readonly Permission[]
   /** How the calls of its principals are counted, at routes with a limit; null if they are not. */
   rateScope: RateScope | null
-  /** Its security schemes in the description of the API, any one of which is enough. */
+  /** Its security schemes in the description of the API. One of them is enough. */
   schemes: Readonly<Record<string, SecurityScheme>>
   /** Whether it can accept a call without a credential. */
   isOptional?: boolean

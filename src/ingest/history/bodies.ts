@@ -13,7 +13,7 @@ import * as store from './bodies-store.ts'
 
 export type Bodies = ReturnType<typeof createBodies>
 
-/** The quota because of which a body is not kept, or was removed. */
+/** The quota that a body exceeds, so that it is not kept or is removed. */
 export type BodyQuota = 'check' | 'project'
 
 /** The part that recording uses. */

@@ -15,11 +15,18 @@ export const log = Type.Object(
       env: 'LOG_FORMAT',
       description: 'auto is pretty on a terminal and json elsewhere',
     }),
+    destination: Type.Enum(['auto', 'stdout', 'file', 'both'], {
+      default: 'auto',
+      env: 'LOG_DESTINATION',
+      synonyms: { console: 'stdout' },
+      description: 'auto is LOG_FILE alone if it is set, else standard output; file and both need LOG_FILE',
+    }),
     file: Type.Optional(
       Type.String({
         env: 'LOG_FILE',
         reading: 'directory',
-        description: 'Log to this file, as json, instead of standard output; it is rotated by size',
+        description:
+          'Log to this file, as json, and not to standard output unless LOG_DESTINATION=both; it is rotated by size',
       }),
     ),
     errorFile: Type.Optional(

@@ -53,6 +53,11 @@ const fitting: SettingRule[] = [
     broken: ({ alerting }) => alerting.retryBaseMs > alerting.retryMaxMs,
   },
   {
+    about: ['log.destination', 'log.file'],
+    text: 'LOG_DESTINATION=file or both needs LOG_FILE',
+    broken: ({ log }) => ['file', 'both'].includes(log.destination) && log.file === undefined,
+  },
+  {
     about: ['retention.deliveriesDays', 'retention.flipsDays'],
     text: 'retention.deliveriesDays must not be longer than retention.flipsDays: an alert needs its status change',
     broken: ({ retention }) => retention.deliveriesDays > retention.flipsDays,

@@ -10,6 +10,7 @@ import { type Config, version } from '../config/load.ts'
 import { settings } from '../config/schema.ts'
 import { networkOf } from '../kit/network.ts'
 import type { LogFiles } from './file.ts'
+import { prettyOptions } from './pretty.ts'
 import { createLineCleaner } from './redaction.ts'
 
 const secretHeaders = ['authorization', 'proxy-authorization', 'x-api-key', 'cookie', 'set-cookie']
@@ -58,39 +59,45 @@ export function alwaysLog(log: FastifyBaseLogger): FastifyBaseLogger {
 }
 
 function transportOf({ log }: Config, { stdoutIsTTY }: { stdoutIsTTY: boolean }): LoggerOptions['transport'] {
-  const files = filesOf(log)
-  if (files) return { target: fileURLToPath(new URL(transportFile, import.meta.url)), options: files }
   const isPretty = log.format === 'pretty' || (log.format === 'auto' && stdoutIsTTY)
-  return isPretty ? { target: 'pino-pretty', options: { ignore: 'pid,hostname,service,version' } } : undefined
+  const { file, errorFile } = pathsOf(log)
+  if (file === undefined && errorFile === undefined)
+    return isPretty ? { target: 'pino-pretty', options: prettyOptions } : undefined
+  const isOnlyFile = file !== undefined && log.destination !== 'both'
+  const options: LogFiles = {
+    stdout: isOnlyFile ? 'none' : isPretty ? 'pretty' : 'json',
+    ...(file && { file }),
+    ...(errorFile && { errorFile }),
+    rotateBytes: log.rotateBytes,
+    rotateKeep: log.rotateKeep,
+    mode: modeOf(log),
+  }
+  return { target: fileURLToPath(new URL(transportFile, import.meta.url)), options }
 }
 
 /** A checkout runs the sources without a build. */
 const transportFile = import.meta.url.endsWith('.ts') ? './file.ts' : './file.js'
 
-function filesOf({ file, errorFile, rotateBytes, rotateKeep, fileMode }: Config['log']): LogFiles | null {
-  if (file === undefined && errorFile === undefined) return null
-  const beside = file && `${file.slice(0, file.length - extname(file).length)}.error${extname(file)}`
-  const errors = errorFile ?? beside
-  return {
-    ...(file && { file }),
-    ...(errors && { errorFile: errors }),
-    rotateBytes,
-    rotateKeep,
-    mode: Number.parseInt(fileMode, 8),
-  }
+/** The files that are written. LOG_DESTINATION=stdout switches LOG_FILE off, and not a LOG_ERROR_FILE that is set. */
+function pathsOf({ destination, file, errorFile }: Config['log']): { file?: string; errorFile?: string } {
+  if (file === undefined || destination === 'stdout') return { ...(errorFile && { errorFile }) }
+  const beside = `${file.slice(0, file.length - extname(file).length)}.error${extname(file)}`
+  return { file, errorFile: errorFile ?? beside }
 }
+
+const modeOf = ({ fileMode }: Config['log']) => Number.parseInt(fileMode, 8)
 
 /** Throws if a log file cannot be written: an error in the writing thread would come too late. */
 export function checkLogFiles({ log }: Config): void {
-  const files = filesOf(log)
+  const { file, errorFile } = pathsOf(log)
   for (const [name, path] of [
-    ['LOG_FILE', files?.file],
-    ['LOG_ERROR_FILE', files?.errorFile],
+    ['LOG_FILE', file],
+    ['LOG_ERROR_FILE', errorFile],
   ] as const) {
     if (path === undefined) continue
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-      closeSync(openSync(path, 'a', files?.mode))
+      closeSync(openSync(path, 'a', modeOf(log)))
       accessSync(dirname(path), constants.W_OK)
     } catch (error) {
       throw new Error(`${name}: ${path} cannot be written (${(error as NodeJS.ErrnoException).code})`)

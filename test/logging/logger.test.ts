@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { stripVTControlCharacters } from 'node:util'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
 import { loadConfig, version } from '../../src/config/load.ts'
 import { secretAddresses } from '../../src/ingest/dialects/all.ts'
 import { loggerOptions } from '../../src/logging/logger.ts'
+import { createPrettyFormat } from '../../src/logging/pretty.ts'
 
 const check = '1b4e28ba-2fa1-4bd2-883f-0016d3cca427'
 const pingKey = 'pingkeypingkeypingkey1'
@@ -55,6 +57,36 @@ test('format auto is pretty only on a terminal, and an explicit format ignores t
   assert.equal(pretty('auto', false), false)
   assert.equal(pretty('json', true), false)
   assert.equal(pretty('pretty', false), true)
+})
+
+test('LOG_DESTINATION selects standard output, files or both, and LOG_FORMAT what a terminal shows', () => {
+  const written = (env: Record<string, string>, stdoutIsTTY = false) => {
+    const { transport } = loggerOptions(loadConfig({ env }), { stdoutIsTTY, secretAddresses })
+    const { stdout, file, errorFile } = (transport?.options ?? {}) as Record<string, string | undefined>
+    return transport ? [stdout, file, errorFile] : 'stdout'
+  }
+  const LOG_FILE = '/l/f.log'
+  const files = [LOG_FILE, '/l/f.error.log']
+  assert.equal(written({}), 'stdout')
+  assert.equal(written({ LOG_DESTINATION: 'stdout', LOG_FILE }), 'stdout')
+  assert.deepEqual(written({ LOG_DESTINATION: 'stdout', LOG_FILE, LOG_ERROR_FILE: '/e' }), ['json', undefined, '/e'])
+  assert.deepEqual(written({ LOG_FILE }), ['none', ...files])
+  assert.deepEqual(written({ LOG_DESTINATION: 'file', LOG_FILE }, true), ['none', ...files])
+  assert.deepEqual(written({ LOG_DESTINATION: 'both', LOG_FILE }), ['json', ...files])
+  assert.deepEqual(written({ LOG_DESTINATION: 'both', LOG_FILE }, true), ['pretty', ...files])
+  assert.deepEqual(written({ LOG_DESTINATION: 'both', LOG_FILE, LOG_FORMAT: 'json' }, true), ['json', ...files])
+  for (const LOG_DESTINATION of ['file', 'both'])
+    assert.throws(() => loadConfig({ env: { LOG_DESTINATION } }), /LOG_DESTINATION=file or both needs LOG_FILE/)
+})
+
+test('the readable text has one entry per line and leaves out the service and its version', async () => {
+  const format = await createPrettyFormat()
+  const { text } = logged((log) => {
+    log.info('first')
+    log.warn({ durationMs: 7 }, 'second')
+  })
+  const readable = stripVTControlCharacters(format(text))
+  assert.match(readable, /^\[[\d:.]+\] INFO: first\n\[[\d:.]+\] WARN: second\n {4}durationMs: 7\n$/)
 })
 
 test('a request is logged by its route pattern, without its credentials', async () => {

@@ -142,7 +142,10 @@ test('the log level changes at run time, also for lines of requests, and is in t
 
 test('a request is logged with caller, address and trace; probes and pings are not logged', async (t) => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
-  const service = await startService(t, { env: { DATABASE_URL: await createDatabase(t), LOG_ANONYMIZE_IP: 'true' } })
+  const file = join(await scratchDir(t), 'flatline.log')
+  const files = { LOG_DESTINATION: 'both', LOG_FILE: file }
+  const env = { DATABASE_URL: await createDatabase(t), LOG_ANONYMIZE_IP: 'true', ...files }
+  const service = await startService(t, { env })
   const headers = { 'x-api-key': keys.api_key, 'x-request-id': 'r-1', traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
   await call(service.url, 'GET', '/api/v3/checks/', undefined, headers)
   for (const path of [
@@ -182,4 +185,5 @@ test('a request is logged with caller, address and trace; probes and pings are n
     order,
   )
   assert.ok(messages.some((msg) => /^serving on port \d+$/.test(String(msg))))
+  assert.deepEqual(parse(await readFile(file, 'utf8')), service.lines(), 'the file has the same lines')
 })

@@ -13,7 +13,9 @@ import { limitsOf } from './runner/limits.ts'
 import { measureMachine, slownessNow } from './runner/machine.ts'
 import { createReport } from './runner/report.ts'
 
-const concurrency = 3
+// Two lanes take the files that start whole services and wait for most of their time; two take the files that compute.
+const concurrency = 4
+const waitingFolders = /^test\/(deployment|faults|scenarios)\//
 const root = new URL('..', import.meta.url).pathname
 const dataDir = await mkdtemp(join(tmpdir(), 'flatline-test-'))
 // If root runs the tests, the PostgreSQL that a test starts runs as another user.
@@ -29,19 +31,26 @@ const report = createReport(process.stdout)
 const [options = [], named = []] = [true, false].map((is) =>
   process.argv.slice(2).filter((arg) => arg.startsWith('-') === is),
 )
-const waiting = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort()
+const files = globSync('test/**/*.test.ts', { cwd: root }).sort()
+const waiting =
+  named.length > 0 ? named : [true, false].flatMap((wait) => files.filter((f) => waitingFolders.test(f) === wait))
 const stop = new AbortController()
 process.on('SIGINT', () => stop.abort()).on('SIGTERM', () => stop.abort())
 
 let started = 0
-await Promise.all(Array.from({ length: concurrency }, runWaiting))
+await Promise.all(
+  Array.from({ length: concurrency }, (_, lane) =>
+    runFrom(lane % 2 === 0 ? () => waiting.shift() : () => waiting.pop()),
+  ),
+)
 const passed = await report.end(machine)
 await postgres.stop()
 await rm(dataDir, { recursive: true, force: true })
 process.exit(passed && !stop.signal.aborted ? 0 : 1)
 
-async function runWaiting(): Promise<void> {
-  for (let file = waiting.shift(); file !== undefined && !stop.signal.aborted; file = waiting.shift()) {
+/** Until no file is left. One lane takes them from the front, the next from the back, so that they meet. */
+async function runFrom(next: () => string | undefined): Promise<void> {
+  for (let file = next(); file !== undefined && !stop.signal.aborted; file = next()) {
     const dir = join(dataDir, 'files', String(started++).padStart(4, '0'))
     await mkdir(dir, { recursive: true })
     const slowness = slownessNow(machine)

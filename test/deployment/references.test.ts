@@ -80,6 +80,10 @@ const plants: Plant[] = [
     /no ObjectStore elsewhere/,
     (all) => set(specOf(all, 'Cluster', 'flatline-db').plugins[0].parameters, { barmanObjectName: 'elsewhere' }),
   ],
+  [
+    /AlertmanagerConfig\/flatline: no secret flatline-alerting with slack/,
+    (all) => set(specOf(all, 'AlertmanagerConfig').receivers[0].slackConfigs[0].apiURL, { key: 'slack' }),
+  ],
   [/nobody makes backups/, (all) => set(ofKind(all, 'ScheduledBackup')[0]!.spec.cluster, { name: 'other' })],
 ]
 

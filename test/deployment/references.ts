@@ -29,6 +29,7 @@ export function danglingReferences(documents: Manifest[]): string[] {
     ...ofKind(documents, 'ServiceMonitor').flatMap((monitor) => monitorProblems(documents, keys, monitor)),
     ...ofKind(documents, 'ObjectStore').flatMap((store) => storeProblems(keys, store)),
     ...ofKind(documents, 'Cluster').flatMap((cluster) => clusterProblems(documents, cluster)),
+    ...ofKind(documents, 'AlertmanagerConfig').flatMap((config) => receiverProblems(keys, config)),
   ]
 }
 
@@ -224,6 +225,13 @@ function clusterProblems(documents: Manifest[], { metadata, spec }: Manifest): s
     ),
     ...unless(backups.includes(metadata.name), `${metadata.name}: nobody makes backups of it`),
   ]
+}
+
+function receiverProblems(keys: Set<string>, config: Manifest): string[] {
+  const configs = config.spec.receivers.flatMap(({ name: _, ...kinds }: Node) => Object.values(kinds).flat())
+  return configs.flatMap(({ apiURL, routingKey, urlSecret }: Node) =>
+    secretProblems(keys, apiURL ?? routingKey ?? urlSecret ?? {}).map((problem) => `${nameOf(config)}: ${problem}`),
+  )
 }
 
 function selected(documents: Manifest[], selector: Selector): Workload[] {

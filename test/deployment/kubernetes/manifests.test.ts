@@ -42,10 +42,12 @@ for (const name of overlays) {
     assert.deepEqual(strays.map(nameOf), [])
   })
 
-  // The chart's values `serviceMonitorSelectorNilUsesHelmValues`, `podMonitor…` and `rule…` are true by default:
+  // The chart's values `serviceMonitorSelectorNilUsesHelmValues`, `podMonitor…` and `rule…` are true by default, and its
+  // `alertmanagerConfigSelector` selects everything; an installation that selects by label usually takes the same one.
   // https://github.com/prometheus-community/helm-charts/tree/main/charts/kube-prometheus-stack
   test(`${name}: the Prometheus of a default kube-prometheus-stack selects the rules and monitors`, rendering, () => {
-    const selected = ['PrometheusRule', 'ServiceMonitor', 'PodMonitor'].flatMap((kind) => ofKind(overlay(name), kind))
+    const kinds = ['PrometheusRule', 'ServiceMonitor', 'PodMonitor', 'AlertmanagerConfig']
+    const selected = kinds.flatMap((kind) => ofKind(overlay(name), kind))
     assert.ok(selected.some(({ kind }) => kind === 'PrometheusRule'))
     assert.deepEqual(
       selected.filter(({ metadata }) => metadata.labels?.release !== 'kube-prometheus-stack').map(nameOf),
@@ -100,6 +102,7 @@ test('the example of the secrets is valid', async () => {
     'Secret/flatline-secrets',
     'Secret/flatline-postgres',
     'Secret/flatline-backups',
+    'Secret/flatline-alerting',
   ])
   assert.deepEqual([...(await checkModels(documents)), ...checkTypes(documents)], [])
 })

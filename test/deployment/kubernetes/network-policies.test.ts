@@ -23,6 +23,7 @@ function cast(namespace: string, database: Record<string, string>, ingress: stri
     stranger: pod('default', { app: 'something' }),
     ingress: pod(ingress, { 'app.kubernetes.io/name': 'ingress' }),
     prometheus: pod('monitoring', { 'app.kubernetes.io/name': 'prometheus' }),
+    alertmanager: pod('monitoring', { 'app.kubernetes.io/name': 'alertmanager' }),
     grafana: pod('monitoring', { 'app.kubernetes.io/name': 'grafana' }),
     operator: pod('cnpg-system', { 'app.kubernetes.io/name': 'cloudnative-pg' }),
     dns: pod('kube-system', { 'k8s-app': 'kube-dns' }),
@@ -41,6 +42,7 @@ type Line = [from: keyof Cast, to: keyof Cast, port: number, protocol?: 'TCP' | 
 const allowed: Line[] = [
   ['ingress', 'server', 8000],
   ['prometheus', 'server', 8000],
+  ['alertmanager', 'server', 8000], // the ping of the watchdog
   ['server', 'server', 8000],
   ['server', 'database', 5432],
   ['migration', 'database', 5432],

@@ -193,6 +193,11 @@ export const health = Type.Object(
       10_000,
       'Time without a run of the detector after which the detector check is degraded',
     ),
+    replicasExpected: integer(
+      0,
+      'How many replicas should run at least: fewer alert (metric replicas_expected); 0 if that is not known',
+      { minimum: 0, maximum: 10_000 },
+    ),
     cacheMinHitRatio: Type.Number({
       default: 0.1,
       minimum: 0,

@@ -41,6 +41,7 @@ export const healthPlugin = fp<{ config: Config }>(
       isStalled: () => heartbeats.failover?.isStalled() ?? false,
     })
     observeHealth(app, health, readiness, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
+    app.domainMetrics.observe('replicas_expected', () => [{ value: limits.replicasExpected }])
     // Results from before the database was open must not outlast the start.
     lifecycle.onStart('health', async () => health.forget())
 

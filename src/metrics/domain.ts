@@ -51,6 +51,7 @@ const observed = {
   monitors: { help: 'Checks by stored status', labels: ['status'] },
   quarantined_heartbeats: { help: 'Heartbeats in the quarantine: acknowledged, and refused by the database' },
   queue_length: { help: 'Entries waiting, by queue', labels: ['queue'] },
+  replicas_expected: { help: 'How many replicas should run at least, as configured; 0 if that is not known' },
   request_body_bytes: { help: 'Bytes of request bodies in memory: being read, or waiting for their answer' },
   shutdown_phase: { help: '0 while the process runs, 1 while it drains and closes' },
   sla_availability_ratio: {

@@ -66,7 +66,20 @@ test('the service has the documented resources, probe and replicas', { skip }, a
     start_period: '40s',
     retries: 3,
   })
-  assert.equal((await project([], { FLATLINE_REPLICAS: '1' })).services.flatline?.deploy.replicas, 1)
+})
+
+test('each replica knows how many there should be', { skip }, async () => {
+  for (const [env, replicas, expected] of [
+    [{}, 3, '3'],
+    [{ FLATLINE_REPLICAS: '1' }, 1, '1'],
+    [{ FLATLINE_REPLICAS: '3', FLATLINE__HEALTH__REPLICAS_EXPECTED: '2' }, 3, '2'],
+  ] as const) {
+    const { flatline } = (await project([], env)).services
+    assert.deepEqual(
+      [flatline?.deploy.replicas, flatline?.environment?.FLATLINE__HEALTH__REPLICAS_EXPECTED],
+      [replicas, expected],
+    )
+  }
 })
 
 test('the service can be scaled, because it has no fixed name or port', { skip }, async () => {
@@ -153,7 +166,7 @@ test('every setting in the file exists, and generated secrets are valid', {
   skip,
 }, async (t) => {
   const { environment = {} } = (await project()).services.flatline ?? {}
-  const known = settings.flatMap(({ alias, secret }) => (secret ? [alias, `${alias}_FILE`] : [alias]))
+  const known = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]))
   assert.deepEqual(
     Object.keys(environment).filter((name) => !known.includes(name)),
     [],

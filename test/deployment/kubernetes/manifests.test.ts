@@ -129,6 +129,18 @@ test('a roll-out never has fewer pods than before, and waits for each to stay re
   )
 })
 
+test('each replica knows the number of replicas that the autoscaler keeps', rendering, () => {
+  for (const name of ['production', 'staging']) {
+    const { spec } = find(overlay(name), 'HorizontalPodAutoscaler', 'flatline')
+    const configurations = overlay(name).filter(({ kind, data }) => kind === 'ConfigMap' && data?.SITE_URL)
+    assert.deepEqual(
+      configurations.map(({ data }) => data?.FLATLINE__HEALTH__REPLICAS_EXPECTED),
+      [String(spec.minReplicas)],
+      name,
+    )
+  }
+})
+
 test('the autoscaler has the documented numbers', rendering, () => {
   const { spec } = find(overlay('production'), 'HorizontalPodAutoscaler', 'flatline')
   const targets = spec.metrics.map(({ resource }: { resource: { name: string; target: object } }) => resource)

@@ -13,24 +13,24 @@ import { type Alert, alerts, isAlert, type RuleFile, read, root, ruleFiles, rule
 const skip = needsTool('promtool')
 const prometheus = join(root, 'monitoring/prometheus')
 
-/** The conditions that each requirement wants alerted, and the alert for each. */
-const asked: Record<string, string> = {
-  '001-60 no metrics for a minute': 'FlatlineDown',
-  '001-61 more than 10 % errors for two minutes': 'FlatlineHighErrorRate',
-  '001-61b p95 above a second for five minutes': 'FlatlineHighLatencyP95',
-  '001-62 circuit breaker open': 'FlatlineCircuitBreakerOpen',
-  '001-63 database connection failures': 'FlatlineDatabaseConnectionFailures',
-  '001-64 more than 90 % of the memory': 'FlatlineHighMemory',
-  '001-64 more than 80 % of the processor time': 'FlatlineHighCpu',
-  '002-13 circuit breakers change often': 'FlatlineCircuitBreakerFlapping',
-  '002-45 data too stale for 30 s': 'FlatlineDataStale',
-  '002-46 more than 5 % errors for a minute': 'FlatlineElevatedErrorRate',
-  '002-47 p99 above 500 ms for two minutes': 'FlatlineHighLatencyP99',
-  '002-48 more than 10 % failing connections for 30 s': 'FlatlineDatabaseConnectionFailureRate',
-  '003-29 unhealthy for a minute': 'FlatlineUnhealthy',
-  '003-30 not ready for 30 s': 'FlatlineNotReady',
-  '004-42 more than 50 % errors': 'FlatlineMajorityFailing',
-  '004-43 the objective is being missed': 'FlatlineErrorBudgetBurnFast',
+/** The conditions that each requirement wants alerted, the alert for each, and its severity: docs/metrics.md says who chose it. */
+const asked: Record<string, [alert: string, severity: 'critical' | 'warning']> = {
+  '001-60 no metrics for a minute': ['FlatlineDown', 'critical'],
+  '001-61 more than 10 % errors for two minutes': ['FlatlineHighErrorRate', 'critical'],
+  '001-61b p95 above a second for five minutes': ['FlatlineHighLatencyP95', 'critical'],
+  '001-62 circuit breaker open': ['FlatlineCircuitBreakerOpen', 'warning'],
+  '001-63 database connection failures': ['FlatlineDatabaseConnectionFailures', 'warning'],
+  '001-64 more than 90 % of the memory': ['FlatlineHighMemory', 'warning'],
+  '001-64 more than 80 % of the processor time': ['FlatlineHighCpu', 'warning'],
+  '002-13 circuit breakers change often': ['FlatlineCircuitBreakerFlapping', 'warning'],
+  '002-45 data too stale for 30 s': ['FlatlineDataStale', 'critical'],
+  '002-46 more than 5 % errors for a minute': ['FlatlineElevatedErrorRate', 'warning'],
+  '002-47 p99 above 500 ms for two minutes': ['FlatlineHighLatencyP99', 'warning'],
+  '002-48 more than 10 % failing connections for 30 s': ['FlatlineDatabaseConnectionFailureRate', 'critical'],
+  '003-29 unhealthy for a minute': ['FlatlineUnhealthy', 'critical'],
+  '003-30 not ready for 30 s': ['FlatlineNotReady', 'warning'],
+  '004-42 more than 50 % errors': ['FlatlineMajorityFailing', 'critical'],
+  '004-43 the objective is being missed': ['FlatlineErrorBudgetBurnFast', 'critical'],
 }
 
 test('Prometheus accepts its configuration and rules, with every lint', { skip }, () => {
@@ -83,12 +83,18 @@ test('every alert has a name, a severity, a static summary, a description and a 
   }
 })
 
-test('every alert that the founding documents require exists', () => {
-  const names = alerts.map(({ alert }) => alert)
-  assert.deepEqual(
-    Object.entries(asked).filter(([, alert]) => !names.includes(alert)),
-    [],
+test('every alert that the founding documents require exists, with the severity that docs/metrics.md gives', () => {
+  const severities = new Map(alerts.map(({ alert, labels }) => [alert, labels.severity]))
+  const documented = new Map(
+    [...read('docs/metrics.md').matchAll(/^\| `(Flatline\w+)` \| (\w+) \|/gm)].map(([, alert, severity]) => [
+      alert,
+      severity,
+    ]),
   )
+  for (const [requirement, [alert, severity]] of Object.entries(asked)) {
+    assert.equal(severities.get(alert), severity, requirement)
+    assert.equal(documented.get(alert), severity, `docs/metrics.md: ${requirement}`)
+  }
 })
 
 test('every alert fires in its test case, and does not fire in the others', { skip }, () => {

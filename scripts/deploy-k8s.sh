@@ -3,8 +3,10 @@
 # shellcheck disable=SC2154 # those are set there
 
 [ -n "$environment" ] || fail 2 '--environment is needed for k8s'
-namespace=flatline-$environment
 overlay=$repository/k8s/overlays/$environment
+# Variants of production are in its namespace.
+namespace=$(awk '$1 == "namespace:" { print $2; exit }' "$overlay/kustomization.yaml" 2> /dev/null || true)
+namespace=${namespace:-flatline-$environment}
 servers=app.kubernetes.io/name=flatline,app.kubernetes.io/component=server
 green=flatline-green
 # The second half of a patch path: a slash within a key is written ~1.

@@ -29,7 +29,7 @@ options
   --help
   compose:  --file FILE             default docker-compose.yml
             --settle SECONDS        until the load balancer has found a new replica (default 10)
-  k8s:      --environment NAME      overlay k8s/overlays/NAME, namespace flatline-NAME (needed)
+  k8s:      --environment NAME      overlay k8s/overlays/NAME, and its namespace (needed)
             --context NAME          of kubectl
             --strategy blue-green   a second set of pods gets all traffic at once when all of it is ready, and goes when the first is new
             --soak SECONDS          blue-green: how long the second set serves before the first is replaced (default 30)

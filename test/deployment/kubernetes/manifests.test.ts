@@ -120,6 +120,24 @@ test('README.md has a command for every secret in the example', () => {
   )
 })
 
+test('README.md installs each prerequisite from a release, with the names that the manifests use', rendering, () => {
+  const readme = readFileSync(join(manifests, 'README.md'), 'utf8').replaceAll(/\\\n */g, '')
+  const commands = readme.match(/^helm .*$/gm) ?? []
+  assert.ok(commands.length >= 8)
+  for (const command of commands) assert.match(command, /--version v?\d+\.\d+\.\d+ --namespace [a-z-]+( |$)/)
+  assert.doesNotMatch(readme, /\/(main|master|latest)\//)
+  const installed = commands.map((command) => /--namespace (\S+)/.exec(command)?.[1])
+  const admitted = ['production', 'staging']
+    .flatMap((name) => ofKind(overlay(name), 'NetworkPolicy'))
+    .flatMap((policy) => JSON.stringify(policy).match(/(?<="kubernetes.io\/metadata.name":")[^"]+/g) ?? [])
+  assert.deepEqual(
+    [...new Set(admitted)].filter((namespace) => !installed.includes(namespace)),
+    [],
+  )
+  const { release } = find(overlay('production'), 'ServiceMonitor', 'flatline').metadata.labels ?? {}
+  assert.ok(commands.some((command) => command.startsWith(`helm upgrade --install ${release} kube-prometheus-stack `)))
+})
+
 test('a roll-out never has fewer pods than before, and waits for each to stay ready', rendering, () => {
   const { spec } = find(overlay('production'), 'Deployment', 'flatline')
   assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })

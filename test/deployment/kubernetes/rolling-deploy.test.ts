@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -150,6 +150,17 @@ test('a version other than the expected one counts as unhealthy', { skip }, asyn
   assert.equal(code, 6, err)
   assert.match(err, /blue-1 runs version 0\.2\.0, not 0\.3\.0/)
   assert.deepEqual(changed().slice(-1), ['rollout undo deployment/flatline --to-revision=7'])
+})
+
+test('a variant of production is deployed to the namespace of its kustomization', { skip }, async (t) => {
+  const { dir, deploy, cluster } = await world(t)
+  await mkdir(join(dir, 'k8s/overlays/loadbalancer'))
+  await cp(join(dir, 'k8s/overlays/production'), join(dir, 'k8s/overlays/loadbalancer'), { recursive: true })
+  await appendFile(join(dir, 'k8s/overlays/loadbalancer/kustomization.yaml'), 'namespace: flatline-production\n')
+  const { code, err } = await deploy('preflight', '--environment', 'loadbalancer')
+  assert.equal(code, 0, err)
+  assert.match(err, /namespace flatline-production,/)
+  assert.deepEqual(cluster.applied, [])
 })
 
 test('the script says when a rollback is impossible', { skip }, async (t) => {

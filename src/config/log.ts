@@ -1,6 +1,6 @@
 // Settings of the log.
 import { Type } from 'typebox'
-import { integer } from './kinds.ts'
+import { integer, milliseconds } from './kinds.ts'
 
 export const log = Type.Object(
   {
@@ -44,6 +44,13 @@ export const log = Type.Object(
       rule: 'must be an octal mode in which the owner reads and writes and others read at most, such as 640',
       description: 'Mode of new log files, in octal; 640 lets a collector in the same group read them',
     }),
+    slowBatchMs: milliseconds(1000, 'A batch of heartbeats that takes longer is logged at warn; 0 is off', {
+      minimum: 0,
+    }),
+    slowDetectorPassMs: milliseconds(1000, 'A pass of the detector that takes longer is logged at warn; 0 is off', {
+      minimum: 0,
+    }),
+    slowDeliveryMs: milliseconds(5000, 'A delivery that takes longer is logged at warn; 0 is off', { minimum: 0 }),
     anonymizeIp: Type.Boolean({
       default: false,
       env: 'LOG_ANONYMIZE_IP',

@@ -118,6 +118,7 @@ export const database = Type.Object(
     slowQueryMs: milliseconds(1000, 'Statements that take longer are logged, without their values; 0 is off', {
       minimum: 0,
     }),
+    slowMigrationMs: milliseconds(10_000, 'A migration that takes longer is logged at warn; 0 is off', { minimum: 0 }),
     allowEmbedded: flag('ALLOW_EMBEDDED_DATABASE', 'Lets the production profile run on the embedded database'),
     allowPlaintext: flag('DATABASE_ALLOW_PLAINTEXT', 'Lets the production profile use a remote database without TLS'),
   },

@@ -58,6 +58,8 @@ export type MigrateOptions = {
   signal?: AbortSignal
   /** Called whenever a migration has to wait for transactions that use its tables. */
   blocked?: (migration: string, retryInMs: number) => void
+  /** Called after each migration; the time includes its waiting. */
+  applied?: (migration: string, ms: number) => void
 }
 
 /**
@@ -78,7 +80,11 @@ export async function migrate(
   try {
     await client.query(createBookkeeping)
     const pending = await pendingOf(client, migrations)
-    for (const migration of pending) await applyPatiently(client, migration, options)
+    for (const migration of pending) {
+      const began = performance.now()
+      await applyPatiently(client, migration, options)
+      options.applied?.(migration.name, performance.now() - began)
+    }
     await checkCompatibility(client, migrations)
     return pending.map(({ name }) => name)
   } finally {

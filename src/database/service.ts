@@ -103,7 +103,8 @@ export function createDatabase(options: {
       if (config.database.url === undefined)
         embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal, onTakenOver: endProcess })
       const settings = connectionOptions(config, embedded)
-      await waitFor(() => prepare(settings, migrations, log, signal), log, signal)
+      const { slowMigrationMs } = config.database
+      await waitFor(() => prepare(settings, migrations, { log, slowMigrationMs }, signal), log, signal)
       if (signal.aborted) return
       client = createClient(settings, {
         connectionLost: (err) => {
@@ -156,7 +157,7 @@ function connectionOptions({ database, breakers }: Config, embedded: EmbeddedPos
 async function prepare(
   settings: ConnectionOptions,
   migrations: readonly Migration[],
-  log: DatabaseLog,
+  { log, slowMigrationMs }: { log: DatabaseLog; slowMigrationMs: number },
   signal: AbortSignal,
 ): Promise<void> {
   const client = new pg.Client({ ...settings.connection, connectionTimeoutMillis: settings.connectTimeoutMs })
@@ -164,15 +165,18 @@ async function prepare(
   try {
     await client.connect()
     await requireSupportedServer(client)
-    const applied = await migrate(client, migrations, {
+    await migrate(client, migrations, {
       signal,
       blocked: (migration, retryInMs) =>
         log.warn(
           { event: 'migration.blocked', migration, retryInMs },
           'a migration waits for transactions that use its tables',
         ),
+      applied(migration, ms) {
+        const level = slowMigrationMs > 0 && ms > slowMigrationMs ? 'warn' : 'info'
+        log[level]({ event: 'migration.applied', migration, durationMs: Math.round(ms) }, 'migration applied')
+      },
     })
-    for (const name of applied) log.info({ event: 'migration.applied', migration: name }, 'migration applied')
   } finally {
     await client.end().catch(() => undefined)
   }

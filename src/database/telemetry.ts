@@ -3,6 +3,7 @@
 
 import { failureReason } from '../core/failure-reason.ts'
 import { breakerRefused, isDatabaseAway } from '../kit/availability.ts'
+import { createLineLimit } from '../logging/timing.ts'
 
 export type DatabaseLog = {
   debug(o: object, message: string): void
@@ -18,8 +19,8 @@ export type DatabaseMetrics = {
   failure(reason: string): void
 }
 
-/** A statement that is slow once is often slow a thousand times. */
-const slowLineEveryMs = 10_000
+/** When the whole database is slow, all statements are. */
+const slowLines = { everyMs: 10_000, total: 20 }
 
 export function createTelemetry(options: {
   metrics: DatabaseMetrics
@@ -28,7 +29,7 @@ export function createTelemetry(options: {
   monotonic: () => number
 }) {
   const { metrics, log, slowQueryMs, monotonic } = options
-  const quietUntil = new Map<string, number>()
+  const slowLine = createLineLimit({ ...slowLines, monotonic })
   let lostAt: number | null = null
 
   function answered(): void {
@@ -60,9 +61,11 @@ export function createTelemetry(options: {
       // without limit.
       const kind = name.replace(/_\d{8}$/, '_day')
       metrics.statement(kind, ms / 1000)
-      if (slowQueryMs === 0 || ms <= slowQueryMs || (quietUntil.get(kind) ?? 0) > monotonic()) return
-      quietUntil.set(kind, monotonic() + slowLineEveryMs)
-      log.warn({ event: 'database.slow_query', statement: name, durationMs: Math.round(ms) }, 'slow statement')
+      if (slowQueryMs === 0 || ms <= slowQueryMs) return
+      const leftOut = slowLine(kind)
+      const line = { event: 'database.slow_query', statement: name, durationMs: Math.round(ms) }
+      if (leftOut === null) log.debug(line, 'slow statement')
+      else log.warn({ ...line, ...(leftOut > 0 && { leftOut }) }, 'slow statement')
     },
 
     failed(error: unknown): void {

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import { createLoop } from '../kit/loop.ts'
+import { createTiming } from '../logging/timing.ts'
 import { createDetector } from './service.ts'
 
 declare module 'fastify' {
@@ -10,8 +11,8 @@ declare module 'fastify' {
   }
 }
 
-export const detectorPlugin = fp<{ config: Config['detector'] }>(
-  async (app, { config }) => {
+export const detectorPlugin = fp<{ config: Config['detector']; slowPassMs: number }>(
+  async (app, { config, slowPassMs }) => {
     const { blindTime, checks, database, log } = app
     const metrics = app.domainMetrics
     const detect = createDetector({
@@ -26,6 +27,7 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       log,
       observeLateness: (seconds) => metrics.detectorLateness.observe(seconds),
     })
+    const timing = createTiming({ log, event: 'detector.pass', message: 'due checks evaluated', slowMs: slowPassMs })
     let lastRun = 0
     let startedAt = 0
     app.decorate('detector', { lastRun: () => lastRun, startedAt: () => startedAt })
@@ -45,7 +47,14 @@ export const detectorPlugin = fp<{ config: Config['detector'] }>(
       log,
       step: async () => {
         const observed = metrics.detectorSeconds.startTimer()
-        const { evaluated, more } = await detect().finally(observed)
+        let due: number | null = null
+        let more = false
+        let evaluated = false
+        try {
+          ;({ evaluated, due, more } = await detect())
+        } finally {
+          timing(observed() * 1000, { success: due !== null, items: due ?? 0 })
+        }
         if (evaluated) lastRun = database.clock.now()
         metrics.detectorRun.set(lastRun / 1000)
         return more

@@ -16,8 +16,8 @@ import { isDatabaseAway } from '../kit/availability.ts'
  */
 const settleMs = 200
 
-/** `evaluated` is false if the record of acceptance is too old to apply deadlines. */
-export type Detection = { evaluated: boolean; more: boolean }
+/** `evaluated` is false if the record of acceptance is too old to apply deadlines; `due` is how many checks were due. */
+export type Detection = { evaluated: boolean; due: number; more: boolean }
 
 export type DetectorOptions = {
   checks: Pick<Checks, 'due' | 'change'>
@@ -42,11 +42,11 @@ export function createDetector(options: DetectorOptions) {
 
   /** Evaluates every check that is due. */
   return async function detect(): Promise<Detection> {
-    if (!isCurrent()) return { evaluated: false, more: false }
+    if (!isCurrent()) return { evaluated: false, due: 0, more: false }
     const own = Math.min(clock.now() - settleMs, oldestWaiting() ?? Number.POSITIVE_INFINITY)
     const { ids, horizon } = await dueBy(own)
     if (ids.length > 0) await evaluate(ids, horizon).catch((error: Error) => evaluateEach(ids, horizon, error))
-    return { evaluated: true, more: ids.length === batchMax }
+    return { evaluated: true, due: ids.length, more: ids.length === batchMax }
   }
 
   /** Other replicas report twice a second, so their watermark is read again only if a check would be due. */

@@ -6,6 +6,7 @@ import type { Config } from '../config/load.ts'
 import { signalKinds } from '../core/heartbeat.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
 import { createLoop, type Loop } from '../kit/loop.ts'
+import { createTiming } from '../logging/timing.ts'
 import { openSpool } from '../spool/spool.ts'
 import { dialects } from './dialects/all.ts'
 import { mount } from './dialects/mount/mount.ts'
@@ -45,6 +46,12 @@ export const ingestPlugin = fp<{ config: Config }>(
           })
         : null
     const { bodies, loop: trimming } = boundedBodies(app)
+    const timing = createTiming({
+      log: app.log,
+      event: 'batch.written',
+      message: 'batch of heartbeats written',
+      slowMs: config.log.slowBatchMs,
+    })
     const heartbeats = createHeartbeats({
       spool,
       bodies,
@@ -64,7 +71,9 @@ export const ingestPlugin = fp<{ config: Config }>(
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),
       makePartitions: (instants) => ensurePartitionsAt(database, instants),
       log: app.log,
-      observeBatch: (entries, seconds) => {
+      observeBatch: (entries, seconds, written) => {
+        timing(seconds * 1000, { success: written, items: entries })
+        if (!written) return
         metrics.batchEntries.observe(entries)
         metrics.batchSeconds.observe(seconds)
       },

@@ -58,7 +58,7 @@ export type HeartbeatsOptions = {
   limits: { queueMaxEntries: number; queueMaxBytes: number; batchMax: number; divertAfterMs: number }
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
-  observeBatch: (entries: number, seconds: number) => void
+  observeBatch: (entries: number, seconds: number, written: boolean) => void
   /** Creates the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
   log: {
@@ -126,9 +126,14 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     how: { again: boolean; isPatient: boolean },
   ): Promise<(Outcome | Error)[]> {
     const began = clock.monotonic()
-    const results = await writer.write(entries, how)
-    observeBatch(entries.length, (clock.monotonic() - began) / 1000)
-    return results
+    let written = false
+    try {
+      const results = await writer.write(entries, how)
+      written = true
+      return results
+    } finally {
+      observeBatch(entries.length, (clock.monotonic() - began) / 1000, written)
+    }
   }
 
   /** One line per batch: otherwise an outage would write one for every heartbeat. */

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
 import { createLoop } from '../kit/loop.ts'
+import { createTiming } from '../logging/timing.ts'
 import { checkPageRoutes } from './check-page/check-page-routes.ts'
 import { createAlertLinkAuthenticators } from './link-authenticators.ts'
 import { deliveryRoutes } from './routes.ts'
@@ -27,8 +28,8 @@ const renewalsPerLease = 3
 /** Waiting longer for a destination that hangs would use the time of the other steps of the shutdown. */
 const drainMs = 5000
 
-export const notificationsPlugin = fp<{ config: Config['alerting'] }>(
-  async (app, { config }) => {
+export const notificationsPlugin = fp<{ config: Config['alerting']; slowDeliveryMs: number }>(
+  async (app, { config, slowDeliveryMs }) => {
     const { channels, checks, circuitBreakers: breakers, database, domainMetrics: metrics, log } = app
     const notifications = createNotifications({
       database,
@@ -41,6 +42,7 @@ export const notificationsPlugin = fp<{ config: Config['alerting'] }>(
       limits: config,
       onFree: () => deliveries.wake(),
       count: (kind, outcome, projectId) => metrics.deliveries.inc({ kind, outcome, tenant: metrics.tenant(projectId) }),
+      timed: createTiming({ log, event: 'delivery.attempt', message: 'delivery attempted', slowMs: slowDeliveryMs }),
       log,
       now: database.clock.now,
       random: Math.random,

@@ -8,7 +8,7 @@ import type { Settings } from '../checks/fields/fields.ts'
 import type { CheckView } from '../checks/view.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import type { Database } from '../database/service.ts'
-import { createAttempts } from './attempts/attempt.ts'
+import { createAttempts, type DeliveryTiming } from './attempts/attempt.ts'
 import { createComposer } from './attempts/compose.ts'
 import { createConclude, type NotificationLog } from './attempts/conclude.ts'
 import type { DeliveryOutcome, DeliveryPolicy } from './attempts/outcome.ts'
@@ -50,6 +50,7 @@ export type NotificationOptions = {
   /** Called when a claim may find more than before. */
   onFree: () => void
   count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
+  timed: DeliveryTiming
   log: NotificationLog
   now: () => number
   random: () => number

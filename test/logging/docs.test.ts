@@ -22,9 +22,8 @@ test('docs/logging.md lists every event that the code logs, and no other', () =>
     ),
   )
   const logged = new Set([...literal, ...Object.values(composed).flat()])
-  const listed = [
-    ...readFileSync(join(root, 'docs/logging.md'), 'utf8').matchAll(/^\| `([a-z._]+)` \| ([a-z, ]+) \| (.{10,}) \|$/gm),
-  ]
+  const [, events = ''] = readFileSync(join(root, 'docs/logging.md'), 'utf8').split('\n## Events\n')
+  const listed = [...events.matchAll(/^\| `([a-z._]+)` \| ([a-z, ]+) \| (.{10,}) \|$/gm)]
   assert.deepEqual(
     listed.map(([, name]) => name),
     [...logged].sort(),

@@ -127,6 +127,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       settingsOf: async (project, id) => (await checks.find(project, id)).settings,
       onFree: () => undefined,
       count: (kind, outcome) => outcomes.push(`${kind} ${outcome}`),
+      timed: () => undefined,
       random: () => 0.5,
     })
 

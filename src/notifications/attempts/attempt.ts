@@ -26,8 +26,15 @@ export type AttemptOptions = {
   now: () => number
   random: () => number
   count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
+  timed: DeliveryTiming
   log: NotificationLog
 }
+
+/** The time of an attempt, from the claim to the written outcome; `sendMs` is the part until the outcome was known. */
+export type DeliveryTiming = (
+  ms: number,
+  attempt: { success: boolean; items: number; kind: string; delivery: string; sendMs: number },
+) => void
 
 const writeRetry = { baseMs: 100, maxMs: 2000 }
 /** The pause after a failure other than an outage of the database. */
@@ -98,6 +105,20 @@ export function createAttempts(options: AttemptOptions) {
     return results
   }
 
+  /** Of one delivery, or of a group with its first. */
+  function stopwatch({ id, kind }: store.ClaimedDelivery, items: number) {
+    const began = performance.now()
+    let sendMs = 0
+    let success = false
+    return {
+      answered(isSuccess: boolean): void {
+        sendMs = Math.round(performance.now() - began)
+        success = isSuccess
+      },
+      written: () => options.timed(performance.now() - began, { success, items, kind, delivery: id, sendMs }),
+    }
+  }
+
   return {
     /**
      * Never rejects: an error outside of the sending itself is logged, and the claim expires. The outcome is recorded
@@ -105,9 +126,11 @@ export function createAttempts(options: AttemptOptions) {
      */
     async attempt(delivery: store.ClaimedDelivery, signal: AbortSignal, call: BreakerCall): Promise<void> {
       const lease = options.leases.hold([delivery])
+      const watch = stopwatch(delivery, 1)
       try {
         const channel = await channelOf(delivery)
         const result = await resultOf(delivery, channel, signal, call, lease)
+        watch.answered(result.kind !== 'failed')
         const [at, chance] = [now(), random()]
         await retryWrite(() => conclude(delivery, channel, result, at, chance), signal)
       } catch (err) {
@@ -118,6 +141,7 @@ export function createAttempts(options: AttemptOptions) {
       } finally {
         lease.release()
         call.release()
+        watch.written()
       }
     },
 
@@ -125,9 +149,11 @@ export function createAttempts(options: AttemptOptions) {
     async attemptGroup(group: readonly store.ClaimedDelivery[], signal: AbortSignal, call: BreakerCall): Promise<void> {
       const [first] = group as [store.ClaimedDelivery]
       const lease = options.leases.hold(group)
+      const watch = stopwatch(first, group.length)
       try {
         const channel = await channelOf(first)
         const results = await resultsOf(group, channel, signal, call, lease)
+        watch.answered([...results.values()].every(({ kind }) => kind !== 'failed'))
         const [at, chance] = [now(), random()]
         for (const [delivery, result] of results)
           await retryWrite(() => conclude(delivery, channel, result, at, chance), signal)
@@ -139,6 +165,7 @@ export function createAttempts(options: AttemptOptions) {
       } finally {
         lease.release()
         call.release()
+        watch.written()
       }
     },
 

@@ -66,7 +66,7 @@ test('alerts about the service itself are written after a refused one', async (t
   const { database } = running.app
   await refuse(running, 'service_alerts', "NEW.level = ''INFO''")
   const logged: object[] = []
-  const calm = { requests: 0, errorRate: 0, availability: 1, p95: null }
+  const calm = { requests: 0, errorRate: 0, availability: 1, p95: null, p99: null }
   const figures = {
     minute: calm,
     twoMinutes: calm,
@@ -74,12 +74,22 @@ test('alerts about the service itself are written after a refused one', async (t
     hour: calm,
     stalenessMs: 0,
     unreachableProjects: 0,
+    memoryPercent: null,
+    trend: { cpuShare: null, heapUsedBytes: null, databaseFailures: 0, databaseFailureShare: null, waiting: 0 },
   }
   let openBreakers = ['pigeon']
   const alerts = createServiceAlerts({
     database,
     node: 'test',
-    targets: { availability: 0.9, latencyP95Ms: 500, maxStalenessMs: 1000 },
+    targets: {
+      availability: 0.9,
+      latencyP95Ms: 500,
+      maxStalenessMs: 1000,
+      memoryWarnPercent: 80,
+      memoryDegradedPercent: 90,
+      heapLimitBytes: 1,
+      cpuLimitCores: 1,
+    },
     calmMs: 0,
     read: async () => ({ ...figures, openBreakers, health: 'healthy', unhealthyChecks: [] }),
     notify: async () => {},

@@ -4,6 +4,7 @@
 import type { BreakerPhase } from '../core/alerting/breaker.ts'
 import type { PoolState } from '../database/service.ts'
 import { isDatabaseAway } from '../kit/availability.ts'
+import type { Load } from './overload.ts'
 import type { HealthCheck } from './service.ts'
 
 const mebibyte = 2 ** 20
@@ -91,17 +92,16 @@ export function diskCheck(
   })
 }
 
-export type Load = { eventLoopDelay: number; eventLoopUtilized: number }
-
 /** Overload of the event loop, which slows everything that this process does. */
 export function processCheck(options: {
   load: () => Load
+  isOverloaded: () => boolean
   /** Microseconds of processor time so far, user and system together. */
   cpuMicros: () => number
   counts: () => Promise<{ threads: number | null; openFiles: number | null }>
   monotonic: () => number
 }): HealthCheck {
-  const { load, cpuMicros, counts, monotonic } = options
+  const { load, isOverloaded, cpuMicros, counts, monotonic } = options
   let before = { at: monotonic(), micros: cpuMicros() }
   return check('process', true, async () => {
     const { eventLoopDelay, eventLoopUtilized } = load()
@@ -110,7 +110,7 @@ export function processCheck(options: {
     const cpuPercent = Math.round((now.micros - before.micros) / 10 / elapsedMs)
     before = now
     return {
-      status: eventLoopDelay > 1000 || eventLoopUtilized > 0.98 ? 'degraded' : 'healthy',
+      status: isOverloaded() ? 'degraded' : 'healthy',
       eventLoopDelayMs: Math.round(eventLoopDelay),
       eventLoopUtilization: Math.round(eventLoopUtilized * 100) / 100,
       cpuPercent,

@@ -7,6 +7,7 @@ import { createAddressList } from '../http/admission/address-list.ts'
 import { isInternal } from '../http/admission/internal.ts'
 import * as checks from './checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from './limits.ts'
+import { createOverload } from './overload.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { healthRoutes, statusRoutes } from './routes.ts'
 import { createHealth, type Health, type HealthCheck, type HealthReport, type HealthStatus } from './service.ts'
@@ -19,6 +20,8 @@ declare module 'fastify' {
   }
 }
 
+const sampleMs = 1000
+
 export const healthPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, heartbeats, detector, lifecycle, domainMetrics: metrics } = app
@@ -30,14 +33,19 @@ export const healthPlugin = fp<{ config: Config }>(
 
     const health = createHealth({ monotonic })
     app.decorate('health', health)
-    for (const check of createChecks(app, config, { stalenessMs, limitBytes })) health.register(check)
+    const overload = createOverload({ load: app.memoryUsage, isStarted: () => lifecycle.phase === 'ready' })
+    const sampling = setInterval(overload.sample, sampleMs).unref()
+    app.addHook('onClose', async () => clearInterval(sampling))
+    const figures = { stalenessMs, limitBytes, isOverloaded: overload.isLasting }
+    for (const check of createChecks(app, config, figures)) health.register(check)
     if (app.redis) health.register(checks.redisCheck(app.redis.ping))
 
     const readiness = createReadiness({
       health,
       phase: () => lifecycle.phase,
+      isMigrated: () => lifecycle.wasReady,
       needed: ['database'],
-      shown: ['circuit_breakers', 'redis'],
+      shown: ['memory', 'disk', 'circuit_breakers', 'redis'],
       isStalled: () => heartbeats.failover?.isStalled() ?? false,
     })
     observeHealth(app, health, readiness, { stalenessMs, maxStalenessMs: limits.maxStalenessMs, limitBytes })
@@ -73,10 +81,11 @@ export const healthPlugin = fp<{ config: Config }>(
 function createChecks(
   app: FastifyInstance,
   config: Config,
-  figures: { stalenessMs: () => number; limitBytes: number },
+  figures: { stalenessMs: () => number; limitBytes: number; isOverloaded: () => boolean },
 ): HealthCheck[] {
   const { database, heartbeats, detector } = app
   const { health: limits, environment, server } = config
+  const { isOverloaded } = figures
   const { now, monotonic } = database.clock
   return [
     checks.databaseCheck({
@@ -94,7 +103,7 @@ function createChecks(
       degradedPercent: limits.memoryDegradedPercent,
     }),
     checks.diskCheck(() => diskUsage(server.dataDir), limits.diskDegradedPercent),
-    checks.processCheck({ load: app.memoryUsage, cpuMicros, counts: () => processCounts(), monotonic }),
+    checks.processCheck({ load: app.memoryUsage, isOverloaded, cpuMicros, counts: () => processCounts(), monotonic }),
     checks.cacheCheck({ stats: app.projects.cacheStats, minHitRatio: limits.cacheMinHitRatio, monotonic }),
     checks.circuitBreakersCheck(app.circuitBreakers.states),
     checks.encryptionCheck(app.channels.testEncryption, environment),

@@ -1,7 +1,7 @@
 // Whether this replica can accept heartbeats now: what the probe answers and what the metric shows.
 
 import type { Phase } from '../lifecycle/service.ts'
-import type { Health } from './service.ts'
+import type { Health, HealthReport, HealthStatus } from './service.ts'
 
 /** `checks` contains further checks that do not make a replica unready. */
 export type Readiness = { ready: boolean; checks: Record<string, string>; reasons: string[] }
@@ -15,6 +15,8 @@ const patienceMs = 5000
 export function createReadiness(options: {
   health: Pick<Health, 'report' | 'wellWithin'>
   phase: () => Phase
+  /** Whether the migrations of this version have been applied. */
+  isMigrated: () => boolean
   /** Names of the checks without which the service cannot accept a heartbeat. */
   needed: readonly string[]
   /** Names of checks that are also shown. */
@@ -22,20 +24,22 @@ export function createReadiness(options: {
   /** Whether heartbeats that this replica accepts stay in its spool although the database answers. */
   isStalled: () => boolean
 }): () => Promise<Readiness> {
-  const { health, phase, needed, shown, isStalled } = options
+  const { health, phase, isMigrated, needed, shown, isStalled } = options
+  let found: HealthReport['checks'] = {}
   return async () => {
     const state = phase()
-    const checks: Record<string, string> = { server: state }
-    if (state === 'ready') {
-      const found = (await health.report()).checks
-      for (const name of needed) checks[name] = found[name]?.status ?? 'unknown'
-      for (const name of shown) if (found[name]) checks[name] = found[name].status
-    }
-    const reasons = Object.entries(checks)
-      .filter(([name, status]) => !shown.includes(name) && !['ready', 'healthy', 'degraded'].includes(status))
-      .filter(([name]) => !health.wellWithin(name, patienceMs))
-      .map(([name, status]) => `${name} is ${status}`)
+    // While the process ends, the database is closed: the answer shows what was last found, at once.
+    if (state !== 'draining') found = (await health.report()).checks
+    const statusOf = (name: string) => [name, found[name]?.status ?? 'unknown'] as const
+    const critical = needed.map(statusOf)
+    const others = shown.filter((name) => found[name]).map(statusOf)
+    const missing = critical.filter(([name, status]) => isBad(status) && !health.wellWithin(name, patienceMs))
+    const reasons = state === 'ready' ? missing.map(([name, status]) => `${name} is ${status}`) : [`server is ${state}`]
     if (isStalled()) reasons.push('the replay of the spool makes no progress')
+    const migrations = isMigrated() ? 'applied' : 'pending'
+    const checks = { server: state, ...Object.fromEntries(critical), migrations, ...Object.fromEntries(others) }
     return { ready: reasons.length === 0, checks, reasons }
   }
 }
+
+const isBad = (status: HealthStatus) => status !== 'healthy' && status !== 'degraded'

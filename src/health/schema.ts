@@ -24,7 +24,8 @@ export const live = (path: string) => ({
   response: { 200: json('It does', Live, { alive: true, timestamp, uptime: 86_400 }) },
 })
 
-const ready = { ready: true, timestamp, checks: { server: 'ready', database: 'healthy' }, reasons: [] }
+const found = { server: 'ready', database: 'healthy', migrations: 'applied', memory: 'healthy', disk: 'healthy' }
+const ready = { ready: true, timestamp, checks: found, reasons: [] }
 
 export const readiness = (path: string) => ({
   operationId: nameOf(path),
@@ -35,7 +36,7 @@ export const readiness = (path: string) => ({
     503: json('It cannot, with the reasons', Readiness, {
       ...ready,
       ready: false,
-      checks: { server: 'draining' },
+      checks: { ...found, server: 'draining' },
       reasons: ['server is draining'],
     }),
   },

@@ -1,11 +1,15 @@
 import { hostname } from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config/load.ts'
+import { cpuLimitCores } from '../health/limits.ts'
 import type { Health } from '../health/service.ts'
 import { createLoop } from '../kit/loop.ts'
 import { serviceAlertRoutes } from './routes.ts'
 import type { Measurements } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
+import { createTrend, type Reading } from './trend.ts'
 
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -25,6 +29,8 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       unreachable = await channels.unreachableProjects().catch(() => unreachable)
       return unreachable
     }
+    const trend = createTrend()
+    const { memoryWarnPercent, memoryDegradedPercent } = config.health
     const serviceAlerts = createServiceAlerts({
       database,
       node: hostname().slice(0, 100),
@@ -33,6 +39,10 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         availability: serviceAvailability,
         latencyP95Ms: serviceLatencyMs,
         maxStalenessMs: config.health.maxStalenessMs,
+        memoryWarnPercent,
+        memoryDegradedPercent,
+        heapLimitBytes: getHeapStatistics().heap_size_limit,
+        cpuLimitCores: Math.min(1, cpuLimitCores()),
       },
       read: async () => ({
         // Whole minutes, so that the current minute counts together with the previous one.
@@ -46,6 +56,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         stalenessMs: Math.max(0, clock.now() - (heartbeats.oldestWaiting() ?? clock.now())),
         unreachableProjects: await countUnreachable(),
         ...(await readHealth(health)),
+        trend: trend(await readCounters(app)),
       }),
       notify: (tx, notice) => notifications.notify(tx, { ...notice, channelIds }),
       log,
@@ -96,12 +107,30 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
   },
 )
 
-async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'unhealthyChecks'>> {
+async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'unhealthyChecks' | 'memoryPercent'>> {
   const { status, checks } = await health.report()
   const unhealthyChecks = Object.entries(checks).filter(
     ([, check]) => check.status === 'degraded' || check.status === 'unhealthy',
   )
-  return { health: status, unhealthyChecks: unhealthyChecks.map(([name]) => name) }
+  const percentage = checks.memory?.percentage
+  return {
+    health: status,
+    unhealthyChecks: unhealthyChecks.map(([name]) => name),
+    memoryPercent: typeof percentage === 'number' ? percentage : null,
+  }
+}
+
+async function readCounters({ database, domainMetrics }: FastifyInstance): Promise<Reading> {
+  const { user, system } = process.cpuUsage()
+  const total = async (name: string) => (await domainMetrics.read([name])).reduce((sum, { value }) => sum + value, 0)
+  return {
+    at: database.clock.monotonic(),
+    cpuMicros: user + system,
+    heapUsedBytes: getHeapStatistics().used_heap_size,
+    databaseAttempts: await total('db_connection_attempts_total'),
+    databaseFailures: await total('db_connection_failures_total'),
+    waiting: database.poolState()?.waiting ?? 0,
+  }
 }
 
 /**

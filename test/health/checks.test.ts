@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import * as checks from '../../src/health/checks.ts'
 import { cpuLimitCores, memoryLimitBytes } from '../../src/health/limits.ts'
+import { createOverload } from '../../src/health/overload.ts'
 import { createHealth, type HealthCheck, type HealthStatus, overall } from '../../src/health/service.ts'
 import { diskUsage, processCounts } from '../../src/health/usage.ts'
 import { within } from '../patience.ts'
@@ -129,25 +130,46 @@ test('the used share of a disk is that of df', async (t) => {
   assert.ok(Math.abs(said - Math.ceil((usedBytes / totalBytes) * 100)) <= 1, `df says ${said} %`)
 })
 
-test('the process check shows processor, threads and files; a late or full event loop degrades it', async () => {
+test('the process check shows processor, threads and files; overload degrades it', async () => {
   let now = 0
   let micros = 0
-  const at = (eventLoopDelay: number, eventLoopUtilized: number) =>
+  const at = (isOverloaded: boolean) =>
     checks.processCheck({
-      load: () => ({ eventLoopDelay, eventLoopUtilized }),
+      load: () => ({ eventLoopDelay: 10, eventLoopUtilized: 0.5 }),
+      isOverloaded: () => isOverloaded,
       cpuMicros: () => micros,
       counts: async () => ({ threads: 11, openFiles: 22 }),
       monotonic: () => now,
     })
-  const busy = at(10, 0.5)
+  const busy = at(false)
   now = 1000
   micros = 250_000
   const { status, cpuPercent, threads, openFiles } = await busy.run()
   assert.deepEqual([status, cpuPercent, threads, openFiles], ['healthy', 25, 11, 22])
-  assert.equal((await at(1001, 0.1).run()).status, 'degraded')
-  assert.equal((await at(1, 0.99).run()).status, 'degraded')
+  assert.equal((await at(true).run()).status, 'degraded')
   const counts = await processCounts()
   if (process.platform === 'linux') assert.ok(Number(counts.threads) > 1 && Number(counts.openFiles) > 2)
+})
+
+test('an event loop that is late or full for three seconds is overloaded, and a start is not', () => {
+  let load = { eventLoopDelay: Number.POSITIVE_INFINITY, eventLoopUtilized: 1 }
+  let isStarted = false
+  const overload = createOverload({ load: () => load, isStarted: () => isStarted })
+  const after = (samples: number) => {
+    for (let i = 0; i < samples; i++) overload.sample()
+    return overload.isLasting()
+  }
+  assert.equal(after(60), false, 'a start that takes a minute')
+  isStarted = true
+  assert.equal(after(1), false, 'the sample that contains the end of the start')
+  assert.equal(after(2), false)
+  assert.equal(after(1), true)
+  load = { eventLoopDelay: 1000, eventLoopUtilized: 0.98 }
+  assert.equal(after(1), false)
+  load = { eventLoopDelay: 1001, eventLoopUtilized: 0 }
+  assert.deepEqual([after(2), after(1)], [false, true])
+  load = { eventLoopDelay: 0, eventLoopUtilized: 0.99 }
+  assert.equal(after(1), true)
 })
 
 test('the cache check ignores few look-ups, and degrades by many misses of the last minutes', async () => {

@@ -72,6 +72,36 @@ test('every alias of a probe answers as the probe', async (t) => {
   for (const path of ['/ready', '/readiness']) assert.deepEqual(await shape(path), await shape('/health/ready'))
 })
 
+test('the readiness probe shows server, database, migrations, memory and disk in every phase', async (t) => {
+  const { app, call, url } = await build(t)
+  const found = { database: 'healthy', migrations: 'applied', memory: 'healthy', disk: 'healthy' }
+  const ready = async () => {
+    const { status, json } = await call('GET', '/health/ready', undefined, {})
+    return { status, ...(json() as unknown as Ready) }
+  }
+  const report = (status: 'healthy' | 'degraded') => {
+    for (const name of ['memory', 'disk'])
+      app.health.register({ name, critical: false, timeoutMs: 1000, run: () => ({ status }) })
+    app.health.forget()
+  }
+  report('healthy')
+  const { checks } = await ready()
+  const { circuit_breakers, ...named } = checks
+  assert.equal(circuit_breakers, 'healthy')
+  assert.deepEqual(named, { server: 'ready', ...found })
+
+  report('degraded')
+  const full = await ready()
+  assert.deepEqual([full.status, full.ready, full.reasons], [200, true, []])
+  assert.deepEqual([full.checks.memory, full.checks.disk], ['degraded', 'degraded'])
+
+  app.lifecycle.drain()
+  const draining = await ready()
+  assert.deepEqual([draining.status, draining.reasons], [503, ['server is draining']])
+  assert.deepEqual(draining.checks, { ...full.checks, server: 'draining' })
+  assert.equal((await fetch(`${url}/health/live`)).status, 200)
+})
+
 test('/status shows what was processed, when the detector last ran, and what is not in the database', async (t) => {
   const { call } = await build(t)
   const check = (await call('POST', '/api/v3/checks/', { name: 'job', timeout: 60, grace: 60 })).json()

@@ -9,7 +9,7 @@ import { createLoop } from '../kit/loop.ts'
 import { serviceAlertRoutes } from './routes.ts'
 import type { Measurements } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
-import { createTrend, type Reading } from './trend.ts'
+import { type Counters, createTrend } from './trend.ts'
 
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
@@ -120,7 +120,7 @@ async function readHealth(health: Health): Promise<Pick<Measurements, 'health' |
   }
 }
 
-async function readCounters({ database, domainMetrics }: FastifyInstance): Promise<Reading> {
+async function readCounters({ database, domainMetrics }: FastifyInstance): Promise<Counters> {
   const { user, system } = process.cpuUsage()
   const total = async (name: string) => (await domainMetrics.read([name])).reduce((sum, { value }) => sum + value, 0)
   return {

@@ -2,7 +2,7 @@
 // a start is not evaluated.
 
 /** Counters since the start of the process, and gauges of the moment. `at` in monotonic milliseconds. */
-export type Reading = {
+export type Counters = {
   at: number
   cpuMicros: number
   heapUsedBytes: number
@@ -30,19 +30,19 @@ const longestMs = 5 * minuteMs
 
 /** `add` takes the reading of a look and returns the trend until then. */
 export function createTrend() {
-  const readings: Reading[] = []
+  const readings: Counters[] = []
 
   /** The readings since the latest one that is at least `ms` old; null if none is. */
-  function within(ms: number): readonly [Reading, ...Reading[]] | null {
+  function within(ms: number): readonly [Counters, ...Counters[]] | null {
     const latest = readings.at(-1)?.at ?? 0
     const first = readings.findLastIndex(({ at }) => latest - at >= ms)
-    return first === -1 ? null : (readings.slice(first) as [Reading, ...Reading[]])
+    return first === -1 ? null : (readings.slice(first) as [Counters, ...Counters[]])
   }
 
-  return function add(reading: Reading): Trend {
+  return function add(reading: Counters): Trend {
     readings.push(reading)
     while (readings[1] !== undefined && reading.at - readings[1].at >= longestMs) readings.shift()
-    const oldest = readings[0] as Reading
+    const oldest = readings[0] as Counters
     const long = within(longestMs)
     const middle = within(2 * minuteMs)
     const [before] = within(minuteMs / 2) ?? []

@@ -10,7 +10,14 @@ const usage = async () => `usage: flatline <command>
   restore      read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
   healthcheck  ask the service on this machine whether it is ready; exit status 0 if it is, 1 if not
 ${(await import('./cli/definitions.ts')).definitionsUsage}
+
+of a running service, each with --help:
+${(await import('./cli/resources/command.ts')).resourcesUsage}
 `
+
+const resource = (name: string) => async (args: string[]) => {
+  process.exitCode = await (await import('./cli/resources/command.ts')).runResource(name, args)
+}
 
 const commands: Record<string, (args: string[]) => Promise<void>> = {
   serve: async () => (await import('./server.ts')).serve(),
@@ -22,6 +29,11 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   export: async (args) => (await import('./cli/definitions.ts')).exportDefinitions(args),
   import: async (args) => (await import('./cli/definitions.ts')).importDefinitions(args),
   apply: async (args) => (await import('./cli/definitions.ts')).applyDefinitions(args),
+  checks: resource('checks'),
+  channels: resource('channels'),
+  deliveries: resource('deliveries'),
+  projects: resource('projects'),
+  breakers: resource('breakers'),
 }
 
 async function healthcheck(): Promise<void> {
@@ -46,6 +58,6 @@ if (command === undefined) {
 } else {
   await command(args).catch((error: Error) => {
     console.error(expected.includes(error.name) ? error.message : `flatline ${name}: ${error.message}`)
-    process.exitCode = 1
+    process.exitCode = (error as { exitCode?: number }).exitCode ?? 1
   })
 }

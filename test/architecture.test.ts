@@ -124,7 +124,7 @@ const dependencies: Record<string, string[]> = {
     'kit',
     'notifications',
   ],
-  cli: ['audit', 'channels', 'checks', 'config', 'database', 'database/backup'],
+  cli: ['audit', 'channels', 'checks', 'config', 'database', 'database/backup', 'kit'],
 }
 
 /**

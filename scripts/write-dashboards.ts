@@ -5,6 +5,7 @@ import { alerting } from './dashboards/alerting.ts'
 import { healthMetrics } from './dashboards/health-metrics.ts'
 import { ingest } from './dashboards/ingest.ts'
 import { overview } from './dashboards/overview.ts'
+import { project } from './dashboards/project.ts'
 import { replicas } from './dashboards/replicas.ts'
 
 const root = new URL('../', import.meta.url)
@@ -12,7 +13,7 @@ const root = new URL('../', import.meta.url)
 /** The generated files by their path in the repository. */
 export function renderDashboards(): Record<string, string> {
   return Object.fromEntries(
-    [overview, ingest, alerting, healthMetrics, replicas].map((dashboard) => {
+    [overview, ingest, alerting, healthMetrics, replicas, project].map((dashboard) => {
       const path = `monitoring/grafana/dashboards/${String(dashboard.uid).replace('flatline-', '')}.json`
       return [path, `${JSON.stringify(dashboard, null, 2)}\n`]
     }),

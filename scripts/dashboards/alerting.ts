@@ -1,4 +1,4 @@
-import { breakerStates, dashboard, graph, heatmap, scope, stat, timeline } from './dashboard.ts'
+import { breakerStates, dashboard, graph, heatmap, nothingYet, scope, stat, timeline } from './dashboard.ts'
 
 const rate = (metric: string, by: string) => `sum by (${by}) (rate(${metric}{${scope}}[$__rate_interval]))`
 const quantile = (share: number, metric: string, by = 'le') =>
@@ -15,7 +15,7 @@ export const alerting = dashboard('alerting', 'Detection and alerting', 'Detecti
         `time() - max(detector_last_run_timestamp_seconds{${scope}})`,
         [5, 30],
       ),
-      stat('Silence detected after (p99, 1 h)', 's', lateness('1h'), [1, 2]),
+      stat('Silence detected after (p99, 1 h)', 's', `${lateness('1h')} >= 0 or ${nothingYet}`, [1, 2]),
       stat('Alerts waiting', 'none', `max(queue_length{${scope}, queue="deliveries"})`, [20, 100]),
       stat('Sent (1 h)', 'none', increase('sent', '1h')),
       stat('Given up (24 h)', 'none', increase('dead', '24h'), [1, 10]),

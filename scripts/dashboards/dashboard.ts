@@ -22,6 +22,9 @@ export const replica = `${scope}, instance=~"$instance"`
 /** Without probes, scrapes and the operator's calls, as in the rules. */
 export const requests = `${scope}, route!~"/health(/live|/ready)?|/live(ness)?|/read(y|iness)|/status|/metrics|/admin/.+|/replicas/.+|/circuit-breaker/?|/api/v1/circuit-breakers/.+"`
 
+/** 0 while replicas are scraped: for numbers that come with the first event. Without replicas the panel says that it has no data. */
+export const nothingYet = `0 * sum(up{${scope}})`
+
 export const healthStates: Mappings = {
   0: ['healthy', 'green'],
   1: ['degraded', 'orange'],
@@ -125,7 +128,17 @@ export function table(title: string, expr: string, labels: readonly string[]): S
   }
 }
 
-export function dashboard(name: string, title: string, description: string, rows: Row[], byReplica = false): Dashboard {
+/** What can be chosen, and what is marked on every graph. */
+export type Scope = Pick<Dashboard, 'annotations'> & { variables: Variable[] }
+type Variable = NonNullable<NonNullable<Dashboard['templating']>['list']>[number]
+
+export function dashboard(
+  name: string,
+  title: string,
+  description: string,
+  rows: Row[],
+  { variables, annotations }: Scope = ofInstallation,
+): Dashboard {
   return {
     uid: `flatline-${name}`,
     title: `Flatline / ${title}`,
@@ -149,8 +162,8 @@ export function dashboard(name: string, title: string, description: string, rows
         tooltip: '',
       },
     ],
-    templating: { list: [datasource, namespace, ...(byReplica ? [instance] : [])] },
-    annotations: { list: [starts] },
+    templating: { list: [datasource, ...variables] },
+    ...(annotations && { annotations }),
     panels: place(rows),
   }
 }
@@ -169,26 +182,16 @@ const datasource = {
 
 const chosenAll = { includeAll: true, multi: true, allValue: '.*', current: { text: ['All'], value: ['$__all'] } }
 
-/** Empty where there are none, as in Docker Compose: `.*` matches that, too. */
-const namespace = {
+/** The values of a label of the series that are selected. */
+const choice = (name: string, label: string, series: string) => ({
   type: 'query' as const,
-  name: 'namespace',
-  label: 'Namespace',
+  name,
+  label,
   datasource: source,
-  query: { query: 'label_values(up{job="flatline"}, namespace)', refId: 'namespace' },
+  query: { query: `label_values(${series}, ${name})`, refId: name },
   refresh: 2,
   ...chosenAll,
-}
-
-const instance = {
-  type: 'query' as const,
-  name: 'instance',
-  label: 'Replica',
-  datasource: source,
-  query: { query: 'label_values(up{job="flatline", namespace=~"$namespace"}, instance)', refId: 'instance' },
-  refresh: 2,
-  ...chosenAll,
-}
+})
 
 /** Roll-outs, restarts and crashes alike. */
 const starts = {
@@ -199,6 +202,19 @@ const starts = {
   target: { refId: 'starts', expr: `process_start_time_seconds{${scope}} * 1000` },
   useValueForTime: true,
   titleFormat: 'start of {{instance}}',
+}
+
+/** Namespaces are empty where there are none, as in Docker Compose: `.*` matches that, too. */
+const namespace = choice('namespace', 'Namespace', 'up{job="flatline"}')
+const ofInstallation: Scope = { variables: [namespace], annotations: { list: [starts] } }
+/** Replicas can be chosen, too. */
+export const ofReplicas: Scope = {
+  ...ofInstallation,
+  variables: [namespace, choice('instance', 'Replica', 'up{job="flatline", namespace=~"$namespace"}')],
+}
+/** The checks of a project, which its own Prometheus scrapes under any job. */
+export const ofProject: Scope = {
+  variables: [choice('job', 'Job', 'hc_checks_total'), choice('tag', 'Tag', 'hc_tag_up{job=~"$job"}')],
 }
 
 function targets(queries: readonly Query[]) {

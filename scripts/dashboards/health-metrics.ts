@@ -1,4 +1,4 @@
-import { breakerStates, dashboard, graph, healthStates, replica, timeline } from './dashboard.ts'
+import { breakerStates, dashboard, graph, healthStates, ofReplicas, replica, timeline } from './dashboard.ts'
 
 const rate = (metric: string, by: string) => `sum by (${by}) (rate(${metric}{${replica}}[$__rate_interval]))`
 const average = (metric: string) => `${rate(`${metric}_sum`, 'instance')} / ${rate(`${metric}_count`, 'instance')}`
@@ -98,5 +98,5 @@ export const healthMetrics = dashboard(
       ],
     },
   ],
-  true,
+  ofReplicas,
 )

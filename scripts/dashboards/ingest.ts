@@ -1,5 +1,5 @@
 import { dialects } from '../../src/ingest/dialects/all.ts'
-import { dashboard, graph, heatmap, scope, stat } from './dashboard.ts'
+import { dashboard, graph, heatmap, nothingYet, scope, stat } from './dashboard.ts'
 
 /** Of the labels of routes, what comes before their first parameter. */
 const labels = dialects.flatMap((dialect) =>
@@ -16,7 +16,11 @@ export const ingest = dashboard('ingest', 'Ingest', 'Receiving heartbeats and wr
     title: 'Now',
     height: 4,
     panels: [
-      stat('Heartbeats a second', 'cps', `sum(rate(heartbeats_received_total{${scope}, outcome="recorded"}[5m]))`),
+      stat(
+        'Heartbeats a second',
+        'cps',
+        `sum(rate(heartbeats_received_total{${scope}, outcome="recorded"}[5m])) or ${nothingYet}`,
+      ),
       stat(
         'Refused (1 h)',
         'none',

@@ -3,6 +3,7 @@ import {
   dashboard,
   graph,
   healthStates,
+  nothingYet,
   requests,
   scope,
   stat,
@@ -119,5 +120,6 @@ export const overview = dashboard('overview', 'Overview', 'Is Flatline well, and
 
 function errorBudgetLeft(): string {
   const average = (name: string) => `sum(avg_over_time(flatline:http_${name}:rate5m{${scope}}[30d]))`
-  return `1 - ${average('errors')} / ${average('requests')} / 0.005`
+  // Without requests the ratio is not a number, and nothing of the budget is spent.
+  return `1 - (${average('errors')} / ${average('requests')} >= 0 or ${nothingYet}) / 0.005`
 }

@@ -1,4 +1,4 @@
-import { dashboard, graph, replica, table, timeline, yesNo } from './dashboard.ts'
+import { dashboard, graph, ofReplicas, replica, table, timeline, yesNo } from './dashboard.ts'
 
 const rate = (metric: string) => `sum by (instance) (rate(${metric}{${replica}}[$__rate_interval]))`
 const one = '{{instance}}'
@@ -123,5 +123,5 @@ export const replicas = dashboard(
       ],
     },
   ],
-  true,
+  ofReplicas,
 )

@@ -61,6 +61,8 @@ export const rateLimitPlugin = fp<RateLimitOptions>(
     }
 
     function createLimit(scope: Scope, max: number, keyOf: (request: FastifyRequest) => string) {
+      // increase() ignores the first value of a series.
+      rateLimited.inc({ scope }, 0)
       const check = app.createRateLimit({ max, timeWindow: windowMs, keyGenerator: (r) => `${scope}:${keyOf(r)}` })
       // An unavailable Redis is no reason to refuse calls, and a hanging one no reason to delay them.
       const count = async (request: FastifyRequest) =>

@@ -49,6 +49,7 @@ test('each area has a dashboard, and no two share a name', () => {
     'flatline-health-metrics',
     'flatline-ingest',
     'flatline-overview',
+    'flatline-project',
     'flatline-replicas',
   ])
   assert.equal(new Set(dashboards.map(({ title }) => title)).size, dashboards.length)

@@ -50,8 +50,11 @@ function selectorProblems(node: SyntaxNode, text: (node: SyntaxNode) => string, 
   if (family === undefined) return [`no such metric: ${metric || text(node)}`]
   const matchers = nodesBelow(node, 'UnquotedLabelMatcher').map((matcher) => readMatcher(matcher, text))
   const isOurs = matchers.some(({ label, op, value }) => label === 'job' && op === '=' && value === 'flatline')
+  // A project's Prometheus scrapes its checks under any job.
+  const isOfProject =
+    metric.startsWith('hc_') && (metric === 'hc_checks_total' || matchers.some(({ label }) => label === 'job'))
   // Names with a colon are of our recording rules.
-  if (!isOurs && !metric.includes(':') && metric !== 'ALERTS') return [`${metric} of whatever job`]
+  if (!isOurs && !isOfProject && !metric.includes(':') && metric !== 'ALERTS') return [`${metric} of whatever job`]
   return matchers.flatMap(({ label, op, value }) => {
     if (targetLabels.includes(label)) return []
     const values = family.labels.get(label)

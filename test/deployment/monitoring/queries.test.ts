@@ -9,6 +9,7 @@ import { parse, stringify } from 'yaml'
 import { scratchDir } from '../../helper.ts'
 import { needsTool } from '../../tools.ts'
 import { alerts, dashboardFiles, read, recordings, run } from './monitoring.ts'
+import { substituted } from './panels.ts'
 import { metricsOf, problemsOf } from './promql.ts'
 import { type Scrape, scrape } from './scrape.ts'
 
@@ -54,6 +55,8 @@ test('the check finds metrics, labels and values that do not exist', async (t) =
     [`flatline:http_requests:rate5m{route="/ping/:id"}`, /has no label route/],
     [`sum(rate(up{${ours}}[5m]`, /syntax error/],
     [`{${ours}}`, /no such metric/],
+    ['hc_check_up', /hc_check_up of whatever job/],
+    ['hc_check_up{job=~".*", tag="a"}', /hc_check_up has no label tag/],
   ]
   for (const [expr, problem] of defects) assert.match(problemsOf(expr, catalogue).join('\n'), problem, expr)
 })
@@ -104,14 +107,17 @@ test('Prometheus accepts every query of the dashboards', { skip: needsTool('prom
 })
 
 test('every domain metric is on a dashboard or in a rule', async (t) => {
-  const { text } = await once(t)
+  const { text, projectText } = await once(t)
   const asked = new Set(
     [
       ...[...recordings, ...alerts].map(({ expr }) => expr),
       ...dashboardFiles.flatMap((path) => queriesOf(read(path)).map(withoutVariables)),
     ].flatMap(metricsOf),
   )
-  const families = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({ name, type }))
+  const families = [...`${text}${projectText}`.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({
+    name,
+    type,
+  }))
   const unused = families
     .filter(({ name }) => !/^(nodejs|process)_/.test(name))
     .filter(({ name }) => ![name, `${name}_bucket`, `${name}_sum`, `${name}_count`].some((each) => asked.has(each)))
@@ -140,7 +146,7 @@ function queriesOf(json: string): string[] {
 }
 
 function withoutVariables(expr: string): string {
-  const plain = expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(namespace|instance)\b/g, '.*')
+  const plain = substituted(expr, { rateIntervalS: 300 })
   assert.doesNotMatch(plain, /\$/, 'a variable that is not known')
   return plain
 }

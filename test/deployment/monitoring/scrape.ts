@@ -4,11 +4,16 @@ import type { TestContext } from 'node:test'
 import client from '@prometheus-io/client'
 import type { FastifyInstance } from 'fastify'
 import { createDomainMetrics } from '../../../src/metrics/domain.ts'
-import { build, createReceiver, eventually } from '../../helper.ts'
+import { build, createReceiver, eventually, keys } from '../../helper.ts'
 import { recordings } from './monitoring.ts'
 import { type Catalogue, type Family, labelsOf, metricsOf } from './promql.ts'
 
-export type Scrape = { text: string; catalogue: Catalogue; routes: { url: string; always: boolean }[] }
+export type Scrape = {
+  text: string
+  projectText: string
+  catalogue: Catalogue
+  routes: { url: string; always: boolean }[]
+}
 
 export async function scrape(t: TestContext): Promise<Scrape> {
   const routes: Scrape['routes'] = []
@@ -20,14 +25,21 @@ export async function scrape(t: TestContext): Promise<Scrape> {
   const { call } = await build(t, {}, observe)
   const receiver = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
-  const check = (await call('POST', '/api/v3/checks/', { name: 'job', timeout: 60, grace: 60, channels: '*' })).json()
-  const ping = new URL(String(check.ping_url)).pathname
-  for (const path of [ping, `${ping}/start`, `${ping}/fail`, '/nowhere', '/health']) await call('GET', path)
+  const create = async (name: string) => {
+    const body = { name, tags: 'nightly', timeout: 60, grace: 60, channels: '*' }
+    const { ping_url: url } = (await call('POST', '/api/v3/checks/', body)).json()
+    return new URL(String(url)).pathname
+  }
+  const [down, well] = [await create('down'), await create('well')]
+  const pings = [down, `${down}/start`, `${down}/fail`, `${well}/start`, well]
+  for (const path of [...pings, '/nowhere', '/health']) await call('GET', path)
   const text = await eventually('a sent alert', async () => {
     const { text } = await call('GET', '/metrics', undefined, {})
     return text.includes('outcome="sent"') && text
   })
-  return { text, catalogue: catalogueOf(text), routes }
+  const project = `/projects/00000000-0000-0000-0000-000000000000/metrics/${keys.api_key_readonly}`
+  const { text: projectText } = await call('GET', project, undefined, {})
+  return { text, projectText, catalogue: catalogueOf(text + projectText), routes }
 }
 
 /** The metrics of the text, those that Prometheus adds, and those of our recording rules. */

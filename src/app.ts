@@ -42,6 +42,7 @@ import { notificationsPlugin } from './notifications/plugin.ts'
 import { deliveryQueue } from './notifications/queue/delivery-queue.ts'
 import { openapiPlugin } from './openapi/plugin.ts'
 import { projectMetricsPlugin } from './project-metrics/plugin.ts'
+import { provisioningPlugin, readDeclared } from './provisioning/plugin.ts'
 import { quotasPlugin } from './quotas/plugin.ts'
 import { redisPlugin } from './redis/plugin.ts'
 import { replicasPlugin } from './replicas/plugin.ts'
@@ -73,15 +74,8 @@ const keepAliveProbeMs = 30_000
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
   checkLogFiles(config)
-  const app: FastifyInstance = Fastify({
-    ...serverOptions(config.server),
-    logger: loggerOptions(config, { stdoutIsTTY: options.stdoutIsTTY ?? false, secretAddresses }),
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => answerFailure(app, error, request, reply),
-    genReqId: (request) => requestIdOf(request.headers),
-  })
-
+  const declared = await readDeclared(config)
+  const app = createServer(options)
   options.observe?.(app)
   await app.register(requirementsPlugin)
   await app.register(addressesPlugin)
@@ -108,7 +102,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(rateLimitPlugin, { ...config.limits, adminCallsPerMinute: config.admin.callsPerMinute })
   await app.register(databasePlugin, { config })
   await app.register(auditPlugin, { config })
-  await app.register(authPlugin, { config, announceKeys, cancelAlerts: deliveryQueue.cancelOfProject })
+  const defaultKeys = declared?.find(({ name }) => name === 'default')?.keys ?? {}
+  await app.register(authPlugin, { config, defaultKeys, announceKeys, cancelAlerts: deliveryQueue.cancelOfProject })
   await app.register(quotasPlugin, { config: config.quotas })
   await app.register(blindTimePlugin, { ...config.detector, maxStalenessMs: config.health.maxStalenessMs })
   await app.register(checksPlugin, aboutChecks)
@@ -117,6 +112,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(detectorPlugin, { config: config.detector, slowPassMs: config.log.slowDetectorPassMs })
   await app.register(channelsPlugin, { config, queue: deliveryQueue })
   await app.register(notificationsPlugin, { config: config.alerting, slowDeliveryMs: config.log.slowDeliveryMs })
+  await app.register(provisioningPlugin, { declared })
   await app.register(badgesPlugin, { label: config.features.badgeLabel })
   await app.register(projectMetricsPlugin)
   await app.register(healthPlugin, { config })
@@ -127,6 +123,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(metricsRoutePlugin)
   await app.register(circuitBreakerRoutesPlugin)
   await app.register(adminPlugin, { shutdown })
+  return app
+}
+
+function createServer({ config, stdoutIsTTY = false }: AppOptions): FastifyInstance {
+  const app: FastifyInstance = Fastify({
+    ...serverOptions(config.server),
+    logger: loggerOptions(config, { stdoutIsTTY, secretAddresses }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => answerFailure(app, error, request, reply),
+    genReqId: (request) => requestIdOf(request.headers),
+  })
   return app
 }
 

@@ -113,6 +113,18 @@ const dependencies: Record<string, string[]> = {
     'spool',
   ],
   'project-metrics': ['checks', 'http'],
+  provisioning: [
+    'accounts',
+    'audit',
+    'channels',
+    'checks',
+    'config',
+    'core',
+    'database',
+    'http',
+    'kit',
+    'notifications',
+  ],
   retention: [
     'audit',
     'blind-time',
@@ -183,8 +195,13 @@ const tables: Record<string, { owner: string; writers?: string[]; readers?: stri
   service_alerts: { owner: 'service-alerts' },
 }
 
-/** The second hands a fixed list of the system's variables down to PostgreSQL's own processes. */
-const environmentReaders = ['src/config/load.ts', 'src/config/listen-address.ts', 'src/database/embedded/cluster.ts']
+/** The last hands a fixed list of the system's variables down to PostgreSQL's own processes. */
+const environmentReaders = [
+  'src/config/load.ts',
+  'src/config/listen-address.ts',
+  'src/config/references.ts',
+  'src/database/embedded/cluster.ts',
+]
 
 /** What runs before the first request, as the last of all, in a thread or process of its own, or on memory alone. */
 const synchronous = [

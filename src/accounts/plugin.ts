@@ -25,8 +25,17 @@ declare module 'fastify' {
 
 export type AuthOptions = {
   config: Config
+  /** Keys of the default project that are given otherwise than by BOOTSTRAP_*. */
+  defaultKeys: Partial<Keys>
   announceKeys: (keys: Partial<Keys>) => void | Promise<void>
   cancelAlerts: Parameters<typeof createProjects>[0]['cancelAlerts']
+}
+
+/** The keys that the environment gives the default project. */
+export function bootstrapKeys(security: Config['security']): Partial<Keys> {
+  const { bootstrapApiKey: api_key, bootstrapApiKeyReadonly: api_key_readonly, bootstrapPingKey: ping_key } = security
+  const given = Object.entries({ api_key, api_key_readonly, ping_key }).filter(([, key]) => key !== undefined)
+  return Object.fromEntries(given)
 }
 
 type Accepted = { principal: Principal; by: Authenticator }
@@ -34,7 +43,7 @@ type Accepted = { principal: Principal; by: Authenticator }
 const missing: AuthRefusal = { reason: 'missing', code: 'unauthorized', message: 'missing token' }
 
 export const authPlugin = fp<AuthOptions>(
-  async (app, { config, announceKeys, cancelAlerts }) => {
+  async (app, { config, defaultKeys, announceKeys, cancelAlerts }) => {
     const { cacheOperations } = app.domainMetrics
     const projects = createProjects({
       database: app.database,
@@ -102,9 +111,7 @@ export const authPlugin = fp<AuthOptions>(
 
     await app.register(projectRoutes, { projects })
     app.lifecycle.onStart('projects', async () => {
-      const { bootstrapApiKey, bootstrapApiKeyReadonly, bootstrapPingKey } = config.security
-      const wanted = { api_key: bootstrapApiKey, api_key_readonly: bootstrapApiKeyReadonly, ping_key: bootstrapPingKey }
-      await projects.bootstrap(wanted, announceKeys)
+      await projects.bootstrap({ ...defaultKeys, ...bootstrapKeys(config.security) }, announceKeys)
     })
   },
   { name: 'auth', dependencies: ['audit', 'http-requirements', 'http-rate-limit', 'metrics'] },

@@ -7,10 +7,8 @@ import { Uuid } from '../http/schemas/types.ts'
 import { keyKinds } from './store.ts'
 
 const Id = withExample(Uuid, exampleProject, 'uuid of the project')
-const Name = Type.Object(
-  { name: Type.String({ maxLength: 200, pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$' }) },
-  closed,
-)
+export const ProjectName = Type.String({ maxLength: 200, pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$' })
+const Name = Type.Object({ name: ProjectName }, closed)
 const Page = Type.Object(
   { limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }), after: Type.Optional(Uuid) },
   closed,

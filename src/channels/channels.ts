@@ -3,14 +3,15 @@
 import { randomUUID } from 'node:crypto'
 import type { WriteAudit } from '../audit/store.ts'
 import type { Editor } from '../checks/editing.ts'
-import { attachToAllChecks } from '../checks/relations/channels-store.ts'
+import { attachToAllChecks, selectChannelNames } from '../checks/relations/channels-store.ts'
 import { AppError } from '../core/errors.ts'
-import type { Database } from '../database/service.ts'
+import type { DatabaseSession } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Visitor } from '../messages/link-routes.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { readZone } from '../schedule/legacy-zones.ts'
 import * as store from './channels-store.ts'
+import type { StoredChannel } from './definitions.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import type { Recipients } from './recipients/recipients.ts'
 import type { UnsubscribeLinks } from './recipients/unsubscribe-links.ts'
@@ -43,7 +44,7 @@ type UnsubscribeParams = { id: string; signature: string }
 export type Channels = ReturnType<typeof createChannels>
 
 export type ChannelsOptions = {
-  database: Database
+  database: DatabaseSession
   encryption: Encryption
   transports: Record<string, Transport>
   capabilities: Capabilities
@@ -147,10 +148,13 @@ export function createChannels(options: ChannelsOptions) {
         checks?: '*' | undefined
         alerts?: WantedAlerts | undefined
       },
+      givenId: string | null = null,
     ): Promise<ChannelDocument> {
+      const id = givenId ?? randomUUID()
       const { kind, name, checks } = input
       const { projectId } = caller
-      const id = randomUUID()
+      if (givenId !== null && (await store.findChannel(database, null, givenId)) !== null)
+        throw new AppError('conflict', 'id is taken by another channel', { field: 'id' })
       const transport = transportOf(kind)
       const settings = await sealed(transport, { id, projectId }, input.settings)
       const recipient = transport.recipient?.(input.settings as never)
@@ -166,6 +170,13 @@ export function createChannels(options: ChannelsOptions) {
         await writeAudit(tx, { ...caller, action: 'channel.create', target: id, detail })
       })
       return { id, kind, name }
+    },
+
+    /** All channels of the project with their secrets, for comparison. */
+    async stored(projectId: string): Promise<StoredChannel[]> {
+      const ids = (await selectChannelNames(database, projectId)).map(({ id }) => id)
+      const all = await store.findChannels(database, projectId, ids)
+      return all.map((channel) => ({ ...channel, settings: opened(channel) }))
     },
 
     /** In order of creation. */

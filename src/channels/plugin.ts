@@ -10,7 +10,7 @@ import { channelListRoutes, channelRoutes } from './routes.ts'
 import { loadKeys } from './secrets/encryption.ts'
 import { type ChannelService, createChannelService } from './service.ts'
 import { transports } from './transports.ts'
-import { createSmtp, type SmtpRelay } from './wire/smtp.ts'
+import { smtpOf } from './wire/smtp.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -26,7 +26,6 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
   async (app, { config, queue }) => {
     const { database, circuitBreakers: breakers, domainMetrics: metrics, log, quotas } = app
     const { security, server, alerting: limits } = config
-    const relay = relayOf(limits)
     const channels = createChannelService({
       database,
       keys: loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir }),
@@ -38,7 +37,7 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
         responseMaxBytes: limits.responseMaxBytes,
         userAgent: `Flatline/${version}`,
       }),
-      capabilities: { smtp: relay && createSmtp(relay), shell: limits.allowShellChannels },
+      capabilities: { smtp: smtpOf(limits), shell: limits.allowShellChannels },
       queue,
       breakers,
       writeAudit: app.audit.write,
@@ -69,12 +68,4 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
 function longestTimeoutMs(breakers: Config['breakers']): number {
   const all = [breakers, ...Object.values(breakers.overrides)]
   return Math.max(...all.map(({ requestTimeoutMs }) => requestTimeoutMs ?? 0))
-}
-
-function relayOf(settings: Config['alerting']): SmtpRelay | null {
-  const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings
-  if (smtpHost === undefined || smtpFrom === undefined) return null
-  const login =
-    smtpUser !== undefined && smtpPassword !== undefined ? { user: smtpUser, pass: smtpPassword } : undefined
-  return { host: smtpHost, port: smtpPort, security: smtpSecurity, from: smtpFrom, login }
 }

@@ -2,11 +2,13 @@
 
 import type { WriteAudit } from '../audit/store.ts'
 import type { CircuitBreakers } from '../circuit-breakers/service.ts'
-import type { Database } from '../database/service.ts'
+import type { Queryable } from '../database/connection/client.ts'
+import { type Database, within } from '../database/service.ts'
 import type { GuardedFetch } from '../outbound/guarded-fetch.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createChannels } from './channels.ts'
 import { countUnreachableProjects, findChannels } from './channels-store.ts'
+import { createChannelDefinitions } from './definitions.ts'
 import type { DeliveryQueue } from './delivery-queue.ts'
 import { createRecipients } from './recipients/recipients.ts'
 import { createUnsubscribeLinks } from './recipients/unsubscribe-links.ts'
@@ -71,8 +73,13 @@ export function createChannelService(options: ChannelServiceOptions) {
   }
   const test = createChannelTests({ ...options, ...limits, sender, destinations, slots, onFree })
 
+  const parts = { ...options, encryption, test, recipients, links, switchOff, destinations }
+
   return {
-    ...createChannels({ ...options, encryption, test, recipients, links, switchOff, destinations }),
+    ...createChannels(parts),
+    /** What applies definitions within one transaction of the caller. */
+    definitionsWithin: (tx: Queryable) =>
+      createChannelDefinitions({ channels: createChannels({ ...parts, database: within(tx, database) }), transports }),
     reencrypt: createReencryption({ ...options, encryption }),
     transports,
     encryption,

@@ -10,7 +10,7 @@ import { rulesOf, type WatchedCheck } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { type Change, onPause, onReschedule, onResume, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import type { Database } from '../database/service.ts'
+import type { DatabaseSession } from '../database/service.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { changesOf, settingChanges } from './changes.ts'
 import { type Check, defaultSettings, type Settings } from './fields/fields.ts'
@@ -50,7 +50,7 @@ export type CancelDeliveries = (tx: Queryable, checkId: string, now: number) => 
 export type DeleteHistory = (tx: Queryable, checkId: string) => Promise<void>
 
 export type EditingOptions = {
-  database: Database
+  database: DatabaseSession
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitCheck'>
   cancelDeliveries: CancelDeliveries
@@ -58,6 +58,8 @@ export type EditingOptions = {
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent'>
   find: (projectId: string, id: string) => Promise<CheckWithChannels>
   announce: (decisions: readonly Decision[]) => void
+  /** Ids of the channels that a new check gets if its creator names none. */
+  defaultChannels: (projectId: string) => readonly string[]
   refreshBlindTime: () => Promise<void>
   withDeadline: (decision: Decision) => store.DecidedChange
   afterElapsedTime: (check: WatchedCheck, alter: (state: State) => Change, requestId?: string) => Decision
@@ -70,6 +72,13 @@ export function createEditing(options: EditingOptions) {
 
   async function resolveChannels(projectId: string, wanted: string | readonly string[]): Promise<string[]> {
     return wanted.length === 0 ? [] : channelFinder(await selectChannelNames(database, projectId))(wanted)
+  }
+
+  /** A default channel may have been deleted meanwhile. */
+  async function defaultsOf(tx: Queryable, projectId: string): Promise<string[]> {
+    const defaults = options.defaultChannels(projectId)
+    if (defaults.length === 0) return []
+    return (await selectChannelNames(tx, projectId)).flatMap(({ id }) => (defaults.includes(id) ? [id] : []))
   }
 
   /**
@@ -198,7 +207,7 @@ export function createEditing(options: EditingOptions) {
         if (identity) await makeWay(tx, projectId, identity)
         await moveToken(tx, projectId, id, null, settings.pushToken)
         await store.insertCheck(tx, { id, projectId, badgeKey, createdAt: now(), settings })
-        await replaceChannels(tx, id, edit.channelIds ?? [])
+        await replaceChannels(tx, id, edit.channelIds ?? (await defaultsOf(tx, projectId)))
         const { after } = settingChanges(defaultSettings, settings)
         await writeAudit(tx, { ...caller, action: 'check.create', target: id, detail: { after } })
         return { id, created: true }

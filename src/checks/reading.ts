@@ -5,7 +5,7 @@ import { rulesOf, tagsOf } from '../core/check.ts'
 import { AppError } from '../core/errors.ts'
 import { type Reading, readingAt } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import type { Database } from '../database/service.ts'
+import type { DatabaseSession } from '../database/service.ts'
 import { isUuid } from '../kit/identifier.ts'
 import { isoSeconds } from '../kit/instant.ts'
 import { type CheckDocument, checkDocument, type View } from './document.ts'
@@ -30,7 +30,7 @@ const fillMax = 1000
 export type CheckReader = ReturnType<typeof createCheckReader>
 
 export function createCheckReader(options: {
-  database: Database
+  database: DatabaseSession
   blindTime: Pick<BlindTime, 'windows' | 'evaluatedUntil'>
   siteUrl: () => string
 }) {
@@ -119,6 +119,18 @@ export function createCheckReader(options: {
 
   return {
     find,
+
+    /** The checks whose uuid, slug or name is one of these words. */
+    async named(projectId: string, words: ReadonlySet<string>): Promise<store.CheckWithChannels[]> {
+      if (words.size === 0) return []
+      const found: store.CheckWithChannels[] = []
+      for await (const page of pages(projectId, { tags: [], slug: null }, null, false))
+        found.push(
+          ...page.filter(({ id, settings: { slug, name } }) => [id, slug, name].some((word) => words.has(word))),
+        )
+      return found
+    },
+
     /** The id of the project's check with this unique key; null if there is none. */
     idOfKey: idOf,
     document,

@@ -3,7 +3,7 @@ import type { BlindTime } from '../blind-time/service.ts'
 import { rulesOf, type Unsettled, type WatchedCheck } from '../core/check.ts'
 import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import type { Database } from '../database/service.ts'
+import { type Database, within } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './definitions/applying.ts'
@@ -96,16 +96,35 @@ export function createChecks(options: {
     return { check, state: next.state, flips: [timed.flip, asked].filter((flip) => flip !== null) }
   }
 
+  /** By project. */
+  let defaultChannels: ReadonlyMap<string, readonly string[]> = new Map()
+
   const reading = createCheckReader(options)
+
+  const deciding = { announce, refreshBlindTime, withDeadline, afterElapsedTime }
 
   const editing = createEditing({
     ...options,
+    ...deciding,
     find: reading.find,
-    announce,
-    refreshBlindTime,
-    withDeadline,
-    afterElapsedTime,
+    defaultChannels: (projectId) => defaultChannels.get(projectId) ?? [],
   })
+
+  /** What applies definitions within one transaction of the caller. */
+  function definitionsWithin(tx: Queryable, defaults: (projectId: string) => readonly string[]) {
+    const inside = { ...options, database: within(tx, database) }
+    const reading = createCheckReader(inside)
+    const decided: Decision[] = []
+    const editing = createEditing({
+      ...inside,
+      ...deciding,
+      announce: (decisions) => decided.push(...decisions),
+      find: reading.find,
+      defaultChannels: defaults,
+    })
+    const { apply } = createApplying({ database: inside.database, reading, editing, atOnce: 1 })
+    return { apply, named: reading.named, pages: reading.pages, committed: () => announce(decided) }
+  }
 
   return {
     ...reading,
@@ -113,6 +132,12 @@ export function createChecks(options: {
     ...createApplying({ database, reading, editing }),
     ...createSlugs(options),
     change,
+    definitionsWithin,
+
+    /** From now on a new check gets these channels of its project if its creator names none. */
+    setDefaultChannels(byProject: ReadonlyMap<string, readonly string[]>): void {
+      defaultChannels = byProject
+    },
 
     /** Called after flips have been committed: a hint, because the outbox is the truth. */
     onFlips(listener: () => void): void {

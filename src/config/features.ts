@@ -1,9 +1,29 @@
 // Settings of optional features that are off by default.
 import { Type } from 'typebox'
-import { integer, milliseconds } from './kinds.ts'
+import { integer, milliseconds, secret } from './kinds.ts'
 
 export const features = Type.Object(
   {
+    provisionFile: Type.Optional(
+      Type.String({
+        env: 'PROVISION_FILE',
+        reading: 'directory',
+        description:
+          'YAML or JSON file of projects, keys, channels, checks and maintenance windows, which each start applies',
+      }),
+    ),
+    slackWebhookUrl: secret(
+      'SLACK_WEBHOOK_URL',
+      'Incoming webhook of Slack: each start makes sure that the default project has a channel for it',
+      '^https?://[^\\s@]+$',
+      'must be an http:// or https:// URL',
+    ),
+    pagerdutyKey: secret(
+      'PAGERDUTY_KEY',
+      'Integration key of PagerDuty (Events API v2): each start makes sure that the default project has a channel for it, for critical alerts',
+      '^[A-Za-z0-9]{32}$',
+      'must be an integration key: 32 letters and digits',
+    ),
     redisUrl: Type.Optional(
       Type.String({
         env: 'REDIS_URL',

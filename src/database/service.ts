@@ -37,6 +37,14 @@ export type Database = Queryable & {
   close(): Promise<void>
 }
 
+/** What a service needs that only runs statements. */
+export type DatabaseSession = Pick<Database, 'query' | 'transaction' | 'clock'>
+
+/** The same, but in one transaction: all statements, and everything that would be a transaction of its own. */
+export function within(tx: Queryable, { clock }: Pick<Database, 'clock'>): DatabaseSession {
+  return { clock, query: (statement, values) => tx.query(statement, values), transaction: (work) => work(tx) }
+}
+
 /** Authentication and privileges: waiting does not make a refused password right. */
 const refusals = ['28000', '28P01', '42501']
 const waitFirstMs = 250

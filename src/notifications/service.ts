@@ -5,9 +5,10 @@ import type { WriteAudit } from '../audit/store.ts'
 import type { ChannelService } from '../channels/service.ts'
 import type { Transport } from '../channels/wire/transport.ts'
 import type { Settings } from '../checks/fields/fields.ts'
+import type { CheckWithChannels } from '../checks/listing-store.ts'
 import type { CheckView } from '../checks/view.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import type { Database } from '../database/service.ts'
+import { type Database, within } from '../database/service.ts'
 import { createAttempts, type DeliveryTiming } from './attempts/attempt.ts'
 import { createComposer } from './attempts/compose.ts'
 import { createConclude, type NotificationLog } from './attempts/conclude.ts'
@@ -23,6 +24,7 @@ import type { Notice } from './queue/operator-notices-store.ts'
 import * as store from './queue/queue-store.ts'
 import { createAcknowledgements } from './suppression/acknowledgements.ts'
 import { createMaintenance } from './suppression/maintenance.ts'
+import { createMaintenanceDefinitions } from './suppression/maintenance-definitions.ts'
 import { createSuppressions } from './suppression/suppression.ts'
 import { createWorker } from './worker.ts'
 
@@ -81,6 +83,15 @@ export function createNotifications(options: NotificationOptions) {
       log: options.log,
     }),
     maintenance: createMaintenance(options),
+    /** What applies definitions of maintenance windows within one transaction of the caller. */
+    maintenanceDefinitionsWithin: (
+      tx: Queryable,
+      named: (projectId: string, words: ReadonlySet<string>) => Promise<CheckWithChannels[]>,
+    ) =>
+      createMaintenanceDefinitions({
+        maintenance: createMaintenance({ ...options, database: within(tx, database) }),
+        named,
+      }),
     links,
     acknowledgements: createAcknowledgements({ ...options, links }),
     checkPage: createCheckPage({ ...options, links }),

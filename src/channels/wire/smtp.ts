@@ -2,6 +2,7 @@
 // connection at the wrong moment.
 
 import { Readable } from 'node:stream'
+import type { Config } from '../../config/load.ts'
 import { failureReason } from '../../core/failure-reason.ts'
 import { cut, oneLine } from '../../messages/text.ts'
 import { DeliveryError } from './transport.ts'
@@ -32,6 +33,15 @@ export type Smtp = ReturnType<typeof createSmtp>
 
 const wordsMax = 150
 const libraryMarginMs = 10_000
+
+/** The relay of the configuration; null if there is none. */
+export function smtpOf(settings: Config['alerting']): Smtp | null {
+  const { smtpHost, smtpPort, smtpSecurity, smtpUser, smtpPassword, smtpFrom } = settings
+  if (smtpHost === undefined || smtpFrom === undefined) return null
+  const login =
+    smtpUser !== undefined && smtpPassword !== undefined ? { user: smtpUser, pass: smtpPassword } : undefined
+  return createSmtp({ host: smtpHost, port: smtpPort, security: smtpSecurity, from: smtpFrom, login })
+}
 
 export function createSmtp({ host, port, security, from, login }: SmtpRelay) {
   const domain = /@([^\s>]+)/.exec(from)?.[1] ?? host

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { selectRetiredChecks } from '../../accounts/retired-addresses-store.ts'
 import { AppError } from '../../core/errors.ts'
-import type { Database } from '../../database/service.ts'
+import type { DatabaseSession } from '../../database/service.ts'
 import type { createEditing, Editor } from '../editing.ts'
 import { selectOwners } from '../listing-store.ts'
 import type { CheckReader } from '../reading.ts'
@@ -45,25 +45,23 @@ export type ApplyAnswer = {
 type How = { dryRun: boolean; findChannels: FindChannels }
 
 /** Each check is a transaction of its own; this many run in parallel. */
-const atOnce = 8
+const atOnceDefault = 8
 /** Steps between two pauses in which the event loop can do other work. */
 const turnEvery = 100
 
 export function createApplying(options: {
-  database: Database
-  reading: Pick<CheckReader, 'pages' | 'now'>
+  database: DatabaseSession
+  reading: Pick<CheckReader, 'pages' | 'named' | 'now'>
   editing: Pick<ReturnType<typeof createEditing>, 'create' | 'update' | 'pause' | 'resume' | 'remove'>
+  /** 1 if they share a transaction. */
+  atOnce?: number
 }) {
-  const { database, reading, editing } = options
+  const { database, reading, editing, atOnce = atOnceDefault } = options
 
   /** Loads the checks that a definition may name or refer to; a project may have many more. */
   async function candidatesOf(projectId: string, definitions: readonly Definition[]): Promise<Existing[]> {
     const words = definitions.flatMap(({ uuid, parent, settings }) => [uuid, parent, settings.slug, settings.name])
-    const meant = new Set(words.filter((word) => word !== null && word !== ''))
-    const found: Existing[] = []
-    for await (const page of reading.pages(projectId, { tags: [], slug: null }, null, false))
-      found.push(...page.filter(({ id, settings: { slug, name } }) => [id, slug, name].some((word) => meant.has(word))))
-    return found
+    return reading.named(projectId, new Set(words.flatMap((word) => word || [])))
   }
 
   async function take(
@@ -92,7 +90,7 @@ export function createApplying(options: {
   async function takeAll(caller: Editor, steps: readonly PlannedStep[], how: How): Promise<AppliedCheck[]> {
     const results: AppliedCheck[] = []
     for (let at = 0; at < steps.length; ) {
-      const group = groupAt(steps, at)
+      const group = groupAt(steps, at, atOnce)
       at += group.length
       const taken = group.map(async (step): Promise<AppliedCheck> => {
         const { index, definition } = step
@@ -192,7 +190,7 @@ export function createApplying(options: {
 }
 
 /** The steps from `at` on that can run in parallel: up to the first one whose parent is among them. */
-function groupAt(steps: readonly PlannedStep[], at: number): PlannedStep[] {
+function groupAt(steps: readonly PlannedStep[], at: number, atOnce: number): PlannedStep[] {
   const group: PlannedStep[] = []
   for (const step of steps.slice(at, at + atOnce)) {
     if (group.some(({ uuid }) => uuid === step.parentId)) break

@@ -6,7 +6,7 @@ import type { Editor } from '../../checks/editing.ts'
 import { type MaintenanceTime, openUntil } from '../../core/alerting/maintenance.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Queryable } from '../../database/connection/client.ts'
-import type { Database } from '../../database/service.ts'
+import type { DatabaseSession } from '../../database/service.ts'
 import { isoMillis, parseInstant } from '../../kit/instant.ts'
 import { parseCron } from '../../schedule/cron.ts'
 import { readZone } from '../../schedule/legacy-zones.ts'
@@ -38,7 +38,7 @@ const pageSize = 20
 
 export type Maintenance = ReturnType<typeof createMaintenance>
 
-export function createMaintenance(options: { database: Database; writeAudit: WriteAudit; now: () => number }) {
+export function createMaintenance(options: { database: DatabaseSession; writeAudit: WriteAudit; now: () => number }) {
   const { database, writeAudit, now } = options
 
   async function find(projectId: string, id: string): Promise<store.MaintenanceWindow> {
@@ -95,6 +95,14 @@ export function createMaintenance(options: { database: Database; writeAudit: Wri
       })
     },
   }
+}
+
+/** The input as documents show it; throws `bad_request` if it breaks a rule. */
+export function normalised(input: MaintenanceInput): MaintenanceInput {
+  const { name, checks, tags } = input
+  const window = { id: '', name, time: timeOf(input), scope: { checks: checks ?? null, tags: tags ?? null } }
+  const { id: _none, open: _now, ...document } = documentOf(window, 0)
+  return document
 }
 
 /** If two are created at once the second sees the first. */

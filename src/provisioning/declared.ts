@@ -5,7 +5,7 @@ import type { ChannelDefinition } from '../channels/definitions.ts'
 import type { Definition } from '../checks/definitions/definition.ts'
 import type { MaintenanceInput } from '../notifications/suppression/maintenance.ts'
 
-export type Declared<T> = { definition: T; at: Place }
+type Declared<T> = { definition: T; at: Place }
 
 /** Says where a part of it is written. */
 type Place = (...path: (string | number)[]) => string

@@ -44,8 +44,6 @@ export type ProvisioningParts = {
   maintenance: MaintenanceDefinitions
 }
 
-export type Provisioning = ReturnType<typeof createProvisioning>
-
 const retryMs = 200
 
 export function createProvisioning(options: {

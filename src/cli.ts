@@ -13,6 +13,7 @@ ${(await import('./cli/definitions.ts')).definitionsUsage}
 
 of a running service, each with --help:
 ${(await import('./cli/resources/command.ts')).resourcesUsage}
+  load         load test within limits, with checks of its own; reports latencies and whether everything accepted is found
 `
 
 const resource = (name: string) => async (args: string[]) => {
@@ -34,6 +35,7 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   deliveries: resource('deliveries'),
   projects: resource('projects'),
   breakers: resource('breakers'),
+  load: async (args) => (await import('./cli/load/command.ts')).runLoad(args),
 }
 
 async function healthcheck(): Promise<void> {

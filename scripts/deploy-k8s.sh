@@ -58,6 +58,7 @@ k8s_preflight() {
     return 1
   fi
   check_secret || failed=yes
+  check_alerting
   if ! k apply --dry-run=server --filename "$work/rendered.yaml" > "$work/answer" 2>&1; then
     problem "the cluster would not take the manifests: $(grep -iE 'error|invalid|denied' "$work/answer" | head -n 3)"
     failed=yes
@@ -75,8 +76,7 @@ k8s_preflight() {
 # Every key that the pods ask for is there, and none is an example. Values are looked at, never shown.
 check_secret() {
   local key missing='' keys
-  # shellcheck disable=SC2016 # the dollars are the template's
-  if ! keys=$(k get secret flatline-secrets --output 'go-template={{range $key, $_ := .data}}{{$key}}{{"\n"}}{{end}}' 2> /dev/null); then
+  if ! keys=$(keys_of flatline-secrets); then
     problem "there is no Secret flatline-secrets in $namespace"
     return 1
   fi
@@ -89,6 +89,19 @@ check_secret() {
     problem 'the Secret flatline-secrets still holds an example'
     return 1
   fi
+}
+
+# shellcheck disable=SC2016 # the dollars are the template's
+keys_of() { k get secret "$1" --output 'go-template={{range $key, $_ := .data}}{{$key}}{{"\n"}}{{end}}' 2> /dev/null; }
+
+# Flatline runs without this Secret, but the Prometheus Operator then leaves the AlertmanagerConfig out, without an error here.
+check_alerting() {
+  local key missing='' keys
+  keys=$(keys_of flatline-alerting || true)
+  for key in $(grep -B 1 'name: flatline-alerting$' "$work/rendered.yaml" | awk '$1 == "key:" { print $2 }' | sort -u); do
+    grep -qx "$key" <<< "$keys" || missing+=" $key"
+  done
+  [ -z "$missing" ] || say "WARNING: no alert of Prometheus will notify anybody: the Secret flatline-alerting lacks$missing"
 }
 
 needed_keys() {

@@ -317,6 +317,7 @@ test('the overlays have the form that the script assumes', { skip }, async (t) =
     }
     const { code, err } = await deploy('deploy', ...image, '--strategy', 'blue-green', '--environment', environment)
     assert.equal(code, 0, err)
+    assert.match(err, /WARNING: .* flatline-alerting lacks pagerduty-routing-key slack-webhook-url watchdog-ping-url\n/)
     assert.ok(told.some((line) => line.includes('--from=cronjob/flatline-migration')))
     const { applied } = cluster
     const documents = applied.flatMap(({ manifest }) => manifest.split(/^---$/m))

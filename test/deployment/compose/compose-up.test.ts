@@ -1,7 +1,7 @@
 // docker-compose.yml as somebody with a fresh checkout brings it up: by Compose, on a real engine, with the image of this checkout.
 
 import assert from 'node:assert/strict'
-import { cp, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -27,7 +27,7 @@ test('docker compose up', { skip, timeout }, async (t) => {
   const call = (path: string, ...args: string[]) => request(engine, `http://127.0.0.1:8000${path}`, apiKey, ...args)
   const heartbeats = async () => JSON.parse((await call(`/api/v3/checks/${ping.split('/').at(-1)}`)).body).n_pings
 
-  const scaled = (...args: string[]) => compose(['--profile=scale', ...args], { REDIS_URL: 'redis://redis:6379' })
+  const scaled = (...args: string[]) => compose(['--profile=scale', ...args], { REDIS_URL: 'rediss://redis:6380' })
 
   await t.test('docker compose up starts everything and finds it healthy', async (t) => {
     const began = performance.now()
@@ -72,7 +72,33 @@ test('docker compose up', { skip, timeout }, async (t) => {
       [2 ** 30, 1e9, 512 * 2 ** 20, 200],
     )
     assert.deepEqual([HostConfig.ReadonlyRootfs, HostConfig.CapDrop, Config.User], [true, ['ALL'], '1000:1000'])
-    assert.deepEqual(HostConfig.LogConfig, { Type: 'json-file', Config: { 'max-file': '3', 'max-size': '10m' } })
+    const labels = 'com.docker.compose.project,com.docker.compose.service'
+    const options = { 'max-file': '3', 'max-size': '10m', labels }
+    assert.deepEqual(HostConfig.LogConfig, { Type: 'json-file', Config: options })
+  })
+
+  await t.test('the log file of a container has the line of the service, and names the service', async () => {
+    const path = (await docker('inspect', '--format={{.LogPath}}', ...(await ids(engine, 'flatline')))).trim()
+    const written = JSON.parse((await readFile(path, 'utf8')).split('\n', 1)[0] ?? '')
+    const attrs = { 'com.docker.compose.project': 'flatline', 'com.docker.compose.service': 'flatline' }
+    assert.deepEqual([Object.keys(written).sort(), written.attrs], [['attrs', 'log', 'stream', 'time'], attrs])
+    assert.equal(JSON.parse(written.log).service, 'flatline')
+  })
+
+  await t.test('clients and the database are reached with TLS, and the database not without', async () => {
+    const authority = join(directory, 'authority.pem')
+    await writeFile(authority, await compose(['run', '--rm', 'secrets', 'authority']))
+    const secure = ['--cacert', authority, '--tlsv1.3']
+    assert.deepEqual(await request(engine, `https://localhost:8443${ping}`, '', ...secure), { status: 200, body: 'OK' })
+    const connect = (change: string) => `
+      const url = require('fs').readFileSync('/run/secrets/database-url', 'utf8').trim()${change}
+      const client = new (require('pg').Client)(url)
+      client.connect().then(() => client.query('SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()'))
+        .then(({ rows }) => console.log(rows[0].version), (error) => console.log(error.message))
+        .finally(() => client.end())`
+    const ask = (change = '') => compose(['exec', '-T', 'flatline', 'node', '-e', connect(change)])
+    assert.match(await ask(), /^TLSv1\.3$/m)
+    assert.match(await ask('.split("?")[0]'), /no encryption/)
   })
 
   await t.test('Compose scales to three replicas, which the load balancer and Prometheus find', async () => {

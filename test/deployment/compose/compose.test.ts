@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '../../../src/config/load.ts'
 import { settings } from '../../../src/config/schema.ts'
@@ -41,12 +41,13 @@ const file = join(root, 'docker-compose.yml')
 const skip = needsTool('docker-compose')
 const always = ['alertmanager', 'flatline', 'grafana', 'haproxy', 'postgres', 'prometheus', 'secrets']
 
-test('without a profile Compose starts the whole installation; a profile adds development or Redis', {
+test('without a profile Compose starts the whole installation; a profile adds one service', {
   skip,
 }, async () => {
   assert.deepEqual(Object.keys((await project()).services).sort(), always)
   assert.deepEqual(Object.keys((await project(['scale'])).services).sort(), [...always, 'redis'].sort())
   assert.deepEqual(Object.keys((await project(['development'])).services).sort(), [...always, 'development'].sort())
+  assert.deepEqual(Object.keys((await project(['logs'])).services).sort(), [...always, 'vector'].sort())
 })
 
 test('the service has the documented resources, probe and replicas', { skip }, async () => {
@@ -99,25 +100,30 @@ test('only the load balancer is reachable, and from other machines only if confi
     ports.map((port) => `${port.host_ip}:${port.published}>${port.target}`)
   assert.deepEqual(doors(services.haproxy?.ports), [
     '127.0.0.1:8000>8000',
+    '127.0.0.1:8443>8443',
     '127.0.0.1:3000>3000',
     '127.0.0.1:9090>9090',
     '127.0.0.1:9093>9093',
   ])
   const open = (await project([], { FLATLINE_ADDRESS: '0.0.0.0', FLATLINE_PORT: '80' })).services
-  assert.equal(doors(open.haproxy?.ports)[0], '0.0.0.0:80>8000')
+  assert.deepEqual(doors(open.haproxy?.ports).slice(0, 2), ['0.0.0.0:80>8000', '0.0.0.0:8443>8443'])
+  const secure = await project([], { FLATLINE_TLS_ADDRESS: '0.0.0.0', FLATLINE_TLS_PORT: '443' })
+  assert.deepEqual(doors(secure.services.haproxy?.ports).slice(0, 2), ['127.0.0.1:8000>8000', '0.0.0.0:443>8443'])
   assert.equal(open.flatline?.environment?.SITE_URL, 'http://localhost:80')
 })
 
 test('every container is confined, limited, checked and stopped in time, and its log is bounded', {
   skip,
 }, async () => {
-  const { services } = await project(['scale'])
+  const { services } = await project(['scale', 'logs'])
+  const labels = 'com.docker.compose.project,com.docker.compose.service'
+  const logging = { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3', labels } }
   for (const [name, service] of Object.entries(services)) {
     assert.equal(service.read_only, true, name)
     assert.deepEqual(service.cap_drop, ['ALL'], name)
     assert.deepEqual([service.cap_add, service.privileged], [undefined, undefined], name)
     assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name)
-    assert.deepEqual(service.logging, { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } }, name)
+    assert.deepEqual(service.logging, logging, name)
     assert.equal(service.stop_grace_period, '45s', name)
     assert.ok(service.deploy.resources.limits.cpus && service.deploy.resources.limits.memory, name)
     if (name === 'secrets') continue
@@ -140,7 +146,7 @@ test('only the service reaches the database', { skip }, async () => {
 })
 
 test('secrets are files in volumes that no other container mounts, and no setting contains one', { skip }, async () => {
-  const { services } = await project(['scale', 'development'])
+  const { services } = await project(['scale', 'development', 'logs'])
   for (const [name, { volumes = [] }] of Object.entries(services)) {
     const mounted = volumes.filter(({ source }) => source.endsWith('-secrets'))
     if (name === 'secrets') continue
@@ -156,7 +162,7 @@ test('secrets are files in volumes that no other container mounts, and no settin
     )
   }
   const settings = Object.values(services).flatMap(({ environment = {} }) => Object.entries(environment))
-  const secret = settings.filter(([name]) => /PASSWORD|TOKEN|KEY|DATABASE_URL/.test(name))
+  const secret = settings.filter(([name]) => /PASSWORD|TOKEN|KEY$|KEY_|DATABASE_URL/.test(name) && name !== 'KEY_GROUP')
   assert.ok(secret.length >= 8)
   // An empty variable keeps the one of .env away: the file has its value.
   for (const [name, value] of secret) assert.match(`${name} ${value}`, /(_FILE \/run\/secrets\/[\w-]+| )$/)
@@ -169,7 +175,7 @@ test('every setting in the file exists, and generated secrets are valid', {
   const known = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]))
   assert.deepEqual(
     Object.keys(environment).filter((name) => !known.includes(name)),
-    [],
+    ['NODE_EXTRA_CA_CERTS'],
   )
   const directory = await scratchDir(t)
   const generate = () => run(process.execPath, [join(root, 'compose/secrets.mjs'), 'generate', directory])
@@ -179,7 +185,10 @@ test('every setting in the file exists, and generated secrets are valid', {
     value.replace('/run/secrets', join(directory, 'flatline')),
   ])
   const { database, security } = loadConfig({ env: Object.fromEntries(here) })
-  assert.match(database.url ?? '', /^postgres:\/\/flatline:\w{40}@postgres:5432\/flatline$/)
+  assert.match(
+    database.url ?? '',
+    /^postgres:\/\/flatline:\w{40}@postgres:5432\/flatline\?sslmode=verify-full&sslrootcert=\/run\/secrets\/ca\.crt$/,
+  )
   assert.match(security.bootstrapApiKey ?? '', /^flw_/)
   assert.equal(await generate(), 'all secrets are there\n')
   assert.deepEqual(loadConfig({ env: Object.fromEntries(here) }).security, security)
@@ -228,6 +237,17 @@ test('a file .env beside docker-compose.yml sets any setting, and its secrets go
   assert.equal(ingest.mode, 'consistent')
 })
 
+test('the networks of a swarm are encrypted, and stay closed', { skip }, async () => {
+  const swarm = join(root, 'compose/swarm.yml')
+  const { networks } = JSON.parse(await run('docker-compose', ['-f', file, '-f', swarm, 'config', '--format', 'json']))
+  const encrypted = { driver: 'overlay', driver_opts: { encrypted: 'true' } }
+  for (const name of ['front', 'database', 'monitoring']) {
+    const { driver, driver_opts, internal } = networks[name]
+    assert.deepEqual({ driver, driver_opts }, encrypted, name)
+    assert.equal(internal === true, name !== 'front', name)
+  }
+})
+
 test('all data is in named volumes', { skip }, async () => {
   const { services, volumes } = await project(['scale'])
   const kept = {
@@ -247,22 +267,28 @@ test('all data is in named volumes', { skip }, async () => {
 test('external images have exact versions, and the image of the service is built or named', {
   skip,
 }, async () => {
-  const { services } = await project(['scale'])
+  const { services } = await project(['scale', 'logs'])
   const others = Object.values(services)
     .map(({ image }) => image)
     .filter((image) => !image.startsWith('flatline:'))
-  assert.equal(others.length, 6)
+  assert.equal(others.length, 7)
   for (const image of others) assert.match(image, /^[\w/-]+:v?\d+\.\d+(\.\d+)?(-\w+)?$/)
   const named = await project([], { FLATLINE_IMAGE: 'ghcr.io/flatline/flatline:1.2.3' })
   assert.equal(named.services.flatline?.image, 'ghcr.io/flatline/flatline:1.2.3')
 })
 
 test('every file that Compose mounts from the checkout exists', { skip }, async () => {
-  const { services } = await project()
+  const { services } = await project(['logs'])
   const sources = Object.values(services).flatMap(({ volumes = [] }) => volumes.filter(({ type }) => type === 'bind'))
   const own = sources.map(({ source }) => source).filter((source) => source.startsWith(join(root, 'compose')))
-  assert.deepEqual(own.map((path) => path.slice(root.length)).sort(), ['compose/haproxy.cfg', 'compose/secrets.mjs'])
-  for (const path of own) assert.ok(statSync(path).isFile())
+  assert.deepEqual(own.map((path) => path.slice(root.length)).sort(), [
+    'compose/certificates.mjs',
+    'compose/haproxy.cfg',
+    'compose/pg_hba.conf',
+    'compose/secrets.mjs',
+    'compose/vector',
+  ])
+  for (const path of own) assert.ok(statSync(path).size > 0)
 })
 
 test('Compose refuses misspelt keys instead of ignoring them', { skip }, async (t) => {
@@ -280,8 +306,32 @@ test('Compose refuses misspelt keys instead of ignoring them', { skip }, async (
   }
 })
 
-test('HAProxy accepts the configuration of the load balancer', { skip: needsTool('haproxy') }, async () => {
-  await run('haproxy', ['-c', '-f', join(root, 'compose/haproxy.cfg')])
+test('HAProxy accepts the configuration of the load balancer', { skip: needsTool('haproxy') }, async (t) => {
+  const directory = await scratchDir(t)
+  await run(process.execPath, [join(root, 'compose/secrets.mjs'), 'generate', directory])
+  const path = join(directory, 'haproxy.cfg')
+  const text = readFileSync(join(root, 'compose/haproxy.cfg'), 'utf8')
+  assert.ok(text.includes(' crt /run/secrets/ '))
+  writeFileSync(path, text.replace('/run/secrets/', `${directory}/haproxy/`))
+  await run('haproxy', ['-c', '-f', path])
+})
+
+test('the profile for logs ships by setting, from files that Vector may only read', { skip }, async () => {
+  const { vector } = (await project(['logs'])).services
+  const mounted = (vector?.volumes ?? []).filter(({ type }) => type === 'bind')
+  assert.deepEqual(
+    mounted.map(({ target, read_only }) => [target, read_only]),
+    [
+      ['/etc/vector', true],
+      ['/var/lib/docker/containers', true],
+    ],
+  )
+  for (const destination of ['console', 'loki', 'cloudwatch', 'http']) {
+    const chosen = (await project(['logs'], { LOG_SHIP_TO: destination })).services.vector
+    const files = (chosen?.command ?? []).filter((word) => word.startsWith('/'))
+    assert.deepEqual(files, ['/etc/vector/containers.yaml', `/etc/vector/to-${destination}.yaml`])
+    for (const path of files) assert.ok(statSync(join(root, 'compose/vector', basename(path))).isFile())
+  }
 })
 
 async function project(profiles: string[] = [], env: Record<string, string> = {}): Promise<Project> {

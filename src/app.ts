@@ -37,6 +37,7 @@ import { ingestPlugin } from './ingest/plugin.ts'
 import { deleteHeartbeats } from './ingest/store.ts'
 import { lifecyclePlugin } from './lifecycle/plugin.ts'
 import { checkLogFiles, loggerOptions } from './logging/logger.ts'
+import { createLineCleaner } from './logging/redaction.ts'
 import { metricsPlugin, metricsRoutePlugin } from './metrics/plugin.ts'
 import { notificationsPlugin } from './notifications/plugin.ts'
 import { deliveryQueue } from './notifications/queue/delivery-queue.ts'
@@ -49,6 +50,8 @@ import { replicasPlugin } from './replicas/plugin.ts'
 import { retentionPlugin } from './retention/plugin.ts'
 import { serviceAlertsPlugin } from './service-alerts/plugin.ts'
 import { recordMaxBytes } from './spool/records.ts'
+import { telemetryPlugin } from './telemetry/plugin.ts'
+import { loadTelemetry, type Telemetry } from './telemetry/service.ts'
 
 export type AppOptions = {
   config: Config
@@ -75,8 +78,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { config, announceKeys = () => {}, shutdown = () => {} } = options
   checkLogFiles(config)
   const declared = await readDeclared(config)
-  const app = createServer(options)
+  const telemetry = await loadTelemetry(config, () => createLineCleaner(config, secretAddresses))
+  const app = createServer(options, telemetry)
   options.observe?.(app)
+  await app.register(telemetryPlugin, { telemetry })
   await app.register(requirementsPlugin)
   await app.register(addressesPlugin)
   await app.register(crossOriginPlugin)
@@ -126,10 +131,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   return app
 }
 
-function createServer({ config, stdoutIsTTY = false }: AppOptions): FastifyInstance {
+function createServer({ config, stdoutIsTTY = false }: AppOptions, telemetry: Telemetry | null): FastifyInstance {
+  const tap = telemetry && { onLine: telemetry.onLine, mixin: telemetry.traceFields }
   const app: FastifyInstance = Fastify({
     ...serverOptions(config.server),
-    logger: loggerOptions(config, { stdoutIsTTY, secretAddresses }),
+    logger: loggerOptions(config, { stdoutIsTTY, secretAddresses, ...tap }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => answerFailure(app, error, request, reply),

@@ -49,6 +49,7 @@ const dependencies: Record<string, string[]> = {
   spool: ['kit'],
   'database/embedded': ['config'],
   logging: ['config', 'kit'],
+  telemetry: ['config', 'kit', 'outbound'],
   database: ['config', 'core', 'database/embedded', 'kit', 'logging'],
   http: ['core', 'kit'],
   lifecycle: ['core', 'kit'],

@@ -26,17 +26,18 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
   async (app, { config, queue }) => {
     const { database, circuitBreakers: breakers, domainMetrics: metrics, log, quotas } = app
     const { security, server, alerting: limits } = config
+    const guardedFetch = createGuardedFetch({
+      allowPrivateTargets: limits.allowPrivateTargets,
+      isExempt: createAddressList(limits.allowedTargets),
+      timeoutMs: longestTimeoutMs(config.breakers),
+      responseMaxBytes: limits.responseMaxBytes,
+      userAgent: `Flatline/${version}`,
+    })
     const channels = createChannelService({
       database,
       keys: loadKeys({ encryptionKey: security.encryptionKey, dataDir: server.dataDir }),
       transports,
-      fetch: createGuardedFetch({
-        allowPrivateTargets: limits.allowPrivateTargets,
-        isExempt: createAddressList(limits.allowedTargets),
-        timeoutMs: longestTimeoutMs(config.breakers),
-        responseMaxBytes: limits.responseMaxBytes,
-        userAgent: `Flatline/${version}`,
-      }),
+      fetch: app.tracing?.fetch(guardedFetch) ?? guardedFetch,
       capabilities: { smtp: smtpOf(limits), shell: limits.allowShellChannels },
       queue,
       breakers,

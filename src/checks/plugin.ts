@@ -26,8 +26,11 @@ export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries; deleteHisto
       cancelDeliveries,
       deleteHistory,
       log: app.log,
-      countFlip: ({ from, to, reason }, projectId) =>
-        flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) }),
+      onFlip(flip, { id, projectId }) {
+        const { from, to, reason } = flip
+        flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) })
+        app.tracing?.flip({ ...flip, checkId: id })
+      },
     })
     app.decorate('checks', checks)
     const count = async () => {

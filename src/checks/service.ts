@@ -1,7 +1,7 @@
 import type { WriteAudit } from '../audit/store.ts'
 import type { BlindTime } from '../blind-time/service.ts'
 import { rulesOf, type Unsettled, type WatchedCheck } from '../core/check.ts'
-import { type Change, deadlineOf, type Flip, onTime, type State } from '../core/status.ts'
+import { type Change, deadlineOf, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import { type Database, within } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
@@ -37,7 +37,8 @@ export function createChecks(options: {
   siteUrl: () => string
   cancelDeliveries: CancelDeliveries
   deleteHistory: readonly DeleteHistory[]
-  countFlip: (flip: Flip, projectId: string) => void
+  /** Called for each status change that has been committed. */
+  onFlip: (flip: store.CausedFlip, check: { id: string; projectId: string }) => void
   log: { info(o: object, message: string): void }
 }) {
   const { database, blindTime } = options
@@ -50,7 +51,7 @@ export function createChecks(options: {
     for (const { check, flips } of decisions) {
       for (const flip of flips) {
         const { from, to, reason, requestId } = flip
-        options.countFlip(flip, check.projectId)
+        options.onFlip(flip, check)
         const line = { event: 'flip', check: check.id, from, to, reason, at: isoMillis(flip.at), requestId }
         options.log.info(line, 'status changed')
       }

@@ -1,4 +1,4 @@
-// Settings of optional features that are off by default.
+// Settings of optional features that are off by default; those of OpenTelemetry have the names of its specification.
 import { Type } from 'typebox'
 import { integer, milliseconds, secret } from './kinds.ts'
 
@@ -87,4 +87,120 @@ export const features = Type.Object(
     }),
   },
   { description: 'Optional features' },
+)
+
+const signal = (name: string, what: string) =>
+  Type.Enum(['otlp', 'none'], {
+    default: 'otlp',
+    env: `OTEL_${name}_EXPORTER`,
+    description: `Whether ${what} are sent to the OTLP endpoint`,
+  })
+
+/** Pairs of a header or an attribute and its percent-encoded value. */
+const pairs = '^\\s*(?:[^=,\\s]+\\s*=[^,]*(?:,\\s*[^=,\\s]+\\s*=[^,]*)*)?,?\\s*$'
+const pairsRule = 'must be a comma-separated list of name=value'
+
+export const telemetry = Type.Object(
+  {
+    endpoint: Type.Optional(
+      Type.String({
+        env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+        reading: 'siteUrl',
+        description:
+          'Base address of an OTLP receiver over HTTP, to which traces, metrics and logs are sent; without it OpenTelemetry is off',
+      }),
+    ),
+    headers: secret('OTEL_EXPORTER_OTLP_HEADERS', 'Headers of requests to the OTLP endpoint', pairs, pairsRule),
+    protocol: Type.Enum(['http/protobuf', 'http/json'], {
+      default: 'http/protobuf',
+      env: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+      description: 'Encoding of the requests to the OTLP endpoint',
+    }),
+    compression: Type.Enum(['none', 'gzip'], {
+      default: 'none',
+      env: 'OTEL_EXPORTER_OTLP_COMPRESSION',
+      description: 'Compression of the requests to the OTLP endpoint',
+    }),
+    timeoutMs: milliseconds(10_000, 'Time limit of one request to the OTLP endpoint, with its repetitions', {
+      env: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    }),
+    traces: signal('TRACES', 'traces'),
+    metrics: signal('METRICS', 'metrics'),
+    logs: signal('LOGS', 'log lines'),
+    metricsIntervalMs: milliseconds(60_000, 'Interval between two exports of the metrics', {
+      env: 'OTEL_METRIC_EXPORT_INTERVAL',
+      minimum: 100,
+    }),
+    temporality: Type.Enum(['cumulative', 'delta'], {
+      default: 'cumulative',
+      env: 'OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE',
+      description: 'Whether counters are sent as totals or as differences since the last export',
+    }),
+    serviceName: Type.String({
+      default: 'flatline',
+      env: 'OTEL_SERVICE_NAME',
+      description: 'Name of this service in traces, metrics and logs',
+    }),
+    resourceAttributes: Type.Optional(
+      Type.String({
+        env: 'OTEL_RESOURCE_ATTRIBUTES',
+        pattern: pairs,
+        rule: pairsRule,
+        description: 'Further attributes of this service in traces, metrics and logs',
+      }),
+    ),
+    sampler: Type.Enum(
+      [
+        'parentbased_always_on',
+        'parentbased_always_off',
+        'parentbased_traceidratio',
+        'always_on',
+        'always_off',
+        'traceidratio',
+      ],
+      {
+        default: 'parentbased_always_on',
+        env: 'OTEL_TRACES_SAMPLER',
+        description: 'Which traces are recorded; parentbased follows the decision of the caller, if there is one',
+      },
+    ),
+    samplerArg: Type.Number({
+      default: 1,
+      minimum: 0,
+      maximum: 1,
+      env: 'OTEL_TRACES_SAMPLER_ARG',
+      description: 'Share of the traces that are recorded, for the samplers with traceidratio',
+    }),
+    queueMax: integer(2048, 'Spans, and log lines, that wait for the OTLP endpoint; more are dropped', {
+      env: 'OTEL_BSP_MAX_QUEUE_SIZE',
+      maximum: 1_000_000,
+    }),
+    delayMs: milliseconds(5000, 'How long spans, and log lines, are gathered before they are sent', {
+      env: 'OTEL_BSP_SCHEDULE_DELAY',
+    }),
+    disabled: Type.Boolean({
+      default: false,
+      env: 'OTEL_SDK_DISABLED',
+      description: 'Switches OpenTelemetry off although the other settings are there',
+    }),
+    sentryDsn: secret(
+      'SENTRY_DSN',
+      'Address of a project of Sentry, or of a compatible service, that gets unexpected errors; without it none are sent',
+      '^https?://\\w+(?::\\w+)?@[\\w.-]+(?::\\d+)?/(?:[^\\s/]+/)*\\d+$',
+      'must be a DSN, as in https://key@host/project',
+    ),
+    sentryEnvironment: Type.Optional(
+      Type.String({
+        env: 'SENTRY_ENVIRONMENT',
+        description: 'Environment of the errors in Sentry; without it the profile',
+      }),
+    ),
+    sentryRelease: Type.Optional(
+      Type.String({
+        env: 'SENTRY_RELEASE',
+        description: "Release of the errors in Sentry; without it flatline@ and this service's version",
+      }),
+    ),
+  },
+  { description: 'OpenTelemetry and error tracking' },
 )

@@ -26,7 +26,10 @@ export const databasePlugin = fp<{ config: Config }>(
       log,
       migrations: readMigrations(),
       metrics: {
-        statement: (statement, seconds) => metrics.databaseSeconds.observe({ statement }, seconds),
+        statement(statement, seconds) {
+          metrics.databaseSeconds.observe({ statement }, seconds)
+          app.tracing?.statement(statement, seconds)
+        },
         attempt: () => metrics.databaseAttempts.inc(),
         failure: (reason) => metrics.databaseFailures.inc({ reason }),
       },

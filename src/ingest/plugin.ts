@@ -71,6 +71,7 @@ export const ingestPlugin = fp<{ config: Config }>(
         metrics.heartbeatsReceived.inc({ kind, outcome, tenant: metrics.tenant(projectId) }, n),
       makePartitions: (instants) => ensurePartitionsAt(database, instants),
       log: app.log,
+      traced: app.tracing?.commit ?? ((_, write) => write()),
       observeBatch: (entries, seconds, written) => {
         timing(seconds * 1000, { success: written, items: entries })
         if (!written) return

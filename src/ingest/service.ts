@@ -59,6 +59,8 @@ export type HeartbeatsOptions = {
   /** `projectId` is empty where it is not known. */
   count: (kind: HeartbeatKind, outcome: HeartbeatOutcome, projectId: string, n: number) => void
   observeBatch: (entries: number, seconds: number, written: boolean) => void
+  /** Runs the write of a batch as a span of the requests that it belongs to. */
+  traced: (entries: readonly Received[], write: () => Promise<(Outcome | Error)[]>) => Promise<(Outcome | Error)[]>
   /** Creates the day partitions of these instants. */
   makePartitions: (instants: number[]) => Promise<void>
   log: {
@@ -128,7 +130,7 @@ export function createHeartbeats(options: HeartbeatsOptions) {
     const began = clock.monotonic()
     let written = false
     try {
-      const results = await writer.write(entries, how)
+      const results = await options.traced(entries, () => writer.write(entries, how))
       written = true
       return results
     } finally {

@@ -21,15 +21,22 @@ const redactedPaths = [
 
 /**
  * Options for `Fastify({ logger })` and for `pino()`; both write the same lines. `secretAddresses` are patterns of routes
- * whose first parameter is a credential.
+ * whose first parameter is a credential. `onLine` is called with each line that is written, and `mixin` adds fields to it.
  */
 export function loggerOptions(
   config: Config,
-  options: { stdoutIsTTY: boolean; secretAddresses: readonly string[] },
+  options: {
+    stdoutIsTTY: boolean
+    secretAddresses: readonly string[]
+    onLine?: (line: string) => void
+    mixin?: () => object
+  },
 ): LoggerOptions {
   const { level, anonymizeIp } = config.log
   const address = (ip: unknown) => (anonymizeIp && typeof ip === 'string' ? networkOf(ip, 24, 48) : ip)
   const transport = transportOf(config, options)
+  const { onLine, mixin } = options
+  const cleanLine = createLineCleaner(config, options.secretAddresses)
   return {
     level,
     base: { service: 'flatline', version },
@@ -45,9 +52,15 @@ export function loggerOptions(
       ip: address,
     },
     redact: { paths: redactedPaths, censor: '[redacted]' },
-    hooks: { streamWrite: createLineCleaner(config, options.secretAddresses) },
+    hooks: { streamWrite: onLine === undefined ? cleanLine : (line) => passOn(cleanLine(line), onLine) },
+    ...(mixin && { mixin }),
     ...(transport && { transport }),
   }
+}
+
+function passOn(line: string, onLine: (line: string) => void): string {
+  onLine(line)
+  return line
 }
 
 /**

@@ -79,11 +79,13 @@ function addressRules(patterns: readonly string[]): RedactionRule[] {
 const beforePath = `^|["'\\s:]|://[^\\s/?#"'\\\\]+`
 
 // Short secrets are left out: a metrics token `ok` or a password `flatline` would remove harmless text from every line.
-function secretTexts({ security, database, alerting }: Config): string[] {
+function secretTexts({ security, database, alerting, telemetry }: Config): string[] {
   const { encryptionKey = [], ...tokens } = security
   const keys = encryptionKey.flatMap((hex) => [hex, Buffer.from(hex, 'hex').toString('base64')])
   const password = database.url ? (databaseTarget(database.url)?.password ?? '') : ''
-  return [...Object.values(tokens), ...keys, password, alerting.smtpPassword ?? '']
+  const headers = (telemetry.headers ?? '').split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim())
+  const sentryKey = URL.parse(telemetry.sentryDsn ?? '')?.username ?? ''
+  return [...Object.values(tokens), ...keys, password, alerting.smtpPassword ?? '', ...headers, sentryKey]
     .filter((secret) => secret.length >= 12)
     .map((secret) => JSON.stringify(secret).slice(1, -1))
 }

@@ -16,7 +16,7 @@ declare module 'fastify' {
     /** How reliably and fast requests were answered lately. */
     serviceLevel: ServiceLevel
     /** What /metrics serves. */
-    metricsRegistry: { contentType: string; metrics(): Promise<string> }
+    metricsRegistry: { contentType: string; metrics(): Promise<string>; getMetricsAsJSON(): Promise<unknown> }
   }
 }
 

@@ -41,8 +41,12 @@ export const notificationsPlugin = fp<{ config: Config['alerting']; slowDelivery
       siteUrl: app.siteUrl,
       limits: config,
       onFree: () => deliveries.wake(),
-      count: (kind, outcome, projectId) => metrics.deliveries.inc({ kind, outcome, tenant: metrics.tenant(projectId) }),
+      count(kind, outcome, projectId) {
+        metrics.deliveries.inc({ kind, outcome, tenant: metrics.tenant(projectId) })
+        app.tracing?.outcome(outcome)
+      },
       timed: createTiming({ log, event: 'delivery.attempt', message: 'delivery attempted', slowMs: slowDeliveryMs }),
+      traced: app.tracing?.delivery ?? ((_, attempt) => attempt()),
       log,
       now: database.clock.now,
       random: Math.random,

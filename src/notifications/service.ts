@@ -53,6 +53,8 @@ export type NotificationOptions = {
   onFree: () => void
   count: (kind: string, status: DeliveryOutcome['status'], projectId: string) => void
   timed: DeliveryTiming
+  /** Runs an attempt as a span of the status change that it reports. */
+  traced: (deliveries: readonly store.ClaimedDelivery[], attempt: () => Promise<void>) => Promise<void>
   log: NotificationLog
   now: () => number
   random: () => number

@@ -20,6 +20,7 @@ export type WorkerOptions = {
   leases: Pick<Leases, 'claimMs' | 'holds'>
   gate: Gate
   attempts: Pick<Attempts, 'attempt' | 'attemptGroup' | 'expire'>
+  traced: (deliveries: readonly store.ClaimedDelivery[], attempt: () => Promise<void>) => Promise<void>
   /** Called whenever a slot is free again. */
   onFree: () => void
 }
@@ -33,9 +34,9 @@ export function createWorker(options: WorkerOptions) {
   function start(deliveries: readonly store.ClaimedDelivery[], { call, leave }: SendPermit): void {
     const [delivery] = deliveries as [store.ClaimedDelivery]
     const { signal } = stopping
-    const sent = delivery.groupId
-      ? attempts.attemptGroup(deliveries, signal, call)
-      : attempts.attempt(delivery, signal, call)
+    const sent = options.traced(deliveries, () =>
+      delivery.groupId ? attempts.attemptGroup(deliveries, signal, call) : attempts.attempt(delivery, signal, call),
+    )
     const attempt = sent.finally(() => {
       inFlight.delete(attempt)
       leave()

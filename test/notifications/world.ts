@@ -76,7 +76,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       siteUrl: () => 'http://flatline.example',
       cancelDeliveries: deliveryQueue.cancelOfCheck,
       deleteHistory: [],
-      countFlip: () => undefined,
+      onFlip: () => undefined,
       log: { info() {} },
     })
     const own = { ...limits, ...overrides }
@@ -129,6 +129,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       count: (kind, outcome) => outcomes.push(`${kind} ${outcome}`),
       timed: () => undefined,
       random: () => 0.5,
+      traced: (_, attempt) => attempt(),
     })
 
     return {

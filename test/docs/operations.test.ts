@@ -37,8 +37,12 @@ test('docs/operations.md has a section for every task of operators', () => {
 })
 
 test('every setting that docs/operations.md names exists', () => {
-  const ofNode = 'NODE_OPTIONS'
-  const known = new Set([ofNode, ...settings.flatMap(({ variable, alias }) => [variable, alias])])
+  const [ofNode, ofCompose] = ['NODE_OPTIONS', 'FLATLINE_REPLICAS']
+  const known = new Set<string | undefined>([
+    ofNode,
+    ofCompose,
+    ...settings.flatMap(({ variable, alias }) => [variable, alias]),
+  ])
   const named = [...page.matchAll(/`([A-Z]+(?:_{1,2}[A-Z]+)+)(?:=[^`]*)?`/g)].map(([, name]) => name as string)
   assert.ok(named.length > 20)
   const unknown = named.filter((name) => !known.has(name) && !known.has(name.replace(/_FILE$/, '')))

@@ -131,6 +131,12 @@ compose_verify() {
   fi
 }
 
+compose_smoke() {
+  local first
+  first=$(containers)
+  docker exec "${first%%$'\n'*}" node dist/cli.js "$@"
+}
+
 compose_rollback() {
   if [ "${previous-unset}" = '' ]; then problem 'this was the first deployment: there is no previous version' && return 1; fi
   wanted=${1:-${previous:-$kept}}

@@ -170,6 +170,8 @@ k8s_verify() {
   [ -z "$failed" ]
 }
 
+k8s_smoke() { k exec deployment/flatline --container flatline -- node dist/cli.js "$@"; }
+
 k8s_rollback() {
   local revision=$1
   # Called after a failed deploy: unless that one has made a revision, the newest is what was there before.

@@ -14,7 +14,8 @@ commands
   backup     writes a backup, taken by the service that runs
   migrate    applies the new version's migrations; the version that runs can live with them
   deploy     preflight, backup, migrate, replace one by one, verify; and back to the previous version if one of the last two fails
-  verify     every replica is ready and runs the version that it should
+  verify     every replica is ready and runs the version that it should; then a heartbeat is written and read, the metrics count it, an alert
+             goes through once, and what was created for this is deleted
   rollback   back to the previous version, or to --to; the database stays as it is
 
 options
@@ -25,6 +26,11 @@ options
   --skip-backup         where the database is archived continuously
   --skip-migrate        then the first new replica migrates
   --to REVISION         of rollback: an image (compose) or a revision (k8s: kubectl rollout history)
+  --skip-smoke          of verify: only the replicas, no heartbeat
+  --url URL             of verify: the heartbeat goes to this address, from here, instead of to one replica, from within
+  --key-file FILE       with --url: a project's read-write key; default: BOOTSTRAP_API_KEY
+  --metrics-url URL     with --url: where the metrics are, which load balancers do not show; default: they are not looked at
+  --channel NAME        of verify: this channel of the project gets a test message, too
   --dry-run             looks at everything, says what would be done, does nothing
   --help
   compose:  --file FILE             default docker-compose.yml
@@ -70,14 +76,17 @@ run() {
 
 image='' expect_version='' timeout=300 backup_dir=backups skip_backup='' skip_migrate='' to='' dry_run=''
 file=$repository/docker-compose.yml settle=10 environment='' context='' strategy=rolling soak=30
+url='' key_file='' metrics_url='' channel='' skip_smoke=''
 target='' command=''
 while [ $# -gt 0 ]; do
   case $1 in
     --help) usage && exit ;;
     --skip-backup) skip_backup=yes ;;
     --skip-migrate) skip_migrate=yes ;;
+    --skip-smoke) skip_smoke=yes ;;
     --dry-run) dry_run=yes ;;
-    --image | --expect-version | --timeout | --backup-dir | --to | --file | --settle | --environment | --context | --strategy | --soak)
+    --image | --expect-version | --timeout | --backup-dir | --to | --file | --settle | --environment | --context | --strategy | --soak | --url | --key-file | --metrics-url | \
+      --channel)
       [ $# -gt 1 ] || fail 2 "$1 needs a value"
       name=${1#--}
       printf -v "${name//-/_}" '%s' "$2"
@@ -183,6 +192,27 @@ verify() {
   "${target}_verify" "$expect_version"
 }
 
+# The service really works: flatline verify tries it, with checks of its own that it deletes.
+smoke() {
+  step 'write, read, metrics, alert'
+  if [ -n "$skip_smoke" ]; then say 'skipped, as told' && return; fi
+  local options=(verify)
+  if [ -n "$channel" ]; then options+=(--channel "$channel"); fi
+  if [ -n "$url" ]; then
+    options+=(--target "$url")
+    if [ -n "$key_file" ]; then options+=(--key-file "$key_file"); fi
+    if [ -n "$metrics_url" ]; then options+=(--metrics-url "$metrics_url"); else options+=(--skip metrics); fi
+  fi
+  if [ -n "$dry_run" ]; then
+    say "would run: flatline ${options[*]}"
+  elif [ -z "$url" ]; then
+    "${target}_smoke" "${options[@]}"
+  else
+    need node
+    node "$repository/bin/flatline.js" "${options[@]}"
+  fi
+}
+
 deploy() {
   preflight
   backup
@@ -190,7 +220,7 @@ deploy() {
   step "replace ($strategy)"
   "${target}_remember"
   if "${target}_replace" && verify; then
-    [ -n "$dry_run" ] || say "done${expect_version:+: version $expect_version serves}"
+    [ -n "$dry_run" ] || say "done${expect_version:+: version $expect_version serves}; verify tries a heartbeat and an alert"
     return
   fi
   problem 'the new version does not get healthy'
@@ -208,7 +238,10 @@ rollback() {
 
 case $command in
   preflight | build | backup | migrate | deploy) "$command" ;;
-  verify) verify || fail 6 'not every replica is ready with the right version' ;;
+  verify)
+    verify || fail 6 'not every replica is ready with the right version'
+    smoke || fail 6 'the replicas are ready, but not everything works: see the step that has failed'
+    ;;
   rollback) rollback || fail 7 'the rollback has failed: look at the replicas now' ;;
   *) fail 2 'name a command (--help lists them)' ;;
 esac

@@ -13,6 +13,7 @@ ${(await import('./cli/definitions.ts')).definitionsUsage}
 
 of a running service, each with --help:
 ${(await import('./cli/resources/command.ts')).resourcesUsage}
+  verify       write a heartbeat, read it back, check the metrics, send one alert through, and clean up
   load         load test within limits, with checks of its own; reports latencies and whether everything accepted is found
 `
 
@@ -35,6 +36,7 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   deliveries: resource('deliveries'),
   projects: resource('projects'),
   breakers: resource('breakers'),
+  verify: async (args) => (await import('./cli/verify/command.ts')).runVerify(args),
   load: async (args) => (await import('./cli/load/command.ts')).runLoad(args),
 }
 

@@ -21,6 +21,7 @@ export type Credential = 'project' | 'operator'
 
 export type Server = {
   url: string
+  key: string
   get(path: string): Promise<unknown>
   post(path: string, body: object): Promise<unknown>
   /** Null for an answer without a body. */
@@ -82,17 +83,20 @@ export function createServerClient(address: string, key: string): Server {
       ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
 
-  return { url, call, get: (path) => call('GET', path), post: (path, body) => call('POST', path, body) }
+  return { url, key, call, get: (path) => call('GET', path), post: (path, body) => call('POST', path, body) }
 }
 
 export function keyFromFile(path: string | undefined): string | undefined {
   return path === undefined ? undefined : readInput(path, inputMaxBytes.key).trim()
 }
 
-function configuredUrl(): string {
-  const { siteUrl, host, port } = loadConfig().server
+const configuredUrl = () => loadConfig().server.siteUrl ?? localUrl()
+
+/** The address of the process on this machine. */
+export function localUrl(): string {
+  const { host, port } = loadConfig().server
   const isAnywhere = ['0.0.0.0', '::'].includes(host)
-  return siteUrl ?? `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
+  return `http://${isAnywhere ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Shows enough of `location` to tell which address to use instead. */

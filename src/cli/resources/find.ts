@@ -4,7 +4,7 @@ import { isUuid } from '../../kit/identifier.ts'
 import { CommandError } from '../errors.ts'
 import type { Server } from '../server.ts'
 import type { Row } from './print.ts'
-import type { Resource } from './table.ts'
+import { type Resource, resources } from './table.ts'
 
 const uniqueKey = /^[0-9a-f]{40}$/
 
@@ -46,3 +46,6 @@ export async function findId(server: Server, name: string, resource: Resource, g
       : `${found.length} ${name} have the name ${given}: give the ${id} of one (${ids.join(', ')}${found.length > ids.length ? ', …' : ''})`,
   )
 }
+
+export const findChannel = (server: Server, given: string): Promise<string> =>
+  findId(server, 'channels', resources.channels as Resource, given)

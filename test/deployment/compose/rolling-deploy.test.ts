@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { scratchDir } from '../../helper.ts'
+import { build, keys, scratchDir } from '../../helper.ts'
 import { type Ended, run } from '../../scenarios/command.ts'
 import { failed, type Said, said, standIn } from '../stand-in.ts'
 
@@ -18,6 +19,8 @@ type Container = { id: string; image: string; published: boolean }
 const usual = {
   engine: true,
   migrates: true,
+  /** Whether heartbeats and alerts get through a replica. */
+  works: true,
   containers: ['a', 'b', 'c'].map((id): Container => ({ id: id.repeat(16), image: 'sha256:0.1.0', published: false })),
   images: { 'flatline:0.1.0': 'sha256:0.1.0', 'flatline:0.2.0': 'sha256:0.2.0' } as Record<string, string>,
   /** What Compose takes by itself. */
@@ -48,6 +51,7 @@ async function world(t: TestContext, changes: Partial<Engine> = {}) {
   const options = ['--timeout', '5', '--settle', '0', '--file', 'docker-compose.yml', '--backup-dir', backups]
   return {
     engine,
+    told,
     deploy: (...args: string[]): Promise<Ended> =>
       run(t, ['scripts/deploy.sh', 'compose', ...args, ...options], { PATH: `${bin}:${process.env.PATH}` }),
     changed: () => told.filter((line) => /^(compose (up|run)|stop|rm|tag|pull)/.test(line)),
@@ -85,6 +89,7 @@ function docker(engine: Engine, args: string[], variable: string): Said {
   if (text.includes('{{.Image}}')) return said(`${image}\n`)
   if (text.includes('.State.Health')) return said(isBroken(image) ? 'unhealthy\n' : 'healthy\n')
   if (text.startsWith('logs')) return said('the log of the container\n')
+  if (text.includes('dist/cli.js verify')) return engine.works ? said('passed\n') : failed('the heartbeat is not found')
   if (text.endsWith('healthcheck')) return isBroken(image) ? failed('not ready') : said('ready')
   if (text.includes('--print')) return said(`${image.replace('sha256:', '')}\n`)
   if (text.startsWith('rm')) {
@@ -215,4 +220,34 @@ test('the first deployment starts everything', async (t) => {
   assert.equal(code, 0, err)
   assert.deepEqual(changed(), ['compose up --detach --wait --wait-timeout 5'])
   assert.match(err, /nothing runs yet, so there is nothing to back up/)
+})
+
+test('verify tries a heartbeat and an alert in one replica, or from here at an address', async (t) => {
+  const { deploy, told, engine, changed } = await world(t)
+  const inReplica = () => told.filter((line) => line.includes('verify'))
+  const tried = await deploy('verify', '--channel', 'on call')
+  assert.equal(tried.code, 0, tried.err)
+  assert.equal(String(tried.out), 'passed\n')
+  assert.deepEqual(inReplica(), [`exec ${'a'.repeat(16)} node dist/cli.js verify --channel on call`])
+  for (const [option, said] of [
+    ['--skip-smoke', /skipped, as told/],
+    ['--dry-run', /would run: flatline verify/],
+  ] as const) {
+    const { code, err } = await deploy('verify', option)
+    assert.equal(code, 0, err)
+    assert.match(err, said)
+  }
+  assert.equal(inReplica().length, 1)
+  engine.works = false
+  const broken = await deploy('verify')
+  assert.equal(broken.code, 6)
+  assert.match(broken.err, /the replicas are ready, but not everything works/)
+
+  const { url } = await build(t)
+  const keyFile = join(await scratchDir(t), 'key')
+  await writeFile(keyFile, keys.api_key)
+  const real = await deploy('verify', '--url', url, '--key-file', keyFile, '--metrics-url', `${url}/metrics`)
+  assert.equal(real.code, 0, real.err)
+  assert.match(String(real.out), /^(passed .*\n){5}passed {2}alert .*\npassed {2}clean up .*\n$/)
+  assert.deepEqual(changed(), [])
 })

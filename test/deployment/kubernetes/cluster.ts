@@ -23,6 +23,8 @@ export const usual = {
   /** Versions whose roll-out does not end, and whose pods are not ready. */
   broken: [] as string[],
   unready: [] as string[],
+  /** Whether heartbeats and alerts get through a pod. */
+  works: true,
   backup: Buffer.of() as Buffer,
   secret: {} as Record<string, string>,
   applied: [] as { selector: string; manifest: string }[],
@@ -98,6 +100,7 @@ function apply(cluster: Cluster, manifest: string, selector: string, isGreen: bo
 
 function exec(cluster: Cluster, text: string, version: string): Said {
   if (text.endsWith('backup -')) return cluster.backup.length > 0 ? said(cluster.backup) : failed('no such command\n')
+  if (text.includes('dist/cli.js verify')) return cluster.works ? said('passed\n') : failed('no flip\n')
   if (text.endsWith('healthcheck')) return cluster.unready.includes(version) ? failed('not ready\n') : said('ready\n')
   return said(`${version}\n`)
 }

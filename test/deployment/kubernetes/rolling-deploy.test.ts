@@ -260,6 +260,17 @@ test('a dry run reports what would be done and changes nothing', { skip }, async
   assert.deepEqual(changed(), [])
 })
 
+test('verify tries a heartbeat and an alert in one pod', { skip }, async (t) => {
+  const { deploy, told, cluster, changed } = await world(t)
+  const { code, err, out } = await deploy('verify')
+  assert.equal(code, 0, err)
+  assert.equal(String(out), 'passed\n')
+  assert.ok(told.includes('exec deployment/flatline --container flatline -- node dist/cli.js verify'))
+  cluster.works = false
+  assert.equal((await deploy('verify')).code, 6)
+  assert.deepEqual(changed(), [])
+})
+
 test('a manual rollback uses the previous revision, or the one that is named', { skip }, async (t) => {
   for (const [args, told] of [
     [[], 'rollout undo deployment/flatline'],

@@ -31,7 +31,7 @@ const plan = {
   'clean up': 'checks and channel are deleted',
 } as const
 
-type Step = { step: keyof typeof plan; status: 'passed' | 'failed' | 'skipped'; ms: number; detail: string }
+type TriedStep = { step: keyof typeof plan; status: 'passed' | 'failed' | 'skipped'; ms: number; detail: string }
 
 const usage = () => `usage: flatline verify [options]
 
@@ -64,7 +64,7 @@ export async function verify(args: readonly string[], signal: AbortSignal, outpu
   return passed ? 0 : 1
 }
 
-const lineOf = ({ step, status, ms, detail }: Step) =>
+const lineOf = ({ step, status, ms, detail }: TriedStep) =>
   `${status.padEnd(7)} ${step.padEnd(9)} ${`${(ms / 1000).toFixed(2)} s`.padStart(8)}  ${detail}\n`
 
 async function prepare(values: GivenValues, signal: AbortSignal, warn: (text: string) => void): Promise<Verification> {
@@ -86,14 +86,18 @@ function tokenOf({ metrics_token_file: file, skip }: GivenValues): string | unde
 }
 
 /** After a failure of the first four the others make no sense; the last one always runs. */
-async function runSteps(run: Verification, skip: readonly string[], report: (step: Step) => void): Promise<Step[]> {
-  const steps: Step[] = []
+async function runSteps(
+  run: Verification,
+  skip: readonly string[],
+  report: (step: TriedStep) => void,
+): Promise<TriedStep[]> {
+  const steps: TriedStep[] = []
   const made: { channel?: string } = {}
   let own: OwnChecks | undefined
   let isBroken = false
-  async function attempt(step: Step['step'], work: () => Promise<string>): Promise<void> {
+  async function attempt(step: TriedStep['step'], work: () => Promise<string>): Promise<void> {
     const began = performance.now()
-    const end = (status: Step['status'], detail: string) => {
+    const end = (status: TriedStep['status'], detail: string) => {
       const done = { step, status, ms: Math.round(performance.now() - began), detail }
       steps.push(done)
       report(done)

@@ -98,9 +98,9 @@ keys_of() { k get secret "$1" --output 'go-template={{range $key, $_ := .data}}{
 check_alerting() {
   local key missing='' keys
   keys=$(keys_of flatline-alerting || true)
-  for key in $(grep -B 1 'name: flatline-alerting$' "$work/rendered.yaml" | awk '$1 == "key:" { print $2 }' | sort -u); do
+  while read -r key; do
     grep -qx "$key" <<< "$keys" || missing+=" $key"
-  done
+  done < <(grep -B 1 'name: flatline-alerting$' "$work/rendered.yaml" | awk '$1 == "key:" { print $2 }' | sort -u)
   [ -z "$missing" ] || say "WARNING: no alert of Prometheus will notify anybody: the Secret flatline-alerting lacks$missing"
 }
 

@@ -109,7 +109,8 @@ function readEnvironment(draft: Draft, env: Record<string, string | undefined>, 
 }
 
 /** docker-compose.yml, scripts and examples read these from the same environment. */
-const ofTools = ['ADDRESS', 'API_KEY', 'IMAGE', 'PORT', 'REPLICAS', 'URL'].map((name) => `FLATLINE_${name}`)
+const ofCompose = ['ADDRESS', 'CERTIFICATES', 'IMAGE', 'PORT', 'REPLICAS', 'TLS_ADDRESS', 'TLS_PORT']
+const ofTools = [...ofCompose, 'API_KEY', 'URL'].map((name) => `FLATLINE_${name}`)
 
 /** Kubernetes sets these in each pod for every service whose name begins with flatline. */
 const ofServices =

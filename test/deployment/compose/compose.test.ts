@@ -237,6 +237,12 @@ test('a file .env beside docker-compose.yml sets any setting, and its secrets go
   assert.equal(ingest.mode, 'consistent')
 })
 
+test('the service accepts the variables that docker-compose.yml reads from .env', () => {
+  const names = [...readFileSync(file, 'utf8').matchAll(/\$\{(FLATLINE_\w+)/g)].map(([, name = '']) => name)
+  assert.ok(names.includes('FLATLINE_TLS_PORT'))
+  for (const name of names) assert.ok(loadConfig({ env: { [name]: '5' } }), name)
+})
+
 test('the networks of a swarm are encrypted, and stay closed', { skip }, async () => {
   const swarm = join(root, 'compose/swarm.yml')
   const { networks } = JSON.parse(await run('docker-compose', ['-f', file, '-f', swarm, 'config', '--format', 'json']))

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect, createServer } from 'node:tls'
@@ -83,6 +84,22 @@ test('a new name or a certificate that ends soon makes a new certificate, and no
   assert.ok(!isCurrent(made, authority, ['postgres', 'db']))
   t.mock.timers.enable({ apis: ['Date'], now: Date.parse(new X509Certificate(made).validTo) - 364 * 86_400_000 })
   assert.ok(!isCurrent(made, authority, ['postgres']))
+})
+
+test('without its authority everything is signed by a new one', async (t) => {
+  const directory = await scratchDir(t)
+  await generate(directory)
+  const secrets = readFileSync(join(directory, 'flatline/encryption-key'), 'utf8')
+  await rm(join(directory, 'authority'), { recursive: true })
+  const servers = ['postgres/server.crt', 'redis/server.crt', 'haproxy/default.pem']
+  assert.equal(await generate(directory), `generated authority/ca.crt, ${servers.join(', ')}\n`)
+  for (const name of ['flatline/ca.crt', 'redis/ca.crt']) {
+    const authority = new X509Certificate(readFileSync(join(directory, name)))
+    for (const server of servers) {
+      assert.ok(new X509Certificate(readFileSync(join(directory, server))).verify(authority.publicKey), server)
+    }
+  }
+  assert.equal(readFileSync(join(directory, 'flatline/encryption-key'), 'utf8'), secrets)
 })
 
 test('an installation of an older version gets the address of the database with TLS', async (t) => {

@@ -70,6 +70,7 @@ export const authPlugin = fp<AuthOptions>(
       const { projectIds, label: actor } = principal
       const [projectId = ''] = projectIds
       request.caller = { projectId, actor, requestId: request.id, address: request.clientAddress }
+      if (signsIn(by, to)) app.audit.signIn({ projectId, actor, address: request.clientAddress, requestId: request.id })
       if (by.rateScope !== null && isLimited(to)) await app.limitCalls(request, reply, by.rateScope)
     }
 
@@ -116,6 +117,11 @@ export const authPlugin = fp<AuthOptions>(
   },
   { name: 'auth', dependencies: ['audit', 'http-requirements', 'http-rate-limit', 'metrics'] },
 )
+
+/** The credentials of people, who use them for anything but heartbeats. */
+function signsIn({ name }: Authenticator, to: Permission): boolean {
+  return (name === 'admin-token' || name === 'api-key') && to !== 'heartbeats:write'
+}
 
 /** The first authenticator that accepts the request; otherwise the refusal of the last one that does not answer null. */
 async function ask(

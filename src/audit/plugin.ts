@@ -7,6 +7,7 @@ import { createPostponed, type Postponed } from './postponed.ts'
 import { auditRoutes } from './routes.ts'
 import { createAuditTrail } from './service.ts'
 import { createShutdownRecord, type ShutdownRecord } from './shutdown.ts'
+import { createSignIns, type SignIns } from './sign-ins.ts'
 import { type WriteAudit, writeAudit } from './store.ts'
 
 declare module 'fastify' {
@@ -18,6 +19,7 @@ declare module 'fastify' {
       record: Postponed['record']
       shutdown: ShutdownRecord
       authFailure: AuthFailures['note']
+      signIn: SignIns['note']
     }
   }
 }
@@ -30,8 +32,13 @@ export const auditPlugin = fp<{ config: Config }>(
     const { gracefulShutdowns } = app.domainMetrics
     const shutdown = createShutdownRecord({ database, dataDir: config.server.dataDir, node: hostname(), log })
     const failures = createAuthFailures({ database, now: database.clock.now, log })
+    const signIns = createSignIns({ database, now: database.clock.now, log })
     const postponed = createPostponed({ database, log })
-    app.decorate('audit', { write: writeAudit, record: postponed.record, shutdown, authFailure: failures.note })
+    const { record } = postponed
+    app.decorate('audit', {
+      ...{ write: writeAudit, record, shutdown },
+      ...{ authFailure: failures.note, signIn: signIns.note },
+    })
 
     const writing = createLoop({
       name: 'audit',
@@ -40,6 +47,7 @@ export const auditPlugin = fp<{ config: Config }>(
       step: async () => {
         await postponed.flush()
         await failures.flush()
+        await signIns.flush()
         return false
       },
     })
@@ -52,6 +60,7 @@ export const auditPlugin = fp<{ config: Config }>(
       await writing.stop()
       await postponed.close()
       await failures.flush().catch(() => undefined)
+      await signIns.flush().catch(() => undefined)
     })
   },
   { name: 'audit', dependencies: ['database', 'metrics'] },

@@ -56,6 +56,28 @@ function bounded(value: unknown, max = textMax): unknown {
   return value.length <= itemsMax ? listed : [...listed, `and ${value.length - itemsMax} more`]
 }
 
+const lockSignIn = statement('audit_lock_sign_in', 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))')
+const insertSignIn = statement(
+  'audit_insert_sign_in',
+  { id: 'int8' },
+  `INSERT INTO audit (project_id, actor, action, target, request_id, address, at)
+   SELECT $1::uuid, $2, 'auth.success', $3, $4, $5, ${instant('$6')}
+   WHERE NOT EXISTS (SELECT FROM audit WHERE at > ${instant('$6')} - interval '1 day' AND action = 'auth.success'
+     AND project_id IS NOT DISTINCT FROM $1::uuid AND actor = $2 AND target = $3)
+   RETURNING id`,
+)
+
+/** False if the credential was used from this network within the day before. The transaction serialises replicas. */
+export async function writeSignIn(
+  tx: Queryable,
+  entry: { projectId: string; actor: string; network: string; requestId: string; address: string; at: number },
+): Promise<boolean> {
+  const { projectId, actor, network, requestId, address, at } = entry
+  await tx.query(lockSignIn, [`sign-in ${projectId} ${actor} ${network}`])
+  const values = [projectId || null, actor, network, requestId || null, address || null, at]
+  return (await tx.query(insertSignIn, values)).length > 0
+}
+
 const amend = statement('audit_amend', 'UPDATE audit SET detail = $2 WHERE id = $1')
 
 /** Replaces the detail of an entry that still grows. */

@@ -80,7 +80,18 @@ const fitting: SettingRule[] = [
   },
 ]
 
+const callLimits = [
+  ['limits.callsPerMinute', (config: Config) => config.limits.callsPerMinute],
+  ['limits.authFailuresPerMinute', (config: Config) => config.limits.authFailuresPerMinute],
+  ['admin.callsPerMinute', (config: Config) => config.admin.callsPerMinute],
+] as const
+
 const profileDemands: SettingRule[] = [
+  ...callLimits.map(([path, limit]) => ({
+    about: [path],
+    text: 'must not be 0 in production, which switches the limit off',
+    broken: (config: Config) => config.environment === 'production' && limit(config) === 0,
+  })),
   {
     about: ['security.adminTokenPrevious'],
     text: 'needs ADMIN_TOKEN, which replaces it',

@@ -11,6 +11,9 @@ import type { Measurements } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
 import { type Counters, createTrend } from './trend.ts'
 
+const unwatched =
+  'nobody is alerted about problems of Flatline itself: neither SERVICE_ALERT_CHANNELS nor SELF_HEARTBEAT_URL is set'
+
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, channels, notifications, health, serviceLevel, circuitBreakers, heartbeats, log } = app
@@ -67,10 +70,13 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       intervalMs: serviceLookMs,
       log,
       step: async () => {
-        await serviceAlerts.look()
+        // What the start has cost says nothing about what comes.
+        if (isStartOver) await serviceAlerts.look()
+        isStartOver = true
         return false
       },
     })
+    let isStartOver = false
     const isUp = async () => (await health.report()).status !== 'unhealthy'
     const selfHeartbeat = createLoop({
       name: 'self-heartbeat',
@@ -84,6 +90,8 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     app.lifecycle.onStart('service-alerts', async () => {
       const missing = await channels.missingOf(channelIds)
       if (missing.length > 0) throw new Error(`SERVICE_ALERT_CHANNELS: no channel has the id ${missing.join(', ')}`)
+      if (config.environment === 'production' && channelIds.length === 0 && url === undefined)
+        log.warn({ event: 'service.unwatched' }, unwatched)
       look.start()
       if (url !== undefined) selfHeartbeat.start()
     })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createSignIns } from '../../src/audit/sign-ins.ts'
 import { adminToken, build, call as callAt, createReceiver, eventually, keys } from '../helper.ts'
-import { sql } from '../postgres.ts'
+import { createDatabase, sql } from '../postgres.ts'
 
 type Entry = {
   id: number
@@ -37,7 +38,8 @@ test('every change has an audit entry with caller, address, old and new value, a
   await call('DELETE', one, undefined, as('r-7'))
   await call('DELETE', `/api/v3/channels/${channel.id}/`, undefined, as('r-8'))
 
-  const { entries } = (await call('GET', '/api/v3/audit/?actor=api_key')).json() as Page
+  const changesOf = ({ entries }: Page) => entries.filter(({ action }) => action !== 'auth.success')
+  const entries = changesOf((await call('GET', '/api/v3/audit/?actor=api_key')).json() as Page)
   assert.deepEqual(
     entries.map(({ request_id, action, target }) => [request_id, action, target]),
     [
@@ -67,7 +69,7 @@ test('every change has an audit entry with caller, address, old and new value, a
   const rotated = (await callAt(url, 'POST', rotate, undefined, admin)).json()
   const others = (await callAt(url, 'GET', '/api/v3/audit', undefined, { 'x-api-key': String(rotated.api_key) })).json()
   assert.deepEqual(
-    (others as Page).entries.map(({ action, actor, detail }) => [action, actor, detail]),
+    changesOf(others as Page).map(({ action, actor, detail }) => [action, actor, detail]),
     [
       ['project.rotate_key', 'admin', { kind: 'api_key' }],
       ['project.create', 'admin', { name: 'second' }],
@@ -93,6 +95,7 @@ test('the audit log has pages and filters; a project sees its own, the operator 
     assert.equal(answer.status, 200, answer.text)
     return answer.json() as Page
   }
+  await eventually('both sign-ins', async () => (await list('?action=auth.success')).entries.length === 2)
   const all = await list('')
   assert.ok(all.entries.some(({ action, actor }) => action === 'project.create' && actor === 'system'))
   const seen: number[] = []
@@ -123,6 +126,74 @@ test('the audit log has pages and filters; a project sees its own, the operator 
   assert.equal(await status(foreign, { 'x-api-key': keys.api_key }), 403)
   for (const query of ['?from=now', '?after=x', '?limit=0', '?acton=x'])
     assert.equal(await status(query, admin), 400, query)
+})
+
+test('the first use of a credential from a network within a day is one entry, over all replicas', async (t) => {
+  const DATABASE_URL = await createDatabase(t)
+  const env = { DATABASE_URL, TRUST_PROXY: 'loopback' }
+  const [first, second] = [await build(t, env), await build(t, env)]
+  const from = (address: string) => ({ 'x-forwarded-for': address })
+  const key = { 'x-api-key': keys.api_key }
+  const rows = async () =>
+    (
+      await sql<{ actor: string; target: string; address: string; project_id: string | null }>(
+        DATABASE_URL,
+        "SELECT * FROM audit WHERE action = 'auth.success' ORDER BY id",
+      )
+    ).map(({ actor, target, address, project_id }) => `${actor} ${target} ${address} ${project_id !== null}`)
+  const entry = [{ check: 'job' }]
+  await callAt(first.url, 'POST', '/api/v3/heartbeats/', entry, { ...key, ...from('192.0.2.9') })
+  await callAt(first.url, 'GET', `/ping/${keys.ping_key}/job`, undefined, from('192.0.2.9'))
+  for (const { url } of [first, second]) {
+    for (const address of ['192.0.2.1', '2001:db8::1', '2001:db8::2'])
+      assert.equal((await callAt(url, 'GET', '/api/v3/checks/', undefined, { ...key, ...from(address) })).status, 200)
+    assert.equal(
+      (await callAt(url, 'GET', '/api/v3/projects/', undefined, { ...admin, ...from('192.0.2.1') })).status,
+      200,
+    )
+  }
+  const expected = [
+    'admin 192.0.2.1 192.0.2.1 false',
+    'api_key 192.0.2.1 192.0.2.1 true',
+    'api_key 2001:db8:0:0:: 2001:db8::1 true',
+  ]
+  await eventually('the entries', async () => (await rows()).length === 3)
+  // A close writes what still waits.
+  await Promise.all([first.app.close(), second.app.close()])
+  assert.deepEqual((await rows()).sort(), expected)
+})
+
+test('a sign-in waits for the database, counts again after a day, and addresses are bounded', async () => {
+  const written: unknown[] = []
+  let now = 1_000_000
+  let isAway = true
+  const query = async ({ text }: { text: string }, values: unknown[]) => {
+    if (!text.includes('INSERT')) return []
+    written.push(values)
+    return [{ id: 1 }]
+  }
+  const transaction = async (work: (tx: never) => Promise<unknown>) => {
+    if (isAway) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+    return work({ query } as never)
+  }
+  const log = { info() {}, error() {} }
+  const signIns = createSignIns({ database: { transaction } as never, now: () => now, log })
+  const note = (address: string) => signIns.note({ address, actor: 'admin', projectId: '', requestId: 'r' })
+  note('192.0.2.1')
+  await assert.rejects(signIns.flush())
+  isAway = false
+  await signIns.flush()
+  now += 86_399_999
+  note('192.0.2.1')
+  await signIns.flush()
+  assert.equal(written.length, 1)
+  now += 1
+  note('192.0.2.1')
+  await signIns.flush()
+  assert.equal(written.length, 2)
+  for (let i = 0; i < 20_000; i++) note(`10.0.${i >> 8}.${i & 255}`)
+  await signIns.flush()
+  assert.equal(written.length, 2 + 9_999)
 })
 
 test('failed authentications make one audit entry per address and minute, with their count and reasons', async (t) => {

@@ -81,7 +81,8 @@ test('an export imported to another server is identical there, and importing aga
   assert.equal(imported.code, 0, imported.stderr)
   assert.match(imported.stdout, /^3 created, 0 updated, 0 unchanged, 0 deleted, 0 failed$/m)
   assert.deepEqual(settled(await listOf(target)), settled(await listOf(source)))
-  const audited = () => sql<{ n: string }>(target.databaseUrl, 'SELECT count(*) AS n FROM audit')
+  const audited = () =>
+    sql<{ n: string }>(target.databaseUrl, "SELECT count(*) AS n FROM audit WHERE action <> 'auth.success'")
   const before = await audited()
   const again = await flatline(['import', file, ...to(target)])
   assert.match(again.stdout, /^0 created, 0 updated, 3 unchanged, 0 deleted, 0 failed$/m)

@@ -30,6 +30,21 @@ test('every shipped profile loads, and only local listens on the loopback addres
   }
 })
 
+test('the profiles differ in what they are for', () => {
+  const of = (profile: string) => loadConfig({ env: { ...production, DEPLOYMENT_ENV: profile } })
+  const [local, staging, live, docker] = ['local', 'staging', 'production', 'docker'].map(of) as [
+    Config,
+    Config,
+    Config,
+    Config,
+  ]
+  assert.ok(local.spool.maxBytes < docker.spool.maxBytes, 'local shares its disk')
+  assert.equal(live.spool.maxBytes, docker.spool.maxBytes)
+  assert.ok(staging.database.slowQueryMs < live.database.slowQueryMs, 'slow statements show in staging first')
+  assert.ok(live.database.statementTimeoutMs > staging.database.statementTimeoutMs)
+  assert.ok(live.alerting.concurrency > staging.alerting.concurrency)
+})
+
 test('later layers override earlier ones, and the origin names the layer', (t) => {
   const profileDir = directory(t, { 'local.yaml': 'server:\n  port: 9001\n  drainMs: 7s\n', 'staging.yaml': '' })
   const table: [Env, string, unknown, string][] = [

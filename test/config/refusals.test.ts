@@ -94,6 +94,11 @@ test('production refuses each missing requirement, and accepts the stated except
   for (const name of ['DATABASE_URL', 'ENCRYPTION_KEY', 'ADMIN_TOKEN']) {
     assert.match(problemsOf(without(name)).join(), new RegExp(`^${name}: is required`))
   }
+  for (const limit of ['LIMITS__CALLS_PER_MINUTE', 'LIMITS__AUTH_FAILURES_PER_MINUTE', 'ADMIN__CALLS_PER_MINUTE']) {
+    const name = `FLATLINE__${limit}`
+    assert.match(problemsOf({ ...production, [name]: '0' }).join(), new RegExp(`^${name}: must not be 0`))
+    assert.deepEqual(problemsOf({ ...production, DEPLOYMENT_ENV: 'staging', [name]: '0' }), [])
+  }
   for (const token of [
     'x'.repeat(32),
     'change-me-change-me-change-me-change-me',

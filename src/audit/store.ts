@@ -61,9 +61,9 @@ const insertSignIn = statement(
   'audit_insert_sign_in',
   { id: 'int8' },
   `INSERT INTO audit (project_id, actor, action, target, request_id, address, at)
-   SELECT $1::uuid, $2, 'auth.success', $3, $4, $5, ${instant('$6')}
+   SELECT $1::uuid, $2::text, 'auth.success', $3::text, $4::text, $5::text, ${instant('$6')}
    WHERE NOT EXISTS (SELECT FROM audit WHERE at > ${instant('$6')} - interval '1 day' AND action = 'auth.success'
-     AND project_id IS NOT DISTINCT FROM $1::uuid AND actor = $2 AND target = $3)
+     AND project_id IS NOT DISTINCT FROM $1::uuid AND actor = $2::text AND target = $3::text)
    RETURNING id`,
 )
 

@@ -7,7 +7,7 @@ import { cpuLimitCores } from '../health/limits.ts'
 import type { Health } from '../health/service.ts'
 import { createLoop } from '../kit/loop.ts'
 import { serviceAlertRoutes } from './routes.ts'
-import type { Measurements } from './rules.ts'
+import type { Measurements, Targets } from './rules.ts'
 import { createServiceAlerts } from './service.ts'
 import { type Counters, createTrend } from './trend.ts'
 
@@ -17,13 +17,7 @@ const unwatched =
 export const serviceAlertsPlugin = fp<{ config: Config }>(
   async (app, { config }) => {
     const { database, channels, notifications, health, serviceLevel, circuitBreakers, heartbeats, log } = app
-    const {
-      serviceChannels: channelIds,
-      serviceAvailability,
-      serviceLatencyMs,
-      serviceLookMs,
-      serviceCalmMs,
-    } = config.alerting
+    const { serviceChannels: channelIds, serviceLookMs, serviceCalmMs } = config.alerting
     const { selfHeartbeatUrl: url, selfHeartbeatMs } = config.features
     const { clock } = database
     let unreachable = 0
@@ -33,20 +27,11 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       return unreachable
     }
     const trend = createTrend()
-    const { memoryWarnPercent, memoryDegradedPercent } = config.health
     const serviceAlerts = createServiceAlerts({
       database,
       node: hostname().slice(0, 100),
       calmMs: serviceCalmMs,
-      targets: {
-        availability: serviceAvailability,
-        latencyP95Ms: serviceLatencyMs,
-        maxStalenessMs: config.health.maxStalenessMs,
-        memoryWarnPercent,
-        memoryDegradedPercent,
-        heapLimitBytes: getHeapStatistics().heap_size_limit,
-        cpuLimitCores: Math.min(1, cpuLimitCores()),
-      },
+      targets: targetsOf(config),
       read: async () => ({
         // Whole minutes, so that the current minute counts together with the previous one.
         minute: serviceLevel.level(2),
@@ -65,18 +50,13 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       log,
       now: clock.now,
     })
+    const lookAgain = exceptFirst(serviceAlerts.look)
     const look = createLoop({
       name: 'service-alerts',
       intervalMs: serviceLookMs,
       log,
-      step: async () => {
-        // What the start has cost says nothing about what comes.
-        if (isStartOver) await serviceAlerts.look()
-        isStartOver = true
-        return false
-      },
+      step: () => lookAgain().then(() => false),
     })
-    let isStartOver = false
     const isUp = async () => (await health.report()).status !== 'unhealthy'
     const selfHeartbeat = createLoop({
       name: 'self-heartbeat',
@@ -90,8 +70,8 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     app.lifecycle.onStart('service-alerts', async () => {
       const missing = await channels.missingOf(channelIds)
       if (missing.length > 0) throw new Error(`SERVICE_ALERT_CHANNELS: no channel has the id ${missing.join(', ')}`)
-      if (config.environment === 'production' && channelIds.length === 0 && url === undefined)
-        log.warn({ event: 'service.unwatched' }, unwatched)
+      const isWatched = channelIds.length > 0 || url !== undefined
+      if (config.environment === 'production' && !isWatched) log.warn({ event: 'service.unwatched' }, unwatched)
       look.start()
       if (url !== undefined) selfHeartbeat.start()
     })
@@ -114,6 +94,26 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     ],
   },
 )
+
+function targetsOf({ alerting, health }: Config): Targets {
+  const { memoryWarnPercent, memoryDegradedPercent, maxStalenessMs } = health
+  return {
+    availability: alerting.serviceAvailability,
+    latencyP95Ms: alerting.serviceLatencyMs,
+    ...{ maxStalenessMs, memoryWarnPercent, memoryDegradedPercent },
+    heapLimitBytes: getHeapStatistics().heap_size_limit,
+    cpuLimitCores: Math.min(1, cpuLimitCores()),
+  }
+}
+
+/** What the start has cost says nothing about what comes: the first call does nothing. */
+function exceptFirst(work: () => Promise<void>): () => Promise<void> {
+  let isFirst = true
+  return async () => {
+    if (!isFirst) await work()
+    isFirst = false
+  }
+}
 
 async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'unhealthyChecks' | 'memoryPercent'>> {
   const { status, checks } = await health.report()

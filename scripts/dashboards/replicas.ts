@@ -24,6 +24,10 @@ export const replicas = dashboard(
     {
       title: 'Starts and ends',
       panels: [
+        graph('Replicas', 'none', [
+          [`sum(up{${replica}})`, 'up'],
+          [`max(replicas_expected{${replica}})`, 'expected'],
+        ]),
         graph('Running for', 's', [[`time() - process_start_time_seconds{${replica}}`, one]]),
         graph('Starts within 30 minutes', 'none', [[`changes(process_start_time_seconds{${replica}}[30m])`, one]]),
         graph('Orderly shutdowns', 'none', [[`max by (reason) (graceful_shutdowns_total{${replica}})`, '{{reason}}']], {

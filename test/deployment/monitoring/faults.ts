@@ -27,7 +27,7 @@ export type FaultName =
 /** The replicas by the instances that Prometheus knows. `a` refuses heartbeats without a database, `b` spools them. */
 export type Replicas = { a: Service; b: Service; databaseUrl: string; proxy: FaultProxy; receiver: string }
 
-const pollMs = 200
+const pollMs = 500
 const silentChecks = 26
 const brokenChannels = 4
 

@@ -174,7 +174,8 @@ async function play(t: TestContext): Promise<Stage> {
   let busy: Drawing[] = []
   const scraped = () => pause(1200 * intervalS)
   const faults = await causeFaults(t, replicas, scraped, async () => {
-    await scraped()
+    // A rate needs two scrapes after the first event.
+    for (let turn = 0; turn < 3; turn++) await scraped()
     busy = await draw(prometheus.url, times())
   })
   return { faults, atRest, busy }

@@ -100,7 +100,10 @@ export function createDatabase(options: {
     poolState() {
       if (!client) return null
       const { totalCount, idleCount, waitingCount, options } = client.pool
-      return { active: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max }
+      // The pool queues every caller for a moment, also one that gets a connection at once: the scrape itself is one.
+      const free = idleCount + options.max - totalCount
+      const waiting = Math.max(0, waitingCount - free)
+      return { active: totalCount - idleCount, idle: idleCount, waiting, max: options.max }
     },
     query: (statement, values) => opened().query(statement, values),
     transaction: (work, limitMs) => opened().transaction(work, limitMs),

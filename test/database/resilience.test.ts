@@ -44,6 +44,20 @@ async function fillPool(database: Database): Promise<void> {
   assert.deepEqual(database.poolState(), { active: 0, idle: 3, waiting: 0, max: 3 })
 }
 
+test('callers that get a connection at once do not wait for one; those beyond the pool do', async (t) => {
+  const { database } = await open(t)
+  const sleeping = () => database.query(statement('wait', 'SELECT pg_sleep(0.2)'))
+  const first = [sleeping(), sleeping()]
+  assert.equal(database.poolState()?.waiting, 0, 'in a pool that may still grow')
+  await Promise.all(first)
+  const second = [sleeping(), sleeping()]
+  assert.equal(database.poolState()?.waiting, 0, 'of idle connections')
+  second.push(sleeping(), sleeping(), sleeping())
+  assert.equal(database.poolState()?.waiting, 2)
+  await Promise.all(second)
+  assert.equal(database.poolState()?.waiting, 0)
+})
+
 test('reads and transactions survive broken pooled connections, with at most two log lines', async (t) => {
   const { database, url, lines } = await open(t)
   for (let round = 0; round < 3; round++) {

@@ -101,12 +101,13 @@ async function causeNothing({ a, b, receiver }: Replicas, job: string, scraped: 
     await call(a.url, 'GET', `/ping/${other}`)
     await call(a.url, 'GET', '/api/v3/checks/')
   }
-  await work()
-  const from = await snapshotWhen('a sent alert', { a, b }, (now) => sum(now, /^deliveries_total.*outcome="sent"/) > 0)
-  await scraped()
-  await work()
   const isAtRest = (now: Snapshot) =>
     sum(now, /^database_connections_waiting/) === 0 && sum(now, /^data_staleness_ms/) === 0
+  const hasSent = (now: Snapshot) => sum(now, /^deliveries_total.*outcome="sent"/) > 0
+  await work()
+  const from = await snapshotWhen('a sent alert', { a, b }, (now) => hasSent(now) && isAtRest(now))
+  await scraped()
+  await work()
   const to = await snapshotWhen('nothing that waits', { a, b }, isAtRest)
   const lastRuns = ({ a, b }: Snapshot) =>
     [a, b].map((scrape) => scrape?.values.get('detector_last_run_timestamp_seconds') ?? 0)

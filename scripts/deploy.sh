@@ -27,7 +27,7 @@ options
   --skip-migrate        then the first new replica migrates
   --to REVISION         of rollback: an image (compose) or a revision (k8s: kubectl rollout history)
   --skip-smoke          of verify: only the replicas, no heartbeat
-  --url URL             of verify: the heartbeat goes to this address, from here, instead of to one replica, from within
+  --url URL             of verify: the heartbeat goes to this address, from here (after npm install), and not to one replica from within
   --key-file FILE       with --url: a project's read-write key; default: BOOTSTRAP_API_KEY
   --metrics-url URL     with --url: where the metrics are, which load balancers do not show; default: they are not looked at
   --channel NAME        of verify: this channel of the project gets a test message, too
@@ -208,8 +208,10 @@ smoke() {
   elif [ -z "$url" ]; then
     "${target}_smoke" "${options[@]}"
   else
-    need node
-    node "$repository/bin/flatline.js" "${options[@]}"
+    # npm install brings the Node.js that runs Flatline.
+    local node=$repository/node_modules/.bin/node
+    if [ ! -x "$node" ]; then need node && node=node; fi
+    "$node" "$repository/bin/flatline.js" "${options[@]}"
   fi
 }
 

@@ -13,13 +13,13 @@ import { sql } from '../postgres.ts'
 
 type Step = { step: string; status: string; ms: number; detail: string }
 
-async function caller(t: TestContext) {
+async function caller(t: TestContext, signal = new AbortController().signal) {
   const keyFile = join(await scratchDir(t), 'key')
   await writeFile(keyFile, keys.api_key)
   return async (target: string, ...args: string[]) => {
     const outcome = { code: -1, out: '', err: '' }
     const all = ['--target', target, '--key-file', keyFile, '--timeout', `${patience(10_000)}ms`, ...args]
-    outcome.code = await verify(all, new AbortController().signal, {
+    outcome.code = await verify(all, signal, {
       out: (text) => (outcome.out += text),
       err: (text) => (outcome.err += text),
       colours: false,
@@ -91,6 +91,12 @@ test('a working service passes every step, its own alert included, and keeps not
   assert.match(detailOf(unmoved.out, 'metrics') ?? '', /^heartbeats_received_total does not move within/)
   assert.ok(scrapes > 2)
 
+  const left = { kind: 'webhook', name: 'flatline-verify-1', settings: { url: receiver.url } }
+  await running.call('POST', '/api/v3/channels/', left)
+  await running.call('POST', '/api/v3/checks/', { name: 'left', tags: 'flatline-verify flatline-verify-1' })
+  assert.equal((await run(running.url, '--clean-up')).err, 'deleted 1 checks and 1 channels\n')
+  await assertNothingLeft(running)
+
   const dry = await run(running.url, '--dry-run')
   assert.equal(dry.code, 0)
   assert.match(dry.out, /^would check ready .*\n(would check .*\n){6}$/)
@@ -112,8 +118,12 @@ test('a service that loses heartbeats, refuses them or is not there fails its st
   const running = await build(t)
   const run = await caller(t)
   let pingStatus = 200
+  let onPing = () => {}
   const url = await listen(t, async (request, response) => {
-    if (request.url?.startsWith('/ping/')) return response.writeHead(pingStatus).end('OK')
+    if (request.url?.startsWith('/ping/')) {
+      onPing()
+      return response.writeHead(pingStatus).end('OK')
+    }
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const { method = 'GET', headers } = request
@@ -133,6 +143,14 @@ test('a service that loses heartbeats, refuses them or is not there fails its st
   pingStatus = 503
   const refused = await run(url, '--json')
   assert.match(detailOf(refused.out, 'write') ?? '', /the heartbeat is answered 503: OK/)
+  await assertNothingLeft(running)
+
+  pingStatus = 200
+  const stop = new AbortController()
+  onPing = () => stop.abort()
+  const interrupted = await (await caller(t, stop.signal))(url, '--json')
+  assert.equal(interrupted.code, 130)
+  assert.equal(statusesOf(interrupted.out)['clean up'], 'passed')
   await assertNothingLeft(running)
 
   const nowhere = await run('http://127.0.0.1:1')

@@ -49,9 +49,10 @@ export function renderTable(columns: readonly ShownColumn[], rows: readonly Row[
     .join('')
 }
 
-/** One field a line. */
+/** One field a line, without empty ones. */
 export function renderFields(row: Row, { colours }: Output): string {
-  const lines = Object.entries(row).map(([name, value]) => [name, textOf(value)] as const)
+  const all = Object.entries(row).map(([name, value]) => [name, textOf(value)] as const)
+  const lines = all.filter(([, text]) => text !== '')
   const width = Math.max(0, ...lines.map(([name]) => name.length))
   return lines
     .map(([name, text]) => `${`${name.padEnd(width)}  ${colours ? coloured(name, text) : text}`.trimEnd()}\n`)

@@ -5,7 +5,7 @@ import { loadConfig } from '../../config/load.ts'
 import { describeOptions, type GivenValues, type Options, parseOptions } from '../arguments/options.ts'
 import { findChannel } from '../resources/find.ts'
 import { type Output, processOutput } from '../resources/print.ts'
-import { keyFromFile, localUrl } from '../server.ts'
+import { keyFromFile, localUrl, type Server } from '../server.ts'
 import { deleteChecks, openTarget, targetOptions } from '../target/target.ts'
 import { alert } from './alert.ts'
 import { create, metrics, type OwnChecks, ownTag, readBack, readiness, type Verification, write } from './steps.ts'
@@ -19,6 +19,7 @@ const options: Options = {
   channel: { kind: 'text', about: 'id or name of a channel that gets a test message, too' },
   skip: { kind: 'texts', choices: ['metrics', 'alert'], about: 'steps to leave out' },
   'dry-run': { kind: 'flag', about: 'say what would be done, and do nothing' },
+  'clean-up': { kind: 'flag', about: 'only delete what a killed run has left behind' },
 }
 
 const plan = {
@@ -54,6 +55,10 @@ export async function verify(args: readonly string[], signal: AbortSignal, outpu
     return 0
   }
   const run = await prepare(values, signal, (text) => output.err(`${text}\n`))
+  if (values.clean_up) {
+    output.err(`${await deleteLeftovers(run.server)}\n`)
+    return 0
+  }
   const steps = await runSteps(run, (values.skip ?? []) as string[], (step) => {
     if (!values.json) output.out(lineOf(step))
   })
@@ -132,6 +137,13 @@ async function cleanUp({ server, tag }: Verification, { channel }: { channel?: s
   const deleted = await deleteChecks(server, tag)
   if (channel !== undefined) await server.call('DELETE', `/api/v3/channels/${channel}/`)
   return `${deleted} checks${channel === undefined ? '' : ' and 1 channel'} deleted`
+}
+
+async function deleteLeftovers(server: Server): Promise<string> {
+  const { channels } = (await server.get('/api/v3/channels/')) as { channels: { id: string; name: string }[] }
+  const left = channels.filter(({ name }) => name.startsWith(`${ownTag}-`))
+  for (const { id } of left) await server.call('DELETE', `/api/v3/channels/${id}/`)
+  return `deleted ${await deleteChecks(server, ownTag)} checks and ${left.length} channels`
 }
 
 /** The first Ctrl-C ends the step that runs and cleans up; the second ends the process. */

@@ -10,6 +10,7 @@ const usage = async () => `usage: flatline <command>
   restore      read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
   healthcheck  ask the service on this machine whether it is ready; exit status 0 if it is, 1 if not
 ${(await import('./cli/definitions.ts')).definitionsUsage}
+  provision    with --dry-run: what a start would change because of PROVISION_FILE, or of another FILE
 
 of a running service, each with --help:
 ${(await import('./cli/resources/command.ts')).resourcesUsage}
@@ -31,6 +32,7 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   export: async (args) => (await import('./cli/definitions.ts')).exportDefinitions(args),
   import: async (args) => (await import('./cli/definitions.ts')).importDefinitions(args),
   apply: async (args) => (await import('./cli/definitions.ts')).applyDefinitions(args),
+  provision: async (args) => (await import('./cli/provisioning/dry-run.ts')).provision(args),
   checks: resource('checks'),
   channels: resource('channels'),
   deliveries: resource('deliveries'),
@@ -51,7 +53,7 @@ async function healthcheck(): Promise<void> {
 }
 
 /** Errors whose message is sufficient without a stack. */
-const expected = ['ConfigError', 'MigrationError', 'CommandError']
+const expected = ['ConfigError', 'MigrationError', 'CommandError', 'ProvisionError']
 
 const [name = 'serve', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -137,7 +137,18 @@ const dependencies: Record<string, string[]> = {
     'kit',
     'notifications',
   ],
-  cli: ['audit', 'channels', 'checks', 'config', 'database', 'database/backup', 'kit'],
+  cli: [
+    'audit',
+    'channels',
+    'checks',
+    'config',
+    'database',
+    'database/backup',
+    'kit',
+    'notifications',
+    'provisioning',
+    'quotas',
+  ],
 }
 
 /**

@@ -3,7 +3,7 @@ import type { BlindTime } from '../blind-time/service.ts'
 import { rulesOf, type Unsettled, type WatchedCheck } from '../core/check.ts'
 import { type Change, deadlineOf, onTime, type State } from '../core/status.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import { type Database, within } from '../database/service.ts'
+import { type DatabaseSession, within } from '../database/service.ts'
 import { isoMillis } from '../kit/instant.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './definitions/applying.ts'
@@ -30,7 +30,7 @@ export type Plan = (
 export type Checks = ReturnType<typeof createChecks>
 
 export function createChecks(options: {
-  database: Database
+  database: DatabaseSession
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitCheck' | 'admitProvisioned'>
   blindTime: Pick<BlindTime, 'windows' | 'isCurrent' | 'record' | 'evaluatedUntil'>

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { v5 as uuidv5 } from 'uuid'
 import type { WriteAudit } from '../audit/store.ts'
 import type { Queryable } from '../database/connection/client.ts'
-import type { Database } from '../database/service.ts'
+import type { DatabaseSession } from '../database/service.ts'
 import type { QuotaRefusal } from '../quotas/limits.ts'
 import type { Quotas } from '../quotas/service.ts'
 import { settingChanges } from './changes.ts'
@@ -33,7 +33,7 @@ const serialisedLimitMs = 2000
 const foreignKeyViolation = '23503'
 
 export function createSlugs(options: {
-  database: Database
+  database: DatabaseSession
   writeAudit: WriteAudit
   quotas: Pick<Quotas, 'admitProvisioned'>
 }) {

@@ -4,12 +4,15 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Config } from '../config/load.ts'
+import { createClock } from './clock.ts'
 import type { Queryable } from './connection/client.ts'
+import { columnTypes } from './connection/column-types.ts'
 import type { EmbeddedLog } from './embedded/cluster.ts'
 import { ClusterTakenError, EmbeddedPostgresError } from './embedded/error.ts'
 import { readPostmasterFile } from './embedded/lock-files.ts'
 import { ownerLockHeld } from './embedded/ownership.ts'
 import { startEmbeddedPostgres } from './embedded/server.ts'
+import type { DatabaseSession } from './service.ts'
 
 export type OfflineDatabase = { client: pg.Client; close(): Promise<void> }
 
@@ -61,6 +64,32 @@ export function queryableOf(client: pg.Client): Queryable {
   return {
     query: async <Row extends object>({ text }: { text: string }, values: readonly unknown[] = []) =>
       (await client.query<Row>(text, [...values])).rows,
+  }
+}
+
+/**
+ * Lets a command call the services, on the only connection that it has. Instants of this machine's clock. `transaction`
+ * takes no other while it runs.
+ */
+export function sessionOf(client: pg.Client): DatabaseSession {
+  const query: Queryable['query'] = async <Row extends object>(
+    { text }: { text: string },
+    values: readonly unknown[] = [],
+  ) => (await client.query<Row>({ text, values: [...values], types: columnTypes })).rows
+  return {
+    query,
+    clock: createClock(),
+    async transaction(work) {
+      await client.query('BEGIN')
+      try {
+        const result = await work({ query })
+        await client.query('COMMIT')
+        return result
+      } catch (error) {
+        await client.query('ROLLBACK')
+        throw error
+      }
+    },
   }
 }
 

@@ -41,7 +41,7 @@ export type Database = Queryable & {
 export type DatabaseSession = Pick<Database, 'query' | 'transaction' | 'clock'>
 
 /** The same, but in one transaction: all statements, and everything that would be a transaction of its own. */
-export function within(tx: Queryable, { clock }: Pick<Database, 'clock'>): DatabaseSession {
+export function within(tx: Queryable, { clock }: Pick<DatabaseSession, 'clock'>): DatabaseSession {
   return { clock, query: (statement, values) => tx.query(statement, values), transaction: (work) => work(tx) }
 }
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { flatline } from '../cli/run.ts'
 import { adminToken, build, call, createReceiver, eventually, type Running, scratchDir } from '../helper.ts'
 import { createDatabase, sql } from '../postgres.ts'
 import { spawnService, startService } from '../scenarios/service.ts'
@@ -113,6 +114,25 @@ test('what people change, delete or add is drift: a start reports it, and restor
   )
   const rotation = `/api/v3/projects/${project?.id}/keys/api_key/rotate/`
   assert.equal((await running.call('POST', rotation, undefined, { 'x-api-key': adminToken })).status, 200)
+  const before = await countsOf(running.databaseUrl)
+  const local = { DATABASE_URL: running.databaseUrl, ENCRYPTION_KEY: 'ab'.repeat(32), ...secrets }
+  const dry = await flatline(['provision', '--dry-run'], '', { ...local, PROVISION_FILE: file })
+  assert.deepEqual([dry.code, dry.stderr], [0, ''])
+  assert.deepEqual(
+    dry.stdout
+      .replaceAll(/at 20[0-9T:.+-]+/g, 'at …')
+      .trimEnd()
+      .split('\n'),
+    [
+      'updated   keys        payments: api_key (drift: last changed by admin at …)',
+      'updated   channel     payments: team chat: settings (drift: last changed by api_key at …)',
+      'updated   check       payments: nightly backup: grace (drift: last changed by api_key at …)',
+      'extra     check       payments: by hand',
+      'created   maintenance payments: database upgrade (drift: last changed by api_key (deleted) at …)',
+      '1 created, 3 updated, 5 unchanged, 1 extra (dry run: nothing was changed)',
+    ],
+  )
+  assert.deepEqual(await countsOf(running.databaseUrl), before)
   await running.app.close()
 
   const service = await startService(t, {
@@ -274,4 +294,31 @@ test('keys of the default project in the file are its keys from the first start 
   assert.equal((await running.call('GET', '/api/v3/checks/', undefined, key)).status, 200)
   const audit = (await running.call('GET', '/api/v3/audit/?actor=provisioning', undefined, key)).json().entries
   assert.deepEqual(audit, [])
+})
+
+test('a dry run says in one line why it cannot run', async (t) => {
+  const { file } = await exampleFile(t)
+  const databaseUrl = await createDatabase(t)
+  await sql(databaseUrl, 'DROP TABLE IF EXISTS maintenance_windows')
+  const env = { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: 'ab'.repeat(32), ...secrets }
+  const cases: [args: string[], env: Record<string, string>, problem: RegExp][] = [
+    [[], env, /^usage: flatline provision --dry-run \[FILE\]\n/],
+    [['--dry-run', '--colour'], env, /^Unknown option '--colour'/],
+    [['--dry-run'], env, /^nothing is declared: set PROVISION_FILE, or name a file\n$/],
+    [
+      ['--dry-run', file],
+      { ...env, PAYMENTS_API_KEY: '' },
+      /^.*:\d+: projects\[0\]\.keys\.api_key needs the environment variable PAYMENTS_API_KEY, which is empty\n$/,
+    ],
+    [
+      ['--dry-run', file],
+      env,
+      /^the database is empty, or of an older version: the start of this version migrates it\n$/,
+    ],
+  ]
+  for (const [args, variables, problem] of cases) {
+    const { code, stdout, stderr } = await flatline(['provision', ...args], '', variables)
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, problem)
+  }
 })

@@ -7,6 +7,7 @@ import pg from 'pg'
 import { PrismaClient } from '../generated/client.ts'
 import { isConflict, isTransient, retryWhileSafe } from '../retry.ts'
 import type { Statement } from '../sql.ts'
+import { columnTypes } from './column-types.ts'
 
 export type ClientHooks = {
   /** A connection broke while it was idle. */
@@ -61,7 +62,7 @@ export function createClient(options: ConnectionOptions, hooks: ClientHooks): Da
     keepAliveInitialDelayMillis: 10_000,
     // Statements that do not wait for each other's results share a round trip.
     pipeline: true,
-    types,
+    types: columnTypes,
   })
   // The pool replaces a connection that breaks while idle; without a listener the error would end the process.
   pool.on('error', hooks.connectionLost)
@@ -184,23 +185,3 @@ async function transactionOnce<T>(
 }
 
 const limitedBegin = (limitMs: number) => `BEGIN; SET LOCAL statement_timeout = ${Math.round(limitMs)}`
-
-const { builtins } = pg.types
-
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((id: number, format?: 'text' | 'binary') => {
-    if (format !== 'binary' && id === builtins.TIMESTAMPTZ) return epochMs
-    if (format !== 'binary' && id === builtins.INT8) return Number
-    return pg.types.getTypeParser(id, format as 'text')
-  }) as pg.CustomTypesConfig['getTypeParser'],
-}
-
-/**
- * PostgreSQL's ISO output, `2026-11-22 21:10:00.123+00`, in any zone of the session; UTC, the usual one, without a
- * pattern.
- */
-function epochMs(text: string): number {
-  if (text.endsWith('+00')) return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`)
-  const [, instant, sign, hours, minutes] = /^(.*)([+-])(\d\d)(?::(\d\d))?$/.exec(text) ?? []
-  return Date.parse(`${instant?.replace(' ', 'T')}${sign}${hours}:${minutes ?? '00'}`)
-}

@@ -5,7 +5,7 @@ import type { ChannelDefinition } from '../channels/definitions.ts'
 import type { Definition } from '../checks/definitions/definition.ts'
 import type { MaintenanceInput } from '../notifications/suppression/maintenance.ts'
 
-type Declared<T> = { definition: T; at: Place }
+type Declared<T> = { definition: T; at: Place; isShortcut?: true }
 
 /** Says where a part of it is written. */
 type Place = (...path: (string | number)[]) => string
@@ -39,10 +39,8 @@ export function withShortcuts(
 /** PagerDuty wakes people up: it gets what is critical, which a check is unless its severity says otherwise. */
 function shortcut(variable: string, kind: string, settings: Record<string, string>): Declared<ChannelDefinition> {
   const alerts = kind === 'pagerduty' ? { severities: ['critical' as const] } : null
-  return {
-    definition: { id: null, kind, name: variable, settings, alerts, isDefault: true },
-    at: (...path) => [variable, ...path].join(' '),
-  }
+  const definition = { id: null, kind, name: variable, settings, alerts, isDefault: true }
+  return { definition, isShortcut: true, at: (...path) => [variable, ...path].join(' ') }
 }
 
 const emptyDefault: DeclaredProject = {

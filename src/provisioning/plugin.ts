@@ -4,6 +4,13 @@ import type { Config } from '../config/load.ts'
 import type { DeclaredProject } from './declared.ts'
 import type { Provisioned, ProvisionedItem } from './service.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Ids of the channels that variables of the environment declare; empty until the start has made them. */
+    shortcutChannels: () => readonly string[]
+  }
+}
+
 /** Each is a line of the log; a new file may have ten thousand. */
 const loggedMax = 100
 
@@ -32,6 +39,8 @@ export async function readDeclared(config: Config, file = config.features.provis
 /** Applies `declared` at the start, before any request is served. */
 export const provisioningPlugin = fp<{ declared: readonly DeclaredProject[] | null }>(
   async (app, { declared }) => {
+    let shortcuts: readonly string[] = []
+    app.decorate('shortcutChannels', () => shortcuts)
     if (declared === null) return
     const { createProvisioning } = await import('./service.ts')
     const { checks, channels, notifications } = app
@@ -50,6 +59,7 @@ export const provisioningPlugin = fp<{ declared: readonly DeclaredProject[] | nu
     app.lifecycle.onStart('provisioning', async (signal) => {
       const provisioned = await provisioning.apply(declared, { signal })
       if (provisioned === null) return
+      shortcuts = provisioned.shortcuts
       checks.setDefaultChannels(provisioned.defaultChannels)
       report(app.log, provisioned)
     })

@@ -35,6 +35,8 @@ export type Provisioned = {
   items: ProvisionedItem[]
   /** By project: the channels of checks whose creator names none. */
   defaultChannels: Map<string, string[]>
+  /** Those of the channels that variables of the environment declare. */
+  shortcuts: string[]
 }
 
 /** The services of other modules, in one transaction. */
@@ -58,11 +60,13 @@ export function createProvisioning(options: {
     const bound = parts(tx, (projectId) => defaultChannels.get(projectId) ?? [])
     const drift = await createDrift(tx)
     const items: ProvisionedItem[] = []
-    for (const project of projects) items.push(...(await applyProject({ tx, bound, drift, defaultChannels }, project)))
-    return { items, defaultChannels, committed: bound.checks.committed }
+    const shortcuts: string[] = []
+    const work = { tx, bound, drift, defaultChannels, shortcuts }
+    for (const project of projects) items.push(...(await applyProject(work, project)))
+    return { items, defaultChannels, shortcuts, committed: bound.checks.committed }
   }
 
-  async function applyProject({ tx, bound, drift, defaultChannels }: Work, project: DeclaredProject) {
+  async function applyProject({ tx, bound, drift, defaultChannels, shortcuts }: Work, project: DeclaredProject) {
     const { name, at, keys, channels, checks, maintenance } = project
     const made = await provisionProject(tx, { by: { actor: provisioner }, name, keys, writeAudit }).catch((error) =>
       refuse(error, at),
@@ -77,6 +81,7 @@ export function createProvisioning(options: {
     const isDefault = (index: number) => channels[index]?.definition.isDefault
     const defaults = doneChannels.applied.flatMap(({ index, id }) => (isDefault(index) ? [id] : []))
     if (defaults.length > 0) defaultChannels.set(made.id, defaults)
+    shortcuts.push(...doneChannels.applied.flatMap(({ index, id }) => (channels[index]?.isShortcut ? [id] : [])))
     const read = checks.map(({ definition }) => ({ definition }))
     const doneChecks = (await bound.checks.apply(caller, read, { dryRun: false, prune: false })).results
     const failed = doneChecks.find(({ action }) => action === 'failed')
@@ -123,7 +128,10 @@ export function createProvisioning(options: {
   }
 }
 
-type Work = { tx: Queryable; bound: ProvisioningParts; drift: Drift; defaultChannels: Map<string, string[]> }
+type Work = { tx: Queryable; bound: ProvisioningParts; drift: Drift } & Pick<
+  Provisioned,
+  'defaultChannels' | 'shortcuts'
+>
 
 /** Rolls the transaction back. */
 class DryRun extends Error {

@@ -46,7 +46,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
         ...(await readHealth(health)),
         trend: trend(await readCounters(app)),
       }),
-      notify: (tx, notice) => notifications.notify(tx, { ...notice, channelIds }),
+      notify: (tx, notice) => notifications.notify(tx, { ...notice, channelIds: operatorsOf(app, channelIds) }),
       log,
       now: clock.now,
     })
@@ -70,7 +70,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
     app.lifecycle.onStart('service-alerts', async () => {
       const missing = await channels.missingOf(channelIds)
       if (missing.length > 0) throw new Error(`SERVICE_ALERT_CHANNELS: no channel has the id ${missing.join(', ')}`)
-      const isWatched = channelIds.length > 0 || url !== undefined
+      const isWatched = operatorsOf(app, channelIds).length > 0 || url !== undefined
       if (config.environment === 'production' && !isWatched) log.warn({ event: 'service.unwatched' }, unwatched)
       look.start()
       if (url !== undefined) selfHeartbeat.start()
@@ -86,6 +86,7 @@ export const serviceAlertsPlugin = fp<{ config: Config }>(
       'database',
       'channels',
       'notifications',
+      'provisioning',
       'health',
       'metrics',
       'circuit-breakers',
@@ -113,6 +114,11 @@ function exceptFirst(work: () => Promise<void>): () => Promise<void> {
     if (!isFirst) await work()
     isFirst = false
   }
+}
+
+/** A channel that a variable of the environment declares is the operator's. */
+function operatorsOf(app: FastifyInstance, configured: readonly string[]): readonly string[] {
+  return configured.length > 0 ? configured : app.shortcutChannels()
 }
 
 async function readHealth(health: Health): Promise<Pick<Measurements, 'health' | 'unhealthyChecks' | 'memoryPercent'>> {

@@ -249,6 +249,7 @@ test('SLACK_WEBHOOK_URL and PAGERDUTY_KEY make channels that checks have by defa
     DATABASE_URL: databaseUrl,
     SLACK_WEBHOOK_URL: `${url}/slack`,
     PAGERDUTY_KEY: secrets.PAYMENTS_PAGERDUTY_KEY,
+    FLATLINE__ALERTING__SERVICE_LOOK_MS: '50',
   }
   const running = await build(t, env)
   const listed = (await running.call('GET', '/api/v3/channels/')).json().channels as Entry[]
@@ -273,7 +274,10 @@ test('SLACK_WEBHOOK_URL and PAGERDUTY_KEY make channels that checks have by defa
   const ping = String(created.ping_url)
   await fetch(ping)
   await fetch(`${ping}/fail`)
-  await eventually('the alert', () => received.find(({ url }) => url === '/slack'))
+  await eventually('the alert', () => received.find(({ url, body }) => url === '/slack' && body.includes('new')))
+  const breaker = running.app.circuitBreakers.get('pigeon:1', 'pigeon')
+  for (let n = 0; n < 5; n++) breaker.beginAnyway().fail('away')
+  await eventually('an alert about the service itself', () => received.find(({ body }) => body.includes('pigeon')))
 
   // A channel that is deleted while the service runs is no default any more.
   await running.call('DELETE', `/api/v3/channels/${channels[1]?.id}/`)

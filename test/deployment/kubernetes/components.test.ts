@@ -5,6 +5,9 @@ import assert from 'node:assert/strict'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { transports } from '../../../src/channels/transports.ts'
+import { readProvisionFile } from '../../../src/provisioning/file.ts'
+import { readProjects } from '../../../src/provisioning/schema.ts'
 import { scratchDir } from '../../helper.ts'
 import { checkModels, checkTypes } from '../models.ts'
 import { find, type Manifest, manifests, type Node, nameOf, ofKind, render, rendering, workloads } from './kustomize.ts'
@@ -43,6 +46,28 @@ test('the secrets from a vault are those that the pods need', rendering, async (
   const { spec } = find(documents, 'ExternalSecret', 'flatline-secrets')
   const fetched = spec.data.map(({ secretKey }: Node) => secretKey)
   assert.deepEqual(fetched.toSorted(), askedFor(documents, spec.target.name).toSorted())
+})
+
+test('a provisioning file is mounted with its secrets, and the service accepts it', rendering, async (t) => {
+  const documents = await changed(t, (text) => text.replace('# - ../../components/prov', '- ../../components/prov'))
+  await assertSound(documents)
+  const { spec } = find(documents, 'Deployment', 'flatline').spec.template
+  const [container] = spec.containers
+  const file = container.env.find(({ name }: Node) => name === 'PROVISION_FILE').value
+  const mounted = (path: string) => {
+    const mount = container.volumeMounts.find(({ mountPath }: Node) => path.startsWith(`${mountPath}/`))
+    return spec.volumes.find(({ name }: Node) => name === mount.name)
+  }
+  const text = find(documents, 'ConfigMap', mounted(file).configMap.name).data?.['provision.yaml'] ?? ''
+  const [, secret = ''] = /\{ file: (\S+) \}/.exec(text) ?? []
+  assert.equal(mounted(secret).secret.secretName, 'flatline-provisioning')
+
+  const dir = await scratchDir(t)
+  await writeFile(join(dir, 'secret'), 'https://hooks.slack.com/services/x')
+  await writeFile(join(dir, 'provision.yaml'), text.replace(secret, join(dir, 'secret')))
+  const read = { transports, capabilities: { smtp: null, shell: false }, bootstrap: {} }
+  const [project] = readProjects(readProvisionFile(join(dir, 'provision.yaml')), read)
+  assert.deepEqual([project?.name, project?.channels.length], ['default', 1])
 })
 
 test('one line changes the site, the certificate and the image', rendering, async (t) => {

@@ -87,8 +87,9 @@ for (const name of overlays) {
 test('every file beside a kustomization is listed in it', () => {
   const forgotten = globSync('**/kustomization.yaml', { cwd: manifests }).flatMap((path) => {
     const dir = dirname(path)
-    const { resources = [], patches = [] } = kustomization(dir)
-    const listed = [...resources, ...patches.map((patch: { path?: string }) => patch.path)]
+    const { resources = [], patches = [], configMapGenerator = [] } = kustomization(dir)
+    const files = configMapGenerator.flatMap((generator: { files?: string[] }) => generator.files ?? [])
+    const listed = [...resources, ...files, ...patches.map((patch: { path?: string }) => patch.path)]
     return globSync('*.yaml', { cwd: join(manifests, dir) })
       .filter((file) => file !== 'kustomization.yaml' && !listed.includes(file))
       .map((file) => join(dir, file))

@@ -31,7 +31,7 @@ export function createDryProvisioning(config: Config, database: DatabaseSession)
     siteUrl: () => '',
     cancelDeliveries: nothing,
     deleteHistory: [],
-    countFlip: () => {},
+    onFlip: () => {},
     log: quietLog,
   })
   const channels = dryChannels(config, quotas)

@@ -6,7 +6,9 @@
 // `rate` is heartbeats a second; `before` and `after` are the seconds before and after the backup; `history` is how many
 // heartbeats, in thousands, the database has at the beginning. It prints the data that is lost (RPO) and the time until
 // the first heartbeat is accepted (RTO), and fails if the restored service lacks a heartbeat that was acknowledged
-// before the backup, or has a check that is not up. It touches nothing but a temporary directory of its own.
+// before the backup, or has a check that is not up. It touches nothing but a temporary directory of its own and, with
+// BACKUP_S3_BUCKET in the environment, objects below a prefix of its own: then the backup is a base backup in the bucket,
+// and the archived log restores what came after it.
 
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,6 +21,8 @@ import { apiKey, bench, createChecks, readNumbers, type Server, startService } f
 /** The instants at which heartbeats were acknowledged, in order, by the path of the ping address. */
 type Acknowledged = Map<string, number[]>
 
+const archived = Boolean(process.env.BACKUP_S3_BUCKET)
+const storage = storageEnvironment()
 const root = join(import.meta.dirname, '..')
 const uploadMax = 1000
 const retryMs = 20
@@ -31,24 +35,24 @@ await bench(async (scratch) => {
     string,
     string,
   ]
-  const service = await startService(scratch)
+  const service = await startService(scratch, storage)
   const paths = await createChecks(service.url, options.checks)
   await uploadHistory(service, paths)
   const heartbeatsBefore = await countPings(service)
 
   const load = startLoad(service.url, paths)
   await sleep(options.before * 1000)
-  const backup = await timed(() => flatline(['backup', file], dataDir))
-  const asOf = Date.parse(/as of (\S+),/.exec(backup.result)?.[1] ?? '')
+  const backup = await timed(() => flatline(archived ? ['archive', 'base'] : ['backup', file], dataDir))
+  const asOf = Date.parse(/(?:as of|Z to) (\S+),/.exec(backup.result)?.[1] ?? '')
   await sleep(options.after * 1000)
   // What a restore needs beside the backup: docs/backup.md.
   await copyFile(join(dataDir, 'encryption.key'), join(scratch, 'encryption.key'))
   const lostAt = await lose(service, dataDir)
   const acknowledged = await load.stop()
 
-  const restore = await timed(() => flatline(['restore', file], restoredDir))
+  const restore = await timed(() => flatline(archived ? ['archive', 'recover'] : ['restore', file], restoredDir))
   await copyFile(join(scratch, 'encryption.key'), join(restoredDir, 'encryption.key'))
-  const restored = await startService(scratch, { DATA_DIR: restoredDir })
+  const restored = await startService(scratch, { ...storage, DATA_DIR: restoredDir })
   const checks = await readChecks(restored)
   await acceptFirst(restored.url + paths[0])
   const rtoMs = Date.now() - lostAt
@@ -147,8 +151,17 @@ function requireSound(checks: Map<string, Check>, lost: readonly number[], asOf:
     throw new Error(`of ${checks.size} restored checks ${alarmed.length} are not up`)
 }
 
+function storageEnvironment(): Record<string, string> {
+  if (!process.env.BACKUP_S3_BUCKET) return {}
+  const given = Object.entries(process.env).flatMap(([name, value = '']) =>
+    /^(BACKUP_S3_|FLATLINE__BACKUP__)/.test(name) ? [[name, value]] : [],
+  )
+  const prefix = `${process.env.BACKUP_S3_PREFIX ?? 'flatline'}/drill-${Date.now()}`
+  return { ...Object.fromEntries(given), BACKUP_S3_PREFIX: prefix }
+}
+
 async function flatline(args: string[], dataDir: string): Promise<string> {
-  const env = { PATH: process.env.PATH ?? '', DEPLOYMENT_ENV: 'local', DATA_DIR: dataDir }
+  const env = { PATH: process.env.PATH ?? '', DEPLOYMENT_ENV: 'local', DATA_DIR: dataDir, ...storage }
   return (await promisify(execFile)(process.execPath, ['src/cli.ts', ...args], { cwd: root, env })).stderr
 }
 

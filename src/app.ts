@@ -52,6 +52,7 @@ import { serviceAlertsPlugin } from './service-alerts/plugin.ts'
 import { recordMaxBytes } from './spool/records.ts'
 import { telemetryPlugin } from './telemetry/plugin.ts'
 import { loadTelemetry, type Telemetry } from './telemetry/service.ts'
+import { walArchivePlugin } from './wal-archive/plugin.ts'
 
 export type AppOptions = {
   config: Config
@@ -121,6 +122,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(badgesPlugin, { label: config.features.badgeLabel })
   await app.register(projectMetricsPlugin)
   await app.register(healthPlugin, { config })
+  await app.register(walArchivePlugin, { config })
   await app.register(healthMetricsPlugin, { config })
   await app.register(auditTrailPlugin)
   await app.register(retentionPlugin, config)

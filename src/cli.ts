@@ -6,8 +6,10 @@ const usage = async () => `usage: flatline <command>
   serve        run the service (the default)
   migrate      apply pending migrations to DATABASE_URL and exit
   config       print the effective configuration without secrets, and where each value comes from; --json for programs
-  backup       write everything to a new FILE, or one in that directory (- for standard output), also while the service runs
-  restore      read FILE (- for standard input) into an empty database; --replace deletes what there is, --verify only checks FILE
+  backup       write everything to a new FILE, or one in that directory (- for standard output, s3: for the bucket), also while
+               the service runs
+  restore      read FILE (- for standard input, s3:NAME or s3:latest from the bucket) into an empty database; --replace deletes what there is, --verify only checks FILE
+  archive      base backups and the write-ahead log in S3-compatible storage: base, push, fetch, list, recover
   healthcheck  ask the service on this machine whether it is ready; exit status 0 if it is, 1 if not
 ${(await import('./cli/definitions.ts')).definitionsUsage}
   provision    with --dry-run: what a start would change because of PROVISION_FILE, or of another FILE
@@ -28,6 +30,7 @@ const commands: Record<string, (args: string[]) => Promise<void>> = {
   config: async (args) => (await import('./cli/config.ts')).printConfig(args),
   backup: async (args) => (await import('./cli/backup.ts')).backup(args),
   restore: async (args) => (await import('./cli/restore.ts')).restore(args),
+  archive: async (args) => (await import('./cli/archive.ts')).archive(args),
   healthcheck,
   export: async (args) => (await import('./cli/definitions.ts')).exportDefinitions(args),
   import: async (args) => (await import('./cli/definitions.ts')).importDefinitions(args),

@@ -56,6 +56,8 @@ const dependencies: Record<string, string[]> = {
   audit: ['config', 'core', 'database', 'http', 'kit'],
   'blind-time': ['core', 'database'],
   'database/backup': ['database'],
+  'object-storage': ['kit'],
+  'wal-archive': ['config', 'database', 'database/backup', 'database/embedded', 'kit', 'object-storage'],
   health: ['config', 'core', 'database', 'http', 'kit', 'lifecycle'],
   'health-metrics': ['config', 'core', 'database', 'http', 'kit'],
   metrics: ['config', 'http'],
@@ -144,10 +146,12 @@ const dependencies: Record<string, string[]> = {
     'config',
     'database',
     'database/backup',
+    'database/embedded',
     'kit',
     'notifications',
     'provisioning',
     'quotas',
+    'wal-archive',
   ],
 }
 

@@ -10,9 +10,14 @@ import { localKeyFile } from '../channels/secrets/encryption.ts'
 import { type Config, loadConfig, version } from '../config/load.ts'
 import { type BackupSummary, takeBackup } from '../database/backup/write.ts'
 import { openToRead } from '../database/offline.ts'
+import { nameOfInstant } from '../wal-archive/archive.ts'
+import { pruneDumps } from '../wal-archive/base.ts'
+import { openArchive } from '../wal-archive/open.ts'
 import { interruptible } from './interruption.ts'
 import { requireNewName, writeNewFile } from './new-file.ts'
 import { quietLog } from './quiet-log.ts'
+
+const inBucket = 's3:'
 
 /** Level 6 takes twice the time and saves a tenth of the size. */
 const compression = { level: 3, chunkSize: 256 * 1024 }
@@ -34,7 +39,8 @@ async function write(file: string, config: Config, signal: AbortSignal): Promise
     const text = takeBackup(database.client, version, (result) => {
       summary = result
     })
-    if (file === '-') await pipeline(text, createGzip(compression), process.stdout, { signal, end: false })
+    if (file === inBucket) await writeToBucket([text, createGzip(compression)], config, signal)
+    else if (file === '-') await pipeline(text, createGzip(compression), process.stdout, { signal, end: false })
     else await writeNewFile(file, [text, createGzip(compression)], signal)
     if (summary) report(file, summary, performance.now() - began)
   } finally {
@@ -42,10 +48,27 @@ async function write(file: string, config: Config, signal: AbortSignal): Promise
   }
 }
 
+/** The storage joins the parts when all have arrived, so that half a backup is none. */
+async function writeToBucket(
+  [text, zip]: [AsyncIterable<Buffer>, ReturnType<typeof createGzip>],
+  config: Config,
+  signal: AbortSignal,
+): Promise<void> {
+  const open = openArchive(config, signal)
+  const name = generatedName()
+  const zipping = pipeline(text, zip, { signal })
+  zipping.catch(() => undefined)
+  await open.storage.upload(`${open.archive.dumpPrefix}${name}`, zip)
+  await zipping
+  const removed = await pruneDumps(open, config.backup, Date.now())
+  console.error(`uploaded as s3:${name}; older ones removed: ${removed}`)
+}
+
 function parseFile(args: string[]): string {
   const [file, ...rest] = parseArgs({ args, allowPositionals: true }).positionals
   if (file === undefined || rest.length > 0)
-    throw new Error('name one file to write, a directory for it, or - for standard output')
+    throw new Error('name one file to write, a directory for it, - for standard output, or s3: for the bucket')
+  if (file === inBucket) return file
   if (file === '-') {
     if (process.stdout.isTTY) throw new Error('a backup cannot be printed to a terminal: name a file')
     return file
@@ -57,8 +80,7 @@ function parseFile(args: string[]): string {
 
 /** A file name, which cron and containers without a shell cannot build themselves. */
 function generatedName(): string {
-  const [seconds = ''] = new Date().toISOString().split('.')
-  return `flatline-${seconds.replaceAll(/[-:]/g, '')}Z.gz`
+  return `flatline-${nameOfInstant(Date.now())}.gz`
 }
 
 function report(file: string, { header, rows }: BackupSummary, ms: number): void {

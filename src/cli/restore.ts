@@ -13,6 +13,7 @@ import { restoreBackup } from '../database/backup/restore.ts'
 import type { Queryable } from '../database/connection/client.ts'
 import { readMigrations } from '../database/migrate.ts'
 import { openAlone, queryableOf } from '../database/offline.ts'
+import { openArchive } from '../wal-archive/open.ts'
 import { interruptible } from './interruption.ts'
 import { quietLog } from './quiet-log.ts'
 
@@ -22,20 +23,24 @@ export async function restore(args: string[]): Promise<void> {
     allowPositionals: true,
     options: { replace: { type: 'boolean', default: false }, verify: { type: 'boolean', default: false } },
   })
-  const [file, ...rest] = positionals
-  if (file === undefined || rest.length > 0) throw new Error('name one file to read, or - for standard input')
+  const [named, ...rest] = positionals
+  if (named === undefined || rest.length > 0)
+    throw new Error('name one file to read, - for standard input, or s3:NAME or s3:latest')
   const config = loadConfig()
   await interruptible(async (signal) => {
+    const file = await resolveLatest(named, config, signal)
     // Checks the whole file first, so that damage at its end does not appear after an hour of work.
-    if (file !== '-' || values.verify) await naming(file, () => verify(file, signal))
+    if (file !== '-' || values.verify) await naming(file, () => verify(file, config, signal))
     if (!values.verify) await naming(file, () => load(file, config, values.replace, signal))
   })
 }
 
+const inBucket = 's3:'
+
 const nameOf = (file: string) => (file === '-' ? 'the backup' : file)
 
-async function verify(file: string, signal: AbortSignal): Promise<void> {
-  const { header, rows } = await readBackup(unzipped(file, signal), {
+async function verify(file: string, config: Config, signal: AbortSignal): Promise<void> {
+  const { header, rows } = await readBackup(unzipped(file, config, signal), {
     async begin() {},
     async rows(_table, chunks) {
       for await (const _ of chunks);
@@ -50,7 +55,12 @@ async function load(file: string, config: Config, replace: boolean, signal: Abor
   try {
     const { client } = database
     const migrations = readMigrations()
-    const { header, rows } = await restoreBackup({ client, source: unzipped(file, signal), migrations, replace })
+    const { header, rows } = await restoreBackup({
+      client,
+      source: unzipped(file, config, signal),
+      migrations,
+      replace,
+    })
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
     console.error(`restored ${rows} rows, as of ${header.at}, in ${seconds} s`)
     const store = queryableOf(client)
@@ -79,10 +89,10 @@ async function warnOfUnreadable(store: Queryable, { security, server }: Config):
   )
 }
 
-async function* unzipped(file: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* unzipped(file: string, config: Config, signal: AbortSignal): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: 256 * 1024 })
   // Errors are thrown where the result is read.
-  pipeline(file === '-' ? process.stdin : createReadStream(file), gunzip, { signal }).catch(() => undefined)
+  pipeline(open(file, config, signal), gunzip, { signal }).catch(() => undefined)
   try {
     yield* gunzip
   } catch (error) {
@@ -90,6 +100,23 @@ async function* unzipped(file: string, signal: AbortSignal): AsyncGenerator<Buff
     if (message === 'incorrect header check') throw new BackupFileError('is not a backup made by flatline backup')
     throw code?.startsWith('Z_') ? new BackupFileError(`is damaged: ${message}`) : error
   }
+}
+
+function open(file: string, config: Config, signal: AbortSignal): AsyncIterable<Buffer> {
+  if (file === '-') return process.stdin
+  if (!file.startsWith(inBucket)) return createReadStream(file)
+  const { archive, storage } = openArchive(config, signal)
+  return storage.read(archive.dumpPrefix + file.slice(inBucket.length))
+}
+
+/** The name of a backup in the bucket. */
+async function resolveLatest(file: string, config: Config, signal: AbortSignal): Promise<string> {
+  if (file !== `${inBucket}latest`) return file
+  const { archive, storage } = openArchive(config, signal)
+  let newest: string | undefined
+  for await (const { key } of storage.list(archive.dumpPrefix)) newest = key
+  if (newest === undefined) throw new Error('the bucket has no backup: flatline backup s3: makes one')
+  return `${inBucket}${newest.slice(archive.dumpPrefix.length)}`
 }
 
 async function naming(file: string, work: () => Promise<void>): Promise<void> {

@@ -204,3 +204,65 @@ export const telemetry = Type.Object(
   },
   { description: 'OpenTelemetry and error tracking' },
 )
+
+/** Off until a bucket is named. */
+export const backup = Type.Object(
+  {
+    s3Bucket: Type.Optional(
+      Type.String({
+        env: 'BACKUP_S3_BUCKET',
+        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$',
+        rule: 'must be the name of a bucket',
+        description:
+          'Bucket for backups and the archive of the write-ahead log; the embedded database is archived there once it is set',
+      }),
+    ),
+    s3Endpoint: Type.Optional(
+      Type.String({
+        env: 'BACKUP_S3_ENDPOINT',
+        pattern: '^https?://[^/?#@]+/?$',
+        rule: 'must be an http:// or https:// URL without a path',
+        description: 'Address of the storage; without it that of Amazon S3 in the region',
+      }),
+    ),
+    s3Region: Type.String({
+      default: 'us-east-1',
+      env: 'BACKUP_S3_REGION',
+      pattern: '^[a-z0-9-]{1,63}$',
+      rule: 'must be the name of a region',
+      description: 'Region of the bucket, which is part of the signature of each request',
+    }),
+    s3Prefix: Type.String({
+      default: 'flatline',
+      env: 'BACKUP_S3_PREFIX',
+      pattern: '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,7}$',
+      rule: 'must be names of letters, digits, dots and hyphens with / between them',
+      description: 'The objects of this installation begin with it; nothing else in the bucket is read or removed',
+    }),
+    s3AccessKeyId: secret(
+      'BACKUP_S3_ACCESS_KEY_ID',
+      'Access key for the bucket: to list, read, write and delete objects',
+      '^\\S{3,128}$',
+      'must be an access key without spaces',
+    ),
+    s3SecretAccessKey: secret(
+      'BACKUP_S3_SECRET_ACCESS_KEY',
+      'The secret of the access key',
+      '^\\S{8,256}$',
+      'must be a secret key without spaces',
+    ),
+    walTimeoutS: integer(
+      60,
+      'Seconds after which the embedded database gives its write-ahead log to the archive, which bounds the loss',
+      { maximum: 3600 },
+    ),
+    baseEveryHours: integer(24, 'Hours between two base backups of the embedded database in the bucket', {
+      maximum: 24 * 31,
+    }),
+    keep: integer(2, 'So many of the newest backups of each kind stay in the bucket, however old', { maximum: 1000 }),
+    keepDays: integer(30, 'Other backups are removed from the bucket after so many days, with the log before them', {
+      maximum: 3650,
+    }),
+  },
+  { description: 'Backups in S3-compatible storage' },
+)

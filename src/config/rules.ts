@@ -17,6 +17,12 @@ const quotaRules = (
 
 const fitting: SettingRule[] = [
   {
+    about: ['backup.s3Bucket', 'backup.s3AccessKeyId', 'backup.s3SecretAccessKey'],
+    text: 'BACKUP_S3_BUCKET needs BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY',
+    broken: ({ backup }) =>
+      backup.s3Bucket !== undefined && (backup.s3AccessKeyId === undefined || backup.s3SecretAccessKey === undefined),
+  },
+  {
     about: ['server.shutdownTimeoutMs', 'server.drainMs'],
     text: 'SHUTDOWN_TIMEOUT_MS must be longer than DRAIN_MS, which it includes',
     broken: ({ server }) => server.shutdownTimeoutMs <= server.drainMs,

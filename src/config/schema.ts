@@ -1,7 +1,7 @@
 // Every setting, by section: the type, the environment's variables, the checks, .env.example and docs/configuration.md all derive
 // from this schema.
 import { type Static, type TSchema, Type } from 'typebox'
-import { features, telemetry } from './features.ts'
+import { backup, features, telemetry } from './features.ts'
 import { log } from './log.ts'
 import { admin, database, health, healthMetrics, limits, security, server } from './process.ts'
 import { alerting, breakers, detector, ingest, quotas, retention, spool } from './work.ts'
@@ -25,6 +25,7 @@ export const configSchema = Type.Object({
   limits,
   quotas,
   retention,
+  backup,
   health,
   healthMetrics,
   admin,

@@ -49,7 +49,7 @@ async function open({ config, log, name, signal }: OfflineOptions): Promise<Offl
   const { url, connectTimeoutMs } = config.database
   if (url !== undefined)
     return connect({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs }, name, signal)
-  const embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal })
+  const embedded = await startEmbeddedPostgres({ ...embeddedOptions(config), log, signal })
   try {
     const { client, close } = await connect(embedded.connection, name, signal)
     return { client, close: () => close().finally(() => embedded.stop()) }
@@ -57,6 +57,20 @@ async function open({ config, log, name, signal }: OfflineOptions): Promise<Offl
     await embedded.stop()
     throw error
   }
+}
+
+/** Also for commands: what they write must not be missing in the archive. */
+export function embeddedOptions({ server, backup }: Config) {
+  const archiving = backup.s3Bucket === undefined ? null : { timeoutS: backup.walTimeoutS }
+  return { dataDir: server.dataDir, archiving }
+}
+
+/** The address of a running server: that of DATABASE_URL, or of the embedded database of a running Flatline. */
+export async function addressOfRunning(config: Config, name: string, signal: AbortSignal): Promise<pg.ClientConfig> {
+  if (config.database.url !== undefined) return { connectionString: config.database.url, application_name: name }
+  const owned = await findOwned(config.server.dataDir, name, signal)
+  if (owned) return { ...owned, application_name: name }
+  throw new EmbeddedPostgresError(`no Flatline runs on ${config.server.dataDir}: start it, or set DATABASE_URL`)
 }
 
 /** Lets a command call the functions of stores. */

@@ -13,6 +13,7 @@ import { DatabaseRefusedError, requireSupportedServer } from './connection/serve
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/server.ts'
 import { createHangDetector, type HangDetector } from './hang-detector.ts'
 import { type Migration, MigrationError, migrate } from './migrate.ts'
+import { embeddedOptions } from './offline.ts'
 import { statement } from './sql.ts'
 import { createTelemetry, type DatabaseLog, type DatabaseMetrics } from './telemetry.ts'
 
@@ -112,7 +113,7 @@ export function createDatabase(options: {
 
     async open(signal) {
       if (config.database.url === undefined)
-        embedded = await startEmbeddedPostgres({ dataDir: config.server.dataDir, log, signal, onTakenOver: endProcess })
+        embedded = await startEmbeddedPostgres({ ...embeddedOptions(config), log, signal, onTakenOver: endProcess })
       const settings = connectionOptions(config, embedded)
       const { slowMigrationMs } = config.database
       await waitFor(() => prepare(settings, migrations, { log, slowMigrationMs }, signal), log, signal)

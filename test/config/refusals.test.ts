@@ -137,8 +137,16 @@ test('staging and docker need an encryption key, local does not', () => {
   assert.deepEqual(problemsOf({ DEPLOYMENT_ENV: 'local' }), [])
 })
 
+test('a bucket needs its key', () => {
+  const bucket = { BACKUP_S3_BUCKET: 'flatline', BACKUP_S3_ACCESS_KEY_ID: 'an id' }
+  assert.match(problemsOf(bucket).join('\n'), /^BACKUP_S3_ACCESS_KEY_ID: must be an access key without spaces$/)
+  assert.deepEqual(problemsOf({ ...bucket, BACKUP_S3_ACCESS_KEY_ID: 'id1' }), [
+    'BACKUP_S3_BUCKET: BACKUP_S3_BUCKET needs BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY',
+  ])
+})
+
 test('the tests above break every rule', () => {
-  assert.equal(rules.length, 29, 'add the new rule to the tables above')
+  assert.equal(rules.length, 30, 'add the new rule to the tables above')
 })
 
 test('two secrets with the same value are refused, in whatever notation', () => {

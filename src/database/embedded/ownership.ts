@@ -20,7 +20,14 @@ export type Ownership = {
   release(): Promise<void>
 }
 
-export type Claim = { cluster: Cluster; address: ServerAddress; log: EmbeddedLog; signal: AbortSignal }
+/** `settings` are those of PostgreSQL beside the usual ones. */
+export type Claim = {
+  cluster: Cluster
+  address: ServerAddress
+  settings: Record<string, string>
+  log: EmbeddedLog
+  signal: AbortSignal
+}
 
 const startTimeoutMs = 120_000
 const parentGraceMs = 3_000
@@ -45,7 +52,7 @@ export async function takeCluster(claim: Claim): Promise<Ownership> {
   for (;;) {
     claim.signal.throwIfAborted()
     await retireOrphan(claim, deadline)
-    const server = await launchPostgres(claim.cluster, claim.address)
+    const server = await launchPostgres(claim.cluster, claim.address, claim.settings)
     try {
       const ownership = await lockOwnServer(server, claim, deadline)
       if (ownership) return ownership
@@ -79,7 +86,7 @@ export async function lockOwnServer(
         `the embedded database in ${cluster.dir} does not accept connections: see ${join(cluster.dataDir, 'postgres.log')}`,
       )
     }
-    const { client, answered } = await connect(address, cluster)
+    const { client, answered } = await connectAsOwner(address, cluster)
     if (!client) {
       if (answered && !announced && Date.now() > announceAt) {
         const about = { event: 'embedded.starting', dir: cluster.dir }
@@ -112,7 +119,7 @@ async function retireOrphan({ cluster, address, log, signal }: Claim, deadline: 
   for (;;) {
     signal.throwIfAborted()
     const file = await readPostmasterFile(cluster.dir)
-    const { client, answered } = file ? await connect(addressOf(file, address), cluster) : {}
+    const { client, answered } = file ? await connectAsOwner(addressOf(file, address), cluster) : {}
     if (client) {
       try {
         await stopOrphan(client, cluster, log)
@@ -164,7 +171,10 @@ async function requireTemporary(server: PostgresProcess, { cluster }: Claim, dea
 }
 
 /** `answered` without a client: a server is there, but starting up, stopping or full. */
-async function connect(address: ServerAddress, cluster: Cluster): Promise<{ client?: pg.Client; answered: boolean }> {
+export async function connectAsOwner(
+  address: ServerAddress,
+  cluster: Cluster,
+): Promise<{ client?: pg.Client; answered: boolean }> {
   const client = new pg.Client({
     ...address,
     user: 'flatline',

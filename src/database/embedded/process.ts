@@ -40,12 +40,17 @@ export async function chooseAddress(cluster: Cluster): Promise<ServerAddress> {
   return { host: await socketDirectory(cluster), port: 5432 }
 }
 
-export async function launchPostgres(cluster: Cluster, address: ServerAddress): Promise<PostgresProcess> {
+/** `more` are settings of PostgreSQL beside the usual ones. */
+export async function launchPostgres(
+  cluster: Cluster,
+  address: ServerAddress,
+  more: Record<string, string>,
+): Promise<PostgresProcess> {
   const logPath = join(cluster.dataDir, 'postgres.log')
   const log = await openLog(logPath, cluster)
   try {
     const { size } = await log.stat()
-    const child = spawn(cluster.binaries.postgres, ['-D', cluster.dir, ...settings(address)], {
+    const child = spawn(cluster.binaries.postgres, ['-D', cluster.dir, ...settings(address, more)], {
       ...cluster.account,
       // Its own process group: Ctrl-C in a terminal must not stop the database under a service that is still draining.
       detached: true,
@@ -88,7 +93,7 @@ async function endProcess(
   return goneWithin(immediateShutdownMs)
 }
 
-function settings({ host, port }: ServerAddress): string[] {
+function settings({ host, port }: ServerAddress, more: Record<string, string>): string[] {
   const tcp = process.platform === 'win32'
   // The list is comma-separated; quotes protect paths with commas or spaces.
   const socketDirs = tcp ? '' : `"${host.replaceAll('"', '""')}"`
@@ -116,6 +121,7 @@ function settings({ host, port }: ServerAddress): string[] {
     logging_collector: 'off',
     log_destination: 'stderr',
     log_line_prefix: '%m [%p] ',
+    ...more,
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 

@@ -7,6 +7,7 @@ import { type EmbeddedLog, prepareCluster } from './cluster.ts'
 import { ClusterTakenError, EmbeddedPostgresError } from './error.ts'
 import { type Claim, lockOwnServer, type Ownership, takeCluster } from './ownership.ts'
 import { chooseAddress } from './process.ts'
+import { prepareOutbox, type WalArchiving } from './wal-outbox.ts'
 
 export { EmbeddedPostgresError }
 
@@ -31,14 +32,17 @@ const relockTimeoutMs = 30_000
  */
 export async function startEmbeddedPostgres(options: {
   dataDir: string
+  /** Without it the log is not archived. */
+  archiving?: WalArchiving | null
   log: EmbeddedLog
   onTakenOver?: (error: EmbeddedPostgresError) => void
   signal?: AbortSignal
 }): Promise<EmbeddedPostgres> {
   const { log, signal } = options
   const stopping = new AbortController()
-  const { ownership, cluster, address } = await begin(options.dataDir, log, signal ?? stopping.signal)
-  const supervision = supervise(ownership, { cluster, address, log, signal: stopping.signal }, options.onTakenOver)
+  const { ownership, ...started } = await begin(options, signal ?? stopping.signal)
+  const { cluster, address } = started
+  const supervision = supervise(ownership, { ...started, log, signal: stopping.signal }, options.onTakenOver)
   let stopped: Promise<void> | undefined
   return {
     connection: {
@@ -59,16 +63,20 @@ export async function startEmbeddedPostgres(options: {
   }
 }
 
-async function begin(dataDir: string, log: EmbeddedLog, signal: AbortSignal) {
+async function begin(
+  { dataDir, archiving = null, log }: { dataDir: string; archiving?: WalArchiving | null; log: EmbeddedLog },
+  signal: AbortSignal,
+) {
   const started = Date.now()
   try {
     const cluster = await prepareCluster(dataDir, log)
     const address = await chooseAddress(cluster)
-    const ownership = await takeCluster({ cluster, address, log, signal })
+    const settings = await prepareOutbox(cluster, archiving)
+    const ownership = await takeCluster({ cluster, address, settings, log, signal })
     const durationMs = Date.now() - started
     const about = { pid: ownership.process.pid, dir: cluster.dir, durationMs }
     log.info({ event: 'embedded.ready', ...about }, 'embedded database ready')
-    return { ownership, cluster, address }
+    return { ownership, cluster, address, settings }
   } catch (cause) {
     if (cause instanceof EmbeddedPostgresError || signal.aborted) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)

@@ -33,7 +33,7 @@ test('what found nothing to do is logged only if it was slow', () => {
   assert.equal(lines[0]?.level, 'warn')
 })
 
-test('slow ones are at warn once in ten seconds, with the number of those left out, and 0 switches them off', () => {
+test('slow ones are at warn once in ten seconds, with the number left out; 0 switches them off', () => {
   const { lines, clock, write } = timing(1000)
   for (let n = 0; n < 1000; n++) write(2000, { success: true, items: 1 })
   clock.now = 10_000

@@ -26,7 +26,7 @@ test('nothing is loaded unless it is switched on', async () => {
   assert.equal(await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_SDK_DISABLED: 'true' }), null)
 })
 
-test('a receiver that never answers delays no commit, keeps no more than the queue and does not stop the end', async (t) => {
+test('a receiver that never answers delays no commit, bounds the queue and does not delay the end', async (t) => {
   let requests = 0
   const server = createServer(() => requests++)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

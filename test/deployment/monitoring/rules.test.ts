@@ -83,7 +83,7 @@ test('every alert has a name, a severity, a static summary, a description and a 
   }
 })
 
-test('every alert that the founding documents require exists, with the severity that docs/metrics.md gives', () => {
+test('every alert of the founding documents exists, with the severity that docs/metrics.md gives', () => {
   const severities = new Map(alerts.map(({ alert, labels }) => [alert, labels.severity]))
   const documented = new Map(
     [...read('docs/metrics.md').matchAll(/^\| `(Flatline\w+)` \| (\w+) \|/gm)].map(([, alert, severity]) => [

@@ -125,8 +125,13 @@ export const reencrypt = {
   response: {
     200: json(
       'What was done',
-      Type.Object({ channels: Type.Integer(), reencrypted: Type.Integer(), unreadable: Type.Integer() }),
-      { channels: 12, reencrypted: 12, unreadable: 0 },
+      Type.Object({
+        channels: Type.Integer(),
+        checks: Type.Integer({ description: 'Those with a signing secret' }),
+        reencrypted: Type.Integer(),
+        unreadable: Type.Integer(),
+      }),
+      { channels: 12, checks: 0, reencrypted: 12, unreadable: 0 },
     ),
   },
   refusals: refusals(401, 404, 429),

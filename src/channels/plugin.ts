@@ -48,6 +48,7 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
       observe: (kind, seconds) => metrics.deliverySeconds.observe({ kind }, seconds),
       log,
       now: database.clock.now,
+      signingSecrets: app.checks.signing.column,
     })
     app.decorate('channels', channels)
     const unreachable = async () => [{ value: await channels.unreachableProjects() }]

@@ -13,7 +13,7 @@ import type { DeliveryQueue } from './delivery-queue.ts'
 import { createRecipients } from './recipients/recipients.ts'
 import { createUnsubscribeLinks } from './recipients/unsubscribe-links.ts'
 import { createEncryption } from './secrets/encryption.ts'
-import { createReencryption } from './secrets/reencryption.ts'
+import { createReencryption, type EncryptedColumn } from './secrets/reencryption.ts'
 import { createChannelTests } from './sending/channel-tests.ts'
 import { createDestinations } from './sending/destinations.ts'
 import { createSender, type SenderLog } from './sending/send.ts'
@@ -47,6 +47,8 @@ export type ChannelServiceOptions = {
   observe: (kind: string, seconds: number) => void
   log: SenderLog
   now: () => number
+  /** The signing secrets of checks, which the same keys encrypt. */
+  signingSecrets: EncryptedColumn
 }
 
 export type ChannelService = ReturnType<typeof createChannelService>

@@ -64,6 +64,7 @@ const Check = Type.Object(
     }),
     ...schedule,
     ...extensions,
+    signed: Type.Optional(Type.Boolean({ description: 'Whether its heartbeats must be signed; absent if not' })),
   },
   closed,
 )

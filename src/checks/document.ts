@@ -52,6 +52,7 @@ export function checkDocument(check: CheckWithChannels, context: DocumentContext
     ...(view.readOnly ? { unique_key: uniqueKey(check.id) } : addresses(check, context.siteUrl, view.version)),
     ...(settings.kind === 'simple' ? { timeout: settings.timeoutS } : { schedule: settings.schedule, tz: settings.tz }),
     ...extensions(settings, view),
+    ...(check.signingSecret ? { signed: true } : {}),
   }
 }
 

@@ -3,6 +3,7 @@ import { definitionRoutes } from './definitions/definition-routes.ts'
 import type { CancelDeliveries, DeleteHistory } from './editing.ts'
 import { checkRoutes } from './routes.ts'
 import { type Checks, createChecks } from './service.ts'
+import { signingRoutes } from './signing/signing-routes.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,6 +32,8 @@ export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries; deleteHisto
         flips.inc({ from, to, reason: reason.startsWith('exit ') ? 'exit' : reason, tenant: tenant(projectId) })
         app.tracing?.flip({ ...flip, checkId: id })
       },
+      // Its keys belong to the channels, which are registered later.
+      encryption: () => app.channels.encryption,
     })
     app.decorate('checks', checks)
     const count = async () => {
@@ -40,6 +43,7 @@ export const checksPlugin = fp<{ cancelDeliveries: CancelDeliveries; deleteHisto
     observe('monitors', count, { everyMs: countEveryMs })
     await app.register(checkRoutes, { checks })
     await app.register(definitionRoutes, { checks })
+    await app.register(signingRoutes, { signing: checks.signing })
   },
   { name: 'checks', dependencies: ['auth', 'quotas', 'blind-time', 'metrics', 'site-url'] },
 )

@@ -9,6 +9,7 @@ import type { Quotas } from '../quotas/service.ts'
 import { createApplying } from './definitions/applying.ts'
 import { type CancelDeliveries, createEditing, type DeleteHistory } from './editing.ts'
 import { createCheckReader } from './reading.ts'
+import { createSigning } from './signing/signing.ts'
 import { createSlugs } from './slugs.ts'
 import { selectByTokens } from './slugs-store.ts'
 import * as store from './store.ts'
@@ -40,6 +41,7 @@ export function createChecks(options: {
   /** Called for each status change that has been committed. */
   onFlip: (flip: store.CausedFlip, check: { id: string; projectId: string }) => void
   log: { info(o: object, message: string): void }
+  encryption: Parameters<typeof createSigning>[0]['encryption']
 }) {
   const { database, blindTime } = options
   const { windows } = blindTime
@@ -132,6 +134,7 @@ export function createChecks(options: {
     ...editing,
     ...createApplying({ database, reading, editing }),
     ...createSlugs(options),
+    signing: createSigning(options),
     change,
     definitionsWithin,
 

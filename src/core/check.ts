@@ -33,6 +33,8 @@ export type WatchedCheck = {
   deadline: number | null
   lookAt: number | null
   unsettled: Unsettled | null
+  /** The secrets that sign its heartbeats, encrypted; without them no signature is needed. */
+  signingSecret?: Buffer | null
 }
 
 /** As Healthchecks reads them: words between spaces. */

@@ -62,6 +62,7 @@ export const columns = {
     severity: column('text', true, 8),
     remind_every_s: column('int4', true),
     push_token: column('text', true, 64),
+    signing_secret: column('bytes', true),
     methods: column('text', false, 10),
     manual_resume: column('boolean', false),
     filter_subject: column('boolean', false),

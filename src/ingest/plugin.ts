@@ -19,6 +19,7 @@ import { historyRoutes } from './history/history-routes.ts'
 import { ensurePartitions, ensurePartitionsAt } from './history/partitions.ts'
 import { createSettling } from './history/settling.ts'
 import { createHeartbeats, type Heartbeats } from './service.ts'
+import { createVerifier, type Verifier } from './signing/verifier.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -57,6 +58,7 @@ export const ingestPlugin = fp<{ config: Config }>(
       bodies,
       spoolOwners: spoolOwnersOf(app),
       ownersOfKeys: app.projects.ownersOfKeys,
+      verify: verifierOf(app),
       writeAudit: app.audit.write,
       quarantineMaxEntries: config.spool.quarantineMaxEntries,
       database,
@@ -123,6 +125,16 @@ function backgroundLoops(app: FastifyInstance, heartbeats: Heartbeats, partition
     createLoop({ name: 'quarantine', intervalMs: tendIntervalMs, log, step: retry }),
     ...(failover ? spoolLoops(app, failover) : []),
   ]
+}
+
+/** The keys that decrypt belong to a module that is registered later. */
+function verifierOf(app: FastifyInstance): Verifier {
+  return createVerifier({
+    secretsOf: (checkId, encrypted) => app.checks.signing.secretsOf(checkId, encrypted),
+    sitePath: () => new URL(app.siteUrl()).pathname.replace(/\/$/, ''),
+    now: app.database.clock.now,
+    log: app.log,
+  })
 }
 
 function boundedBodies(app: FastifyInstance): { bodies: Bodies; loop: Loop } {

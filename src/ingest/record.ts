@@ -16,6 +16,7 @@ import type { BodyAccount } from './history/bodies.ts'
 import { growTotals, openToBodies, type Total } from './history/bodies-store.ts'
 import type { Resolved, Resolver } from './resolve.ts'
 import { type ByCheck, type Outcome, projectIdOf, type Received } from './signal.ts'
+import type { Verifier } from './signing/verifier.ts'
 import { recordSteady } from './steady-store.ts'
 import { insertHeartbeats, type Recorded, selectRecent, selectRecorded } from './store.ts'
 
@@ -40,6 +41,7 @@ export function createRecorder(options: {
   /** Until when the database holds all heartbeats that other replicas acknowledged. */
   watermark: () => Watermark
   bodies: BodyAccount
+  verify: Verifier
   /** `projectId` is empty if it is not known. */
   count: (kind: HeartbeatKind, projectId: string, n: number) => void
   /** Called for each check that exists, with its project if the sender named it. */
@@ -85,7 +87,7 @@ export function createRecorder(options: {
       const existing = new Map(locked.map(({ id }) => [id, byCheck.get(id) ?? []]))
       for (const [checkId, received] of byCheck)
         if (!existing.has(checkId)) for (const { id } of received) outcomes.set(id, 'unknown')
-      const unrecorded = withoutIds(existing, already)
+      const { byCheck: unrecorded, refused } = options.verify(locked, withoutIds(existing, already))
       const repeated = await repeatedOf(tx, unrecorded)
       const recent = await recentOf(tx, locked, byCheck)
       const lastFlips = await lastFlipsOf(tx, locked, byCheck)
@@ -108,6 +110,7 @@ export function createRecorder(options: {
       for (const { received, kind } of rows) outcomes.set(received.id, { recorded: kind, created: isCreator(received) })
       for (const { limited } of decided) for (const { id, forMs } of limited) outcomes.set(id, { limitedForMs: forMs })
       for (const id of repeated.keys()) outcomes.set(id, 'duplicate')
+      for (const [id, rule] of refused) outcomes.set(id, { unsigned: rule })
       for (const one of [...existing.values()].flat())
         if (already.has(one.id)) outcomes.set(one.id, { recorded: one.kind, created: isCreator(one) })
       return {

@@ -18,6 +18,7 @@ import type { BodyAccount } from './history/bodies.ts'
 import { createRecorder } from './record.ts'
 import { createResolver, type OwnersOfKeys } from './resolve.ts'
 import type { HeartbeatOutcome, Outcome, Received, Signal } from './signal.ts'
+import type { Verifier } from './signing/verifier.ts'
 import { storable } from './storable.ts'
 import { withDeadline } from './with-deadline.ts'
 import { createBatchWriter } from './write-batch.ts'
@@ -46,6 +47,8 @@ export type HeartbeatsOptions = {
   spoolOwners: Pick<SpoolFailoverOptions, 'shareOf' | 'projectOfKey'>
   /** Keeps bodies within their quotas. */
   bodies: BodyAccount
+  /** Refuses heartbeats without the signature that their check requires. */
+  verify: Verifier
   windows: () => readonly BlindWindow[]
   /** Whether `windows` is complete. */
   isCurrent: () => boolean
@@ -218,14 +221,16 @@ function writerOf(options: HeartbeatsOptions, failover: () => SpoolFailover | nu
 function countedAs(error: Error | null, outcome: Outcome | undefined): HeartbeatOutcome | null {
   if (error || outcome === undefined) return 'refused'
   if (typeof outcome === 'string') return outcome === 'duplicate' ? 'duplicate' : 'unknown'
+  if ('unsigned' in outcome) return 'unsigned'
   return 'limitedForMs' in outcome || 'quota' in outcome ? 'limited' : null
 }
 
 function accept(signal: Signal, now: number): Received {
-  const { target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId } = signal
+  const { target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId, signature = null } = signal
   const at = Math.min(signal.sentAt ?? now, now)
   const id = heartbeatId(at)
-  return { id, at, acceptedAt: now, target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId }
+  const content = { target, kind, exitStatus, rid, dedupeKey, body, mail, sender, requestId, signature }
+  return { id, at, acceptedAt: now, ...content }
 }
 
 function acceptedAtOf(received: Received | undefined): number | null {

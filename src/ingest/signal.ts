@@ -3,6 +3,7 @@
 import type { KeyKind } from '../accounts/store.ts'
 import type { HeartbeatKind, MailText, SignalKind } from '../core/heartbeat.ts'
 import type { QuotaRefusal } from '../quotas/limits.ts'
+import type { SignatureProblem } from './signing/verification.ts'
 
 /** A project; or, while its key cannot be looked up, the hash of the key and the kinds of key that may do this. */
 export type ProjectRef = { id: string } | { keyHash: string; kinds: readonly KeyKind[] }
@@ -22,6 +23,12 @@ export type Target =
  */
 export type Sender = { address: string; remoteAddr: string; scheme: string; method: string; ua: string }
 
+/**
+ * What a sender has signed, before anybody knows whether the check requires it: the header, and the method and address
+ * of the request. The body belongs to it unless the dialect drops bodies.
+ */
+export type Signature = { header: string; request: string; hasBody: boolean }
+
 export type Signal = {
   target: Target
   kind: SignalKind
@@ -37,6 +44,8 @@ export type Signal = {
   sender: Sender
   /** The id of its request, for the flip that it causes. */
   requestId: string
+  /** Null without a signature, and for heartbeats that cannot have one. */
+  signature?: Signature | null
 }
 
 /**
@@ -56,12 +65,13 @@ export type ByCheck = ReadonlyMap<string, readonly Received[]>
 
 /**
  * All but `recorded` mean that nothing was stored: there is no such check, several have this slug, or the limit of
- * its owner or the quota of its project is reached.
+ * its owner or the quota of its project is reached, or the check requires a signature.
  */
 export type Outcome =
   | { recorded: HeartbeatKind; created: boolean }
   | { limitedForMs: number }
   | QuotaRefusal
+  | { unsigned: SignatureProblem }
   | 'duplicate'
   | 'unknown'
   | 'ambiguous'
@@ -72,6 +82,7 @@ export type HeartbeatOutcome =
   | 'duplicate'
   | 'unknown'
   | 'limited'
+  | 'unsigned'
   | 'refused'
   | 'spooled'
   | 'dropped'

@@ -1,5 +1,5 @@
 // The identity case of the state machine in SQL: success on a check that is up, with a simple schedule, before its
-// deadline, without a run, a missed slot or a filter. It changes no status and makes no flip, and nearly every
+// deadline, without a run, a missed slot, a filter or a signature. It changes no status and makes no flip, and nearly every
 // heartbeat is of this kind, so one statement locks, checks, moves the deadline and writes the history, without
 // transferring the rows. It leaves all others alone, and core/status.ts decides about them. test/ingest/steady.test.ts
 // checks that both are equal.
@@ -32,7 +32,7 @@ const record = (...parts: StatementPart[]) => {
          AS b(check_id, count, first_at, last_at${bodiesOnly(', bytes')})
        JOIN checks m ON m.id = b.check_id
      WHERE m.id = ANY($1::uuid[]) AND m.status = 'up' AND m.kind = 'simple' AND m.missed = 0 AND m.last_start IS NULL AND m.open_runs IS NULL
-       AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL
+       AND m.methods = '' AND NOT m.filter_http_body AND m.max_pings_per_minute IS NULL AND m.signing_secret IS NULL
        AND ${instant('b.last_at')} < m.deadline AND m.last_ping <= ${instant('b.first_at')}
      ORDER BY m.id FOR NO KEY UPDATE OF m),
    moved AS (

@@ -106,7 +106,7 @@ export function createDomainMetrics(
     }),
     heartbeatsReceived: new client.Counter({
       name: 'heartbeats_received_total',
-      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, duplicate, unknown, limited, refused, spooled, dropped, quarantined) and tenant',
+      help: 'Heartbeats by kind (success, start, fail, log, ign), outcome (recorded, duplicate, unknown, limited, refused, spooled, dropped, quarantined, unsigned) and tenant',
       labelNames: ['kind', 'outcome', 'tenant'],
       registers,
     }),

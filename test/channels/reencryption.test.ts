@@ -20,24 +20,32 @@ test('channels keep working while an encryption key is added, moved first, used,
     (await on.call('POST', `/api/v3/channels/${id}/test/`)).json().delivered
 
   const ids = [await create(old, 'one'), await create(old, 'two')]
+  const check = (await old.call('POST', '/api/v3/checks/', { name: 'signed' })).json()
+  assert.equal((await old.call('POST', `/api/v3/checks/${check.uuid}/signing-secret/rotate/`)).status, 200)
   const knowing = await replica([before, after])
   const using = await replica([after, before])
   ids.push(await create(using, 'three'))
   for (const id of ids) assert.equal(await works(knowing, id), true, 'a replica that only knows the new key reads it')
 
   const reencrypt = async (on: typeof old) => (await on.call('POST', '/admin/reencrypt', undefined, admin)).json()
-  assert.deepEqual(await reencrypt(using), { channels: 3, reencrypted: 2, unreadable: 0 })
-  assert.deepEqual(await reencrypt(using), { channels: 3, reencrypted: 0, unreadable: 0 })
+  assert.deepEqual(await reencrypt(using), { channels: 3, checks: 1, reencrypted: 3, unreadable: 0 })
+  assert.deepEqual(await reencrypt(using), { channels: 3, checks: 1, reencrypted: 0, unreadable: 0 })
   const done = await replica([after])
   for (const id of ids) assert.equal(await works(done, id), true, 'the old key is not needed any more')
   const audit = await sql<{ actor: string; detail: object }>(
     DATABASE_URL,
-    "SELECT actor, detail FROM audit WHERE action = 'channel.reencrypt'",
+    "SELECT actor, detail FROM audit WHERE action = 'channel.reencrypt' ORDER BY id",
   )
-  assert.deepEqual(audit, [{ actor: 'admin', detail: { reencrypted: 2 } }])
+  assert.deepEqual(audit, [
+    { actor: 'admin', detail: { reencrypted: 2 } },
+    { actor: 'admin', detail: { reencrypted: 1 } },
+  ])
+  const refusal = async (on: typeof old) => (await on.call('GET', `/ping/${check.uuid}`, undefined, {})).text
+  assert.match(await refusal(done), /requires signed heartbeats/, 'the signing secret of the check is read')
 
   const stranger = await replica([key()])
-  assert.deepEqual(await reencrypt(stranger), { channels: 3, reencrypted: 0, unreadable: 3 })
+  assert.deepEqual(await reencrypt(stranger), { channels: 3, checks: 1, reencrypted: 0, unreadable: 4 })
+  assert.match(await refusal(stranger), /cannot be read/)
   for (const id of ids) assert.equal(await works(done, id), true, 'what cannot be read is left as it is')
 })
 
@@ -66,6 +74,7 @@ test('more channels than one page holds are re-encrypted, and each stays bound t
   const done = await build(t, { DATABASE_URL, ENCRYPTION_KEY: after })
   assert.deepEqual((await done.call('POST', '/admin/reencrypt', undefined, admin)).json(), {
     channels: 520,
+    checks: 0,
     reencrypted: 0,
     unreadable: 0,
   })

@@ -78,6 +78,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       deleteHistory: [],
       onFlip: () => undefined,
       log: { info() {} },
+      encryption: () => channels.encryption,
     })
     const own = { ...limits, ...overrides }
     const outcomes: string[] = []
@@ -118,6 +119,7 @@ export async function createWorld(t: TestContext, kinds: Record<string, Transpor
       breakers,
       quotas,
       observe: () => undefined,
+      signingSecrets: checks.signing.column,
     })
     const notifications = createNotifications({
       ...shared,

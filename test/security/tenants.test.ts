@@ -62,6 +62,8 @@ const one = [
     `GET /api/v3/checks/:id/attention${slash}`,
     `POST /api/v3/checks/:id/acknowledge${slash}`,
     `POST /api/v3/checks/:id/snooze${slash}`,
+    `POST /api/v3/checks/:id/signing-secret/rotate${slash}`,
+    `DELETE /api/v3/checks/:id/signing-secret${slash}`,
   ]),
 ]
 /** Of heartbeats of the caller's own checks, with the ping key, too. */

@@ -13,6 +13,7 @@ type WatchedOnly = StateRow &
   Pick<WatchedCheck, 'id' | 'projectId' | 'deadline' | 'lookAt'> & {
     unsettledFrom: number | null
     unsettledTo: number | null
+    signingSecret: Buffer | null
   }
 type WholeOnly = Pick<Check, 'badgeKey' | 'createdAt'>
 
@@ -29,6 +30,7 @@ const watchedOnly: StoredAs<WatchedOnly> = {
   lookAt: ['look_at', 'timestamptz?'],
   unsettledFrom: ['unsettled_from', 'timestamptz?'],
   unsettledTo: ['unsettled_to', 'timestamptz?'],
+  signingSecret: ['signing_secret', 'bytea?'],
   status: ['status', 'text'],
   n: ['n', 'int8'],
   flipSeq: ['flip_seq', 'int4'],
@@ -83,6 +85,7 @@ export function toWatchedCheck(row: WatchedRow): WatchedCheck {
     deadline,
     lookAt,
     unsettled: from === null || to === null ? null : { from, to },
+    signingSecret: row.signingSecret,
     settings: row,
     state: {
       status: row.status,

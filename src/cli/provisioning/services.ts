@@ -33,6 +33,8 @@ export function createDryProvisioning(config: Config, database: DatabaseSession)
     deleteHistory: [],
     onFlip: () => {},
     log: quietLog,
+    // Definitions contain no signing secrets.
+    encryption: () => createEncryption([randomBytes(32)]),
   })
   const channels = dryChannels(config, quotas)
   return createProvisioning({

@@ -6,6 +6,7 @@
 
 import { Type } from 'typebox'
 import { json, withExample } from '../../http/schemas/api-schema.ts'
+import { signatureTexts } from '../signing/verification.ts'
 import type { ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result } from './dialect.ts'
 
 const isToken = /^[A-Za-z0-9_-]{16,64}$/
@@ -35,6 +36,7 @@ const push = {
   },
   response: { 200: json('Recorded: the heartbeat is on disk', Answer, { ok: true }) },
   refusals: {
+    401: json('The check requires a signature', Answer, { ok: false, msg: signatureTexts.missing }),
     404: json('No such check, or it is paused', Answer, { ok: false, msg: notFound.text }),
     503: json('Not recorded; Retry-After says when to try again', Answer, { ok: false, msg: 'too many heartbeats' }),
   },
@@ -77,6 +79,8 @@ function answer(result: Result): Reply {
   if (typeof result === 'object' && 'status' in result) return refuse(result.status === 400 ? notFound : result)
   if (typeof result === 'object' && 'limitedForMs' in result)
     return refuse({ status: 429, text: 'rate limit exceeded', retryAfterS: Math.ceil(result.limitedForMs / 1000) })
+  if (typeof result === 'object' && 'unsigned' in result)
+    return refuse({ status: 401, text: signatureTexts[result.unsigned] })
   if (typeof result === 'object' && 'quota' in result) return refuse({ status: 429, text: result.message })
   return { status: 200, headers, body: '{"ok":true}' }
 }

@@ -48,6 +48,7 @@ export function decodeAll(records: readonly SpoolRecord[]): { heartbeats: Receiv
 /** Fields of newer versions are left out. */
 function receivedOf(given: Record<string, unknown>, body: Buffer): Received | null {
   const { id, at, acceptedAt, target, kind, exitStatus, rid, dedupeKey, mail, sender, requestId, hasBody } = given
+  const { signature } = given
   const isWhole =
     [id, kind, requestId].every(isText) &&
     isUuid(id as string) &&
@@ -63,6 +64,7 @@ function receivedOf(given: Record<string, unknown>, body: Buffer): Received | nu
     acceptedAt: Math.round(acceptedAt as number),
     // A copy: a slice would keep the whole segment in memory.
     body: hasBody ? Buffer.from(body) : null,
+    signature: hasTexts(signature, ['header', 'request']) ? signature : null,
     isAcknowledged: true,
   } as Received
 }

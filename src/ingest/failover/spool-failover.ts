@@ -113,7 +113,10 @@ export function createSpoolFailover({ spool, record, quarantine, ping, count, lo
     for (const { kind } of entries) count(kind, 'dropped', 1)
     const addresses = new Set(entries.map(({ target }) => addressOf(target)))
     const line = { event: 'spool.dropped', heartbeats: entries.length, addresses: [...addresses].slice(0, listedMax) }
-    log.warn(line, 'heartbeats from the spool have no check that their senders may report to, and were dropped')
+    log.warn(
+      line,
+      'heartbeats from the spool have no check that their senders may report to, or no signature, and were dropped',
+    )
   }
 
   function begin(): void {
@@ -272,5 +275,5 @@ function isLimited(outcome: Outcome | Error | undefined): boolean {
 /** The heartbeat has no check, and none is created for it. */
 function hasNoCheck(outcome: Outcome | Error | undefined): boolean {
   if (typeof outcome !== 'object') return outcome === 'unknown' || outcome === 'ambiguous'
-  return 'quota' in outcome
+  return 'quota' in outcome || 'unsigned' in outcome
 }

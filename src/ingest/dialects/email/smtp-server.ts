@@ -179,6 +179,8 @@ export function createMailListener(options: MailListenerOptions) {
     if (outcomes.includes(null)) throw notStored()
     if (outcomes.every((outcome) => typeof outcome === 'object' && outcome !== null && 'limitedForMs' in outcome))
       throw reply(550, '5.7.1 Rate limit exceeded')
+    if (outcomes.every((outcome) => typeof outcome === 'object' && outcome !== null && 'unsigned' in outcome))
+      throw reply(550, '5.7.1 The check requires signed heartbeats')
     return 'OK'
   }
 

@@ -3,6 +3,7 @@
 // first, then the key, then the rest, which is refused only if there is a check.
 
 import { last, type Query } from '../../../http/schemas/query.ts'
+import { signatureTexts } from '../../signing/verification.ts'
 import type { HeartbeatContent, ParsedPing, PingDialect, PingRequest, Refusal, Reply, Result } from '../dialect.ts'
 import { pingCall } from './api-schema.ts'
 import { stateProblem, withState } from './cronitor-state.ts'
@@ -94,6 +95,7 @@ function answer(result: Result, { bodyLimitBytes }: { bodyLimitBytes: number }):
         ? refuse({ status: 403, text: message })
         : refuse({ status: 429, text: message, retryAfterS })
     }
+    if ('unsigned' in result) return refuse({ status: 401, text: signatureTexts[result.unsigned] })
     if ('limitedForMs' in result)
       return refuse({ status: 429, text: 'rate limit exceeded', retryAfterS: Math.ceil(result.limitedForMs / 1000) })
   }

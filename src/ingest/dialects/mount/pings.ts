@@ -6,7 +6,7 @@ import type { Config } from '../../../config/load.ts'
 import type { AnswerFailure } from '../../../http/admission/addresses.ts'
 import { ignoreBodies, keepBodies } from '../../../http/body/raw-body.ts'
 import { prepare } from '../../../http/errors.ts'
-import type { Target } from '../../signal.ts'
+import type { Signature, Target } from '../../signal.ts'
 import type { HeartbeatContent, PingAddress, PingDialect, PingRequest, Refusal, Result } from '../dialect.ts'
 import { createOwnerOf } from './ping-key-owner.ts'
 import { type RouteOfKind, receive, signalOf } from './receive.ts'
@@ -50,7 +50,8 @@ export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config:
 
   function record(request: FastifyRequest, content: HeartbeatContent, target: Target, reply: FastifyReply): void {
     const body = content.body === undefined ? ((request.body as Buffer | null | undefined) ?? null) : content.body
-    const signal = signalOf(request, content, target, body, senderOf(request))
+    const signature = signatureOf(request, content.body === undefined)
+    const signal = signalOf(request, content, target, body, senderOf(request), signature)
     receive(heartbeats, signal, (result) => send(reply, result))
   }
 
@@ -76,4 +77,13 @@ export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config:
   else ignoreBodies(app)
   app.knownAddresses.claim(dialect.claims, answer)
   return { handler, config: { requires: 'ingest', answer } }
+}
+
+/** A longer header is no signature, and is spooled with its heartbeat. */
+const headerMax = 200
+
+function signatureOf({ headers, method, originalUrl }: FastifyRequest, hasBody: boolean): Signature | null {
+  const header = headers['x-flatline-signature']
+  if (typeof header !== 'string') return null
+  return { header: header.slice(0, headerMax), request: `${method} ${originalUrl}`, hasBody }
 }

@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Heartbeats } from '../../service.ts'
-import type { Sender, Signal, Target } from '../../signal.ts'
+import type { Sender, Signal, Signature, Target } from '../../signal.ts'
 import type { HeartbeatContent, Refusal, Result } from '../dialect.ts'
 
 /** What the routes of a dialect have because of its kind. */
@@ -30,6 +30,7 @@ export function signalOf(
   target: Target,
   body: Buffer | null,
   sender: Sender,
+  signature: Signature | null = null,
 ): Signal {
-  return { target, kind, exitStatus, rid, sentAt, dedupeKey, body, mail: null, sender, requestId }
+  return { target, kind, exitStatus, rid, sentAt, dedupeKey, body, mail: null, sender, requestId, signature }
 }

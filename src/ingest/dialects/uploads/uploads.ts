@@ -4,6 +4,7 @@
 import { AppError } from '../../../core/errors.ts'
 import { isUuid } from '../../../kit/identifier.ts'
 import type { ProjectRef } from '../../signal.ts'
+import { signatureTexts } from '../../signing/verification.ts'
 import type { ParsedHeartbeat, Result, UploadDialect } from '../dialect.ts'
 import { uploadHeartbeats } from './api-schema.ts'
 import { parseEntry, splitEntries } from './entries.ts'
@@ -66,6 +67,7 @@ function problemOf(result: Result): string | null {
   if (result === 'ambiguous') return 'several checks have this slug'
   if (isUnavailable(result)) return notStored
   if (typeof result !== 'object' || 'recorded' in result) return null
+  if ('unsigned' in result) return signatureTexts[result.unsigned]
   return 'status' in result ? result.text : 'rate limit exceeded'
 }
 

@@ -24,7 +24,7 @@ test('every executable script stops at the first failure', () => {
 })
 
 test('every script prints its usage with all its options', () => {
-  for (const path of ['scripts/backup.sh', 'scripts/restore.sh', 'scripts/deploy.sh']) {
+  for (const path of ['scripts/backup.sh', 'scripts/restore.sh', 'scripts/deploy.sh', 'scripts/scan-image.sh']) {
     const { stdout, status } = spawnSync(join(root, path), ['--help'], { encoding: 'utf8' })
     assert.equal(status, 0)
     const labels = read(path).match(/^ {4}--[\w-]+( \| --[\w-]+)*\)/gm) ?? []

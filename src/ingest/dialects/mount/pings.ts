@@ -82,8 +82,8 @@ export function routeOfPings(app: FastifyInstance, dialect: PingDialect, config:
 /** A longer header is no signature, and is spooled with its heartbeat. */
 const headerMax = 200
 
-function signatureOf({ headers, method, originalUrl }: FastifyRequest, hasBody: boolean): Signature | null {
-  const header = headers['x-flatline-signature']
+function signatureOf(request: FastifyRequest, hasBody: boolean): Signature | null {
+  const header = request.headers['x-flatline-signature']
   if (typeof header !== 'string') return null
-  return { header: header.slice(0, headerMax), request: `${method} ${originalUrl}`, hasBody }
+  return { header: header.slice(0, headerMax), request: `${request.method} ${request.originalUrl}`, hasBody }
 }

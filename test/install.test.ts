@@ -50,3 +50,16 @@ test('the pages name the oldest Node.js that a checkout and the package accept',
     'what the command asks for is what its dependencies need',
   )
 })
+
+test('every dependency has an exact version, which is locked, and tools are not for production', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const { dependencies, devDependencies } = manifest
+  for (const [name, version] of Object.entries<string>({ ...dependencies, ...devDependencies })) {
+    assert.match(version, /^\d+\.\d+\.\d+(-\S+)?$/, name)
+    const locked = packages[`node_modules/${name}`]
+    assert.equal(locked?.version, version, name)
+    if (name in dependencies) assert.ok(!locked.dev, `${name} would not be installed`)
+  }
+  for (const name of ['@biomejs/biome', 'cockatiel', 'fast-check', 'knip', 'kubernetes-models'])
+    assert.ok(packages[`node_modules/${name}`]?.dev, `${name} would be installed`)
+})

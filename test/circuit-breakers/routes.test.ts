@@ -46,6 +46,7 @@ suite('the circuit breakers', () => {
 
   test('a breaker is reset by its name, with an audit entry', async (t) => {
     const running = await build(t)
+    const info = t.mock.method(running.app.log, 'info')
     const name = await withOpenBreaker(t, running)
     for (const slash of ['', '/']) {
       const path = `${base}/${encodeURIComponent(name)}/reset${slash}`
@@ -61,6 +62,13 @@ suite('the circuit breakers', () => {
     )
     const detail = { before: { state: 'open', failures: 5 }, after: { state: 'closed', failures: 0 } }
     assert.deepEqual(entry, { actor: 'admin', target: name, detail, request_id: 'reset-1' })
+
+    const lines = info.mock.calls.map(({ arguments: [line] }) => line as { event?: string; breaker?: string })
+    const told = lines.filter(({ event }) => event === 'admin.breaker_reset')
+    assert.deepEqual(
+      told.map(({ breaker }) => breaker),
+      [name, name],
+    )
 
     const unknown = await call(running.url, 'POST', `${base}/nobody/reset`, undefined, admin)
     assert.deepEqual([unknown.status, unknown.json().code], [404, 'not_found'])

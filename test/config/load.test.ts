@@ -18,6 +18,7 @@ test('without any variable the local profile uses the built-in defaults', () => 
   assert.equal(config.alerting.allowPrivateTargets, true)
   assert.equal(config.database.url, undefined)
   assert.deepEqual(config.server.trustProxy, [])
+  assert.deepEqual([config.log.rotateBytes, config.log.rotateKeep], [10 * 2 ** 20, 10])
 })
 
 test('every shipped profile loads, and only local listens on the loopback address', () => {

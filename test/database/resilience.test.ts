@@ -58,6 +58,23 @@ test('callers that get a connection at once do not wait for one; those beyond th
   assert.equal(database.poolState()?.waiting, 0)
 })
 
+test('the server has no more connections than the pool allows, however many callers there are', async (t) => {
+  const { database, url } = await open(t)
+  const callers = Promise.all(
+    Array.from({ length: 15 }, () => database.query(statement('wait', 'SELECT pg_sleep(0.1)'))),
+  )
+  let done = false
+  void callers.then(() => {
+    done = true
+  })
+  const seen: number[] = []
+  const count =
+    "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'flatline' AND datname = current_database()"
+  while (!done) seen.push((await sql<{ n: number }>(url, count))[0]?.n ?? 0)
+  assert.equal(Math.max(...seen), 3)
+  await callers
+})
+
 test('reads and transactions survive broken pooled connections, with at most two log lines', async (t) => {
   const { database, url, lines } = await open(t)
   for (let round = 0; round < 3; round++) {

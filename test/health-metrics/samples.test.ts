@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Database } from '../../src/database/service.ts'
+import { createHealthMetrics } from '../../src/health-metrics/service.ts'
 import { build, eventually } from '../helper.ts'
 import { sql } from '../postgres.ts'
 
@@ -20,4 +22,27 @@ test('the service records its metrics in health_metrics, and once more when it e
   await app.close()
   const last = (await rows('heartbeats_received_total')).at(-1)
   assert.deepEqual([last?.metric_value, last?.tags.kind, last?.tags.outcome], [1, 'success', 'recorded'])
+})
+
+test('samples that the database does not take are dropped, not kept, and no value is one that is no number', async () => {
+  const written: number[][] = []
+  let away = true
+  const healthMetric = {
+    async createMany({ data }: { data: { metricValue: number }[] }) {
+      if (away) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+      written.push(data.map(({ metricValue }) => metricValue))
+    },
+  }
+  const database = { prisma: { healthMetric }, clock: { now: Date.now } } as unknown as Database
+  let value = 0
+  const read = async () => [
+    { name: 'queue_length', value: ++value, labels: {} },
+    { name: 'health_status', value: Number.NaN, labels: {} },
+    { name: 'monitors', value: Number.POSITIVE_INFINITY, labels: {} },
+  ]
+  const metrics = createHealthMetrics({ database, read, node: 'a' })
+  await assert.rejects(metrics.sample(), /away/)
+  away = false
+  await metrics.sample()
+  assert.deepEqual(written, [[2]])
 })

@@ -62,6 +62,25 @@ test('a series has minimum, average and maximum of each step, also of processes 
   }
 })
 
+test('the table has the documented columns, and refuses a name of more than 100 characters', async (t) => {
+  const url = await createDatabase(t)
+  const columns = await sql(
+    url,
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required
+     FROM pg_attribute WHERE attrelid = 'health_metrics'::regclass AND attnum > 0 ORDER BY attnum`,
+  )
+  assert.deepEqual(columns, [
+    { name: 'id', type: 'bigint', required: true },
+    { name: 'timestamp', type: 'timestamp(3) with time zone', required: true },
+    { name: 'metric_name', type: 'character varying(100)', required: true },
+    { name: 'metric_value', type: 'double precision', required: true },
+    { name: 'tags', type: 'jsonb', required: false },
+  ])
+  const insert = 'INSERT INTO health_metrics (timestamp, metric_name, metric_value) VALUES (now(), $1, 1)'
+  await sql(url, insert, ['x'.repeat(100)])
+  await assert.rejects(sql(url, insert, ['x'.repeat(101)]), { code: '22001' })
+})
+
 test('an invalid query is answered with the field and the rule', async (t) => {
   const { url } = await build(t)
   const table: [query: string, field: string, rule: RegExp][] = [

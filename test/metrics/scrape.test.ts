@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { test } from 'node:test'
 import { failureReasons } from '../../src/core/failure-reason.ts'
 import { build, createReceiver, eventually } from '../helper.ts'
@@ -72,7 +72,7 @@ function parse(text: string): Map<string, Family> {
 }
 
 test('a scrape is well-formed, every metric has a help text, and every required name exists', async (t) => {
-  const { call } = await build(t)
+  const { app, call } = await build(t)
   const receiver = await createReceiver(t)
   await call('POST', '/api/v3/channels/', { kind: 'webhook', name: 'hook', settings: { url: receiver.url } })
   const check = (await call('POST', '/api/v3/checks/', { name: 'job', timeout: 60, grace: 60, channels: '*' })).json()
@@ -99,6 +99,22 @@ test('a scrape is well-formed, every metric has a help text, and every required 
   assert.match(scrape.text, /http_requests_total\{method="GET",route="__unknown__",status_code="404"\} 1/)
   assert.match(scrape.text, /heartbeats_received_total\{kind="success",outcome="recorded",tenant="[0-9a-f-]{36}"\} 1/)
   assert.match(scrape.text, /flips_total\{from="up",to="down",reason="fail",tenant="[0-9a-f-]{36}"\} 1/)
+  const values = (name: string) =>
+    Object.fromEntries((families.get(name)?.samples ?? []).map((one) => [one.labels, one.value]))
+  assert.equal(
+    families.get('deliveries_total')?.samples.find(({ labels }) => labels.includes('outcome="sent"'))?.value,
+    1,
+  )
+  assert.equal(values('cache_operations_total')['{cache="keys",operation="get",result="hit"}'], 1)
+  const statements = families.get('database_query_duration_seconds')?.samples ?? []
+  assert.ok(
+    statements.some(
+      ({ name, labels, value }) => name.endsWith('_count') && /statement="\w+"/.test(labels) && value > 0,
+    ),
+  )
+  const pool = app.database.poolState() ?? assert.fail('no pool')
+  const shown = ['max', 'waiting'].map((state) => values(`database_connections_${state}`)[''])
+  assert.deepEqual(shown, [pool.max, 0])
   const buckets = families.get('http_request_duration_seconds')?.samples.map(({ labels }) => labels) ?? []
   for (const bound of ['0.5', '1'])
     assert.ok(
@@ -106,6 +122,33 @@ test('a scrape is well-formed, every metric has a help text, and every required 
       bound,
     )
   assert.doesNotMatch(scrape.text, new RegExp(String(check.uuid)), 'no address of a check')
+})
+
+test('requests are counted by method, route and status, also HEAD, failed ones, and those given up', async (t) => {
+  const { app, call, url } = await build(t)
+  const { uuid } = (await call('POST', '/api/v3/checks/', {})).json()
+  await call('HEAD', `/ping/${uuid}`, undefined, {})
+  await call('GET', '/api/v3/checks/', undefined, {})
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(`POST /ping/${uuid} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n`)
+  socket.once('data', () => socket.resetAndDestroy())
+  app.lifecycle.drain()
+  await call('GET', '/health/ready', undefined, {})
+  const counted = await eventually('the one that was given up', async () => {
+    const { text } = await call('GET', '/metrics', undefined, {})
+    const lines = [
+      ...text.matchAll(/^http_requests_total\{method="(\w+)",route="([^"]+)",status_code="(\w+)"\} (\d+)$/gm),
+    ]
+    return lines.some(([, , , status]) => status === 'aborted') && lines.map((line) => line.slice(1).join(' ')).sort()
+  })
+  assert.deepEqual(counted, [
+    'GET /api/v3/checks/ 401 1',
+    'GET /health/ready 503 1',
+    'HEAD /ping/:id 200 1',
+    'POST /api/v3/checks/ 201 1',
+    'POST /ping/:id aborted 1',
+  ])
 })
 
 test('counters of alerts begin at zero, because the first increase of a missing counter is not seen', async (t) => {

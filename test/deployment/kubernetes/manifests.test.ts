@@ -32,6 +32,7 @@ for (const name of overlays) {
   test(`${name}: everything is in one namespace and labelled as part of Flatline`, rendering, () => {
     const documents = overlay(name)
     const [namespace] = ofKind(documents, 'Namespace')
+    assert.equal(documents[0], namespace, 'what the others need is applied first')
     const expected = name === 'staging' ? 'flatline-staging' : 'flatline-production'
     assert.equal(namespace?.metadata.name, expected)
     const strays = documents.filter(
@@ -196,6 +197,16 @@ test('requests, limits and probes have the documented numbers', rendering, () =>
   assert.deepEqual(container.livenessProbe, probe('/health/live', 10, 3))
   assert.deepEqual(container.readinessProbe, probe('/health/ready', 5, 3))
 })
+
+test(
+  'the Service is inside of the cluster and names its port, for port-forward and for the monitors',
+  rendering,
+  () => {
+    const { spec } = find(overlay('production'), 'Service', 'flatline')
+    assert.equal(spec.type, 'ClusterIP')
+    assert.deepEqual(spec.ports, [{ name: 'http', port: 80, targetPort: 'http', appProtocol: 'http' }])
+  },
+)
 
 test('pods are spread over zones and nodes per version, and still fit on a single node', rendering, () => {
   const { topologySpreadConstraints, affinity } = find(overlay('production'), 'Deployment', 'flatline').spec.template

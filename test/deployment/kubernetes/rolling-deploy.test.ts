@@ -75,12 +75,14 @@ async function world(t: TestContext, changes: Partial<Cluster> = {}, manifest = 
   const rendering = `if [ "$1" = kustomize ]; then exec ${renderer} "$@"; fi`
   const bin = await standIn(t, { program: 'kubectl', answer, first: rendering })
   const options = ['--environment', 'production', '--timeout', '9', '--soak', '0']
+  const script = (...args: string[]) =>
+    run(t, ['scripts/deploy.sh', 'k8s', ...args], { PATH: `${bin}:${process.env.PATH}` }, '', dir)
   return {
     dir,
     cluster,
     told,
-    deploy: (...args: string[]): Promise<Ended> =>
-      run(t, ['scripts/deploy.sh', 'k8s', ...options, ...args], { PATH: `${bin}:${process.env.PATH}` }, '', dir),
+    deploy: (...args: string[]): Promise<Ended> => script(...options, ...args),
+    script,
     changed: () => told.filter((line) => changing.test(line) && !line.includes('--dry-run')),
     backups: () => readdir(join(dir, 'backups')).catch(() => []),
   }
@@ -258,6 +260,13 @@ test('a dry run reports what would be done and changes nothing', { skip }, async
     /would run: kubectl --namespace flatline-production rollout undo deployment\/flatline --to-revision=5/,
   )
   assert.deepEqual(changed(), [])
+})
+
+test('without --timeout a roll-out has 300 s', { skip }, async (t) => {
+  const { script } = await world(t)
+  const { code, err } = await script('deploy', ...image, '--environment', 'production', '--dry-run')
+  assert.equal(code, 0, err)
+  assert.match(err, / rollout status deployment\/flatline --timeout=300s\n/)
 })
 
 test('verify tries a heartbeat and an alert in one pod', { skip }, async (t) => {

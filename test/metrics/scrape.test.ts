@@ -80,6 +80,11 @@ test('a scrape is well-formed, every metric has a help text, and every required 
   await call('GET', ping)
   await call('GET', `${ping}/fail`)
   await eventually('the alert', () => receiver.received.length === 1)
+  await eventually('its count', async () =>
+    /^deliveries_total\{kind="webhook",outcome="sent",tenant="[0-9a-f-]{36}"\} 1$/m.test(
+      (await call('GET', '/metrics', undefined, {})).text,
+    ),
+  )
   await call('GET', '/nowhere')
 
   const scrape = await call('GET', '/metrics', undefined, {})
@@ -101,11 +106,7 @@ test('a scrape is well-formed, every metric has a help text, and every required 
   assert.match(scrape.text, /flips_total\{from="up",to="down",reason="fail",tenant="[0-9a-f-]{36}"\} 1/)
   const values = (name: string) =>
     Object.fromEntries((families.get(name)?.samples ?? []).map((one) => [one.labels, one.value]))
-  assert.equal(
-    families.get('deliveries_total')?.samples.find(({ labels }) => labels.includes('outcome="sent"'))?.value,
-    1,
-  )
-  assert.equal(values('cache_operations_total')['{cache="keys",operation="get",result="hit"}'], 1)
+  assert.ok(Number(values('cache_operations_total')['{cache="keys",operation="get",result="hit"}']) >= 1)
   const statements = families.get('database_query_duration_seconds')?.samples ?? []
   assert.ok(
     statements.some(

@@ -91,4 +91,5 @@ test('a service whose disk is lost comes back from its bucket, also at a moment 
     ['doomed', 0],
     ['steady', 20],
   ])
+  await old.stop()
 })

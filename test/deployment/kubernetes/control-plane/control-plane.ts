@@ -9,10 +9,9 @@ import { createInterface, type Interface } from 'node:readline'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { eventually, scratchDir } from '../../../helper.ts'
-import { patience } from '../../../patience.ts'
+import { patience, pause } from '../../../patience.ts'
 import { freePort } from '../../free-port.ts'
 import type { Node } from '../kustomize.ts'
 
@@ -122,7 +121,7 @@ export async function runPods(t: TestContext, plane: ControlPlane, namespace: st
   await plane.api('GET', '/api/v1/nodes/node').catch(() => plane.api('POST', '/api/v1/nodes', node))
   let running = true
   const loop = (async () => {
-    for (; running; await sleep(100)) {
+    for (; running; await pause(100)) {
       // The controllers change the same pods; what conflicts is tried again in the next round.
       for (const pod of await podsOf(plane, namespace).catch(() => [])) await attend(plane, pod).catch(() => undefined)
     }

@@ -187,7 +187,10 @@ test('the configuration is deeply frozen', () => {
 })
 
 test('.env.example as it stands gives the defaults', (t) => {
-  const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').replace(/^#(?=[A-Z_]+=)/gm, '')
+  const lines = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').replace(
+    /^#(?=[A-Z][A-Z0-9_]*=)/gm,
+    '',
+  )
   const env = parseEnv(lines) as Env
   assert.equal(Object.keys(env).length, settings.length)
   const profileDir = join(directory(t), 'none')

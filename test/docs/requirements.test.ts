@@ -46,13 +46,37 @@ test('a row that claims to be met links to the implementation and to a test', ()
   assert.deepEqual(unproven, [])
 })
 
-test('a row that is mapped or partly met links to what exists, and one that is not met says why', () => {
+test('a row that is mapped or partly met links to what exists and to a test; one that is not met says why', () => {
   const bare = rows.filter((row) => {
     const kind = kindOf(row)
-    if (kind === 'mapped' || kind === 'partly') return sources(row.metBy).length === 0
+    if (kind === 'mapped' || kind === 'partly')
+      return sources(row.metBy).length === 0 || tests(row.shownBy).length === 0
     return kind === 'not met' && !row.metBy.includes('because')
   })
   assert.deepEqual(bare, [])
+})
+
+test('the last cell of a row is links to tests under their names, each once, or a dash if it is not met', () => {
+  const wrong = rows.flatMap((row) => {
+    const parts = row.shownBy.split(', ')
+    if (kindOf(row) === 'not met' && row.shownBy === '—') return []
+    const odd = parts.filter((part) => {
+      const [, label, path] = /^\[([^\]]+)\]\(\.\.\/test\/([^)#]+\.test\.ts)\)$/.exec(part) ?? []
+      return path === undefined || label !== path
+    })
+    return [...odd, ...parts.filter((part, index) => parts.indexOf(part) !== index)].map((part) => `${row.id}: ${part}`)
+  })
+  assert.deepEqual(wrong, [])
+})
+
+test('a row that names source code is shown by a test that runs it, not only by tests of pages', () => {
+  const unrun = rows.filter(
+    ({ metBy, shownBy }) =>
+      sources(metBy).some((path) => path.startsWith('../src/')) &&
+      tests(shownBy).length > 0 &&
+      tests(shownBy).every((path) => path.startsWith('../test/docs/')),
+  )
+  assert.deepEqual(unrun, [])
 })
 
 test('every file that a row names exists, sources before tests', () => {

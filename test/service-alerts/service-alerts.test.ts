@@ -72,6 +72,8 @@ test('at least the last thousand alerts are kept, and the oldest are removed', a
   const oldest = async () =>
     (await sql<{ id: number }>(DATABASE_URL, 'SELECT min(id)::int AS id FROM service_alerts'))[0]?.id as number
   await eventually('the oldest to go', async () => (await oldest()) > 1)
+  const [{ kept } = {}] = await sql<{ kept: number }>(DATABASE_URL, 'SELECT count(*)::int AS kept FROM service_alerts')
+  assert.ok(Number(kept) >= 1000, `${kept} are kept`)
 })
 
 test('the service sends its own heartbeat while it is healthy', async (t) => {

@@ -74,6 +74,28 @@ test('the routes that the rules exclude are those that the service excludes itse
   for (const { url, always } of routes) assert.equal(leftOut.test(url), always, url)
 })
 
+test('every call that the runbooks name is a route, and every event is logged', async (t) => {
+  const { routes } = await once(t)
+  const plain = (url: string) => url.replaceAll(/:\w+|\{\w+\}|<\w+>|\bNAME\b/g, 'x').replace(/\/$/, '')
+  const known = new Set(routes.map(({ method, url }) => `${method} ${plain(url)}`))
+  const [, runbooks = ''] = read('docs/operations.md').split(/^## Runbooks$/m)
+  const calls = [...runbooks.matchAll(/\b(GET|POST|PATCH|DELETE) …?(\/[a-z][^`?\s]*)/g)].map(
+    ([, method, url = '']) => `${method} ${plain(url)}`,
+  )
+  assert.ok(calls.includes('POST /api/v1/circuit-breakers/x/reset') && calls.length > 5, calls.join())
+  assert.deepEqual(
+    calls.filter((call) => !known.has(call)),
+    [],
+  )
+  const events = [...runbooks.matchAll(/`([a-z]+\.[a-z_]+)`/g)].map(([, name]) => name)
+  const ofAudit = 'channel.disable'
+  const logged = read('docs/logging.md')
+  assert.deepEqual(
+    events.filter((name) => name !== ofAudit && !logged.includes(`| \`${name}\` |`)),
+    [],
+  )
+})
+
 test('promtool accepts a scrape, except for two required names and five of a library', {
   skip: needsTool('promtool'),
 }, async (t) => {

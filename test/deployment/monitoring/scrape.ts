@@ -12,14 +12,14 @@ export type Scrape = {
   text: string
   projectText: string
   catalogue: Catalogue
-  routes: { url: string; always: boolean }[]
+  routes: { method: string; url: string; always: boolean }[]
 }
 
 export async function scrape(t: TestContext): Promise<Scrape> {
   const routes: Scrape['routes'] = []
   const observe = (app: FastifyInstance) => {
-    app.addHook('onRoute', ({ url, config }) => {
-      routes.push({ url: config?.statsId ?? url, always: config?.always === true })
+    app.addHook('onRoute', ({ method, url, config }) => {
+      routes.push({ method: String(method), url: config?.statsId ?? url, always: config?.always === true })
     })
   }
   const { call } = await build(t, {}, observe)

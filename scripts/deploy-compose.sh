@@ -132,7 +132,13 @@ compose_verify() {
 }
 
 compose_smoke() {
-  local first
+  local first container state unwell=''
+  # Of all services: that a monitoring program is unhealthy undoes no deployment, but a verification shows it.
+  for container in $(compose ps --quiet); do
+    state=$(docker inspect --format '{{.Name}} is {{if .State.Health}}{{.State.Health.Status}}{{end}}' "$container") || return
+    if [[ $state == *' is unhealthy' ]]; then problem "${state#/}" && unwell=yes; fi
+  done
+  if [ -n "$unwell" ]; then return 1; fi
   first=$(containers)
   docker exec "${first%%$'\n'*}" node dist/cli.js "$@"
 }

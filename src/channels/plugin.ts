@@ -28,6 +28,7 @@ export const channelsPlugin = fp<{ config: Config; queue: DeliveryQueue }>(
     const { security, server, alerting: limits } = config
     const guardedFetch = createGuardedFetch({
       allowPrivateTargets: limits.allowPrivateTargets,
+      httpsOnly: limits.httpsOnly,
       isExempt: createAddressList(limits.allowedTargets),
       timeoutMs: longestTimeoutMs(config.breakers),
       responseMaxBytes: limits.responseMaxBytes,

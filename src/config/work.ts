@@ -136,6 +136,10 @@ export const alerting = Type.Object(
       description:
         'Private addresses that alerts may go to although ALLOW_PRIVATE_TARGETS is false: addresses, CIDR ranges, loopback, linklocal, uniquelocal',
     }),
+    httpsOnly: flag(
+      'HTTPS_TARGETS_ONLY',
+      'Whether alerts go to https addresses alone; an http address of a channel is refused when an alert is sent',
+    ),
     allowShellChannels: flag(
       'ALLOW_SHELL_CHANNELS',
       'Whether channels may run commands on this machine, under the account of this process; everybody with a read-write key can then do so',

@@ -53,6 +53,8 @@ const portableHeaders = ['accept', 'content-type', 'idempotency-key', 'user-agen
 
 export function createGuardedFetch(options: {
   allowPrivateTargets: boolean
+  /** Refuses addresses without TLS. */
+  httpsOnly?: boolean
   /** Private addresses that are allowed nevertheless. */
   isExempt?: (address: string) => boolean
   /** The limit of the whole exchange, redirects included. */
@@ -64,6 +66,7 @@ export function createGuardedFetch(options: {
   const { timeoutMs, responseMaxBytes, userAgent, resolve = (host) => resolveName(host, { all: true }) } = options
   const isExempt = options.isExempt ?? (() => false)
   const isAllowed = (address: string) => options.allowPrivateTargets || isPublicAddress(address) || isExempt(address)
+  const check = (address: string) => checkedUrl(address, isAllowed, options.httpsOnly ?? false)
   let loaded: Promise<HopClient> | undefined
   /** With the first request: a service that sends no alerts does not need the memory of the library. */
   const load = () => (loaded ??= loadHopClient(checkedLookup(resolve, isAllowed)))
@@ -92,7 +95,7 @@ export function createGuardedFetch(options: {
     const signal = AbortSignal.any([request.signal, timeout])
     const { beforeSend = () => undefined } = request
     const headers = lowerCased({ 'user-agent': userAgent, ...lowerCased(request.headers ?? {}) })
-    let hop: Hop = { url: checkedUrl(target, isAllowed), method: request.method, headers, body: request.body }
+    let hop: Hop = { url: check(target), method: request.method, headers, body: request.body }
     for (let redirects = 0; ; redirects++) {
       const { hostname } = hop.url
       const response = await exchange(hop, signal, beforeSend).catch((error: unknown) => {
@@ -102,7 +105,7 @@ export function createGuardedFetch(options: {
           throw new FetchError(`no answer within ${withinMs} ms from ${hostname}`, { cause: timeout.reason })
         throw toFetchError(error, hostname)
       })
-      const next = redirected(hop, response, isAllowed)
+      const next = redirected(hop, response, check)
       if (next === null) return response
       if (redirects === redirectsMax)
         throw new FetchError(`more than ${redirectsMax} redirects, the last by ${hostname}`)
@@ -145,11 +148,12 @@ function checkedConnector(connector: Connector, beforeSend: () => void): Connect
     })
 }
 
-function checkedUrl(text: string, isAllowed: (address: string) => boolean): URL {
+function checkedUrl(text: string, isAllowed: (address: string) => boolean, httpsOnly: boolean): URL {
   const refuse = (message: string) => new FetchError(message, { refused: true })
   const url = URL.parse(text)
   if (url === null) throw refuse('the address is not a valid URL')
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse('the address is neither http nor https')
+  if (httpsOnly && url.protocol === 'http:') throw refuse('the address is http, and only https is allowed')
   if (url.username || url.password) throw refuse('the address contains credentials')
   // The URL parser has already converted every spelling of an IPv4 address into the usual one.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
@@ -175,12 +179,12 @@ function checkedLookup(resolve: Resolve, isAllowed: (address: string) => boolean
 }
 
 /** The hop that a redirect requests; null if the response is not a redirect. */
-function redirected(hop: Hop, response: FetchResponse, isAllowed: (address: string) => boolean): Hop | null {
+function redirected(hop: Hop, response: FetchResponse, check: (address: string) => URL): Hop | null {
   const location = [response.headers.location].flat()[0]
   if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return null
   const target = URL.parse(location, hop.url.href)
   if (target === null) throw new FetchError(`${hop.url.hostname} redirects to an invalid address`)
-  const url = checkedUrl(target.href, isAllowed)
+  const url = check(target.href)
   // Data that was meant for TLS, including credentials in the body or path, would be sent in clear text.
   if (hop.url.protocol === 'https:' && url.protocol === 'http:')
     throw new FetchError(`${hop.url.hostname} redirects from https to http`)

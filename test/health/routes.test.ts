@@ -14,7 +14,7 @@ type HealthBody = {
   checks: Record<string, Record<string, unknown>>
 }
 
-type Ready = { ready: boolean; checks: Record<string, string>; reasons: string[] }
+type Ready = { ready: boolean; timestamp: string; checks: Record<string, string>; reasons: string[] }
 
 const probes = ['/health', '/health/ready', '/health/live', '/status'] as const
 const statuses = async (url: string) => Promise.all(probes.map(async (path) => (await fetch(url + path)).status))
@@ -53,6 +53,9 @@ test('/health shows status, version, environment and checks, and no tenants, hos
     assert.ok(Number.isInteger(check.responseTime), name)
   }
   assert.equal(body.checks.database?.connection, 'connected')
+  const { used, total, percentage } = body.checks.memory as Record<string, number>
+  assert.ok(Number(used) > 10 && Number(total) > Number(used), 'MiB')
+  assert.ok(Math.abs(Number(percentage) - (100 * Number(used)) / Number(total)) < 1)
   const { enabled, keySet, keyValid, testPassed, algorithm, keyLength } = body.checks.encryption ?? {}
   assert.deepEqual(
     [enabled, keySet, keyValid, testPassed, algorithm, keyLength],
@@ -86,7 +89,8 @@ test('the readiness probe shows server, database, migrations, memory and disk in
     app.health.forget()
   }
   report('healthy')
-  const { checks } = await ready()
+  const { checks, timestamp } = await ready()
+  assert.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   const { circuit_breakers, ...named } = checks
   assert.equal(circuit_breakers, 'healthy')
   assert.deepEqual(named, { server: 'ready', ...found })

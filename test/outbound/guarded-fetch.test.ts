@@ -182,6 +182,14 @@ suite('redirects', () => {
     assert.equal(inner.received.length, 0)
   })
 
+  test('with httpsOnly an http address is refused before anything is sent', async (t) => {
+    const { url, received } = await createReceiver(t)
+    const fetch = createGuardedFetch({ ...limits, allowPrivateTargets: true, httpsOnly: true })
+    await assert.rejects(fetch(url, get()), (error) => refused(error) && /only https/.test(String(error)))
+    assert.equal(received.length, 0)
+    await assert.rejects(fetch(url.replace('http:', 'https:'), get()), (error) => !refused(error))
+  })
+
   test('redirects from https to http are not followed', async (t) => {
     const plain = await createReceiver(t)
     const server = createServer({ key, cert }, (_request, response) =>

@@ -55,6 +55,10 @@ test('three processes on one database make one flip and one delivery for each ou
     await Promise.all(
       checks.map(({ path }, i) => call((services[(i + round) % 3] as Service).url, 'GET', path, undefined, {})),
     )
+    // What one replica has answered can be read from any other at once.
+    const reader = services[(round + 1) % 3] as Service
+    const read = (await call(reader.url, 'GET', '/api/v3/checks/')).json().checks as { n_pings: number }[]
+    assert.deepEqual([...new Set(read.map(({ n_pings }) => n_pings))], [round])
     const wanted = checks.length * (2 * round - 1)
     // Alerted before the next ones come: an outage that is over before its alert is sent is coalesced with its recovery.
     await eventually(

@@ -23,6 +23,8 @@ const usual = {
   works: true,
   containers: ['a', 'b', 'c'].map((id): Container => ({ id: id.repeat(16), image: 'sha256:0.1.0', published: false })),
   images: { 'flatline:0.1.0': 'sha256:0.1.0', 'flatline:0.2.0': 'sha256:0.2.0' } as Record<string, string>,
+  /** Whether the other services of the file are healthy. */
+  othersAreWell: true,
   /** What Compose takes by itself. */
   configured: 'flatline:0.1.0',
   /** Whether new containers get a port of this machine. */
@@ -71,6 +73,8 @@ function docker(engine: Engine, args: string[], variable: string): Said {
   if (text === 'compose config flatline')
     return said(`services:\n  db:\n    image: other\n  flatline:\n    image: ${engine.configured}\n`)
   if (text.startsWith('compose ps')) return said(engine.containers.map(({ id }) => `${id}\n`).join(''))
+  if (text.startsWith('build')) return said()
+  if (text.includes('{{.Name}} is')) return said(`/grafana is ${engine.othersAreWell ? 'healthy' : 'unhealthy'}\n`)
   if (text.startsWith('compose exec')) return said(backup)
   if (text.startsWith('compose run'))
     return engine.migrates ? said('nothing to migrate\n') : failed('migration 1 failed')
@@ -214,6 +218,16 @@ test('without --image the script deploys the image that Compose would use', asyn
   )
 })
 
+test('build makes the image that is named, with its version and revision', async (t) => {
+  const { deploy, told } = await world(t)
+  assert.equal((await deploy('build')).code, 2)
+  const { code, err } = await deploy('build', ...image)
+  assert.equal(code, 0, err)
+  const [built, ...others] = told.filter((line) => line.startsWith('build'))
+  assert.deepEqual(others, [])
+  assert.match(built ?? '', /^build --tag flatline:0\.2\.0 --build-arg VERSION=0\.2\.0 --build-arg REVISION=\w+ /)
+})
+
 test('the first deployment starts everything', async (t) => {
   const { deploy, changed } = await world(t, { containers: [] })
   const { code, err } = await deploy('deploy', ...image)
@@ -242,6 +256,10 @@ test('verify tries a heartbeat and an alert in one replica, or from here at an a
   const broken = await deploy('verify')
   assert.equal(broken.code, 6)
   assert.match(broken.err, /the replicas are ready, but not everything works/)
+  Object.assign(engine, { works: true, othersAreWell: false })
+  const unwell = await deploy('verify')
+  assert.equal(unwell.code, 6)
+  assert.match(unwell.err, /PROBLEM grafana is unhealthy/)
 
   const { url } = await build(t)
   const keyFile = join(await scratchDir(t), 'key')

@@ -119,6 +119,7 @@ test(
     const { key } = endpoint.authorization.credentials
     assert.equal(await ask(endpoint.path, { authorization: `Bearer ${env[key]}` }), 200)
     assert.equal(await ask(endpoint.path), 401)
+    assert.equal((await service.event('service.unwatched')).level, 'warn')
     assert.equal(await service.stop(), 0)
   },
 )

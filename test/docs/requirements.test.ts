@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { settings } from '../../src/config/schema.ts'
 
 const docs = join(import.meta.dirname, '../../docs')
 const text = readFileSync(join(docs, 'requirements.md'), 'utf8')
@@ -89,6 +90,19 @@ test('every file that a row names exists, sources before tests', () => {
       .map((path) => `${id}: ${path} is not a test`),
   ])
   assert.deepEqual(wrong, [])
+})
+
+test('every setting and log event that a row names exists', () => {
+  const events = readFileSync(join(docs, 'logging.md'), 'utf8')
+  const paths = settings.map(({ path }) => path)
+  const sections = new Set(paths.map((path) => path.split('.')[0]))
+  const unknown = rows.flatMap(({ id, metBy }) =>
+    [...metBy.matchAll(/`([a-z]\w*)\.(\w+)`/g)]
+      .filter(([name, section = '']) => sections.has(section) && !events.includes(name))
+      .filter(([, section, key]) => !paths.includes(`${section}.${key}`))
+      .map(([name]) => `${id}: ${name}`),
+  )
+  assert.deepEqual(unknown, [])
 })
 
 test('every row summarises its requirement and fills its cells', () => {

@@ -140,6 +140,26 @@ test('README.md installs each prerequisite from a release, with the names that t
   assert.ok(commands.some((command) => command.startsWith(`helm upgrade --install ${release} kube-prometheus-stack `)))
 })
 
+test('the commands of the runbooks name what production has', rendering, () => {
+  const [, runbooks = ''] = readFileSync(join(manifests, '../docs/operations.md'), 'utf8').split(/^## Runbooks$/m)
+  const documents = overlay('production')
+  const names = (pattern: RegExp) => [...new Set([...runbooks.matchAll(pattern)].map(([, name]) => name))]
+  assert.deepEqual(names(/\bkubectl -n (\S+)/g), [ofKind(documents, 'Namespace')[0]?.metadata.name])
+  const [deployment] = names(/`kubectl [^`]*\bdeploy\/(\S+?)`/g)
+  const { spec } = find(documents, 'Deployment', String(deployment))
+  const ports = spec.template.spec.containers.flatMap(({ ports }: Node) =>
+    ports.map(({ containerPort }: Node) => containerPort),
+  )
+  assert.deepEqual(names(/`kubectl [^`]*port-forward NAME (\d+)`/g), ports.map(String))
+  const services = Object.keys(parseYaml(readFileSync(join(manifests, '../docker-compose.yml'), 'utf8')).services)
+  const ofCompose = names(/`docker compose (?:logs|up|restart)(?: --?\w+(?: \d\w+)?)* (\w+)`/g)
+  assert.ok(ofCompose.includes('flatline'))
+  assert.deepEqual(
+    ofCompose.filter((name) => !services.includes(String(name))),
+    [],
+  )
+})
+
 test('a roll-out never has fewer pods than before, and waits for each to stay ready', rendering, () => {
   const { spec } = find(overlay('production'), 'Deployment', 'flatline')
   assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } })

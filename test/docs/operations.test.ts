@@ -27,6 +27,7 @@ test('docs/operations.md has a section for every task of operators', () => {
     'Blue-green',
     'Rolling back',
     'Backup and disaster recovery',
+    'A second region',
     'Upgrading PostgreSQL',
     'Rotating keys',
     'Questions and answers',
@@ -34,6 +35,7 @@ test('docs/operations.md has a section for every task of operators', () => {
     'Deployment checklist',
   ])
     assert.ok(headings.includes(wanted), wanted)
+  assert.match(page, /^Every quarter: restore a backup .*promote a standby, and measure both\.$/m)
 })
 
 test('every setting that docs/operations.md names exists', () => {

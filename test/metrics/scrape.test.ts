@@ -107,6 +107,9 @@ test('a scrape is well-formed, every metric has a help text, and every required 
   const values = (name: string) =>
     Object.fromEntries((families.get(name)?.samples ?? []).map((one) => [one.labels, one.value]))
   assert.ok(Number(values('cache_operations_total')['{cache="keys",operation="get",result="hit"}']) >= 1)
+  assert.ok(Number(values('active_connections')['']) >= 1)
+  for (const type of ['rss', 'heap_used', 'heap_total', 'external'])
+    assert.ok(Number(values('memory_usage_bytes')[`{type="${type}"}`]) > 0, type)
   const statements = families.get('database_query_duration_seconds')?.samples ?? []
   assert.ok(
     statements.some(

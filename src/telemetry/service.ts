@@ -19,14 +19,19 @@ export async function loadTelemetry(config: Config, createCleaner: () => (text: 
   const openTelemetry: OpenTelemetry | null =
     settings.endpoint === undefined || settings.disabled
       ? null
-      : (await import('./open-telemetry.ts')).startOpenTelemetry(settings, settings.endpoint, {
-          ...about,
-          clean: createCleaner(),
-        })
+      : (await import('./open-telemetry.ts').catch(explain('OTEL_EXPORTER_OTLP_ENDPOINT'))).startOpenTelemetry(
+          settings,
+          settings.endpoint,
+          { ...about, clean: createCleaner() },
+        )
   const errors: ErrorTracking | null =
     settings.sentryDsn === undefined
       ? null
-      : (await import('./error-tracking.ts')).startErrorTracking(settings, settings.sentryDsn, about)
+      : (await import('./error-tracking.ts').catch(explain('SENTRY_DSN'))).startErrorTracking(
+          settings,
+          settings.sentryDsn,
+          about,
+        )
   if (openTelemetry === null && errors === null) return null
 
   return {
@@ -46,5 +51,14 @@ export async function loadTelemetry(config: Config, createCleaner: () => (text: 
       const late = new Promise<void>((resolve) => setTimeout(resolve, flushMs).unref())
       await Promise.race([late, Promise.allSettled([openTelemetry?.close(), errors?.close(flushMs)])])
     },
+  }
+}
+
+/** An installation by npm has these packages only if they were asked for: they would be a sixth of its size. */
+function explain(setting: string): (error: Error & { code?: string }) => never {
+  return (error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    const [name = 'a package'] = /(?<=')@[^']+(?=')/.exec(error.message) ?? []
+    throw new Error(`${setting} needs ${name}, which is not installed: docs/telemetry.md says which packages`)
   }
 }

@@ -31,8 +31,7 @@ COPY package.json package-lock.json scripts/add-telemetry.mjs ./
 # OpenTelemetry and Sentry are optional for who installs by npm; in the image a setting is enough to switch them on.
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.npm \
     if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
-    npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund && \
-    node add-telemetry.mjs && npm install --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+    node add-telemetry.mjs && npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 # A bill of materials of what is really there: with --omit=dev it would miss what development needs as well.
 RUN npm pkg delete devDependencies optionalDependencies && npm sbom --sbom-format=cyclonedx > sbom.cdx.json && \
     find node_modules -type f '(' -name '*.map' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' ')' -delete && \

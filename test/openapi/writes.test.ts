@@ -1,9 +1,11 @@
-// Every body that the document describes is accepted, answered as the document says, and read back as it was written.
+// Every body that the document describes is accepted, answered as the document says, and read back as it was written;
+// what it changed is in the audit log.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { keys } from '../helper.ts'
+import { sql } from '../postgres.ts'
 import { unlikeDocument } from './answers.ts'
 import { type Real, valuesOf } from './bodies.ts'
 import { operationsOf } from './described.ts'
@@ -12,16 +14,21 @@ import { keyFor, prepare, type World } from './world.ts'
 
 const hourMs = 3_600_000
 const shownMax = 300
+/** Heartbeats are their own record. */
+const withoutEntry = ['uploadHeartbeats']
 
 test('every body that the document describes is accepted, and is read as it was written', async (t) => {
   const world = await prepare(t)
   const found: string[] = []
+  const writing: string[] = []
   let sent = 0
   for (const { name, method, path, operation } of operationsOf(world.document)) {
     const schema = operation.requestBody?.content['application/json']?.schema as Schema | undefined
     if (schema === undefined) continue
     const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => world.known(path, parameter)[0] as string)
-    const headers = { ...keyFor(path, operation, world), 'content-type': 'application/json' }
+    const common = { 'content-type': 'application/json', 'x-request-id': operation.operationId }
+    const headers = { ...keyFor(path, operation, world), ...common }
+    writing.push(operation.operationId)
     const bodies = bodiesOf(operation.operationId, schema, world)
     assert.ok(bodies.length > 1, name)
     for (const value of bodies) {
@@ -42,6 +49,12 @@ test('every body that the document describes is accepted, and is read as it was 
   }
   t.diagnostic(`${sent} bodies`)
   assert.deepEqual(found, [])
+  const entries = await sql<{ request_id: string }>(
+    world.running.databaseUrl,
+    "SELECT DISTINCT request_id FROM audit WHERE action <> 'auth.success'",
+  )
+  const recorded = new Set(entries.map(({ request_id }) => request_id))
+  assert.deepEqual(writing.filter((operation) => !recorded.has(operation)).sort(), withoutEntry)
 })
 
 /** What each call needs beyond its schema. */

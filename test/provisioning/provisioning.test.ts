@@ -48,7 +48,7 @@ const countsOf = async (url: string) => {
   const [row] = await sql<Record<string, string>>(
     url,
     `SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM channels) AS channels, (SELECT count(*) FROM checks) AS checks,
-       (SELECT count(*) FROM maintenance_windows) AS windows, (SELECT count(*) FROM audit WHERE action <> 'service.shutdown') AS audit`,
+       (SELECT count(*) FROM maintenance_windows) AS windows, (SELECT count(*) FROM audit WHERE action NOT IN ('service.shutdown', 'auth.success')) AS audit`,
   )
   return Object.fromEntries(Object.entries(row ?? {}).map(([name, count]) => [name, Number(count)]))
 }

@@ -24,7 +24,7 @@ test('the service records its metrics in health_metrics, and once more when it e
   assert.deepEqual([last?.metric_value, last?.tags.kind, last?.tags.outcome], [1, 'success', 'recorded'])
 })
 
-test('samples that the database does not take are dropped, not kept, and no value is one that is no number', async () => {
+test('samples that the database does not take are dropped, and values that are no number are left out', async () => {
   const written: number[][] = []
   let away = true
   const healthMetric = {

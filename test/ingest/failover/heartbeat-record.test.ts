@@ -9,9 +9,10 @@ test('a heartbeat is read as it was written, body included', () => {
     spoolEntry({ body: Buffer.from([0, 255, 10]) }),
     spoolEntry({ body: Buffer.alloc(0) }),
     spoolEntry({ acceptedAt: 1_000_000 }),
+    spoolEntry({ signature: { header: 't=1,v1=ab', request: 'POST /ping/x', hasBody: true } }),
     spoolEntry({ target: { by: 'slug', project: { keyHash: 'x', kinds: ['ping_key'] }, slug: 's', create: true } }),
   ]
-  const acknowledged = heartbeats.map((one) => ({ ...one, isAcknowledged: true }))
+  const acknowledged = heartbeats.map((one) => ({ signature: null, ...one, isAcknowledged: true }))
   assert.deepEqual(decodeAll(heartbeats.map(recordOf)), { heartbeats: acknowledged, unreadable: [] })
 })
 

@@ -96,7 +96,7 @@ test('one run uses one query and one lock, however many checks are due, and read
     observeLateness() {},
     log: { error() {} },
   })
-  assert.deepEqual(await detect(), { evaluated: true, more: false })
+  assert.deepEqual(await detect(), { evaluated: true, due, more: false })
   assert.deepEqual(
     asked.map((ids) => ids.length),
     [due],

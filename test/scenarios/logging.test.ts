@@ -45,8 +45,8 @@ test('LOG_FILE has every line, rotated by size, and a second file has the errors
 
   const all =
     (await Promise.all([2, 1].map((n) => readFile(`${file}.${n}`, 'utf8')))).join('') + (await readFile(file, 'utf8'))
-  const numbers = parse(all).flatMap(({ requestId }) =>
-    requestId?.startsWith('n-') ? [Number(requestId.slice(2))] : [],
+  const numbers = parse(all).flatMap(({ event, requestId }) =>
+    event === 'request' && requestId?.startsWith('n-') ? [Number(requestId.slice(2))] : [],
   )
   assert.deepEqual(
     numbers,

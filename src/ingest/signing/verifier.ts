@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import type { WatchedCheck } from '../../core/check.ts'
+import { atMost } from '../../kit/cache.ts'
 import type { ByCheck, Received } from '../signal.ts'
 import { type SignatureProblem, type SigningSecret, verifySignature } from './verification.ts'
 
@@ -16,12 +18,11 @@ export function createVerifier(options: {
   log: { warn(o: object, message: string): void }
 }) {
   const { secretsOf, sitePath, now, log } = options
-  const quietUntil = new Map<string, number>()
+  const quietUntil = new LRUCache<string, number>(atMost(linesMax))
 
   /** One line per check and minute. */
   function report(check: string, rule: SignatureProblem, { sender, requestId }: Received): void {
     if ((quietUntil.get(check) ?? 0) > now()) return
-    if (quietUntil.size >= linesMax) quietUntil.clear()
     quietUntil.set(check, now() + lineEveryMs)
     const line = { event: 'heartbeat.unsigned', check, rule, ip: sender.address, requestId }
     log.warn(line, 'a heartbeat without the signature that its check requires was refused')

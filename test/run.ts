@@ -20,7 +20,10 @@ const root = new URL('..', import.meta.url).pathname
 const dataDir = await mkdtemp(join(tmpdir(), 'flatline-test-'))
 // If root runs the tests, the PostgreSQL that a test starts runs as another user.
 await chmod(dataDir, 0o711)
-const postgres = await startEmbeddedPostgres({ dataDir, log: { info() {}, warn() {}, error: console.error } })
+// Each lane may run three replicas with their pools.
+const maxConnections = 200
+const log = { info() {}, warn() {}, error: console.error }
+const postgres = await startEmbeddedPostgres({ dataDir, maxConnections, log })
 const url = await createTemplate()
 // What several files share and is dear to make, such as the container image.
 const scratch = join(dataDir, 'shared')

@@ -25,19 +25,23 @@ const retryFirstMs = 100
 const retryMaxMs = 15_000
 const relockTimeoutMs = 30_000
 
+type StartOptions = {
+  dataDir: string
+  /** Without it the log is not archived. */
+  archiving?: WalArchiving | null
+  /** 100 by default. */
+  maxConnections?: number
+  log: EmbeddedLog
+  onTakenOver?: (error: EmbeddedPostgresError) => void
+  signal?: AbortSignal
+}
+
 /**
  * Starts PostgreSQL on `dataDir`/postgres, and creates it the first time. Rejects with EmbeddedPostgresError.
  * `onTakenOver` is called at most once, when another Flatline has taken the cluster while this server was being
  * restarted; `signal` cancels a start.
  */
-export async function startEmbeddedPostgres(options: {
-  dataDir: string
-  /** Without it the log is not archived. */
-  archiving?: WalArchiving | null
-  log: EmbeddedLog
-  onTakenOver?: (error: EmbeddedPostgresError) => void
-  signal?: AbortSignal
-}): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(options: StartOptions): Promise<EmbeddedPostgres> {
   const { log, signal } = options
   const stopping = new AbortController()
   const { ownership, ...started } = await begin(options, signal ?? stopping.signal)
@@ -63,15 +67,15 @@ export async function startEmbeddedPostgres(options: {
   }
 }
 
-async function begin(
-  { dataDir, archiving = null, log }: { dataDir: string; archiving?: WalArchiving | null; log: EmbeddedLog },
-  signal: AbortSignal,
-) {
+async function begin({ dataDir, archiving = null, maxConnections, log }: StartOptions, signal: AbortSignal) {
   const started = Date.now()
   try {
     const cluster = await prepareCluster(dataDir, log)
     const address = await chooseAddress(cluster)
-    const settings = await prepareOutbox(cluster, archiving)
+    const settings = {
+      ...(await prepareOutbox(cluster, archiving)),
+      ...(maxConnections !== undefined && { max_connections: String(maxConnections) }),
+    }
     const ownership = await takeCluster({ cluster, address, settings, log, signal })
     const durationMs = Date.now() - started
     const about = { pid: ownership.process.pid, dir: cluster.dir, durationMs }

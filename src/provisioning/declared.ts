@@ -17,7 +17,7 @@ export type DeclaredProject = {
   channels: Declared<ChannelDefinition>[]
   checks: Declared<Definition>[]
   maintenance: Declared<MaintenanceInput>[]
-  /** The lists that the file has: what a project has beyond them is extra. */
+  /** The lists that the file has. Objects of the project that are in none of them are extra. */
   complete: { channels: boolean; checks: boolean; maintenance: boolean }
 }
 

@@ -107,7 +107,7 @@ function targetsOf({ alerting, health }: Config): Targets {
   }
 }
 
-/** What the start has cost says nothing about what comes: the first call does nothing. */
+/** The first call does nothing, because the cost of the start says nothing about later load. */
 function exceptFirst(work: () => Promise<void>): () => Promise<void> {
   let isFirst = true
   return async () => {

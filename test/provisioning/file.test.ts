@@ -1,4 +1,4 @@
-// What a file may contain: one broken rule each, without a service.
+// Files that each break one rule. No service is started.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, writeFileSync } from 'node:fs'

@@ -31,7 +31,7 @@ export async function recoverCluster(options: {
     restore_command: `gzip -dc < ${quoted(options.walDir)}/"%f".gz > "%p"`,
     recovery_target_action: 'promote',
     ...(options.until && { recovery_target_time: options.until }),
-    // Whoever connects finds a server that has ended its recovery.
+    // A client that connects from now on finds a server that has ended its recovery.
     hot_standby: 'off',
   })
   try {
